@@ -1,0 +1,90 @@
+"""The command group, and how a failure becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from spikebench import __version__
+from spikebench.errors import SpikebenchError
+
+# name -> (module:attribute, one-line help). The help stands here so that `spikebench --help`
+# imports no command, hence neither torch nor numba.
+COMMANDS = {
+    "convert": ("cli.convert:convert", "Turn audio into spikes."),
+    "info": ("cli.info:info", "Show what a spike file holds."),
+    "plot": ("cli.plot:plot", "Draw one sample of a spike file."),
+    "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
+    "train": ("cli.train:train", "Train a model; the test split stays closed."),
+    "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
+    "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
+    "leaderboard": ("cli.leaderboard:leaderboard", "Build or show the leaderboard."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command only when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # Click 8.2 and later suggest a near name on their own; older ones need this.
+        name = args[0]
+        if name not in COMMANDS:
+            from spikebench.errors import UnknownNameError
+
+            raise click.UsageError(str(UnknownNameError("command", name, COMMANDS)), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spikebench")
+def group() -> None:
+    """Audio into spikes, models under one honest protocol, results that anyone can check."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    Parameters
+    ----------
+    arguments
+        Words after the program's name; by default those of the process.
+    """
+    try:
+        code = group.main(args=arguments, prog_name="spikebench", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except SpikebenchError as error:
+        click.echo(f"spikebench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("spikebench: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) went away: nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Entries that others can recompute, and the page that shows them."""

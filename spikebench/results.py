@@ -1,0 +1,365 @@
+"""What one evaluation says, as JSON: a versioned schema, checked on writing and on reading.
+
+A result folder holds
+
+::
+
+    result.json                  the Result below
+    predictions-seed0.csv        index,label,predicted,speaker for every test sample, one file per seed
+    weights-seed0.safetensors    the weights that made them (its header says model and configuration)
+
+Everything in ``result.json`` that follows from the predictions (accuracies, confusion matrix,
+intervals) can be recomputed from them; :mod:`leaderboard.verification` does.
+Light on purpose: no torch, no numba.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikebench.errors import ResultError
+
+SCHEMA_VERSION = 1
+RESULT_FILE = "result.json"
+MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Interval(_Record):
+    """A 95 % interval and how it was made, e.g. ``bootstrap over test speakers``."""
+
+    low: Fraction
+    high: Fraction
+    method: Name
+
+
+class Split(_Record):
+    """Which samples train, select and test, and by which rule."""
+
+    protocol: Name
+    rule: Annotated[str, Field(max_length=2000)]
+    train_samples: Count
+    validation_samples: Count
+    test_samples: Count
+    validation_speakers: list[int]
+    test_only_speakers: list[int]
+
+
+class DatasetRecord(_Record):
+    """The data: its name, the SHA-256 of the spike file(s), and its split."""
+
+    name: Name
+    sha256: Sha256
+    n_units: Count
+    classes: Annotated[list[str], Field(max_length=10_000)]
+    synthetic: bool
+    split: Split
+
+
+class ModelRecord(_Record):
+    """The model: its name, the full configuration with units in the keys, its size."""
+
+    name: Name
+    spiking: bool
+    parameters: Count
+    config: dict[str, Any]
+
+
+class SeedRecord(_Record):
+    """One seed: trained, selected on validation, tested once.
+
+    ``seen_accuracy`` is over test speakers with samples in the training split, ``unseen_accuracy`` over
+    the others; either is null where there are none or speakers are not known.
+    ``spikes_per_sample`` counts hidden spikes and is null for a model without spikes.
+    """
+
+    seed: Count
+    validation_accuracy: Fraction | None
+    test_accuracy: Fraction
+    test_interval: Interval
+    seen_accuracy: Fraction | None
+    unseen_accuracy: Fraction | None
+    confusion: Annotated[list[list[Count]], Field(max_length=10_000)]
+    spikes_per_sample: NonNegative | None
+    epochs: Count
+    selected_epoch: Count
+    selected_on: Literal["validation", "none", "test"]
+    test_opened: Count
+    train_seconds: NonNegative
+    test_seconds: NonNegative
+    predictions_file: FileName
+    predictions_sha256: Sha256
+    weights_file: FileName | None
+    weights_sha256: Sha256 | None
+
+
+class Summary(_Record):
+    """Over the seeds: means, sample standard deviation (null for one seed), 95 % interval."""
+
+    seeds: Count
+    validation_mean: Fraction | None
+    test_mean: Fraction
+    test_std: NonNegative | None
+    test_interval: Interval
+
+
+class Result(_Record):
+    """One evaluation of one model on one data set, over one or more seeds."""
+
+    schema_version: Literal[1] = 1
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
+    software: Name
+    command: Annotated[str, Field(max_length=4000)]
+    dataset: DatasetRecord
+    model: ModelRecord
+    training: dict[str, Any]
+    seeds: Annotated[list[SeedRecord], Field(min_length=1, max_length=1000)]
+    summary: Summary
+    environment: dict[str, str]
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
+    """Read JSON from a stranger: bounded size, no duplicate keys, no NaN, bounded depth.
+
+    Parameters
+    ----------
+    path
+        The file.
+    max_bytes
+        Larger files are refused unread.
+
+    Returns
+    -------
+    Any
+        The parsed value.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, too large, or not such JSON.
+    """
+    try:
+        if not path.is_file():
+            raise ResultError(f"{path}: no such file")
+        if path.stat().st_size > max_bytes:
+            raise ResultError(f"{path}: larger than {max_bytes} bytes")
+        return json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError:
+        raise ResultError(f"{path}: nested too deeply") from None
+    except (ValueError, OSError) as error:
+        raise ResultError(f"{path}: not readable as JSON: {error}") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice[:80]!r} appears twice")
+    return keys
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def first_problem(error: ValidationError) -> str:
+    """Tell the first problem of a failed validation in one line, with its place.
+
+    Parameters
+    ----------
+    error
+        What pydantic raised.
+
+    Returns
+    -------
+    str
+        ``place: what is wrong``.
+    """
+    problem = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "top level"
+    more = error.error_count() - 1
+    return f"{place}: {problem['msg']}" + (f" (and {more} more)" if more else "")
+
+
+def read_result(folder: Path) -> Result:
+    """Read ``result.json`` of a result folder (or the file itself).
+
+    Parameters
+    ----------
+    folder
+        The folder, or the JSON file.
+
+    Returns
+    -------
+    Result
+        The checked result.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or does not fit the schema.
+    """
+    path = folder / RESULT_FILE if folder.is_dir() else folder
+    value = read_json(path)
+    if isinstance(value, dict) and value.get("schema_version") != SCHEMA_VERSION:
+        found = str(value.get("schema_version"))[:40]
+        raise ResultError(
+            f"{path}: schema version {found} is not known; this version reads {SCHEMA_VERSION}"
+        )
+    try:
+        return Result.model_validate(value)
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error)}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+    text
+        Its contents, written as UTF-8.
+    """
+    handle, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".partial"
+    )
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        # mkstemp makes private files; results are meant to be shared.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write ``result.json`` into a result folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The folder; made if it is not there.
+    result
+        The result.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / RESULT_FILE
+    write_text(path, result.model_dump_json(indent=2) + "\n")
+    return path
+
+
+class Predictions(_Record):
+    """Test predictions of one seed: parallel int64 arrays of shape (samples,); speaker -1 is unknown."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="forbid")
+
+    index: NDArray[np.int64]
+    label: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+
+
+_COLUMNS = ["index", "label", "predicted", "speaker"]
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as CSV with the columns index, label, predicted, speaker.
+
+    Parameters
+    ----------
+    path
+        The file.
+    predictions
+        What the model said; ``index`` is the position in the data set's file.
+    """
+    rows = zip(
+        predictions.index,
+        predictions.label,
+        predictions.predicted,
+        predictions.speaker,
+        strict=True,
+    )
+    lines = [",".join(_COLUMNS), *(",".join(str(int(value)) for value in row) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read predictions written by :func:`write_predictions`, from anyone.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+
+    Returns
+    -------
+    Predictions
+        The four columns.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, too large, or holds anything but the four integer columns, or an
+        index twice.
+    """
+    try:
+        if path.stat().st_size > MAX_PREDICTIONS_BYTES:
+            raise ResultError(f"{path}: larger than {MAX_PREDICTIONS_BYTES} bytes")
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            if next(rows, None) != _COLUMNS:
+                raise ResultError(f"{path}: the first line must be {','.join(_COLUMNS)}")
+            values = [_integer_row(row) for row in rows]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ResultError(f"{path}: {error}") from None
+    if not values:
+        raise ResultError(f"{path}: holds no predictions")
+    columns = np.array(values, dtype=np.int64).T
+    if len(np.unique(columns[0])) != len(values):
+        raise ResultError(f"{path}: a sample index appears twice")
+    return Predictions(**dict(zip(_COLUMNS, columns, strict=True)))
+
+
+def _integer_row(row: list[str]) -> list[int]:
+    if len(row) != len(_COLUMNS):
+        raise ValueError(f"a line has {len(row)} fields instead of {len(_COLUMNS)}")
+    values = [int(field) if len(field) < 16 else 2**62 for field in row]
+    if min(values) < -1 or max(values) >= 2**31:
+        raise ValueError("a number is outside -1 … 2147483647")
+    return values
