@@ -1,0 +1,57 @@
+"""A cochlea: audio in, spikes out, as the Heidelberg Spiking Datasets were made.
+
+Five steps: level → window → basilar membrane → inner hair cells → bushy cells. Low channel index = high
+frequency (base); high index = low frequency (apex). Arrays in, arrays out: no files, no printing.
+"""
+
+from cochlea.basilar_membrane import (
+    BasilarMembraneCoeffs,
+    BasilarMembraneParams,
+    Spectrum,
+    analyse,
+    characteristic_frequency,
+    design_basilar_membrane,
+    place,
+    run_basilar_membrane,
+    transfer_function,
+)
+from cochlea.bushy_cell import (
+    BushyCellCoeffs,
+    BushyCellParams,
+    design_bushy_cell,
+    release_hazard,
+    run_bushy_cell,
+)
+from cochlea.hair_cell import HairCellCoeffs, HairCellParams, design_hair_cell, run_hair_cell
+from cochlea.level import hann_ramp, normalize_rms
+from cochlea.pipeline import Spikes, Trace, encode, trace
+from cochlea.presets import PRESETS, CochleaParams
+
+__all__ = [
+    "PRESETS",
+    "BasilarMembraneCoeffs",
+    "BasilarMembraneParams",
+    "BushyCellCoeffs",
+    "BushyCellParams",
+    "CochleaParams",
+    "HairCellCoeffs",
+    "HairCellParams",
+    "Spectrum",
+    "Spikes",
+    "Trace",
+    "analyse",
+    "characteristic_frequency",
+    "design_basilar_membrane",
+    "design_bushy_cell",
+    "design_hair_cell",
+    "encode",
+    "hann_ramp",
+    "normalize_rms",
+    "place",
+    "release_hazard",
+    "run_basilar_membrane",
+    "run_bushy_cell",
+    "run_hair_cell",
+    "trace",
+    "transfer_function",
+]

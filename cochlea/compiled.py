@@ -1,0 +1,30 @@
+"""How the arithmetic loops are compiled: numba, cached on disk, IEEE arithmetic only.
+
+No ``fastmath`` anywhere: without reassociation and contraction a loop of + − × ÷ √ and comparisons
+gives the same bits compiled and interpreted, on every processor; tests hold the loops to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from numba import njit
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a loop with numba and keep the result on disk.
+
+    Parameters
+    ----------
+    function
+        Arithmetic on arrays and numbers. The plain function stays reachable as ``.py_func``.
+
+    Returns
+    -------
+    callable
+        The compiled function, with the same signature.
+    """
+    return cast("_Function", njit(cache=True, error_model="numpy")(function))

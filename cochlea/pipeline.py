@@ -1,0 +1,224 @@
+"""The whole cochlea: level → window → basilar membrane → hair cells → bushy cells.
+
+Channels run in blocks, so that memory does not grow with their number. A spike depends on the samples,
+the parameters, the seed and the channel, not on the blocks, the threads or other clips.
+
+Limits of "same seed, same spikes, bit for bit": the FFT, the Bessel functions and the ziggurat of the
+random numbers belong to scipy, numpy and numba. Another version of these, or another processor, may
+round a value differently in the last bit; a release whose hazard lies within that bit of its threshold
+then moves by a sample. On one machine with one set of versions the spikes never change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import soxr
+from numpy.typing import ArrayLike, NDArray
+
+from cochlea.basilar_membrane import (
+    BasilarMembraneCoeffs,
+    Spectrum,
+    analyse,
+    design_basilar_membrane,
+    run_basilar_membrane,
+)
+from cochlea.bushy_cell import design_bushy_cell, run_bushy_cell
+from cochlea.hair_cell import design_hair_cell, run_hair_cell
+from cochlea.level import hann_ramp, normalize_rms
+from cochlea.presets import PRESETS, CochleaParams
+
+_BLOCK = 32  # channels: 32 × 19,087 doubles = 5 MB per array for a word at 48 kHz
+MAX_CHANNELS = 2**16
+
+
+class Spikes(NamedTuple):
+    """Spikes of one clip, ordered by time, then unit.
+
+    Attributes
+    ----------
+    times : ndarray of float64, shape (spikes,)
+        Seconds from the start of the clip, on the grid of the output rate.
+    units : ndarray of uint16, shape (spikes,)
+        Channel of each spike; 0 is the highest frequency.
+    """
+
+    times: NDArray[np.float64]
+    units: NDArray[np.uint16]
+
+
+class Trace(NamedTuple):
+    """What happens before the spikes.
+
+    Attributes
+    ----------
+    velocity : ndarray of float64, shape (channels, n)
+        Membrane velocity.
+    p_fire : ndarray of float64, shape (channels, n)
+        Release probability per sample and train.
+    sample_rate : int
+        Rate of both [Hz].
+    """
+
+    velocity: NDArray[np.float64]
+    p_fire: NDArray[np.float64]
+    sample_rate: int
+
+
+def encode(
+    samples: ArrayLike,
+    sample_rate: float,
+    preset: str | CochleaParams = "shd",
+    n_channels: int = 700,
+    seed: int | Sequence[int] = 0,
+) -> Spikes:
+    """Turn one recording into spikes.
+
+    Parameters
+    ----------
+    samples
+        Mono recording, shape (n,), any real dtype and unit; its level does not matter.
+    sample_rate
+        Rate [Hz], a whole number.
+    preset
+        Name of a preset, or parameters of your own.
+    n_channels
+        Channels along the membrane, 1 … 65,536.
+    seed
+        Seed, or several non-negative numbers that together are one.
+
+    Returns
+    -------
+    Spikes
+        Times [s] and channels.
+
+    Raises
+    ------
+    ValueError
+        If the recording is not mono, empty, too short, silent or not finite, the rate is not a
+        positive whole number, the number of channels is out of range, or the preset is not known.
+
+    Notes
+    -----
+    Equations and sources stand in the modules of the stages. The same arguments give the same spikes;
+    the limits of that are in the docstring of :mod:`cochlea.pipeline`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(4800) / 48000)
+    >>> spikes = encode(tone, 48000, n_channels=70, seed=1)
+    >>> bool(np.all(np.diff(spikes.times) >= 0)), spikes.units.dtype
+    (True, dtype('uint16'))
+    """
+    params = _params(preset)
+    coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, None)
+    bushy = design_bushy_cell(coeffs.sample_rate, params.bushy_cell)
+    at, channel = [], []
+    for first, _, p_fire in _blocks(coeffs, spectrum, params):
+        spike_samples, spike_channels = run_bushy_cell(p_fire, bushy, seed, first)
+        at.append(spike_samples)
+        channel.append(spike_channels)
+    # One sort key for (time, unit): both are small whole numbers.
+    key = np.sort(np.concatenate(at) * n_channels + np.concatenate(channel))
+    return Spikes(key // n_channels / coeffs.sample_rate, (key % n_channels).astype(np.uint16))
+
+
+def trace(
+    samples: ArrayLike,
+    sample_rate: float,
+    preset: str | CochleaParams = "shd",
+    n_channels: int = 700,
+    channels: Sequence[int] | None = None,
+) -> Trace:
+    """Compute the stages before the spikes, which hold no randomness.
+
+    Parameters
+    ----------
+    samples, sample_rate, preset, n_channels
+        As in :func:`encode`.
+    channels
+        Indices of the channels wanted, in the order wanted; all by default. All channels of a long
+        clip take 16 bytes per channel and sample.
+
+    Returns
+    -------
+    Trace
+        Velocity and release probability, shape (channels, n) each.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`encode`, or if a channel index is out of range.
+    """
+    params = _params(preset)
+    chosen = None if channels is None else tuple(int(channel) for channel in channels)
+    if chosen is not None and (not chosen or min(chosen) < 0 or max(chosen) >= n_channels):
+        raise ValueError(f"channels must be indices in 0 … {n_channels - 1}, at least one")
+    coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, chosen)
+    blocks = list(_blocks(coeffs, spectrum, params))
+    return Trace(
+        np.concatenate([velocity for _, velocity, _ in blocks]),
+        np.concatenate([p_fire for _, _, p_fire in blocks]),
+        coeffs.sample_rate,
+    )
+
+
+def _params(preset: str | CochleaParams) -> CochleaParams:
+    if isinstance(preset, CochleaParams):
+        return preset
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+def _prepare(
+    samples: ArrayLike,
+    sample_rate: float,
+    params: CochleaParams,
+    n_channels: int,
+    channels: tuple[int, ...] | None,
+) -> tuple[BasilarMembraneCoeffs, Spectrum]:
+    """Check, resample, level and window the recording; design and transform."""
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
+    recording, rate = _checked(samples, sample_rate)
+    if params.input_rate is not None and rate != params.input_rate:
+        recording = soxr.resample(recording, rate, params.input_rate, quality="VHQ")
+        rate = params.input_rate
+    if recording.size < 4:
+        raise ValueError(f"the recording is too short: {recording.size} samples at {rate} Hz")
+    levelled = normalize_rms(recording, params.level)
+    n_ramp = recording.size // 2 if params.ramp is None else round(params.ramp * rate)
+    coeffs = design_basilar_membrane(rate, n_channels, channels, params.basilar_membrane)
+    return coeffs, analyse(hann_ramp(levelled, n_ramp), coeffs)
+
+
+def _checked(samples: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float64], int]:
+    recording = np.asarray(samples, dtype=np.float64)
+    if recording.ndim != 1:
+        raise ValueError(f"samples must be mono, shape (n,), got {recording.shape}")
+    if not math.isfinite(sample_rate) or sample_rate != int(sample_rate) or sample_rate < 1000:
+        raise ValueError(
+            f"sample_rate must be a whole number of at least 1000 Hz, got {sample_rate}"
+        )
+    if recording.size == 0:
+        raise ValueError("the recording is empty")
+    if not np.isfinite(recording).all():
+        raise ValueError("the recording holds values that are not finite")
+    if not recording.any():
+        raise ValueError("the recording is silent: every sample is 0")
+    return recording, int(sample_rate)
+
+
+def _blocks(
+    coeffs: BasilarMembraneCoeffs, spectrum: Spectrum, params: CochleaParams
+) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+    """Run membrane and hair cells block by block: first row, velocity, p_fire."""
+    hair = design_hair_cell(coeffs.sample_rate, params.hair_cell)
+    for first in range(0, coeffs.n_panels.size, _BLOCK):
+        velocity = run_basilar_membrane(spectrum, coeffs, slice(first, first + _BLOCK))
+        yield first, velocity, run_hair_cell(velocity, hair)

@@ -1,0 +1,48 @@
+"""Every parameter of the conversion in one tree, and the two named settings.
+
+======  =========================  =======================  ===================================
+preset  window                     rate of the input        use
+======  =========================  =======================  ===================================
+shd     Hann ramps of 30 ms        resampled to 48 kHz      what made SHD; any rate, comparable
+lauscher  half the clip up, half   native                   stage by stage equal to lauscher
+          down                                              1.0.1
+======  =========================  =======================  ===================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cochlea.basilar_membrane import BasilarMembraneParams
+from cochlea.bushy_cell import BushyCellParams
+from cochlea.hair_cell import HairCellParams
+
+
+@dataclass(frozen=True)
+class CochleaParams:
+    """All parameters of a conversion.
+
+    Attributes
+    ----------
+    input_rate : int or None
+        Rate to which every recording is resampled first [Hz]; None keeps its own.
+    level : float
+        Root mean square of the recording.
+    ramp : float or None
+        Length of the Hann ramps [s]; None: half the recording up, half down.
+    basilar_membrane, hair_cell, bushy_cell
+        Parameters of the stages.
+    """
+
+    input_rate: int | None = 48000
+    level: float = 0.3
+    ramp: float | None = 0.030
+    basilar_membrane: BasilarMembraneParams = field(default_factory=BasilarMembraneParams)
+    hair_cell: HairCellParams = field(default_factory=HairCellParams)
+    bushy_cell: BushyCellParams = field(default_factory=BushyCellParams)
+
+
+PRESETS = {
+    "shd": CochleaParams(),
+    "lauscher": CochleaParams(input_rate=None, ramp=None),
+}
