@@ -277,7 +277,10 @@ def design_basilar_membrane(
         response = transfer_function(frequency, places[active], p)
         largest = np.abs(response).max(axis=0)
         peak[active] = np.maximum(peak[active], largest)
-        polynomials[active, panel] = (to_powers @ response).T
+        # Summed node by node: a matrix product may round differently with the number of its threads.
+        polynomials[active, panel] = sum(
+            value[:, None] * powers for value, powers in zip(response, to_powers.T, strict=True)
+        )
         n_panels[active] = panel + 1
         # Past its resonance a channel only falls: once negligible, it stays so.
         active[active] = largest > NEGLIGIBLE * peak[active]

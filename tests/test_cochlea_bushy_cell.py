@@ -1,0 +1,144 @@
+"""Bushy cells: the count/hazard method against one Bernoulli draw per train and sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from numpy.typing import NDArray
+
+from cochlea import BushyCellParams, design_bushy_cell, release_hazard, run_bushy_cell
+from cochlea.bushy_cell import BushyCellCoeffs, _bushy_cell_kernel, _hazard_kernel
+
+
+def oracle(
+    p_fire: NDArray[np.float64], coeffs: BushyCellCoeffs, generator: np.random.Generator
+) -> list[int]:
+    """One channel: 40 trains, each tested at every sample; the cell word for word."""
+    last = np.full(coeffs.n_trains, -(10**9))
+    v = i = 0.0
+    ready, spikes = 0, []
+    for s, p in enumerate(p_fire):
+        kept = (generator.random(coeffs.n_trains) < p) & (s - last >= coeffs.n_dead)
+        last[kept] = s
+        if s >= ready:
+            if v >= 1:
+                spikes.append(s - 1)
+                v, ready = 0.0, s + coeffs.n_ref
+            else:
+                v *= coeffs.decay_mem
+        i = i * coeffs.decay_syn + kept.sum()
+        if s >= ready:
+            v = min(v + coeffs.gain * i, 1)
+    return spikes
+
+
+@pytest.mark.parametrize("strength", [1.0, 6.0, 150.0])  # the last passes p = 1 at its peaks
+def test_spike_counts_equal_the_per_train_oracle(strength: float) -> None:
+    n, runs = 600, 120
+    p = strength * 0.01 * (0.6 + 0.5 * np.sin(np.arange(n) / 20))
+    coeffs = design_bushy_cell(24000)
+    fast = np.array(
+        [
+            np.bincount(run_bushy_cell(p[None], coeffs, seed=r)[0] // 60, minlength=10)
+            for r in range(runs)
+        ]
+    )
+    generator = np.random.default_rng(1)
+    slow = np.array(
+        [
+            np.bincount(np.array(oracle(p, coeffs, generator), int) // 60, minlength=10)
+            for _ in range(runs)
+        ]
+    )
+    error = np.sqrt((fast.var(0, ddof=1) + slow.var(0, ddof=1)) / runs)
+    # Where no spike count varies, the means must be equal; elsewhere |z| of the largest of ten.
+    z = np.divide(fast.mean(0) - slow.mean(0), error, out=np.zeros(10), where=error > 0)
+    assert np.abs(z).max() < 3.9
+    assert np.array_equal(fast.mean(0)[error == 0], slow.mean(0)[error == 0])
+    total = (fast.sum(1).mean() - slow.sum(1).mean()) / np.sqrt(
+        (fast.sum(1).var(ddof=1) + slow.sum(1).var(ddof=1)) / runs
+    )
+    assert abs(total) < 3.5
+    assert fast.sum() > 0
+
+
+def test_release_counts_are_binomial() -> None:
+    """With a cell that fires at every event and no refractory time, spikes show the releases."""
+    p, n = 0.03, 40000
+    coeffs = replace(
+        design_bushy_cell(24000), n_trains=1, n_dead=1, n_ref=1, decay_syn=0.0, gain=1.0
+    )
+    samples, _ = run_bushy_cell(np.full((1, n), p), coeffs, seed=3)
+    # One train without dead time: an event in each sample with probability p. A spike empties the cell
+    # for one sample, so events are seen at rate p/(1+p).
+    expected = n * p / (1 + p)
+    assert abs(samples.size - expected) < 4 * np.sqrt(n * p * (1 - p))
+
+
+def test_dead_time_is_kept() -> None:
+    """One certain train: an event at once, then one every n_dead samples."""
+    coeffs = replace(
+        design_bushy_cell(24000), n_trains=1, n_dead=7, n_ref=1, decay_syn=0.0, gain=1.0
+    )
+    samples, _ = run_bushy_cell(np.ones((1, 50)), coeffs)
+    assert samples.tolist() == list(range(0, 49, 7))
+
+
+def test_cell_by_hand() -> None:
+    """Events in every sample: threshold at once, spike one sample later at the previous index."""
+    coeffs = replace(
+        design_bushy_cell(24000), n_trains=1, n_dead=1, n_ref=3, decay_syn=0.0, gain=1.0
+    )
+    # s=0: v=1; s=1: spike at 0, refractory for s=1,2,3; s=4: v decays from 0, then 1; s=5: spike at 4
+    samples, channels = run_bushy_cell(np.ones((1, 10)), coeffs, first_channel=9)
+    assert samples.tolist() == [0, 4, 8]
+    assert channels.tolist() == [9, 9, 9]
+
+
+def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
+    p = 0.05 * rng.random(2000)
+    coeffs = design_bushy_cell(24000)
+    spikes = np.empty(2000, np.int64)
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(5, spawn_key=(0,))))
+    n = _bushy_cell_kernel.py_func(  # type: ignore[attr-defined]
+        release_hazard(p), *vars(coeffs).values(), generator, spikes
+    )
+    assert run_bushy_cell(p[None], coeffs, seed=5)[0].tolist() == spikes[:n].tolist()
+    slow, wide = np.empty(2000), rng.random(2000)
+    _hazard_kernel.py_func(wide, slow)  # type: ignore[attr-defined]
+    assert np.array_equal(release_hazard(wide), slow)
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_hazard_is_minus_log_one_minus_p(p: float) -> None:
+    assert_allclose(release_hazard(np.array([p])), -np.log1p(-p), rtol=2e-15)
+
+
+def test_hazard_of_certainty_is_infinite() -> None:
+    assert np.isinf(release_hazard(np.array([1.0, 2.5]))).all()
+
+
+def test_channels_draw_on_their_own() -> None:
+    p = np.full((5, 3000), 0.02)
+    coeffs = design_bushy_cell(24000)
+    samples, channels = run_bushy_cell(p, coeffs, seed=2)
+    alone, _ = run_bushy_cell(p[:1], coeffs, seed=2, first_channel=3)
+    assert samples[channels == 3].tolist() == alone.tolist()
+    assert samples[channels == 2].tolist() != alone.tolist()
+
+
+def test_design_by_hand() -> None:
+    coeffs = design_bushy_cell(24000, BushyCellParams())
+    assert (coeffs.n_dead, coeffs.n_ref, coeffs.n_trains) == (24, 24, 40)
+    assert_allclose(coeffs.gain, 13000 / 40 / 24000, rtol=1e-12)
+    assert_allclose(coeffs.decay_syn, 0.920044414629323, rtol=1e-12)  # exp(−1/12)
+
+
+def test_one_dimension_is_refused() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        run_bushy_cell(np.zeros(5), design_bushy_cell(24000))
