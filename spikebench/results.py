@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +33,7 @@ from spikebench.errors import ResultError
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
 MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_JSON_DEPTH = 32
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -163,15 +166,36 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN4
             raise ResultError(f"{path}: no such file")
         if path.stat().st_size > max_bytes:
             raise ResultError(f"{path}: larger than {max_bytes} bytes")
-        return json.loads(
+        value = json.loads(
             path.read_text(encoding="utf-8"),
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
     except RecursionError:
         raise ResultError(f"{path}: nested too deeply") from None
     except (ValueError, OSError) as error:
         raise ResultError(f"{path}: not readable as JSON: {error}") from None
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+    if level:
+        raise ResultError(f"{path}: nested too deeply")
+    return value
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _finite(digits: str) -> float:
+    # 1e999 is valid JSON and becomes infinity, which JSON cannot write again.
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -295,6 +319,7 @@ class Predictions(_Record):
     speaker: NDArray[np.int64]
 
 
+_INTEGER = re.compile(r"-1|0|[1-9][0-9]{0,9}")
 _COLUMNS = ["index", "label", "predicted", "speaker"]
 
 
@@ -359,7 +384,10 @@ def read_predictions(path: Path) -> Predictions:
 def _integer_row(row: list[str]) -> list[int]:
     if len(row) != len(_COLUMNS):
         raise ValueError(f"a line has {len(row)} fields instead of {len(_COLUMNS)}")
-    values = [int(field) if len(field) < 16 else 2**62 for field in row]
-    if min(values) < -1 or max(values) >= 2**31:
+    for field in row:
+        if not _INTEGER.fullmatch(field):
+            raise ValueError(f"{field[:40]!r} is not an integer from -1 to 2147483647")
+    values = [int(field) for field in row]
+    if max(values) >= 2**31:
         raise ValueError("a number is outside -1 … 2147483647")
     return values

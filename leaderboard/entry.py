@@ -1,0 +1,296 @@
+"""Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and checked on reading.
+
+An entry holds ``entry.json`` (:class:`Entry`), ``result.json`` and the predictions of every seed.
+Weights stay with their makers; ``result.json`` has their SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from leaderboard.verification import file_sha256, plain_file, verify_result
+from spikebench.errors import OutputExistsError, ResultError
+from spikebench.results import (
+    RESULT_FILE,
+    Result,
+    Sha256,
+    first_problem,
+    read_json,
+    write_result,
+    write_text,
+)
+
+SCHEMA_VERSION = 1
+ENTRY_FILE = "entry.json"
+
+
+def _printable(text: str) -> str:
+    # Control characters could steer a terminal, and direction marks could swap what is read.
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+Line = Annotated[str, AfterValidator(_printable)]
+
+
+class Entry(BaseModel):
+    """What is said about a result beside the result itself.
+
+    ``result_sha256`` is of the ``result.json`` in the same folder. The JSON Schema of this record
+    is ``Entry.model_json_schema()``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    id: Slug
+    dataset: Slug
+    name: Annotated[Line, Field(min_length=1, max_length=100)]
+    authors: Annotated[Line, Field(max_length=500)]
+    note: Annotated[Line, Field(max_length=2000)]
+    result_sha256: Sha256
+
+
+@dataclass(frozen=True)
+class StoredEntry:
+    """An entry, its result, and the folder that holds both."""
+
+    entry: Entry
+    result: Result
+    folder: Path
+
+
+def make_entry(result: Result, name: str = "", authors: str = "", note: str = "") -> Entry:
+    """Describe a result; the same result always gets the same id.
+
+    Parameters
+    ----------
+    result
+        A result that was verified.
+    name
+        Name to display; the model's name by default.
+    authors, note
+        Who made it, and what a reader should know.
+
+    Returns
+    -------
+    Entry
+        With an id of model, number of seeds and the first 8 digits of the result's SHA-256.
+
+    Raises
+    ------
+    ResultError
+        If a text is too long or cannot be printed.
+    """
+    sha256 = hashlib.sha256(_result_text(result).encode()).hexdigest()
+    count = len(result.seeds)
+    seeds = f"{count}-seed{'s' if count > 1 else ''}"
+    try:
+        return Entry(
+            id=f"{slug(result.model.name, 'model')}-{seeds}-{sha256[:8]}",
+            dataset=slug(result.dataset.name, "data"),
+            name=name or result.model.name,
+            authors=authors,
+            note=note,
+            result_sha256=sha256,
+        )
+    except ValidationError as error:
+        raise ResultError(f"the entry's {first_problem(error)}") from None
+
+
+def slug(text: str, fallback: str) -> str:
+    """Turn any text into a name that is safe as a folder and in a link.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    fallback
+        What to use if no letter or digit is left.
+
+    Returns
+    -------
+    str
+        At most 40 of ``a … z``, ``0 … 9`` and single inner hyphens.
+    """
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", ascii_text)
+    return "-".join(words)[:40].strip("-") or fallback
+
+
+def write_entry(
+    source: Path, entries: Path, entry: Entry, result: Result, *, overwrite: bool
+) -> Path:
+    """Write an entry's folder whole or not at all.
+
+    Parameters
+    ----------
+    source
+        The result folder, for the predictions.
+    entries
+        The folder of all entries; made if it is not there.
+    entry, result
+        What to write; ``result`` was verified.
+    overwrite
+        Whether an entry of the same id is replaced.
+
+    Returns
+    -------
+    Path
+        ``entries/<dataset>/<id>``.
+
+    Raises
+    ------
+    OutputExistsError
+        If it is there and may not be replaced.
+    ResultError
+        If the copy does not stand its checks, or the place cannot be written.
+    """
+    target = entries / entry.dataset / entry.id
+    if (target.exists() or target.is_symlink()) and not overwrite:
+        raise OutputExistsError(
+            f"{target}: this result was submitted already; --overwrite replaces it"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=target.parent, prefix=f".{entry.id}.", suffix=".partial"
+        ) as temporary:
+            # One level below, because mkdtemp makes folders that only their owner may read.
+            partial = Path(temporary) / entry.id
+            _fill(partial, source, entry, result)
+            # What is published is the copy, so the copy is what is checked.
+            read_entry(partial)
+            _swap(partial, target, Path(temporary) / "replaced")
+    except OSError as error:
+        raise ResultError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def _swap(partial: Path, target: Path, replaced: Path) -> None:
+    if target.exists() or target.is_symlink():
+        target.rename(replaced)
+    try:
+        partial.rename(target)
+    except BaseException:
+        if replaced.exists():
+            replaced.rename(target)
+        raise
+
+
+def _fill(folder: Path, source: Path, entry: Entry, result: Result) -> None:
+    write_result(folder, result)
+    write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
+    for record in result.seeds:
+        copy = folder / record.predictions_file
+        shutil.copyfile(plain_file(source, record.predictions_file), copy, follow_symlinks=False)
+
+
+def _result_text(result: Result) -> str:
+    # The text that write_result writes.
+    return result.model_dump_json(indent=2) + "\n"
+
+
+def read_entry(folder: Path) -> StoredEntry:
+    """Read an entry and check all that it claims.
+
+    Parameters
+    ----------
+    folder
+        The entry's folder, named as its id.
+
+    Returns
+    -------
+    StoredEntry
+        The entry with its result.
+
+    Raises
+    ------
+    ResultError
+        If a file is missing, does not fit its schema or its SHA-256, or a claim does not follow
+        from the predictions.
+    """
+    path = plain_file(folder, ENTRY_FILE)
+    try:
+        entry = Entry.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error)}") from None
+    if entry.id != folder.name:
+        raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
+    if file_sha256(plain_file(folder, RESULT_FILE)) != entry.result_sha256:
+        raise ResultError(
+            f"{folder / RESULT_FILE}: not the file that was submitted; submit the result again"
+        )
+    result = verify_result(folder, weights=False)
+    if slug(result.dataset.name, "data") != entry.dataset:
+        raise ResultError(f"{path}: the result is about another data set, {result.dataset.name!r}")
+    return StoredEntry(entry, result, folder)
+
+
+def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:
+    """Read and check every entry below some folders of entries.
+
+    Parameters
+    ----------
+    folders
+        Folders with ``<dataset>/<id>/`` below. Names that begin with a dot and plain files are
+        passed over.
+
+    Returns
+    -------
+    list of StoredEntry
+        By data set and id.
+
+    Raises
+    ------
+    ResultError
+        If a folder is missing, an entry fails its checks (all that do are named), or an id
+        appears twice.
+    """
+    found: dict[tuple[str, str], StoredEntry] = {}
+    problems: list[str] = []
+    for folder in _entry_folders(folders):
+        try:
+            stored = read_entry(folder)
+            key = (stored.entry.dataset, stored.entry.id)
+            if stored.entry.dataset != folder.parent.name:
+                raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
+            if key in found:
+                raise ResultError(f"{folder}: the same entry as {found[key].folder}")
+            found[key] = stored
+        except ResultError as error:
+            problems.append(str(error))
+    if problems:
+        several = f"{len(problems)} entries fail their checks:\n  "
+        raise ResultError((several if len(problems) > 1 else "") + "\n  ".join(problems))
+    return [found[key] for key in sorted(found)]
+
+
+def _entry_folders(folders: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ResultError(f"{folder}: no such folder of entries")
+        for dataset in _subfolders(folder):
+            found.extend(_subfolders(dataset))
+    return found
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in inside:
+        if path.is_symlink():
+            raise ResultError(f"{path}: a link; entries must lie in the folder itself")
+    return [path for path in inside if path.is_dir()]

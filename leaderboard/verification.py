@@ -1,0 +1,290 @@
+"""Recompute from the predictions everything that a result claims.
+
+Nothing submitted is ever executed or unpickled: a result is JSON, its predictions are CSV, and of
+its weights only the SHA-256 is compared. A claim holds when it agrees within a relative 1e-9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import stat
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.errors import ResultError
+from spikebench.metrics.classification import (
+    accuracy,
+    confusion_matrix,
+    seed_interval,
+    speaker_interval,
+)
+from spikebench.results import (
+    RESULT_FILE,
+    Interval,
+    Predictions,
+    Result,
+    SeedRecord,
+    read_predictions,
+    read_result,
+)
+
+MAX_TOTAL_BYTES = 64 * 1024 * 1024
+RELATIVE_TOLERANCE = 1e-9
+
+
+def verify_result(folder: Path, *, weights: bool = True) -> Result:
+    """Read a result folder and check every claim that can be checked.
+
+    Parameters
+    ----------
+    folder
+        Holds ``result.json``, the predictions it names and, if asked for, its weights.
+    weights
+        Whether the weights must be there and agree with their SHA-256; an entry of the leaderboard
+        keeps the SHA-256 only.
+
+    Returns
+    -------
+    Result
+        What the folder holds, checked.
+
+    Raises
+    ------
+    ResultError
+        At the first thing that does not hold, with the place and, where they differ, both values.
+    """
+    if not folder.is_dir():
+        raise ResultError(
+            f"{folder}: not a folder; give the folder that `spikebench evaluate` wrote"
+        )
+    result = read_result(plain_file(folder, RESULT_FILE))
+    where = f"{folder / RESULT_FILE}"
+    try:
+        result.model_dump_json()
+    except ValueError as error:
+        raise ResultError(f"{where}: cannot be written again as JSON: {error}") from None
+    _check_protocol(result, where)
+    _check_files(folder, result, weights=weights)
+    first: Predictions | None = None
+    for record in result.seeds:
+        predictions = read_predictions(folder / record.predictions_file)
+        _check_seed(result, record, predictions, f"{where}, seed {record.seed}")
+        first = first or predictions
+        if not _same_samples(first, predictions):
+            raise ResultError(
+                f"{where}: seeds {result.seeds[0].seed} and {record.seed} were tested on "
+                "different samples; test every seed on the same split"
+            )
+    _check_summary(result, where)
+    return result
+
+
+def plain_file(folder: Path, name: str) -> Path:
+    """Find a file that really lies in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        The file's name, without a path.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing, or a link, a folder, a pipe or a device.
+    """
+    path = folder / name
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
+    if not stat.S_ISREG(mode):
+        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from None
+
+
+def _check_protocol(result: Result, where: str) -> None:
+    seeds = [record.seed for record in result.seeds]
+    names = [record.predictions_file.casefold() for record in result.seeds]
+    if len(set(seeds)) != len(seeds):
+        raise ResultError(f"{where}: a seed appears twice; each may count once")
+    if len(set(names)) != len(names):
+        raise ResultError(f"{where}: two seeds name the same predictions file")
+    for record in result.seeds:
+        if record.selected_on == "test":
+            raise ResultError(
+                f"{where}, seed {record.seed}: the epoch was chosen on the test split. Such a result "
+                "is not accepted beside honest ones; train again and select on validation"
+            )
+        if record.test_opened != 1:
+            raise ResultError(
+                f"{where}, seed {record.seed}: the test split was opened {record.test_opened} times; "
+                "an entry needs exactly once"
+            )
+        if record.selected_epoch > record.epochs:
+            raise ResultError(
+                f"{where}, seed {record.seed}: selected epoch {record.selected_epoch} of "
+                f"{record.epochs}"
+            )
+
+
+def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
+    total = 0
+    for record in result.seeds:
+        if not record.predictions_file.lower().endswith(".csv"):
+            raise ResultError(
+                f"{folder / RESULT_FILE}: the predictions {record.predictions_file} must be a .csv file"
+            )
+        path = plain_file(folder, record.predictions_file)
+        total += path.stat().st_size
+        if total > MAX_TOTAL_BYTES:
+            raise ResultError(f"{path}: all predictions together exceed {MAX_TOTAL_BYTES} bytes")
+        _check_sha256(path, record.predictions_sha256)
+        if (record.weights_file is None) != (record.weights_sha256 is None):
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
+                "belong together"
+            )
+        if weights and record.weights_file is not None:
+            _check_sha256(plain_file(folder, record.weights_file), record.weights_sha256)
+
+
+def _check_sha256(path: Path, claimed: str | None) -> None:
+    found = file_sha256(path)
+    if found != claimed:
+        raise ResultError(
+            f"{path}: its SHA-256 is {found[:12]}…, the result says {str(claimed)[:12]}…; "
+            "the file was changed after the evaluation"
+        )
+
+
+def _check_seed(result: Result, record: SeedRecord, predictions: Predictions, where: str) -> None:
+    n_classes = len(result.dataset.classes)
+    size = predictions.label.size
+    if size != result.dataset.split.test_samples:
+        raise ResultError(
+            f"{where}: {size} predictions for {result.dataset.split.test_samples} test samples"
+        )
+    if predictions.index.min() < 0:
+        raise ResultError(f"{where}: a sample index is negative")
+    # Before any matrix is made: 10,000 claimed classes alone would ask for 800 MB.
+    if [len(row) for row in record.confusion] != [n_classes] * n_classes:
+        raise ResultError(f"{where}: the confusion matrix is not {n_classes} × {n_classes}")
+    try:
+        confusion = confusion_matrix(predictions.label, predictions.predicted, n_classes)
+    except ValueError as error:
+        raise ResultError(f"{where}: {error}") from None
+    if confusion.tolist() != record.confusion:
+        raise ResultError(f"{where}: the confusion matrix does not follow from the predictions")
+    correct = predictions.label == predictions.predicted
+    _compare(
+        where,
+        "test_accuracy",
+        record.test_accuracy,
+        accuracy(predictions.label, predictions.predicted),
+    )
+    seen, unseen = _by_speaker(
+        correct, predictions.speaker, result.dataset.split.test_only_speakers
+    )
+    _compare(where, "seen_accuracy", record.seen_accuracy, seen)
+    _compare(where, "unseen_accuracy", record.unseen_accuracy, unseen)
+    _compare_interval(where, record.test_interval, speaker_interval(correct, predictions.speaker))
+
+
+def _by_speaker(
+    correct: NDArray[np.bool_], speaker: NDArray[np.int64], test_only: list[int]
+) -> tuple[float | None, float | None]:
+    unseen = np.isin(speaker, test_only)
+    if speaker.min() < 0:
+        return None, None
+    return _mean(correct[~unseen]), _mean(correct[unseen])
+
+
+def _mean(correct: NDArray[np.bool_]) -> float | None:
+    return float(correct.mean()) if correct.size else None
+
+
+def _check_summary(result: Result, where: str) -> None:
+    where = f"{where}, summary"
+    summary = result.summary
+    if summary.seeds != len(result.seeds):
+        raise ResultError(f"{where}: says {summary.seeds} seeds, there are {len(result.seeds)}")
+    test = np.array([record.test_accuracy for record in result.seeds])
+    validation = [record.validation_accuracy for record in result.seeds]
+    known = [value for value in validation if value is not None]
+    _compare(where, "test_mean", summary.test_mean, float(test.mean()))
+    _compare(
+        where,
+        "validation_mean",
+        summary.validation_mean,
+        float(np.mean(known)) if len(known) == len(validation) else None,
+    )
+    if test.size == 1:
+        only = result.seeds[0].test_interval
+        _compare(where, "test_std", summary.test_std, None)
+        _compare_interval(where, summary.test_interval, (only.low, only.high, only.method))
+    else:
+        _compare(where, "test_std", summary.test_std, float(test.std(ddof=1)))
+        _compare_interval(where, summary.test_interval, seed_interval(test))
+
+
+def _compare_interval(where: str, claimed: Interval, found: tuple[float, float, str]) -> None:
+    low, high, method = found
+    _compare(where, "test_interval.low", claimed.low, low)
+    _compare(where, "test_interval.high", claimed.high, high)
+    if claimed.method != method:
+        raise ResultError(
+            f"{where}: test_interval.method is {claimed.method[:80]!r}, recomputed {method!r}"
+        )
+
+
+def _compare(where: str, what: str, claimed: float | None, found: float | None) -> None:
+    if claimed is None or found is None:
+        agree = claimed is found
+    else:
+        # The absolute part is for spreads of exactly 0, which rounding may miss by an ulp.
+        agree = math.isclose(claimed, found, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-15)
+    if not agree:
+        raise ResultError(f"{where}: {what} is claimed {claimed}, the predictions give {found}")
+
+
+def _same_samples(a: Predictions, b: Predictions) -> bool:
+    left, right = np.argsort(a.index), np.argsort(b.index)
+    return all(
+        np.array_equal(x[left], y[right])
+        for x, y in [(a.index, b.index), (a.label, b.label), (a.speaker, b.speaker)]
+    )
