@@ -32,6 +32,7 @@ from spikebench.results import (
 
 SCHEMA_VERSION = 1
 ENTRY_FILE = "entry.json"
+SHIPPED_ENTRIES = Path(__file__).with_name("entries")
 
 
 def _printable(text: str) -> str:

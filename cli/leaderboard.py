@@ -1,0 +1,104 @@
+"""``spikebench leaderboard``: the static page, and the same in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from leaderboard.entry import StoredEntry
+
+_entries_option = click.option(
+    "--entries",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of entries, may be given several times; by default leaderboard/entries or "
+    "leaderboard-entries in this folder, else those that come with the package.",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+@click.group()
+def leaderboard() -> None:
+    """Build or show the leaderboard.
+
+    Every entry is checked again first: its numbers must follow from its predictions.
+    Exit code 1: an entry fails, and nothing is written.
+    """
+
+
+@leaderboard.command()
+@_entries_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard-site"),
+    show_default=True,
+    help="Folder for index.html, or a file that ends in .html.",
+)
+@_json_option
+def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
+    """Write a static page that works from file:// and makes no outside request.
+
+    Beside it lie leaderboard.json, leaderboard.csv and literature.csv.
+    """
+    from leaderboard.literature import read_literature
+    from leaderboard.site import build_site
+
+    stored, reports = _read(entries), read_literature()
+    page, *downloads = build_site(stored, reports, output)
+    size = page.stat().st_size
+    if as_json:
+        import json
+
+        said: dict[str, object] = {"page": str(page), "bytes": size}
+        said["downloads"] = [str(path) for path in downloads]
+        said |= {"entries": len(stored), "literature": len(reports)}
+        click.echo(json.dumps(said, ensure_ascii=False))
+        return
+    noun = "entry" if len(stored) == 1 else "entries"
+    click.echo(f"{len(stored)} {noun} measured here, {len(reports)} numbers from the literature.")
+    click.echo(f"Wrote {page} ({size / 1000:.0f} kB) and beside it the downloads.")
+
+
+@leaderboard.command()
+@_entries_option
+@click.option("--dataset", default="", help="Only this data set.")
+@click.option("--literature", is_flag=True, help="Also what papers report.")
+@_json_option
+def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: bool) -> None:
+    """Show the leaderboard in the terminal."""
+    from leaderboard.literature import read_literature
+    from leaderboard.ranking import build_boards
+    from leaderboard.table import to_json
+
+    boards = build_boards(_read(entries))
+    reports = read_literature() if literature or as_json else []
+    if dataset:
+        known = {board.dataset for board in boards} | {report.dataset for report in reports}
+        if dataset not in known:
+            from spikebench.errors import UnknownNameError
+
+            raise UnknownNameError("data set on the leaderboard", dataset, known)
+        boards = [board for board in boards if board.dataset == dataset]
+        reports = [report for report in reports if report.dataset == dataset]
+    if as_json:
+        click.echo(to_json(boards, reports), nl=False)
+        return
+    from leaderboard.terminal import print_boards, print_literature
+
+    print_boards(boards)
+    if literature:
+        print_literature(reports)
+
+
+def _read(folders: tuple[Path, ...]) -> list[StoredEntry]:
+    from leaderboard.entry import SHIPPED_ENTRIES, read_entries
+
+    if not folders:
+        usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
+        folders = (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
+    return read_entries(folders)
