@@ -1,0 +1,188 @@
+"""``spikebench convert``: audio into spikes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from spikebench.conversion import ConversionReport
+
+_SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern}' or a CSV file"
+
+
+@click.command()
+@click.argument("audio", type=click.Path(path_type=Path))
+@click.argument("output", metavar="OUT.h5", type=click.Path(path_type=Path))
+@click.option("--preset", default="shd", show_default=True, help="Parameters: shd or lauscher.")
+@click.option(
+    "--channels",
+    "n_channels",
+    default=700,
+    show_default=True,
+    type=click.IntRange(1, 65_536),
+    help="Channels of the cochlea.",
+)
+@click.option("--native-rate", is_flag=True, help="Do not resample to the preset's rate.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]")
+@click.option("--labels", default="auto", show_default=True, help=f"Classes from: {_SOURCES}.")
+@click.option("--speakers", default="auto", show_default=True, help="Speakers from: the same.")
+@click.option("--split", default="auto", show_default=True, help="Split from: the same.")
+@click.option(
+    "--max-duration",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600, min_open=True),
+    help="Longest clip taken [s].",
+)
+@click.option(
+    "--time-dtype",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "float16"]),
+    help="float16 as in the published files; coarse above 1 s.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT.h5 if it is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+def convert(
+    audio: Path,
+    output: Path,
+    preset: str,
+    n_channels: int,
+    native_rate: bool,
+    seed: int,
+    jobs: int | None,
+    labels: str,
+    speakers: str,
+    split: str,
+    max_duration: float,
+    time_dtype: str,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Turn AUDIO (a folder, searched recursively, or one file) into spikes in OUT.h5.
+
+    Reads WAV, FLAC, OGG and MP3 of any rate and depth; several channels are mixed down. Low units are
+    high frequencies; times count from the start of the clip.
+
+    By default labels come from sub-folders if there are at least two, else from a known file-name
+    pattern, else there are none (-1). A pattern names its parts in braces:
+
+    \b
+      spikebench convert digits out.h5 --labels '{speaker}_{digit}_take{take}'
+
+    The groups speaker, split, trial, take, repetition and session are no part of the label. A CSV file
+    has a column path and any of label, speaker, split. heidelberg-digits: the classes of SHD, speakers
+    4 and 5 are the test split. speech-commands: the folder is the word, the split Google's rule.
+
+    A recording that cannot be used is named and left out. Exit codes: 0 all converted, 3 some left out,
+    4 none usable (no file), 1 and 2 nothing done, 130 interrupted (no file).
+    """  # noqa: D301
+    from spikebench.conversion import ConversionOptions
+    from spikebench.conversion import convert as run
+    from spikebench.errors import PartialConversionError
+
+    options = ConversionOptions(
+        preset, n_channels, native_rate, seed, labels, speakers, split, max_duration, time_dtype
+    )
+    with _stop_cleanly(), _progress(quiet) as (notify, progress):
+        report = run(
+            audio,
+            output,
+            options,
+            jobs=jobs,
+            overwrite=overwrite,
+            notify=notify,
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps(_as_json(report), ensure_ascii=False))
+    elif not quiet:
+        click.echo(_summary(report))
+    if quiet:
+        for one in report.skipped:
+            click.echo(f"skipped {one.file}: {one.reason}", err=True)
+    if report.skipped:
+        raise PartialConversionError(f"{len(report.skipped)} left out, {report.samples} converted")
+
+
+def _as_json(report: ConversionReport) -> dict[str, object]:
+    return {
+        "file": str(report.file),
+        "samples": report.samples,
+        "spikes": report.spikes,
+        "audio_seconds": round(report.audio_seconds, 6),
+        "classes": list(report.classes),
+        "skipped": [{"file": one.file, "reason": one.reason} for one in report.skipped],
+        "wall_seconds": round(report.wall_seconds, 3),
+    }
+
+
+def _summary(report: ConversionReport) -> str:
+    return (
+        f"{report.file}: {report.samples} samples, {report.spikes:,} spikes, "
+        f"{report.audio_seconds:.1f} s of audio in {report.wall_seconds:.1f} s"
+    )
+
+
+@contextlib.contextmanager
+def _stop_cleanly() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C, so that no partial file stays."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _progress(
+    quiet: bool,
+) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Notices and progress on standard error; a bar only on a terminal."""
+    if quiet:
+        yield lambda text: None, lambda done, total: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda text: click.echo(text, err=True), lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("converting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} clips/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("converting", total=None, rate=0.0)
+
+        def progress(done: int, total: int) -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            bar.update(task, completed=done, total=total, rate=done / elapsed if elapsed else 0.0)
+
+        yield lambda text: console.print(text, markup=False, highlight=False), progress

@@ -1,0 +1,103 @@
+"""Processes that share a job, behind the Executor interface of the standard library.
+
+Workers come from a fork server that has imported what they need once: they start fast, and they share
+no threads and no open files with the parent. Every worker watches one end of a pipe whose other end
+only the parent holds. When the parent stops early, or dies in whatever way, the pipe closes and the
+workers leave at once, in the middle of whatever they do: none is left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing.connection import Connection
+from typing import ParamSpec, TypeVar
+
+__all__ = ["available_cores", "worker_pool"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use.
+
+    Returns
+    -------
+    int
+        At least 1; respects the affinity mask where the system has one.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _InProcess(Executor):
+    """Run every call at once, here: one job needs no other process."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@contextlib.contextmanager
+def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
+    """Open an executor that is closed, its workers gone, when the block ends.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes; 1 runs everything in this one.
+    preload
+        Module that the fork server imports before it makes the first worker.
+
+    Yields
+    ------
+    Executor
+        Where to submit calls.
+    """
+    if jobs == 1:
+        yield _InProcess()
+        return
+    _start_fork_server(preload)
+    context = get_context("forkserver")
+    parent_lives, stop = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_watch_parent, initargs=(parent_lives,)
+    )
+    try:
+        yield pool
+    except BaseException:
+        stop.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        stop.close()
+        parent_lives.close()
+
+
+def _start_fork_server(preload: str) -> None:
+    """Start it deaf to Ctrl-C: a terminal sends that to every process, and the parent handles it."""
+    forkserver.set_forkserver_preload([preload])
+    # The tracker unblocks signals when it starts, so it comes first.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _watch_parent(parent_lives: Connection) -> None:
+    def leave_with_parent() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            parent_lives.recv_bytes()
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
