@@ -91,8 +91,9 @@ class ModelRecord(_Record):
 class SeedRecord(_Record):
     """One seed: trained, selected on validation, tested once.
 
-    ``seen_accuracy`` is over test speakers with samples in the training split, ``unseen_accuracy`` over
-    the others; either is null where there are none or speakers are not known.
+    ``unseen_accuracy`` is over the test samples of ``split.test_only_speakers``, ``seen_accuracy`` over
+    those of speakers that were trained on; samples of validation speakers and of unknown speakers are in
+    neither, and a number without samples is null.
     ``spikes_per_sample`` counts hidden spikes and is null for a model without spikes.
     """
 

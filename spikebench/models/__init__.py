@@ -1,1 +1,40 @@
-"""Models: one file each."""
+"""Models: one readable file each, named here as strings so that the list costs no import.
+
+The contract of a model ``M`` with its configuration ``C``:
+
+* ``C`` is a frozen pydantic model; every key of a physical quantity ends in its unit; ``C()`` is valid.
+* ``M.Config is C`` and ``M(config: C, shape: DataShape)`` is a ``torch.nn.Module`` whose parameters and
+  buffers are all there is to save.
+* ``M.forward(raster)`` takes float32 (batch, time, unit) and returns :class:`spikebench.models.base.Output`.
+* ``M.spiking`` says whether hidden units speak in spikes.
+* A model that learns from spike counts at once is a ``CountClassifier`` with ``fit_counts`` (see ``svm``).
+"""
+
+from __future__ import annotations
+
+from spikebench.errors import UnknownNameError
+
+MODELS = {
+    "lif": "spikebench.models.lif:LIF",
+    "rlif": "spikebench.models.rlif:RecurrentLIF",
+    "lstm": "spikebench.models.lstm:LSTM",
+    "cnn": "spikebench.models.cnn:CNN",
+    "svm": "spikebench.models.svm:CountSVM",
+}
+
+
+def check_model_name(name: str) -> None:
+    """Raise if no model has this name.
+
+    Parameters
+    ----------
+    name
+        Name of a model.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry does not hold it.
+    """
+    if name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)

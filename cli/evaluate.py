@@ -1,0 +1,168 @@
+"""``spikebench evaluate``: train (or load) a model, test once, write a result."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.training_options import default_folder, training_options
+
+if TYPE_CHECKING:
+    from spikebench.results import Result
+
+
+@click.command()
+@training_options
+@click.option("--seed", type=click.IntRange(0, 2**32), help="One seed.  [default: 0]")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Several: 0 … N-1.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A finished run (or a folder of runs): only test it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the result.  [default: runs/…]",
+)
+def evaluate(
+    model: str | None,
+    data: str,
+    preset_file: Path | None,
+    settings: tuple[str, ...],
+    device: str,
+    quiet: bool,
+    as_json: bool,
+    seed: int | None,
+    seeds: int | None,
+    checkpoint: Path | None,
+    output: Path | None,
+) -> None:
+    """Train a model by its preset, test it once, write a result.
+
+    Selection uses validation speakers held out of the training split; the test split is opened when
+    training is over, and the result says how often it was. Runs, predictions and weights are kept in the
+    folder of the result. An interrupted command is taken up by repeating it with the same -o.
+
+    Then: spikebench submit FOLDER
+    """
+    if (model is None) == (checkpoint is None):
+        raise click.UsageError("give --model to train one, or --checkpoint to test a trained one")
+    if seed is not None and seeds is not None:
+        raise click.UsageError("--seed and --seeds exclude each other")
+    from cli.training_session import run_training, say_interrupted
+    from spikebench.errors import OutputExistsError
+    from spikebench.evaluation import evaluate as test
+    from spikebench.preset import read_preset
+    from spikebench.protocol import open_selection
+    from spikebench.results import RESULT_FILE
+    from spikebench.run import read_run
+    from spikebench.training import find_device, start_run
+
+    find_device(device)
+    if checkpoint is not None:
+        if preset_file or settings or seed is not None or seeds is not None:
+            raise click.UsageError("a checkpoint brings its own preset, settings and seed")
+        runs = _find_runs(checkpoint)
+        record = read_run(runs[0])
+        model, data = record.model, record.data
+        words = ["--checkpoint", str(checkpoint)]
+    else:
+        assert model is not None
+        preset = read_preset(model, preset_file, settings)
+        words = _words(model, data, preset_file, settings, device, seed, seeds)
+    folder = output or default_folder(data, model)
+    if (folder / RESULT_FILE).exists():
+        raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
+    command = shlex.join(["spikebench", "evaluate", *words])
+    selection = open_selection(data)
+    if checkpoint is None:
+        if not quiet:
+            source = preset_file or f"its preset{' with changes' if settings else ''}"
+            click.echo(f"no checkpoint: training {model} by {source}", err=True)
+        numbers = range(seeds) if seeds else [seed or 0]
+        runs = [folder / f"seed{number}" for number in numbers]
+        with say_interrupted(f"{command} -o {shlex.quote(str(folder))}"):
+            for number, run in zip(numbers, runs, strict=True):
+                record = start_run(run, model, preset, data, selection, number)
+                run_training(run, record, selection, device, quiet)
+    result = test(runs, selection, folder, command, device)
+    click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
+
+
+def _find_runs(checkpoint: Path) -> list[Path]:
+    from spikebench.errors import TrainingError
+    from spikebench.run import RUN_FILE, read_run
+
+    if (checkpoint / RUN_FILE).is_file():
+        return [checkpoint]
+    runs = sorted((path.parent for path in checkpoint.glob(f"*/{RUN_FILE}")), key=str)
+    if not runs:
+        raise TrainingError(f"{checkpoint}: not a run (no {RUN_FILE} in it), nor a folder of runs")
+    records = [read_run(run) for run in runs]
+    if any(
+        (r.model, r.preset, r.dataset) != (records[0].model, records[0].preset, records[0].dataset)
+        for r in records
+    ):
+        raise TrainingError(
+            f"{checkpoint}: its runs differ in more than the seed; test them one by one"
+        )
+    return [run for _, run in sorted(zip([r.seed for r in records], runs, strict=True))]
+
+
+def _words(
+    model: str,
+    data: str,
+    preset_file: Path | None,
+    settings: tuple[str, ...],
+    device: str,
+    seed: int | None,
+    seeds: int | None,
+) -> list[str]:
+    words = ["--model", model, "--data", data]
+    words += ["--seeds", str(seeds)] if seeds else ["--seed", str(seed or 0)]
+    words += ["--preset", str(preset_file)] if preset_file else []
+    for setting in settings:
+        words += ["--set", setting]
+    return words + (["--device", device] if device != "cpu" else [])
+
+
+def _say(result: Result, folder: Path) -> str:
+    data, summary, seeds = result.dataset, result.summary, result.seeds
+    interval = summary.test_interval
+    synthetic = " (synthetic voices)" if data.synthetic else ""
+    opened = ", ".join(str(seed.test_opened) for seed in seeds)
+    lines = [
+        f"{result.model.name} on {data.name}{synthetic}, {len(seeds)} seed{'s' * (len(seeds) > 1)}",
+        f"  test accuracy        {summary.test_mean:.1%}"
+        + (f" ± {summary.test_std:.1%}" if summary.test_std is not None else "")
+        + f"   95 %: {interval.low:.1%} … {interval.high:.1%} ({interval.method})",
+        f"  validation accuracy  {_percent(summary.validation_mean)}",
+        f"  speakers seen        {_percent(_mean([s.seen_accuracy for s in seeds]))}",
+        f"  speakers unseen      {_percent(_mean([s.unseen_accuracy for s in seeds]))}",
+        f"  parameters           {result.model.parameters:,}",
+    ]
+    if result.model.spiking:
+        spikes = _mean([seed.spikes_per_sample for seed in seeds])
+        lines.append(f"  spikes per sample    {spikes:,.0f} (hidden)")
+    lines += [
+        f"  training             {_mean([seed.train_seconds for seed in seeds]):.0f} s per seed",
+        f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
+        + ("s" if len(seeds) > 1 else ""),
+        f"result: {folder}",
+        f"next: spikebench submit {folder}",
+    ]
+    return "\n".join(lines)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,73 @@
+"""Options that ``train`` and ``evaluate`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spikebench.models import MODELS
+
+_OPTIONS = [
+    click.option("--model", help=f"One of {', '.join(MODELS)}."),
+    click.option(
+        "--data",
+        default="digits",
+        show_default=True,
+        help="A data set's name, or a spike file written by convert.",
+    ),
+    click.option(
+        "--preset",
+        "preset_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file instead of the model's preset.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="TABLE.KEY=VALUE",
+        help="Change one setting, e.g. training.epochs=10; may be repeated.",
+    ),
+    click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
+    click.option("--quiet", is_flag=True, help="Say nothing but errors and the result."),
+    click.option("--json", "as_json", is_flag=True, help="Print the record as JSON."),
+]
+
+
+def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a command.
+
+    Parameters
+    ----------
+    function
+        The command.
+
+    Returns
+    -------
+    callable
+        The same, with options.
+    """
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def default_folder(data: str, model: str) -> Path:
+    """Name a folder for a run that was given none.
+
+    Parameters
+    ----------
+    data, model
+        What is trained on what.
+
+    Returns
+    -------
+    Path
+        ``runs/<data>-<model>-<UTC time>``.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{Path(data).stem}-{model}-{stamp}"

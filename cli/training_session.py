@@ -1,0 +1,71 @@
+"""What ``train`` and ``evaluate`` do around a fit: say what begins, show progress, say how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cli.training_progress import training_progress
+from spikebench.protocol import SelectionData
+from spikebench.run import RunRecord
+from spikebench.training import fit
+
+
+def run_training(
+    folder: Path, record: RunRecord, selection: SelectionData, device: str, quiet: bool
+) -> RunRecord:
+    """Train a run to its end, with progress.
+
+    Parameters
+    ----------
+    folder, record, selection, device
+        As in :func:`spikebench.training.fit`.
+    quiet
+        Say nothing.
+
+    Returns
+    -------
+    RunRecord
+        The finished run.
+    """
+    if record.status == "trained":
+        return record
+    title = f"{record.model} seed {record.seed}"
+    if not quiet:
+        split = record.dataset.split
+        click.echo(
+            f"training {title} on {record.dataset.name}: {split.train_samples} samples, selected on "
+            f"{split.validation_samples} ({split.rule}); test stays closed",
+            err=True,
+        )
+        if record.late_events:
+            click.echo(
+                f"{record.late_events} spikes of the training split lie after "
+                f"{record.preset.input.duration_ms:g} ms and are not seen (input.duration_ms)",
+                err=True,
+            )
+    with training_progress(title, quiet) as report:
+        return fit(folder, record, selection, device, report)
+
+
+@contextmanager
+def say_interrupted(command: str) -> Iterator[None]:
+    """Say on Ctrl-C how the work is taken up again.
+
+    Parameters
+    ----------
+    command
+        The command that does.
+
+    Yields
+    ------
+    None
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; every whole epoch is kept. Go on with: {command}", err=True)
+        raise

@@ -1,0 +1,198 @@
+"""Testing: each run opens the test split once, and what it says becomes a result."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench import __version__
+from spikebench.metrics.classification import (
+    accuracy,
+    confusion_matrix,
+    seed_interval,
+    speaker_interval,
+)
+from spikebench.protocol import SelectionData, open_test
+from spikebench.results import (
+    Interval,
+    ModelRecord,
+    Predictions,
+    Result,
+    SeedRecord,
+    Summary,
+    write_predictions,
+    write_result,
+)
+from spikebench.run import WEIGHTS_FILE, RunRecord, read_run, write_run
+from spikebench.training import bin_samples, build_model, find_device, load_trained, run_model
+
+
+def evaluate(
+    runs: Sequence[Path], selection: SelectionData, folder: Path, command: str, device: str = "cpu"
+) -> Result:
+    """Test finished runs that differ only in their seed, and write the result folder.
+
+    Parameters
+    ----------
+    runs
+        Folders of the runs, one per seed.
+    selection
+        The data they were trained on.
+    folder
+        Where ``result.json``, predictions and weights go.
+    command
+        The command that repeats it.
+    device
+        ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    Result
+        What was written.
+
+    Raises
+    ------
+    TrainingError
+        If a run is not finished or its weights do not fit.
+    ProtocolError
+        If the data have changed since training.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = [_test(run, selection, folder, device) for run in runs]
+    record = read_run(runs[0])
+    model = load_trained(runs[0], record)
+    result = Result(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        software=f"spikebench {__version__}",
+        command=command,
+        dataset=record.dataset,
+        model=ModelRecord(
+            name=record.model,
+            spiking=model.spiking,
+            parameters=model.n_parameters(),
+            config=_full_config(record),
+        ),
+        training=record.preset.model_dump(
+            mode="json", include={"input", "training", "regulariser"}
+        ),
+        seeds=seeds,
+        summary=_summary(seeds),
+        environment=_environment(device),
+    )
+    write_result(folder, result)
+    return result
+
+
+def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> SeedRecord:
+    record = read_run(run)
+    model = load_trained(run, record).to(find_device(device))
+    # Counted before the file is read: a crash on the way does not hide that test was opened.
+    record = record.model_copy(update={"test_opened": record.test_opened + 1})
+    write_run(run, record)
+    samples = open_test(selection)
+    began = time.perf_counter()
+    binned = bin_samples(samples, record.preset, record.dataset.n_units)
+    answers = run_model(model, binned, record.preset.training.batch_size)
+    seconds = time.perf_counter() - began
+
+    predictions_file = f"predictions-seed{record.seed}.csv"
+    weights_file = f"weights-seed{record.seed}.safetensors"
+    write_predictions(
+        folder / predictions_file,
+        Predictions(
+            index=samples.index,
+            label=samples.labels,
+            predicted=answers.predicted,
+            speaker=samples.speakers,
+        ),
+    )
+    shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
+    correct = answers.predicted == samples.labels
+    low, high, method = speaker_interval(correct, samples.speakers)
+    unseen, seen = _speaker_groups(samples.speakers, record)
+    n_classes = len(record.dataset.classes)
+    return SeedRecord(
+        seed=record.seed,
+        validation_accuracy=record.validation_accuracy,
+        test_accuracy=accuracy(samples.labels, answers.predicted),
+        test_interval=Interval(low=low, high=high, method=method),
+        seen_accuracy=_mean(correct[seen]),
+        unseen_accuracy=_mean(correct[unseen]),
+        confusion=confusion_matrix(samples.labels, answers.predicted, n_classes).tolist(),
+        spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
+        epochs=record.epochs,
+        selected_epoch=record.selected_epoch,
+        selected_on="validation",
+        test_opened=record.test_opened,
+        train_seconds=record.train_seconds,
+        test_seconds=seconds,
+        predictions_file=predictions_file,
+        predictions_sha256=_sha256(folder / predictions_file),
+        weights_file=weights_file,
+        weights_sha256=_sha256(folder / weights_file),
+    )
+
+
+def _speaker_groups(
+    speakers: NDArray[np.int64], record: RunRecord
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark samples of speakers never met before, and of speakers trained on."""
+    split = record.dataset.split
+    unseen = np.isin(speakers, split.test_only_speakers)
+    seen = (speakers >= 0) & ~unseen & ~np.isin(speakers, split.validation_speakers)
+    return unseen, seen
+
+
+def _summary(seeds: Sequence[SeedRecord]) -> Summary:
+    test = np.array([seed.test_accuracy for seed in seeds])
+    validation = [s.validation_accuracy for s in seeds if s.validation_accuracy is not None]
+    if len(seeds) > 1:
+        low, high, method = seed_interval(test)
+        interval = Interval(low=low, high=high, method=method)
+    else:
+        interval = seeds[0].test_interval
+    return Summary(
+        seeds=len(seeds),
+        validation_mean=float(np.mean(validation)) if validation else None,
+        test_mean=float(test.mean()),
+        test_std=float(test.std(ddof=1)) if len(seeds) > 1 else None,
+        test_interval=interval,
+    )
+
+
+def _full_config(record: RunRecord) -> dict[str, object]:
+    """Write out the model's configuration with its defaults."""
+    kind = type(build_model(record))
+    return kind.Config.model_validate(record.preset.model).model_dump(mode="json")
+
+
+def _environment(device: str) -> dict[str, str]:
+    packages = ("torch", "numpy", "scipy", "scikit-learn", "h5py")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        **{package: version(package) for package in packages},
+    }
+
+
+def _mean(correct: NDArray[np.bool_]) -> float | None:
+    return float(correct.mean()) if correct.size else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

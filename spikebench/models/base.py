@@ -1,0 +1,125 @@
+"""What every model shares with its trainer: the shape of the data, the form of an answer."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from spikebench.models import MODELS, check_model_name
+
+
+class ModelConfig(BaseModel):
+    """Configuration of a model: frozen, unknown keys refused, units in the names of the keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a model needs to know of the data.
+
+    Attributes
+    ----------
+    n_units, n_classes, n_steps : int
+        Inputs, classes, time bins.
+    time_step : float
+        Width of a bin [s].
+    input_rate : float
+        Mean count per unit and bin in the training split; sets the scale of initial weights.
+    """
+
+    n_units: int
+    n_classes: int
+    n_steps: int
+    time_step: float
+    input_rate: float
+
+
+@dataclass(frozen=True)
+class Output:
+    """Answer of a model.
+
+    Attributes
+    ----------
+    scores : Tensor of float32, shape (batch, class)
+        The largest wins.
+    spikes : list of Tensor, shape (batch, time, unit) each
+        Spikes of the hidden layers; empty for a model without.
+    """
+
+    scores: torch.Tensor
+    spikes: list[torch.Tensor] = field(default_factory=list)
+
+
+class Classifier(nn.Module):
+    """Base of all models; see the contract in :mod:`spikebench.models`."""
+
+    Config: ClassVar[type[ModelConfig]]
+    spiking: ClassVar[bool]
+
+    def __init__(self, config: ModelConfig, shape: DataShape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, raster: torch.Tensor) -> Output:
+        """Answer a batch; float32 (batch, time, unit) in."""
+        raise NotImplementedError
+
+    def n_parameters(self) -> int:
+        """Count the trained numbers.
+
+        Returns
+        -------
+        int
+            Elements of all parameters.
+        """
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+class CountClassifier(Classifier):
+    """Base of models that learn from spike counts at once, not by gradients."""
+
+    def fit_counts(
+        self,
+        train: tuple[NDArray[np.int64], NDArray[np.int64]],
+        validation: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> dict[str, float]:
+        """Learn; counts (samples, units) and labels (samples,) in.
+
+        Returns
+        -------
+        dict
+            What validation chose, with its ``validation_accuracy``.
+        """
+        raise NotImplementedError
+
+
+def model_class(name: str) -> type[Classifier]:
+    """Import a model.
+
+    Parameters
+    ----------
+    name
+        Name in the registry.
+
+    Returns
+    -------
+    type
+        The class.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry does not hold it.
+    """
+    check_model_name(name)
+    module, _, attribute = MODELS[name].partition(":")
+    found: type[Classifier] = getattr(importlib.import_module(module), attribute)
+    return found

@@ -1,0 +1,67 @@
+"""A convolutional network that looks at the raster as a picture.
+
+The units are pooled to ``image_units`` rows, the time bins are the columns (preset: 64 × 64).
+Source: Cramer et al. (2020), arXiv:1910.07407, who train a CNN on a 64 × 64 spatio-temporal image.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+
+
+class CNNConfig(ModelConfig):
+    """Configuration of :class:`CNN`."""
+
+    image_units: int = Field(default=64, ge=8)
+    filters: tuple[int, int, int] = (16, 32, 64)
+    dense_units: int = Field(default=128, ge=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class CNN(Classifier):
+    """Three convolutions with pooling, one dense layer."""
+
+    Config: ClassVar[type[ModelConfig]] = CNNConfig
+    spiking = False
+
+    def __init__(self, config: CNNConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.rows = min(config.image_units, shape.n_units)
+        layers: list[nn.Module] = []
+        n_in = 1
+        for n_out in config.filters:
+            layers += [
+                nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False),
+                nn.BatchNorm2d(n_out),
+                nn.ReLU(),
+                nn.MaxPool2d(2, ceil_mode=True),
+            ]
+            n_in = n_out
+        rows, columns = self.rows, shape.n_steps
+        for _ in config.filters:
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(config.dropout),
+            nn.Linear(n_in * rows * columns, config.dense_units),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.dense_units, shape.n_classes),
+        )
+
+    def forward(self, raster: torch.Tensor) -> Output:
+        """Run the network; float32 (batch, time, unit) in."""
+        # Rows of equal width up to one unit: unit u goes to row ⌊u·rows/n_units⌋.
+        n_units = raster.shape[2]
+        row = torch.arange(n_units, device=raster.device) * self.rows // n_units
+        image = raster.new_zeros(*raster.shape[:2], self.rows).index_add_(2, row, raster)
+        # Square roots keep a loud onset from hiding the rest of the picture.
+        scores = self.head(self.features(image.sqrt().unsqueeze(1)))
+        return Output(scores)

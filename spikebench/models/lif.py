@@ -1,0 +1,138 @@
+"""Feed-forward layers of current-based leaky integrate-and-fire neurons with a leaky read-out.
+
+::
+
+    I[t] = α·I[t−1] + W·S_in[t]                                  α = exp(−dt/τ_syn)
+    U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/τ_mem)
+    S[t] = 1 if U[t] ≥ 1 else 0;  the reset is not differentiated
+    read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t] + b, scores = max over t of O     γ = exp(−dt/τ_readout)
+
+Initial weights are normal with a standard deviation that makes the membrane's fluctuations
+``init_fluctuation`` thresholds large at the data's mean rate (after Rossbroich et al. 2022,
+doi 10.1088/2634-4386/ac97bb). Source of the model: Cramer et al. (2020), arXiv:1910.07407, time constants
+of its section on spiking networks; Neftci, Mostafa, Zenke (2019), arXiv:1901.09948.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.surrogate import spike
+
+
+class LIFConfig(ModelConfig):
+    """Configuration of :class:`LIF`; time constants in ms."""
+
+    hidden_units: tuple[int, ...] = Field(default=(128,), min_length=1)
+    tau_mem_ms: float = Field(default=20.0, gt=0)
+    tau_syn_ms: float = Field(default=10.0, gt=0)
+    tau_readout_ms: float = Field(default=20.0, gt=0)
+    surrogate_slope: float = Field(default=10.0, gt=0)
+    init_fluctuation: float = Field(default=1.0, gt=0)
+    hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
+
+
+class LIF(Classifier):
+    """Feed-forward spiking network."""
+
+    Config: ClassVar[type[ModelConfig]] = LIFConfig
+    spiking = True
+
+    def __init__(self, config: LIFConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
+        self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
+        self.hidden = nn.ParameterList()
+        n_in, rate = shape.n_units, shape.input_rate
+        for n_out in config.hidden_units:
+            scale = config.init_fluctuation * fluctuation_scale(
+                n_in, rate, self.decay_syn, self.decay_mem
+            )
+            self.hidden.append(scale * torch.randn(n_in, n_out))
+            n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
+        self.readout = LeakyReadout(n_in, shape, config.tau_readout_ms * 1e-3)
+
+    def forward(self, raster: torch.Tensor) -> Output:
+        """Run the network; float32 (batch, time, unit) in."""
+        layers = []
+        spikes = raster
+        for weight in self.hidden:
+            current = spikes @ weight  # (batch, time, unit)
+            spikes = self._scan(current)
+            layers.append(spikes)
+        return Output(self.readout(spikes), layers)
+
+    def _scan(self, current: torch.Tensor) -> torch.Tensor:
+        syn = mem = spk = torch.zeros_like(current[:, 0])
+        spikes = []
+        for step in current.unbind(1):
+            syn = self.decay_syn * syn + step
+            mem = (self.decay_mem * mem + (1 - self.decay_mem) * syn) * (1 - spk.detach())
+            spk = spike(mem - 1, self.config.surrogate_slope)
+            spikes.append(spk)
+        return torch.stack(spikes, 1)
+
+
+class LeakyReadout(nn.Module):
+    """Leaky integrators without spikes; the score of a class is the maximum over time of its integrator.
+
+    Parameters
+    ----------
+    n_in
+        Inputs.
+    shape
+        Shape of the data.
+    tau
+        Time constant [s].
+    """
+
+    def __init__(self, n_in: int, shape: DataShape, tau: float) -> None:
+        super().__init__()
+        self.decay = math.exp(-shape.time_step / tau)
+        self.weight = nn.Parameter(torch.randn(n_in, shape.n_classes) / math.sqrt(n_in))
+        self.bias = nn.Parameter(torch.zeros(shape.n_classes))
+
+    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
+        """Score; float32 (batch, time, unit) in, (batch, class) out."""
+        current = spikes @ self.weight
+        mem = torch.zeros_like(current[:, 0])
+        trace = []
+        for step in current.unbind(1):
+            mem = self.decay * mem + (1 - self.decay) * step
+            trace.append(mem)
+        return torch.stack(trace, 1).amax(1) + self.bias
+
+
+def fluctuation_scale(n_in: int, rate: float, decay_syn: float, decay_mem: float) -> float:
+    """Find the weight scale at which membranes fluctuate by one threshold.
+
+    A Poisson input of mean count ``rate`` per bin through both filters gives the membrane the variance
+    n_in·w²·rate·ε, where ε is the energy of the filters' impulse response.
+
+    Parameters
+    ----------
+    n_in
+        Number of inputs.
+    rate
+        Mean count per input and bin.
+    decay_syn, decay_mem
+        Decays per bin.
+
+    Returns
+    -------
+    float
+        Standard deviation w of the weights.
+    """
+    syn, mem, energy = 1.0, 0.0, 0.0
+    while syn > 1e-9 or mem > 1e-9:
+        mem = decay_mem * mem + (1 - decay_mem) * syn
+        energy += mem * mem
+        syn *= decay_syn
+    return 1 / math.sqrt(n_in * max(rate, 1e-6) * energy)

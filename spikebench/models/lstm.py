@@ -1,0 +1,42 @@
+"""A long short-term memory on binned spikes; the score of a class is its maximum over time.
+
+Source: Cramer et al. (2020), arXiv:1910.07407, who train an LSTM on 10 ms bins.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+
+
+class LSTMConfig(ModelConfig):
+    """Configuration of :class:`LSTM`."""
+
+    hidden_units: int = Field(default=128, ge=1)
+    layers: int = Field(default=1, ge=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+
+
+class LSTM(Classifier):
+    """LSTM; the score of a class is the maximum over time of a linear read-out."""
+
+    Config: ClassVar[type[ModelConfig]] = LSTMConfig
+    spiking = False
+
+    def __init__(self, config: LSTMConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.lstm = nn.LSTM(
+            shape.n_units, config.hidden_units, num_layers=config.layers, batch_first=True
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.readout = nn.Linear(config.hidden_units, shape.n_classes)
+
+    def forward(self, raster: torch.Tensor) -> Output:
+        """Run the network; float32 (batch, time, unit) in."""
+        hidden, _ = self.lstm(raster)
+        return Output(self.readout(self.dropout(hidden)).amax(1))

@@ -1,0 +1,66 @@
+"""One recurrent layer of leaky integrate-and-fire neurons with a leaky read-out.
+
+As :mod:`spikebench.models.lif`, with the layer's own spikes fed back one step later::
+
+    I[t] = α·I[t−1] + W·S_in[t] + V·S[t−1]
+
+Source: Cramer et al. (2020), arXiv:1910.07407 (recurrent network of 128 units).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.lif import LeakyReadout, fluctuation_scale
+from spikebench.models.surrogate import spike
+
+
+class RecurrentLIFConfig(ModelConfig):
+    """Configuration of :class:`RecurrentLIF`; time constants in ms."""
+
+    hidden_units: int = Field(default=128, ge=1)
+    tau_mem_ms: float = Field(default=20.0, gt=0)
+    tau_syn_ms: float = Field(default=10.0, gt=0)
+    tau_readout_ms: float = Field(default=20.0, gt=0)
+    surrogate_slope: float = Field(default=10.0, gt=0)
+    init_fluctuation: float = Field(default=1.0, gt=0)
+    recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units
+
+
+class RecurrentLIF(Classifier):
+    """Recurrent spiking network."""
+
+    Config: ClassVar[type[ModelConfig]] = RecurrentLIFConfig
+    spiking = True
+
+    def __init__(self, config: RecurrentLIFConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
+        self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
+        n = config.hidden_units
+        scale = config.init_fluctuation * fluctuation_scale(
+            shape.n_units, shape.input_rate, self.decay_syn, self.decay_mem
+        )
+        self.input = nn.Parameter(scale * torch.randn(shape.n_units, n))
+        self.recurrent = nn.Parameter(config.recurrent_scale / math.sqrt(n) * torch.randn(n, n))
+        self.readout = LeakyReadout(n, shape, config.tau_readout_ms * 1e-3)
+
+    def forward(self, raster: torch.Tensor) -> Output:
+        """Run the network; float32 (batch, time, unit) in."""
+        current = raster @ self.input  # (batch, time, unit)
+        syn = mem = spk = torch.zeros_like(current[:, 0])
+        trace = []
+        for step in current.unbind(1):
+            syn = torch.addmm(self.decay_syn * syn + step, spk, self.recurrent)
+            mem = (self.decay_mem * mem + (1 - self.decay_mem) * syn) * (1 - spk.detach())
+            spk = spike(mem - 1, self.config.surrogate_slope)
+            trace.append(spk)
+        spikes = torch.stack(trace, 1)
+        return Output(self.readout(spikes), [spikes])

@@ -1,0 +1,161 @@
+"""A support vector machine on spike counts: what can be said without looking at time.
+
+Features: the spikes of each unit over the whole clip, standardised on the training split. Kernel: radial
+basis functions, one machine per pair of classes, votes. Trained by scikit-learn; C and the kernel's width
+are chosen on the validation split. What is kept are arrays, so a trained machine is loaded from
+safetensors like any network and needs no pickle.
+
+Source: Cramer et al. (2020), arXiv:1910.07407, classifiers on spike counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
+
+
+class CountSVMConfig(ModelConfig):
+    """Configuration of :class:`CountSVM`: the grid that validation chooses from."""
+
+    C: tuple[float, ...] = Field(default=(1.0, 10.0, 100.0), min_length=1)
+    # Widths relative to scikit-learn's "scale", 1/number of units for standardised features.
+    gamma_scale: tuple[float, ...] = Field(default=(0.1, 0.3, 1.0), min_length=1)
+
+
+class CountSVM(CountClassifier):
+    """Support vector machine on counts. All it has learned lies in buffers."""
+
+    Config: ClassVar[type[ModelConfig]] = CountSVMConfig
+    spiking = False
+
+    def __init__(self, config: CountSVMConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        self.mean: torch.Tensor
+        self.scale: torch.Tensor
+        self.support: torch.Tensor
+        self.coefficients: torch.Tensor
+        self.intercepts: torch.Tensor
+        self.gamma: torch.Tensor
+        pairs = shape.n_classes * (shape.n_classes - 1) // 2
+        for name, size in {
+            "mean": (shape.n_units,),  # of each unit's count
+            "scale": (shape.n_units,),  # its standard deviation
+            "support": (0, shape.n_units),  # support vectors
+            "coefficients": (pairs, 0),  # one row per pair of classes
+            "intercepts": (pairs,),
+            "gamma": (1,),
+        }.items():
+            self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
+
+    def forward(self, raster: torch.Tensor) -> Output:
+        """Count, compare with the support vectors, vote; float32 (batch, time, unit) in."""
+        counts = (raster.sum(1).double() - self.mean) / self.scale
+        kernel = torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
+        decisions = kernel @ self.coefficients.T + self.intercepts  # (batch, pair)
+        n_classes = self.shape.n_classes
+        first, second = torch.triu_indices(n_classes, n_classes, 1, device=raster.device)
+        for_first = (decisions > 0).double()
+        votes = torch.zeros(len(raster), n_classes, dtype=torch.float64, device=raster.device)
+        votes.index_add_(1, first, for_first).index_add_(1, second, 1 - for_first)
+        return Output(votes.float())  # a tie goes to the lower index, as in libsvm
+
+    def n_parameters(self) -> int:
+        """Count the learned numbers: support vectors, their coefficients, intercepts.
+
+        Returns
+        -------
+        int
+            Elements kept, the standardisation not counted.
+        """
+        return self.support.numel() + self.coefficients.numel() + self.intercepts.numel()
+
+    def fit_counts(
+        self,
+        train: tuple[NDArray[np.int64], NDArray[np.int64]],
+        validation: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> dict[str, float]:
+        """Train on counts and choose C and the width on validation.
+
+        Parameters
+        ----------
+        train, validation
+            Counts, int64, shape (samples, units), and labels, int64, shape (samples,).
+
+        Returns
+        -------
+        dict
+            The choice and its validation accuracy.
+        """
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        scaler = StandardScaler().fit(train[0])
+        x, x_validation = scaler.transform(train[0]), scaler.transform(validation[0])
+        best: dict[str, float] = {"validation_accuracy": -1.0}
+        machine: Any = None
+        for C in self.config.C:
+            for width in self.config.gamma_scale:
+                gamma = width / x.shape[1]
+                candidate = SVC(C=C, gamma=gamma, break_ties=False).fit(x, train[1])
+                right = float(candidate.score(x_validation, validation[1]))
+                if right > best["validation_accuracy"]:
+                    best = {"validation_accuracy": right, "C": C, "gamma_scale": width}
+                    machine = candidate
+        self._keep(machine, scaler, best["gamma_scale"] / x.shape[1])
+        return best
+
+    def _keep(self, machine: Any, scaler: Any, gamma: float) -> None:  # noqa: ANN401
+        """Unfold libsvm's packed dual coefficients into one row per pair of classes."""
+        n_classes = self.shape.n_classes
+        present = machine.classes_
+        ends = np.cumsum(machine.n_support_)
+        groups = [
+            slice(end - size, end) for end, size in zip(ends, machine.n_support_, strict=True)
+        ]
+        pairs = n_classes * (n_classes - 1) // 2
+        coefficients = np.zeros((pairs, len(machine.support_vectors_)))
+        # A class without training samples loses every vote.
+        intercepts = np.array(
+            [
+                1.0 if first in present else -1.0
+                for first in range(n_classes)
+                for _ in range(first + 1, n_classes)
+            ]
+        )
+        row = {pair: k for k, pair in enumerate(zip(*np.triu_indices(n_classes, 1), strict=True))}
+        k = 0
+        for i in range(present.size):
+            for j in range(i + 1, present.size):
+                at = row[present[i], present[j]]
+                coefficients[at, groups[i]] = machine.dual_coef_[j - 1, groups[i]]
+                coefficients[at, groups[j]] = machine.dual_coef_[i, groups[j]]
+                intercepts[at] = machine.intercept_[k]
+                k += 1
+        for name, value in {
+            "mean": scaler.mean_,
+            "scale": scaler.scale_,
+            "support": machine.support_vectors_,
+            "coefficients": coefficients,
+            "intercepts": intercepts,
+            "gamma": np.array([gamma]),
+        }.items():
+            setattr(self, name, torch.from_numpy(np.ascontiguousarray(value, dtype=np.float64)))
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        *arguments: Any,  # noqa: ANN401
+    ) -> None:
+        # The number of support vectors is known only from what is loaded.
+        for name in ("support", "coefficients"):
+            if prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *arguments)

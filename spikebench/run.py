@@ -1,0 +1,145 @@
+"""A run: the folder in which one model is trained with one seed, and everything it keeps.
+
+::
+
+    run.json                 what is trained, on what, how far; how often the test split was opened
+    checkpoint.safetensors   after the last whole epoch: weights, best weights, optimiser, history
+    weights.safetensors      the selected weights, once training is over
+    history.csv              one line per epoch
+
+Every file is replaced in one step, so a run that is killed at any time can be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spikebench.errors import TrainingError
+from spikebench.preset import Preset
+from spikebench.results import Count, DatasetRecord, Fraction, first_problem, read_json, write_text
+
+RUN_FILE = "run.json"
+WEIGHTS_FILE = "weights.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+
+class RunRecord(BaseModel):
+    """Contents of ``run.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    software: str
+    model: str
+    preset: Preset
+    data: str
+    dataset: DatasetRecord
+    input_rate: float  # mean count per unit and bin of the training split
+    seed: Count
+    status: Literal["training", "trained"] = "training"
+    epochs: Count = 0
+    selected_epoch: Count = 0
+    validation_accuracy: Fraction | None = None
+    train_seconds: float = 0.0
+    late_events: Count = 0  # events of the training split after the last bin
+    choice: dict[str, float] = {}  # what validation chose from a grid, if the model has one
+    test_opened: Count = 0
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read ``run.json``.
+
+    Parameters
+    ----------
+    folder
+        The run.
+
+    Returns
+    -------
+    RunRecord
+        What it says.
+
+    Raises
+    ------
+    TrainingError
+        If the folder is not a run or its record does not fit.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise TrainingError(f"{folder}: not a run (no {RUN_FILE} in it)")
+    try:
+        return RunRecord.model_validate(read_json(path))
+    except ValidationError as error:
+        raise TrainingError(f"{path}: {first_problem(error)}") from None
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Write ``run.json``, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The run; made if it is not there.
+    record
+        What to write.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / RUN_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, Any]) -> None:
+    """Write tensors and a JSON note into one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tensors
+        Named tensors.
+    note
+        Anything JSON, kept in the header.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    # Contiguous copies: the format refuses tensors that share memory.
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, temporary, metadata={"note": json.dumps(note)})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tensors : dict of Tensor
+        By name, on the CPU.
+    note : dict
+        The note.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TrainingError(f"{path}: not readable as safetensors: {error}") from None
