@@ -46,7 +46,7 @@ def strip_plots(reports: Sequence[Report]) -> list[StripPlot]:
         ticks = [(_strip_x(value, low), f"{value:.0f}") for value in np.arange(low, 101, 10)]
         lanes = []
         for number, name in enumerate(SELECTED_ON):
-            y = 26.0 + 30 * number
+            y = 26.0 + 40 * number
             values = sorted(
                 (report for report in own if report.selected_on == name),
                 key=lambda report: report.accuracy_percent,
@@ -61,14 +61,16 @@ def _strip_x(percent: float, low: float) -> float:
 
 
 def _spread_out(reports: Sequence[Report], low: float, y: float) -> list[tuple[float, float, str]]:
-    # Neighbours closer than a mark's width alternate above and below the line.
+    # A mark moves up or down until it covers no other; where all places are taken it covers one.
     marks: list[tuple[float, float, str]] = []
     for report in reports:
         x = _strip_x(report.accuracy_percent, low)
-        step = 0.0
-        if marks and x - marks[-1][0] < 6:
-            step = -5.0 if marks[-1][1] >= y else 5.0
-        marks.append((x, y + step, f"{report.method}: {report.accuracy_percent} %"))
+        free = (
+            at
+            for at in (y, y - 8, y + 8, y - 16, y + 16)
+            if all((x - other) ** 2 + (at - height) ** 2 >= 8**2 for other, height, _ in marks)
+        )
+        marks.append((x, next(free, y), f"{report.method}: {report.accuracy_percent:g} %"))
     return marks
 
 
@@ -83,11 +85,11 @@ def heat_map(confusion: NDArray[np.int64]) -> list[str]:
     Returns
     -------
     list of str
-        Path data for shades 1 … 5, each a fifth of the row's total; cells without counts are left
-        out.
+        Path data for shades 1 … 5 by the square root of the part of the row's total, so that
+        mistakes show beside what is right; cells without counts are left out.
     """
     total = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    level = np.ceil(confusion / total * LEVELS).astype(int)
+    level = np.ceil(np.sqrt(confusion / total) * LEVELS).astype(int)
     return [
         "".join(f"M{column} {row}h1v1h-1z" for row, column in np.argwhere(level == shade))
         for shade in range(1, LEVELS + 1)

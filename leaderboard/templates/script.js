@@ -33,6 +33,11 @@
       const region = table.closest(".board") || table.parentElement;
       region.hidden = here === 0;
     }
+    for (const section of document.querySelectorAll("#measured, #literature")) {
+      const empty = !section.querySelector("tbody[data-dataset]:not([hidden])");
+      for (const line of section.querySelectorAll(".nothing")) line.hidden = !empty;
+      for (const key of section.querySelectorAll(".key")) key.hidden = empty;
+    }
     byId("count").textContent = `${shown} of ${words.size} rows`;
   }
 

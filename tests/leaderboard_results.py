@@ -1,0 +1,152 @@
+"""Result folders for the tests: drawn predictions, everything else honestly computed from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikebench.metrics.classification import (
+    accuracy,
+    confusion_matrix,
+    seed_interval,
+    speaker_interval,
+)
+from spikebench.results import (
+    DatasetRecord,
+    Interval,
+    ModelRecord,
+    Predictions,
+    Result,
+    SeedRecord,
+    Split,
+    Summary,
+    write_predictions,
+    write_result,
+)
+
+CLASSES = ["zero", "one", "two", "three"]
+DATA_SHA256 = "ab" * 32
+
+
+def make_result(
+    folder: Path,
+    *,
+    seeds: int = 5,
+    skill: float = 0.8,
+    model: str = "lif",
+    spiking: bool = True,
+    dataset: str = "digits",
+    classes: list[str] | None = None,
+    test_samples: int = 120,
+    config: dict[str, Any] | None = None,
+    data_sha256: str = DATA_SHA256,
+) -> Path:
+    """Write a result folder of a model that is right with the probability `skill`."""
+    classes = classes or CLASSES
+    folder.mkdir(parents=True)
+    records = [
+        _make_seed(folder, seed, skill, spiking, classes, test_samples) for seed in range(seeds)
+    ]
+    test = np.array([record.test_accuracy for record in records])
+    interval = (
+        Interval(**dict(zip(("low", "high", "method"), seed_interval(test), strict=True)))
+        if seeds > 1
+        else records[0].test_interval
+    )
+    validation = [r.validation_accuracy for r in records if r.validation_accuracy is not None]
+    result = Result(
+        created="2026-01-02T03:04:05+00:00",
+        software="spikebench 0.1.0",
+        command=f"spikebench evaluate --model {model} --seeds {seeds} -o result",
+        dataset=DatasetRecord(
+            name=dataset,
+            sha256=data_sha256,
+            n_units=70,
+            classes=classes,
+            synthetic=dataset == "digits",
+            split=Split(
+                protocol="speakers-1",
+                rule="validation: speaker 3 of the training split",
+                train_samples=400,
+                validation_samples=80,
+                test_samples=test_samples,
+                validation_speakers=[3],
+                test_only_speakers=[4, 5],
+            ),
+        ),
+        model=ModelRecord(
+            name=model,
+            spiking=spiking,
+            parameters=11_540,
+            config=config or {"hidden_units": 128, "tau_mem_ms": 20.0},
+        ),
+        training={"optimizer": "adam", "learning_rate": 1e-3},
+        seeds=records,
+        summary=Summary(
+            seeds=seeds,
+            validation_mean=float(np.mean(validation)),
+            test_mean=float(test.mean()),
+            test_std=float(test.std(ddof=1)) if seeds > 1 else None,
+            test_interval=interval,
+        ),
+        environment={"python": "3.11.9", "torch": "2.13.0", "device": "cpu"},
+    )
+    write_result(folder, result)
+    return folder
+
+
+def _make_seed(
+    folder: Path, seed: int, skill: float, spiking: bool, classes: list[str], n: int
+) -> SeedRecord:
+    generator = np.random.default_rng([seed, round(1000 * skill)])
+    label = np.arange(n) % len(classes)
+    speaker = np.arange(n) % 6
+    guess = generator.integers(0, len(classes), n)
+    predicted = np.where(generator.random(n) < skill, label, guess)
+    path = folder / f"predictions-seed{seed}.csv"
+    write_predictions(
+        path,
+        Predictions(index=np.arange(n), label=label, predicted=predicted, speaker=speaker),
+    )
+    weights = folder / f"weights-seed{seed}.safetensors"
+    weights.write_bytes(generator.bytes(64))
+    correct = label == predicted
+    low, high, method = speaker_interval(correct, speaker)
+    return SeedRecord(
+        seed=seed,
+        validation_accuracy=min(skill + 0.01 * seed, 1.0),
+        test_accuracy=accuracy(label, predicted),
+        test_interval=Interval(low=low, high=high, method=method),
+        seen_accuracy=float(correct[speaker < 4].mean()),
+        unseen_accuracy=float(correct[speaker >= 4].mean()),
+        confusion=confusion_matrix(label, predicted, len(classes)).tolist(),
+        spikes_per_sample=812.5 + seed if spiking else None,
+        epochs=30,
+        selected_epoch=20 + seed,
+        selected_on="validation",
+        test_opened=1,
+        train_seconds=41.2,
+        test_seconds=0.7,
+        predictions_file=path.name,
+        predictions_sha256=sha256(path),
+        weights_file=weights.name,
+        weights_sha256=sha256(weights),
+    )
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def edit_json(path: Path, *keys: str | int, value: object) -> None:
+    """Change one place of a JSON file."""
+    content = json.loads(path.read_text())
+    place = content
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(content))
