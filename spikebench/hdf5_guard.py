@@ -243,7 +243,7 @@ def read_attributes(file: h5py.File) -> dict[str, str | int | float]:
         if kind.get_class() == h5t.STRING and not kind.is_variable_str():
             text = np.empty((), dtype=f"S{max(kind.get_size(), 1)}")
             attribute.read(text, mtype=kind)
-            values[name] = text[()].decode("utf-8", "backslashreplace")
+            values[name] = bytes(text.item()).decode("utf-8", "backslashreplace")
         elif any(kind.equal(other) for other in FLOATS + INTEGERS):
             number = np.empty((), dtype=kind.dtype)
             attribute.read(number)

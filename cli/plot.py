@@ -1,0 +1,109 @@
+"""``spikebench plot``: one sample as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from spikebench.audio import Recording
+    from spikebench.plotting import Stages
+    from spikebench.spike_file import SpikeFile
+
+_MAX_STAGE_ROWS = 350
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--index", required=True, type=click.IntRange(0), help="Sample, counted from 0.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Picture to make: .png, .pdf or .svg.",
+)
+@click.option(
+    "--audio",
+    type=click.Path(path_type=Path),
+    help="The recording, or the folder that was converted.  [default: as recorded in FILE]",
+)
+@click.option("--stages", "with_stages", is_flag=True, help="Add velocity and release probability.")
+@click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")
+def plot(
+    file: Path, index: int, output: Path, audio: Path | None, with_stages: bool, overwrite: bool
+) -> None:
+    """Draw sample K of FILE: its spikes, and the spectrogram where the audio is known.
+
+    The audio is taken only if its SHA-256 is the one that FILE records. Low units are high
+    frequencies; the right axis gives the characteristic frequency of each unit.
+    """
+    from spikebench.conversion import characteristic_frequency
+    from spikebench.errors import SpikebenchError
+    from spikebench.plotting import Sample, draw_sample, write_figure
+    from spikebench.spike_file import SpikeFile, refuse_existing
+
+    refuse_existing(output, overwrite)
+    with SpikeFile(file) as spikes:
+        if index >= spikes.n_samples:
+            raise SpikebenchError(
+                f"{file}: there is no sample {index}; it has {spikes.n_samples}, counted from 0"
+            )
+        times, units = spikes.events(index)
+        recording = _find_recording(spikes, index, audio, required=with_stages or audio is not None)
+        stages = _stages(spikes, recording) if with_stages and recording else None
+        sample = Sample(times, units, spikes.n_units, _title(spikes, index))
+        figure = draw_sample(sample, characteristic_frequency(spikes.n_units), recording, stages)
+    write_figure(figure, output)
+
+
+def _find_recording(
+    spikes: SpikeFile, index: int, audio: Path | None, *, required: bool
+) -> Recording | None:
+    """Find the recording of a sample; without it, say why, and fail where it is required."""
+    from spikebench.audio import printable, read_clip
+    from spikebench.errors import AudioError, SpikebenchError
+
+    source = spikes.sources[index] if spikes.sources else ""
+    digest = spikes.sha256[index] if spikes.sha256 else ""
+    root = audio or Path(str(spikes.provenance.get("source_root", "")))
+    path = root / source if source and root.is_dir() else root
+    reason = "the file names no recording"
+    # A path from a stranger's file must not lead out of the folder that the user means.
+    if source and digest and not Path(source).is_absolute() and ".." not in Path(source).parts:
+        try:
+            recording = read_clip(path, max_duration=3600.0)
+        except AudioError as error:
+            reason = f"{printable(str(path))}: {error}"
+        else:
+            if recording.sha256 == digest:
+                return recording
+            reason = f"{printable(str(path))}: is not the recording that was converted (SHA-256)"
+    if required:
+        raise SpikebenchError(f"{reason} (--audio names the recording or its folder)")
+    click.echo(f"no spectrogram: {reason} (--audio names the recording or its folder)", err=True)
+    return None
+
+
+def _stages(spikes: SpikeFile, recording: Recording) -> Stages:
+    from spikebench.conversion import trace_sample
+    from spikebench.plotting import Stages
+
+    step = -(-spikes.n_units // _MAX_STAGE_ROWS)
+    channels = range(0, spikes.n_units, step)
+    trace = trace_sample(spikes, recording, channels)
+    return Stages(channels, trace.velocity, trace.p_fire, trace.sample_rate)
+
+
+def _title(spikes: SpikeFile, index: int) -> str:
+    label = int(spikes.labels[index])
+    parts = [f"{spikes.path.name}, sample {index}"]
+    if 0 <= label < len(spikes.keys):
+        parts.append(f"“{spikes.keys[label]}”")
+    if spikes.speakers[index] >= 0:
+        parts.append(f"speaker {spikes.speakers[index]}")
+    if spikes.sources:
+        parts.append(spikes.sources[index])
+    return "  ·  ".join(parts)
