@@ -117,4 +117,5 @@ def spike_counts(units: ArrayLike, n_units: int) -> NDArray[np.int64]:
     ValueError
         If a unit is out of range.
     """
-    return bin_spikes(np.zeros(np.size(units)), units, 1.0, 1, n_units)[0]
+    raster = bin_spikes(np.zeros(np.size(units)), units, 1.0, 1, n_units)
+    return raster.reshape(n_units)

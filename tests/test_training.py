@@ -1,0 +1,229 @@
+"""The loop: selection, resuming, regularisation, failures; and what a result says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from toy import N_CLASSES, write_toy
+
+from spikebench import training
+from spikebench.errors import TrainingError
+from spikebench.evaluation import evaluate
+from spikebench.models import MODELS
+from spikebench.models.base import Output
+from spikebench.preset import Preset, RegulariserSettings, read_preset
+from spikebench.protocol import SelectionData, open_selection
+from spikebench.results import read_predictions, read_result
+from spikebench.run import CHECKPOINT_FILE, WEIGHTS_FILE, RunRecord, load_tensors, read_run
+from spikebench.training import activity_penalty, fit, load_trained, start_run
+
+INPUT = ["input.time_step_ms=10", "input.duration_ms=300", "training.batch_size=16"]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy(tmp_path_factory.mktemp("toy") / "toy.h5")
+
+
+@pytest.fixture(scope="module")
+def selection(toy: Path) -> SelectionData:
+    return open_selection(str(toy))
+
+
+def small(model: str = "lif", *more: str) -> Preset:
+    jitter = [] if model == "svm" else ["training.unit_jitter_percent=2"]
+    return read_preset(model, None, [*INPUT, "training.epochs=8", *jitter, *more])
+
+
+def trained(
+    folder: Path, selection: SelectionData, model: str = "lif", seed: int = 0, *more: str
+) -> RunRecord:
+    record = start_run(folder, model, small(model, *more), "toy", selection, seed)
+    return fit(folder, record, selection)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model_trains_tests_and_reports(
+    name: str, tmp_path: Path, selection: SelectionData
+) -> None:
+    more = ("training.epochs=30", "training.learning_rate=1e-2")
+    record = trained(tmp_path / "run", selection, name, 0, *more)
+    assert record.status == "trained"
+    result = evaluate([tmp_path / "run"], selection, tmp_path / "result", "command")
+    assert result == read_result(tmp_path / "result")
+    seed = result.seeds[0]
+    assert seed.test_opened == 1
+    assert seed.selected_on == "validation"
+    predictions = read_predictions(tmp_path / "result" / seed.predictions_file)
+    assert seed.test_accuracy == np.mean(predictions.label == predictions.predicted)
+    assert np.array(seed.confusion).trace() == np.sum(predictions.label == predictions.predicted)
+    assert seed.unseen_accuracy == seed.test_accuracy  # all test speakers are new here
+    assert seed.seen_accuracy is None
+    assert (seed.spikes_per_sample is None) == (name not in ("lif", "rlif"))
+    # The classes have equal counts and differ in time alone.
+    assert seed.test_accuracy == pytest.approx(1 / 3) if name == "svm" else seed.test_accuracy > 0.8
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path, selection: SelectionData) -> None:
+    weights = []
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        trained(tmp_path / folder, selection, "rlif", seed)
+        weights.append(load_tensors(tmp_path / folder / WEIGHTS_FILE)[0])
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize("name", ["lif", "lstm", "cnn"])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    name: str, tmp_path: Path, selection: SelectionData
+) -> None:
+    whole = trained(tmp_path / "whole", selection, name)
+
+    def interrupt(epoch: training.Epoch, epochs: int) -> None:
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "parts"
+    record = start_run(folder, name, small(name), "toy", selection, 0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(folder, record, selection, report=interrupt)
+    assert (folder / CHECKPOINT_FILE).exists()
+    with pytest.raises(TrainingError, match="not trained to the end"):
+        load_trained(folder, read_run(folder))
+    resumed = fit(folder, read_run(folder), selection)
+    assert resumed.epochs == whole.epochs == 8
+    assert resumed.selected_epoch == whole.selected_epoch
+    one, two = (load_tensors(f / WEIGHTS_FILE)[0] for f in (tmp_path / "whole", folder))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_the_best_validation_epoch_is_kept(tmp_path: Path, selection: SelectionData) -> None:
+    lines: list[training.Epoch] = []
+    record = start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    done = fit(tmp_path, record, selection, report=lambda epoch, _: lines.append(epoch))
+    best = max(lines, key=lambda line: (line.validation_accuracy, -line.validation_loss))
+    assert (done.selected_epoch, done.validation_accuracy) == (best.epoch, best.validation_accuracy)
+    answers = training.run_model(
+        load_trained(tmp_path, done),
+        training.bin_samples(selection.validation, done.preset, selection.dataset.n_units),
+        7,
+    )
+    assert np.mean(answers.predicted == selection.validation.labels) == done.validation_accuracy
+    assert_allclose(answers.loss, best.validation_loss, rtol=1e-5)
+
+
+def test_patience_stops_early(tmp_path: Path, selection: SelectionData) -> None:
+    more = ("training.epochs=200", "training.patience_epochs=4", "training.learning_rate=1e-9")
+    done = trained(tmp_path, selection, "lif", 0, *more)
+    assert done.epochs == done.selected_epoch + 4
+
+
+def test_opening_test_is_counted(tmp_path: Path, selection: SelectionData) -> None:
+    run = tmp_path / "run"
+    trained(run, selection, "svm")
+    assert read_run(run).test_opened == 0
+    for times in (1, 2):
+        result = evaluate([run], selection, tmp_path / f"result{times}", "command")
+        assert result.seeds[0].test_opened == read_run(run).test_opened == times
+
+
+def test_a_loss_that_is_not_finite_stops(
+    tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = start_run(tmp_path, "lstm", small("lstm"), "toy", selection, 0)
+    monkeypatch.setattr(
+        training, "activity_penalty", lambda output, _: output.scores.sum() * float("nan")
+    )
+    with pytest.raises(TrainingError, match=r"no longer finite in epoch 1 at learning rate 0\.002"):
+        fit(tmp_path, record, selection)
+
+
+def test_another_run_in_the_folder_is_refused(tmp_path: Path, selection: SelectionData) -> None:
+    start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    with pytest.raises(TrainingError, match="holds another run"):
+        start_run(tmp_path, "lif", small(), "toy", selection, 1)
+
+
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, selection: SelectionData) -> None:
+    record = start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"\x80\x04 not tensors")
+    with pytest.raises(TrainingError, match="not readable as safetensors"):
+        fit(tmp_path, record, selection)
+
+
+def test_cuda_is_never_replaced(tmp_path: Path, selection: SelectionData) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device is here")
+    record = start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    with pytest.raises(TrainingError, match="sees no CUDA device"):
+        fit(tmp_path, record, selection, "cuda")
+
+
+def test_activity_penalty_by_hand() -> None:
+    # two samples, two neurons: counts (0, 4) and (2, 0); per neuron (1, 2), per sample (2, 1)
+    spikes = torch.zeros(2, 4, 2)
+    spikes[0, :, 1] = 1
+    spikes[1, :2, 0] = 1
+    settings = RegulariserSettings(
+        lower_strength=1.0, lower_spikes=1.5, upper_strength=10.0, upper_spikes=1.5
+    )
+    # lower: (0.5² + 0)/2 = 0.125; upper: 10·(0.5² + 0)/2 = 1.25
+    penalty = activity_penalty(Output(torch.zeros(2, 3), [spikes]), settings)
+    assert_allclose(penalty.item(), 1.375, rtol=1e-6)
+
+
+def test_seeds_are_summarised(tmp_path: Path, selection: SelectionData) -> None:
+    runs = [tmp_path / f"seed{seed}" for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        trained(run, selection, "lif", seed, "training.epochs=2")
+    result = evaluate(runs, selection, tmp_path / "result", "command")
+    accuracies = [seed.test_accuracy for seed in result.seeds]
+    assert_allclose(result.summary.test_mean, np.mean(accuracies), rtol=1e-12)
+    assert_allclose(result.summary.test_std, np.std(accuracies, ddof=1), rtol=1e-12, atol=1e-15)
+    assert result.summary.test_interval.method == "Student t over 2 seeds"
+    assert result.dataset.split.test_samples == 2 * N_CLASSES * 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.epoch=3", "training.epoch: Extra inputs"),
+        ("training.epochs=-1", "training.epochs"),
+        ("training.learning_rate=nan", "training.learning_rate"),
+        ("trainig.epochs=3", "no table 'trainig'"),
+        ("epochs=3", "table.key=value"),
+        ("input.mode=analog", "input.mode"),
+    ],
+)
+def test_wrong_settings_are_named(setting: str, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        read_preset("lif", None, [setting])
+
+
+def test_wrong_model_settings_are_named(tmp_path: Path, selection: SelectionData) -> None:
+    with pytest.raises(TrainingError, match="model lif: tau_mem: Extra inputs"):
+        start_run(tmp_path / "a", "lif", small("lif", "model.tau_mem=3"), "toy", selection, 0)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_preset_fits_its_model(name: str) -> None:
+    preset = read_preset(name)
+    config = training.model_class(name).Config.model_validate(preset.model)
+    assert set(preset.model) <= set(type(config).model_fields)
+    assert preset.input.n_steps >= 50
+
+
+def test_a_preset_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[input]\ntime_step_ms = 5\nduration_ms = 500\nmode = 'binary'\n")
+    assert read_preset("lif", path).input.n_steps == 100
+    path.write_text("[input\n")
+    with pytest.raises(TrainingError, match="not readable as TOML"):
+        read_preset("lif", path)
+    with pytest.raises(TrainingError, match=r"nothing\.toml: not readable"):
+        read_preset("lif", tmp_path / "nothing.toml")
