@@ -217,21 +217,13 @@ def _check_seed(result: Result, record: SeedRecord, predictions: Predictions, wh
         record.test_accuracy,
         accuracy(predictions.label, predictions.predicted),
     )
-    seen, unseen = _by_speaker(
-        correct, predictions.speaker, result.dataset.split.test_only_speakers
-    )
-    _compare(where, "seen_accuracy", record.seen_accuracy, seen)
-    _compare(where, "unseen_accuracy", record.unseen_accuracy, unseen)
-    _compare_interval(where, record.test_interval, speaker_interval(correct, predictions.speaker))
-
-
-def _by_speaker(
-    correct: NDArray[np.bool_], speaker: NDArray[np.int64], test_only: list[int]
-) -> tuple[float | None, float | None]:
-    unseen = np.isin(speaker, test_only)
-    if speaker.min() < 0:
-        return None, None
-    return _mean(correct[~unseen]), _mean(correct[unseen])
+    split, speaker = result.dataset.split, predictions.speaker
+    unseen = np.isin(speaker, split.test_only_speakers)
+    # Validation speakers chose the epoch: neither trained on nor unseen.
+    seen = (speaker >= 0) & ~unseen & ~np.isin(speaker, split.validation_speakers)
+    _compare(where, "seen_accuracy", record.seen_accuracy, _mean(correct[seen]))
+    _compare(where, "unseen_accuracy", record.unseen_accuracy, _mean(correct[unseen]))
+    _compare_interval(where, record.test_interval, speaker_interval(correct, speaker))
 
 
 def _mean(correct: NDArray[np.bool_]) -> float | None:
@@ -244,14 +236,17 @@ def _check_summary(result: Result, where: str) -> None:
     if summary.seeds != len(result.seeds):
         raise ResultError(f"{where}: says {summary.seeds} seeds, there are {len(result.seeds)}")
     test = np.array([record.test_accuracy for record in result.seeds])
-    validation = [record.validation_accuracy for record in result.seeds]
-    known = [value for value in validation if value is not None]
+    validation = [
+        record.validation_accuracy
+        for record in result.seeds
+        if record.validation_accuracy is not None
+    ]
     _compare(where, "test_mean", summary.test_mean, float(test.mean()))
     _compare(
         where,
         "validation_mean",
         summary.validation_mean,
-        float(np.mean(known)) if len(known) == len(validation) else None,
+        float(np.mean(validation)) if validation else None,
     )
     if test.size == 1:
         only = result.seeds[0].test_interval

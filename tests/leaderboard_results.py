@@ -121,7 +121,7 @@ def _make_seed(
         validation_accuracy=min(skill + 0.01 * seed, 1.0),
         test_accuracy=accuracy(label, predicted),
         test_interval=Interval(low=low, high=high, method=method),
-        seen_accuracy=float(correct[speaker < 4].mean()),
+        seen_accuracy=float(correct[speaker < 3].mean()),
         unseen_accuracy=float(correct[speaker >= 4].mean()),
         confusion=confusion_matrix(label, predicted, len(classes)).tolist(),
         spikes_per_sample=812.5 + seed if spiking else None,
