@@ -35,15 +35,30 @@ ENTRY_FILE = "entry.json"
 SHIPPED_ENTRIES = Path(__file__).with_name("entries")
 
 
-def _printable(text: str) -> str:
-    # Control characters could steer a terminal, and direction marks could swap what is read.
+def printable(text: str) -> str:
+    """Replace every character that could steer a terminal or turn the direction of reading.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    str
+        The same length, with U+FFFD for what cannot be printed.
+    """
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _check_printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("holds characters that cannot be printed")
     return text
 
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
-Line = Annotated[str, AfterValidator(_printable)]
+Line = AfterValidator(_check_printable)
 
 
 class Entry(BaseModel):
@@ -58,9 +73,9 @@ class Entry(BaseModel):
     schema_version: Literal[1] = 1
     id: Slug
     dataset: Slug
-    name: Annotated[Line, Field(min_length=1, max_length=100)]
-    authors: Annotated[Line, Field(max_length=500)]
-    note: Annotated[Line, Field(max_length=2000)]
+    name: Annotated[str, Field(min_length=1, max_length=100), Line]
+    authors: Annotated[str, Field(max_length=500), Line]
+    note: Annotated[str, Field(max_length=2000), Line]
     result_sha256: Sha256
 
 
@@ -102,7 +117,7 @@ def make_entry(result: Result, name: str = "", authors: str = "", note: str = ""
         return Entry(
             id=f"{slug(result.model.name, 'model')}-{seeds}-{sha256[:8]}",
             dataset=slug(result.dataset.name, "data"),
-            name=name or result.model.name,
+            name=name or printable(result.model.name)[:100],
             authors=authors,
             note=note,
             result_sha256=sha256,

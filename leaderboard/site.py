@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from leaderboard.charts import heat_map, strip_plots, worst_confusions
-from leaderboard.entry import StoredEntry
+from leaderboard.entry import StoredEntry, printable
 from leaderboard.literature import Report
 from leaderboard.ranking import MIN_SEEDS, Board, RankedEntry, build_boards
 from leaderboard.table import (
@@ -27,7 +27,6 @@ from leaderboard.table import (
     literature_csv,
     measured_csv,
     measured_row,
-    printable,
     to_json,
 )
 from spikebench.errors import OutputExistsError, ResultError

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
+from leaderboard.entry import printable
 from leaderboard.literature import Report
 from leaderboard.ranking import Board, RankedEntry
 
@@ -101,22 +102,6 @@ def _mean(values: Iterable[float | None]) -> float | None:
     found = list(values)
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if len(known) == len(found) else None
-
-
-def printable(text: str) -> str:
-    """Replace every character that could steer a terminal or turn the direction of reading.
-
-    Parameters
-    ----------
-    text
-        Any text.
-
-    Returns
-    -------
-    str
-        The same length, with U+FFFD for what cannot be printed.
-    """
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def to_json(boards: Sequence[Board], reports: Sequence[Report]) -> str:

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leaderboard.entry import printable
 from leaderboard.literature import Report
 from leaderboard.ranking import Board
-from leaderboard.table import Row, measured_row, printable
+from leaderboard.table import Row, measured_row
 
 _NOTES = (
     "test: mean and 95 % interval in percent; unseen: speakers without training data. "
