@@ -57,7 +57,8 @@ class Voice:
     """One synthetic speaker.
 
     ``variant`` is espeak-ng's set of formant frequencies, heights, widths and glottal source;
-    ``accent`` its English; ``pitch`` 0 … 99 (50 is the variant's own); ``speed`` in words per minute.
+    ``accent`` its English (``en`` is British; with ``en-gb`` espeak-ng ignores the variant);
+    ``pitch`` 0 … 99 (50 is the variant's own); ``speed`` in words per minute.
     """
 
     variant: str
@@ -68,16 +69,16 @@ class Voice:
 
 # The index is the speaker's number. Even: male variants, odd: female ones.
 VOICES = (
-    Voice("m1", "en-gb", 50, 180),
+    Voice("m1", "en", 50, 180),
     Voice("f1", "en-us", 50, 170),
     Voice("m3", "en-us", 60, 190),
     Voice("f2", "en-gb-x-rp", 45, 180),
-    Voice("m7", "en-gb", 55, 175),
+    Voice("m7", "en", 55, 175),
     Voice("f4", "en-us", 45, 190),
     Voice("adam", "en-us", 50, 170),
     Voice("f5", "en-gb-scotland", 45, 160),
     Voice("croak", "en-gb-scotland", 40, 155),
-    Voice("linda", "en-gb", 35, 175),
+    Voice("linda", "en", 35, 175),
     Voice("m5", "en-gb-x-rp", 65, 195),
     Voice("Andrea", "en-us-nyc", 40, 185),
     Voice("klatt4", "en-gb-x-gbclan", 45, 180),

@@ -14,10 +14,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 
 from spikebench.conversion import ConversionOptions, convert
@@ -209,6 +211,16 @@ class TestDigits:
         assert made["source_root"] == "data/digits"
 
 
+def _band_levels(path: Path) -> np.ndarray:
+    """Level of a clip in 12 bands from 300 to 7500 Hz, dB around their mean."""
+    samples, rate = soundfile.read(path)
+    frequency, power = scipy.signal.welch(samples, rate, nperseg=512)
+    edges = np.geomspace(300, 7500, 13)
+    inside = (frequency >= edges[:-1, None]) & (frequency < edges[1:, None])
+    level = 10 * np.log10(inside @ power / inside.sum(1) + 1e-15)
+    return level - level.mean()
+
+
 @needs_audio
 class TestRecordings:
     def test_the_table_and_the_file_agree(self, digits: SpikeFile) -> None:
@@ -237,6 +249,17 @@ class TestRecordings:
             sounds.add(hashlib.sha256(samples.tobytes()).digest())
         assert len(sounds) == 840
         assert size <= 6_000_000
+
+    def test_voices_differ_in_more_than_pitch(self, digits: SpikeFile) -> None:
+        # Twelve wide bands: they show the vocal tract, not the harmonics.
+        bands = np.array([_band_levels(AUDIO / name) for name in digits.sources])
+        german = digits.labels >= 10
+        for language in (german, ~german):
+            voices = [bands[language & (digits.speakers == s)].mean(0) for s in range(14)]
+            distance = [
+                np.sqrt(np.mean((one - other) ** 2)) for one, other in combinations(voices, 2)
+            ]
+            assert min(distance) > 1.5  # dB; 2.0 is the least, one voice under two numbers has 0.2
 
     def test_a_few_recordings_give_the_same_spikes_again(
         self, digits: SpikeFile, tmp_path: Path
