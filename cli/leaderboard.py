@@ -76,7 +76,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
     from leaderboard.table import to_json
 
     boards = build_boards(_read(entries))
-    reports = read_literature() if literature or as_json else []
+    reports = read_literature()
     if dataset:
         known = {board.dataset for board in boards} | {report.dataset for report in reports}
         if dataset not in known:
