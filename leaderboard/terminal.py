@@ -31,7 +31,9 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
     """
     console = console or Console(highlight=False)
     if not boards:
-        console.print(Text("No entry measured here yet: `spikebench submit RESULT_DIR` writes one."))
+        console.print(
+            Text("No entry measured here yet: `spikebench submit RESULT_DIR` writes one.")
+        )
         return
     for board in boards:
         rows = [measured_row(ranked) for ranked in board.entries]
