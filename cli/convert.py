@@ -96,7 +96,7 @@ def convert(
     options = ConversionOptions(
         preset, n_channels, native_rate, seed, labels, speakers, split, max_duration, time_dtype
     )
-    with _stop_cleanly(), _progress(quiet) as (notify, progress):
+    with _stop_cleanly() as check, _progress(quiet, check) as (notify, progress):
         report = run(
             audio,
             output,
@@ -137,29 +137,43 @@ def _summary(report: ConversionReport) -> str:
 
 
 @contextlib.contextmanager
-def _stop_cleanly() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that no partial file stays."""
+def _stop_cleanly() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C and SIGTERM unwind, so that no partial file stays.
+
+    An exception that a handler raises is swallowed, and printed, where foreign code calls back into
+    Python: the function yielded raises it again, and nothing is printed.
+    """
+    received: list[int] = []
+    hook = sys.unraisablehook
+
+    def raise_again() -> None:
+        if received:
+            raise KeyboardInterrupt if received[0] == signal.SIGINT else SystemExit(143)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        sys.exit(128 + number)
+        received.append(number)
+        sys.unraisablehook = lambda swallowed: None
+        raise_again()
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield raise_again
     finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def _progress(
-    quiet: bool,
+    quiet: bool, check: Callable[[], None]
 ) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Notices and progress on standard error; a bar only on a terminal."""
+    """Notices and progress on standard error, a bar only on a terminal; check after every clip."""
     if quiet:
-        yield lambda text: None, lambda done, total: None
+        yield lambda text: None, lambda done, total: check()
         return
     if not sys.stderr.isatty():
-        yield lambda text: click.echo(text, err=True), lambda done, total: None
+        yield lambda text: click.echo(text, err=True), lambda done, total: check()
         return
     from rich.console import Console
     from rich.progress import (
@@ -182,6 +196,7 @@ def _progress(
         task = bar.add_task("converting", total=None, rate=0.0)
 
         def progress(done: int, total: int) -> None:
+            check()
             elapsed = bar.tasks[0].elapsed or 0.0
             bar.update(task, completed=done, total=total, rate=done / elapsed if elapsed else 0.0)
 

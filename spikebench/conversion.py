@@ -11,6 +11,7 @@ This is the only module that knows :mod:`cochlea`.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections import deque
@@ -159,6 +160,8 @@ def convert(
     started = time.monotonic()
     options = options or ConversionOptions()
     params = _parameters(options.preset, options.native_rate)
+    if not 0 < options.max_duration < math.inf:
+        raise SpikebenchError(f"the longest duration must be positive, got {options.max_duration}")
     refuse_existing(output, overwrite)
     clips, skipped = find_clips(source)
     if os.path.realpath(output) in {os.path.realpath(clip.path) for clip in clips}:

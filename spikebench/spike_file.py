@@ -124,7 +124,11 @@ class SpikeFile:
     def provenance(self) -> dict[str, Any]:
         """Attributes of the root: how the file was made; empty for published files."""
         provenance: dict[str, Any] = {}
-        for name, value in read_attributes(self._open()[0]).items():
+        try:
+            attributes = read_attributes(self._open()[0])
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise self._damaged("attributes", error) from None
+        for name, value in attributes.items():
             provenance[name] = value
             if name.endswith("_json") and isinstance(value, str):
                 try:
@@ -285,8 +289,11 @@ class SpikeFile:
         try:
             return np.asarray(file[name][where])
         except (OSError, RuntimeError, ValueError) as error:
-            text = printable(" ".join(str(error).split()))[:200]
-            raise self._error(f"{name}: damaged: {text}") from None
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, error: Exception) -> SpikeFileError:
+        text = printable(" ".join(str(error).split()))[:200]
+        return self._error(f"{name}: damaged: {text}")
 
     def _error(self, text: str) -> SpikeFileError:
         return SpikeFileError(f"{printable(str(self.path))}: {text}")
@@ -347,21 +354,23 @@ class SpikeWriter:
         self._provenance = dict(provenance)
         self._time_dtype = np.dtype(time_dtype)
         self._overwrite = overwrite
+        self._file: Any = None
         self._columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
 
     def __enter__(self) -> Self:
         refuse_existing(self.path, self._overwrite)
         name = f".{self.path.name}.{secrets.token_hex(4)}.partial"
         self._partial = self.path.with_name(name)
+        # An interrupt can come as soon as the file is there.
         try:
             self._file = h5py.File(self._partial, "x", libver=("earliest", "v110"))
-        except OSError as error:
-            raise self._cannot_write(error) from None
-        try:
             spikes = self._file.create_group("spikes")
             self._times = self._sequences(spikes, "times", self._time_dtype)
             self._units = self._sequences(spikes, "units", np.dtype(np.uint16))
             self._write_attributes()
+        except OSError as error:
+            self._discard()
+            raise self._cannot_write(error) from None
         except BaseException:
             self._discard()
             raise
@@ -477,7 +486,8 @@ class SpikeWriter:
         return SpikeFileError(f"{printable(str(self.path))}: cannot write: {reason}")
 
     def _discard(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
     def _sequences(self, group: h5py.Group, name: str, kind: np.dtype[Any]) -> h5py.Dataset:

@@ -46,6 +46,14 @@ class _InProcess(Executor):
         return future
 
 
+class _Pool(ProcessPoolExecutor):
+    """Start workers undisturbed: one that starts while its parent leaves would complain aloud."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        with _signals_wait():
+            return super().submit(fn, *args, **kwargs)
+
+
 @contextlib.contextmanager
 def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
     """Open an executor that is closed, its workers gone, when the block ends.
@@ -68,9 +76,7 @@ def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
     _start_fork_server(preload)
     context = get_context("forkserver")
     parent_lives, stop = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_watch_parent, initargs=(parent_lives,)
-    )
+    pool = _Pool(jobs, mp_context=context, initializer=_watch_parent, initargs=(parent_lives,))
     try:
         yield pool
     except BaseException:
@@ -87,14 +93,38 @@ def _start_fork_server(preload: str) -> None:
     forkserver.set_forkserver_preload([preload])
     # The tracker unblocks signals when it starts, so it comes first.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with _signals_wait():
         forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM; they arrive when the block ends.
+
+    The mask is for processes started in the block, which inherit it. It does not protect the block
+    itself: another thread takes the signal then, and Python runs the handler here all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, frame: held.append(number)) for n in numbers}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        for late in held:
+            signal.raise_signal(late)
 
 
 def _watch_parent(parent_lives: Connection) -> None:
+    # Deaf to SIGTERM like the fork server, a worker could not be ended by the pool.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
     def leave_with_parent() -> None:
         with contextlib.suppress(EOFError, OSError):
             parent_lives.recv_bytes()
