@@ -20,7 +20,7 @@ Attributes of the root say how it was made: ``format``, ``format_version``, ``n_
 a name that ends in ``_json``. Published files have none of them: they have 700 units.
 
 Arrays are chunked, with shuffle and gzip. HDF5 keeps the values of variable-length elements in a heap
-that no filter reaches, so the spikes themselves are not compressed (6.2 bytes per spike, measured); only
+that no filter reaches, so the spikes themselves are not compressed (6.0 bytes per spike, measured); only
 their references and the per-sample arrays are. That is the price of a file that any SHD loader opens.
 The same contents give the same bytes with the same version of HDF5: no time stamps are kept.
 """
@@ -88,6 +88,7 @@ class SpikeFile:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._opened: tuple[int, h5py.File, Checked] | None = None
+        self._arrays: dict[str, h5py.Dataset] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -103,11 +104,13 @@ class SpikeFile:
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
         self._opened = None
+        self._arrays = {}
 
     def _open(self) -> tuple[h5py.File, Checked]:
         # A handle that was opened before a fork shares its file position and caches: never use it.
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), *open_checked(self.path))
+            self._arrays = {}
         return self._opened[1:]
 
     @property
@@ -287,7 +290,10 @@ class SpikeFile:
     def _read(self, name: str, where: int | slice) -> NDArray[Any]:
         file, _ = self._open()
         try:
-            return np.asarray(file[name][where])
+            # An array that stays open keeps its cache of chunks.
+            if name not in self._arrays:
+                self._arrays[name] = file[name]
+            return np.asarray(self._arrays[name][where])
         except (OSError, RuntimeError, ValueError) as error:
             raise self._damaged(name, error) from None
 
