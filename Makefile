@@ -14,8 +14,25 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# One thread per process: two processes use both cores.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# The shipped recordings become spikes, two models learn from them, a page shows how well.
+demo: $(INSTALLED)
+	rm -rf demo && mkdir demo
+	@echo "--- 1/4 converting 840 recordings of synthetic voices"
+	$(BIN)/spikebench convert data/digits demo/digits.h5 --channels 70 --synthetic \
+	  --labels heidelberg-digits --speakers heidelberg-digits --split data/digits/splits.csv
+	@echo "--- 2/4 a spiking network"
+	$(BIN)/spikebench evaluate --model lif --data demo/digits.h5 -o demo/lif
+	@echo "--- 3/4 a conventional one"
+	$(BIN)/spikebench evaluate --model lstm --data demo/digits.h5 -o demo/lstm
+	@echo "--- 4/4 the leaderboard"
+	$(BIN)/spikebench submit demo/lif --entries demo/entries
+	$(BIN)/spikebench submit demo/lstm --entries demo/entries
+	$(BIN)/spikebench leaderboard build --entries demo/entries -o demo/site
+	@echo "The page: $(CURDIR)/demo/site/index.html"
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

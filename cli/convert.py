@@ -51,6 +51,9 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
     type=click.Choice(["float32", "float16"]),
     help="float16 as in the published files; coarse above 1 s.",
 )
+@click.option(
+    "--synthetic", is_flag=True, help="The voices are synthetic: the file and all results say so."
+)
 @click.option("--overwrite", is_flag=True, help="Replace OUT.h5 if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
@@ -67,6 +70,7 @@ def convert(
     split: str,
     max_duration: float,
     time_dtype: str,
+    synthetic: bool,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -94,7 +98,8 @@ def convert(
     from spikebench.errors import PartialConversionError
 
     options = ConversionOptions(
-        preset, n_channels, native_rate, seed, labels, speakers, split, max_duration, time_dtype
+        *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),
+        *(time_dtype, synthetic),
     )
     with _stop_cleanly() as check, _progress(quiet, check) as (notify, progress):
         report = run(

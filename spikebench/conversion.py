@@ -70,6 +70,8 @@ class ConversionOptions:
         Longest clip that is taken [s].
     time_dtype
         ``float32``, or ``float16`` as in the published files.
+    synthetic
+        The voices are synthetic; the file says so, and with it every result on it.
     """
 
     preset: str = "shd"
@@ -81,6 +83,7 @@ class ConversionOptions:
     split: str = "auto"
     max_duration: float = 60.0
     time_dtype: str = "float32"
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -298,6 +301,7 @@ def _provenance(
         "labels_from": names.rules[0],
         "speakers_from": names.rules[1],
         "split_from": names.rules[2],
+        "synthetic_voices": int(options.synthetic),
     }
     if params.input_rate is not None:
         provenance["resampled_rate_hz"] = params.input_rate

@@ -119,7 +119,7 @@ def open_selection(data: str) -> SelectionData:
             sha256=spec.sha256 if spec else _sha256(path),
             n_units=file.n_units,
             classes=list(file.keys),
-            synthetic=spec.synthetic if spec else False,
+            synthetic=spec.synthetic if spec else bool(file.provenance.get("synthetic_voices")),
             split=partition.record,
         )
         train, validation = (_read(file, part) for part in (partition.train, partition.validation))

@@ -55,6 +55,12 @@ def test_without_speakers_the_rule_warns(tmp_path: Path) -> None:
     assert selection.dataset.split.test_only_speakers == []
 
 
+def test_synthetic_voices_are_called_so(tmp_path: Path) -> None:
+    for name, synthetic in (("yes", True), ("no", False)):
+        selection = open_selection(str(write_toy(tmp_path / f"{name}.h5", synthetic=synthetic)))
+        assert selection.dataset.synthetic is synthetic
+
+
 def test_events_are_those_of_the_file(tmp_path: Path) -> None:
     path = write_toy(tmp_path / "toy.h5")
     selection = open_selection(str(path))

@@ -18,6 +18,7 @@ def write_toy(
     marked: bool = False,
     known_speakers: bool = True,
     labelled: bool = True,
+    synthetic: bool = False,
 ) -> Path:
     """Write it: every sample has 4 spikes of each unit, in an order that its class decides."""
     rng = np.random.default_rng(0)
@@ -26,7 +27,9 @@ def write_toy(
         np.arange(N_UNITS)[::-1],
         np.roll(np.arange(N_UNITS), N_UNITS // 2),
     ]
-    with SpikeWriter(path, N_UNITS, ["up", "down", "shift"], {}) as writer:
+    with SpikeWriter(
+        path, N_UNITS, ["up", "down", "shift"], {"synthetic_voices": int(synthetic)}
+    ) as writer:
         for speaker in range(speakers):
             for label in range(N_CLASSES):
                 for _ in range(takes):

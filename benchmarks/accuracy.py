@@ -1,0 +1,108 @@
+"""Accuracy of every model on one data set: trained by preset, tested once per seed, as one table.
+
+    python benchmarks/accuracy.py DATA NAME [--models svm,lif,…] [--seeds 3] [--runs FOLDER]
+
+DATA is what ``spikebench evaluate --data`` takes. Writes ``benchmarks/results/accuracy-NAME.json`` and
+``….md``. With ``--runs`` the result folders are kept there, and those already there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from spikebench.models import MODELS
+from spikebench.results import RESULT_FILE, Result, read_result
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def evaluate(data: str, model: str, seeds: int, folder: Path) -> Result:
+    """Run ``spikebench evaluate`` unless its result is there."""
+    if not (folder / RESULT_FILE).exists():
+        command = ["evaluate", "--model", model, "--data", data, "--seeds", str(seeds)]
+        subprocess.run([sys.executable, "-m", "cli.main", *command, "-o", str(folder)], check=True)
+    return read_result(folder)
+
+
+def percent(value: float | None) -> str:
+    """Format a fraction."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def mean(values: list[float | None]) -> float | None:
+    """Average what is known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def row(result: Result) -> dict[str, str]:
+    """Make one line of the table."""
+    summary, seeds = result.summary, result.seeds
+    spikes = mean([seed.spikes_per_sample for seed in seeds])
+    return {
+        "model": result.model.name,
+        "test %": percent(summary.test_mean),
+        "± seeds": percent(summary.test_std),
+        "95 % interval": f"{percent(summary.test_interval.low)} … {percent(summary.test_interval.high)}",
+        "unseen speakers %": percent(mean([seed.unseen_accuracy for seed in seeds])),
+        "seen speakers %": percent(mean([seed.seen_accuracy for seed in seeds])),
+        "validation %": percent(summary.validation_mean),
+        "parameters": f"{result.model.parameters:,}",
+        "hidden spikes per sample": "–" if spikes is None else f"{spikes:,.0f}",
+        "training s per seed": f"{mean([seed.train_seconds for seed in seeds]):.0f}",
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("name")
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.runs or Path(temporary)
+        results = [
+            evaluate(options.data, model, options.seeds, folder / model)
+            for model in options.models.split(",")
+        ]
+    results.sort(key=lambda result: result.summary.test_mean, reverse=True)
+    rows = [row(result) for result in results]
+    dataset, split, environment = (
+        results[0].dataset,
+        results[0].dataset.split,
+        results[0].environment,
+    )
+    lines = [
+        f"# {options.name}: {dataset.n_units} units, {len(dataset.classes)} classes",
+        "",
+        f"`python benchmarks/accuracy.py {Path(options.data).name} {options.name} --seeds {options.seeds}`, "
+        f"{results[0].software}, {results[0].created[:10]}, {environment['cores']} cores, torch "
+        f"{environment['torch']}.",
+        f"Spikes: SHA-256 `{dataset.sha256}`. Split {split.protocol}: {split.rule}; {split.train_samples} "
+        f"train, {split.validation_samples} validation, {split.test_samples} test. Trained by preset, "
+        "the epoch chosen on validation, the test split opened once per seed.",
+        "",
+        "| " + " | ".join(rows[0]) + " |",
+        "|" + "---|" * len(rows[0]),
+        *("| " + " | ".join(line.values()) + " |" for line in rows),
+    ]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"accuracy-{options.name}.md").write_text("\n".join(lines) + "\n")
+    records = [
+        json.loads(result.model_dump_json(exclude={"seeds": {"__all__": {"confusion"}}}))
+        for result in results
+    ]
+    (RESULTS / f"accuracy-{options.name}.json").write_text(json.dumps(records, indent=1) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

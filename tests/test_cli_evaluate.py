@@ -1,0 +1,178 @@
+"""train and evaluate from the command line: what they write, say, refuse, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from toy import write_toy
+
+from cli.main import main
+from leaderboard.verification import verify_result
+from spikebench.results import read_result
+from spikebench.run import read_run
+
+QUICK = ["--set", "input.duration_ms=300", "--set", "training.epochs=3", "--quiet"]
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return write_toy(tmp_path / "toy.h5")
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
+
+
+def test_evaluate_writes_a_result_that_passes_submission(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--model", "lif", "--data", toy, "--seeds", 2, "-o", "out", *QUICK]
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    assert "lif on toy, 2 seeds" in out
+    assert "test split opened    1, 1 times" in out
+    result = verify_result(tmp_path / "out")
+    assert [seed.seed for seed in result.seeds] == [0, 1]
+    assert result.command.startswith("spikebench evaluate --model lif --data")
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert "out: holds a result already" in err
+
+
+def test_train_then_evaluate_the_checkpoint(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "train", "--model", "svm", "--data", toy, "-o", "run", *QUICK)
+    assert code == 0
+    assert "test split opened: 0 times" in out
+    code, out, _ = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "result" / "result.json").read_text())
+    assert read_run(tmp_path / "run").test_opened == 1
+    run(capsys, "evaluate", "--checkpoint", "run", "-o", "again")
+    assert read_result(tmp_path / "again").seeds[0].test_opened == 2
+
+
+def test_without_a_folder_runs_are_kept_under_runs(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = run(capsys, "evaluate", "--model", "svm", "--data", toy, "--quiet")
+    assert code == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("toy-svm-")
+
+
+def test_says_that_it_trains_and_what_selects(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--model", "lif", "--data", toy, "-o", "out", *QUICK[:-1]]
+    _, _, err = run(capsys, *words)
+    assert "no checkpoint: training lif by its preset with changes" in err
+    assert "test stays closed" in err
+    assert "epoch 3/3" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["evaluate"], 2, "give --model to train one, or --checkpoint"),
+        (["evaluate", "--model", "lfi"], 1, "Did you mean 'lif'"),
+        (["evaluate", "--model", "lif", "--data", "digit"], 1, "Did you mean 'digits'"),
+        (["evaluate", "--model", "lif", "--data", "no/file.h5"], 1, "no such file"),
+        (["evaluate", "--model", "lif", "--seed", "1", "--seeds", "2"], 2, "exclude each other"),
+        (["evaluate", "--model", "lif", "--set", "training.epoch=1"], 1, "training.epoch"),
+        (["evaluate", "--checkpoint", "nowhere"], 1, "nowhere: not a run"),
+        (["evaluate", "--checkpoint", "x", "--seed", "1"], 2, "brings its own"),
+        (["train"], 2, "give --model to start a run, or --resume"),
+        (["train", "--resume", "nowhere"], 1, "nowhere: not a run"),
+        (["evalaute"], 2, "evaluate"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended, out, err = run(capsys, *words)
+    assert (ended, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cuda_that_is_not_there_is_refused_before_training(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device is here")
+    code, _, err = run(
+        capsys, "evaluate", "--model", "lif", "--data", toy, "--device", "cuda", "-o", "out"
+    )
+    assert code == 1
+    assert "sees no CUDA device" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
+    code, _, err = run(capsys, "evaluate", "--model", "lif", "--data", path)
+    assert code == 1
+    assert "bad.h5" in err
+    assert len(err.splitlines()) == 1
+
+
+def interrupted(command: list[str], folder: Path, how: signal.Signals) -> tuple[int, str]:
+    """Run a command, and signal it once the first epoch is kept."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *command],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not (folder / "checkpoint.safetensors").exists():
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_is_resumed_to_the_same_weights(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: signal.Signals
+) -> None:
+    from safetensors.numpy import load_file
+
+    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=60", "--quiet"]
+    base = ["train", "--model", "lif", "--data", str(toy), *long]
+    code, err = interrupted([*base, "-o", "cut"], tmp_path / "cut", how)
+    if how == signal.SIGINT:
+        assert code == 130
+        assert "Go on with: spikebench train --resume cut" in err
+    assert read_run(tmp_path / "cut").status == "training"
+    assert run(capsys, "train", "--resume", "cut", "--quiet")[0] == 0
+    assert run(capsys, *base, "-o", "whole")[0] == 0
+    cut, whole = (load_file(tmp_path / f / "weights.safetensors") for f in ("cut", "whole"))
+    assert all((cut[name] == whole[name]).all() for name in whole)

@@ -1,0 +1,77 @@
+"""The README's commands run, in order, in an empty folder with a few recordings."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DIGITS = ROOT / "data" / "digits"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not DIGITS.is_dir():
+        pytest.skip("the recordings (data/digits) are not here")
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "recordings").mkdir()
+    for clip in sorted(DIGITS.glob("lang-*_speaker-0[0145]_trial-0_digit-[01].flac")):
+        shutil.copy(clip, folder / "recordings")
+    assert len(list((folder / "recordings").iterdir())) == 16
+    return folder
+
+
+def run(folder: Path, command: list[str]) -> str:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def test_the_commands_run(folder: Path) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(lines) == 12
+    for line in lines:
+        program, *words = shlex.split(line)
+        assert program == "spikebench"
+        if "--model" in words:  # one epoch is enough to see that the command runs
+            words += ["--set", "training.epochs=1"]
+        run(folder, ["-m", "cli.main", *words])
+    for made in ("out.png", "lif/result.json", "leaderboard-site/index.html", "tested/result.json"):
+        assert (folder / made).stat().st_size > 0
+
+
+def test_the_python_runs(folder: Path) -> None:
+    first, second = blocks("python")
+    assert "(3, 12001) (3, 12001) 24000" in run(folder, ["-c", first])
+    if not (folder / "out.h5").exists():
+        run(folder, ["-m", "cli.main", "convert", "recordings", "out.h5", "--channels", "70"])
+    assert "made by spikebench" in run(folder, ["-c", second])
+
+
+def test_the_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
