@@ -111,7 +111,7 @@ def synthesise(data: Path, speaker: int, language: str, digit: int, name: str) -
         The word at ``SAMPLE_RATE``, trimmed, faded and scaled, on a grid of ``BITS`` bits.
     """
     voice, draw = VOICES[speaker], _generator(name)
-    speed = round(voice.speed * draw.uniform(0.8, 1.36))
+    speed = round(voice.speed * draw.uniform(0.9, 1.32))
     pitch = int(np.clip(voice.pitch + draw.integers(-15, 16), 0, 99))
     mark = draw.choice([".", "!", "?", ","])  # falling, lively, rising, level
     peak = 10 ** (draw.uniform(-6, -1) / 20)
@@ -142,16 +142,16 @@ def _variant(base: str, own: np.random.Generator, draw: np.random.Generator) -> 
     the words apart.
     """
     text = (_espeak_data() / "voices" / "!v" / base).read_text(encoding="utf-8")
-    tract = draw.uniform(0.95, 1.05)
+    tract = draw.uniform(0.98, 1.02)
     for formant in range(1, 6):
         found = re.search(rf"^formant {formant}\s+(\d+)\s+(\d+)\s+(\d+)", text, re.MULTILINE)
         frequency, height, width = map(float, found.groups()) if found else (100.0, 100.0, 100.0)
-        frequency *= tract * own.uniform(0.92, 1.08) * draw.uniform(0.95, 1.05)
-        height *= own.uniform(0.7, 1.3) * draw.uniform(0.7, 1.3)
+        frequency *= tract * own.uniform(0.95, 1.05) * draw.uniform(0.985, 1.015)
+        height *= own.uniform(0.8, 1.25) * draw.uniform(0.9, 1.1)
         width *= own.uniform(0.8, 1.3) * draw.uniform(0.9, 1.15)
         text += f"\nformant {formant} {frequency:.0f} {height:.0f} {width:.0f}"
-    unvoiced, voiced = draw.uniform(50, 150, size=2)
-    stretch = round(draw.uniform(-60, 80))  # on top of 220 … 280, espeak-ng's stressed vowels
+    unvoiced, voiced = draw.uniform(85, 118, size=2)
+    stretch = round(draw.uniform(-40, 50))  # on top of 220 … 280, espeak-ng's stressed vowels
     text += f"\nconsonants {unvoiced:.0f} {voiced:.0f}\nstressAdd" + f" {stretch}" * 8
     return text + "\n"
 
@@ -238,7 +238,7 @@ def make_spikes() -> None:
         sys.executable, "-m", "cli.main", "convert", "data/digits", str(SPIKES.relative_to(ROOT)),
         "--preset", "shd", "--channels", "70", "--seed", "0",
         "--labels", "heidelberg-digits", "--speakers", "heidelberg-digits",
-        "--split", "data/digits/splits.csv", "--overwrite",
+        "--split", "data/digits/splits.csv", "--synthetic", "--overwrite",
     ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - fixed words
     digest = hashlib.sha256(SPIKES.read_bytes()).hexdigest()

@@ -209,6 +209,7 @@ class TestDigits:
         made = digits.provenance
         assert (made["preset"], made["seed"], digits.n_units) == ("shd", 0, 70)
         assert made["source_root"] == "data/digits"
+        assert made["synthetic_voices"] == 1
 
 
 def _band_levels(path: Path) -> np.ndarray:
@@ -259,7 +260,9 @@ class TestRecordings:
             distance = [
                 np.sqrt(np.mean((one - other) ** 2)) for one, other in combinations(voices, 2)
             ]
-            assert min(distance) > 1.5  # dB; 2.0 is the least, one voice under two numbers has 0.2
+            assert (
+                min(distance) > 1.0
+            )  # dB; here 1.6 is the least, one voice under two numbers has 0.2
 
     def test_a_few_recordings_give_the_same_spikes_again(
         self, digits: SpikeFile, tmp_path: Path
