@@ -32,8 +32,8 @@ class LIFConfig(ModelConfig):
     hidden_units: tuple[int, ...] = Field(default=(128,), min_length=1)
     tau_mem_ms: float = Field(default=20.0, gt=0)
     tau_syn_ms: float = Field(default=10.0, gt=0)
-    tau_readout_ms: float = Field(default=20.0, gt=0)
-    surrogate_slope: float = Field(default=10.0, gt=0)
+    tau_readout_ms: float = Field(default=100.0, gt=0)
+    surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
 

@@ -27,8 +27,8 @@ class RecurrentLIFConfig(ModelConfig):
     hidden_units: int = Field(default=128, ge=1)
     tau_mem_ms: float = Field(default=20.0, gt=0)
     tau_syn_ms: float = Field(default=10.0, gt=0)
-    tau_readout_ms: float = Field(default=20.0, gt=0)
-    surrogate_slope: float = Field(default=10.0, gt=0)
+    tau_readout_ms: float = Field(default=100.0, gt=0)
+    surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units
 
