@@ -1,0 +1,79 @@
+"""The documents say what is there: every module, the data set's voices, the version."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import ROOT
+
+from spikebench import __version__
+
+PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
+DOCUMENTS = [
+    *sorted(path.name for path in ROOT.glob("*.md")),
+    *(
+        f"{folder}/{path.name}"
+        for folder in ("docs", "data")
+        for path in (ROOT / folder).glob("*.md")
+    ),
+]
+
+
+def drawn_modules() -> set[str]:
+    """Paths of the modules that docs/architecture.md draws."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders: list[str] = []
+    paths = set()
+    for line in text.split("```")[1].splitlines():
+        if not (found := re.match(r"( *)(\S+?)(/|\.py)(\s|$)", line)):
+            continue
+        folders[len(found[1]) // 2 :] = [found[2]]
+        if found[3] == ".py":
+            paths.add("/".join(folders) + ".py")
+    return paths
+
+
+def test_every_module_is_drawn_and_every_drawn_module_is_there() -> None:
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert drawn_modules() == there
+
+
+def test_versions_agree() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (\S+)$", citation, re.MULTILINE) == [__version__]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.fixture
+def make_digits(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "data"))
+    return importlib.import_module("make_digits")
+
+
+def test_the_table_of_voices_is_that_of_the_script(make_digits: ModuleType) -> None:
+    text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \**(\d+)\** \| (\w+)", text, re.MULTILINE)
+    assert rows == [(str(i), voice.variant) for i, voice in enumerate(make_digits.VOICES)]
+
+
+def test_the_script_splits_as_the_table_says(make_digits: ModuleType) -> None:
+    table = Path(make_digits.SPLITS).read_text(encoding="utf-8").splitlines()
+    assert table[0] == "path,label,speaker,split"
+    for line in table[1:]:
+        name, _, speaker, split = line.split(",")
+        assert make_digits.split_of(int(speaker), name) == split
