@@ -72,7 +72,10 @@ def test_the_table_of_voices_is_that_of_the_script(make_digits: ModuleType) -> N
 
 
 def test_the_script_splits_as_the_table_says(make_digits: ModuleType) -> None:
-    table = Path(make_digits.SPLITS).read_text(encoding="utf-8").splitlines()
+    splits = Path(make_digits.SPLITS)
+    if not splits.is_file():
+        pytest.skip("the recordings (data/digits) are only in the repository")
+    table = splits.read_text(encoding="utf-8").splitlines()
     assert table[0] == "path,label,speaker,split"
     for line in table[1:]:
         name, _, speaker, split = line.split(",")
