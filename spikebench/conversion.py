@@ -301,8 +301,9 @@ def _provenance(
         "labels_from": names.rules[0],
         "speakers_from": names.rules[1],
         "split_from": names.rules[2],
-        "synthetic_voices": int(options.synthetic),
     }
+    if options.synthetic:
+        provenance["synthetic_voices"] = 1
     if params.input_rate is not None:
         provenance["resampled_rate_hz"] = params.input_rate
     return provenance

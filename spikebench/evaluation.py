@@ -35,7 +35,14 @@ from spikebench.results import (
     write_result,
 )
 from spikebench.run import WEIGHTS_FILE, RunRecord, read_run, write_run
-from spikebench.training import bin_samples, build_model, find_device, load_trained, run_model
+from spikebench.training import (
+    bin_samples,
+    build_model,
+    find_device,
+    load_trained,
+    one_thread,
+    run_model,
+)
 
 
 def evaluate(
@@ -103,7 +110,8 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
     samples = open_test(selection)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset, record.dataset.n_units)
-    answers = run_model(model, binned, record.preset.training.batch_size)
+    with one_thread():
+        answers = run_model(model, binned, record.preset.training.batch_size)
     seconds = time.perf_counter() - began
 
     predictions_file = f"predictions-seed{record.seed}.csv"
@@ -183,7 +191,7 @@ def _environment(device: str) -> dict[str, str]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
+        "threads": "1",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         **{package: version(package) for package in packages},
     }
