@@ -26,10 +26,16 @@ _HEADINGS = {
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("data", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(file: Path, as_json: bool) -> None:
-    """Show what FILE holds, how it was made, and statistics per class and speaker."""
+def info(data: str, as_json: bool) -> None:
+    """Show what FILE holds, how it was made, and statistics per class and speaker.
+
+    FILE is a spike file or the name of a data set.
+    """
+    from spikebench.datasets import resolve
+
+    file, _ = resolve(data)
     report, tables = _report(file)
     if as_json:
         for name, table in tables.items():

@@ -16,7 +16,7 @@ _MAX_STAGE_ROWS = 350
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("data", metavar="FILE")
 @click.option("--index", required=True, type=click.IntRange(0), help="Sample, counted from 0.")
 @click.option(
     "-o",
@@ -33,19 +33,22 @@ _MAX_STAGE_ROWS = 350
 @click.option("--stages", "with_stages", is_flag=True, help="Add velocity and release probability.")
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")
 def plot(
-    file: Path, index: int, output: Path, audio: Path | None, with_stages: bool, overwrite: bool
+    data: str, index: int, output: Path, audio: Path | None, with_stages: bool, overwrite: bool
 ) -> None:
     """Draw sample K of FILE: its spikes, and the spectrogram where the audio is known.
 
     The audio is taken only if its SHA-256 is the one that FILE records. Low units are high
-    frequencies; the right axis gives the characteristic frequency of each unit.
+    frequencies; the right axis gives the characteristic frequency of each unit. FILE is a spike file or
+    the name of a data set.
     """
     from spikebench.conversion import characteristic_frequency
+    from spikebench.datasets import resolve
     from spikebench.errors import SpikebenchError
     from spikebench.plotting import Sample, draw_sample, write_figure
     from spikebench.spike_file import SpikeFile, refuse_existing
 
     refuse_existing(output, overwrite)
+    file, _ = resolve(data)
     with SpikeFile(file) as spikes:
         if index >= spikes.n_samples:
             raise SpikebenchError(

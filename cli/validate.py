@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("data", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def validate(ctx: click.Context, file: Path, as_json: bool) -> None:
+def validate(ctx: click.Context, data: str, as_json: bool) -> None:
     """Check everything in FILE: layout, links, storage, types, counts, every spike.
 
-    Prints one line per problem. Exit codes: 0 no problem, 1 at least one.
+    FILE is a spike file or the name of a data set. Prints one line per problem. Exit codes: 0 no
+    problem, 1 at least one.
     """
+    from spikebench.datasets import resolve
     from spikebench.spike_report import find_problems
 
+    file, _ = resolve(data)
     problems = find_problems(file)
     if as_json:
         report = {"file": str(file), "valid": not problems, "problems": problems}
