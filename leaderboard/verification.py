@@ -18,8 +18,8 @@ from spikebench.errors import ResultError
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
-    seed_interval,
     speaker_interval,
+    summary_interval,
 )
 from spikebench.results import (
     RESULT_FILE,
@@ -248,13 +248,11 @@ def _check_summary(result: Result, where: str) -> None:
         summary.validation_mean,
         float(np.mean(validation)) if validation else None,
     )
-    if test.size == 1:
-        only = result.seeds[0].test_interval
-        _compare(where, "test_std", summary.test_std, None)
-        _compare_interval(where, summary.test_interval, (only.low, only.high, only.method))
-    else:
-        _compare(where, "test_std", summary.test_std, float(test.std(ddof=1)))
-        _compare_interval(where, summary.test_interval, seed_interval(test))
+    spread = float(test.std(ddof=1)) if test.size > 1 else None
+    _compare(where, "test_std", summary.test_std, spread)
+    first = result.seeds[0].test_interval
+    found = summary_interval(test, (first.low, first.high, first.method))
+    _compare_interval(where, summary.test_interval, found)
 
 
 def _compare_interval(where: str, claimed: Interval, found: tuple[float, float, str]) -> None:

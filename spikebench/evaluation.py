@@ -20,8 +20,8 @@ from spikebench import __version__
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
-    seed_interval,
     speaker_interval,
+    summary_interval,
 )
 from spikebench.protocol import SelectionData, open_test
 from spikebench.results import (
@@ -165,17 +165,14 @@ def _speaker_groups(
 def _summary(seeds: Sequence[SeedRecord]) -> Summary:
     test = np.array([seed.test_accuracy for seed in seeds])
     validation = [s.validation_accuracy for s in seeds if s.validation_accuracy is not None]
-    if len(seeds) > 1:
-        low, high, method = seed_interval(test)
-        interval = Interval(low=low, high=high, method=method)
-    else:
-        interval = seeds[0].test_interval
+    first = seeds[0].test_interval
+    low, high, method = summary_interval(test, (first.low, first.high, first.method))
     return Summary(
         seeds=len(seeds),
         validation_mean=float(np.mean(validation)) if validation else None,
         test_mean=float(test.mean()),
         test_std=float(test.std(ddof=1)) if len(seeds) > 1 else None,
-        test_interval=interval,
+        test_interval=Interval(low=low, high=high, method=method),
     )
 
 

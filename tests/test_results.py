@@ -18,6 +18,7 @@ from spikebench.metrics.classification import (
     confusion_matrix,
     seed_interval,
     speaker_interval,
+    summary_interval,
 )
 from spikebench.results import (
     MAX_PREDICTIONS_BYTES,
@@ -67,6 +68,14 @@ def test_seed_interval_by_hand() -> None:
 
 def test_seed_interval_is_clipped_to_what_an_accuracy_can_be() -> None:
     assert seed_interval(np.array([0.0, 1.0]))[:2] == (0.0, 1.0)
+
+
+def test_seeds_that_all_agree_do_not_make_a_certainty() -> None:
+    first = (0.4, 0.8, "bootstrap over 5 test speakers")
+    assert summary_interval(np.array([0.6, 0.6, 0.6]), first) == first
+    assert summary_interval(np.array([0.6]), first) == first
+    accuracies = np.array([0.6, 0.7])
+    assert summary_interval(accuracies, first) == seed_interval(accuracies)
 
 
 def test_seed_interval_needs_two_seeds() -> None:

@@ -11,7 +11,9 @@ interval over speakers
     speaker taken along: samples of one voice are not independent (10,000 resamples, fixed seed).
     With fewer than two known speakers: over single samples, and called so.
 interval over seeds
-    mean ± Student t at 97.5 % · standard deviation / √n, clipped to [0, 1].
+    mean ± Student t at 97.5 % · standard deviation / √n, clipped to [0, 1]. Where all seeds agree to the
+    last sample (a model without randomness) it would have no width and say nothing: then the interval
+    over speakers stands.
 """
 
 from __future__ import annotations
@@ -134,3 +136,27 @@ def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
     half = float(stats.t.ppf(0.975, n - 1) * accuracies.std(ddof=1) / np.sqrt(n))
     mean = float(accuracies.mean())
     return max(mean - half, 0.0), min(mean + half, 1.0), f"Student t over {n} seeds"
+
+
+def summary_interval(
+    accuracies: NDArray[np.float64], first: tuple[float, float, str]
+) -> tuple[float, float, str]:
+    """Choose the interval that speaks for all seeds.
+
+    Parameters
+    ----------
+    accuracies
+        One accuracy per seed, float64, shape (seeds,), at least one.
+    first
+        Interval of the first seed, from :func:`speaker_interval`.
+
+    Returns
+    -------
+    low, high : float
+        The interval over seeds, or that of the first seed if there is one seed or all agree.
+    method : str
+        How it was made.
+    """
+    if np.all(accuracies == accuracies[0]):
+        return first
+    return seed_interval(accuracies)
