@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -80,10 +81,19 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("spikebench: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader (head, less) went away: nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            _leave_quietly()
+        # Disk full, folder gone, no permission: the system's own words, with the file.
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"spikebench: {place}{error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+def _leave_quietly() -> NoReturn:
+    """End without a word: the reader of our output (head, less) went away."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 
 
 if __name__ == "__main__":

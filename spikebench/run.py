@@ -106,6 +106,11 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
         Named tensors.
     note
         Anything JSON, kept in the header.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written (disk full, folder gone); what stood there is kept.
     """
     temporary = path.with_name(f".{path.name}.partial")
     # Contiguous copies: the format refuses tensors that share memory.
@@ -113,6 +118,8 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
     try:
         save_file(whole, temporary, metadata={"note": json.dumps(note)})
         os.replace(temporary, path)
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{path}: cannot be written: {error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 

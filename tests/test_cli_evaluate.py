@@ -131,6 +131,15 @@ def test_cuda_that_is_not_there_is_refused_before_training(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_output_that_cannot_be_made_is_told(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--model", "svm", "--data", toy, "-o", "toy.h5/run", "--quiet"]
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert err == "spikebench: toy.h5/run: Not a directory\n"
+
+
 def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
@@ -165,7 +174,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(
 ) -> None:
     from safetensors.numpy import load_file
 
-    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=60", "--quiet"]
+    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=40", "--quiet"]
     base = ["train", "--model", "lif", "--data", str(toy), *long]
     code, err = interrupted([*base, "-o", "cut"], tmp_path / "cut", how)
     if how == signal.SIGINT:

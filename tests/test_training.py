@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,13 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path, selection: SelectionData) 
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"\x80\x04 not tensors")
     with pytest.raises(TrainingError, match="not readable as safetensors"):
         fit(tmp_path, record, selection)
+
+
+def test_a_folder_that_goes_away_is_told(tmp_path: Path, selection: SelectionData) -> None:
+    folder = tmp_path / "run"
+    record = start_run(folder, "lif", small(), "toy", selection, 0)
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: cannot be written"):
+        fit(folder, record, selection, report=lambda *_: shutil.rmtree(folder))
 
 
 def test_cuda_is_never_replaced(tmp_path: Path, selection: SelectionData) -> None:
