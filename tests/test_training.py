@@ -187,7 +187,7 @@ def test_activity_penalty_by_hand() -> None:
 def test_seeds_are_summarised(tmp_path: Path, selection: SelectionData) -> None:
     runs = [tmp_path / f"seed{seed}" for seed in (0, 1)]
     for seed, run in enumerate(runs):
-        trained(run, selection, "lif", seed, "training.epochs=2")
+        trained(run, selection, "lstm", seed, f"training.epochs={1 + 20 * seed}")
     result = evaluate(runs, selection, tmp_path / "result", "command")
     accuracies = [seed.test_accuracy for seed in result.seeds]
     assert_allclose(result.summary.test_mean, np.mean(accuracies), rtol=1e-12)
