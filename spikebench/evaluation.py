@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench import __version__
+from spikebench.errors import ProtocolError, TrainingError
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
@@ -71,13 +72,22 @@ def evaluate(
     Raises
     ------
     TrainingError
-        If a run is not finished or its weights do not fit.
+        If a run is not finished, its weights do not fit, or the runs differ in more than their seeds.
     ProtocolError
         If the data have changed since training.
     """
+    records = [read_run(run) for run in runs]
+    settings = [(record.model, record.preset, record.dataset) for record in records]
+    seeds_given = {record.seed for record in records}
+    if any(setting != settings[0] for setting in settings) or len(seeds_given) < len(runs):
+        raise TrainingError(
+            "the runs differ in more than the seed, or not even in it: test them apart"
+        )
+    if records[0].dataset != selection.dataset:
+        raise ProtocolError(f"{selection.path}: not the data that {runs[0]} was trained on")
     folder.mkdir(parents=True, exist_ok=True)
     seeds = [_test(run, selection, folder, device) for run in runs]
-    record = read_run(runs[0])
+    record = records[0]
     model = load_trained(runs[0], record)
     result = Result(
         created=datetime.now(UTC).isoformat(timespec="seconds"),

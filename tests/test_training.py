@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from toy import N_CLASSES, write_toy
 
 from spikebench import training
-from spikebench.errors import TrainingError
+from spikebench.errors import ProtocolError, TrainingError
 from spikebench.evaluation import evaluate
 from spikebench.models import MODELS
 from spikebench.models.base import Output
@@ -171,6 +171,28 @@ def test_cuda_is_never_replaced(tmp_path: Path, selection: SelectionData) -> Non
         fit(tmp_path, record, selection, "cuda")
 
 
+def test_runs_that_differ_in_more_than_the_seed_make_no_result(
+    tmp_path: Path, selection: SelectionData
+) -> None:
+    trained(tmp_path / "a", selection, "svm", 0)
+    trained(tmp_path / "b", selection, "svm", 1, "model.C=[2.0]")
+    with pytest.raises(TrainingError, match="differ in more than the seed"):
+        evaluate([tmp_path / "a", tmp_path / "b"], selection, tmp_path / "result", "command")
+    with pytest.raises(TrainingError, match="differ in more than the seed"):
+        evaluate([tmp_path / "a", tmp_path / "a"], selection, tmp_path / "result", "command")
+    assert read_run(tmp_path / "a").test_opened == 0
+
+
+def test_other_data_than_those_of_training_are_refused(
+    tmp_path: Path, selection: SelectionData
+) -> None:
+    trained(tmp_path / "run", selection, "svm")
+    other = open_selection(str(write_toy(tmp_path / "other.h5", takes=5)))
+    with pytest.raises(ProtocolError, match=r"other\.h5: not the data"):
+        evaluate([tmp_path / "run"], other, tmp_path / "result", "command")
+    assert read_run(tmp_path / "run").test_opened == 0
+
+
 def test_activity_penalty_by_hand() -> None:
     # two samples, two neurons: counts (0, 4) and (2, 0); per neuron (1, 2), per sample (2, 1)
     spikes = torch.zeros(2, 4, 2)
@@ -185,14 +207,14 @@ def test_activity_penalty_by_hand() -> None:
 
 
 def test_seeds_are_summarised(tmp_path: Path, selection: SelectionData) -> None:
-    runs = [tmp_path / f"seed{seed}" for seed in (0, 1)]
+    runs = [tmp_path / f"seed{seed}" for seed in range(4)]
     for seed, run in enumerate(runs):
-        trained(run, selection, "lstm", seed, f"training.epochs={1 + 20 * seed}")
+        trained(run, selection, "lstm", seed, "training.epochs=3")
     result = evaluate(runs, selection, tmp_path / "result", "command")
     accuracies = [seed.test_accuracy for seed in result.seeds]
     assert_allclose(result.summary.test_mean, np.mean(accuracies), rtol=1e-12)
     assert_allclose(result.summary.test_std, np.std(accuracies, ddof=1), rtol=1e-12, atol=1e-15)
-    assert result.summary.test_interval.method == "Student t over 2 seeds"
+    assert result.summary.test_interval.method == "Student t over 4 seeds"
     assert result.dataset.split.test_samples == 2 * N_CLASSES * 4
 
 
