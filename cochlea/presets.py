@@ -1,12 +1,11 @@
 """Every parameter of the conversion in one tree, and the two named settings.
 
-======  =========================  =======================  ===================================
-preset  window                     rate of the input        use
-======  =========================  =======================  ===================================
-shd     Hann ramps of 30 ms        resampled to 48 kHz      what made SHD; any rate, comparable
-lauscher  half the clip up, half   native                   stage by stage equal to lauscher
-          down                                              1.0.1
-======  =========================  =======================  ===================================
+========  ================================  =======================  ===================================
+preset    window                            rate of the input        use
+========  ================================  =======================  ===================================
+shd       Hann ramps of 30 ms               resampled to 48 kHz      what made SHD; any rate, comparable
+lauscher  half the clip up, half down       native                   stage by stage equal to lauscher 1.0.1
+========  ================================  =======================  ===================================
 """
 
 from __future__ import annotations
