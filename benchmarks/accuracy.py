@@ -81,7 +81,8 @@ def main() -> None:
         results[0].environment,
     )
     lines = [
-        f"# {options.name}: {dataset.n_units} units, {len(dataset.classes)} classes",
+        f"# {options.name}{' (synthetic voices)' * dataset.synthetic}: {dataset.n_units} units, "
+        f"{len(dataset.classes)} classes",
         "",
         f"`python benchmarks/accuracy.py {Path(options.data).name} {options.name} --seeds {options.seeds}`, "
         f"{results[0].software}, {results[0].created[:10]}, {environment['cores']} cores, torch "
