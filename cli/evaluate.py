@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 def evaluate(
     model: str | None,
-    data: str,
+    data: str | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
     device: str,
@@ -65,14 +65,15 @@ def evaluate(
 
     find_device(device)
     if checkpoint is not None:
-        if preset_file or settings or seed is not None or seeds is not None:
-            raise click.UsageError("a checkpoint brings its own preset, settings and seed")
+        if data or preset_file or settings or seed is not None or seeds is not None:
+            raise click.UsageError("a checkpoint brings its own data, preset, settings and seed")
         runs = _find_runs(checkpoint)
         record = read_run(runs[0])
         model, data = record.model, record.data
         words = ["--checkpoint", str(checkpoint)]
     else:
         assert model is not None
+        data = data or "digits"
         preset = read_preset(model, preset_file, settings)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
     folder = output or default_folder(data, model)
@@ -147,7 +148,7 @@ def _say(result: Result, folder: Path) -> str:
         f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
         + ("s" if len(seeds) > 1 else ""),
         f"result: {folder}",
-        f"next: spikebench submit {folder}",
+        f"next: spikebench submit {shlex.quote(str(folder))}",
     ]
     return "\n".join(lines)
 

@@ -33,6 +33,7 @@ def info(data: str, as_json: bool) -> None:
 
     FILE is a spike file or the name of a data set.
     """
+    from spikebench.audio import printable
     from spikebench.datasets import resolve
 
     file, _ = resolve(data)
@@ -49,7 +50,7 @@ def info(data: str, as_json: bool) -> None:
     for name, value in report.items():
         console.print(f"{name.replace('_', ' '):<16} {value}")
     for name, value in provenance.items():
-        console.print(f"  {name:<20} {value}")
+        console.print(f"  {name:<20} {printable(str(value))}")
     for name, table in tables.items():
         _print_table(console, name.replace("_", " "), table)
 

@@ -103,6 +103,8 @@ def _stages(spikes: SpikeFile, recording: Recording) -> Stages:
 def _title(spikes: SpikeFile, index: int) -> str:
     label = int(spikes.labels[index])
     parts = [f"{spikes.path.name}, sample {index}"]
+    if spikes.provenance.get("synthetic_voices"):
+        parts.append("synthetic voice")
     if 0 <= label < len(spikes.keys):
         parts.append(f"“{spikes.keys[label]}”")
     if spikes.speakers[index] >= 0:

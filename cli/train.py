@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from cli.training_options import default_folder, training_options
 )
 def train(
     model: str | None,
-    data: str,
+    data: str | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
     device: str,
@@ -42,30 +43,42 @@ def train(
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to take one up")
     from cli.training_session import run_training, say_interrupted
+    from spikebench.errors import ProtocolError
     from spikebench.preset import read_preset
     from spikebench.protocol import open_selection
     from spikebench.run import read_run
     from spikebench.training import start_run
 
     if resume is not None:
+        if data or preset_file or settings:
+            raise click.UsageError(
+                "a run that is taken up brings its own data, preset and settings"
+            )
         folder, record = resume, read_run(resume)
         selection = open_selection(record.data)
-        start_run(folder, record.model, record.preset, record.data, selection, record.seed)
+        if selection.dataset != record.dataset:
+            raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
     else:
         assert model is not None
+        data = data or "digits"
         preset = read_preset(model, preset_file, settings)
         selection = open_selection(data)
         folder = output or default_folder(data, model)
         record = start_run(folder, model, preset, data, selection, seed)
-    with say_interrupted(f"spikebench train --resume {folder}"):
+    with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
         record = run_training(folder, record, selection, device, quiet)
     if as_json:
         click.echo(record.model_dump_json(indent=2))
         return
     assert record.validation_accuracy is not None
+    voices = " (synthetic voices)" if record.dataset.synthetic else ""
     click.echo(
-        f"{record.model} on {record.dataset.name}, seed {record.seed}: validation accuracy "
-        f"{record.validation_accuracy:.1%} (epoch {record.selected_epoch} of {record.epochs}, "
-        f"{record.train_seconds:.0f} s)\nrun: {folder}\ntest split opened: {record.test_opened} times\n"
-        f"next: spikebench evaluate --checkpoint {folder}"
+        f"{record.model} on {record.dataset.name}{voices}, seed {record.seed}: validation accuracy "
+        f"{record.validation_accuracy:.1%}"
     )
+    if record.epochs:
+        click.echo(
+            f"epoch {record.selected_epoch} of {record.epochs}, {record.train_seconds:.0f} s"
+        )
+    click.echo(f"run: {folder}\ntest split opened: {record.test_opened} times")
+    click.echo(f"next: spikebench evaluate --checkpoint {shlex.quote(str(folder))}")

@@ -15,9 +15,7 @@ _OPTIONS = [
     click.option("--model", help=f"One of {', '.join(MODELS)}."),
     click.option(
         "--data",
-        default="digits",
-        show_default=True,
-        help="A data set's name, or a spike file written by convert.",
+        help="A data set's name, or a spike file written by convert.  [default: digits]",
     ),
     click.option(
         "--preset",
@@ -69,5 +67,5 @@ def default_folder(data: str, model: str) -> Path:
     Path
         ``runs/<data>-<model>-<UTC time>``.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     return Path("runs") / f"{Path(data).stem}-{model}-{stamp}"

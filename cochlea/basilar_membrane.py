@@ -286,6 +286,8 @@ def design_basilar_membrane(
         active[active] = largest > NEGLIGIBLE * peak[active]
         if not active.any():
             break
+    for shared in (edges, polynomials, n_panels):
+        shared.setflags(write=False)  # kept for later calls: nobody may change it
     return BasilarMembraneCoeffs(output_rate, edges, polynomials, n_panels)
 
 

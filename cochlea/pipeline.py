@@ -198,6 +198,8 @@ def _prepare(
 
 
 def _checked(samples: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float64], int]:
+    if np.iscomplexobj(samples):
+        raise ValueError("samples must be real")
     recording = np.asarray(samples, dtype=np.float64)
     if recording.ndim != 1:
         raise ValueError(f"samples must be mono, shape (n,), got {recording.shape}")

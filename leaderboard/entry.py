@@ -18,12 +18,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from leaderboard.verification import file_sha256, plain_file, verify_result
+from leaderboard.verification import plain_file, verify_result
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.results import (
     RESULT_FILE,
     Result,
     Sha256,
+    file_sha256,
     first_problem,
     read_json,
     write_result,

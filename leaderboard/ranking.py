@@ -91,13 +91,15 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
     Returns
     -------
     list of Board
-        By name of the data set, SHA-256 and protocol.
+        By name of the data set, SHA-256, protocol and split.
     """
-    groups: dict[tuple[str, str, str], list[StoredEntry]] = {}
+    groups: dict[tuple[str, str, str, str], list[StoredEntry]] = {}
     for stored in entries:
         data = stored.result.dataset
-        groups.setdefault((data.name, data.sha256, data.split.protocol), []).append(stored)
-    return [Board(*key, entries=_rank(groups[key])) for key in sorted(groups)]
+        split = data.split.model_dump_json()  # other samples, other speakers: another board
+        key = (data.name, data.sha256, data.split.protocol, split)
+        groups.setdefault(key, []).append(stored)
+    return [Board(*key[:3], entries=_rank(groups[key])) for key in sorted(groups)]
 
 
 def _rank(group: list[StoredEntry]) -> tuple[RankedEntry, ...]:

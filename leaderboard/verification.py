@@ -6,14 +6,15 @@ its weights only the SHA-256 is compared. A claim holds when it agrees within a 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import ResultError
 from spikebench.metrics.classification import (
     accuracy,
@@ -21,12 +22,15 @@ from spikebench.metrics.classification import (
     speaker_interval,
     summary_interval,
 )
+from spikebench.protocol import open_selection, open_test
 from spikebench.results import (
     RESULT_FILE,
+    DatasetRecord,
     Interval,
     Predictions,
     Result,
     SeedRecord,
+    file_sha256,
     read_predictions,
     read_result,
 )
@@ -79,6 +83,8 @@ def verify_result(folder: Path, *, weights: bool = True) -> Result:
                 "different samples; test every seed on the same split"
             )
     _check_summary(result, where)
+    assert first is not None
+    _check_registered(result, first, where)
     return result
 
 
@@ -110,31 +116,6 @@ def plain_file(folder: Path, name: str) -> Path:
     if not stat.S_ISREG(mode):
         raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    str
-        64 lower-case hexadecimal digits.
-
-    Raises
-    ------
-    ResultError
-        If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}") from None
 
 
 def _check_protocol(result: Result, where: str) -> None:
@@ -253,6 +234,39 @@ def _check_summary(result: Result, where: str) -> None:
     first = result.seeds[0].test_interval
     found = summary_interval(test, (first.low, first.high, first.method))
     _compare_interval(where, summary.test_interval, found)
+
+
+def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
+    """Compare with the data set of that name or hash, if we know one: record, samples, labels, speakers."""
+    claimed = result.dataset
+    specs = {name: load_spec(name) for name in DATASETS}
+    known = [n for n, spec in specs.items() if claimed.name == n or claimed.sha256 == spec.sha256]
+    if not known:
+        return
+    dataset, test = _registered_test(known[0])
+    if claimed != dataset:
+        wrong = [
+            field
+            for field in type(dataset).model_fields
+            if getattr(claimed, field) != getattr(dataset, field)
+        ]
+        raise ResultError(
+            f"{where}: dataset.{wrong[0]} is not that of the data set {known[0]!r} of this version"
+        )
+    order = np.argsort(predictions.index)
+    columns = (predictions.index, predictions.label, predictions.speaker)
+    for name, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
+        if not np.array_equal(column[order], truth):
+            raise ResultError(
+                f"{where}: column {name} of the predictions is not that of the test split of {known[0]!r}"
+            )
+
+
+@lru_cache(maxsize=8)
+def _registered_test(name: str) -> tuple[DatasetRecord, tuple[NDArray[np.int64], ...]]:
+    selection = open_selection(name)
+    test = open_test(selection)
+    return selection.dataset, (test.index, test.labels, test.speakers)
 
 
 def _compare_interval(where: str, claimed: Interval, found: tuple[float, float, str]) -> None:

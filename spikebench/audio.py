@@ -212,7 +212,7 @@ def _refuse_cut_wav(data: bytes) -> None:
     """Compare the length in a RIFF header with the file; libsndfile takes what is there in silence."""
     declared = int.from_bytes(data[4:8], "little")
     # A program that streams to a pipe cannot know the length and writes the largest number it has.
-    if data[:4] == b"RIFF" and len(data) < declared < 0x7FFF_0000:
+    if data[:4] == b"RIFF" and declared < 0x7FFF_0000 and len(data) < declared + 8:
         raise AudioError(f"cut short: {len(data)} of {declared + 8} bytes")
 
 

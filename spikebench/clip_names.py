@@ -159,7 +159,9 @@ def name_clips(
             continue
         kept.append(clip)
         facts.append(fact)
-    keys, label_numbers = _number_labels([fact.label for fact in facts], by_label.keys)
+    # A folder's name may hold bytes that are no text; a class's name may not.
+    labels_read = [fact.label and printable(fact.label) for fact in facts]
+    keys, label_numbers = _number_labels(labels_read, by_label.keys)
     speaker_names, speaker_numbers = _number_speakers([fact.speaker for fact in facts])
     names = ClipNames(
         clips=kept,
@@ -342,10 +344,13 @@ def _pattern_reader(pattern: str) -> Callable[[Clip], Facts | None]:
             raise SpikebenchError(f"pattern {pattern!r}: group {{{name}}} is no name, or is twice")
     if "" in literals[1:-1]:
         raise SpikebenchError(f"pattern {pattern!r}: put something between two groups")
+    # Every group but the last ends for good where its literal first comes (atomic): no backtracking, so
+    # the time is linear in the length of the name.
     expression = re.escape(literals[0]) + "".join(
-        f"(?P<{name}>[^/]+?){re.escape(literal)}"
-        for name, literal in zip(names, literals[1:], strict=True)
+        f"(?>(?P<{name}>[^/]+?){re.escape(literal)})" if literal else f"(?P<{name}>[^/]+?)"
+        for name, literal in zip(names[:-1], literals[1:-1], strict=True)
     )
+    expression += f"(?P<{names[-1]}>[^/]+?){re.escape(literals[-1])}"
     compiled = re.compile(expression)
     depth = pattern.count("/") + 1
     labelling = ["label"] if "label" in names else [n for n in names if n not in _NOT_LABEL]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -32,10 +31,11 @@ from spikebench.results import (
     Result,
     SeedRecord,
     Summary,
+    file_sha256,
     write_predictions,
     write_result,
 )
-from spikebench.run import WEIGHTS_FILE, RunRecord, read_run, write_run
+from spikebench.run import WEIGHTS_FILE, RunRecord, locked, read_run, write_run
 from spikebench.training import (
     bin_samples,
     build_model,
@@ -115,8 +115,10 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
     record = read_run(run)
     model = load_trained(run, record).to(find_device(device))
     # Counted before the file is read: a crash on the way does not hide that test was opened.
-    record = record.model_copy(update={"test_opened": record.test_opened + 1})
-    write_run(run, record)
+    with locked(run):
+        opened = read_run(run).test_opened + 1
+        record = record.model_copy(update={"test_opened": opened})
+        write_run(run, record)
     samples = open_test(selection)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset, record.dataset.n_units)
@@ -156,9 +158,9 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         train_seconds=record.train_seconds,
         test_seconds=seconds,
         predictions_file=predictions_file,
-        predictions_sha256=_sha256(folder / predictions_file),
+        predictions_sha256=file_sha256(folder / predictions_file),
         weights_file=weights_file,
-        weights_sha256=_sha256(folder / weights_file),
+        weights_sha256=file_sha256(folder / weights_file),
     )
 
 
@@ -206,8 +208,3 @@ def _environment(device: str) -> dict[str, str]:
 
 def _mean(correct: NDArray[np.bool_]) -> float | None:
     return float(correct.mean()) if correct.size else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -59,20 +59,6 @@ class EventBatch:
             raster.index_add_(0, index, torch.ones(flat.size, device=device))
         return raster.view(n_batch, self.n_steps, self.n_units)
 
-    def lengths(self) -> NDArray[np.int64]:
-        """Count the steps up to the last event of each sample.
-
-        Returns
-        -------
-        ndarray of int64, shape (batch,)
-            At least 1.
-        """
-        ends = np.ones(self.offsets.size - 1, dtype=np.int64)
-        full = np.diff(self.offsets) > 0
-        if full.any():
-            ends[full] = np.maximum.reduceat(self.bins, self.offsets[:-1][full]) + 1
-        return ends
-
 
 class BinnedSamples:
     """Samples with their times binned once; batches are cut out of it.

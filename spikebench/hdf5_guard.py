@@ -9,6 +9,7 @@ element is one object of the heap of exactly its length. Names that are not know
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,7 +248,8 @@ def read_attributes(file: h5py.File) -> dict[str, str | int | float]:
         elif any(kind.equal(other) for other in FLOATS + INTEGERS):
             number = np.empty((), dtype=kind.dtype)
             attribute.read(number)
-            values[name] = number.item()
+            value = number.item()
+            values[name] = value if math.isfinite(value) else str(value)
     return values
 
 

@@ -26,8 +26,8 @@ class _Settings(BaseModel):
 class InputSettings(_Settings):
     """How spikes become a raster."""
 
-    time_step_ms: float = Field(gt=0)
-    duration_ms: float = Field(gt=0)
+    time_step_ms: float = Field(ge=0.01, le=1000)
+    duration_ms: float = Field(gt=0, le=60_000)
     mode: Literal["counts", "binary"]
 
     @property
@@ -39,7 +39,7 @@ class InputSettings(_Settings):
 class TrainingSettings(_Settings):
     """How a network learns; a model that is not trained by gradients ignores it."""
 
-    epochs: int = Field(default=0, ge=0, le=100_000)
+    epochs: int = Field(default=40, ge=1, le=100_000)
     batch_size: int = Field(default=128, ge=1)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -101,6 +101,8 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
     name = str(file) if file else f"preset {model}"
     try:
         if file:
+            if not file.is_file():
+                raise TrainingError(f"{file}: no such file")
             text = file.read_text(encoding="utf-8")
         else:
             source = resources.files("spikebench") / "presets" / f"{model}.toml"

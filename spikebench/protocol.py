@@ -1,8 +1,8 @@
 """Which samples train, which select, which test; and how the test split stays closed until the end.
 
 Model selection works on :class:`SelectionData`, which does not contain the test split: there is nothing
-to peek at. :func:`open_test` reads the test samples; whoever calls it counts (`spikebench.training.Run`
-keeps the count in the run's folder, the result prints it).
+to peek at. :func:`open_test` reads the test samples; whoever calls it counts (``test_opened``
+in :class:`spikebench.run.RunRecord`; the result prints it).
 
 The rule, ``speakers-v1``
 -------------------------
@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.datasets import DatasetSpec, resolve
+from spikebench.datasets import DATASETS, DatasetSpec, load_spec, resolve
 from spikebench.errors import ProtocolError
-from spikebench.results import DatasetRecord, Split
+from spikebench.results import DatasetRecord, Split, file_sha256
 from spikebench.spike_file import SpikeFile
 
 PROTOCOL = "speakers-v1"
@@ -112,11 +112,16 @@ def open_selection(data: str) -> SelectionData:
         If it cannot be split.
     """
     path, spec = resolve(data)
+    digest = file_sha256(path)
+    if spec is None:  # a copy of a registered file is that data set, whatever it is called
+        spec = next((known for known in map(load_spec, DATASETS) if known.sha256 == digest), None)
+    elif digest != spec.sha256:
+        raise ProtocolError(f"{path}: the file changed while it was opened")
     with SpikeFile(path) as file:
         partition = _partition(file, spec)
         dataset = DatasetRecord(
             name=spec.name if spec else path.stem,
-            sha256=spec.sha256 if spec else _sha256(path),
+            sha256=digest,
             n_units=file.n_units,
             classes=list(file.keys),
             synthetic=spec.synthetic if spec else bool(file.provenance.get("synthetic_voices")),
@@ -144,7 +149,7 @@ def open_test(selection: SelectionData) -> Samples:
     ProtocolError
         If the file is no longer the one that the selection was read from.
     """
-    if _sha256(selection.path) != selection.dataset.sha256:
+    if file_sha256(selection.path) != selection.dataset.sha256:
         raise ProtocolError(f"{selection.path}: the file has changed since training")
     with SpikeFile(selection.path) as file:
         # The rule is deterministic, so the same file gives the same split again.
@@ -187,6 +192,8 @@ def _partition(
             raise ProtocolError(
                 f"{file.path}: the {name} split would be empty; more speakers or samples are needed"
             )
+    if np.unique(file.labels[parts[0]]).size < 2:
+        raise ProtocolError(f"{file.path}: the training split holds a single class")
     if missing := set(file.labels[parts[2]]) - set(file.labels[parts[0]]):
         raise ProtocolError(
             f"{file.path}: class {file.keys[min(missing)]!r} is tested but never trained on"
@@ -243,8 +250,3 @@ def _read(file: SpikeFile, index: NDArray[np.int64]) -> Samples:
         labels=file.labels[index],
         speakers=file.speakers[index],
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ A result folder holds
 
     result.json                  the Result below
     predictions-seed0.csv        index,label,predicted,speaker for every test sample, one file per seed
-    weights-seed0.safetensors    the weights that made them (its header says model and configuration)
+    weights-seed0.safetensors    the weights that made them (its header says model and seed)
 
 Everything in ``result.json`` that follows from the predictions (accuracies, confusion matrix,
 intervals) can be recomputed from them; :mod:`leaderboard.verification` does.
@@ -16,6 +16,7 @@ Light on purpose: no torch, no numba.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -142,6 +143,31 @@ class Result(_Record):
     environment: dict[str, str]
 
 
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from None
+
+
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
     """Read JSON from a stranger: bounded size, no duplicate keys, no NaN, bounded depth.
 
@@ -262,6 +288,19 @@ def read_result(folder: Path) -> Result:
         raise ResultError(f"{path}: {first_problem(error)}") from None
 
 
+def share(path: Path) -> None:
+    """Give a private temporary file the permissions of any new file: results are meant to be shared.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all.
 
@@ -278,10 +317,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
-        # mkstemp makes private files; results are meant to be shared.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        share(Path(temporary))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

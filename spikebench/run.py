@@ -12,8 +12,12 @@ Every file is replaced in one step, so a run that is killed at any time can be r
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +28,15 @@ from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
 from spikebench.preset import Preset
-from spikebench.results import Count, DatasetRecord, Fraction, first_problem, read_json, write_text
+from spikebench.results import (
+    Count,
+    DatasetRecord,
+    Fraction,
+    first_problem,
+    read_json,
+    share,
+    write_text,
+)
 
 RUN_FILE = "run.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -95,6 +107,32 @@ def write_run(folder: Path, record: RunRecord) -> None:
     write_text(folder / RUN_FILE, record.model_dump_json(indent=2) + "\n")
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from working on the same run.
+
+    Parameters
+    ----------
+    folder
+        The run.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    TrainingError
+        If another process is at work on it.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"{folder}: another process is at work on this run") from None
+        yield
+
+
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, Any]) -> None:
     """Write tensors and a JSON note into one safetensors file, whole or not at all.
 
@@ -112,11 +150,12 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
     TrainingError
         If it cannot be written (disk full, folder gone); what stood there is kept.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     # Contiguous copies: the format refuses tensors that share memory.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         save_file(whole, temporary, metadata={"note": json.dumps(note)})
+        share(temporary)
         os.replace(temporary, path)
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{path}: cannot be written: {error}") from None

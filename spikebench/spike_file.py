@@ -30,6 +30,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +54,7 @@ MAX_UNITS = 2**16
 MAX_TIME_S = 1e5
 SPLITS = ("train", "validation", "test", "")
 _BLOCK = 512
+_SPARE_BYTES = 8 * 2**20
 
 
 class Events(NamedTuple):
@@ -270,7 +272,7 @@ class SpikeFile:
         self, times: NDArray[np.float64], units: NDArray[np.int64], where: str
     ) -> None:
         if not np.all((times >= 0) & (times < MAX_TIME_S)):
-            raise self._error(f"{where}: a spike time is negative, not finite or beyond a day")
+            raise self._error(f"{where}: a spike time is negative, not finite or too large")
         if units.size and not 0 <= units.min() <= units.max() < self.n_units:
             raise self._error(f"{where}: a unit is outside 0 … {self.n_units - 1}")
 
@@ -283,9 +285,9 @@ class SpikeFile:
     def _strings(self, name: str) -> tuple[str, ...] | None:
         if name not in self._open()[1].arrays:
             return None
-        return tuple(
-            value.decode("utf-8", "surrogateescape") for value in self._read(name, slice(None))
-        )
+        # Paths must find their files again, whatever their bytes; names are only shown.
+        errors = "surrogateescape" if name == "extra/source" else "backslashreplace"
+        return tuple(value.decode("utf-8", errors) for value in self._read(name, slice(None)))
 
     def _read(self, name: str, where: int | slice) -> NDArray[Any]:
         file, _ = self._open()
@@ -431,6 +433,7 @@ class SpikeWriter:
             is out of range. Nothing is appended then.
         """
         written, unit_array = self._checked_events(times, units)
+        self._require_space()
         if not -1 <= label < len(self.keys):
             raise ValueError(f"label {label} is outside -1 … {len(self.keys) - 1}")
         if not -1 <= speaker < 2**31:
@@ -474,7 +477,17 @@ class SpikeWriter:
             raise ValueError(f"time {exact[-1]} s is too large for {self._time_dtype}")
         return exact.astype(self._time_dtype), wide.astype(np.uint16)
 
+    def _require_space(self) -> None:
+        """Stop before the disk is full: HDF5 cannot close a file that it cannot flush."""
+        free = shutil.disk_usage(self._partial.parent).free
+        if free < _SPARE_BYTES:
+            raise SpikeFileError(
+                f"{printable(str(self.path))}: cannot write: the disk is full "
+                f"({free // 2**10} KiB left, {_SPARE_BYTES // 2**20} MiB are needed to go on)"
+            )
+
     def _finish(self) -> None:
+        self._require_space()
         for name, values in self._columns.items():
             if name != "extra/split" or any(values):
                 self._write_array(name, values)

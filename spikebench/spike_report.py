@@ -120,7 +120,6 @@ def _sample_problems(spikes: SpikeFile, events: Events) -> list[str]:
     inside = np.setdiff1d(falls, events.offsets)
     owners = np.unique(np.searchsorted(events.offsets, inside, side="right") - 1)
     problems += _listed("spike times are not sorted", owners)
-    problems += _listed("has no spikes", np.flatnonzero(spikes.spike_counts == 0))
     durations = spikes.durations_s
     if durations is not None and events.times.size:
         filled = np.flatnonzero(spikes.spike_counts > 0)

@@ -33,6 +33,7 @@ from spikebench.run import (
     WEIGHTS_FILE,
     RunRecord,
     load_tensors,
+    locked,
     read_run,
     save_tensors,
     write_run,
@@ -136,7 +137,11 @@ def build_model(record: RunRecord) -> Classifier:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(record.seed, 0))
-        return kind(config, shape)
+        try:
+            return kind(config, shape)
+        except (RuntimeError, MemoryError, ArithmeticError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise TrainingError(f"model {record.model} cannot be built: {reason}") from None
 
 
 def bin_samples(samples: Samples, preset: Preset, n_units: int) -> BinnedSamples:
@@ -194,7 +199,7 @@ def fit(
     """
     if record.status == "trained":
         return record
-    with one_thread():
+    with locked(folder), one_thread():
         return _fit(folder, record, selection, device, report)
 
 

@@ -39,7 +39,7 @@ def make_result(
     skill: float = 0.8,
     model: str = "lif",
     spiking: bool = True,
-    dataset: str = "digits",
+    dataset: str = "toy-digits",
     classes: list[str] | None = None,
     test_samples: int = 120,
     config: dict[str, Any] | None = None,
@@ -67,7 +67,7 @@ def make_result(
             sha256=data_sha256,
             n_units=70,
             classes=classes,
-            synthetic=dataset == "digits",
+            synthetic=dataset == "toy-digits",
             split=Split(
                 protocol="speakers-1",
                 rule="validation: speaker 3 of the training split",

@@ -66,7 +66,7 @@ def test_submit_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
     code, out, err = run("submit", result, "--entries", "mine", "--json")
     said = json.loads(out)
     assert (code, err) == (0, "")
-    assert Path(said["entry"]) == Path("mine", "digits", said["id"])
+    assert Path(said["entry"]) == Path("mine", "toy-digits", said["id"])
     assert said["unranked_reason"] == ""
     assert (tmp_path / said["entry"] / "result.json").is_file()
 
@@ -174,7 +174,7 @@ def test_show_one_data_set_in_json(run: Run, result: str) -> None:
     said = json.loads(run("leaderboard", "show", "--dataset", "SSC", "--json")[1])
     assert said["measured"] == []
     assert {row["dataset"] for row in said["literature"]} == {"SSC"}
-    said = json.loads(run("leaderboard", "show", "--dataset", "digits", "--json")[1])
+    said = json.loads(run("leaderboard", "show", "--dataset", "toy-digits", "--json")[1])
     assert [row["model"] for row in said["measured"]] == ["lif"]
     assert said["literature"] == []
 

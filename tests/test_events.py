@@ -43,14 +43,6 @@ def test_late_events_are_counted(samples: Samples) -> None:
     assert binned.n_late + binned.bins.size == samples.times.size
 
 
-def test_lengths_end_at_the_last_event(samples: Samples) -> None:
-    binned = BinnedSamples(samples, 0.05, 20, 5, "counts")
-    lengths = binned.batch(np.arange(4)).lengths()
-    assert lengths[1] == 1
-    last = [samples.times[a:b].max() for a, b in [(0, 30), (30, 31), (31, 43)]]
-    assert lengths[[0, 2, 3]].tolist() == [int(t / 0.05) + 1 for t in last]
-
-
 def test_jitter_moves_units_and_drops_what_leaves(samples: Samples) -> None:
     binned = BinnedSamples(samples, 0.05, 20, 5, "counts")
     chosen = np.arange(4)

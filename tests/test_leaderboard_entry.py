@@ -43,7 +43,7 @@ def stored(source: Path, tmp_path: Path) -> Path:
 def test_entry_round_trip(source: Path, stored: Path, tmp_path: Path) -> None:
     (found,) = read_entries([tmp_path / "entries"])
     assert found == StoredEntry(make_entry(verify_result(source)), verify_result(source), stored)
-    assert stored == tmp_path / "entries" / "digits" / found.entry.id
+    assert stored == tmp_path / "entries" / "toy-digits" / found.entry.id
 
 
 def test_entry_holds_no_weights_and_nothing_hidden(stored: Path) -> None:
@@ -80,7 +80,7 @@ def test_failure_while_writing_leaves_nothing(
     monkeypatch.setattr(entry_module.shutil, "copyfile", full)
     with pytest.raises(ResultError, match="cannot be written: No space left on device"):
         submit(source, tmp_path / "entries")
-    assert list((tmp_path / "entries" / "digits").iterdir()) == []
+    assert list((tmp_path / "entries" / "toy-digits").iterdir()) == []
 
 
 def test_failed_replacement_keeps_the_old_entry(
@@ -141,7 +141,7 @@ def test_name_that_would_spoil_a_terminal_is_refused(source: Path, text: str, me
         ("id", "../../x", "id: String should match"),
         ("id", "another-id", "its id is 'another-id', its folder"),
         ("dataset", "../x", "dataset: String should match"),
-        ("dataset", "shd", "about another data set, 'digits'"),
+        ("dataset", "shd", "about another data set, 'toy-digits'"),
         ("name", "a\u202eb", "name: .* cannot be printed"),
         ("schema_version", 2, "schema_version: Input should be 1"),
         ("result_sha256", "0" * 64, "not the file that was submitted"),

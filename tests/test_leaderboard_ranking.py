@@ -73,6 +73,6 @@ def test_other_data_are_another_board(tmp_path: Path) -> None:
     other = store(tmp_path / "b", data_sha256="cd" * 32)
     boards = build_boards([other, here])
     assert [(b.dataset, b.sha256[:2], b.entries[0].rank) for b in boards] == [
-        ("digits", "ab", 1),
-        ("digits", "cd", 1),
+        ("toy-digits", "ab", 1),
+        ("toy-digits", "cd", 1),
     ]

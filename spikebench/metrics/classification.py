@@ -9,7 +9,7 @@ confusion matrix
 interval over speakers
     95 % percentile bootstrap over test speakers drawn with replacement, every sample of a drawn
     speaker taken along: samples of one voice are not independent (10,000 resamples, fixed seed).
-    With fewer than two known speakers: over single samples, and called so.
+    With fewer than two speakers, or any sample of an unknown one: over single samples, and called so.
 interval over seeds
     mean ± Student t at 97.5 % · standard deviation / √n, clipped to [0, 1]. Where all seeds agree to the
     last sample (a model without randomness) it would have no width and say nothing: then the interval

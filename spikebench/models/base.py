@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from spikebench.models import MODELS, check_model_name
+
+Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
 
 
 class ModelConfig(BaseModel):

@@ -12,15 +12,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 
 
 class CNNConfig(ModelConfig):
     """Configuration of :class:`CNN`."""
 
-    image_units: int = Field(default=64, ge=8)
-    filters: tuple[int, int, int] = (16, 32, 64)
-    dense_units: int = Field(default=128, ge=1)
+    image_units: int = Field(default=64, ge=8, le=65_536)
+    filters: tuple[Units, Units, Units] = (16, 32, 64)
+    dense_units: Units = 128
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 

@@ -5,7 +5,7 @@
     I[t] = α·I[t−1] + W·S_in[t]                                  α = exp(−dt/τ_syn)
     U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/τ_mem)
     S[t] = 1 if U[t] ≥ 1 else 0;  the reset is not differentiated
-    read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t] + b, scores = max over t of O     γ = exp(−dt/τ_readout)
+    read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/τ_readout)
 
 Initial weights are normal with a standard deviation that makes the membrane's fluctuations
 ``init_fluctuation`` thresholds large at the data's mean rate (after Rossbroich et al. 2022,
@@ -22,17 +22,17 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 from spikebench.models.surrogate import spike
 
 
 class LIFConfig(ModelConfig):
     """Configuration of :class:`LIF`; time constants in ms."""
 
-    hidden_units: tuple[int, ...] = Field(default=(128,), min_length=1)
-    tau_mem_ms: float = Field(default=20.0, gt=0)
-    tau_syn_ms: float = Field(default=10.0, gt=0)
-    tau_readout_ms: float = Field(default=100.0, gt=0)
+    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1)
+    tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
+    tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
+    tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only

@@ -11,14 +11,14 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 
 
 class LSTMConfig(ModelConfig):
     """Configuration of :class:`LSTM`."""
 
-    hidden_units: int = Field(default=128, ge=1)
-    layers: int = Field(default=1, ge=1)
+    hidden_units: Units = 128
+    layers: int = Field(default=1, ge=1, le=100)
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
 

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 from spikebench.models.lif import LeakyReadout, fluctuation_scale
 from spikebench.models.surrogate import spike
 
@@ -24,10 +24,10 @@ from spikebench.models.surrogate import spike
 class RecurrentLIFConfig(ModelConfig):
     """Configuration of :class:`RecurrentLIF`; time constants in ms."""
 
-    hidden_units: int = Field(default=128, ge=1)
-    tau_mem_ms: float = Field(default=20.0, gt=0)
-    tau_syn_ms: float = Field(default=10.0, gt=0)
-    tau_readout_ms: float = Field(default=100.0, gt=0)
+    hidden_units: Units = 128
+    tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
+    tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
+    tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from pydantic import PositiveFloat as Positive
 
 from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
 
@@ -23,9 +24,9 @@ from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Outp
 class CountSVMConfig(ModelConfig):
     """Configuration of :class:`CountSVM`: the grid that validation chooses from."""
 
-    C: tuple[float, ...] = Field(default=(1.0, 10.0, 100.0), min_length=1)
+    C: tuple[Positive, ...] = Field(default=(1.0, 10.0, 100.0), min_length=1)
     # Widths relative to scikit-learn's "scale", 1/number of units for standardised features.
-    gamma_scale: tuple[float, ...] = Field(default=(0.1, 0.3, 1.0), min_length=1)
+    gamma_scale: tuple[Positive, ...] = Field(default=(0.1, 0.3, 1.0), min_length=1)
 
 
 class CountSVM(CountClassifier):
