@@ -140,3 +140,11 @@ def test_a_source_without_audio_is_refused(tmp_path: Path, name: str, message: s
 
 def test_names_are_made_printable() -> None:
     assert printable("a\x1b[31m\n\udcffé.wav") == r"a\x1b[31m\n\udcffé.wav"
+
+
+@pytest.mark.parametrize("missing", [1, 5, 8, 9, 100])
+def test_a_wav_that_was_cut_is_refused(tmp_path: Path, missing: int) -> None:
+    path = write_clip(tmp_path / "a.wav")
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(AudioError, match="cut short"):
+        read_clip(path)

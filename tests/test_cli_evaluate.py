@@ -15,8 +15,10 @@ from toy import write_toy
 
 from cli.main import main
 from leaderboard.verification import verify_result
+from spikebench.datasets import resolve
+from spikebench.protocol import open_selection
 from spikebench.results import read_result
-from spikebench.run import read_run
+from spikebench.run import locked, read_run
 
 QUICK = ["--set", "input.duration_ms=300", "--set", "training.epochs=3", "--quiet"]
 
@@ -185,3 +187,68 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(
     assert run(capsys, *base, "-o", "whole")[0] == 0
     cut, whole = (load_file(tmp_path / f / "weights.safetensors") for f in ("cut", "whole"))
     assert all((cut[name] == whole[name]).all() for name in whole)
+
+
+def test_a_checkpoint_is_not_tested_on_data_that_were_replaced(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "train", "--model", "svm", "--data", toy, "-o", "run", "--quiet")
+    toy.unlink()
+    write_toy(toy, takes=5)
+    code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
+    assert code == 1
+    assert "toy.h5: not the data that run was trained on" in err
+    code, _, err = run(capsys, "train", "--resume", "run")
+    assert code == 1
+    assert "not the data that run was started on" in err
+    assert read_run(tmp_path / "run").test_opened == 0
+
+
+def test_a_checkpoint_brings_its_own_data(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "--data", toy)
+    assert code == 2
+    assert "brings its own data" in err
+
+
+@pytest.mark.parametrize(
+    ("model", "setting"),
+    [
+        ("lif", "training.epochs=0"),
+        ("lif", "model.hidden_units=[0]"),
+        ("lif", "model.tau_mem_ms=1e300"),
+        ("lif", "input.duration_ms=1e300"),
+        ("lif", "input.time_step_ms=1e-9"),
+        ("cnn", "model.filters=[-3,1,1]"),
+        ("lstm", "model.hidden_units=99999999"),
+        ("svm", "model.C=[-1.0]"),
+    ],
+)
+def test_settings_out_of_range_are_one_line(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, setting: str
+) -> None:
+    code, _, err = run(
+        capsys, "train", "--model", model, "--data", toy, "--set", setting, "-o", "run"
+    )
+    assert code == 1
+    assert err.startswith("spikebench: ")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_worked_on_by_one_process(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "train", "--model", "svm", "--data", toy, "-o", "run", "--quiet")
+    with locked(tmp_path / "run"):
+        code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
+    assert code == 1
+    assert "another process is at work on this run" in err
+    assert read_run(tmp_path / "run").test_opened == 0
+
+
+def test_a_copy_of_a_registered_file_is_that_data_set(tmp_path: Path) -> None:
+    path, _ = resolve("digits")
+    (tmp_path / "other.h5").write_bytes(path.read_bytes())
+    copy, registered = (open_selection(data).dataset for data in (f"{tmp_path}/other.h5", "digits"))
+    assert copy == registered
+    assert copy.synthetic

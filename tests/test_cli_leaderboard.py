@@ -40,7 +40,7 @@ def test_submit_writes_an_entry_and_says_so(run: Run, result: str, tmp_path: Pat
     assert (code, err) == (0, "")
     assert "5 seeds with 120 predictions each" in out
     assert "Created the folder leaderboard-entries." in out
-    (entry,) = (tmp_path / "leaderboard-entries").glob("digits/*/entry.json")
+    (entry,) = (tmp_path / "leaderboard-entries").glob("toy-digits/*/entry.json")
     assert f"Wrote {entry.parent.relative_to(tmp_path)}." in out
     assert json.loads(entry.read_text())["name"] == "Alpha"
 
@@ -52,7 +52,7 @@ def test_submit_uses_the_repository_s_folder_where_it_is(
     code, out, _ = run("submit", result)
     assert code == 0
     assert "Created" not in out
-    assert len(list((tmp_path / "leaderboard" / "entries").glob("digits/*/entry.json"))) == 1
+    assert len(list((tmp_path / "leaderboard" / "entries").glob("toy-digits/*/entry.json"))) == 1
 
 
 def test_submit_says_why_there_is_no_rank(run: Run, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
 
 def test_build_stops_at_an_entry_that_was_edited(run: Run, result: str, tmp_path: Path) -> None:
     run("submit", result)
-    (path,) = (tmp_path / "leaderboard-entries").glob("digits/*/result.json")
+    (path,) = (tmp_path / "leaderboard-entries").glob("toy-digits/*/result.json")
     edit_json(path, "summary", "test_mean", value=0.999)
     code, out, err = run("leaderboard", "build")
     assert (code, out) == (1, "")

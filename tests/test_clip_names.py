@@ -168,3 +168,17 @@ def test_an_unknown_split_is_a_clip_left_out(tmp_path: Path) -> None:
     names = name_clips(clips("a.wav", "b.wav"), split=str(tmp_path / "t.csv"))
     assert [clip.relative for clip in names.clips] == ["b.wav"]
     assert "unknown split 'holdout'" in names.skipped[0].reason
+
+
+def test_a_long_name_does_not_take_for_ever() -> None:
+    """A regular expression that goes back would need 200⁶ steps."""
+    names = name_clips(
+        clips("_" * 200 + ".wav", "b.wav"), "{a}_{b}_{c}_{d}_{e}_{f}x", "none", "none"
+    )
+    assert names.labels.tolist() == [-1, -1]
+
+
+def test_a_class_is_text_whatever_the_folder_is_called() -> None:
+    names = name_clips(clips("caf\udce9/a.wav", "tea/b.wav"))
+    assert all(key.encode("utf-8") for key in names.keys)
+    assert "tea" in names.keys

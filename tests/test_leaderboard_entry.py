@@ -194,7 +194,7 @@ def test_linked_entry_is_refused(stored: Path, tmp_path: Path) -> None:
 
 def test_entry_below_another_data_set_is_refused(stored: Path, tmp_path: Path) -> None:
     stored.parent.rename(stored.parent.parent / "shd")
-    with pytest.raises(ResultError, match="belongs below digits/"):
+    with pytest.raises(ResultError, match="belongs below toy-digits/"):
         read_entries([tmp_path / "entries"])
 
 

@@ -105,7 +105,7 @@ def test_page_says_what_was_measured(page: str) -> None:
 
 def test_synthetic_voices_are_called_so_at_the_board_and_in_every_row(page: str) -> None:
     measured = page[page.index('id="measured"') : page.index('id="literature"')]
-    digits, recorded = measured.split('id="board-2"')
+    recorded, digits = measured.split('id="board-2"')
     assert digits.count("synthetic voices</span>") == 1
     assert digits.count(", synthetic voices</small>") == 2
     assert "synthetic" not in recorded

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +162,39 @@ def test_entry_needs_no_weights(folder: Path) -> None:
 def test_not_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="absent: not a folder"):
         verify_result(tmp_path / "absent")
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> Path:
+    """A real result on a registered data set, quickly made."""
+    code = (
+        "from cli.main import main; main(['evaluate', '--model', 'svm', '--quiet', '-o', 'real'])"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "real"
+
+
+def test_a_result_on_registered_data_is_compared_with_them(registered: Path) -> None:
+    verify_result(registered)
+    truth = (registered / "result.json").read_text()
+    for key, value in {"sha256": "0" * 64, "synthetic": False, "name": "mine"}.items():
+        edited = json.loads(truth)
+        edited["dataset"][key] = value
+        (registered / "result.json").write_text(json.dumps(edited))
+        with pytest.raises(
+            ResultError, match=rf"dataset\.{key} is not that of the data set 'digits'"
+        ):
+            verify_result(registered)
+
+
+def test_predictions_for_other_samples_are_refused(registered: Path) -> None:
+    result = json.loads((registered / "result.json").read_text())
+    path = registered / "predictions-seed0.csv"
+    lines = path.read_text().splitlines()
+    index, rest = lines[1].split(",", 1)
+    lines[1] = f"{839 if index != '839' else 838},{rest}"
+    path.write_text("\n".join(lines) + "\n")
+    result["seeds"][0]["predictions_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (registered / "result.json").write_text(json.dumps(result))
+    with pytest.raises(ResultError, match="column index of the predictions is not that"):
+        verify_result(registered)

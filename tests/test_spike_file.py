@@ -1,5 +1,6 @@
 import os
 import pickle
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,24 @@ def test_an_index_that_is_not_there(tmp_path: Path) -> None:
         for index in (-1, 1):
             with pytest.raises(IndexError, match=f"sample {index} of 1"):
                 spikes.events(index)
+
+
+def test_a_full_disk_is_told_before_it_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    with (  # noqa: PT012
+        pytest.raises(SpikeFileError, match=r"x\.h5: cannot write: the disk is full"),
+        SpikeWriter(tmp_path / "x.h5", 3, [], {}) as writer,
+    ):
+        writer.append([0.1], [0])
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+        writer.append([0.1], [0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attributes_that_are_no_numbers_become_text(tmp_path: Path) -> None:
+    with SpikeWriter(tmp_path / "x.h5", 3, [], {"odd": float("nan")}) as writer:
+        writer.append([0.1], [0])
+    with SpikeFile(tmp_path / "x.h5") as file:
+        assert file.provenance["odd"] == "nan"
