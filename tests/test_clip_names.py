@@ -172,10 +172,11 @@ def test_an_unknown_split_is_a_clip_left_out(tmp_path: Path) -> None:
 
 def test_a_long_name_does_not_take_for_ever() -> None:
     """A regular expression that goes back would need 200⁶ steps."""
-    names = name_clips(
-        clips("_" * 200 + ".wav", "b.wav"), "{a}_{b}_{c}_{d}_{e}_{f}x", "none", "none"
-    )
-    assert names.labels.tolist() == [-1, -1]
+    long, short = "_" * 200 + ".wav", "1_2_3_4_5_6x.wav"
+    names = name_clips(clips(short, long), "{a}_{b}_{c}_{d}_{e}_{f}x", "none", "none")
+    assert names.keys == ("1-2-3-4-5-6",)
+    assert len(names.clips) + len(names.skipped) == 2
+    assert names.labels.tolist() == [0]
 
 
 def test_a_class_is_text_whatever_the_folder_is_called() -> None:
