@@ -22,12 +22,12 @@ test: $(INSTALLED)
 demo: $(INSTALLED)
 	rm -rf demo && mkdir demo
 	@echo "--- 1/4 converting 840 recordings of synthetic voices"
-	$(BIN)/spikebench convert data/digits demo/digits.h5 --channels 70 --synthetic \
+	$(BIN)/spikebench convert data/digits demo/spoken-digits.h5 --channels 70 --synthetic \
 	  --labels heidelberg-digits --speakers heidelberg-digits --split data/digits/splits.csv
 	@echo "--- 2/4 a spiking network"
-	$(BIN)/spikebench evaluate --model lif --data demo/digits.h5 -o demo/lif
+	$(BIN)/spikebench evaluate --model lif --data demo/spoken-digits.h5 -o demo/lif
 	@echo "--- 3/4 a conventional one"
-	$(BIN)/spikebench evaluate --model lstm --data demo/digits.h5 -o demo/lstm
+	$(BIN)/spikebench evaluate --model lstm --data demo/spoken-digits.h5 -o demo/lstm
 	@echo "--- 4/4 the leaderboard"
 	$(BIN)/spikebench submit demo/lif --entries demo/entries
 	$(BIN)/spikebench submit demo/lstm --entries demo/entries

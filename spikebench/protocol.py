@@ -120,7 +120,7 @@ def open_selection(data: str) -> SelectionData:
     with SpikeFile(path) as file:
         partition = _partition(file, spec)
         dataset = DatasetRecord(
-            name=spec.name if spec else path.stem,
+            name=spec.name if spec else _own_name(path),
             sha256=digest,
             n_units=file.n_units,
             classes=list(file.keys),
@@ -129,6 +129,11 @@ def open_selection(data: str) -> SelectionData:
         )
         train, validation = (_read(file, part) for part in (partition.train, partition.validation))
     return SelectionData(train, validation, dataset, path)
+
+
+def _own_name(path: Path) -> str:
+    """Name a file of the user's; never as a registered data set, which it is not."""
+    return f"{path.stem}-file" if path.stem in DATASETS else path.stem or "file"
 
 
 def open_test(selection: SelectionData) -> Samples:

@@ -61,6 +61,10 @@ def test_synthetic_voices_are_called_so(tmp_path: Path) -> None:
         assert selection.dataset.synthetic is synthetic
 
 
+def test_a_file_does_not_take_the_name_of_a_registered_data_set(tmp_path: Path) -> None:
+    assert open_selection(str(write_toy(tmp_path / "digits.h5"))).dataset.name == "digits-file"
+
+
 def test_events_are_those_of_the_file(tmp_path: Path) -> None:
     path = write_toy(tmp_path / "toy.h5")
     selection = open_selection(str(path))
