@@ -46,6 +46,7 @@ def row(result: Result) -> dict[str, str]:
     spikes = mean([seed.spikes_per_sample for seed in seeds])
     return {
         "model": result.model.name,
+        "seeds": str(summary.seeds),
         "test %": percent(summary.test_mean),
         "± seeds": percent(summary.test_std),
         "95 % interval": f"{percent(summary.test_interval.low)} … {percent(summary.test_interval.high)}",
