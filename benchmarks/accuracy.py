@@ -85,7 +85,7 @@ def main() -> None:
         f"# {options.name}{' (synthetic voices)' * dataset.synthetic}: {dataset.n_units} units, "
         f"{len(dataset.classes)} classes",
         "",
-        f"`python benchmarks/accuracy.py {Path(options.data).name} {options.name} --seeds {options.seeds}`, "
+        f"`python benchmarks/accuracy.py {Path(options.data).name} {options.name} --seeds N`, N as in the table, "
         f"{results[0].software}, {results[0].created[:10]}, {environment['cores']} cores, torch "
         f"{environment['torch']}.",
         f"Spikes: SHA-256 `{dataset.sha256}`. Split {split.protocol}: {split.rule}; {split.train_samples} "

@@ -56,9 +56,7 @@ from cochlea.compiled import compiled
 INTERPOLATION_BOUND = 1e-11  # |V interpolated − V| / max_f |V|, for each channel
 NEGLIGIBLE = 1e-13  # of max_f |V|: what is left out above a channel's cut-off
 _DEGREE = 15
-_PANELS_PER_OCTAVE = (
-    14  # above the lowest characteristic frequencies; holds the bound for damping 0.15
-)
+_PANELS_PER_OCTAVE = 14  # from _COARSE_BELOW up; holds the bound for damping 0.15
 _COARSE_BELOW = 32.0  # Hz; below it V has no resonance and two panels per octave do
 
 
@@ -214,7 +212,7 @@ def characteristic_frequency(
     Returns
     -------
     ndarray of float64, shape (n_channels,), read-only
-        Frequencies [Hz], descending: channel 0 is the base. Accurate to 0.1 %.
+        Frequencies [Hz], descending: channel 0 is the base. Accurate to 0.2 %.
     """
     p = params or BasilarMembraneParams()
     places = place(n_channels, p)
@@ -243,7 +241,7 @@ def design_basilar_membrane(
     channels: tuple[int, ...] | None = None,
     params: BasilarMembraneParams | None = None,
 ) -> BasilarMembraneCoeffs:
-    """Prepare V for every clip of one rate: nodes, Hankel functions, polynomials; about a second.
+    """Prepare V for every clip of one rate: nodes, Hankel functions, polynomials; one or two seconds.
 
     Parameters
     ----------

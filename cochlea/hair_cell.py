@@ -143,8 +143,8 @@ def run_hair_cell(velocity: NDArray[np.float64], coeffs: HairCellCoeffs) -> NDAr
     Returns
     -------
     ndarray of float64, shape (channels, n)
-        ``p_fire``, the probability of a release event in each sample; below 0.2 at 24 kHz, but it can
-        pass 1 at rates too low for the step.
+        ``p_fire``, the probability of a release event in each sample; it can pass 1 at rates too low for
+        the step.
 
     Raises
     ------
