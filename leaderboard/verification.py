@@ -19,6 +19,7 @@ from spikebench.errors import ResultError
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
+    speaker_groups,
     speaker_interval,
     summary_interval,
 )
@@ -199,9 +200,7 @@ def _check_seed(result: Result, record: SeedRecord, predictions: Predictions, wh
         accuracy(predictions.label, predictions.predicted),
     )
     split, speaker = result.dataset.split, predictions.speaker
-    unseen = np.isin(speaker, split.test_only_speakers)
-    # Validation speakers chose the epoch: neither trained on nor unseen.
-    seen = (speaker >= 0) & ~unseen & ~np.isin(speaker, split.validation_speakers)
+    seen, unseen = speaker_groups(speaker, split.test_only_speakers, split.validation_speakers)
     _compare(where, "seen_accuracy", record.seen_accuracy, _mean(correct[seen]))
     _compare(where, "unseen_accuracy", record.unseen_accuracy, _mean(correct[unseen]))
     _compare_interval(where, record.test_interval, speaker_interval(correct, speaker))

@@ -20,6 +20,7 @@ from spikebench.errors import ProtocolError, TrainingError
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
+    speaker_groups,
     speaker_interval,
     summary_interval,
 )
@@ -140,7 +141,10 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
     shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
     correct = answers.predicted == samples.labels
     low, high, method = speaker_interval(correct, samples.speakers)
-    unseen, seen = _speaker_groups(samples.speakers, record)
+    split = record.dataset.split
+    seen, unseen = speaker_groups(
+        samples.speakers, split.test_only_speakers, split.validation_speakers
+    )
     n_classes = len(record.dataset.classes)
     return SeedRecord(
         seed=record.seed,
@@ -162,16 +166,6 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         weights_file=weights_file,
         weights_sha256=file_sha256(folder / weights_file),
     )
-
-
-def _speaker_groups(
-    speakers: NDArray[np.int64], record: RunRecord
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Mark samples of speakers never met before, and of speakers trained on."""
-    split = record.dataset.split
-    unseen = np.isin(speakers, split.test_only_speakers)
-    seen = (speakers >= 0) & ~unseen & ~np.isin(speakers, split.validation_speakers)
-    return unseen, seen
 
 
 def _summary(seeds: Sequence[SeedRecord]) -> Summary:

@@ -17,6 +17,7 @@ from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
     seed_interval,
+    speaker_groups,
     speaker_interval,
     summary_interval,
 )
@@ -68,6 +69,12 @@ def test_seed_interval_by_hand() -> None:
 
 def test_seed_interval_is_clipped_to_what_an_accuracy_can_be() -> None:
     assert seed_interval(np.array([0.0, 1.0]))[:2] == (0.0, 1.0)
+
+
+def test_speaker_groups_by_hand() -> None:
+    seen, unseen = speaker_groups(np.array([0, 4, 2, -1, 4, 1]), [4], [2])
+    assert seen.tolist() == [True, False, False, False, False, True]
+    assert unseen.tolist() == [False, True, False, False, True, False]
 
 
 def test_seeds_that_all_agree_do_not_make_a_certainty() -> None:

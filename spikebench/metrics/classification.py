@@ -18,6 +18,8 @@ interval over seeds
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -108,6 +110,29 @@ def speaker_interval(
     means = n_right[draw].sum(1) / n_all[draw].sum(1)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high), f"bootstrap over {len(speakers)} test speakers"
+
+
+def speaker_groups(
+    speaker: NDArray[np.int64], test_only: Sequence[int], validation: Sequence[int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell samples of speakers who were trained on from samples of speakers never met.
+
+    Parameters
+    ----------
+    speaker
+        Speaker of each test sample, int64, shape (samples,); -1 is unknown.
+    test_only
+        Speakers without a sample in training and validation.
+    validation
+        Speakers who chose the epoch: neither trained on nor unseen.
+
+    Returns
+    -------
+    seen, unseen : ndarray of bool, shape (samples,)
+        A sample of a validation speaker or of an unknown one is in neither.
+    """
+    unseen = np.isin(speaker, test_only)
+    return (speaker >= 0) & ~unseen & ~np.isin(speaker, validation), unseen
 
 
 def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
