@@ -1,0 +1,215 @@
+"""``shd-r``: the Spiking Heidelberg Digits, made again from the Heidelberg Digits.
+
+**Recordings.** 10,420 FLAC files ``lang-{english,german}_speaker-NN_trial-K_digit-D.flac``. Each speaker
+has said every digit of a language equally often; :data:`TRIALS` holds how often, and trials count from 0.
+So the names of all recordings are known without a folder, and the split of one does not depend on which
+others are there.
+
+**Split.** The authors say: every recording of speakers 4 and 5, and "5 % of the recordings of each digit and
+language of all other speakers" (README of the data set). Speakers 4 and 5 have 1,840 recordings and the
+published test set has 2,264, so the 5 % are 424 of 8,580. Equal shares of each digit and language cannot
+give 424, which is no multiple of ten. These counts of held-out recordings were tried:
+
+==========================================  =======  ========  ======
+5 % of the recordings of                    floor    nearest   ceil
+==========================================  =======  ========  ======
+each digit and language                     420      430       440
+each digit, language and speaker            340      420       530
+each language and speaker                   **424**  429, 434  434
+each speaker                                425      430, 433  433
+each language, or all at once               429      429       429
+==========================================  =======  ========  ======
+
+(Where the nearest number is a tie, the first figure rounds it to even and the second up.) One of them
+gives the published size, and it is the one taken: for each of the other ten speakers and each language,
+5 % of the recordings, rounded down, spread over the ten digits as evenly as whole numbers allow. Which
+recordings they are is decided by the SHA-256 of the name without its suffix: within each digit, recordings
+are ranked by it; all first ranks come first, then all second ranks and so on, by SHA-256 within a rank; the
+first of that list are test.
+
+**Or exactly as published.** Programs that read the authors' archive ``hd_audio.tar.gz`` find in it
+``train_filenames.txt`` and ``test_filenames.txt`` beside the folder ``audio``: one file name a line, in the
+order of the samples of ``shd_train.h5`` and ``shd_test.h5``. Where a user has them,
+:func:`parse_published_split` and the argument ``test`` of :func:`facts` give the published split itself.
+
+**Left out.** The published ``extra/meta_info`` (gender, age, body height of each speaker) repeats
+``speaker_db.json`` of the archive. No public text that we know states the values, so they are not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from spikebench.clip_names import HEIDELBERG_DIGITS, Facts
+from spikebench.datasets.recipe import Recipe
+from spikebench.errors import ProtocolError
+
+__all__ = ["RECIPE", "TRIALS", "facts", "names", "names_of_test", "parse_published_split"]
+
+TEST_ONLY_SPEAKERS = (4, 5)
+HELD_OUT_ONE_IN = 20  # 5 %, as a whole number so that rounding down is exact
+# speaker: how often each digit was said in English and in German, counted in the file names.
+TRIALS = {
+    0: (49, 47),
+    1: (44, 51),
+    2: (53, 52),
+    3: (30, 46),
+    4: (42, 48),
+    5: (45, 49),
+    6: (28, 19),
+    7: (45, 36),
+    8: (41, 42),
+    9: (48, 39),
+    10: (44, 39),
+    11: (40, 65),
+}
+_LANGUAGES = ("english", "german")
+_NAME = re.compile(r"lang-(english|german)_speaker-(\d\d)_trial-(0|[1-9]\d?)_digit-(\d)", re.ASCII)
+
+
+def names(speakers: tuple[int, ...] = tuple(TRIALS)) -> tuple[str, ...]:
+    """List the recordings.
+
+    Parameters
+    ----------
+    speakers
+        Whose; by default those of all twelve.
+
+    Returns
+    -------
+    tuple of str
+        Their names without suffix, 10,420 of all speakers.
+    """
+    return tuple(
+        _name(language, speaker, trial, digit)
+        for speaker, counts in ((speaker, TRIALS[speaker]) for speaker in speakers)
+        for language, count in zip(_LANGUAGES, counts, strict=True)
+        for trial in range(count)
+        for digit in range(10)
+    )
+
+
+@lru_cache(maxsize=1)
+def names_of_test() -> frozenset[str]:
+    """Find the recordings of the test split, by the rule of this module.
+
+    Returns
+    -------
+    frozenset of str
+        2,264 names without suffix.
+    """
+    test = set(names(TEST_ONLY_SPEAKERS))
+    for speaker, counts in TRIALS.items():
+        if speaker not in TEST_ONLY_SPEAKERS:
+            for language, trials in zip(_LANGUAGES, counts, strict=True):
+                test.update(_held_out(language, speaker, trials))
+    return frozenset(test)
+
+
+def facts(path: str, test: frozenset[str] | None = None) -> Facts | None:
+    """Tell class, speaker and split of a recording.
+
+    Parameters
+    ----------
+    path
+        Its path; only the file name counts, without its suffix.
+    test
+        Names without suffix of the test split; by default those of :func:`names_of_test`.
+
+    Returns
+    -------
+    Facts or None
+        None if it is no recording of the Heidelberg Digits.
+    """
+    name = _stem(path)
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    language, speaker, trial, digit = match[1], int(match[2]), int(match[3]), int(match[4])
+    which = _LANGUAGES.index(language)
+    if speaker not in TRIALS or trial >= TRIALS[speaker][which]:
+        return None
+    held_out = names_of_test() if test is None else test
+    label = HEIDELBERG_DIGITS[digit + 10 * which]
+    return Facts(label, str(speaker), "test" if name in held_out else "train")
+
+
+def parse_published_split(text: str) -> frozenset[str]:
+    """Read the authors' list of the recordings of their test split.
+
+    Parameters
+    ----------
+    text
+        Contents of ``test_filenames.txt``: one file name a line, with or without a folder.
+
+    Returns
+    -------
+    frozenset of str
+        Names without suffix, to be given to :func:`facts`.
+
+    Raises
+    ------
+    ProtocolError
+        If a line is no recording or stands twice, a recording of speakers 4 and 5 is missing, or the list
+        has another length than the published test split.
+    """
+    found: set[str] = set()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name = _stem(line.strip())
+        if facts(name) is None:
+            raise ProtocolError(
+                f"line {number}: {line.strip()[:80]!r} is no recording of the Heidelberg Digits"
+            )
+        if name in found:
+            raise ProtocolError(f"line {number}: {name} is there twice")
+        found.add(name)
+    missing = set(names(TEST_ONLY_SPEAKERS)) - found
+    if missing:
+        raise ProtocolError(f"{min(missing)} is missing: speakers 4 and 5 are test only")
+    if len(found) != RECIPE.sizes["test"]:
+        size = RECIPE.sizes["test"]
+        raise ProtocolError(f"{len(found)} names; the published test split has {size} samples")
+    return frozenset(found)
+
+
+def _held_out(language: str, speaker: int, trials: int) -> list[str]:
+    """Choose the 5 % of one speaker and language; see the module."""
+    ranked = []
+    for digit in range(10):
+        digests = sorted(
+            (hashlib.sha256(name.encode()).hexdigest(), name)
+            for name in (_name(language, speaker, trial, digit) for trial in range(trials))
+        )
+        ranked += [(rank, digest, name) for rank, (digest, name) in enumerate(digests)]
+    return [name for _, _, name in sorted(ranked)[: 10 * trials // HELD_OUT_ONE_IN]]
+
+
+def _name(language: str, speaker: int, trial: int, digit: int) -> str:
+    return f"lang-{language}_speaker-{speaker:02d}_trial-{trial}_digit-{digit}"
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(path.replace("\\", "/")).stem
+
+
+RECIPE = Recipe(
+    name="shd-r",
+    title="Spiking Heidelberg Digits, made again from the Heidelberg Digits",
+    published="SHD",
+    keys=HEIDELBERG_DIGITS,
+    sizes={"train": 8156, "test": 2264},
+    n_units=700,
+    time_origin="first-spike",
+    facts=facts,
+    licence="CC-BY-4.0",
+    citation=(
+        "Cramer, Stradmann, Schemmel, Zenke (2020): The Heidelberg Spiking Data Sets for the Systematic "
+        "Evaluation of Spiking Neural Networks, doi:10.1109/TNNLS.2020.3044364; made again with spikebench"
+    ),
+    source="Heidelberg Digits, hd_audio.tar.gz of https://zenkelab.org/datasets/",
+)
