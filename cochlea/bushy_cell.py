@@ -44,6 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
+from cochlea.lanes import LANES, blocks_of
 
 
 @dataclass(frozen=True)
@@ -143,22 +144,66 @@ def run_bushy_cell(
     """
     if p_fire.ndim != 2:
         raise ValueError(f"p_fire must have shape (channels, n), got {p_fire.shape}")
+    samples, channels = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for where, block in blocks_of(p_fire):
+        numbers = np.arange(first_channel + where.start, first_channel + where.stop)
+        some_samples, some_channels = bushy_cell_block(block, coeffs, seed, numbers)
+        samples.append(some_samples)
+        channels.append(some_channels)
+    return np.concatenate(samples), np.concatenate(channels)
+
+
+def bushy_cell_block(
+    block: NDArray[np.float64],
+    coeffs: BushyCellCoeffs,
+    seed: int | Sequence[int],
+    channels: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Let the cells of sixteen channels fire; ``block`` is used up.
+
+    Parameters
+    ----------
+    block
+        Release probability, float64, shape (n, 16); becomes the hazard.
+    coeffs, seed
+        As in :func:`run_bushy_cell`.
+    channels
+        Index of each column among all channels, shape (at most 16,); other columns do not count.
+
+    Returns
+    -------
+    samples, channels : ndarray of int64, shape (spikes,)
+        As :func:`run_bushy_cell` gives them.
+    """
     c = coeffs
-    hazard = release_hazard(p_fire)
-    spikes = np.empty(p_fire.shape[1] // c.n_ref + 2, dtype=np.int64)
-    samples, counts = [], []
-    for row in range(hazard.shape[0]):
-        generator = _channel_generator(seed, first_channel + row)
-        n_spikes = _bushy_cell_kernel(
-            hazard[row],
-            *(c.n_trains, c.n_dead, c.n_ref, c.decay_mem, c.decay_syn, c.gain),
-            generator,
-            spikes,
-        )
-        samples.append(spikes[:n_spikes].copy())
-        counts.append(n_spikes)
-    channels = np.repeat(np.arange(first_channel, first_channel + len(counts)), counts)
-    return np.concatenate([np.empty(0, np.int64), *samples]), channels.astype(np.int64)
+    n, lanes = block.shape[0], channels.size
+    _hazard_kernel(block.reshape(-1))
+    totals = np.empty(LANES)
+    _sum_kernel(block, totals)
+    capacity = _draws_needed(float(totals[:lanes].max(initial=0.0)), n, c)
+    spikes = np.empty((LANES, n // c.n_ref + 2), dtype=np.int64)
+    counts = np.empty(LANES, dtype=np.int64)
+    while True:
+        waits = np.full((LANES, capacity), np.inf)
+        for lane, channel in enumerate(channels):
+            _channel_generator(seed, int(channel)).standard_exponential(out=waits[lane])
+        if _bushy_cell_kernel(
+            *(block, c.n_trains, c.n_dead, c.n_ref, c.decay_mem, c.decay_syn, c.gain),
+            *(waits, spikes, counts),
+        ):
+            break
+        capacity *= 2  # the same waiting times again, and as many more
+    samples = [spikes[lane, : counts[lane]] for lane in range(lanes)]
+    return np.concatenate(samples), np.repeat(channels, counts[:lanes])
+
+
+def _draws_needed(total_hazard: float, n: int, coeffs: BushyCellCoeffs) -> int:
+    """Bound the number of events of a channel, but for odds of 1e-15; no more than dead times allow."""
+    n_most = coeffs.n_trains * (n // coeffs.n_dead + 1) + 1
+    expected = coeffs.n_trains * total_hazard
+    if expected >= n_most:
+        return n_most
+    return min(int(expected + 10 * math.sqrt(expected)) + 50, n_most)
 
 
 def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,9 +223,9 @@ def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
     ndarray of float64, same shape
         Hazards.
     """
-    hazard = np.empty(p_fire.size)
-    _hazard_kernel(np.ascontiguousarray(p_fire, dtype=np.float64).ravel(), hazard)
-    return hazard.reshape(p_fire.shape)
+    hazard = np.array(p_fire, dtype=np.float64, order="C")
+    _hazard_kernel(hazard.reshape(-1))
+    return hazard
 
 
 def _channel_generator(seed: int | Sequence[int], channel: int) -> np.random.Generator:
@@ -206,23 +251,36 @@ def _artanh_twice(p: float) -> float:
 
 
 @compiled
-def _hazard_kernel(p_fire: NDArray[np.float64], hazard: NDArray[np.float64]) -> None:
-    largest = 0.0
-    for s in range(p_fire.size):
-        hazard[s] = _artanh_twice(p_fire[s])
-        largest = max(largest, p_fire[s])
-    if largest <= 0.25:
+def _hazard_kernel(values: NDArray[np.float64]) -> None:
+    """Turn probabilities into hazards, in place."""
+    n_large = 0
+    for s in range(values.size):
+        p = values[s]
+        values[s] = _artanh_twice(p) if p <= 0.25 else -p  # left for the second pass
+        n_large += 1 if p > 0.25 else 0
+    if n_large == 0:
         return
-    for s in range(p_fire.size):
-        if p_fire[s] >= 1.0:
-            hazard[s] = np.inf
-        elif p_fire[s] > 0.25:
-            survival = 1.0 - p_fire[s]
+    for s in range(values.size):
+        if values[s] >= 0.0:
+            continue
+        survival = 1.0 + values[s]
+        if survival <= 0.0:
+            values[s] = np.inf
+        else:
             factor = 1.0
             while survival < 0.75:
                 survival = np.sqrt(survival)
                 factor *= 2.0
-            hazard[s] = factor * _artanh_twice(1.0 - survival)
+            values[s] = factor * _artanh_twice(1.0 - survival)
+
+
+@compiled
+def _sum_kernel(block: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
+    """Add up each column."""
+    totals[:] = 0.0
+    for s in range(block.shape[0]):
+        for lane in range(LANES):
+            totals[lane] += block[s, lane]
 
 
 @compiled
@@ -234,44 +292,63 @@ def _bushy_cell_kernel(
     decay_mem: float,
     decay_syn: float,
     gain: float,
-    generator: np.random.Generator,
+    waits: NDArray[np.float64],
     spikes: NDArray[np.int64],
-) -> int:
-    returning = np.zeros(
-        n_dead, dtype=np.int64
-    )  # trains whose dead time ends, by sample mod n_dead
+    counts: NDArray[np.int64],
+) -> bool:
+    """Run sixteen cells; False if the waiting times of one of them were used up."""
+    returning = np.zeros((n_dead, LANES))  # trains whose dead time ends, by sample mod n_dead
+    available = np.full(LANES, float(n_trains))
+    to_next = waits[:, 0].copy()
+    left_over = np.empty(LANES)
+    used = np.ones(LANES, dtype=np.int64)
+    events = np.empty(LANES)
+    v = np.zeros(LANES)
+    i = np.zeros(LANES)
+    ready = np.zeros(LANES, dtype=np.int64)  # first sample that is not refractory
+    fires = np.zeros(LANES, dtype=np.int64)
+    counts[:] = 0
     slot = 0
-    available = n_trains
-    to_next = generator.standard_exponential()
-    v = 0.0
-    i = 0.0
-    ready = 0  # first sample that is not refractory
-    n_spikes = 0
-    for s in range(hazard.size):
-        available += returning[slot]
-        events = 0
-        if available > 0:
-            left = hazard[s]
-            while available > 0 and available * left >= to_next:  # eq. (B2)
-                left -= to_next / available  # eq. (B3)
-                available -= 1
-                events += 1
-                to_next = generator.standard_exponential()
-            if available > 0:
-                to_next -= available * left
-        returning[slot] = events
-        slot += 1
-        if slot == n_dead:
-            slot = 0
-        if s >= ready:  # eq. (B4)
-            if v >= 1.0:
-                spikes[n_spikes] = s - 1
-                n_spikes += 1
-                v = 0.0
-                ready = s + n_ref
-            else:
-                v *= decay_mem
-        i = i * decay_syn + events  # eq. (B5)
-        if s >= ready:
-            v = min(v + gain * i, 1.0)  # eq. (B6)
-    return n_spikes
+    for s in range(hazard.shape[0]):
+        n_hit = 0
+        for lane in range(LANES):
+            available[lane] += returning[slot, lane]
+            spent = available[lane] * hazard[s, lane] if available[lane] > 0.0 else 0.0
+            left_over[lane] = to_next[lane] - spent
+            n_hit += 1 if spent >= to_next[lane] else 0
+            events[lane] = 0.0
+        if n_hit > 0:
+            for lane in range(LANES):
+                if left_over[lane] > 0.0:
+                    continue
+                left, free, wait = hazard[s, lane], available[lane], to_next[lane]
+                while free > 0.0 and free * left >= wait:  # eq. (B2)
+                    left -= wait / free  # eq. (B3)
+                    free -= 1.0
+                    events[lane] += 1.0
+                    if used[lane] == waits.shape[1]:
+                        return False
+                    wait = waits[lane, used[lane]]
+                    used[lane] += 1
+                left_over[lane] = wait - free * left if free > 0.0 else wait
+                available[lane] = free
+        n_fire = 0
+        for lane in range(LANES):
+            to_next[lane] = left_over[lane]
+            returning[slot, lane] = events[lane]
+            awake = s >= ready[lane]
+            fire = awake and v[lane] >= 1.0
+            i[lane] = i[lane] * decay_syn + events[lane]  # eq. (B5)
+            charged = v[lane] * decay_mem + gain * i[lane]  # eqs. (B4), (B6)
+            charged = charged if charged < 1.0 else 1.0
+            v[lane] = 0.0 if fire else (charged if awake else v[lane])
+            ready[lane] = s + n_ref if fire else ready[lane]
+            fires[lane] = 1 if fire else 0
+            n_fire += fires[lane]
+        if n_fire > 0:
+            for lane in range(LANES):
+                if fires[lane] == 1:
+                    spikes[lane, counts[lane]] = s - 1
+                    counts[lane] += 1
+        slot = slot + 1 if slot + 1 < n_dead else 0
+    return True

@@ -41,11 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
-
-_LANES = 16  # channels abreast: two or four SIMD registers per state variable
-_TILE = (
-    64  # samples per transposed tile: _LANES·_TILE doubles = 8 KiB, stays in the first-level cache
-)
+from cochlea.lanes import LANES, blocks_of
 
 
 @dataclass(frozen=True)
@@ -154,19 +150,33 @@ def run_hair_cell(velocity: NDArray[np.float64], coeffs: HairCellCoeffs) -> NDAr
     if velocity.ndim != 2:
         raise ValueError(f"velocity must have shape (channels, n), got {velocity.shape}")
     p_fire = np.empty(velocity.shape)
+    for where, block in blocks_of(velocity):
+        hair_cell_block(block, coeffs)
+        p_fire[where] = block[:, : where.stop - where.start].T
+    return p_fire
+
+
+def hair_cell_block(block: NDArray[np.float64], coeffs: HairCellCoeffs) -> None:
+    """Turn the velocity of sixteen channels into their release probability, in place.
+
+    Parameters
+    ----------
+    block
+        Velocity, float64, shape (n, 16); becomes ``p_fire``.
+    coeffs
+        From :func:`design_hair_cell`.
+    """
     c = coeffs
     _hair_cell_kernel(
-        np.ascontiguousarray(velocity, dtype=np.float64),
+        block,
         *(c.offset, c.scale, c.pool_size, c.replenish, c.release, c.loss_and_reuptake),
         *(c.reuptake, c.reprocess, c.firing, c.q_rest, c.c_rest, c.w_rest),
-        p_fire,
     )
-    return p_fire
 
 
 @compiled
 def _hair_cell_kernel(
-    velocity: NDArray[np.float64],
+    block: NDArray[np.float64],
     offset: float,
     scale: float,
     pool_size: float,
@@ -179,38 +189,22 @@ def _hair_cell_kernel(
     q_rest: float,
     c_rest: float,
     w_rest: float,
-    p_fire: NDArray[np.float64],
 ) -> None:
-    n_channels, n = velocity.shape
-    tile = np.zeros((_TILE, _LANES))
-    q = np.empty(_LANES)
-    c = np.empty(_LANES)
-    w = np.empty(_LANES)
-    for first in range(0, n_channels, _LANES):
-        lanes = min(_LANES, n_channels - first)
-        q[:] = q_rest
-        c[:] = c_rest
-        w[:] = w_rest
-        for start in range(0, n, _TILE):
-            width = min(_TILE, n - start)
-            for lane in range(lanes):
-                for s in range(width):
-                    tile[s, lane] = velocity[first + lane, start + s]
-            for s in range(width):
-                for lane in range(_LANES):
-                    drive = tile[s, lane] + offset
-                    k = release * drive / (drive + scale) if drive > 0.0 else 0.0  # eq. (H1)
-                    supply = replenish * (pool_size - q[lane])
-                    supply = supply if q[lane] < pool_size else 0.0  # eq. (H2)
-                    eject = k * q[lane]  # eq. (H3)
-                    back = reprocess * w[lane]
-                    q_new = q[lane] + supply - eject + back  # eq. (H4)
-                    c_new = c[lane] + eject - loss_and_reuptake * c[lane]  # eq. (H5)
-                    w_new = w[lane] + reuptake * c[lane] - back  # eq. (H6)
-                    q[lane] = q_new if q_new > 0.0 else 0.0
-                    c[lane] = c_new if c_new > 0.0 else 0.0
-                    w[lane] = w_new if w_new > 0.0 else 0.0
-                    tile[s, lane] = firing * c[lane]  # eq. (H7)
-            for lane in range(lanes):
-                for s in range(width):
-                    p_fire[first + lane, start + s] = tile[s, lane]
+    q = np.full(LANES, q_rest)
+    c = np.full(LANES, c_rest)
+    w = np.full(LANES, w_rest)
+    for s in range(block.shape[0]):
+        for lane in range(LANES):
+            drive = block[s, lane] + offset
+            k = release * drive / (drive + scale) if drive > 0.0 else 0.0  # eq. (H1)
+            supply = replenish * (pool_size - q[lane])
+            supply = supply if q[lane] < pool_size else 0.0  # eq. (H2)
+            eject = k * q[lane]  # eq. (H3)
+            back = reprocess * w[lane]
+            q_new = q[lane] + supply - eject + back  # eq. (H4)
+            c_new = c[lane] + eject - loss_and_reuptake * c[lane]  # eq. (H5)
+            w_new = w[lane] + reuptake * c[lane] - back  # eq. (H6)
+            q[lane] = q_new if q_new > 0.0 else 0.0
+            c[lane] = c_new if c_new > 0.0 else 0.0
+            w[lane] = w_new if w_new > 0.0 else 0.0
+            block[s, lane] = firing * c[lane]  # eq. (H7)

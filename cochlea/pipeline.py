@@ -1,6 +1,7 @@
 """The whole cochlea: level → window → basilar membrane → hair cells → bushy cells.
 
-Channels run in blocks, so that memory does not grow with their number. A spike depends on the samples,
+Channels run in blocks of sixteen, so that memory does not grow with their number and every stage finds
+its input in cache. A spike depends on the samples,
 the parameters, the seed and the channel, not on the blocks, the threads or other clips.
 
 Limits of "same seed, same spikes, bit for bit": the FFT, the Bessel functions and the ziggurat of the
@@ -12,7 +13,7 @@ then moves by a sample. On one machine with one set of versions the spikes never
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +25,13 @@ from cochlea.basilar_membrane import (
     Spectrum,
     analyse,
     design_basilar_membrane,
-    run_basilar_membrane,
+    velocity_blocks,
 )
-from cochlea.bushy_cell import design_bushy_cell, run_bushy_cell
-from cochlea.hair_cell import design_hair_cell, run_hair_cell
+from cochlea.bushy_cell import bushy_cell_block, design_bushy_cell
+from cochlea.hair_cell import design_hair_cell, hair_cell_block
 from cochlea.level import hann_ramp, normalize_rms
 from cochlea.presets import PRESETS, CochleaParams
 
-_BLOCK = 32  # channels: 32 × 19,087 doubles = 5 MB per array for a word at 48 kHz
 MAX_CHANNELS = 2**16
 
 
@@ -118,8 +118,10 @@ def encode(
     coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, None)
     bushy = design_bushy_cell(coeffs.sample_rate, params.bushy_cell)
     at, channel = [], []
-    for first, _, p_fire in _blocks(coeffs, spectrum, params):
-        spike_samples, spike_channels = run_bushy_cell(p_fire, bushy, seed, first)
+    hair = design_hair_cell(coeffs.sample_rate, params.hair_cell)
+    for channels, block in velocity_blocks(spectrum, coeffs):
+        hair_cell_block(block, hair)
+        spike_samples, spike_channels = bushy_cell_block(block, bushy, seed, channels)
         at.append(spike_samples)
         channel.append(spike_channels)
     # One sort key for (time, unit): both are small whole numbers.
@@ -159,12 +161,14 @@ def trace(
     if chosen is not None and (not chosen or min(chosen) < 0 or max(chosen) >= n_channels):
         raise ValueError(f"channels must be indices in 0 … {n_channels - 1}, at least one")
     coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, chosen)
-    blocks = list(_blocks(coeffs, spectrum, params))
-    return Trace(
-        np.concatenate([velocity for _, velocity, _ in blocks]),
-        np.concatenate([p_fire for _, _, p_fire in blocks]),
-        coeffs.sample_rate,
-    )
+    shape = (coeffs.n_panels.size, spectrum.bins.size)
+    velocity, p_fire = np.empty(shape), np.empty(shape)
+    hair = design_hair_cell(coeffs.sample_rate, params.hair_cell)
+    for rows, block in velocity_blocks(spectrum, coeffs):
+        velocity[rows] = block[:, : rows.size].T
+        hair_cell_block(block, hair)
+        p_fire[rows] = block[:, : rows.size].T
+    return Trace(velocity, p_fire, coeffs.sample_rate)
 
 
 def _params(preset: str | CochleaParams) -> CochleaParams:
@@ -214,13 +218,3 @@ def _checked(samples: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float64
     if not recording.any():
         raise ValueError("the recording is silent: every sample is 0")
     return recording, int(sample_rate)
-
-
-def _blocks(
-    coeffs: BasilarMembraneCoeffs, spectrum: Spectrum, params: CochleaParams
-) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
-    """Run membrane and hair cells block by block: first row, velocity, p_fire."""
-    hair = design_hair_cell(coeffs.sample_rate, params.hair_cell)
-    for first in range(0, coeffs.n_panels.size, _BLOCK):
-        velocity = run_basilar_membrane(spectrum, coeffs, slice(first, first + _BLOCK))
-        yield first, velocity, run_hair_cell(velocity, hair)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from cochlea import BushyCellParams, design_bushy_cell, release_hazard, run_bushy_cell
-from cochlea.bushy_cell import BushyCellCoeffs, _bushy_cell_kernel, _hazard_kernel
+from cochlea import BushyCellParams, bushy_cell, design_bushy_cell, release_hazard, run_bushy_cell
+from cochlea.bushy_cell import BushyCellCoeffs, _bushy_cell_kernel, _hazard_kernel, _sum_kernel
 
 
 def oracle(
@@ -100,18 +100,85 @@ def test_cell_by_hand() -> None:
     assert channels.tolist() == [9, 9, 9]
 
 
-def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
-    p = 0.05 * rng.random(2000)
-    coeffs = design_bushy_cell(24000)
-    spikes = np.empty(2000, np.int64)
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(5, spawn_key=(0,))))
-    n = _bushy_cell_kernel.py_func(  # type: ignore[attr-defined]
-        release_hazard(p), *vars(coeffs).values(), generator, spikes
+def one_cell(p_fire: NDArray[np.float64], c: BushyCellCoeffs, seed: int, channel: int) -> list[int]:
+    """Slow twin of the loop over sixteen cells: one cell, one waiting time at a time, if by if."""
+    generator = np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(channel,)))
     )
-    assert run_bushy_cell(p[None], coeffs, seed=5)[0].tolist() == spikes[:n].tolist()
-    slow, wide = np.empty(2000), rng.random(2000)
-    _hazard_kernel.py_func(wide, slow)  # type: ignore[attr-defined]
-    assert np.array_equal(release_hazard(wide), slow)
+    available, to_next = c.n_trains, generator.standard_exponential()
+    back_at: dict[int, int] = {}
+    v = i = 0.0
+    ready, spikes = 0, []
+    for s, hazard in enumerate(release_hazard(p_fire)):
+        available += back_at.pop(s, 0)
+        events = 0
+        while available > 0 and available * hazard >= to_next:
+            hazard -= to_next / available
+            available -= 1
+            events += 1
+            to_next = generator.standard_exponential()
+        if available > 0:
+            to_next -= available * hazard
+        back_at[s + c.n_dead] = events
+        if s >= ready:
+            if v >= 1.0:
+                spikes.append(s - 1)
+                v, ready = 0.0, s + c.n_ref
+            else:
+                v *= c.decay_mem
+        i = i * c.decay_syn + events
+        if s >= ready:
+            v = min(v + c.gain * i, 1.0)
+    return spikes
+
+
+@pytest.mark.parametrize("strength", [0.01, 0.1, 0.4, 1.5])  # the last two: p beyond 1/4 and 1
+def test_sixteen_cells_are_sixteen_times_one(strength: float, rng: np.random.Generator) -> None:
+    p = strength * rng.random((19, 1500))
+    p[3] = 0.0
+    coeffs = design_bushy_cell(24000)
+    samples, channels = run_bushy_cell(p, coeffs, seed=5, first_channel=2)
+    for row in range(19):
+        assert samples[channels == row + 2].tolist() == one_cell(p[row], coeffs, 5, row + 2)
+    assert samples.size > 0
+
+
+def test_waiting_times_that_run_out_are_drawn_again(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    p = 0.05 * rng.random((3, 2000))
+    coeffs = design_bushy_cell(24000)
+    whole = run_bushy_cell(p, coeffs, seed=1)
+    monkeypatch.setattr(bushy_cell, "_draws_needed", lambda *_: 3)
+    short = run_bushy_cell(p, coeffs, seed=1)
+    assert np.array_equal(whole[0], short[0])
+    assert np.array_equal(whole[1], short[1])
+
+
+def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
+    coeffs = design_bushy_cell(24000)
+    p = 0.05 * rng.random((16, 800))
+    block, totals = p.T.copy(), np.empty(16)
+    waits = rng.standard_exponential((16, 3000))
+    results = []
+    for compiled in (True, False):
+        hazard = block.copy()
+        spikes, counts = np.zeros((16, 800), np.int64), np.empty(16, np.int64)
+        for kernel, arguments in (
+            (_hazard_kernel, (hazard.reshape(-1),)),
+            (_sum_kernel, (hazard, totals)),
+            (_bushy_cell_kernel, (hazard, *vars(coeffs).values(), waits, spikes, counts)),
+        ):
+            done = (kernel if compiled else kernel.py_func)(*arguments)  # type: ignore[attr-defined]
+        assert done
+        results.append([hazard, totals.copy(), spikes, counts])
+    for fast, slow in zip(*results, strict=True):
+        assert np.array_equal(fast, slow)
+    assert results[0][3].sum() > 0
+    wide = rng.random(2000) * 1.2
+    slow_hazard = wide.copy()
+    _hazard_kernel.py_func(slow_hazard)  # type: ignore[attr-defined]
+    assert np.array_equal(release_hazard(wide), slow_hazard)
 
 
 @given(st.floats(0, 1, exclude_max=True))

@@ -14,7 +14,12 @@ from cochlea import (
     run_basilar_membrane,
     transfer_function,
 )
-from cochlea.basilar_membrane import INTERPOLATION_BOUND, NEGLIGIBLE, BasilarMembraneCoeffs
+from cochlea.basilar_membrane import (
+    INTERPOLATION_BOUND,
+    NEGLIGIBLE,
+    BasilarMembraneCoeffs,
+    _filter_kernel,
+)
 
 
 def oracle(
@@ -58,6 +63,36 @@ def test_interpolation_keeps_its_bound(sample_rate: int, rng: np.random.Generato
     truth = transfer_function(frequency, place(35))
     error = np.abs(interpolated(coeffs, frequency) - truth) / np.abs(truth).max(axis=0)
     assert error.max() < INTERPOLATION_BOUND + NEGLIGIBLE
+
+
+def test_low_channels_of_a_hiss_keep_the_bound(rng: np.random.Generator) -> None:
+    """40 dB more above every low channel's cut-off than at its place: still 1e-9 of its velocity."""
+    n, rate = 4001, 48000
+    bins = np.fft.rfft(rng.standard_normal(n))
+    bins[np.fft.rfftfreq(n, 1 / rate) < 8000] *= 0.01
+    samples = np.fft.irfft(bins, n)
+    coeffs = design_basilar_membrane(rate, 24)
+    velocity = run_basilar_membrane(analyse(samples, coeffs), coeffs)
+    truth = oracle(samples, rate, place(24))
+    assert (np.abs(velocity - truth).max(axis=1) / np.abs(truth).max(axis=1)).max() < 1e-9
+
+
+def test_filter_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
+    coeffs = design_basilar_membrane(4000, 5)
+    spectrum = analyse(rng.standard_normal(300), coeffs)
+    results = []
+    for kernel in (_filter_kernel, _filter_kernel.py_func):  # type: ignore[attr-defined]
+        half = np.zeros((100, 16, 2))
+        kernel(
+            coeffs.polynomials.view(np.float64).reshape(*coeffs.polynomials.shape, 2),
+            np.array([4, 0, 2]),
+            *(coeffs.n_panels, spectrum.first_bin, spectrum.position),
+            *(spectrum.bins.real.copy(), spectrum.bins.imag.copy(), np.linspace(1, 2, 76), half),
+        )
+        results.append(half)
+    assert np.array_equal(results[0], results[1])
+    assert results[0][:, :3].any(axis=(0, 2)).all()
+    assert not results[0][:, 3:].any()
 
 
 def test_chosen_channels_are_the_same_channels() -> None:

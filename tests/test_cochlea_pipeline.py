@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import cochlea
-from cochlea import PRESETS, encode, pipeline, trace
+from cochlea import PRESETS, encode, trace
 
 
 @pytest.fixture
@@ -31,12 +31,17 @@ def test_seed_may_be_several_numbers(clip: np.ndarray) -> None:
     assert not np.array_equal(spikes.times, encode(clip, 48000, n_channels=40, seed=7).times)
 
 
-def test_blocks_change_nothing(clip: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = encode(clip, 48000, n_channels=40)
-    monkeypatch.setattr(pipeline, "_BLOCK", 7)
-    parts = encode(clip, 48000, n_channels=40)
-    assert np.array_equal(whole.times, parts.times)
-    assert np.array_equal(whole.units, parts.units)
+def test_blocks_change_nothing(clip: np.ndarray) -> None:
+    """All stages channel by channel give the spikes of sixteen channels abreast, and those of fewer."""
+    whole = encode(clip, 48000, n_channels=40, seed=3)
+    stages = trace(clip, 48000, n_channels=40)
+    cells = cochlea.design_bushy_cell(24000)
+    for channel in (0, 15, 16, 39):
+        alone = trace(clip, 48000, n_channels=40, channels=[channel])
+        assert np.array_equal(alone.velocity[0], stages.velocity[channel])
+        samples, _ = cochlea.run_bushy_cell(alone.p_fire, cells, 3, channel)
+        assert np.array_equal(samples / 24000, whole.times[whole.units == channel])
+    assert whole.times.size > 20
 
 
 def test_spikes_are_ordered_and_on_the_grid(clip: np.ndarray) -> None:
