@@ -189,21 +189,21 @@ def _pressure(
     )
     R0 = p.damping * np.sqrt(C0 * m)
     half = np.exp(-alpha * c / 2)
-    xi = C0 * np.exp(-alpha * c) - a - m * omega**2 - 1j * omega * R0 * half  # eqs. (M2), (M3)
-    xi_base = C0 - a - m * omega**2 - 1j * omega * R0
-    g = omega * np.sqrt(p.fluid_density / (h * xi))  # eq. (M4)
-    g_base = omega * np.sqrt(p.fluid_density / (h * xi_base))
     root = np.sqrt(a + m * omega**2)
-    num = -alpha * np.sqrt(C0 - a - omega * (m * omega + 1j * R0)) + 1j * alpha * (
-        2 * a + omega * (2 * m * omega + 1j * R0)
-    ) / (2 * root)  # eq. (M6)
-    den = (0.5 * alpha / half) * (
-        -2 * np.sqrt(C0 * half * half - a - m * omega**2 - 1j * half * omega * R0)
-        + 1j * (2 * a + omega * (2 * m * omega + 1j * half * R0)) / root
-    )  # eq. (M7)
-    factor = 2 * np.sqrt(2) * 1j * omega / (alpha * np.sqrt(2 * h * (m * omega**2 + a)))
-    G = 2 * g_base / alpha - factor * np.log(num / den)  # eq. (M5)
-    return np.sqrt(G / g) * special.hankel1(0, G), xi  # eq. (M8)
+
+    def stiffness(half: NDArray[np.float64] | float) -> tuple[NDArray[np.complex128], ...]:
+        """Evaluate √ξ, and Den·e^(−αc/2)/α, of which Num is the value at the base."""
+        root_xi = np.sqrt(C0 * half**2 - a - m * omega**2 - 1j * omega * R0 * half)  # eq. (M3)
+        # eqs. (M6), (M7); 2a + 2mω² is 2·root², and the first root there is √ξ.
+        return root_xi, -root_xi + 1j * root - 0.5 * omega * R0 * half / root
+
+    root_xi, den = stiffness(half)
+    root_xi_base, num = stiffness(1.0)
+    g_root_xi = omega * np.sqrt(p.fluid_density / h)
+    g, g_base = g_root_xi / root_xi, g_root_xi / root_xi_base  # eq. (M4)
+    factor = 2 * np.sqrt(2) * 1j * omega / (alpha * np.sqrt(2 * h) * root)
+    G = 2 * g_base / alpha - factor * np.log(num * half / den)  # eq. (M5)
+    return np.sqrt(G / g) * special.hankel1(0, G), root_xi**2  # eq. (M8)
 
 
 @lru_cache(maxsize=8)
