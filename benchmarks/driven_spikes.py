@@ -72,7 +72,9 @@ class Sample(NamedTuple):
 
 def read_sample(path: Path) -> Sample:
     """Read ``time_ms, unit``."""
-    rows = np.loadtxt(path, delimiter=",", dtype=np.int64)
+    rows = np.loadtxt(path, delimiter=",", dtype=np.int64, ndmin=2)
+    if rows.shape[1] != 2 or rows.min() < 0 or rows[:, 1].max() >= CHANNELS:
+        raise ValueError(f"{path}: expected lines of 'time in ms, unit', units 0 … {CHANNELS - 1}")
     return Sample(rows[:, 0], rows[:, 1])
 
 
@@ -117,10 +119,8 @@ def log_likelihood(one: dict[str, Any], many: list[dict[str, Any]]) -> float:
     for key in ("driven per channel", "spontaneous", "1 ms intervals"):
         values = np.array([other[key] for other in many], dtype=np.float64)
         variance = values.var(axis=0, ddof=1)
-        if values.ndim == 2:
-            variance = smooth(variance)
-        else:  # one number from few seeds: half way to the variance of a Poisson count
-            variance = (variance + values.mean()) / 2
+        # One number from few seeds: half way to the variance of a Poisson count.
+        variance = smooth(variance) if values.ndim == 2 else (variance + values.mean()) / 2
         variance = np.maximum(variance, 0.2) * (1 + 1 / len(many))  # the mean has an error, too
         square = (one[key] - values.mean(axis=0)) ** 2
         total -= 0.5 * float(np.sum(square / variance + np.log(variance)))
@@ -405,13 +405,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12, help="per variant, at least 4")
     parser.add_argument("--recordings", type=int, default=60, help="per split, for the file sizes")
     options = parser.parse_args()
-    for path in (options.audio / RECORDING, options.reference / SAMPLE):
-        if not path.is_file():
-            parser.error(f"{path} is not there")
     if options.seeds < 4 or options.recordings < 2:
         parser.error("at least 4 seeds and 2 recordings are needed")
-    genuine = read_sample(options.reference / SAMPLE)
-    recording, _ = soundfile.read(options.audio / RECORDING, dtype="float64")
+    try:
+        genuine = read_sample(options.reference / SAMPLE)
+        recording, rate = soundfile.read(options.audio / RECORDING, dtype="float64")
+    except (OSError, ValueError, soundfile.SoundFileError) as error:
+        parser.error(f"cannot read the evidence: {error}")
+    if rate != 48000 or recording.ndim != 1:
+        parser.error(f"{RECORDING} must be mono at 48 kHz")
     work = [(v, recording) for v in variants()]
     for path in sorted(options.audio.glob(RECORDING.replace("trial-14", "trial-*"))):
         if path.name != RECORDING:
