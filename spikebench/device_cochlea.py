@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import NamedTuple, TypeVar
@@ -256,8 +257,8 @@ def encode_prepared(
         for clip, keys in _within_memory(run, items, found):
             parts[clip].append(keys)
     encoded = []
-    for recording, keys in zip(prepared, parts, strict=True):
-        key = np.sort(np.concatenate(keys))
+    for recording, of_clip in zip(prepared, parts, strict=True):
+        key = np.sort(np.concatenate(of_clip))
         times = key // n_channels / (recording.sample_rate // 2)
         encoded.append(Spikes(times, (key % n_channels).astype(np.uint16)))
     return encoded
@@ -293,9 +294,10 @@ def trace_batch(
 
     def run(items: list[_Item]) -> list[tuple[_Item, NDArray[np.float64]]]:
         signal, _ = _release(items, prepared, params, n_channels, found)
-        slices = signal.split([2 * item.n_pairs for item in items], dim=1)
+        slices = torch.split_with_sizes(signal, [2 * item.n_pairs for item in items], dim=1)
         return [
-            (item, part[: item.n].T.double().cpu().numpy()) for item, part in zip(items, slices, strict=True)
+            (item, part[: item.n].T.double().cpu().numpy())
+            for item, part in zip(items, slices, strict=True)
         ]
 
     for items in _batches(prepared, params, n_channels, found, None):
@@ -325,7 +327,8 @@ def _batches(
     if budget is None:
         budget = _CPU_BUDGET
         if device.type == "cuda":
-            budget = int(_FREE_SHARE * torch.cuda.mem_get_info(device)[0])
+            cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+            budget = int(_FREE_SHARE * (torch.cuda.mem_get_info(device)[0] + cached))
     longest_first = sorted(
         range(len(prepared)), key=lambda i: (prepared[i].sample_rate, -prepared[i].samples.size)
     )
@@ -359,8 +362,11 @@ def _within_memory(
     run: Callable[[list[_Item]], list[_Result]], items: list[_Item], device: torch.device
 ) -> list[_Result]:
     """Run a batch; if the device's memory does not hold it, its halves."""
+    # Triton launches on the current device, whatever the tensors are on.
+    current = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
     try:
-        return run(items)
+        with current:
+            return run(items)
     except torch.cuda.OutOfMemoryError:
         if len(items) == 1:
             raise SpikebenchError(
@@ -427,9 +433,7 @@ def _velocity(bins: _Bins, item: _Item, table: _Filter, out: torch.Tensor) -> No
     """Compute eq. (M1) for pairs of channels: even + i·odd, into ``out`` of shape (pairs, n)."""
     n = item.n
     channels = slice(2 * item.first_pair, 2 * (item.first_pair + item.n_pairs))
-    rows = torch.zeros(
-        (item.n_pairs, padded_length(n, n)), dtype=_COMPLEX, device=out.device
-    )
+    rows = torch.zeros((item.n_pairs, padded_length(n, n)), dtype=_COMPLEX, device=out.device)
     _kernels(out.device).filter_pairs(
         table.polynomials[channels],
         table.n_panels[channels],

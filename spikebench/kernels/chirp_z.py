@@ -36,7 +36,7 @@ def padded_length(n_in: int, n_out: int) -> int:
         The least good length that holds the convolution, at most a fifth more than it needs.
     """
     need = max(n_in + n_out - 1, 8)
-    power = 2 ** (need.bit_length() - 4)
+    power = 1 << (need.bit_length() - 4)
     return next(part * power for part in _SIXTEENTHS if part * power >= need)
 
 

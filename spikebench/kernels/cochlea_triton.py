@@ -1,13 +1,15 @@
-"""The three loops of the cochlea as Triton kernels: what :mod:`spikebench.kernels.cochlea_reference`
-computes, with its signatures, on a CUDA device (or in Triton's interpreter, for tests).
+"""The three loops of the cochlea as Triton kernels.
+
+They compute what :mod:`spikebench.kernels.cochlea_reference` does, with its signatures, on a CUDA device
+(or in Triton's interpreter, for tests).
 
 Hair and bushy cells run one lane per thread and one warp per program: a lane is a chain of dependent
 steps, so the device is filled by lanes and not by parallel work within one. All state is float64 and
 multiplications and additions are not fused: a lane has the same bits here, in the reference and, for the
 hair cell, in numba. Constants come in a tensor because Triton takes plain numbers as float32.
 """
-# Triton ships no types: every decorated kernel would be an error under mypy --strict.
-# mypy: disable-error-code="untyped-decorator, misc"
+# Triton has no types and is not everywhere.
+# mypy: disable-error-code="import-not-found, import-untyped, untyped-decorator"
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ def filter_pairs(
 
 
 @triton.jit
-def _filtered(  # noqa: ANN202
+def _filtered(
     polynomials: tl.tensor,
     n_panels: tl.tensor,
     panels: tl.tensor,
@@ -61,7 +63,7 @@ def _filtered(  # noqa: ANN202
     inside: tl.tensor,
     panels_in_table: tl.tensor,
     n_powers: tl.constexpr,
-):
+) -> tuple[tl.tensor, tl.tensor]:
     """Y = V·X of one channel at bins k."""
     panel = tl.load(panels + k, mask=inside, other=0)
     x = tl.load(positions + k, mask=inside, other=0.0)
@@ -78,7 +80,7 @@ def _filtered(  # noqa: ANN202
 
 
 @triton.jit
-def _filter_kernel(  # noqa: ANN202
+def _filter_kernel(
     polynomials: tl.tensor,
     n_panels: tl.tensor,
     panels: tl.tensor,
@@ -90,7 +92,7 @@ def _filter_kernel(  # noqa: ANN202
     panels_in_table: tl.tensor,
     n_powers: tl.constexpr,
     BINS: tl.constexpr,
-):
+) -> None:
     pair = tl.program_id(1)
     k = tl.program_id(0) * BINS + tl.arange(0, BINS)
     inside = k <= n // 2
@@ -113,7 +115,7 @@ def _filter_kernel(  # noqa: ANN202
 
 
 @triton.jit
-def _folded(  # noqa: ANN202
+def _folded(
     polynomials: tl.tensor,
     n_panels: tl.tensor,
     panels: tl.tensor,
@@ -125,7 +127,7 @@ def _folded(  # noqa: ANN202
     inside: tl.tensor,
     panels_in_table: tl.tensor,
     n_powers: tl.constexpr,
-):
+) -> tuple[tl.tensor, tl.tensor]:
     """F = (Y_k + conj Y_(n−k))/2 of one channel."""
     re, im = _filtered(
         polynomials, n_panels, panels, positions, spectrum,
@@ -147,13 +149,13 @@ def hair_cells(signal: torch.Tensor, lengths: torch.Tensor, constants: torch.Ten
 
 
 @triton.jit
-def _hair_kernel(  # noqa: ANN202
+def _hair_kernel(
     signal: tl.tensor,
     lengths: tl.tensor,
     constants: tl.tensor,
     n_lanes: tl.tensor,
     LANES: tl.constexpr,
-):
+) -> None:
     lane = tl.program_id(0) * LANES + tl.arange(0, LANES)
     length = tl.load(lengths + lane, mask=lane < n_lanes, other=0)
     offset = tl.load(constants)
@@ -170,21 +172,44 @@ def _hair_kernel(  # noqa: ANN202
     c = zero + tl.load(constants + 10)
     w = zero + tl.load(constants + 11)
     at = signal + lane
-    for s in range(tl.max(length, 0)):
-        valid = s < length
-        drive = tl.load(at, mask=valid, other=0.0).to(tl.float64) + offset
-        k = tl.where(drive > 0.0, release * drive / (drive + scale), 0.0)  # eq. (H1)
-        supply = tl.where(q < pool_size, replenish * (pool_size - q), 0.0)  # eq. (H2)
-        eject = k * q  # eq. (H3)
-        back = reprocess * w
-        q_new = q + supply - eject + back  # eq. (H4)
-        c_new = c + eject - loss_and_reuptake * c  # eq. (H5)
-        w_new = w + reuptake * c - back  # eq. (H6)
-        q = tl.maximum(q_new, 0.0)
-        c = tl.maximum(c_new, 0.0)
-        w = tl.maximum(w_new, 0.0)
-        tl.store(at, firing * c, mask=valid)  # eq. (H7)
-        at += n_lanes
+    for group in range(tl.cdiv(tl.max(length, 0), 4)):
+        left = length - 4 * group
+        v_0, v_1, v_2, v_3 = _four(at, n_lanes, left)
+        for part in tl.static_range(4):
+            if part == 0:
+                v = v_0
+            elif part == 1:
+                v = v_1
+            elif part == 2:
+                v = v_2
+            else:
+                v = v_3
+            drive = v + offset
+            k = tl.where(drive > 0.0, release * drive / (drive + scale), 0.0)  # eq. (H1)
+            supply = tl.where(q < pool_size, replenish * (pool_size - q), 0.0)  # eq. (H2)
+            eject = k * q  # eq. (H3)
+            back = reprocess * w
+            q_new = q + supply - eject + back  # eq. (H4)
+            c_new = c + eject - loss_and_reuptake * c  # eq. (H5)
+            w_new = w + reuptake * c - back  # eq. (H6)
+            q = tl.maximum(q_new, 0.0)
+            c = tl.maximum(c_new, 0.0)
+            w = tl.maximum(w_new, 0.0)
+            tl.store(at, firing * c, mask=part < left)  # eq. (H7)
+            at += n_lanes
+
+
+@triton.jit
+def _four(
+    at: tl.tensor, n_lanes: tl.tensor, left: tl.tensor
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Four samples of each lane, 0 past its end: read at once, so that one wait serves four steps."""
+    return (
+        tl.load(at, mask=left > 0, other=0.0).to(tl.float64),
+        tl.load(at + n_lanes, mask=left > 1, other=0.0).to(tl.float64),
+        tl.load(at + 2 * n_lanes, mask=left > 2, other=0.0).to(tl.float64),
+        tl.load(at + 3 * n_lanes, mask=left > 3, other=0.0).to(tl.float64),
+    )
 
 
 def bushy_cells(
@@ -224,7 +249,7 @@ def bushy_cells(
 
 
 @triton.jit
-def _bushy_kernel(  # noqa: ANN202
+def _bushy_kernel(
     p_fire: tl.tensor,
     lengths: tl.tensor,
     identity: tl.tensor,
@@ -238,7 +263,7 @@ def _bushy_kernel(  # noqa: ANN202
     n_ref: tl.tensor,
     TRAIN_BITS: tl.constexpr,
     LANES: tl.constexpr,
-):
+) -> None:
     lane = tl.program_id(0) * LANES + tl.arange(0, LANES)
     inside = lane < n_lanes
     length = tl.load(lengths + lane, mask=inside, other=0)
@@ -259,19 +284,20 @@ def _bushy_kernel(  # noqa: ANN202
     n = tl.max(length, 0)
     for group in range(tl.cdiv(n, 4)):
         word_0, word_1, word_2, word_3 = tl.philox(key, none + group, channel, id_2, id_3)
+        p_0, p_1, p_2, p_3 = _four(at, n_lanes, length - 4 * group)
+        at += 4 * n_lanes
         for part in tl.static_range(4):
             if part == 0:
-                word = word_0
+                word, p = word_0, p_0
             elif part == 1:
-                word = word_1
+                word, p = word_1, p_1
             elif part == 2:
-                word = word_2
+                word, p = word_2, p_2
             else:
-                word = word_3
+                word, p = word_3, p_3
             s = 4 * group + part
             valid = s < length
             u = (word.to(tl.float64) + 0.5) * 2.3283064365386963e-10  # 2⁻³²
-            p = tl.load(at, mask=valid, other=0.0).to(tl.float64)
             slot = returning + (s % n_dead) * n_lanes + lane
             available += tl.load(slot, mask=inside, other=0)
             events = _binomial(u, p, available, TRAIN_BITS)
@@ -287,14 +313,13 @@ def _bushy_kernel(  # noqa: ANN202
             count += fired.to(tl.int32)
             i = i * decay_syn + events.to(tl.float64)  # eq. (B5)
             v = tl.where(s >= ready, tl.minimum(v + gain * i, 1.0), v)  # eq. (B6)
-            at += n_lanes
     tl.store(counts + lane, count, mask=inside)
 
 
 @triton.jit
-def _binomial(  # noqa: ANN202
+def _binomial(
     u: tl.tensor, p: tl.tensor, available: tl.tensor, TRAIN_BITS: tl.constexpr
-):
+) -> tl.tensor:
     """Invert the distribution function of Binomial(available, p) at u, eqs. (D1), (D2)."""
     often = p > 0.5
     rare = tl.maximum(tl.where(often, 1.0 - p, p), 0.0)
