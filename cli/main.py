@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from typing import NoReturn
 
 import click
 
+from cli.lazy_group import LazyGroup
 from spikebench import __version__
 from spikebench.errors import SpikebenchError
 
@@ -22,40 +22,14 @@ COMMANDS = {
     "train": ("cli.train:train", "Train a model; the test split stays closed."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
+    "data": ("cli.data:data", "Compare spike files."),
     "leaderboard": ("cli.leaderboard:leaderboard", "Build or show the leaderboard."),
 }
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a command only when it runs."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        # Click 8.2 and later suggest a near name on their own; older ones need this.
-        name = args[0]
-        if name not in COMMANDS:
-            from spikebench.errors import UnknownNameError
-
-            raise click.UsageError(str(UnknownNameError("command", name, COMMANDS)), ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, registry=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="spikebench")
 def group() -> None:
     """Audio into spikes, models under one honest protocol, results that anyone can check."""
