@@ -74,6 +74,7 @@ def compare(
     What equal files give comes from --repeat; without it, and without pairs, from halves of each file.
     """
     from spikebench.alignment import choose_pair, find_source, pair_samples
+    from spikebench.audio import printable
     from spikebench.comparison import compare as run
     from spikebench.errors import SpikebenchError
     from spikebench.spike_file import refuse_existing
@@ -102,7 +103,9 @@ def compare(
             third = _open(stack, repeat, first)
             again = third, _restrict(pair_samples(first, third), pairing)
             if not again[1].first:
-                raise SpikebenchError(f"{repeat}: names none of the recordings compared of {data}")
+                raise SpikebenchError(
+                    f"{printable(repeat)}: names none of the recordings compared of {printable(data)}"
+                )
         with _progress() as progress:
             comparison = run(first, second, pairing, again, progress)
     report = _report(comparison, data, other, repeat)

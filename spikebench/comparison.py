@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.alignment import LAGS, Pairing, lag_correlations
+from spikebench.audio import printable
 from spikebench.errors import SpikebenchError
 from spikebench.measures import Measure, measure, measure_pairs, repeat_halves, split_halves
 from spikebench.spike_summary import Samples, Totals, merge, summarize, time_resolution
@@ -155,7 +156,7 @@ def _require_comparable(first: Samples, second: Samples, pairing: Pairing) -> No
         )
     for samples, indices in ((first, pairing.first), (second, pairing.second)):
         if not indices or not samples.spike_counts[np.asarray(indices)].any():
-            name = getattr(samples, "path", "a file")
+            name = printable(str(getattr(samples, "path", "a file")))
             raise SpikebenchError(f"{name}: holds no spikes to compare")
 
 

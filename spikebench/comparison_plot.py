@@ -82,7 +82,10 @@ def _draw_profile(panel: Axes, comparison: Comparison) -> None:
     thick = f" (thick: mean of {width} units)" if width > 1 else ""
     panel.set_xlabel(f"unit, 0 is the highest frequency{thick}")
     panel.set_ylabel("spikes per sample")
-    _title(panel, comparison, "channels")
+    verdicts = [
+        f"{NAMES[key]}: {comparison.measures[key].verdict}" for key in ("channels", "bands")
+    ]
+    panel.set_title("   ·   ".join(verdicts), loc="left", fontsize=9, color=_INK)
 
 
 def _draw_spikes(panel: Axes, comparison: Comparison) -> None:
