@@ -4,7 +4,7 @@
 
 AUDIO holds the Heidelberg Digits (FLAC), REFERENCE holds ``shd_genuine_sample.csv``. Writes
 ``benchmarks/results/driven-spikes.json`` and ``….md``; what they mean stands in ``docs/driven-spikes.md``.
-One core, about twelve minutes.
+One core, about ten minutes.
 
 The evidence is one genuine sample, so every figure is set against the scatter of the conversion itself
 over seeds. *Deviance* is −2·log-likelihood, less that of level 0.3, of three things seen in the sample,
@@ -47,7 +47,7 @@ SAMPLE = "shd_genuine_sample.csv"
 DRIVEN_MS = 500  # the word is over; what follows is spontaneous
 WIDTH_MS = 800
 LAGS_MS = np.arange(-4.0, 0.01, 0.25)  # the published times start at the first spike
-FINE = np.arange(0.28, 0.3601, 0.0005)
+FINE = np.round(np.arange(0.28, 0.3601, 0.0005), 4)
 FILE_LEVELS = (0.30, 0.31, 0.32, 0.33, 0.34, 0.36)
 # The published layout with 7,800 ± 2,200 spikes per sample, by its writer: h5py 3.16, and PyTables 3.11
 # with the arrays of all samples one after the other. Which one the authors used is not known.
@@ -334,7 +334,7 @@ def report(result: dict[str, Any]) -> str:
                 *cells,
                 f"{v['lag ms']:.2f}",
                 f"{v['own z']:.1f}",
-                f"{v['deviance']:,.0f}",
+                f"{round(v['deviance']):,}",
             ]
         )
     lines = [
@@ -349,7 +349,7 @@ def report(result: dict[str, Any]) -> str:
         "## Best level, from the driven spikes of each channel",
         "",
         *(
-            f"* {key}: {value if isinstance(value, tuple) else format(value, '.4g')}"
+            f"* {key}: {' … '.join(format(one, '.4g') for one in np.atleast_1d(value))}"
             for key, value in best.items()
         ),
         "",
