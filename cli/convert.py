@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from spikebench.conversion import ConversionReport
 
 _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern}' or a CSV file"
@@ -54,7 +56,24 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
 @click.option(
     "--synthetic", is_flag=True, help="The voices are synthetic: the file and all results say so."
 )
+@click.option(
+    "--time-origin",
+    default="clip-start",
+    show_default=True,
+    type=click.Choice(["clip-start", "first-spike"]),
+    help="What time 0 is; first-spike as in the published files.",
+)
+@click.option(
+    "--segment",
+    type=click.FloatRange(0.01, 3600),
+    metavar="SECONDS",
+    help="Cut long recordings into numbered pieces.",
+)
+@click.option(
+    "--scheduler", metavar="tcp://HOST:PORT", help="Encode on the Dask cluster that listens there."
+)
 @click.option("--overwrite", is_flag=True, help="Replace OUT.h5 if it is there.")
+@click.option("--restart", is_flag=True, help="Forget what an interrupted run has done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def convert(
@@ -71,7 +90,11 @@ def convert(
     max_duration: float,
     time_dtype: str,
     synthetic: bool,
+    time_origin: str,
+    segment: float | None,
+    scheduler: str | None,
     overwrite: bool,
+    restart: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -79,6 +102,10 @@ def convert(
 
     Reads WAV, FLAC, OGG and MP3 of any rate and depth; several channels are mixed down. Low units are
     high frequencies; times count from the start of the clip.
+
+    Whatever interrupts a conversion, the same command goes on where it was: what is done is kept in
+    OUT.h5.partial until OUT.h5 is there. Changed options or recordings are noticed and refused;
+    --restart begins anew.
 
     By default labels come from sub-folders if there are at least two, else from a known file-name
     pattern, else there are none (-1). A pattern names its parts in braces:
@@ -91,7 +118,7 @@ def convert(
     4 and 5 are the test split. speech-commands: the folder is the word, the split Google's rule.
 
     A recording that cannot be used is named and left out. Exit codes: 0 all converted, 3 some left out,
-    4 none usable (no file), 1 and 2 nothing done, 130 interrupted (no file).
+    4 none usable (no file), 1 and 2 refused or stopped (no file), 130 interrupted (no file).
     """  # noqa: D301
     from spikebench.conversion import ConversionOptions
     from spikebench.conversion import convert as run
@@ -99,15 +126,21 @@ def convert(
 
     options = ConversionOptions(
         *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),
-        *(time_dtype, synthetic),
+        *(time_dtype, synthetic, segment, time_origin),
     )
-    with _stop_cleanly() as check, _progress(quiet, check) as (notify, progress):
+    with (
+        _stop_cleanly(output) as check,
+        _progress(quiet, check) as (notify, progress),
+        _place(scheduler) as (executor, threads),
+    ):
         report = run(
             audio,
             output,
             options,
-            jobs=jobs,
+            jobs=jobs or threads,
             overwrite=overwrite,
+            restart=restart,
+            executor=executor,
             notify=notify,
             progress=progress,
         )
@@ -130,6 +163,7 @@ def _as_json(report: ConversionReport) -> dict[str, object]:
         "audio_seconds": round(report.audio_seconds, 6),
         "classes": list(report.classes),
         "skipped": [{"file": one.file, "reason": one.reason} for one in report.skipped],
+        "resumed": report.resumed,
         "wall_seconds": round(report.wall_seconds, 3),
     }
 
@@ -142,8 +176,22 @@ def _summary(report: ConversionReport) -> str:
 
 
 @contextlib.contextmanager
-def _stop_cleanly() -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C and SIGTERM unwind, so that no partial file stays.
+def _place(
+    scheduler: str | None,
+) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
+    """Where to encode: on a cluster, or (None) in local processes."""
+    if scheduler is None:
+        yield None, None
+        return
+    from spikebench.cluster import cluster_executor
+
+    with cluster_executor(scheduler) as (executor, threads):
+        yield executor, threads
+
+
+@contextlib.contextmanager
+def _stop_cleanly(output: Path) -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C and SIGTERM unwind, so that the work so far is closed, and say where it is.
 
     An exception that a handler raises is swallowed, and printed, where foreign code calls back into
     Python: the function yielded raises it again, and nothing is printed.
@@ -163,6 +211,11 @@ def _stop_cleanly() -> Iterator[Callable[[], None]]:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield raise_again
+    except BaseException:
+        kept = output.with_name(output.name + ".partial")
+        if received and kept.exists():
+            click.echo(f"{kept}: keeps what is done; the same command goes on", err=True)
+        raise
     finally:
         sys.unraisablehook = hook
         for number, handler in before.items():
@@ -200,9 +253,13 @@ def _progress(
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("converting", total=None, rate=0.0)
 
+        first: list[int] = []  # clips that an earlier run had done
+
         def progress(done: int, total: int) -> None:
             check()
+            first.append(done) if not first else None
             elapsed = bar.tasks[0].elapsed or 0.0
-            bar.update(task, completed=done, total=total, rate=done / elapsed if elapsed else 0.0)
+            rate = (done - first[0]) / elapsed if elapsed else 0.0
+            bar.update(task, completed=done, total=total, rate=rate)
 
         yield lambda text: console.print(text, markup=False, highlight=False), progress

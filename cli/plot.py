@@ -82,7 +82,9 @@ def _find_recording(
             reason = f"{printable(str(path))}: {error}"
         else:
             if recording.sha256 == digest:
-                return recording
+                if spikes.segments is None or spikes.durations_s is None:
+                    return recording
+                return recording.cut(spikes.starts_s[index], spikes.durations_s[index])
             reason = f"{printable(str(path))}: is not the recording that was converted (SHA-256)"
     if required:
         raise SpikebenchError(f"{reason} (--audio names the recording or its folder)")
@@ -110,5 +112,6 @@ def _title(spikes: SpikeFile, index: int) -> str:
     if spikes.speakers[index] >= 0:
         parts.append(f"speaker {spikes.speakers[index]}")
     if spikes.sources:
-        parts.append(spikes.sources[index])
+        piece = f"#{spikes.segments[index]}" if spikes.segments is not None else ""
+        parts.append(spikes.sources[index] + piece)
     return "  ·  ".join(parts)

@@ -11,7 +11,8 @@ import hashlib
 import io
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,7 +21,16 @@ from numpy.typing import NDArray
 
 from spikebench.errors import AudioError
 
-__all__ = ["Clip", "Recording", "Skipped", "find_clips", "printable", "read_clip"]
+__all__ = [
+    "Clip",
+    "Recording",
+    "Skipped",
+    "decode_segments",
+    "find_clips",
+    "printable",
+    "read_bytes",
+    "read_clip",
+]
 
 SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -64,17 +74,49 @@ class Recording:
         Channels before mixing down.
     sha256
         Of the file, hexadecimal.
+    start
+        Where in the file it begins [s].
     """
 
     samples: NDArray[np.float64]
     sample_rate: int
     n_channels: int
     sha256: str
+    start: float = 0.0
 
     @property
     def duration(self) -> float:
         """Length [s]."""
         return len(self.samples) / self.sample_rate
+
+    def cut(self, start: float, duration: float) -> Recording:
+        """Take a piece of it.
+
+        Parameters
+        ----------
+        start, duration
+            Where the piece lies [s].
+
+        Returns
+        -------
+        Recording
+            The piece.
+        """
+        first, length = round(start * self.sample_rate), round(duration * self.sample_rate)
+        return replace(self, samples=self.samples[first : first + length], start=self.start + start)
+
+    def require_usable(self) -> None:
+        """Refuse what no ear could hear.
+
+        Raises
+        ------
+        AudioError
+            If the samples are silent, or NaN or infinite somewhere.
+        """
+        if not np.isfinite(self.samples).all():
+            raise AudioError("holds NaN or infinite samples")
+        if not self.samples.any():
+            raise AudioError("silent" if self.n_channels == 1 else "silent after mixing down")
 
 
 def printable(text: str) -> str:
@@ -176,25 +218,29 @@ def read_clip(path: Path, max_duration: float = 60.0) -> Recording:
         If the file is missing, broken, empty, silent, too long, or holds NaN or infinity. The
         message is the reason alone; the caller knows the name.
     """
-    data = _read_bytes(path)
-    _refuse_cut_wav(data)
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as sound:
-            samples = _decode(sound, max_duration)
-            rate, channels = int(sound.samplerate), int(sound.channels)
-    except soundfile.LibsndfileError as error:
-        reason = printable(error.error_string).removeprefix("Error : ").rstrip(".").lower()
-        raise AudioError(f"broken or not audio: {reason}") from None
-    if len(samples) == 0:
-        raise AudioError("empty: no samples")
-    if not np.isfinite(samples).all():
-        raise AudioError("holds NaN or infinite samples")
-    if not samples.any():
-        raise AudioError("silent" if channels == 1 else "silent after mixing down")
-    return Recording(samples, rate, channels, hashlib.sha256(data).hexdigest())
+    (recording,) = decode_segments(read_bytes(path), max_duration)
+    recording.require_usable()
+    return recording
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file that should hold audio, whole.
+
+    Parameters
+    ----------
+    path
+        Of a regular file of at most 512 MiB.
+
+    Returns
+    -------
+    bytes
+        At least one.
+
+    Raises
+    ------
+    AudioError
+        If it is missing, unreadable, empty, too large or no regular file.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -208,6 +254,43 @@ def _read_bytes(path: Path) -> bytes:
         raise AudioError(_why(error)) from None
 
 
+def decode_segments(
+    data: bytes, max_duration: float = 60.0, segment: float | None = None
+) -> Iterator[Recording]:
+    """Decode a recording, whole or in pieces of equal length, one piece in memory at a time.
+
+    Parameters
+    ----------
+    data
+        WAV, FLAC, OGG or MP3.
+    max_duration
+        Longest piece allowed [s].
+    segment
+        Length of the pieces [s]. A last piece shorter than half of that is left out, unless it is the
+        only one. By default the recording is one piece.
+
+    Yields
+    ------
+    Recording
+        One piece; it may be silent or hold NaN (:meth:`Recording.require_usable`).
+
+    Raises
+    ------
+    AudioError
+        If the data are broken, cut short, empty or too long; pieces before the fault were yielded.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    _refuse_cut_wav(data)
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            rate, channels = int(sound.samplerate), int(sound.channels)
+            for first, samples in _decode(sound, max_duration, segment):
+                yield Recording(samples, rate, channels, digest, first / rate)
+    except soundfile.LibsndfileError as error:
+        reason = printable(error.error_string).removeprefix("Error : ").rstrip(".").lower()
+        raise AudioError(f"broken or not audio: {reason}") from None
+
+
 def _refuse_cut_wav(data: bytes) -> None:
     """Compare the length in a RIFF header with the file; libsndfile takes what is there in silence."""
     declared = int.from_bytes(data[4:8], "little")
@@ -216,30 +299,47 @@ def _refuse_cut_wav(data: bytes) -> None:
         raise AudioError(f"cut short: {len(data)} of {declared + 8} bytes")
 
 
-def _decode(sound: soundfile.SoundFile, max_duration: float) -> NDArray[np.float64]:
+def _decode(
+    sound: soundfile.SoundFile, max_duration: float, segment: float | None
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield first sample and samples of each piece."""
     low, high = SAMPLE_RATES_HZ
     if not low <= sound.samplerate <= high:
         raise AudioError(f"sample rate of {sound.samplerate} Hz is outside {low} … {high} Hz")
     if sound.channels > MAX_CHANNELS:
         raise AudioError(f"{sound.channels} channels; at most {MAX_CHANNELS} are read")
     longest = int(max_duration * sound.samplerate)
-    too_long = f"longer than {max_duration:g} s (--max-duration)"
+    too_long = f"longer than {max_duration:g} s (--max-duration, or --segment to cut it)"
     # Compressed streams of unknown length announce absurd numbers of frames: read them, then judge.
-    if longest < sound.frames < 2**40:
+    if segment is None and longest < sound.frames < 2**40:
         raise AudioError(f"{too_long}: {sound.frames / sound.samplerate:.1f} s")
-    blocks: list[NDArray[np.float64]] = []
+    piece = longest + 1 if segment is None else max(round(segment * sound.samplerate), 1)
     length = 0
     while True:
-        block = sound.read(_BLOCK, dtype="float64", always_2d=True)
-        if len(block) == 0:
-            break
-        length += len(block)
-        if length > longest:
+        samples = _read_piece(sound, piece)
+        if len(samples) > longest:
             raise AudioError(too_long)
-        blocks.append(block.mean(axis=1))
+        if len(samples) == piece or (len(samples) and (2 * len(samples) >= piece or not length)):
+            yield length, samples
+        length += len(samples)
+        if len(samples) < piece:
+            break
+    if length == 0:
+        raise AudioError("empty: no samples")
     # An MP3 announces an estimate; the others announce what they hold.
     if length < sound.frames < 2**40 and sound.format != "MP3":
         raise AudioError(f"cut short: {length} of {sound.frames} samples")
+
+
+def _read_piece(sound: soundfile.SoundFile, length: int) -> NDArray[np.float64]:
+    """Read at most ``length`` samples and mix them down, block by block."""
+    blocks: list[NDArray[np.float64]] = []
+    while length > 0:
+        block = sound.read(min(_BLOCK, length), dtype="float64", always_2d=True)
+        if len(block) == 0:
+            break
+        length -= len(block)
+        blocks.append(block.mean(axis=1))
     return np.concatenate(blocks) if blocks else np.empty(0)
 
 

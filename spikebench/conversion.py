@@ -2,10 +2,12 @@
 
 The samples of a file stand in the order of their relative paths. Every clip draws from a generator
 seeded by the seed and the SHA-256 of its relative path: the order, the number of workers and the other
-clips change nothing, and the file is the same byte for byte. Spikes are written as clips finish; only
-a bounded number of clips is in memory.
+clips change nothing, and the file is the same byte for byte.
 
-This is the only module that knows :mod:`cochlea`.
+What is done is kept in a journal beside the file (:mod:`spikebench.conversion_journal`), in whatever order
+the clips finish; the file is written from it at the end. Whatever stops a conversion, the same command
+goes on: recordings that are done are compared with their SHA-256, the others are converted.
+Only a bounded number of clips is in memory.
 """
 
 from __future__ import annotations
@@ -14,11 +16,10 @@ import hashlib
 import math
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,32 @@ from numpy.typing import NDArray
 
 import cochlea
 from cochlea import CochleaParams, Trace
-from spikebench import __version__
-from spikebench.audio import Clip, Recording, Skipped, find_clips, printable, read_clip
+from spikebench.audio import Clip, Recording, Skipped, find_clips, printable, read_bytes
+from spikebench.clip_encoding import (
+    EncodedClip,
+    EncodingSettings,
+    clip_seed,
+    encode_clip,
+    software,
+)
 from spikebench.clip_names import ClipNames, name_clips
+from spikebench.conversion_journal import (
+    ConversionJournal,
+    DoneClip,
+    DonePiece,
+    as_asked,
+    journal_path,
+)
 from spikebench.errors import (
     AudioError,
+    ConversionStateError,
     NothingConvertedError,
     SpikebenchError,
     SpikeFileError,
     UnknownNameError,
 )
-from spikebench.spike_file import SpikeFile, SpikeWriter, refuse_existing
-from spikebench.workers import available_cores, worker_pool
+from spikebench.spike_file import SpikeFile, SpikeWriter, refuse_existing, remove_left_overs
+from spikebench.workers import ExecutorLostError, available_cores, worker_pool
 
 __all__ = [
     "ConversionOptions",
@@ -48,6 +63,8 @@ __all__ = [
     "convert",
     "trace_sample",
 ]
+
+TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,11 @@ class ConversionOptions:
         ``float32``, or ``float16`` as in the published files.
     synthetic
         The voices are synthetic; the file says so, and with it every result on it.
+    segment
+        Length of the pieces into which recordings are cut [s]; None leaves them whole.
+    time_origin
+        ``clip-start``, or ``first-spike`` as in the published files: the time of a sample's first spike
+        is subtracted from all of them.
     """
 
     preset: str = "shd"
@@ -84,11 +106,16 @@ class ConversionOptions:
     max_duration: float = 60.0
     time_dtype: str = "float32"
     synthetic: bool = False
+    segment: float | None = None
+    time_origin: str = "clip-start"
 
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What was done: the file, what it holds, what was left out and why."""
+    """What was done: the file, what it holds, what was left out and why.
+
+    ``resumed`` counts the recordings that an earlier, interrupted run had done.
+    """
 
     file: Path
     samples: int
@@ -97,23 +124,24 @@ class ConversionReport:
     classes: tuple[str, ...]
     skipped: list[Skipped]
     wall_seconds: float
+    resumed: int
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    times: NDArray[np.float64]
-    units: NDArray[np.uint16]
-    sha256: str
-    sample_rate: int
-    duration: float
-    n_channels: int
+class _Job:
+    """One conversion: what was asked for, and the recordings as they were found."""
 
-
-@dataclass(frozen=True)
-class _Task:
-    clip: Clip
+    source: Path
     params: CochleaParams
     options: ConversionOptions
+    names: ClipNames
+    stamps: list[tuple[int, int]]  # size and time of change, to notice a source that changes
+    notify: Callable[[str], None]
+
+    @property
+    def settings(self) -> EncodingSettings:
+        o = self.options
+        return EncodingSettings(self.params, o.n_channels, o.seed, o.max_duration, o.segment)
 
 
 def convert(
@@ -121,9 +149,11 @@ def convert(
     output: Path,
     options: ConversionOptions | None = None,
     *,
-    jobs: int | None = None,
+    jobs: int | Callable[[], int] | None = None,
     overwrite: bool = False,
+    restart: bool = False,
     executor: Executor | None = None,
+    names: Callable[[list[Clip]], ClipNames] | None = None,
     notify: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ConversionReport:
@@ -138,11 +168,15 @@ def convert(
     options
         What decides its contents.
     jobs
-        Clips encoded at the same time; by default one per core.
+        Clips encoded at the same time; by default one per core. A function is asked again and again.
     overwrite
         Whether a file that is there may be replaced.
+    restart
+        Forget what an interrupted conversion of the same name has done.
     executor
         Where to encode instead of local processes; ``jobs`` says how many clips it takes at a time.
+    names
+        Labels, speakers and splits of clips, instead of the sources that the options name.
     notify
         Called with one line for every decision and every clip left out.
     progress
@@ -157,74 +191,54 @@ def convert(
     ------
     NothingConvertedError
         If no clip was usable; there is no file then.
+    ConversionStateError
+        If an interrupted conversion cannot go on, a recording changes meanwhile, or what is done cannot
+        be kept. What was kept stays.
     AudioError, OutputExistsError, SpikeFileError, UnknownNameError, SpikebenchError
         If the source, the output or an option cannot be used; nothing was done then.
     """
     started = time.monotonic()
     options = options or ConversionOptions()
     params = _parameters(options.preset, options.native_rate)
-    if not 0 < options.max_duration < math.inf:
-        raise SpikebenchError(f"the longest duration must be positive, got {options.max_duration}")
+    _check_options(options)
     refuse_existing(output, overwrite)
     clips, skipped = find_clips(source)
     if os.path.realpath(output) in {os.path.realpath(clip.path) for clip in clips}:
         raise SpikebenchError(f"{printable(str(output))}: is one of the recordings to convert")
-    names = name_clips(clips, options.labels, options.speakers, options.split)
-    skipped += names.skipped
-    for line in [*names.notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
+    named = (
+        names(clips)
+        if names is not None
+        else name_clips(clips, options.labels, options.speakers, options.split)
+    )
+    skipped += named.skipped
+    for line in [*named.notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
-    jobs = min(jobs or available_cores(), max(len(names.clips), 1))
-    tasks = [_Task(clip, params, options) for clip in names.clips]
-    writer = SpikeWriter(
-        output,
-        options.n_channels,
-        names.keys,
-        _provenance(source, params, options, names),
-        options.time_dtype,
-        overwrite,
-        names.speaker_names,
-    )
-    with writer:
-        if executor is not None:
-            outcomes = _in_order(executor, tasks, 2 * jobs)
-            seconds = _write(writer, names, params, outcomes, skipped, notify, progress)
-        else:
-            with worker_pool(jobs, __name__) as pool:
-                outcomes = _in_order(pool, tasks, 2 * jobs if jobs > 1 else 1)
-                seconds = _write(writer, names, params, outcomes, skipped, notify, progress)
-        if writer.n_samples == 0:
-            raise NothingConvertedError(
-                f"{printable(str(source))}: no usable recording among {len(skipped)}, no file "
-                f"written; the first: {skipped[0].file}: {skipped[0].reason}"
-            )
+    job = _Job(source, params, options, named, [_stamp(clip) for clip in named.clips], notify)
+    made_by = _provenance(job)
+    asked = as_asked({**made_by, **_asked(job)})
+    with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
+        remove_left_overs(output)
+        resumed = _require_unchanged(job, journal)
+        place, window = _workers(jobs, executor, len(named.clips) - len(resumed))
+        with place as pool:
+            _encode_all(job, journal, pool, window, resumed, progress)
+        writer = SpikeWriter(
+            *(output, options.n_channels, named.keys, made_by, options.time_dtype, overwrite),
+            named.speaker_names,
+        )
+        with writer:
+            seconds = _write(job, journal, writer, skipped)
+            if writer.n_samples == 0:
+                journal.finish()
+                raise NothingConvertedError(
+                    f"{printable(str(source))}: no usable recording among {len(skipped)}, no file "
+                    f"written; the first: {skipped[0].file}: {skipped[0].reason}"
+                )
+        journal.finish()
     return ConversionReport(
-        output,
-        writer.n_samples,
-        writer.n_spikes,
-        seconds,
-        names.keys,
-        skipped,
-        time.monotonic() - started,
+        *(output, writer.n_samples, writer.n_spikes, seconds, named.keys, skipped),
+        *(time.monotonic() - started, len(resumed)),
     )
-
-
-def clip_seed(seed: int, key: bytes) -> list[int]:
-    """Make the seed of one clip.
-
-    Parameters
-    ----------
-    seed
-        Of the conversion.
-    key
-        Relative POSIX path of the clip, as bytes.
-
-    Returns
-    -------
-    list of int
-        The seed and the eight little-endian 32-bit words of the SHA-256 of the path.
-    """
-    digest = hashlib.sha256(key).digest()
-    return [seed, *(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 32, 4))]
 
 
 def characteristic_frequency(n_channels: int) -> NDArray[np.float64]:
@@ -286,108 +300,239 @@ def _parameters(preset: str, native_rate: bool) -> CochleaParams:
     return replace(params, input_rate=None) if native_rate else params
 
 
-def _provenance(
-    source: Path, params: CochleaParams, options: ConversionOptions, names: ClipNames
-) -> dict[str, Any]:
+def _workers(
+    jobs: int | Callable[[], int] | None, executor: Executor | None, n_clips: int
+) -> tuple[AbstractContextManager[Executor], Callable[[], int]]:
+    """Decide where to encode, and how many recordings to have under way."""
+    asked = jobs if callable(jobs) else lambda: jobs or available_cores()
+    if executor is not None:
+        return nullcontext(executor), lambda: 2 * asked()
+    count = min(asked(), max(n_clips, 1))
+    return worker_pool(count, "spikebench.clip_encoding"), lambda: 2 * count if count > 1 else 1
+
+
+def _check_options(options: ConversionOptions) -> None:
+    if not 0 < options.max_duration < math.inf:
+        raise SpikebenchError(f"the longest duration must be positive, got {options.max_duration}")
+    if options.segment is not None and not 0.01 <= options.segment <= options.max_duration:
+        raise SpikebenchError(
+            f"a segment must be between 0.01 s and the longest duration ({options.max_duration:g} s), "
+            f"got {options.segment:g} s"
+        )
+    if options.time_origin not in TIME_ORIGINS:
+        raise UnknownNameError("time origin", options.time_origin, TIME_ORIGINS)
+
+
+def _provenance(job: _Job) -> dict[str, Any]:
     """Say how the file is made; no time and no number of workers, so that equal runs give equal bytes."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "soxr"))
+    options, rules = job.options, job.names.rules
     provenance = {
-        "software": f"spikebench {__version__} ({libraries})",
+        "software": software(),
         "preset": options.preset,
-        "parameters": asdict(params),
+        "parameters": asdict(job.params),
         "seed": options.seed,
-        "source_root": str(source),
-        "time_origin": "clip start",
-        "labels_from": names.rules[0],
-        "speakers_from": names.rules[1],
-        "split_from": names.rules[2],
+        "source_root": str(job.source),
+        "time_origin": TIME_ORIGINS[options.time_origin],
+        "labels_from": rules[0],
+        "speakers_from": rules[1],
+        "split_from": rules[2],
     }
     if options.synthetic:
         provenance["synthetic_voices"] = 1
-    if params.input_rate is not None:
-        provenance["resampled_rate_hz"] = params.input_rate
+    if options.segment is not None:
+        provenance["segment_s"] = options.segment
+    if job.params.input_rate is not None:
+        provenance["resampled_rate_hz"] = job.params.input_rate
     return provenance
 
 
-def _in_order(executor: Executor, tasks: Iterable[_Task], window: int) -> Iterator[_Encoded | str]:
-    """Yield outcomes in the order of the tasks, with at most ``window`` of them under way."""
-    waiting: deque[Future[_Encoded | str]] = deque()
-    try:
-        for task in tasks:
-            waiting.append(executor.submit(_encode, task))
-            if len(waiting) >= window:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenExecutor:
-        raise SpikebenchError(
-            "a worker process died (killed, or out of memory?); try again with fewer --jobs"
-        ) from None
+def _asked(job: _Job) -> dict[str, Any]:
+    """List what else decides the file, for the journal: which recordings, called what."""
+    names, options = job.names, job.options
+    digest = hashlib.sha256()
+    for i, clip in enumerate(names.clips):
+        digest.update(clip.key + b"\0%d\0%d\0" % (names.labels[i], names.speakers[i]))
+        digest.update(names.splits[i].encode() + b"\n")
+    digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
+    return {
+        "channels": options.n_channels,
+        "max_duration": options.max_duration,
+        "time_dtype": options.time_dtype,
+        "clips": f"{len(names.clips)} recordings, names and labels {digest.hexdigest()[:12]}",
+    }
 
 
-def _encode(task: _Task) -> _Encoded | str:
-    """Read and encode one clip; a clip that cannot be used gives the reason instead."""
-    options = task.options
+def _stamp(clip: Clip) -> tuple[int, int]:
     try:
-        recording = read_clip(task.clip.path, options.max_duration)
-        times, units = cochlea.encode(
-            recording.samples,
-            recording.sample_rate,
-            task.params,
-            options.n_channels,
-            clip_seed(options.seed, task.clip.key),
+        status = clip.path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(job: _Job, position: int) -> tuple[bytes, str]:
+    """Read a recording; its SHA-256 is that of the bytes that are encoded."""
+    clip = job.names.clips[position]
+    try:
+        data = read_bytes(clip.path)
+    except AudioError:
+        data = b""
+    if _stamp(clip) != job.stamps[position] or (data and len(data) != job.stamps[position][0]):
+        raise ConversionStateError(
+            f"{printable(str(clip.path))}: changed or went away during the conversion; what was done "
+            "is kept, --restart begins anew"
         )
-    except (AudioError, ValueError) as error:
-        return printable(str(error))
-    except MemoryError:
-        return "needs more memory than there is"
-    return _Encoded(
-        times,
-        units,
-        recording.sha256,
-        recording.sample_rate,
-        recording.duration,
-        recording.n_channels,
+    if not data:
+        read_bytes(clip.path)  # says why
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def _require_unchanged(job: _Job, journal: ConversionJournal) -> set[int]:
+    """Compare the recordings that are done with what they were; return their positions."""
+    done = journal.done()
+    if done:
+        job.notify(f"going on: {len(done)} of {len(job.names.clips)} recordings are done")
+    for clip in done:
+        try:
+            sha256 = _read(job, clip.position)[1]
+        except AudioError:
+            sha256 = ""
+        if sha256 != clip.sha256:
+            name = printable(job.names.clips[clip.position].relative)
+            raise ConversionStateError(
+                f"{name}: is not what it was when it was converted; --restart begins anew"
+            )
+    return {clip.position for clip in done}
+
+
+def _encode_all(
+    job: _Job,
+    journal: ConversionJournal,
+    executor: Executor,
+    window: Callable[[], int],
+    done: set[int],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Encode what is not done, at most ``window()`` recordings at a time, and keep each as it comes."""
+    total = len(job.names.clips)
+    count = len(done)
+    progress(count, total)
+    pending: dict[Future[EncodedClip], tuple[int, str]] = {}
+    for position in [*(i for i in range(total) if i not in done), None]:
+        if position is not None:
+            try:
+                data, sha256 = _read(job, position)
+            except AudioError as error:
+                _keep(job, journal, position, "", EncodedClip((), 0, 0, software(), str(error)))
+                count += 1
+                progress(count, total)
+                continue
+            key = job.names.clips[position].key
+            pending[_submit(executor, data, key, job.settings)] = (position, sha256)
+        while pending and (position is None or len(pending) >= window()):
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                where, sha256 = pending.pop(future)
+                _keep(job, journal, where, sha256, _result(future))
+                count += 1
+                progress(count, total)
+
+
+def _submit(
+    executor: Executor, data: bytes, key: bytes, settings: EncodingSettings
+) -> Future[EncodedClip]:
+    try:
+        return executor.submit(encode_clip, data, key, settings)
+    except BrokenExecutor as error:
+        raise _lost(error) from None
+
+
+def _result(future: Future[EncodedClip]) -> EncodedClip:
+    try:
+        encoded = future.result()
+    except BrokenExecutor as error:
+        raise _lost(error) from None
+    if encoded.software != software():
+        raise SpikebenchError(
+            f"a worker has other versions, its spikes may differ: {encoded.software} there, "
+            f"{software()} here"
+        )
+    return encoded
+
+
+def _lost(error: BrokenExecutor) -> ConversionStateError:
+    why = (
+        str(error)
+        if isinstance(error, ExecutorLostError)
+        else "a worker process died (killed, or out of memory? fewer --jobs need less)"
     )
+    return ConversionStateError(f"{why}; what was done is kept, the same command goes on")
+
+
+def _keep(
+    job: _Job, journal: ConversionJournal, position: int, sha256: str, encoded: EncodedClip
+) -> None:
+    """Write one recording into the journal, and tell what was left out of it."""
+    name = printable(job.names.clips[position].relative)
+    first_spike = job.options.time_origin == "first-spike"
+    pieces = [
+        DonePiece(
+            *(piece.number, piece.start, piece.duration),
+            piece.times - piece.times[0] if first_spike and piece.times.size else piece.times,
+            *(piece.units, piece.reason),
+        )
+        for piece in encoded.pieces
+    ]
+    journal.add(
+        DoneClip(position, sha256, encoded.sample_rate, encoded.n_channels, encoded.reason), pieces
+    )
+    for one in _left_out(name, encoded.reason, pieces):
+        job.notify(f"skipped {one.file}: {one.reason}")
+
+
+def _left_out(name: str, reason: str, pieces: list[DonePiece]) -> list[Skipped]:
+    if reason:
+        return [Skipped(name, reason)]
+    return [
+        Skipped(f"{name}#{piece.number}" if piece.number else name, piece.reason)
+        for piece in pieces
+        if piece.reason
+    ]
 
 
 def _write(
-    writer: SpikeWriter,
-    names: ClipNames,
-    params: CochleaParams,
-    outcomes: Iterator[_Encoded | str],
-    skipped: list[Skipped],
-    notify: Callable[[str], None],
-    progress: Callable[[int, int], None],
+    job: _Job, journal: ConversionJournal, writer: SpikeWriter, skipped: list[Skipped]
 ) -> float:
-    """Write outcomes as they come; return the seconds of audio in the file."""
+    """Write the spike file from the journal, in order; return the seconds of audio in it."""
     seconds = 0.0
     mixed = resampled = 0
-    total = len(names.clips)
-    progress(0, total)
-    for i, (clip, outcome) in enumerate(zip(names.clips, outcomes, strict=True)):
-        if isinstance(outcome, str):
-            skipped.append(Skipped(printable(clip.relative), outcome))
-            notify(f"skipped {printable(clip.relative)}: {outcome}")
-        else:
+    names = job.names
+    for clip in journal.done():
+        i, relative = clip.position, names.clips[clip.position].relative
+        pieces = list(journal.pieces(i))
+        skipped += _left_out(printable(relative), clip.reason, pieces)
+        for piece in pieces if not clip.reason else []:
+            if piece.reason:
+                continue
             writer.append(
-                outcome.times,
-                outcome.units,
+                piece.times,
+                piece.units,
                 int(names.labels[i]),
                 int(names.speakers[i]),
                 names.splits[i],
-                clip.relative,
-                outcome.sha256,
-                outcome.sample_rate,
-                outcome.duration,
-                outcome.n_channels,
+                relative,
+                clip.sha256,
+                clip.sample_rate,
+                piece.duration,
+                clip.n_channels,
+                piece.number,
+                piece.start,
             )
-            seconds += outcome.duration
-            mixed += outcome.n_channels > 1
-            resampled += params.input_rate not in (None, outcome.sample_rate)
-        progress(i + 1, total)
+            seconds += piece.duration
+        used = any(not piece.reason for piece in pieces) and not clip.reason
+        mixed += used and clip.n_channels > 1
+        resampled += used and job.params.input_rate not in (None, clip.sample_rate)
     if mixed:
-        notify(f"mixed down to one channel: {mixed} recordings")
+        job.notify(f"mixed down to one channel: {mixed} recordings")
     if resampled:
-        notify(f"resampled to {params.input_rate} Hz: {resampled} recordings")
+        job.notify(f"resampled to {job.params.input_rate} Hz: {resampled} recordings")
     return seconds

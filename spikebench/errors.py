@@ -5,6 +5,7 @@
     SpikebenchError                1
     ├── AudioError                 1   a recording that cannot be used (broken, empty, silent, too long)
     ├── SpikeFileError             1   an HDF5 file that is damaged, hostile or not in the published layout
+    ├── ConversionStateError       1   an unfinished conversion that cannot go on, or a source that changed under it
     ├── OutputExistsError          1   an output is there already and --overwrite was not given
     ├── UnknownNameError           1   a name that no registry holds; lists the known ones, offers the closest
     ├── ProtocolError              1   data that cannot be split, or a test split opened out of turn
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "AudioError",
+    "ConversionStateError",
     "NothingConvertedError",
     "OutputExistsError",
     "PartialConversionError",
@@ -47,6 +49,10 @@ class AudioError(SpikebenchError):
 
 class SpikeFileError(SpikebenchError):
     """A spike file that is damaged, hostile or not in the published layout."""
+
+
+class ConversionStateError(SpikebenchError):
+    """An unfinished conversion that cannot go on, or whose recordings have changed."""
 
 
 class OutputExistsError(SpikebenchError):

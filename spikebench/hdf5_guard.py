@@ -58,6 +58,8 @@ ARRAYS = {
     "extra/sample_rate_hz": _Array("integer"),
     "extra/duration_s": _Array("float"),
     "extra/audio_channels": _Array("integer"),
+    "extra/segment": _Array("integer"),
+    "extra/start_s": _Array("float"),
 }
 
 

@@ -14,6 +14,8 @@
     /extra/sample_rate_hz  [N] int64, rate of the source
     /extra/duration_s      [N] float64, length of the source
     /extra/audio_channels  [N] int64, channels of the source before mixing down
+    /extra/segment         [N] int64, number of the piece, from 1; only where recordings were cut
+    /extra/start_s         [N] float64, where the piece begins in the source; only then
 
 Attributes of the root say how it was made: ``format``, ``format_version``, ``n_units``, ``time_unit``,
 ``time_origin`` and the provenance that the writer was given; what is no number or string is JSON under
@@ -27,6 +29,7 @@ The same contents give the same bytes with the same version of HDF5: no time sta
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
@@ -202,14 +205,24 @@ class SpikeFile:
         return self._integers("extra/sample_rate_hz") if has else None
 
     @cached_property
+    def segments(self) -> NDArray[np.int64] | None:
+        """Number of the piece of its recording that each sample is, from 1; None where they are whole."""
+        has = "extra/segment" in self._open()[1].arrays
+        return self._integers("extra/segment") if has else None
+
+    @cached_property
+    def starts_s(self) -> NDArray[np.float64]:
+        """Where each sample begins in its recording [s], float64, shape (samples,)."""
+        if "extra/start_s" not in self._open()[1].arrays:
+            return np.zeros(self.n_samples)
+        return self._seconds("extra/start_s")
+
+    @cached_property
     def durations_s(self) -> NDArray[np.float64] | None:
         """Length of each recording [s], float64, shape (samples,); None where unknown."""
         if "extra/duration_s" not in self._open()[1].arrays:
             return None
-        durations = self._read("extra/duration_s", slice(None)).astype(np.float64)
-        if not np.all((durations >= 0) & (durations < MAX_TIME_S)):
-            raise self._error("extra/duration_s holds something that is no length")
-        return durations
+        return self._seconds("extra/duration_s")
 
     def events(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Read the spikes of one sample.
@@ -281,6 +294,12 @@ class SpikeFile:
         if values.size and not (values.min() >= -1 and values.max() < high):
             raise self._error(f"{name} holds a value outside -1 … {high - 1}")
         return values.astype(np.int64)
+
+    def _seconds(self, name: str) -> NDArray[np.float64]:
+        values = self._read(name, slice(None)).astype(np.float64)
+        if not np.all((values >= 0) & (values < MAX_TIME_S)):
+            raise self._error(f"{name} holds something that is no length of time")
+        return values
 
     def _strings(self, name: str) -> tuple[str, ...] | None:
         if name not in self._open()[1].arrays:
@@ -367,8 +386,7 @@ class SpikeWriter:
 
     def __enter__(self) -> Self:
         refuse_existing(self.path, self._overwrite)
-        name = f".{self.path.name}.{secrets.token_hex(4)}.partial"
-        self._partial = self.path.with_name(name)
+        self._partial = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")
         # An interrupt can come as soon as the file is there.
         try:
             self._file = h5py.File(self._partial, "x", libver=("earliest", "v110"))
@@ -410,6 +428,8 @@ class SpikeWriter:
         sample_rate_hz: int = 0,
         duration_s: float = 0.0,
         audio_channels: int = 0,
+        segment: int = 0,
+        start_s: float = 0.0,
     ) -> None:
         """Append one sample.
 
@@ -425,6 +445,8 @@ class SpikeWriter:
             ``train``, ``validation``, ``test`` or empty.
         source, sha256, sample_rate_hz, duration_s, audio_channels
             The recording: relative path, SHA-256, rate [Hz], length [s], channels.
+        segment, start_s
+            Number of the piece of the recording, from 1, and where it begins [s]; 0 is the whole.
 
         Raises
         ------
@@ -442,9 +464,13 @@ class SpikeWriter:
             raise ValueError(
                 f"split must be one of {', '.join(SPLITS[:3])} or empty, got {split!r}"
             )
-        if not 0 <= duration_s < MAX_TIME_S:
-            raise ValueError(f"duration {duration_s} s is outside 0 … {MAX_TIME_S:g} s")
-        row = (label, speaker, split, source, sha256, sample_rate_hz, duration_s, audio_channels)
+        for what, seconds in (("duration", duration_s), ("start", start_s)):
+            if not 0 <= seconds < MAX_TIME_S:
+                raise ValueError(f"{what} {seconds} s is outside 0 … {MAX_TIME_S:g} s")
+        row = (
+            *(label, speaker, split, source, sha256, sample_rate_hz, duration_s, audio_channels),
+            *(segment, start_s),
+        )
         for column, value in zip(self._columns.values(), row, strict=True):
             column.append(value)
         try:
@@ -489,7 +515,7 @@ class SpikeWriter:
     def _finish(self) -> None:
         self._require_space()
         for name, values in self._columns.items():
-            if name != "extra/split" or any(values):
+            if name not in _ONLY_WHERE_KNOWN or any(values):
                 self._write_array(name, values)
         self._write_array("extra/keys", list(self.keys))
         if self.speaker_names:
@@ -558,7 +584,22 @@ _COLUMNS = {
     "extra/sample_rate_hz": "int64",
     "extra/duration_s": "float64",
     "extra/audio_channels": "int64",
+    "extra/segment": "int64",
+    "extra/start_s": "float64",
 }
+_ONLY_WHERE_KNOWN = ("extra/split", "extra/segment", "extra/start_s")
+
+
+def remove_left_overs(path: Path) -> None:
+    """Remove what killed writers of a file left beside it.
+
+    Parameters
+    ----------
+    path
+        The file that nobody else is writing now.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.partial"):
+        left.unlink(missing_ok=True)
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -107,7 +107,7 @@ def find_problems(path: Path) -> list[str]:
 def _touch_everything(spikes: SpikeFile) -> None:
     """Read all that is not spikes; reading checks it."""
     _ = (spikes.provenance, spikes.n_units, spikes.labels, spikes.speakers, spikes.keys)
-    _ = (spikes.speaker_names, spikes.splits, spikes.sources, spikes.sha256)
+    _ = (spikes.speaker_names, spikes.splits, spikes.sources, spikes.sha256, spikes.starts_s)
     _ = (spikes.sample_rates_hz, spikes.durations_s)
 
 
@@ -145,7 +145,8 @@ def _name_problems(spikes: SpikeFile) -> list[str]:
 def _source_problems(spikes: SpikeFile) -> list[str]:
     problems = []
     sources = spikes.sources
-    if sources and any(sources) and len(set(sources)) < len(sources):
+    numbers = [0] * spikes.n_samples if spikes.segments is None else spikes.segments.tolist()
+    if sources and any(sources) and len({*zip(sources, numbers, strict=True)}) < len(sources):
         problems.append("extra/source names a recording twice")
     digests = np.array(spikes.sha256 or [], dtype=str)
     wrong = [

@@ -13,15 +13,19 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
-__all__ = ["available_cores", "worker_pool"]
+__all__ = ["ExecutorLostError", "available_cores", "worker_pool"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class ExecutorLostError(BrokenExecutor):
+    """Workers that are gone for good; the message is for the user."""
 
 
 def available_cores() -> int:

@@ -1,0 +1,186 @@
+"""What a worker does: the bytes of one recording become spikes.
+
+A worker gets everything with the call and gives arrays back. It reads no file, so it may run in this
+process, in another one or on another machine. The result says with which versions it was computed: spikes
+are equal bit for bit only where the libraries are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cochlea
+from cochlea import CochleaParams
+from spikebench import __version__
+from spikebench.audio import decode_segments, printable
+from spikebench.errors import AudioError
+
+__all__ = [
+    "EncodedClip",
+    "EncodedPiece",
+    "EncodingSettings",
+    "clip_seed",
+    "encode_clip",
+    "software",
+]
+
+
+@dataclass(frozen=True)
+class EncodingSettings:
+    """What decides the spikes of a clip, beside the clip.
+
+    Attributes
+    ----------
+    params
+        Of the cochlea.
+    n_channels
+        Channels along the membrane.
+    seed
+        Of the conversion.
+    max_duration
+        Longest piece that is taken [s].
+    segment
+        Length of the pieces into which recordings are cut [s]; None leaves them whole.
+    """
+
+    params: CochleaParams
+    n_channels: int
+    seed: int
+    max_duration: float
+    segment: float | None
+
+
+@dataclass(frozen=True)
+class EncodedPiece:
+    """Spikes of one piece of a recording, or the reason why there are none.
+
+    Attributes
+    ----------
+    number
+        From 1 where recordings are cut, else 0.
+    start, duration
+        Where the piece lies [s].
+    times
+        Seconds from the start of the piece, float64, shape (spikes,).
+    units
+        uint16, shape (spikes,).
+    reason
+        Why the piece cannot be used; empty if it can.
+    """
+
+    number: int
+    start: float
+    duration: float
+    times: NDArray[np.float64]
+    units: NDArray[np.uint16]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class EncodedClip:
+    """All pieces of a recording; ``reason`` says why it cannot be used at all."""
+
+    pieces: tuple[EncodedPiece, ...]
+    sample_rate: int
+    n_channels: int
+    software: str
+    reason: str = ""
+
+
+def clip_seed(seed: int, key: bytes) -> list[int]:
+    """Make the seed of one clip.
+
+    Parameters
+    ----------
+    seed
+        Of the conversion.
+    key
+        Relative POSIX path of the clip, as bytes; for a piece of it ``#`` and its number follow.
+
+    Returns
+    -------
+    list of int
+        The seed and the eight little-endian 32-bit words of the SHA-256 of the path.
+    """
+    digest = hashlib.sha256(key).digest()
+    return [seed, *(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 32, 4))]
+
+
+def piece_key(key: bytes, number: int) -> bytes:
+    """Name one piece of a clip.
+
+    Parameters
+    ----------
+    key
+        Relative POSIX path of the clip.
+    number
+        Of the piece; 0 is the whole clip.
+
+    Returns
+    -------
+    bytes
+        What :func:`clip_seed` takes.
+    """
+    return key + b"#%d" % number if number else key
+
+
+@lru_cache(maxsize=1)
+def software() -> str:
+    """Name the versions on which the bits of a spike depend.
+
+    Returns
+    -------
+    str
+        ``spikebench 0.1.0 (numpy …, scipy …, numba …, soxr …)``.
+    """
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "soxr"))
+    return f"spikebench {__version__} ({libraries})"
+
+
+def encode_clip(data: bytes, key: bytes, settings: EncodingSettings) -> EncodedClip:
+    """Decode and encode one recording; one that cannot be used gives the reason instead.
+
+    Parameters
+    ----------
+    data
+        The file.
+    key
+        Its relative POSIX path.
+    settings
+        How to encode it.
+
+    Returns
+    -------
+    EncodedClip
+        Spikes of every piece.
+    """
+    pieces: list[EncodedPiece] = []
+    rate = n_channels = 0
+    try:
+        recordings = decode_segments(data, settings.max_duration, settings.segment)
+        for i, recording in enumerate(recordings, start=1):
+            rate, n_channels = recording.sample_rate, recording.n_channels
+            number = i if settings.segment is not None else 0
+            seed = clip_seed(settings.seed, piece_key(key, number))
+            times, units, reason = np.empty(0), np.empty(0, np.uint16), ""
+            try:
+                recording.require_usable()
+                times, units = cochlea.encode(
+                    recording.samples, rate, settings.params, settings.n_channels, seed
+                )
+            except (AudioError, ValueError) as error:
+                reason = printable(str(error))
+            pieces.append(
+                EncodedPiece(number, recording.start, recording.duration, times, units, reason)
+            )
+    except AudioError as error:
+        return EncodedClip((), rate, n_channels, software(), printable(str(error)))
+    except MemoryError:
+        return EncodedClip((), rate, n_channels, software(), "needs more memory than there is")
+    return EncodedClip(tuple(pieces), rate, n_channels, software())
