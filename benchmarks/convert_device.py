@@ -31,6 +31,7 @@ import cochlea
 from spikebench import device_cochlea
 from spikebench.audio import Recording, find_clips, read_clip
 from spikebench.conversion import clip_seed
+from spikebench.device_batches import find_device
 from spikebench.errors import SpikebenchError
 
 RESULTS = Path(__file__).parent / "results"
@@ -75,7 +76,7 @@ def stages(
 
 def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) -> dict[str, Any]:
     """Run device and CPU over the same clips."""
-    device = device_cochlea.find_device(name)
+    device = find_device(name)
     if device.type != "cuda":
         raise SpikebenchError("this benchmark needs a GPU: --device cuda")
     torch.set_num_threads(1)

@@ -20,11 +20,10 @@ an operation on one that is not made for data centres.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import ModuleType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -33,7 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 
 import cochlea
 from cochlea import CochleaParams, Spikes
-from cochlea.pipeline import _checked
+from cochlea.pipeline import MAX_CHANNELS, _checked
+from spikebench.device_batches import Item, cut_batches, find_device, within_memory
 from spikebench.errors import SpikebenchError
 from spikebench.kernels import cochlea_reference
 from spikebench.kernels.chirp_z import chirp_z, padded_length
@@ -43,7 +43,6 @@ __all__ = [
     "Prepared",
     "encode_batch",
     "encode_prepared",
-    "find_device",
     "prepare",
     "trace_batch",
 ]
@@ -51,11 +50,6 @@ __all__ = [
 P_FIRE_BOUND = 1e-5  # |p_fire − cochlea's|, absolute
 
 _COMPLEX = torch.complex64  # of transforms; signals have its real type
-_SAMPLE_BYTES = 6  # of a lane: signal, spike list and its compaction
-_TRANSFORM_BYTES = 2**30  # at most for the transforms of one item; decides bits, so it is no option
-_CPU_BUDGET = 2**30  # bytes of a batch on device "cpu"
-_FREE_SHARE = 0.6  # of a GPU's free memory for the signals of a batch
-_Result = TypeVar("_Result")
 
 
 class Prepared(NamedTuple):
@@ -73,15 +67,6 @@ class Prepared(NamedTuple):
     sample_rate: int
 
 
-class _Item(NamedTuple):
-    """Neighbouring pairs of channels of one clip; ``n`` output samples."""
-
-    clip: int
-    n: int
-    first_pair: int
-    n_pairs: int
-
-
 class _Filter(NamedTuple):
     """The transfer function on a device; fields as in ``BasilarMembraneCoeffs``, channels made even."""
 
@@ -96,40 +81,6 @@ class _Bins(NamedTuple):
     spectrum: torch.Tensor
     panel: torch.Tensor
     position: torch.Tensor
-
-
-def find_device(name: str) -> torch.device:
-    """Find the device to encode on; never another one than asked for.
-
-    Parameters
-    ----------
-    name
-        ``cuda``, ``cuda:INDEX``, or ``cpu`` (the reference of the kernels: slow, for tests).
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    SpikebenchError
-        If it is not known or not there, or Triton is missing.
-    """
-    kind, _, index = name.partition(":")
-    if name == "cpu":
-        return torch.device(name)
-    if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
-        raise SpikebenchError(f"unknown device {name!r}; known: cuda, cuda:INDEX, cpu")
-    if not torch.cuda.is_available():
-        raise SpikebenchError(f"device {name}: torch sees no CUDA device here; use the CPU")
-    if int(index or 0) >= torch.cuda.device_count():
-        raise SpikebenchError(
-            f"device {name}: there are only {torch.cuda.device_count()} CUDA devices, from cuda:0 on"
-        )
-    device = torch.device("cuda", int(index or torch.cuda.current_device()))
-    _kernels(device)
-    return device
 
 
 def _kernels(device: torch.device) -> ModuleType:
@@ -195,7 +146,7 @@ def encode_batch(
     n_channels
         Channels along the membrane, 1 … 65,536.
     device
-        As for :func:`find_device`.
+        As for :func:`spikebench.device_batches.find_device`.
 
     Returns
     -------
@@ -245,16 +196,17 @@ def encode_prepared(
     if len(seeds) != len(prepared):
         raise ValueError(f"{len(prepared)} recordings need as many seeds, got {len(seeds)}")
     found = find_device(device)
+    _kernels(found)
     parts: list[list[NDArray[np.int64]]] = [[] for _ in prepared]
 
-    def run(items: list[_Item]) -> list[tuple[int, NDArray[np.int64]]]:
+    def run(items: list[Item]) -> list[tuple[int, NDArray[np.int64]]]:
         signal, lengths = _release(items, prepared, params, n_channels, found)
-        rate = prepared[items[0].clip].sample_rate // 2
+        rate = items[0].sample_rate // 2
         identity = _identity(items, seeds).to(found)
         return _spike_keys(items, signal, lengths, identity, rate, params, n_channels)
 
     for items in _batches(prepared, params, n_channels, found, budget):
-        for clip, keys in _within_memory(run, items, found):
+        for clip, keys in within_memory(run, items, found):
             parts[clip].append(keys)
     encoded = []
     for recording, of_clip in zip(prepared, parts, strict=True):
@@ -289,10 +241,11 @@ def trace_batch(
         As :func:`encode_batch`.
     """
     found = find_device(device)
+    _kernels(found)
     prepared = [prepare(samples, rate, params) for samples, rate in recordings]
     traces = [np.empty((n_channels, clip.samples.size // 2 + 1)) for clip in prepared]
 
-    def run(items: list[_Item]) -> list[tuple[_Item, NDArray[np.float64]]]:
+    def run(items: list[Item]) -> list[tuple[Item, NDArray[np.float64]]]:
         signal, _ = _release(items, prepared, params, n_channels, found)
         slices = torch.split_with_sizes(signal, [2 * item.n_pairs for item in items], dim=1)
         return [
@@ -301,7 +254,7 @@ def trace_batch(
         ]
 
     for items in _batches(prepared, params, n_channels, found, None):
-        for item, p_fire in _within_memory(run, items, found):
+        for item, p_fire in within_memory(run, items, found):
             rows = traces[item.clip][2 * item.first_pair : 2 * (item.first_pair + item.n_pairs)]
             rows[:] = p_fire[: rows.shape[0]]
     return traces
@@ -313,85 +266,28 @@ def _batches(
     n_channels: int,
     device: torch.device,
     budget: int | None,
-) -> Iterator[list[_Item]]:
-    """Cut clips into items and gather items of one rate and like lengths into batches."""
-    if not 1 <= n_channels <= cochlea.pipeline.MAX_CHANNELS:
-        raise ValueError(
-            f"n_channels must be in 1 … {cochlea.pipeline.MAX_CHANNELS}, got {n_channels}"
-        )
+) -> Iterator[list[Item]]:
+    """Check what is the same for all clips, and cut batches."""
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
     if params.bushy_cell.n_trains > cochlea_reference.MAX_TRAINS:
         raise SpikebenchError(
             f"{params.bushy_cell.n_trains} release trains: a device takes at most "
             f"{cochlea_reference.MAX_TRAINS}; use the CPU"
         )
-    if budget is None:
-        budget = _CPU_BUDGET
-        if device.type == "cuda":
-            cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-            budget = int(_FREE_SHARE * (torch.cuda.mem_get_info(device)[0] + cached))
-    longest_first = sorted(
-        range(len(prepared)), key=lambda i: (prepared[i].sample_rate, -prepared[i].samples.size)
-    )
-    batch: list[_Item] = []
-    lanes = 0
-    for clip in longest_first:
-        for item in _items(clip, prepared[clip].samples.size // 2 + 1, n_channels):
-            longest = batch[0].n if batch else item.n
-            full = (lanes + 2 * item.n_pairs) * longest * _SAMPLE_BYTES > budget
-            if batch and (
-                full or prepared[batch[0].clip].sample_rate != prepared[clip].sample_rate
-            ):
-                yield batch
-                batch, lanes = [], 0
-            batch.append(item)
-            lanes += 2 * item.n_pairs
-    if batch:
-        yield batch
-
-
-def _items(clip: int, n: int, n_channels: int) -> Iterator[_Item]:
-    """Cut the channels of a clip so that the transforms of an item fit :data:`_TRANSFORM_BYTES`."""
-    n_pairs = (n_channels + 1) // 2
-    # The rows, their transform, and the library's working memory.
-    at_once = max(_TRANSFORM_BYTES // (3 * _COMPLEX.itemsize * padded_length(n, n)), 1)
-    for first in range(0, n_pairs, at_once):
-        yield _Item(clip, n, first, min(at_once, n_pairs - first))
-
-
-def _within_memory(
-    run: Callable[[list[_Item]], list[_Result]], items: list[_Item], device: torch.device
-) -> list[_Result]:
-    """Run a batch; if the device's memory does not hold it, its halves."""
-    # Triton launches on the current device, whatever the tensors are on.
-    current = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-    try:
-        with current:
-            return run(items)
-    except torch.cuda.OutOfMemoryError:
-        if len(items) == 1:
-            raise SpikebenchError(
-                f"device {device}: its memory does not hold {2 * items[0].n_pairs} channels of a clip "
-                f"of {items[0].n} samples; free memory, cut the recording, or use the CPU"
-            ) from None
-    # Outside the handler: its traceback holds the tensors of the attempt.
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    middle = len(items) // 2
-    return [
-        *_within_memory(run, items[:middle], device),
-        *_within_memory(run, items[middle:], device),
-    ]
+    sizes = [(clip.sample_rate, clip.samples.size // 2 + 1) for clip in prepared]
+    return cut_batches(sizes, n_channels, _COMPLEX.itemsize, device, budget)
 
 
 def _release(
-    items: list[_Item],
+    items: list[Item],
     prepared: Sequence[Prepared],
     params: CochleaParams,
     n_channels: int,
     device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run membrane and hair cells of a batch: p_fire, shape (samples, lanes), and lengths (lanes,)."""
-    rate = prepared[items[0].clip].sample_rate
+    rate = items[0].sample_rate
     lanes = torch.tensor([2 * item.n_pairs for item in items])
     n = torch.tensor([item.n for item in items], dtype=torch.int32)
     lengths = torch.repeat_interleave(n, lanes).to(device)
@@ -429,7 +325,7 @@ def _analyse(recording: Prepared, table: _Filter) -> _Bins:
     return _Bins(spectrum[0] / n, panel.int(), position.to(_COMPLEX.to_real()))
 
 
-def _velocity(bins: _Bins, item: _Item, table: _Filter, out: torch.Tensor) -> None:
+def _velocity(bins: _Bins, item: Item, table: _Filter, out: torch.Tensor) -> None:
     """Compute eq. (M1) for pairs of channels: even + i·odd, into ``out`` of shape (pairs, n)."""
     n = item.n
     channels = slice(2 * item.first_pair, 2 * (item.first_pair + item.n_pairs))
@@ -460,7 +356,7 @@ def _filter(rate: int, n_channels: int, params: CochleaParams, device: torch.dev
     )
 
 
-def _identity(items: list[_Item], seeds: Sequence[Sequence[int]]) -> torch.Tensor:
+def _identity(items: list[Item], seeds: Sequence[Sequence[int]]) -> torch.Tensor:
     """Make what tells lanes apart: Philox key, channel and two more words; int64, shape (4, lanes)."""
     columns = []
     for item in items:
@@ -474,7 +370,7 @@ def _identity(items: list[_Item], seeds: Sequence[Sequence[int]]) -> torch.Tenso
 
 
 def _spike_keys(
-    items: list[_Item],
+    items: list[Item],
     p_fire: torch.Tensor,
     lengths: torch.Tensor,
     identity: torch.Tensor,

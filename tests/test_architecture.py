@@ -16,6 +16,7 @@ from spikebench.models import MODELS
 
 PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
 TORCH = (
+    "device_batches",
     "device_cochlea",
     "events",
     "kernels",

@@ -25,12 +25,12 @@ from scipy import stats
 
 import cochlea
 from cochlea import PRESETS, BushyCellParams, CochleaParams, Spikes
-from spikebench import device_cochlea
+from spikebench import device_batches
+from spikebench.device_batches import find_device
 from spikebench.device_cochlea import (
     P_FIRE_BOUND,
     encode_batch,
     encode_prepared,
-    find_device,
     prepare,
     trace_batch,
 )
@@ -238,7 +238,7 @@ def test_spikes_equal_those_of_the_cpu_in_distribution(device: str) -> None:
 def test_spikes_depend_on_neither_batch_nor_order_nor_memory(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_cochlea, "_TRANSFORM_BYTES", 100_000)  # several items per clip
+    monkeypatch.setattr(device_batches, "_TRANSFORM_BYTES", 100_000)  # several items per clip
     clips = [prepare(recording(n, n), 48000, LOUD) for n in (2400, 1201, 3000)]
     seeds = [[1, 2**40], [2], [3, 4, 5]]
     together = encode_prepared(clips, seeds, LOUD, 9, device)
@@ -325,7 +325,7 @@ def test_triton_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "spikebench.kernels.cochlea_triton", raising=False)
     monkeypatch.delattr("spikebench.kernels.cochlea_triton", raising=False)
     with pytest.raises(SpikebenchError, match=r"Triton cannot be loaded.*pip install triton"):
-        find_device("cuda")
+        encode_batch([], [], SHD, 4, "cuda")
 
 
 def test_bad_input_is_refused() -> None:
@@ -412,7 +412,7 @@ def test_triton_on_a_gpu_equals_the_reference_bit_for_bit(rng: np.random.Generat
     floats = torch.tensor([0.96, 0.92, 0.0135], dtype=torch.float64)
     spikes, counts = reference.bushy_cells(p_fire, lengths, identity, floats, 40, 24, 24)
     gpu_spikes, gpu_counts = cochlea_triton.bushy_cells(
-        *(tensor.cuda() for tensor in (p_fire, lengths, identity, floats)), 40, 24, 24
+        p_fire.cuda(), lengths.cuda(), identity.cuda(), floats.cuda(), 40, 24, 24
     )
     assert counts.sum() > 100
     assert torch.equal(gpu_counts.cpu(), counts)
