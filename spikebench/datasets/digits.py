@@ -8,7 +8,7 @@ SPEC = DatasetSpec(
     name="digits",
     title="Synthetic spoken digits, English and German, 14 synthetic voices",
     file="datasets/digits.h5",
-    sha256="b3fff157a5ba9397a2b1e218276800642eae895de8571417ca43704e6d1b3150",
+    sha256="5223205a8a6956182242ae4ef47419e58a2d3e9a46d083a5b6422b32471f4090",
     n_units=70,
     n_classes=20,
     synthetic=True,
@@ -16,7 +16,7 @@ SPEC = DatasetSpec(
     test_only_speakers=(4, 5),
     licence="CC-BY-4.0",
     citation=(
-        "the spikebench developers: digits, synthetic spoken digits as spikes, version 1 (2026); "
+        "the spikebench developers: digits, synthetic spoken digits as spikes, version 2 (2026); "
         "classes and layout after Cramer, Stradmann, Schemmel, Zenke (2020), "
         "doi:10.1109/TNNLS.2020.3044364"
     ),
