@@ -7,8 +7,9 @@ on tensors, stage by stage for all lanes of a batch::
 
 Nothing of a clip depends on the batch: transforms run clip by clip with shapes that its length alone
 decides, lanes do not meet, and every random number is a function of (seed of the clip, channel,
-sample), drawn by Philox. Batch, order, padding, memory and device size change no spike. Random numbers
-differ from those of :func:`cochlea.encode`, so spikes equal its spikes in distribution, not one by one.
+sample), drawn by Philox. Batch, order, padding and memory change no spike; another model of GPU or
+version of a library may round the transforms differently, and then a spike moves now and then. Random
+numbers differ from those of :func:`cochlea.encode`: spikes equal its spikes in distribution only.
 
 Precision: transforms and signals in float32, the states of the cells in float64, which few of the bytes
 and operations are. ``p_fire`` is promised within :data:`P_FIRE_BOUND` of :func:`cochlea.trace`
