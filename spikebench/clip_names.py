@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from spikebench.audio import Clip, Skipped, printable
 from spikebench.errors import SpikebenchError, UnknownNameError
 
-__all__ = ["SPEECH_COMMANDS", "ClipNames", "Facts", "name_clips", "which_set"]
+__all__ = ["SPEECH_COMMANDS", "ClipNames", "Facts", "name_clips", "number_facts", "which_set"]
 
 HEIDELBERG_DIGITS = tuple(
     "zero one two three four five six seven eight nine "  # noqa: SIM905
@@ -159,22 +159,41 @@ def name_clips(
             continue
         kept.append(clip)
         facts.append(fact)
-    # A folder's name may hold bytes that are no text; a class's name may not.
-    labels_read = [fact.label and printable(fact.label) for fact in facts]
-    keys, label_numbers = _number_labels(labels_read, by_label.keys)
-    speaker_names, speaker_numbers = _number_speakers([fact.speaker for fact in facts])
-    names = ClipNames(
-        clips=kept,
-        labels=label_numbers,
-        speakers=speaker_numbers,
-        splits=tuple(fact.split or "" for fact in facts),
-        keys=keys,
-        speaker_names=speaker_names,
-        rules=(by_label.name, by_speaker.name, by_split.name),
-        skipped=skipped,
-    )
+    rules = (by_label.name, by_speaker.name, by_split.name)
+    names = number_facts(kept, facts, by_label.keys, rules)
+    names.skipped.extend(skipped)
     names.notices.extend(_notices(names, by_label, by_speaker, by_split))
     return names
+
+
+def number_facts(
+    clips: list[Clip],
+    facts: list[Facts],
+    keys: tuple[str, ...] | None,
+    rules: tuple[str, str, str],
+) -> ClipNames:
+    """Number classes and speakers.
+
+    Parameters
+    ----------
+    clips, facts
+        The clips, and what is known about each.
+    keys
+        Class names in their order; None numbers those that occur.
+    rules
+        Where labels, speakers and splits came from.
+
+    Returns
+    -------
+    ClipNames
+        The clips with numbers instead of names.
+    """
+    # A folder's name may hold bytes that are no text; a class's name may not.
+    labels_read = [fact.label and printable(fact.label) for fact in facts]
+    class_names, labels = _number_labels(labels_read, keys)
+    speaker_names, speakers = _number_speakers([fact.speaker for fact in facts])
+    splits = tuple(fact.split or "" for fact in facts)
+    return ClipNames(clips, labels, speakers, splits, class_names, speaker_names, rules)
 
 
 def _choose(clips: Sequence[Clip], text: str, what: str, by_label: _Source | None) -> _Source:

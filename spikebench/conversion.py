@@ -16,7 +16,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -61,6 +61,7 @@ __all__ = [
     "characteristic_frequency",
     "clip_seed",
     "convert",
+    "request",
     "trace_sample",
 ]
 
@@ -154,6 +155,7 @@ def convert(
     restart: bool = False,
     executor: Executor | None = None,
     names: Callable[[list[Clip]], ClipNames] | None = None,
+    describe: Callable[[int], Mapping[str, Any]] = lambda n_samples: {},
     notify: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ConversionReport:
@@ -176,7 +178,10 @@ def convert(
     executor
         Where to encode instead of local processes; ``jobs`` says how many clips it takes at a time.
     names
-        Labels, speakers and splits of clips, instead of the sources that the options name.
+        Labels, speakers and splits of clips, instead of the sources that the options name; the samples
+        stand in the order that it gives.
+    describe
+        What else the file says about itself, from the number of its samples.
     notify
         Called with one line for every decision and every clip left out.
     progress
@@ -214,8 +219,8 @@ def convert(
     for line in [*named.notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
     job = _Job(source, params, options, named, [_stamp(clip) for clip in named.clips], notify)
-    made_by = _provenance(job)
-    asked = as_asked({**made_by, **_asked(job)})
+    made_by = _provenance(source, options, named)
+    asked = request(source, options, named)
     with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
         remove_left_overs(output)
         resumed = _require_unchanged(job, journal)
@@ -228,6 +233,7 @@ def convert(
         )
         with writer:
             seconds = _write(job, journal, writer, skipped)
+            writer.annotate(describe(writer.n_samples))
             if writer.n_samples == 0:
                 journal.finish()
                 raise NothingConvertedError(
@@ -238,6 +244,44 @@ def convert(
     return ConversionReport(
         *(output, writer.n_samples, writer.n_spikes, seconds, named.keys, skipped),
         *(time.monotonic() - started, len(resumed)),
+    )
+
+
+def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, str]:
+    """List everything that decides the file, except what is in the recordings.
+
+    Parameters
+    ----------
+    source
+        Folder or audio file.
+    options
+        Of the conversion.
+    names
+        The recordings, their classes, speakers and splits.
+
+    Returns
+    -------
+    dict
+        Name → JSON text.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset.
+    """
+    digest = hashlib.sha256()
+    for i, clip in enumerate(names.clips):
+        digest.update(clip.key + b"\0%d\0%d\0" % (names.labels[i], names.speakers[i]))
+        digest.update(names.splits[i].encode() + b"\n")
+    digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
+    return as_asked(
+        {
+            **_provenance(source, options, names),
+            "channels": options.n_channels,
+            "max_duration": options.max_duration,
+            "time_dtype": options.time_dtype,
+            "clips": f"{len(names.clips)} recordings, names and labels {digest.hexdigest()[:12]}",
+        }
     )
 
 
@@ -323,43 +367,27 @@ def _check_options(options: ConversionOptions) -> None:
         raise UnknownNameError("time origin", options.time_origin, TIME_ORIGINS)
 
 
-def _provenance(job: _Job) -> dict[str, Any]:
+def _provenance(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, Any]:
     """Say how the file is made; no time and no number of workers, so that equal runs give equal bytes."""
-    options, rules = job.options, job.names.rules
+    params = _parameters(options.preset, options.native_rate)
     provenance = {
         "software": software(),
         "preset": options.preset,
-        "parameters": asdict(job.params),
+        "parameters": asdict(params),
         "seed": options.seed,
-        "source_root": str(job.source),
+        "source_root": str(source),
         "time_origin": TIME_ORIGINS[options.time_origin],
-        "labels_from": rules[0],
-        "speakers_from": rules[1],
-        "split_from": rules[2],
+        "labels_from": names.rules[0],
+        "speakers_from": names.rules[1],
+        "split_from": names.rules[2],
     }
     if options.synthetic:
         provenance["synthetic_voices"] = 1
     if options.segment is not None:
         provenance["segment_s"] = options.segment
-    if job.params.input_rate is not None:
-        provenance["resampled_rate_hz"] = job.params.input_rate
+    if params.input_rate is not None:
+        provenance["resampled_rate_hz"] = params.input_rate
     return provenance
-
-
-def _asked(job: _Job) -> dict[str, Any]:
-    """List what else decides the file, for the journal: which recordings, called what."""
-    names, options = job.names, job.options
-    digest = hashlib.sha256()
-    for i, clip in enumerate(names.clips):
-        digest.update(clip.key + b"\0%d\0%d\0" % (names.labels[i], names.speakers[i]))
-        digest.update(names.splits[i].encode() + b"\n")
-    digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
-    return {
-        "channels": options.n_channels,
-        "max_duration": options.max_duration,
-        "time_dtype": options.time_dtype,
-        "clips": f"{len(names.clips)} recordings, names and labels {digest.hexdigest()[:12]}",
-    }
 
 
 def _stamp(clip: Clip) -> tuple[int, int]:

@@ -393,7 +393,15 @@ class SpikeWriter:
             spikes = self._file.create_group("spikes")
             self._times = self._sequences(spikes, "times", self._time_dtype)
             self._units = self._sequences(spikes, "units", np.dtype(np.uint16))
-            self._write_attributes()
+            self._write_attributes(
+                {
+                    "format": FORMAT,
+                    "format_version": FORMAT_VERSION,
+                    "n_units": self.n_units,
+                    "time_unit": "s",
+                    **self._provenance,
+                }
+            )
         except OSError as error:
             self._discard()
             raise self._cannot_write(error) from None
@@ -482,6 +490,19 @@ class SpikeWriter:
         self.n_samples += 1
         self.n_spikes += len(written)
 
+    def annotate(self, attributes: Mapping[str, Any]) -> None:
+        """Say more about the file than was known when it was begun.
+
+        Parameters
+        ----------
+        attributes
+            Numbers, strings, and whatever JSON holds; as the writer's ``provenance``.
+        """
+        try:
+            self._write_attributes(attributes)
+        except OSError as error:
+            raise self._cannot_write(error) from None
+
     def _checked_events(
         self, times: ArrayLike, units: ArrayLike
     ) -> tuple[NDArray[Any], NDArray[np.uint16]]:
@@ -555,14 +576,7 @@ class SpikeWriter:
         filtered = {"chunks": (min(len(array), _CHUNK),), **_FILTERED} if len(array) else {}
         self._file.create_dataset(name, data=array, **filtered)
 
-    def _write_attributes(self) -> None:
-        attributes = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "n_units": self.n_units,
-            "time_unit": "s",
-            **self._provenance,
-        }
+    def _write_attributes(self, attributes: Mapping[str, Any]) -> None:
         for name, value in attributes.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self._file.attrs.create(name, value)
