@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    from spikebench.conversion import ConversionReport
+from cli.conversion_running import report_as_json, run_options, running, tell
 
 _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern}' or a CSV file"
 
@@ -35,7 +25,6 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
 )
 @click.option("--native-rate", is_flag=True, help="Do not resample to the preset's rate.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]")
 @click.option("--labels", default="auto", show_default=True, help=f"Classes from: {_SOURCES}.")
 @click.option("--speakers", default="auto", show_default=True, help="Speakers from: the same.")
 @click.option("--split", default="auto", show_default=True, help="Split from: the same.")
@@ -69,13 +58,7 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
     metavar="SECONDS",
     help="Cut long recordings into numbered pieces.",
 )
-@click.option(
-    "--scheduler", metavar="tcp://HOST:PORT", help="Encode on the Dask cluster that listens there."
-)
-@click.option("--overwrite", is_flag=True, help="Replace OUT.h5 if it is there.")
-@click.option("--restart", is_flag=True, help="Forget what an interrupted run has done.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@run_options
 def convert(
     audio: Path,
     output: Path,
@@ -122,144 +105,21 @@ def convert(
     """  # noqa: D301
     from spikebench.conversion import ConversionOptions
     from spikebench.conversion import convert as run
-    from spikebench.errors import PartialConversionError
 
     options = ConversionOptions(
         *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),
         *(time_dtype, synthetic, segment, time_origin),
     )
-    with (
-        _stop_cleanly(output) as check,
-        _progress(quiet, check) as (notify, progress),
-        _place(scheduler) as (executor, threads),
-    ):
+    with running([output], quiet, scheduler) as here:
         report = run(
             audio,
             output,
             options,
-            jobs=jobs or threads,
+            jobs=jobs or here.threads,
             overwrite=overwrite,
             restart=restart,
-            executor=executor,
-            notify=notify,
-            progress=progress,
+            executor=here.executor,
+            notify=here.notify,
+            progress=here.progress,
         )
-    if as_json:
-        click.echo(json.dumps(_as_json(report), ensure_ascii=False))
-    elif not quiet:
-        click.echo(_summary(report))
-    if quiet:
-        for one in report.skipped:
-            click.echo(f"skipped {one.file}: {one.reason}", err=True)
-    if report.skipped:
-        raise PartialConversionError(f"{len(report.skipped)} left out, {report.samples} converted")
-
-
-def _as_json(report: ConversionReport) -> dict[str, object]:
-    return {
-        "file": str(report.file),
-        "samples": report.samples,
-        "spikes": report.spikes,
-        "audio_seconds": round(report.audio_seconds, 6),
-        "classes": list(report.classes),
-        "skipped": [{"file": one.file, "reason": one.reason} for one in report.skipped],
-        "resumed": report.resumed,
-        "wall_seconds": round(report.wall_seconds, 3),
-    }
-
-
-def _summary(report: ConversionReport) -> str:
-    return (
-        f"{report.file}: {report.samples} samples, {report.spikes:,} spikes, "
-        f"{report.audio_seconds:.1f} s of audio in {report.wall_seconds:.1f} s"
-    )
-
-
-@contextlib.contextmanager
-def _place(
-    scheduler: str | None,
-) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
-    """Where to encode: on a cluster, or (None) in local processes."""
-    if scheduler is None:
-        yield None, None
-        return
-    from spikebench.cluster import cluster_executor
-
-    with cluster_executor(scheduler) as (executor, threads):
-        yield executor, threads
-
-
-@contextlib.contextmanager
-def _stop_cleanly(output: Path) -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C and SIGTERM unwind, so that the work so far is closed, and say where it is.
-
-    An exception that a handler raises is swallowed, and printed, where foreign code calls back into
-    Python: the function yielded raises it again, and nothing is printed.
-    """
-    received: list[int] = []
-    hook = sys.unraisablehook
-
-    def raise_again() -> None:
-        if received:
-            raise KeyboardInterrupt if received[0] == signal.SIGINT else SystemExit(143)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        sys.unraisablehook = lambda swallowed: None
-        raise_again()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield raise_again
-    except BaseException:
-        kept = output.with_name(output.name + ".partial")
-        if received and kept.exists():
-            click.echo(f"{kept}: keeps what is done; the same command goes on", err=True)
-        raise
-    finally:
-        sys.unraisablehook = hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _progress(
-    quiet: bool, check: Callable[[], None]
-) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Notices and progress on standard error, a bar only on a terminal; check after every clip."""
-    if quiet:
-        yield lambda text: None, lambda done, total: check()
-        return
-    if not sys.stderr.isatty():
-        yield lambda text: click.echo(text, err=True), lambda done, total: check()
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("converting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} clips/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("converting", total=None, rate=0.0)
-
-        first: list[int] = []  # clips that an earlier run had done
-
-        def progress(done: int, total: int) -> None:
-            check()
-            first.append(done) if not first else None
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = (done - first[0]) / elapsed if elapsed else 0.0
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        yield lambda text: console.print(text, markup=False, highlight=False), progress
+    tell([report], report_as_json(report), as_json, quiet)

@@ -7,10 +7,11 @@ import click
 from cli.lazy_group import LazyGroup
 
 COMMANDS = {
+    "make": ("cli.data_make:make", "Make SHD or SSC again from their audio."),
     "compare": ("cli.data_compare:compare", "Tell how close two spike files are."),
 }
 
 
 @click.group(cls=LazyGroup, registry=COMMANDS)
 def data() -> None:
-    """Compare spike files."""
+    """Make data sets again from their audio; compare spike files."""

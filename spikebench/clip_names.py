@@ -172,7 +172,7 @@ def number_facts(
     keys: tuple[str, ...] | None,
     rules: tuple[str, str, str],
 ) -> ClipNames:
-    """Number classes and speakers.
+    """Turn the names of classes and speakers into numbers.
 
     Parameters
     ----------

@@ -22,6 +22,10 @@ RECIPES = {
 }
 
 
+def _no_rank(path: str) -> int:
+    return 0
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one published data set is made again.
@@ -45,12 +49,19 @@ class Recipe:
     facts
         Path below the audio folder → label, speaker and split; None for what is no recording of the
         data set. A pure function: other recordings change nothing.
+    split_rule
+        Who is in which split, one line.
     licence
         SPDX identifier.
     citation
         How to cite it, plain text.
     source
-        Where the recordings come from.
+        Where the recordings come from, and what of them ``--audio`` names.
+    rank
+        Place of a recording; those of equal rank stand in the order of their paths.
+    from_lists
+        Makes the recipe with the split and the order of the authors' lists of the test and the training
+        recordings (None: that one is not known); None where no such lists are known.
     """
 
     name: str
@@ -61,9 +72,12 @@ class Recipe:
     n_units: int
     time_origin: str
     facts: Callable[[str], Facts | None]
+    split_rule: str
     licence: str
     citation: str
     source: str
+    rank: Callable[[str], int] = _no_rank
+    from_lists: Callable[[str, str | None], Recipe] | None = None
 
 
 def load_recipe(name: str) -> Recipe:

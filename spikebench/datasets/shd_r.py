@@ -30,7 +30,7 @@ first of that list are test.
 **Or exactly as published.** Programs that read the authors' archive ``hd_audio.tar.gz`` find in it
 ``train_filenames.txt`` and ``test_filenames.txt`` beside the folder ``audio``: one file name a line, in the
 order of the samples of ``shd_train.h5`` and ``shd_test.h5``. Where a user has them,
-:func:`parse_published_split` and the argument ``test`` of :func:`facts` give the published split itself.
+:func:`from_lists` gives the published split itself, and its order.
 
 **Left out.** The published ``extra/meta_info`` (gender, age, body height of each speaker) repeats
 ``speaker_db.json`` of the archive. No public text that we know states the values, so they are not here.
@@ -40,14 +40,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Set
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import PurePosixPath
 
 from spikebench.clip_names import HEIDELBERG_DIGITS, Facts
 from spikebench.datasets.recipe import Recipe
 from spikebench.errors import ProtocolError
 
-__all__ = ["RECIPE", "TRIALS", "facts", "names", "names_of_test", "parse_published_split"]
+__all__ = [
+    "RECIPE",
+    "TRIALS",
+    "facts",
+    "from_lists",
+    "names",
+    "names_of_test",
+    "parse_published_split",
+]
 
 TEST_ONLY_SPEAKERS = (4, 5)
 HELD_OUT_ONE_IN = 20  # 5 %, as a whole number so that rounding down is exact
@@ -109,7 +119,7 @@ def names_of_test() -> frozenset[str]:
     return frozenset(test)
 
 
-def facts(path: str, test: frozenset[str] | None = None) -> Facts | None:
+def facts(path: str, test: Set[str] | None = None) -> Facts | None:
     """Tell class, speaker and split of a recording.
 
     Parameters
@@ -137,26 +147,65 @@ def facts(path: str, test: frozenset[str] | None = None) -> Facts | None:
     return Facts(label, str(speaker), "test" if name in held_out else "train")
 
 
-def parse_published_split(text: str) -> frozenset[str]:
-    """Read the authors' list of the recordings of their test split.
+def from_lists(test: str, train: str | None = None) -> Recipe:
+    """Make the recipe with the published split and, within a split, the published order.
 
     Parameters
     ----------
-    text
-        Contents of ``test_filenames.txt``: one file name a line, with or without a folder.
+    test, train
+        Contents of ``test_filenames.txt`` and ``train_filenames.txt``. Without the second, training
+        recordings are in the order of their paths.
 
     Returns
     -------
-    frozenset of str
-        Names without suffix, to be given to :func:`facts`.
+    Recipe
+        The same data set, split as published.
 
     Raises
     ------
     ProtocolError
-        If a line is no recording or stands twice, a recording of speakers 4 and 5 is missing, or the list
-        has another length than the published test split.
+        If a list is not one of the published splits, or a recording is in both.
     """
-    found: set[str] = set()
+    in_test = parse_published_split(test)
+    in_train = () if train is None else parse_published_split(train, "train")
+    held_out = frozenset(in_test)
+    if both := held_out & set(in_train):
+        raise ProtocolError(f"{min(both)} is in both lists, of the training and of the test split")
+    place = {name: i for i, name in enumerate((*in_train, *in_test), start=1)}
+    # The order of the lines does not decide the split, but the file.
+    digest = hashlib.sha256("\n".join([*in_test, "", *in_train]).encode()).hexdigest()[:12]
+    lists = "test_filenames.txt" + (" and train_filenames.txt" if in_train else "")
+    return replace(
+        RECIPE,
+        facts=partial(facts, test=held_out),
+        split_rule=f"as published: {lists} of hd_audio.tar.gz ({digest})",
+        rank=lambda path: place.get(_stem(path), 0),
+    )
+
+
+def parse_published_split(text: str, split: str = "test") -> tuple[str, ...]:
+    """Read the authors' list of the recordings of one of their splits.
+
+    Parameters
+    ----------
+    text
+        Contents of ``test_filenames.txt`` or ``train_filenames.txt``: one file name a line, with or
+        without a folder.
+    split
+        ``test`` or ``train``.
+
+    Returns
+    -------
+    tuple of str
+        Names without suffix, in the order of the lines.
+
+    Raises
+    ------
+    ProtocolError
+        If a line is no recording or stands twice, a recording of speakers 4 and 5 is missing from the test
+        split or is in the training split, or the list has another length than the published split.
+    """
+    found: dict[str, None] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -167,14 +216,16 @@ def parse_published_split(text: str) -> frozenset[str]:
             )
         if name in found:
             raise ProtocolError(f"line {number}: {name} is there twice")
-        found.add(name)
-    missing = set(names(TEST_ONLY_SPEAKERS)) - found
-    if missing:
+        found[name] = None
+    test_only = set(names(TEST_ONLY_SPEAKERS))
+    if split == "test" and (missing := test_only - found.keys()):
         raise ProtocolError(f"{min(missing)} is missing: speakers 4 and 5 are test only")
-    if len(found) != RECIPE.sizes["test"]:
-        size = RECIPE.sizes["test"]
-        raise ProtocolError(f"{len(found)} names; the published test split has {size} samples")
-    return frozenset(found)
+    if split == "train" and (wrong := test_only & found.keys()):
+        raise ProtocolError(f"{min(wrong)} is in it: speakers 4 and 5 are test only")
+    if len(found) != RECIPE.sizes[split]:
+        size = RECIPE.sizes[split]
+        raise ProtocolError(f"{len(found)} names; the published {split} split has {size} samples")
+    return tuple(found)
 
 
 def _held_out(language: str, speaker: int, trials: int) -> list[str]:
@@ -206,10 +257,15 @@ RECIPE = Recipe(
     n_units=700,
     time_origin="first-spike",
     facts=facts,
+    split_rule=(
+        "speakers 4 and 5 are test, and 5 % of each other speaker and language by hash "
+        "(spikebench.datasets.shd_r); which 5 % the published test set holds is not public"
+    ),
     licence="CC-BY-4.0",
     citation=(
         "Cramer, Stradmann, Schemmel, Zenke (2020): The Heidelberg Spiking Data Sets for the Systematic "
         "Evaluation of Spiking Neural Networks, doi:10.1109/TNNLS.2020.3044364; made again with spikebench"
     ),
-    source="Heidelberg Digits, hd_audio.tar.gz of https://zenkelab.org/datasets/",
+    source="Heidelberg Digits: hd_audio.tar.gz from https://zenkelab.org/datasets/, its folder audio",
+    from_lists=from_lists,
 )

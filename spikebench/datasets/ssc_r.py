@@ -13,6 +13,24 @@ and Google's test recordings are all in this test split.
 are numbered in alphabetical order here, as in the loader of the raw recordings that the authors' group uses
 for the same task. ``spikebench data compare`` compares classes by name, so that it finds a different order.
 
+**Input rate.** At which rate SSC was made is not public: the recordings have 16 kHz, lauscher 1.0.1 takes a
+recording as it is, and the Heidelberg Digits have 48 kHz. Events (spikes) of 700 channels per sample, for 100
+recordings of one second (every third of a sorted sample of 300: 30 words, 10 recordings each, of version 0.01):
+
+===============================================  ======  ====================  ======
+input                                            mean    standard deviation    median
+===============================================  ======  ====================  ======
+resampled to 48 kHz, preset ``shd``              8,121   2,305                  7,750
+16 kHz as recorded, preset ``shd``               16,027  3,341                 15,466
+16 kHz as recorded, preset ``lauscher``          12,599  2,852                 12,794
+===============================================  ======  ====================  ======
+
+Papers speak of about 8,000 events per sample of SSC. Resampling gives that (8,121, its standard error 231), the
+recordings as they are give one and a half times or twice as many: at 16 kHz the hair cell runs at 8 kHz, where one
+explicit Euler step empties the cleft more than once (its rates add up to 9,080 per second, and must stay below the
+sample rate). So everything is resampled to 48 kHz. ``--native-rate`` makes the other file for whoever wants to
+compare; the published counts, once somebody compares them, decide.
+
 **Speakers.** The published ``extra/speaker`` holds numbers whose order is not public; here speakers are
 numbered in the order of their names, which the file keeps.
 """
@@ -61,11 +79,15 @@ RECIPE = Recipe(
     n_units=700,
     time_origin="first-spike",
     facts=facts,
+    split_rule="which_set of Speech Commands on the speaker, 10 % validation and 20 % test",
     licence="CC-BY-4.0",
     citation=(
         "Cramer, Stradmann, Schemmel, Zenke (2020): The Heidelberg Spiking Data Sets for the Systematic "
         "Evaluation of Spiking Neural Networks, doi:10.1109/TNNLS.2020.3044364; Warden (2018), "
         "arXiv:1804.03209; made again with spikebench"
     ),
-    source="Google Speech Commands 0.02, speech_commands_v0.02.tar.gz",
+    source=(
+        "Google Speech Commands 0.02: speech_commands_v0.02.tar.gz from "
+        "http://download.tensorflow.org/data/, unpacked"
+    ),
 )

@@ -1,0 +1,243 @@
+"""What the commands that convert share: options, where to encode, progress, and how they stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from spikebench.conversion import ConversionReport
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]"
+    ),
+    click.option(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="Encode on the Dask cluster that listens there.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace what is there."),
+    click.option("--restart", is_flag=True, help="Forget what an interrupted run has done."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done."),
+    click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+)
+
+
+class Running(NamedTuple):
+    """How a conversion runs: whom to tell, and where to encode (None: in local processes)."""
+
+    notify: Callable[[str], None]
+    progress: Callable[[int, int], None]
+    executor: Executor | None
+    threads: Callable[[], int] | None
+
+
+def run_options(command: F) -> F:
+    """Add the options on how to convert, which decide nothing about the file.
+
+    Parameters
+    ----------
+    command
+        Takes ``jobs``, ``scheduler``, ``overwrite``, ``restart``, ``as_json`` and ``quiet``.
+
+    Returns
+    -------
+    callable
+        The command with its options.
+    """
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@contextlib.contextmanager
+def running(outputs: Sequence[Path], quiet: bool, scheduler: str | None) -> Iterator[Running]:
+    """Prepare a conversion that tells how far it is and stops cleanly.
+
+    Parameters
+    ----------
+    outputs
+        Files that it makes.
+    quiet
+        Tell nothing.
+    scheduler
+        Address of a Dask cluster; None encodes in local processes.
+
+    Yields
+    ------
+    Running
+        What the conversion is to be given.
+    """
+    with (
+        _stop_cleanly(outputs) as check,
+        _progress(quiet, check) as (notify, progress),
+        _place(scheduler) as (executor, threads),
+    ):
+        yield Running(notify, progress, executor, threads)
+
+
+def report_as_json(report: ConversionReport) -> dict[str, object]:
+    """Turn a report into what ``--json`` prints.
+
+    Parameters
+    ----------
+    report
+        Of one conversion.
+
+    Returns
+    -------
+    dict
+        Of JSON.
+    """
+    return {
+        "file": str(report.file),
+        "samples": report.samples,
+        "spikes": report.spikes,
+        "audio_seconds": round(report.audio_seconds, 6),
+        "classes": list(report.classes),
+        "skipped": [{"file": one.file, "reason": one.reason} for one in report.skipped],
+        "resumed": report.resumed,
+        "wall_seconds": round(report.wall_seconds, 3),
+    }
+
+
+def tell(reports: Sequence[ConversionReport], document: object, as_json: bool, quiet: bool) -> None:
+    """Tell what was done.
+
+    Parameters
+    ----------
+    reports
+        One per file.
+    document
+        What ``--json`` prints.
+    as_json, quiet
+        The options.
+
+    Raises
+    ------
+    PartialConversionError
+        If recordings were left out.
+    """
+    from spikebench.errors import PartialConversionError
+
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+    elif not quiet:
+        for report in reports:
+            click.echo(_summary(report))
+    skipped = [one for report in reports for one in report.skipped]
+    for one in skipped if quiet else ():
+        click.echo(f"skipped {one.file}: {one.reason}", err=True)
+    if skipped:
+        samples = sum(report.samples for report in reports)
+        raise PartialConversionError(f"{len(skipped)} left out, {samples} converted")
+
+
+def _summary(report: ConversionReport) -> str:
+    return (
+        f"{report.file}: {report.samples} samples, {report.spikes:,} spikes, "
+        f"{report.audio_seconds:.1f} s of audio in {report.wall_seconds:.1f} s"
+    )
+
+
+@contextlib.contextmanager
+def _place(
+    scheduler: str | None,
+) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
+    """Where to encode: on a cluster, or (None) in local processes."""
+    if scheduler is None:
+        yield None, None
+        return
+    from spikebench.cluster import cluster_executor
+
+    with cluster_executor(scheduler) as (executor, threads):
+        yield executor, threads
+
+
+@contextlib.contextmanager
+def _stop_cleanly(outputs: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C and SIGTERM unwind, so that the work so far is closed, and say where it is.
+
+    An exception that a handler raises is swallowed, and printed, where foreign code calls back into
+    Python: the function yielded raises it again, and nothing is printed.
+    """
+    received: list[int] = []
+    hook = sys.unraisablehook
+
+    def raise_again() -> None:
+        if received:
+            raise KeyboardInterrupt if received[0] == signal.SIGINT else SystemExit(143)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        sys.unraisablehook = lambda swallowed: None
+        raise_again()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield raise_again
+    except BaseException:
+        for kept in (Path(f"{output}.partial") for output in outputs) if received else ():
+            if kept.exists():
+                click.echo(f"{kept}: keeps what is done; the same command goes on", err=True)
+        raise
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _progress(
+    quiet: bool, check: Callable[[], None]
+) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Notices and progress on standard error, a bar only on a terminal; check after every clip."""
+    if quiet:
+        yield lambda text: None, lambda done, total: check()
+        return
+    if not sys.stderr.isatty():
+        yield lambda text: click.echo(text, err=True), lambda done, total: check()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("converting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} clips/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("converting", total=None, rate=0.0)
+
+        first: list[int] = []  # clips that an earlier run had done
+
+        def progress(done: int, total: int) -> None:
+            check()
+            first.append(done) if not first else None
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = (done - first[0]) / elapsed if elapsed else 0.0
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield lambda text: console.print(text, markup=False, highlight=False), progress
