@@ -58,6 +58,13 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
     metavar="SECONDS",
     help="Cut long recordings into numbered pieces.",
 )
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda|cuda:N",
+    help="A GPU makes other spikes, equal in distribution.",
+)
 @run_options
 def convert(
     audio: Path,
@@ -75,6 +82,7 @@ def convert(
     synthetic: bool,
     time_origin: str,
     segment: float | None,
+    device: str,
     scheduler: str | None,
     overwrite: bool,
     restart: bool,
@@ -84,7 +92,7 @@ def convert(
     """Turn AUDIO (a folder, searched recursively, or one file) into spikes in OUT.h5.
 
     Reads WAV, FLAC, OGG and MP3 of any rate and depth; several channels are mixed down. Low units are
-    high frequencies; times count from the start of the clip.
+    high frequencies; times count from the start of the clip unless --time-origin says otherwise.
 
     Whatever interrupts a conversion, the same command goes on where it was: what is done is kept in
     OUT.h5.partial until OUT.h5 is there. Changed options or recordings are noticed and refused;
@@ -108,7 +116,7 @@ def convert(
 
     options = ConversionOptions(
         *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),
-        *(time_dtype, synthetic, segment, time_origin),
+        *(time_dtype, synthetic, segment, time_origin, device),
     )
     with running([output], quiet, scheduler) as here:
         report = run(

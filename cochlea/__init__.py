@@ -24,7 +24,7 @@ from cochlea.bushy_cell import (
 )
 from cochlea.hair_cell import HairCellCoeffs, HairCellParams, design_hair_cell, run_hair_cell
 from cochlea.level import hann_ramp, normalize_rms
-from cochlea.pipeline import Spikes, Trace, encode, trace
+from cochlea.pipeline import Spikes, Trace, encode, prepare_recording, trace
 from cochlea.presets import PRESETS, CochleaParams
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "hann_ramp",
     "normalize_rms",
     "place",
+    "prepare_recording",
     "release_hazard",
     "run_basilar_membrane",
     "run_bushy_cell",

@@ -179,16 +179,29 @@ def _params(preset: str | CochleaParams) -> CochleaParams:
     return PRESETS[preset]
 
 
-def _prepare(
-    samples: ArrayLike,
-    sample_rate: float,
-    params: CochleaParams,
-    n_channels: int,
-    channels: tuple[int, ...] | None,
-) -> tuple[BasilarMembraneCoeffs, Spectrum]:
-    """Check, resample, level and window the recording; design and transform."""
-    if not 1 <= n_channels <= MAX_CHANNELS:
-        raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
+def prepare_recording(
+    samples: ArrayLike, sample_rate: float, preset: str | CochleaParams = "shd"
+) -> tuple[NDArray[np.float64], int]:
+    """Check, resample, level and window a recording: what the membrane hears.
+
+    Parameters
+    ----------
+    samples, sample_rate, preset
+        As in :func:`encode`.
+
+    Returns
+    -------
+    samples : ndarray of float64, shape (N,)
+        At least 4.
+    sample_rate : int
+        Their rate [Hz].
+
+    Raises
+    ------
+    ValueError
+        As in :func:`encode`.
+    """
+    params = _params(preset)
     recording, rate = _checked(samples, sample_rate)
     if params.input_rate is not None and rate != params.input_rate:
         recording = soxr.resample(recording, rate, params.input_rate, quality="VHQ")
@@ -197,8 +210,22 @@ def _prepare(
         raise ValueError(f"the recording is too short: {recording.size} samples at {rate} Hz")
     levelled = normalize_rms(recording, params.level)
     n_ramp = recording.size // 2 if params.ramp is None else round(params.ramp * rate)
+    return hann_ramp(levelled, n_ramp), rate
+
+
+def _prepare(
+    samples: ArrayLike,
+    sample_rate: float,
+    params: CochleaParams,
+    n_channels: int,
+    channels: tuple[int, ...] | None,
+) -> tuple[BasilarMembraneCoeffs, Spectrum]:
+    """Prepare the recording; design and transform."""
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
+    recording, rate = prepare_recording(samples, sample_rate, params)
     coeffs = design_basilar_membrane(rate, n_channels, channels, params.basilar_membrane)
-    return coeffs, analyse(hann_ramp(levelled, n_ramp), coeffs)
+    return coeffs, analyse(recording, coeffs)
 
 
 def _checked(samples: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float64], int]:

@@ -8,6 +8,7 @@ are equal bit for bit only where the libraries are.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 import cochlea
 from cochlea import CochleaParams
 from spikebench import __version__
-from spikebench.audio import decode_segments, printable
+from spikebench.audio import Recording, decode_segments, printable
 from spikebench.errors import AudioError
 
 __all__ = [
@@ -160,6 +161,34 @@ def encode_clip(data: bytes, key: bytes, settings: EncodingSettings) -> EncodedC
     EncodedClip
         Spikes of every piece.
     """
+
+    def encode(recording: Recording, seed: list[int]) -> cochlea.Spikes:
+        samples, rate = recording.samples, recording.sample_rate
+        return cochlea.encode(samples, rate, settings.params, settings.n_channels, seed)
+
+    return each_piece(data, key, settings, encode)
+
+
+def each_piece(
+    data: bytes,
+    key: bytes,
+    settings: EncodingSettings,
+    encode: Callable[[Recording, list[int]], cochlea.Spikes],
+) -> EncodedClip:
+    """Decode one recording and do something with every piece that can be used.
+
+    Parameters
+    ----------
+    data, key, settings
+        As for :func:`encode_clip`.
+    encode
+        Called with each piece and its seed; a ``ValueError`` of it is the reason to leave the piece out.
+
+    Returns
+    -------
+    EncodedClip
+        What ``encode`` made of every piece.
+    """
     pieces: list[EncodedPiece] = []
     rate = n_channels = 0
     try:
@@ -167,17 +196,14 @@ def encode_clip(data: bytes, key: bytes, settings: EncodingSettings) -> EncodedC
         for i, recording in enumerate(recordings, start=1):
             rate, n_channels = recording.sample_rate, recording.n_channels
             number = i if settings.segment is not None else 0
-            seed = clip_seed(settings.seed, piece_key(key, number))
-            times, units, reason = np.empty(0), np.empty(0, np.uint16), ""
+            spikes, reason = cochlea.Spikes(np.empty(0), np.empty(0, np.uint16)), ""
             try:
                 recording.require_usable()
-                times, units = cochlea.encode(
-                    recording.samples, rate, settings.params, settings.n_channels, seed
-                )
+                spikes = encode(recording, clip_seed(settings.seed, piece_key(key, number)))
             except (AudioError, ValueError) as error:
                 reason = printable(str(error))
             pieces.append(
-                EncodedPiece(number, recording.start, recording.duration, times, units, reason)
+                EncodedPiece(number, recording.start, recording.duration, *spikes, reason)
             )
     except AudioError as error:
         return EncodedClip((), rate, n_channels, software(), printable(str(error)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -23,6 +25,7 @@ __all__ = ["cluster_executor"]
 
 _SECONDS_TO_CONNECT = 15
 _SECONDS_FOR_WORKERS = 60
+_SECONDS_BETWEEN_COUNTS = 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,9 +110,14 @@ def cluster_executor(address: str) -> Iterator[tuple[Executor, Callable[[], int]
             f"{address}: no Dask scheduler answers there (--scheduler tcp://HOST:PORT): {reason}"
         ) from None
 
+    known = [1, -math.inf]  # threads, and when they were counted
+
     def threads() -> int:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        return max(sum(int(worker["nthreads"]) for worker in workers), 1)
+        if time.monotonic() - known[1] > _SECONDS_BETWEEN_COUNTS:
+            with contextlib.suppress(OSError):  # a scheduler that is gone shows in the calls
+                workers = client.scheduler_info(n_workers=-1)["workers"].values()
+                known[:] = sum(int(one["nthreads"]) for one in workers), time.monotonic()
+        return max(int(known[0]), 1)
 
     try:
         try:

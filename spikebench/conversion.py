@@ -95,6 +95,8 @@ class ConversionOptions:
     time_origin
         ``clip-start``, or ``first-spike`` as in the published files: the time of a sample's first spike
         is subtracted from all of them.
+    device
+        ``cpu``, or ``cuda`` (``cuda:1``) for spikes equal in distribution from a GPU.
     """
 
     preset: str = "shd"
@@ -109,6 +111,7 @@ class ConversionOptions:
     synthetic: bool = False
     segment: float | None = None
     time_origin: str = "clip-start"
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ def convert(
     started = time.monotonic()
     options = options or ConversionOptions()
     params = _parameters(options.preset, options.native_rate)
-    _check_options(options)
+    _check_options(options, executor)
     refuse_existing(output, overwrite)
     clips, skipped = find_clips(source)
     if os.path.realpath(output) in {os.path.realpath(clip.path) for clip in clips}:
@@ -224,7 +227,7 @@ def convert(
     with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
         remove_left_overs(output)
         resumed = _require_unchanged(job, journal)
-        place, window = _workers(jobs, executor, len(named.clips) - len(resumed))
+        place, window = _workers(options, jobs, executor, len(named.clips) - len(resumed))
         with place as pool:
             _encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
@@ -345,17 +348,24 @@ def _parameters(preset: str, native_rate: bool) -> CochleaParams:
 
 
 def _workers(
-    jobs: int | Callable[[], int] | None, executor: Executor | None, n_clips: int
+    options: ConversionOptions,
+    jobs: int | Callable[[], int] | None,
+    executor: Executor | None,
+    n_clips: int,
 ) -> tuple[AbstractContextManager[Executor], Callable[[], int]]:
     """Decide where to encode, and how many recordings to have under way."""
     asked = jobs if callable(jobs) else lambda: jobs or available_cores()
     if executor is not None:
         return nullcontext(executor), lambda: 2 * asked()
     count = min(asked(), max(n_clips, 1))
+    if options.device != "cpu":
+        from spikebench.device_executor import BATCH, device_executor
+
+        return device_executor(options.device, count), lambda: 3 * BATCH
     return worker_pool(count, "spikebench.clip_encoding"), lambda: 2 * count if count > 1 else 1
 
 
-def _check_options(options: ConversionOptions) -> None:
+def _check_options(options: ConversionOptions, executor: Executor | None) -> None:
     if not 0 < options.max_duration < math.inf:
         raise SpikebenchError(f"the longest duration must be positive, got {options.max_duration}")
     if options.segment is not None and not 0.01 <= options.segment <= options.max_duration:
@@ -363,6 +373,8 @@ def _check_options(options: ConversionOptions) -> None:
             f"a segment must be between 0.01 s and the longest duration ({options.max_duration:g} s), "
             f"got {options.segment:g} s"
         )
+    if executor is not None and options.device != "cpu":
+        raise SpikebenchError("a device and a cluster at once: choose one")
     if options.time_origin not in TIME_ORIGINS:
         raise UnknownNameError("time origin", options.time_origin, TIME_ORIGINS)
 
@@ -387,6 +399,10 @@ def _provenance(source: Path, options: ConversionOptions, names: ClipNames) -> d
         provenance["segment_s"] = options.segment
     if params.input_rate is not None:
         provenance["resampled_rate_hz"] = params.input_rate
+    if options.device != "cpu":
+        from spikebench.device_executor import describe_device  # torch only where it is asked for
+
+        provenance["device"] = describe_device(options.device)
     return provenance
 
 

@@ -104,7 +104,7 @@ class ConversionJournal:
             self._remove()
         self._database: sqlite3.Connection | None = None
         with self._one_line():
-            database = sqlite3.connect(path, isolation_level=None)
+            database = sqlite3.connect(path, timeout=0, isolation_level=None)
         self._database = database
         try:
             with self._one_line():

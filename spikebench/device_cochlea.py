@@ -27,13 +27,12 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 import cochlea
 from cochlea import CochleaParams, Spikes
-from cochlea.pipeline import MAX_CHANNELS, _checked
+from cochlea.pipeline import MAX_CHANNELS
 from spikebench.device_batches import Item, cut_batches, find_device, within_memory
 from spikebench.errors import SpikebenchError
 from spikebench.kernels import cochlea_reference
@@ -116,15 +115,7 @@ def prepare(samples: ArrayLike, sample_rate: float, params: CochleaParams) -> Pr
     ValueError
         As :func:`cochlea.encode`.
     """
-    recording, rate = _checked(samples, sample_rate)
-    if params.input_rate is not None and rate != params.input_rate:
-        recording = soxr.resample(recording, rate, params.input_rate, quality="VHQ")
-        rate = params.input_rate
-    if recording.size < 4:
-        raise ValueError(f"the recording is too short: {recording.size} samples at {rate} Hz")
-    levelled = cochlea.normalize_rms(recording, params.level)
-    n_ramp = recording.size // 2 if params.ramp is None else round(params.ramp * rate)
-    return Prepared(cochlea.hann_ramp(levelled, n_ramp), rate)
+    return Prepared(*cochlea.prepare_recording(samples, sample_rate, params))
 
 
 def encode_batch(

@@ -71,7 +71,10 @@ def _cut(path: Path) -> None:
         (_samples(tone(channels=2) * [1, -1], subtype="DOUBLE"), "^silent after mixing down$"),
         (_samples(np.full((800, 1), np.nan), subtype="FLOAT"), "^holds NaN or infinite samples$"),
         (_samples(np.full((800, 1), np.inf), subtype="DOUBLE"), "^holds NaN or infinite samples$"),
-        (_samples(tone(seconds=1.2)), r"^longer than 1 s \(--max-duration\): 1.2 s$"),
+        (
+            _samples(tone(seconds=1.2)),
+            r"^longer than 1 s \(--max-duration, or --segment to cut it\): 1.2 s$",
+        ),
         (_samples(tone(), rate=500), "^sample rate of 500 Hz is outside 1000 … 1000000 Hz$"),
         (_cut, r"^cut short: \d+ of 3244 bytes$"),
         (lambda path: None, "^no such file or directory$"),

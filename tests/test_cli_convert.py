@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -122,42 +124,172 @@ def test_refusals_are_one_clear_line(
     assert not list(recordings.parent.glob("*.h5"))
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty recordings in ``audio``, and the file they give, ``whole.h5``."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    for i in range(40):
+        write_clip(folder / "audio" / f"{i}.wav", tone(seconds=0.4, frequency=200.0 + i))
+    (process := start(folder, "audio", "whole.h5", "--channels", "70")).communicate()
+    assert process.returncode == 0
+    return folder
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "convert", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def n_done(journal: Path) -> int:
+    """Count the recordings in a journal that nobody has open."""
+    with contextlib.closing(sqlite3.connect(journal)) as database:
+        return int(database.execute("SELECT count(*) FROM clips").fetchone()[0])
+
+
 @pytest.mark.parametrize(
     ("number", "jobs", "code"),
     [
         (signal.SIGINT, 1, 130),
         (signal.SIGINT, 2, 130),
         (signal.SIGTERM, 2, 143),
+        (signal.SIGKILL, 1, -9),
         (signal.SIGKILL, 2, -9),
     ],
 )
-def test_a_kill_leaves_no_file_and_no_worker(
-    tmp_path: Path, number: signal.Signals, jobs: int, code: int
+def test_a_kill_leaves_the_work_so_far_and_no_worker(
+    uninterrupted: Path, tmp_path: Path, number: signal.Signals, jobs: int, code: int
 ) -> None:
-    write_clip(tmp_path / "audio" / "0.wav", tone(seconds=1.0))
-    for i in range(1, 200):
-        os.link(tmp_path / "audio" / "0.wav", tmp_path / "audio" / f"{i}.wav")
-    words = ["convert", "audio", "a.h5", "--channels", "70", "--jobs", str(jobs)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *words],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    _wait_until(lambda: bool(list(tmp_path.glob(".a.h5.*.partial"))))
+    os.symlink(uninterrupted / "audio", tmp_path / "audio")
+    words = ["audio", "a.h5", "--channels", "70", "--jobs", str(jobs)]
+    process = start(tmp_path, *words)
+    log = tmp_path / "a.h5.partial-wal"
+    _wait_until(lambda: log.exists() and log.stat().st_size > 100_000)  # some recordings
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     out, err = process.communicate()
     assert process.returncode == code
     assert out == ""
-    left = [path.name for path in tmp_path.iterdir() if path.name != "audio"]
-    if number == signal.SIGKILL:
-        assert [name.endswith(".partial") for name in left] == [True]
-    else:
-        assert left == []
-        assert "Traceback" not in err
+    assert "Traceback" not in err
     _wait_until(lambda: not _group_lives(process.pid))
+    left = {path.name for path in tmp_path.iterdir()} - {"audio"}
+    assert left <= {"a.h5.partial", "a.h5.partial-wal"}
+    if number != signal.SIGKILL:
+        assert "a.h5.partial: keeps what is done; the same command goes on" in err
+    done = n_done(tmp_path / "a.h5.partial")
+    assert 0 < done < 40
+    again = start(tmp_path, *words)
+    out, err = again.communicate()
+    assert again.returncode == 0
+    assert f"going on: {done} of 40 recordings are done" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"audio", "a.h5"}
+    assert (tmp_path / "a.h5").read_bytes() == (uninterrupted / "whole.h5").read_bytes()
+
+
+def test_a_second_conversion_of_the_same_file_waits_its_turn(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    os.symlink(uninterrupted / "audio", tmp_path / "audio")
+    words = ["audio", "a.h5", "--channels", "70", "--jobs", "1", "--quiet"]
+    process = start(tmp_path, *words)
+    log = tmp_path / "a.h5.partial-wal"
+    _wait_until(lambda: log.exists() and log.stat().st_size > 50_000)
+    _, err = (second := start(tmp_path, *words)).communicate()
+    assert second.returncode == 1
+    assert err == "spikebench: a.h5.partial: another conversion is writing it\n"
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_resuming_counts_and_says_so(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_clip(recordings / "yes" / "cut.wav").write_bytes(b"RIFF")
+    words = ["convert", recordings, tmp_path / "a.h5", *QUICK]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikebench.conversion._write", _interrupt)
+        assert run(*words) == 130
+    capsys.readouterr()
+    assert run(*words, "--json") == 3
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert (report["resumed"], report["samples"]) == (4, 3)
+    assert [one["file"] for one in report["skipped"]] == ["yes/cut.wav"]
+    assert "going on: 4 of 4 recordings are done" in said.err
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_changed_options_are_refused_until_told_to_restart(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["convert", recordings, tmp_path / "a.h5", *QUICK]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikebench.conversion._write", _interrupt)
+        assert run(*words) == 130
+    capsys.readouterr()
+    for change, told in (
+        (["--seed", "7"], "seed was 0, is 7"),
+        (["--preset", "lauscher"], "parameters.input_rate was 48000, is null"),
+        (["--channels", "21"], "channels was 20, is 21"),
+        (["--labels", "none"], "labels_from was"),
+    ):
+        assert run(*words, *change) == 1
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(f"spikebench: {tmp_path / 'a.h5.partial'}: an unfinished conversion")
+        assert told in said
+        assert "--restart" in said
+    write_clip(recordings / "no" / "new.wav")
+    assert run(*words) == 1
+    assert "clips was" in capsys.readouterr().err
+    assert run(*words, "--seed", "7", "--restart", "--quiet") == 0
+    with SpikeFile(tmp_path / "a.h5") as spikes:
+        assert (spikes.n_samples, spikes.provenance["seed"]) == (4, 7)
+
+
+def test_segments_are_labelled_and_numbered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "audio"
+    long = np.concatenate([tone(seconds=0.3), np.zeros((6400, 1)), tone(seconds=0.35)])
+    write_clip(folder / "no" / "long.wav", long)
+    write_clip(folder / "yes" / "short.wav", tone(seconds=0.05))
+    assert run("convert", folder, tmp_path / "a.h5", *QUICK, "--segment", "0.2") == 3
+    assert "skipped no/long.wav#3: silent" in capsys.readouterr().err
+    with SpikeFile(tmp_path / "a.h5") as spikes:
+        assert spikes.sources == ("no/long.wav",) * 4 + ("yes/short.wav",)
+        assert spikes.segments is not None
+        assert spikes.segments.tolist() == [1, 2, 4, 5, 1]
+        assert spikes.starts_s.tolist() == [0.0, 0.2, 0.6, 0.8, 0.0]
+        assert spikes.labels.tolist() == [0, 0, 0, 0, 1]
+        assert spikes.provenance["segment_s"] == 0.2
+        assert spikes.durations_s is not None
+        assert spikes.durations_s.tolist() == [0.2, 0.2, 0.2, 0.2, 0.05]
+    assert run("validate", tmp_path / "a.h5") == 0
+    picture = tmp_path / "a.png"
+    words = ["--index", "1", "--audio", folder, "--stages", "-o", picture]
+    assert run("plot", tmp_path / "a.h5", *words) == 0
+    assert picture.exists()
+
+
+def test_time_may_start_at_the_first_spike(recordings: Path, tmp_path: Path) -> None:
+    assert run("convert", recordings, tmp_path / "a.h5", *QUICK, "--quiet") == 0
+    words = [*QUICK, "--quiet", "--time-origin", "first-spike"]
+    assert run("convert", recordings, tmp_path / "b.h5", *words) == 0
+    with SpikeFile(tmp_path / "a.h5") as clip, SpikeFile(tmp_path / "b.h5") as first:
+        assert clip.provenance["time_origin"] == "clip start"
+        assert first.provenance["time_origin"] == "first spike"
+        for i in range(3):
+            whole, shifted = clip.events(i), first.events(i)
+            assert shifted[0][0] == 0.0
+            np.testing.assert_allclose(shifted[0], whole[0] - whole[0][0], rtol=0, atol=1e-7)
+            assert np.array_equal(shifted[1], whole[1])
 
 
 def _wait_until(condition: object) -> None:

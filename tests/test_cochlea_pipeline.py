@@ -119,7 +119,7 @@ def test_public_names() -> None:
         PRESETS BasilarMembraneCoeffs BasilarMembraneParams BushyCellCoeffs BushyCellParams CochleaParams
         HairCellCoeffs HairCellParams Spectrum Spikes Trace analyse characteristic_frequency
         design_basilar_membrane design_bushy_cell design_hair_cell encode hann_ramp normalize_rms place
-        release_hazard run_basilar_membrane run_bushy_cell run_hair_cell trace transfer_function
+        prepare_recording release_hazard run_basilar_membrane run_bushy_cell run_hair_cell trace transfer_function
     """
     assert sorted(cochlea.__all__) == sorted(expected.split())
     assert all(getattr(cochlea, name).__doc__ for name in cochlea.__all__ if name != "PRESETS")
