@@ -35,6 +35,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -171,6 +172,7 @@ def number_facts(
     facts: list[Facts],
     keys: tuple[str, ...] | None,
     rules: tuple[str, str, str],
+    speakers_are_names: bool = False,
 ) -> ClipNames:
     """Turn the names of classes and speakers into numbers.
 
@@ -182,6 +184,8 @@ def number_facts(
         Class names in their order; None numbers those that occur.
     rules
         Where labels, speakers and splits came from.
+    speakers_are_names
+        Number speakers even if their names all happen to be numbers.
 
     Returns
     -------
@@ -191,7 +195,8 @@ def number_facts(
     # A folder's name may hold bytes that are no text; a class's name may not.
     labels_read = [fact.label and printable(fact.label) for fact in facts]
     class_names, labels = _number_labels(labels_read, keys)
-    speaker_names, speakers = _number_speakers([fact.speaker for fact in facts])
+    number = partial(_number_labels, fixed=None) if speakers_are_names else _number_speakers
+    speaker_names, speakers = number([fact.speaker for fact in facts])
     splits = tuple(fact.split or "" for fact in facts)
     return ClipNames(clips, labels, speakers, splits, class_names, speaker_names, rules)
 

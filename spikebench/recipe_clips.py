@@ -137,6 +137,7 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
         [fact for _, fact in known],
         recipe.keys,
         (recipe.name, recipe.name, recipe.split_rule),
+        recipe.speakers_are_names,
     )
 
 

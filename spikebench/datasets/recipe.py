@@ -49,6 +49,8 @@ class Recipe:
     facts
         Path below the audio folder → label, speaker and split; None for what is no recording of the
         data set. A pure function: other recordings change nothing.
+    speakers_are_names
+        Whether the file numbers the speakers and keeps their names; else they are numbers already.
     split_rule
         Who is in which split, one line.
     licence
@@ -72,6 +74,7 @@ class Recipe:
     n_units: int
     time_origin: str
     facts: Callable[[str], Facts | None]
+    speakers_are_names: bool
     split_rule: str
     licence: str
     citation: str

@@ -257,6 +257,7 @@ RECIPE = Recipe(
     n_units=700,
     time_origin="first-spike",
     facts=facts,
+    speakers_are_names=False,
     split_rule=(
         "speakers 4 and 5 are test, and 5 % of each other speaker and language by hash "
         "(spikebench.datasets.shd_r); which 5 % the published test set holds is not public"

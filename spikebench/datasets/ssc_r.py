@@ -79,6 +79,7 @@ RECIPE = Recipe(
     n_units=700,
     time_origin="first-spike",
     facts=facts,
+    speakers_are_names=True,
     split_rule="which_set of Speech Commands on the speaker, 10 % validation and 20 % test",
     licence="CC-BY-4.0",
     citation=(
