@@ -1,0 +1,255 @@
+"""The measurements of ``convert.py`` as bars and as a page."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+FULL_CLIPS, FULL_AUDIO_S = 10_420, 2.09 * 3600  # the Heidelberg Digits
+LEAST_CLIPS = 1000  # from which the full set may be extrapolated
+GROWTH = 1.10  # of the peak after a tenth of the time: two long words may meet later on
+
+
+class Bar(NamedTuple):
+    """One bar: what was measured, what is asked for; ``passed`` is None where it is not judged."""
+
+    name: str
+    measured: str
+    asked: str
+    passed: bool | None
+
+
+def bars(result: dict[str, Any]) -> list[Bar]:
+    """Compare what was measured with what is asked for.
+
+    Parameters
+    ----------
+    result
+        Contents of ``convert.json``.
+
+    Returns
+    -------
+    list of Bar
+        Those of the parts that were measured.
+    """
+    parts = result["parts"]
+    found: list[Bar] = []
+    if "peer" in parts:
+        found += _peer_bars(parts["peer"])
+    if "start" in parts:
+        for kind, most in (("cold", 20), ("warm", 3)):
+            seconds = parts["start"][f"{kind}_s"]
+            found.append(
+                Bar(f"{kind} start, one word", f"{seconds:.1f} s", f"≤ {most} s", seconds <= most)
+            )
+    if "throughput" in parts:
+        found += _throughput_bars(parts["throughput"])
+    return found
+
+
+def _peer_bars(peer: dict[str, Any]) -> list[Bar]:
+    theirs, ours = peer["lauscher"], peer["spikebench"]
+    judged = peer["channels"] == 700
+    rows = (
+        ("wall time per clip", "wall_s_per_clip", 200),
+        ("CPU time per clip", "cpu_s_per_clip", 200),
+        ("peak memory", "peak_bytes", 15),
+    )
+    found = []
+    for name, key, least in rows:
+        ratio = theirs[key] / ours[key]
+        passed = ratio >= least if judged else None
+        found.append(
+            Bar(f"{name}, lauscher over spikebench", f"{ratio:,.0f} ×", f"≥ {least} ×", passed)
+        )
+    return found
+
+
+def full_set_seconds(throughput: dict[str, Any]) -> float:
+    """Wall time of all Heidelberg Digits [s], from the audio converted per second."""
+    return float(throughput["wall_s"] / throughput["audio_s"] * FULL_AUDIO_S)
+
+
+def is_measured(throughput: dict[str, Any]) -> bool:
+    """Tell whether all recordings were there."""
+    return bool(throughput["clips"] >= FULL_CLIPS)
+
+
+def _throughput_bars(throughput: dict[str, Any]) -> list[Bar]:
+    clips, minutes = throughput["clips"], full_set_seconds(throughput) / 60
+    how = "measured" if is_measured(throughput) else f"extrapolated from {clips:,} clips"
+    growth = throughput["peak_bytes"] / throughput["peak_bytes_first_tenth"]
+    enough = clips >= LEAST_CLIPS
+    return [
+        Bar(
+            f"all {FULL_CLIPS:,} Heidelberg Digits, {how}",
+            f"{minutes:.1f} min",
+            "≤ 60 min, aim 25",
+            minutes <= 60 if enough else None,
+        ),
+        Bar(
+            "peak memory, whole run over its first tenth",
+            f"{growth:.2f} ×",
+            f"≤ {GROWTH:.2f} ×",
+            growth <= GROWTH if enough else None,
+        ),
+    ]
+
+
+def report(result: dict[str, Any]) -> str:
+    """Lay the measurements out as a page.
+
+    Parameters
+    ----------
+    result
+        Contents of ``convert.json``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    machine, parts = dict(result["machine"]), result["parts"]
+    cpu, cores, memory = (machine.pop(key) for key in ("cpu", "cores", "memory_gib"))
+    lines = [
+        "# What a conversion costs",
+        "",
+        "Made by `python benchmarks/convert.py`, whose head says how everything is measured.",
+        "",
+        f"{cpu}, {cores} cores, {memory} GiB; {', '.join(f'{k} {v}' for k, v in machine.items())}.",
+        "",
+        "| bar | measured | asked | |",
+        "|---|---|---|---|",
+    ]
+    words = {True: "pass", False: "**fail**", None: "not judged"}
+    lines += [f"| {b.name} | {b.measured} | {b.asked} | {words[b.passed]} |" for b in bars(result)]
+    pages = {
+        "peer": _peer_page,
+        "stages": _stages_page,
+        "start": _start_page,
+        "throughput": _throughput_page,
+        "workers": _workers_page,
+    }
+    for name, page in pages.items():
+        if name in parts:
+            lines += ["", *page(parts[name])]
+    return "\n".join(lines) + "\n"
+
+
+def _mib(size: float) -> str:
+    return f"{size / 2**20:,.0f}"
+
+
+def _commands(part: dict[str, Any]) -> str:
+    return "; ".join(f"`{command}`" for command in part["commands"])
+
+
+def _peer_page(peer: dict[str, Any]) -> list[str]:
+    lines = [
+        f"## Side by side ({peer['created'][:10]})",
+        "",
+        f"The same clips ({', '.join(peer['clips'])}), {peer['channels']} channels, all cores.",
+        "",
+        "| | clips | wall s/clip | CPU s/clip | wall s per s of audio | peak MiB | command |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in ("lauscher", "spikebench"):
+        row = peer[name]
+        lines.append(
+            f"| {name} | {row['clips']} | {row['wall_s_per_clip']:.3f} | {row['cpu_s_per_clip']:.3f} "
+            f"| {row['wall_s_per_audio_s']:.3f} | {_mib(row['peak_bytes'])} | {_commands(row)} |"
+        )
+    return lines
+
+
+def _stages_page(stages: dict[str, Any]) -> list[str]:
+    speeds = stages["speeds"]
+    lines = [
+        f"## Stages ({stages['created'][:10]})",
+        "",
+        f"{_commands(stages)}: {stages['total_ms_per_clip']:.0f} ms per clip of "
+        f"{stages['audio_s'] / stages['clips']:.2f} s. Milliseconds per clip; the limit is the largest of the three "
+        "before it, which `benchmarks/convert_stages.py` works out from these speeds, measured in the same run:",
+        f"copies of a block {speeds['copy_block_bytes_per_s'] / 1e9:.0f} GB/s (of what fits no cache "
+        f"{speeds['copy_memory_bytes_per_s'] / 1e9:.0f} GB/s), {speeds['operations_per_s'] / 1e9:.0f}·10⁹ additions "
+        f"and multiplications, {speeds['divisions_per_s'] / 1e9:.1f}·10⁹ divisions per second.",
+        "",
+        "| stage | measured | share | bytes | operations | library alone | limit | over the limit |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in stages["stages"]:
+        share = f"{100 * row['ms'] / stages['total_ms_per_clip']:.0f} %"
+        at_least = [_ms(row.get(key, 0.0)) for key in ("bytes", "operations", "library", "limit")]
+        over = f"{row['ms'] / row['limit']:.1f} ×" if row["limit"] else "–"
+        lines.append(
+            f"| {row['stage']} | {row['ms']:.1f} | {share} | {' | '.join(at_least)} | {over} |"
+        )
+    limit = sum(row["limit"] for row in stages["stages"])
+    total = stages["total_ms_per_clip"]
+    lines.append(f"| all | {total:.1f} | 100 % | | | | {limit:.1f} | {total / limit:.1f} × |")
+    return lines
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value else "–"
+
+
+def _start_page(start: dict[str, Any]) -> list[str]:
+    return [
+        f"## Start ({start['created'][:10]})",
+        "",
+        f"{_commands(start)}, one word of {start['audio_s']:.2f} s, from start to end: {start['cold_s']:.1f} s with an "
+        f"empty numba cache, {start['warm_s']:.1f} s with a full one.",
+    ]
+
+
+def _throughput_page(run: dict[str, Any]) -> list[str]:
+    how = "measured" if is_measured(run) else "extrapolated by seconds of audio"
+    return [
+        f"## A long run ({run['created'][:10]})",
+        "",
+        f"{_commands(run)}: {run['clips']:,} words, {run['audio_s']:,.0f} s of audio, in {run['wall_s']:.1f} s "
+        f"from start to end ({run['cpu_s']:.1f} s of CPU time): {run['clips'] / run['wall_s']:.2f} clips/s, "
+        f"{run['wall_s'] / run['audio_s']:.3f} s per second of audio. All {FULL_CLIPS:,} recordings "
+        f"({FULL_AUDIO_S / 3600:.2f} h), {how}: {full_set_seconds(run) / 60:.1f} min. Peak memory "
+        f"{_mib(run['peak_bytes_first_tenth'])} MiB until a tenth of the time, "
+        f"{_mib(run['peak_bytes'])} MiB until the end.",
+    ]
+
+
+def loss_per_worker(one: dict[str, Any], two: dict[str, Any]) -> float:
+    """Share of a worker that is lost for each worker beside it: rate₂ = 2·rate₁/(1 + loss).
+
+    Parameters
+    ----------
+    one, two
+        Measurements on one and on two workers.
+
+    Returns
+    -------
+    float
+        0 if two workers are twice as fast; not below 0.
+    """
+    return float(max(2 * two["wall_s_per_audio_s"] / one["wall_s_per_audio_s"] - 1, 0.0))
+
+
+def _workers_page(workers: dict[str, Any]) -> list[str]:
+    lines = [
+        f"## Workers ({workers['created'][:10]})",
+        "",
+        "| workers | clips/s | s per s of audio | CPU s/clip of the coordinator | command |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in workers.items():
+        if name == "created":
+            continue
+        # Local processes share the first process's account with their server.
+        coordinator = f"{row['main_cpu_s_per_clip']:.4f}" if name.startswith("cluster") else "–"
+        lines.append(
+            f"| {name} | {1 / row['wall_s_per_clip']:.2f} | {row['wall_s_per_audio_s']:.3f} | {coordinator} "
+            f"| {_commands(row)} |"
+        )
+    lines.append("")
+    for kind in ("local", "cluster"):
+        loss = loss_per_worker(workers[f"{kind}-1"], workers[f"{kind}-2"])
+        lines.append(f"Efficiency lost per worker, {kind}: {100 * loss:.1f} %.")
+    return lines
