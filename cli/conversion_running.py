@@ -35,6 +35,14 @@ _OPTIONS = (
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
 )
 
+device_option = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda|cuda:N",
+    help="A GPU makes other spikes, equal in distribution.",
+)
+
 
 class Running(NamedTuple):
     """How a conversion runs: whom to tell, and where to encode (None: in local processes)."""

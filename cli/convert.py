@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.conversion_running import report_as_json, run_options, running, tell
+from cli.conversion_running import device_option, report_as_json, run_options, running, tell
 
 _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern}' or a CSV file"
 
@@ -53,18 +53,17 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
     help="What time 0 is; first-spike as in the published files.",
 )
 @click.option(
+    "--keep-offset",
+    is_flag=True,
+    help="Keep constant offsets (always with --preset lauscher).",
+)
+@click.option(
     "--segment",
     type=click.FloatRange(0.01, 3600),
     metavar="SECONDS",
     help="Cut long recordings into numbered pieces.",
 )
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    metavar="cpu|cuda|cuda:N",
-    help="A GPU makes other spikes, equal in distribution.",
-)
+@device_option
 @run_options
 def convert(
     audio: Path,
@@ -81,6 +80,7 @@ def convert(
     time_dtype: str,
     synthetic: bool,
     time_origin: str,
+    keep_offset: bool,
     segment: float | None,
     device: str,
     scheduler: str | None,
@@ -116,7 +116,7 @@ def convert(
 
     options = ConversionOptions(
         *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),
-        *(time_dtype, synthetic, segment, time_origin, device),
+        *(time_dtype, synthetic, segment, time_origin, device, keep_offset),
     )
     with running([output], quiet, scheduler) as here:
         report = run(

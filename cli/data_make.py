@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.conversion_running import report_as_json, run_options, running, tell
+from cli.conversion_running import device_option, report_as_json, run_options, running, tell
 
 
 @click.command()
@@ -53,6 +53,7 @@ from cli.conversion_running import report_as_json, run_options, running, tell
     help="Do not resample to 48 kHz; at 16 kHz this doubles the spikes.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
+@device_option
 @run_options
 def make(
     name: str,
@@ -64,6 +65,7 @@ def make(
     time_dtype: str,
     native_rate: bool,
     seed: int,
+    device: str,
     jobs: int | None,
     scheduler: str | None,
     overwrite: bool,
@@ -106,6 +108,7 @@ def make(
             published_test=published_test,
             published_train=published_train,
             one_file=one_file,
+            device=device,
             jobs=jobs or here.threads,
             executor=here.executor,
             overwrite=overwrite,

@@ -84,6 +84,7 @@ def make(
     published_test: Path | None = None,
     published_train: Path | None = None,
     one_file: bool = False,
+    device: str = "cpu",
     jobs: int | Callable[[], int] | None = None,
     executor: Executor | None = None,
     overwrite: bool = False,
@@ -113,6 +114,8 @@ def make(
         The authors' lists of recordings, for the published split and order; the second needs the first.
     one_file
         One file ``NAME.h5`` that marks the splits, instead of one file per split.
+    device
+        ``cpu``, or a GPU as ``cuda`` or ``cuda:N``.
     jobs, executor, overwrite, restart
         As :func:`spikebench.conversion.convert` takes them.
     notify
@@ -145,6 +148,7 @@ def make(
         seed=seed,
         time_dtype=time_dtype,
         time_origin=recipe.time_origin,
+        device=device,
     )
     total = len(names.clips)
     say = _once(notify)
