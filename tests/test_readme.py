@@ -10,8 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from synthetic_clips import write_clip
+
+from spikebench.spike_file import SpikeWriter
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DIGITS = ROOT / "data" / "digits"
@@ -23,6 +27,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(1)
     if not DIGITS.is_dir():
         pytest.skip("the recordings (data/digits) are not here")
     folder = tmp_path_factory.mktemp("readme")
@@ -30,6 +35,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for clip in sorted(DIGITS.glob("lang-*_speaker-0[0145]_trial-0_digit-[01].flac")):
         shutil.copy(clip, folder / "recordings")
     assert len(list((folder / "recordings").iterdir())) == 16
+    # A few recordings, named like those behind SHD and SSC, and a file laid out as published.
+    (folder / "hd_audio").mkdir()
+    for clip in sorted(DIGITS.glob("lang-*_speaker-0[04]_trial-0_digit-0.flac")):
+        shutil.copy(clip, folder / "hd_audio")
+    for word in ("yes", "no"):
+        write_clip(folder / "speech_commands" / word / "0a7c2a8d_nohash_0.wav")
+    with SpikeWriter(folder / "shd_test.h5", 700, ["zero", "null"], {}, "float16") as writer:
+        for i in range(20):
+            times = np.sort(rng.random(500))
+            writer.append(times, rng.integers(700, size=500), label=i % 2)
     return folder
 
 
@@ -47,14 +62,17 @@ def run(folder: Path, command: list[str]) -> str:
 
 def test_the_commands_run(folder: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 15
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "spikebench"
         if "--model" in words:  # one epoch is enough to see that the command runs
             words += ["--set", "training.epochs=1"]
         run(folder, ["-m", "cli.main", *words])
-    for made in ("out.png", "lif/result.json", "leaderboard-site/index.html", "tested/result.json"):
+    for made in (
+        *("out.png", "lif/result.json", "leaderboard-site/index.html", "tested/result.json"),
+        *("again/shd-r_test.h5", "closeness.png"),
+    ):
         assert (folder / made).stat().st_size > 0
 
 
