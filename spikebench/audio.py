@@ -36,6 +36,10 @@ SUFFIXES = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_CHANNELS = 256
 SAMPLE_RATES_HZ = (1_000, 1_000_000)
+OFFSET_SHARE = (
+    0.1  # of the root mean square: beyond it an offset costs the sound 0.5 % of its level
+)
+CLIPPED_FROM = 0.99  # of full scale; the largest of 8 bits is 0.992
 _BLOCK = 65_536
 
 
@@ -104,6 +108,28 @@ class Recording:
         """
         first, length = round(start * self.sample_rate), round(duration * self.sample_rate)
         return replace(self, samples=self.samples[first : first + length], start=self.start + start)
+
+    def without_offset(self) -> Recording:
+        """Remove a constant offset that would weigh in the recording's level.
+
+        Returns
+        -------
+        Recording
+            Itself if the mean is at most :data:`OFFSET_SHARE` of the root mean square, or NaN; else a copy
+            whose mean is 0.
+        """
+        mean = self.samples.mean()
+        if not abs(mean) > OFFSET_SHARE * np.sqrt(np.square(self.samples).mean()):
+            return self
+        centred = self.samples - mean
+        # What rounding leaves of a constant is not a sound.
+        centred[np.abs(centred) <= 1e-12 * abs(mean)] = 0.0
+        return replace(self, samples=centred)
+
+    @property
+    def is_clipped(self) -> bool:
+        """Whether at least 1 of 200 samples lies at full scale, where peaks were cut off."""
+        return bool(np.mean(np.abs(self.samples) >= CLIPPED_FROM) >= 0.005)
 
     def require_usable(self) -> None:
         """Refuse what no ear could hear.

@@ -48,6 +48,8 @@ class EncodingSettings:
         Longest piece that is taken [s].
     segment
         Length of the pieces into which recordings are cut [s]; None leaves them whole.
+    keep_offset
+        Keep a constant offset, whatever it does to the level.
     """
 
     params: CochleaParams
@@ -55,6 +57,7 @@ class EncodingSettings:
     seed: int
     max_duration: float
     segment: float | None
+    keep_offset: bool
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class EncodedPiece:
         uint16, shape (spikes,).
     reason
         Why the piece cannot be used; empty if it can.
+    remarks
+        What is odd about it: ``offset`` (one was removed), ``clipped``.
     """
 
     number: int
@@ -81,6 +86,7 @@ class EncodedPiece:
     times: NDArray[np.float64]
     units: NDArray[np.uint16]
     reason: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,13 +203,26 @@ def each_piece(
             rate, n_channels = recording.sample_rate, recording.n_channels
             number = i if settings.segment is not None else 0
             spikes, reason = cochlea.Spikes(np.empty(0), np.empty(0, np.uint16)), ""
+            heard = recording if settings.keep_offset else recording.without_offset()
+            remarks = ["offset"] if heard is not recording else []
+            remarks += ["clipped"] if recording.is_clipped else []
             try:
                 recording.require_usable()
-                spikes = encode(recording, clip_seed(settings.seed, piece_key(key, number)))
+                if not heard.samples.any():
+                    raise AudioError("silent: nothing but a constant offset")
+                spikes = encode(heard, clip_seed(settings.seed, piece_key(key, number)))
             except (AudioError, ValueError) as error:
                 reason = printable(str(error))
             pieces.append(
-                EncodedPiece(number, recording.start, recording.duration, *spikes, reason)
+                EncodedPiece(
+                    number=number,
+                    start=recording.start,
+                    duration=recording.duration,
+                    times=spikes.times,
+                    units=spikes.units,
+                    reason=reason,
+                    remarks=tuple(remarks),
+                )
             )
     except AudioError as error:
         return EncodedClip((), rate, n_channels, software(), printable(str(error)))

@@ -97,6 +97,9 @@ class ConversionOptions:
         is subtracted from all of them.
     device
         ``cpu``, or ``cuda`` (``cuda:1``) for spikes equal in distribution from a GPU.
+    keep_offset
+        Keep a constant offset of a recording, as the original does, although it makes the sound softer;
+        always so with the preset ``lauscher``.
     """
 
     preset: str = "shd"
@@ -112,6 +115,7 @@ class ConversionOptions:
     segment: float | None = None
     time_origin: str = "clip-start"
     device: str = "cpu"
+    keep_offset: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,10 @@ class _Job:
     @property
     def settings(self) -> EncodingSettings:
         o = self.options
-        return EncodingSettings(self.params, o.n_channels, o.seed, o.max_duration, o.segment)
+        return EncodingSettings(
+            *(self.params, o.n_channels, o.seed, o.max_duration, o.segment),
+            o.keep_offset or o.preset == "lauscher",
+        )
 
 
 def convert(
@@ -282,6 +289,7 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
             **_provenance(source, options, names),
             "channels": options.n_channels,
             "max_duration": options.max_duration,
+            "keep_offset": options.keep_offset,
             "time_dtype": options.time_dtype,
             "clips": f"{len(names.clips)} recordings, names and labels {digest.hexdigest()[:12]}",
         }
@@ -335,6 +343,8 @@ def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int
         raise SpikeFileError(
             f"{name}: made with other parameters than preset {made['preset']} has now"
         )
+    if made.get("offsets_removed"):
+        recording = recording.without_offset()
     return cochlea.trace(
         recording.samples, recording.sample_rate, params, spikes.n_units, list(channels)
     )
@@ -522,7 +532,7 @@ def _keep(
         DonePiece(
             *(piece.number, piece.start, piece.duration),
             piece.times - piece.times[0] if first_spike and piece.times.size else piece.times,
-            *(piece.units, piece.reason),
+            *(piece.units, piece.reason, piece.remarks),
         )
         for piece in encoded.pieces
     ]
@@ -548,7 +558,7 @@ def _write(
 ) -> float:
     """Write the spike file from the journal, in order; return the seconds of audio in it."""
     seconds = 0.0
-    mixed = resampled = 0
+    mixed = resampled = offsets = clipped = 0
     names = job.names
     for clip in journal.done():
         i, relative = clip.position, names.clips[clip.position].relative
@@ -572,6 +582,8 @@ def _write(
                 piece.start,
             )
             seconds += piece.duration
+            offsets += "offset" in piece.remarks
+            clipped += "clipped" in piece.remarks
         used = any(not piece.reason for piece in pieces) and not clip.reason
         mixed += used and clip.n_channels > 1
         resampled += used and job.params.input_rate not in (None, clip.sample_rate)
@@ -579,4 +591,9 @@ def _write(
         job.notify(f"mixed down to one channel: {mixed} recordings")
     if resampled:
         job.notify(f"resampled to {job.params.input_rate} Hz: {resampled} recordings")
+    if offsets:
+        job.notify(f"constant offset removed: {offsets} recordings (--keep-offset leaves it)")
+        writer.annotate({"offsets_removed": offsets})
+    if clipped:
+        job.notify(f"clipped, peaks were cut off before we came: {clipped} recordings")
     return seconds

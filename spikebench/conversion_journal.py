@@ -32,12 +32,12 @@ _TABLES = """
                         channels INTEGER NOT NULL, reason TEXT NOT NULL);
     CREATE TABLE pieces (position INTEGER, number INTEGER, start REAL NOT NULL, duration REAL NOT NULL,
                          times BLOB NOT NULL, units BLOB NOT NULL, reason TEXT NOT NULL,
-                         PRIMARY KEY (position, number));
+                         remarks TEXT NOT NULL, PRIMARY KEY (position, number));
 """
 
 
 class DonePiece(NamedTuple):
-    """One piece of a recording: its number, where it lies [s], its spikes, or why there are none."""
+    """One piece of a recording: its number, where it lies [s], its spikes or why there are none, remarks."""
 
     number: int
     start: float
@@ -45,6 +45,7 @@ class DonePiece(NamedTuple):
     times: NDArray[Any]
     units: NDArray[np.uint16]
     reason: str
+    remarks: tuple[str, ...]
 
 
 class DoneClip(NamedTuple):
@@ -195,16 +196,16 @@ class ConversionJournal:
         """
         with self._one_line():
             rows = self._query(
-                "SELECT number, start, duration, times, units, reason FROM pieces "
+                "SELECT number, start, duration, times, units, reason, remarks FROM pieces "
                 "WHERE position = ? ORDER BY number",
                 position,
             )
-            for number, start, duration, times, units, reason in rows:
+            for number, start, duration, times, units, reason, remarks in rows:
                 yield DonePiece(
                     *(number, start, duration),
                     np.frombuffer(times, dtype=self._time_dtype),
                     np.frombuffer(units, dtype=np.uint16),
-                    reason,
+                    *(reason, tuple(remarks.split())),
                 )
 
     def add(self, clip: DoneClip, pieces: list[DonePiece]) -> None:
@@ -228,7 +229,7 @@ class ConversionJournal:
             (
                 *(clip.position, piece.number, piece.start, piece.duration),
                 piece.times.astype(self._time_dtype).tobytes(),
-                *(piece.units.astype(np.uint16).tobytes(), piece.reason),
+                *(piece.units.astype(np.uint16).tobytes(), piece.reason, " ".join(piece.remarks)),
             )
             for piece in pieces
         ]
@@ -236,7 +237,9 @@ class ConversionJournal:
             self._database.execute("BEGIN")
             try:
                 self._database.execute("INSERT INTO clips VALUES (?, ?, ?, ?, ?)", clip)
-                self._database.executemany("INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._database.executemany(
+                    "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+                )
                 self._database.execute("COMMIT")
             except BaseException:
                 if self._database.in_transaction:

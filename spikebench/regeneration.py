@@ -149,6 +149,7 @@ def make(
         time_dtype=time_dtype,
         time_origin=recipe.time_origin,
         device=device,
+        keep_offset=True,  # as the original program
     )
     total = len(names.clips)
     say = _once(notify)
