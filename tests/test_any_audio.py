@@ -117,8 +117,8 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
     folder = tmp_path / "audio"
     sound = tone(16_000, 0.3, 800.0)
     write_clip(folder / "good.wav", sound)
-    write_clip(folder / "short.wav", sound[:30])  # 2 ms: shorter than its windows
-    write_clip(folder / "four.wav", sound[40:44], 48_000)
+    write_clip(folder / "short.wav", sound[:20])  # 1.25 ms: shorter than its windows
+    write_clip(folder / "four.wav", np.array([[0.1], [-0.1], [0.1], [-0.1]]), 48_000)
     write_clip(folder / "one.wav", sound[43:44])
     write_clip(folder / "offset.wav", 0.2 * sound + 0.4)
     write_clip(folder / "constant.wav", np.full((4800, 1), 0.25))
