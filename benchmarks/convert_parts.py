@@ -111,10 +111,11 @@ def find_words(folder: Path) -> list[Word]:
 
 
 def spread(words: Sequence[Word], count: int) -> list[Word]:
-    """Take words at even places of the order by length."""
+    """Take words at even places of the order by length, and order them by name: short and long mixed."""
     ordered = sorted(words, key=lambda word: (word.seconds, word.path.name))
     count = min(count, len(ordered))
-    return [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in range(count)]
+    chosen = [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in range(count)]
+    return sorted(chosen, key=lambda word: word.path.name)
 
 
 def difference(few: Cost, many: Cost, clips: int, seconds: float) -> dict[str, float]:
