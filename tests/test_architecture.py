@@ -61,7 +61,12 @@ def test_import_directions(path: Path) -> None:
             )
         if package == "spikebench":
             assert not within(name, "leaderboard", "cli", "click", "rich")
-            if place.name not in ("clip_encoding.py", "conversion.py", "device_cochlea.py", "device_executor.py"):
+            if place.name not in (
+                "clip_encoding.py",
+                "conversion.py",
+                "device_cochlea.py",
+                "device_executor.py",
+            ):
                 assert not within(name, "cochlea")
             if within(name, "torch"):
                 assert place.parts[1].removesuffix(".py") in TORCH

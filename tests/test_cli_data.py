@@ -170,7 +170,10 @@ def test_what_cannot_be_compared_is_one_line(
             "--index and --source both choose",
         ),
         (["data", "compare", "a.h5", "--with", "b.h5", "-o", "p.gif"], "pictures are .png"),
-        (["data", "compair"], "unknown command 'compair'; known: compare, make. Did you mean 'compare'?"),
+        (
+            ["data", "compair"],
+            "unknown command 'compair'; known: compare, make. Did you mean 'compare'?",
+        ),
     ],
 )
 def test_wrong_words(run: Run, words: list[str], message: str) -> None:
