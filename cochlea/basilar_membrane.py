@@ -421,15 +421,23 @@ def velocity_blocks(
     levels = np.maximum(np.floor(-2 * np.log2(2 * ends)), 0).astype(np.int64)
     re, im = spectrum.bins.real.copy(), spectrum.bins.imag.copy()
     velocity = np.empty((n, LANES))
-    for level in np.unique(levels):
+    all_half = all_points = None
+    for level in np.unique(
+        levels
+    ):  # from the longest FFT to the shortest: one piece of memory for all
         transform = design_inverse_transform(n, _bins_of_level(int(level), n, coeffs.sample_rate))
-        half = np.zeros((transform.length // 2 + 1, LANES), dtype=np.complex128)
+        if all_half is None or all_points is None:
+            all_half = np.empty((transform.length // 2 + 1, LANES), dtype=np.complex128)
+            all_points = np.empty((transform.length, LANES))
+        half, points = all_half[: transform.length // 2 + 1], all_points[: transform.length]
+        half[:] = 0.0
         members = np.flatnonzero(levels == level)
         for first in range(0, members.size, LANES):
             rows = members[first : first + LANES]
             _filter(spectrum, re, im, coeffs, rows, transform, half)
-            run_inverse_transform(half, transform, velocity)
+            run_inverse_transform(half, transform, points, velocity)
             yield rows, velocity
+        del transform  # before the next one is made
 
 
 def _bins_of_level(level: int, n: int, sample_rate: int) -> int:

@@ -185,7 +185,10 @@ def _weights_kernel(
 
 
 def run_inverse_transform(
-    half: NDArray[np.complex128], transform: InverseTransform, signal: NDArray[np.float64]
+    half: NDArray[np.complex128],
+    transform: InverseTransform,
+    points: NDArray[np.float64],
+    signal: NDArray[np.float64],
 ) -> None:
     """Transform sixteen spectra, eqs. (T3) and (T4).
 
@@ -195,10 +198,11 @@ def run_inverse_transform(
         D, complex128, shape (m//2 + 1, 16): Y times ``correction``, 0 from ``n_bins`` on.
     transform
         From :func:`design_inverse_transform`.
+    points
+        Room for u, float64, shape (m, 16); written. Fresh memory would cost as much as the FFT.
     signal
         v, float64, shape (n, 16); written.
     """
-    points = np.empty((transform.length, LANES))
     np.fft.irfft(half, transform.length, axis=0, norm="forward", out=points)
     _interpolation_kernel(points, transform.first, transform.weights, signal)
 

@@ -53,6 +53,7 @@ from spikebench.errors import (
     UnknownNameError,
 )
 from spikebench.spike_file import SpikeFile, SpikeWriter, refuse_existing, remove_left_overs
+from spikebench.warm_encoding import note
 from spikebench.workers import ExecutorLostError, available_cores, worker_pool
 
 __all__ = [
@@ -372,7 +373,12 @@ def _workers(
         from spikebench.device_executor import BATCH, device_executor
 
         return device_executor(options.device, count), lambda: 3 * BATCH
-    return worker_pool(count, "spikebench.clip_encoding"), lambda: 2 * count if count > 1 else 1
+    pool = worker_pool(
+        count,
+        "spikebench.warm_encoding",
+        note(_parameters(options.preset, options.native_rate), options.n_channels),
+    )
+    return pool, lambda: 2 * count if count > 1 else 1
 
 
 def _check_options(options: ConversionOptions, executor: Executor | None) -> None:

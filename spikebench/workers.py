@@ -1,9 +1,10 @@
 """Processes that share a job, behind the Executor interface of the standard library.
 
-Workers come from a fork server that has imported what they need once: they start fast, and they share
-no threads and no open files with the parent. Every worker watches one end of a pipe whose other end
-only the parent holds. When the parent stops early, or dies in whatever way, the pipe closes and the
-workers leave at once, in the middle of whatever they do: none is left behind.
+Workers come from a fork server that has imported and prepared what they need once: they start fast,
+share its memory until they write to it, and share no threads and no open files with the parent. Every
+worker watches one end of a pipe whose other end only the parent holds. When the parent stops early, or
+dies in whatever way, the pipe closes and the workers leave at once, in the middle of whatever they do:
+none is left behind.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
 __all__ = ["ExecutorLostError", "available_cores", "worker_pool"]
+
+PRELOAD_NOTE = "SPIKEBENCH_PRELOAD"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +62,7 @@ class _Pool(ProcessPoolExecutor):
 
 
 @contextlib.contextmanager
-def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
+def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
     """Open an executor that is closed, its workers gone, when the block ends.
 
     Parameters
@@ -68,6 +71,8 @@ def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
         Number of processes; 1 runs everything in this one.
     preload
         Module that the fork server imports before it makes the first worker.
+    note
+        What that module finds in the environment as :data:`PRELOAD_NOTE` meanwhile.
 
     Yields
     ------
@@ -77,7 +82,7 @@ def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
     if jobs == 1:
         yield _InProcess()
         return
-    _start_fork_server(preload)
+    _start_fork_server(preload, note)
     context = get_context("forkserver")
     parent_lives, stop = context.Pipe(duplex=False)
     pool = _Pool(jobs, mp_context=context, initializer=_watch_parent, initargs=(parent_lives,))
@@ -92,13 +97,17 @@ def worker_pool(jobs: int, preload: str) -> Iterator[Executor]:
         parent_lives.close()
 
 
-def _start_fork_server(preload: str) -> None:
+def _start_fork_server(preload: str, note: str) -> None:
     """Start it deaf to Ctrl-C: a terminal sends that to every process, and the parent handles it."""
     forkserver.set_forkserver_preload([preload])
     # The tracker unblocks signals when it starts, so it comes first.
     resource_tracker.ensure_running()
-    with _signals_wait():
-        forkserver.ensure_running()
+    os.environ[PRELOAD_NOTE] = note
+    try:
+        with _signals_wait():
+            forkserver.ensure_running()
+    finally:
+        del os.environ[PRELOAD_NOTE]
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def test_equals_the_direct_transform(n: int, share: float, rng: np.random.Genera
     half = np.zeros((transform.length // 2 + 1, 16), dtype=np.complex128)
     half[:n_bins] = wanted * transform.correction[:, None]
     signal = np.empty((n, 16))
-    run_inverse_transform(half, transform, signal)
+    run_inverse_transform(half, transform, np.empty((transform.length, 16)), signal)
     full = np.zeros((n, 16), dtype=np.complex128)
     full[:n_bins] = wanted
     direct = np.fft.ifft(full, axis=0).real
