@@ -66,6 +66,7 @@ def test_import_directions(path: Path) -> None:
                 "conversion.py",
                 "device_cochlea.py",
                 "device_executor.py",
+                "warm_encoding.py",
             ):
                 assert not within(name, "cochlea")
             if within(name, "torch"):
