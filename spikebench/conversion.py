@@ -1,8 +1,8 @@
 """Recordings into a spike file: find, name, encode side by side, write in order.
 
-The samples of a file stand in the order of their relative paths. Every clip draws from a generator
-seeded by the seed and the SHA-256 of its relative path: the order, the number of workers and the other
-clips change nothing, and the file is the same byte for byte.
+The samples of a file stand in the order of their relative paths, unless who names them orders them.
+Every clip draws from a generator seeded by the seed and the SHA-256 of its relative path: the order, the
+number of workers and the other clips change nothing, and the file is the same byte for byte.
 
 What is done is kept in a journal beside the file (:mod:`spikebench.conversion_journal`), in whatever order
 the clips finish; the file is written from it at the end. Whatever stops a conversion, the same command
@@ -17,7 +17,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,25 +28,26 @@ from numpy.typing import NDArray
 
 import cochlea
 from cochlea import CochleaParams, Trace
-from spikebench.audio import Clip, Recording, Skipped, find_clips, printable, read_bytes
+from spikebench.audio import Clip, Recording, Skipped, find_clips, printable
 from spikebench.clip_encoding import (
-    EncodedClip,
-    EncodingSettings,
     clip_seed,
-    encode_clip,
     software,
 )
 from spikebench.clip_names import ClipNames, name_clips
+from spikebench.conversion_job import (
+    ConversionOptions,
+    Job,
+    encode_all,
+    require_unchanged,
+    stamp,
+    write_samples,
+)
 from spikebench.conversion_journal import (
     ConversionJournal,
-    DoneClip,
-    DonePiece,
     as_asked,
     journal_path,
 )
 from spikebench.errors import (
-    AudioError,
-    ConversionStateError,
     NothingConvertedError,
     SpikebenchError,
     SpikeFileError,
@@ -54,7 +55,7 @@ from spikebench.errors import (
 )
 from spikebench.spike_file import SpikeFile, SpikeWriter, refuse_existing, remove_left_overs
 from spikebench.warm_encoding import note
-from spikebench.workers import ExecutorLostError, available_cores, worker_pool
+from spikebench.workers import available_cores, worker_pool
 
 __all__ = [
     "ConversionOptions",
@@ -67,56 +68,6 @@ __all__ = [
 ]
 
 TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
-
-
-@dataclass(frozen=True)
-class ConversionOptions:
-    """What decides the contents of the file.
-
-    Attributes
-    ----------
-    preset
-        Name of a preset of the cochlea.
-    n_channels
-        Channels along the membrane.
-    native_rate
-        Keep the rate of each recording, whatever the preset says.
-    seed
-        0 … 2⁶³ - 1.
-    labels, speakers, split
-        Sources; see :mod:`spikebench.clip_names`.
-    max_duration
-        Longest clip that is taken [s].
-    time_dtype
-        ``float32``, or ``float16`` as in the published files.
-    synthetic
-        The voices are synthetic; the file says so, and with it every result on it.
-    segment
-        Length of the pieces into which recordings are cut [s]; None leaves them whole.
-    time_origin
-        ``clip-start``, or ``first-spike`` as in the published files: the time of a sample's first spike
-        is subtracted from all of them.
-    device
-        ``cpu``, or ``cuda`` (``cuda:1``) for spikes equal in distribution from a GPU.
-    keep_offset
-        Keep a constant offset of a recording, as the original does, although it makes the sound softer;
-        always so with the preset ``lauscher``.
-    """
-
-    preset: str = "shd"
-    n_channels: int = 700
-    native_rate: bool = False
-    seed: int = 0
-    labels: str = "auto"
-    speakers: str = "auto"
-    split: str = "auto"
-    max_duration: float = 60.0
-    time_dtype: str = "float32"
-    synthetic: bool = False
-    segment: float | None = None
-    time_origin: str = "clip-start"
-    device: str = "cpu"
-    keep_offset: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,26 +85,6 @@ class ConversionReport:
     skipped: list[Skipped]
     wall_seconds: float
     resumed: int
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One conversion: what was asked for, and the recordings as they were found."""
-
-    source: Path
-    params: CochleaParams
-    options: ConversionOptions
-    names: ClipNames
-    stamps: list[tuple[int, int]]  # size and time of change, to notice a source that changes
-    notify: Callable[[str], None]
-
-    @property
-    def settings(self) -> EncodingSettings:
-        o = self.options
-        return EncodingSettings(
-            *(self.params, o.n_channels, o.seed, o.max_duration, o.segment),
-            o.keep_offset or o.preset == "lauscher",
-        )
 
 
 def convert(
@@ -229,21 +160,21 @@ def convert(
     skipped += named.skipped
     for line in [*named.notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
-    job = _Job(source, params, options, named, [_stamp(clip) for clip in named.clips], notify)
+    job = Job(source, params, options, named, [stamp(clip) for clip in named.clips], notify)
     made_by = _provenance(source, options, named)
     asked = request(source, options, named)
     with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
         remove_left_overs(output)
-        resumed = _require_unchanged(job, journal)
+        resumed = require_unchanged(job, journal)
         place, window = _workers(options, jobs, executor, len(named.clips) - len(resumed))
         with place as pool:
-            _encode_all(job, journal, pool, window, resumed, progress)
+            encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
             *(output, options.n_channels, named.keys, made_by, options.time_dtype, overwrite),
             named.speaker_names,
         )
         with writer:
-            seconds = _write(job, journal, writer, skipped)
+            seconds = write_samples(job, journal, writer, skipped)
             writer.annotate(describe(writer.n_samples))
             if writer.n_samples == 0:
                 journal.finish()
@@ -420,186 +351,3 @@ def _provenance(source: Path, options: ConversionOptions, names: ClipNames) -> d
 
         provenance["device"] = describe_device(options.device)
     return provenance
-
-
-def _stamp(clip: Clip) -> tuple[int, int]:
-    try:
-        status = clip.path.stat()
-    except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
-
-
-def _read(job: _Job, position: int) -> tuple[bytes, str]:
-    """Read a recording; its SHA-256 is that of the bytes that are encoded."""
-    clip = job.names.clips[position]
-    try:
-        data = read_bytes(clip.path)
-    except AudioError:
-        data = b""
-    if _stamp(clip) != job.stamps[position] or (data and len(data) != job.stamps[position][0]):
-        raise ConversionStateError(
-            f"{printable(str(clip.path))}: changed or went away during the conversion; what was done "
-            "is kept, --restart begins anew"
-        )
-    if not data:
-        read_bytes(clip.path)  # says why
-    return data, hashlib.sha256(data).hexdigest()
-
-
-def _require_unchanged(job: _Job, journal: ConversionJournal) -> set[int]:
-    """Compare the recordings that are done with what they were; return their positions."""
-    done = journal.done()
-    if done:
-        job.notify(f"going on: {len(done)} of {len(job.names.clips)} recordings are done")
-    for clip in done:
-        try:
-            sha256 = _read(job, clip.position)[1]
-        except AudioError:
-            sha256 = ""
-        if sha256 != clip.sha256:
-            name = printable(job.names.clips[clip.position].relative)
-            raise ConversionStateError(
-                f"{name}: is not what it was when it was converted; --restart begins anew"
-            )
-    return {clip.position for clip in done}
-
-
-def _encode_all(
-    job: _Job,
-    journal: ConversionJournal,
-    executor: Executor,
-    window: Callable[[], int],
-    done: set[int],
-    progress: Callable[[int, int], None],
-) -> None:
-    """Encode what is not done, at most ``window()`` recordings at a time, and keep each as it comes."""
-    total = len(job.names.clips)
-    count = len(done)
-    progress(count, total)
-    pending: dict[Future[EncodedClip], tuple[int, str]] = {}
-    for position in [*(i for i in range(total) if i not in done), None]:
-        if position is not None:
-            try:
-                data, sha256 = _read(job, position)
-            except AudioError as error:
-                _keep(job, journal, position, "", EncodedClip((), 0, 0, software(), str(error)))
-                count += 1
-                progress(count, total)
-                continue
-            key = job.names.clips[position].key
-            pending[_submit(executor, data, key, job.settings)] = (position, sha256)
-        while pending and (position is None or len(pending) >= window()):
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                where, sha256 = pending.pop(future)
-                _keep(job, journal, where, sha256, _result(future))
-                count += 1
-                progress(count, total)
-
-
-def _submit(
-    executor: Executor, data: bytes, key: bytes, settings: EncodingSettings
-) -> Future[EncodedClip]:
-    try:
-        return executor.submit(encode_clip, data, key, settings)
-    except BrokenExecutor as error:
-        raise _lost(error) from None
-
-
-def _result(future: Future[EncodedClip]) -> EncodedClip:
-    try:
-        encoded = future.result()
-    except BrokenExecutor as error:
-        raise _lost(error) from None
-    if encoded.software != software():
-        raise SpikebenchError(
-            f"a worker has other versions, its spikes may differ: {encoded.software} there, "
-            f"{software()} here"
-        )
-    return encoded
-
-
-def _lost(error: BrokenExecutor) -> ConversionStateError:
-    why = (
-        str(error)
-        if isinstance(error, ExecutorLostError)
-        else "a worker process died (killed, or out of memory? fewer --jobs need less)"
-    )
-    return ConversionStateError(f"{why}; what was done is kept, the same command goes on")
-
-
-def _keep(
-    job: _Job, journal: ConversionJournal, position: int, sha256: str, encoded: EncodedClip
-) -> None:
-    """Write one recording into the journal, and tell what was left out of it."""
-    name = printable(job.names.clips[position].relative)
-    first_spike = job.options.time_origin == "first-spike"
-    pieces = [
-        DonePiece(
-            *(piece.number, piece.start, piece.duration),
-            piece.times - piece.times[0] if first_spike and piece.times.size else piece.times,
-            *(piece.units, piece.reason, piece.remarks),
-        )
-        for piece in encoded.pieces
-    ]
-    journal.add(
-        DoneClip(position, sha256, encoded.sample_rate, encoded.n_channels, encoded.reason), pieces
-    )
-    for one in _left_out(name, encoded.reason, pieces):
-        job.notify(f"skipped {one.file}: {one.reason}")
-
-
-def _left_out(name: str, reason: str, pieces: list[DonePiece]) -> list[Skipped]:
-    if reason:
-        return [Skipped(name, reason)]
-    return [
-        Skipped(f"{name}#{piece.number}" if piece.number else name, piece.reason)
-        for piece in pieces
-        if piece.reason
-    ]
-
-
-def _write(
-    job: _Job, journal: ConversionJournal, writer: SpikeWriter, skipped: list[Skipped]
-) -> float:
-    """Write the spike file from the journal, in order; return the seconds of audio in it."""
-    seconds = 0.0
-    mixed = resampled = offsets = clipped = 0
-    names = job.names
-    for clip in journal.done():
-        i, relative = clip.position, names.clips[clip.position].relative
-        pieces = list(journal.pieces(i))
-        skipped += _left_out(printable(relative), clip.reason, pieces)
-        for piece in pieces if not clip.reason else []:
-            if piece.reason:
-                continue
-            writer.append(
-                piece.times,
-                piece.units,
-                int(names.labels[i]),
-                int(names.speakers[i]),
-                names.splits[i],
-                relative,
-                clip.sha256,
-                clip.sample_rate,
-                piece.duration,
-                clip.n_channels,
-                piece.number,
-                piece.start,
-            )
-            seconds += piece.duration
-            offsets += "offset" in piece.remarks
-            clipped += "clipped" in piece.remarks
-        used = any(not piece.reason for piece in pieces) and not clip.reason
-        mixed += used and clip.n_channels > 1
-        resampled += used and job.params.input_rate not in (None, clip.sample_rate)
-    if mixed:
-        job.notify(f"mixed down to one channel: {mixed} recordings")
-    if resampled:
-        job.notify(f"resampled to {job.params.input_rate} Hz: {resampled} recordings")
-    if offsets:
-        job.notify(f"constant offset removed: {offsets} recordings (--keep-offset leaves it)")
-        writer.annotate({"offsets_removed": offsets})
-    if clipped:
-        job.notify(f"clipped, peaks were cut off before we came: {clipped} recordings")
-    return seconds

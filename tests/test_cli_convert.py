@@ -211,7 +211,7 @@ def test_resuming_counts_and_says_so(
     write_clip(recordings / "yes" / "cut.wav").write_bytes(b"RIFF")
     words = ["convert", recordings, tmp_path / "a.h5", *QUICK]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spikebench.conversion._write", _interrupt)
+        patch.setattr("spikebench.conversion.write_samples", _interrupt)
         assert run(*words) == 130
     capsys.readouterr()
     assert run(*words, "--json") == 3
@@ -231,7 +231,7 @@ def test_changed_options_are_refused_until_told_to_restart(
 ) -> None:
     words = ["convert", recordings, tmp_path / "a.h5", *QUICK]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spikebench.conversion._write", _interrupt)
+        patch.setattr("spikebench.conversion.write_samples", _interrupt)
         assert run(*words) == 130
     capsys.readouterr()
     for change, told in (

@@ -185,7 +185,7 @@ class TestRepeated:
         out = tmp_path / "out"
         (out / "shd-r_test.h5").unlink()
         with monkeypatch.context() as patch:
-            patch.setattr("spikebench.conversion._write", interrupt)
+            patch.setattr("spikebench.conversion.write_samples", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 run(SHD, digits)
         assert (out / "shd-r_test.h5.partial").exists()
@@ -198,7 +198,7 @@ class TestRepeated:
         self, digits: Path, run: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("spikebench.conversion._write", interrupt)
+            patch.setattr("spikebench.conversion.write_samples", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 run(SHD, digits)
         with pytest.raises(ConversionStateError, match=r"split_from was .* --restart"):
