@@ -71,4 +71,4 @@ def test_the_genuine_sample_comes_back(reference: Path, recordings: Path) -> Non
         for lag in np.arange(-4, 4.01, 0.25)
     )
     assert best >= 0.74
-    assert abs(units.size / len(genuine) - 1) < 0.1
+    assert abs(units.size / len(genuine) - 1) < 0.04  # the seed alone moves it by 1 %
