@@ -81,9 +81,13 @@ def _class_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _two_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
+
+
 def _distance(one: Measure, percent: bool = True) -> str:
     def show(value: float) -> str:
-        return f"{100 * value:.2g} %" if percent else f"{value:.2g} ms"
+        return f"{_two_digits(100 * value)} %" if percent else f"{value:.2g} ms"
 
     if one.distance is None:
         return "distance not known"

@@ -92,7 +92,7 @@ def running(outputs: Sequence[Path], quiet: bool, scheduler: str | None) -> Iter
     with (
         _stop_cleanly(outputs) as check,
         _progress(quiet, check) as (notify, progress),
-        _place(scheduler) as (executor, threads),
+        _place(scheduler, notify) as (executor, threads),
     ):
         yield Running(notify, progress, executor, threads)
 
@@ -163,7 +163,7 @@ def _summary(report: ConversionReport) -> str:
 
 @contextlib.contextmanager
 def _place(
-    scheduler: str | None,
+    scheduler: str | None, notify: Callable[[str], None]
 ) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
     """Where to encode: on a cluster, or (None) in local processes."""
     if scheduler is None:
@@ -171,7 +171,7 @@ def _place(
         return
     from spikebench.cluster import cluster_executor
 
-    with cluster_executor(scheduler) as (executor, threads):
+    with cluster_executor(scheduler, notify) as (executor, threads):
         yield executor, threads
 
 

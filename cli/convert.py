@@ -61,7 +61,7 @@ _SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern
     "--segment",
     type=click.FloatRange(0.01, 3600),
     metavar="SECONDS",
-    help="Cut long recordings into numbered pieces.",
+    help="Cut recordings into numbered pieces; ends shorter than half are left out.",
 )
 @device_option
 @run_options
@@ -94,9 +94,9 @@ def convert(
     Reads WAV, FLAC, OGG and MP3 of any rate and depth; several channels are mixed down. Low units are
     high frequencies; times count from the start of the clip unless --time-origin says otherwise.
 
-    Whatever interrupts a conversion, the same command goes on where it was: what is done is kept in
-    OUT.h5.partial until OUT.h5 is there. Changed options or recordings are noticed and refused;
-    --restart begins anew.
+    Whatever interrupts a conversion, the same command (the same options, the same paths) goes on where
+    it was: what is done is kept in OUT.h5.partial until OUT.h5 is there. Changed options or recordings
+    are noticed and refused; --restart begins anew.
 
     By default labels come from sub-folders if there are at least two, else from a known file-name
     pattern, else there are none (-1). A pattern names its parts in braces:

@@ -40,6 +40,7 @@ OFFSET_SHARE = (
     0.1  # of the root mean square: beyond it an offset costs the sound 0.5 % of its level
 )
 CLIPPED_FROM = 0.99  # of full scale; the largest of 8 bits is 0.992
+CANCELLED_BELOW = 1e-4  # of the loudest sample of any channel: 3 steps of 16 bits at full scale
 _BLOCK = 65_536
 
 
@@ -80,6 +81,8 @@ class Recording:
         Of the file, hexadecimal.
     start
         Where in the file it begins [s].
+    is_rest
+        Whether it is the last piece of a recording that was cut, and shorter than half of the others.
     """
 
     samples: NDArray[np.float64]
@@ -87,6 +90,7 @@ class Recording:
     n_channels: int
     sha256: str
     start: float = 0.0
+    is_rest: bool = False
 
     @property
     def duration(self) -> float:
@@ -118,12 +122,15 @@ class Recording:
             Itself if the mean is at most :data:`OFFSET_SHARE` of the root mean square, or NaN; else a copy
             whose mean is 0.
         """
-        mean = self.samples.mean()
-        if not abs(mean) > OFFSET_SHARE * np.sqrt(np.square(self.samples).mean()):
+        peak = np.abs(self.samples).max()
+        if not 0 < peak < np.inf:
             return self
-        centred = self.samples - mean
+        relative = self.samples / peak  # squares of the samples themselves may overflow
+        if abs(relative.mean()) <= OFFSET_SHARE * np.sqrt(np.square(relative).mean()):
+            return self
+        centred = self.samples - relative.mean() * peak
         # What rounding leaves of a constant is not a sound.
-        centred[np.abs(centred) <= 1e-12 * abs(mean)] = 0.0
+        centred[np.abs(centred) <= 1e-12 * peak] = 0.0
         return replace(self, samples=centred)
 
     @property
@@ -292,8 +299,8 @@ def decode_segments(
     max_duration
         Longest piece allowed [s].
     segment
-        Length of the pieces [s]. A last piece shorter than half of that is left out, unless it is the
-        only one. By default the recording is one piece.
+        Length of the pieces [s]. A last piece shorter than half of that, unless it is the only one, is
+        marked (``is_rest``). By default the recording is one piece.
 
     Yields
     ------
@@ -310,8 +317,8 @@ def decode_segments(
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
             rate, channels = int(sound.samplerate), int(sound.channels)
-            for first, samples in _decode(sound, max_duration, segment):
-                yield Recording(samples, rate, channels, digest, first / rate)
+            for first, samples, is_rest in _decode(sound, max_duration, segment):
+                yield Recording(samples, rate, channels, digest, first / rate, is_rest)
     except soundfile.LibsndfileError as error:
         reason = printable(error.error_string).removeprefix("Error : ").rstrip(".").lower()
         raise AudioError(f"broken or not audio: {reason}") from None
@@ -327,8 +334,8 @@ def _refuse_cut_wav(data: bytes) -> None:
 
 def _decode(
     sound: soundfile.SoundFile, max_duration: float, segment: float | None
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield first sample and samples of each piece."""
+) -> Iterator[tuple[int, NDArray[np.float64], bool]]:
+    """Yield first sample and samples of each piece, and whether it is a rest."""
     low, high = SAMPLE_RATES_HZ
     if not low <= sound.samplerate <= high:
         raise AudioError(f"sample rate of {sound.samplerate} Hz is outside {low} … {high} Hz")
@@ -345,8 +352,9 @@ def _decode(
         samples = _read_piece(sound, piece)
         if len(samples) > longest:
             raise AudioError(too_long)
-        if len(samples) == piece or (len(samples) and (2 * len(samples) >= piece or not length)):
-            yield length, samples
+        if len(samples):
+            is_rest = segment is not None and length > 0 and 2 * len(samples) < piece
+            yield length, samples, is_rest
         length += len(samples)
         if len(samples) < piece:
             break
@@ -360,13 +368,19 @@ def _decode(
 def _read_piece(sound: soundfile.SoundFile, length: int) -> NDArray[np.float64]:
     """Read at most ``length`` samples and mix them down, block by block."""
     blocks: list[NDArray[np.float64]] = []
+    loudest = 0.0
     while length > 0:
         block = sound.read(min(_BLOCK, length), dtype="float64", always_2d=True)
         if len(block) == 0:
             break
         length -= len(block)
         blocks.append(block.mean(axis=1))
-    return np.concatenate(blocks) if blocks else np.empty(0)
+        loudest = max(loudest, float(np.abs(block).max()))
+    mixed = np.concatenate(blocks) if blocks else np.empty(0)
+    # Channels that cancel leave their rounding: that is no sound.
+    if sound.channels > 1 and mixed.size and np.abs(mixed).max() < CANCELLED_BELOW * loudest:
+        mixed[:] = 0.0
+    return mixed
 
 
 def _why(error: OSError) -> str:

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+REST = "shorter than half a segment"
+
+
 @dataclass(frozen=True)
 class EncodingSettings:
     """What decides the spikes of a clip, beside the clip.
@@ -77,7 +80,8 @@ class EncodedPiece:
     reason
         Why the piece cannot be used; empty if it can.
     remarks
-        What is odd about it: ``offset`` (one was removed), ``clipped``.
+        What is odd about it: ``offset`` (one was removed), ``clipped``, ``rest`` (left out because it is the
+        end of a recording that was cut, too short for a piece).
     """
 
     number: int
@@ -207,6 +211,9 @@ def each_piece(
             remarks = ["offset"] if heard is not recording else []
             remarks += ["clipped"] if recording.is_clipped else []
             try:
+                if recording.is_rest:
+                    remarks = ["rest"]
+                    raise AudioError(REST)
                 recording.require_usable()
                 if not heard.samples.any():
                     raise AudioError("silent: nothing but a constant offset")

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 from spikebench.errors import SpikebenchError
 from spikebench.workers import ExecutorLostError
@@ -25,7 +27,7 @@ __all__ = ["cluster_executor"]
 
 _SECONDS_TO_CONNECT = 15
 _SECONDS_FOR_WORKERS = 60
-_SECONDS_BETWEEN_COUNTS = 5
+_SECONDS_BETWEEN_COUNTS = 2.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,20 +76,25 @@ def _translated(error: Exception) -> Exception:
 
 
 @contextlib.contextmanager
-def cluster_executor(address: str) -> Iterator[tuple[Executor, Callable[[], int]]]:
+def cluster_executor(
+    address: str, notify: Callable[[str], None] = lambda text: None
+) -> Iterator[tuple[Executor, Callable[[], int]]]:
     """Connect to the scheduler of a cluster.
 
     Parameters
     ----------
     address
-        ``tcp://HOST:PORT``, or ``tls://…`` where Dask is configured for it.
+        ``tcp://HOST:PORT``, or ``tls://HOST:PORT`` where Dask is configured for it.
+    notify
+        Called with one line when the cluster has no workers.
 
     Yields
     ------
     executor : Executor
         Where to submit calls.
     threads : callable
-        How many calls the cluster runs at a time, now; workers may come and go.
+        How many calls the cluster runs at a time, now; workers may come and go. Raises
+        :class:`~spikebench.workers.ExecutorLostError` when there has been none for a minute.
 
     Raises
     ------
@@ -100,33 +107,73 @@ def cluster_executor(address: str) -> Iterator[tuple[Executor, Callable[[], int]
         raise SpikebenchError(
             "a scheduler needs dask.distributed: pip install 'spikebench[cluster]'"
         ) from None
-    # What we tell in one line, Dask would tell as well, in hundred.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _require_listener(address)
+    # What we tell in one line, Dask would tell as well, in a hundred.
+    for name in list(logging.Logger.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    client = Client.__new__(Client)  # in our hands even if it cannot be made
     try:
-        client = Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
+        client.__init__(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SpikebenchError(
-            f"{address}: no Dask scheduler answers there (--scheduler tcp://HOST:PORT): {reason}"
-        ) from None
-
-    known = [1, -math.inf]  # threads, and when they were counted
-
-    def threads() -> int:
-        if time.monotonic() - known[1] > _SECONDS_BETWEEN_COUNTS:
-            with contextlib.suppress(OSError):  # a scheduler that is gone shows in the calls
-                workers = client.scheduler_info(n_workers=-1)["workers"].values()
-                known[:] = sum(int(one["nthreads"]) for one in workers), time.monotonic()
-        return max(int(known[0]), 1)
-
+        client.close = lambda *_, **__: None  # it would wait for half a minute, then complain
+        raise _nobody(address, error) from None
     try:
-        try:
-            client.wait_for_workers(1, timeout=_SECONDS_FOR_WORKERS)
-        except TimeoutError:
-            raise SpikebenchError(
-                f"{address}: the scheduler has no workers; start some with: dask worker {address}"
-            ) from None
-        yield _Cluster(client, address), threads
+        yield _Cluster(client, address), _Threads(client, address, notify).count
     finally:
         with contextlib.suppress(Exception):  # a client that lost its scheduler cannot say goodbye
             client.close(timeout=2)
+
+
+def _require_listener(address: str) -> None:
+    """Refuse at once what is no address, or one where nobody listens."""
+    parts = urlsplit(address)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if parts.scheme not in ("tcp", "tls") or not host or not port or parts.path:
+        raise SpikebenchError(
+            f"{address!r}: no address of a scheduler; it looks like tcp://HOST:8786"
+        )
+    try:
+        socket.create_connection((host, port), timeout=_SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        raise _nobody(address, error) from None
+
+
+def _nobody(address: str, error: Exception) -> SpikebenchError:
+    reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200].lower()
+    return SpikebenchError(f"{address}: no Dask scheduler answers there: {reason}")
+
+
+class _Threads:
+    """Count what the workers of a cluster can run, and notice when there are none."""
+
+    def __init__(self, client: Client, address: str, notify: Callable[[str], None]) -> None:
+        self._client, self._address, self._notify = client, address, notify
+        self._threads = 0
+        self._counted = -math.inf
+        self._alone_since: float | None = None
+
+    def count(self) -> int:
+        """Count; at most once in some seconds really."""
+        now = time.monotonic()
+        if now - self._counted > _SECONDS_BETWEEN_COUNTS:
+            with contextlib.suppress(OSError):  # a scheduler that is gone shows in the calls
+                workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+                self._threads = sum(int(one["nthreads"]) for one in workers)
+                self._counted = now
+        if self._threads:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+            self._notify(
+                f"{self._address} has no workers; waiting for one (dask worker {self._address})"
+            )
+        elif now - self._alone_since > _SECONDS_FOR_WORKERS:
+            raise ExecutorLostError(
+                f"{self._address}: no workers for {_SECONDS_FOR_WORKERS:g} s; they need spikebench "
+                "in the same version, start them with: dask worker " + self._address
+            )
+        return max(self._threads, 1)

@@ -148,7 +148,9 @@ def convert(
     options = options or ConversionOptions()
     params = _parameters(options.preset, options.native_rate)
     _check_options(options, executor)
-    refuse_existing(output, overwrite)
+    # Killed between the file and the removal of its journal: that is seen when the journal is open.
+    may_be_done = output.is_file() and journal_path(output).exists() and not restart
+    refuse_existing(output, overwrite or may_be_done)
     clips, skipped = find_clips(source)
     if os.path.realpath(output) in {os.path.realpath(clip.path) for clip in clips}:
         raise SpikebenchError(f"{printable(str(output))}: is one of the recordings to convert")
@@ -166,11 +168,14 @@ def convert(
     with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
         remove_left_overs(output)
         resumed = require_unchanged(job, journal)
+        if may_be_done and not overwrite and not _is_finished(output, job, journal):
+            refuse_existing(output, overwrite)
         place, window = _workers(options, jobs, executor, len(named.clips) - len(resumed))
         with place as pool:
             encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
-            *(output, options.n_channels, named.keys, made_by, options.time_dtype, overwrite),
+            *(output, options.n_channels, named.keys, made_by, options.time_dtype),
+            overwrite or may_be_done,
             named.speaker_names,
         )
         with writer:
@@ -187,6 +192,22 @@ def convert(
         *(output, writer.n_samples, writer.n_spikes, seconds, named.keys, skipped),
         *(time.monotonic() - started, len(resumed)),
     )
+
+
+def _is_finished(output: Path, job: Job, journal: ConversionJournal) -> bool:
+    """Tell whether the file that is there holds what the journal does: then writing it again changes nothing."""
+    done = journal.done()
+    if len(done) < len(job.names.clips):
+        return False
+    kept = [
+        (clip.sha256, piece.times.size)
+        for clip in done
+        for piece in journal.pieces(clip)
+        if not piece.reason
+    ]
+    with SpikeFile(output) as spikes:
+        there = zip(spikes.sha256 or (), spikes.spike_counts.tolist(), strict=False)
+        return list(there) == kept
 
 
 def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, str]:

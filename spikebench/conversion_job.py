@@ -159,6 +159,8 @@ def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
     if done:
         job.notify(f"going on: {len(done)} of {len(job.names.clips)} recordings are done")
     for clip in done:
+        if not 0 <= clip.position < len(job.names.clips):
+            raise journal.damaged()
         try:
             sha256 = _read(job, clip.position)[1]
         except AudioError:
@@ -218,12 +220,20 @@ def encode_all(
                 continue
             key = job.names.clips[position].key
             pending[_submit(executor, data, key, job.settings)] = (position, sha256)
-        while pending and (position is None or len(pending) >= window()):
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        while pending and (len(pending) >= _ask(window) or position is None):
+            # Woken now and then, to notice that the workers are gone for good.
+            for future in wait(pending, timeout=2.0, return_when=FIRST_COMPLETED).done:
                 where, sha256 = pending.pop(future)
                 _keep(job, journal, where, sha256, _result(future))
                 count += 1
                 progress(count, total)
+
+
+def _ask(window: Callable[[], int]) -> int:
+    try:
+        return window()
+    except BrokenExecutor as error:
+        raise _lost(error) from None
 
 
 def _submit(
@@ -284,7 +294,7 @@ def _left_out(name: str, reason: str, pieces: list[DonePiece]) -> list[Skipped]:
     return [
         Skipped(f"{name}#{piece.number}" if piece.number else name, piece.reason)
         for piece in pieces
-        if piece.reason
+        if piece.reason and "rest" not in piece.remarks
     ]
 
 
@@ -309,16 +319,15 @@ def write_samples(
     float
         Seconds of audio in the file.
     """
-    seconds = 0.0
-    mixed = resampled = offsets = clipped = 0
+    seconds = rest = 0.0
+    found = dict.fromkeys(("mixed", "resampled", "offset", "clipped", "rest"), 0)  # in recordings
     names = job.names
     for clip in journal.done():
         i, relative = clip.position, names.clips[clip.position].relative
-        pieces = list(journal.pieces(i))
+        pieces = list(journal.pieces(clip))
         skipped += _left_out(printable(relative), clip.reason, pieces)
-        for piece in pieces if not clip.reason else []:
-            if piece.reason:
-                continue
+        used = [piece for piece in pieces if not piece.reason]
+        for piece in used:
             writer.append(
                 piece.times,
                 piece.units,
@@ -334,18 +343,21 @@ def write_samples(
                 piece.start,
             )
             seconds += piece.duration
-            offsets += "offset" in piece.remarks
-            clipped += "clipped" in piece.remarks
-        used = any(not piece.reason for piece in pieces) and not clip.reason
-        mixed += used and clip.n_channels > 1
-        resampled += used and job.params.input_rate not in (None, clip.sample_rate)
-    if mixed:
-        job.notify(f"mixed down to one channel: {mixed} recordings")
-    if resampled:
-        job.notify(f"resampled to {job.params.input_rate} Hz: {resampled} recordings")
-    if offsets:
-        job.notify(f"constant offset removed: {offsets} recordings (--keep-offset leaves it)")
-        writer.annotate({"offsets_removed": offsets})
-    if clipped:
-        job.notify(f"clipped, peaks were cut off before we came: {clipped} recordings")
+        rest += sum(piece.duration for piece in pieces if "rest" in piece.remarks)
+        for remark in ("offset", "clipped"):
+            found[remark] += any(remark in piece.remarks for piece in used)
+        found["rest"] += any("rest" in piece.remarks for piece in pieces)
+        found["mixed"] += bool(used) and clip.n_channels > 1
+        found["resampled"] += bool(used) and job.params.input_rate not in (None, clip.sample_rate)
+    for remark, text in (
+        ("mixed", "mixed down to one channel"),
+        ("resampled", f"resampled to {job.params.input_rate} Hz"),
+        ("offset", "constant offset removed (--keep-offset leaves it)"),
+        ("clipped", "clipped, peaks were cut off before we came"),
+        ("rest", f"ends shorter than half a segment left out, {rest:.1f} s in all"),
+    ):
+        if found[remark]:
+            job.notify(f"{text}: {found[remark]} recordings")
+    if found["offset"]:
+        writer.annotate({"offsets_removed": found["offset"]})
     return seconds

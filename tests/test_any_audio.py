@@ -138,7 +138,7 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
         "one.wav": "silent: nothing but a constant offset",
         "silent.wav": "silent",
     }
-    assert "constant offset removed: 1 recordings (--keep-offset leaves it)" in notes
+    assert "constant offset removed (--keep-offset leaves it): 1 recordings" in notes
     assert "clipped, peaks were cut off before we came: 1 recordings" in notes
     numbers = spike_counts(tmp_path / "a.h5")
     assert numbers.keys() == {"clipped.wav", "four.wav", "good.wav", "offset.wav", "short.wav"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -118,25 +119,68 @@ def test_the_scheduler_goes_away_and_the_rest_is_done_here(
     dask: Cluster, audio: Path, tmp_path: Path
 ) -> None:
     dask.add_worker()
-    with (
-        cluster_executor(dask.address) as (executor, threads),
-        pytest.raises(
-            ConversionStateError,
-            match=rf"scheduler at {dask.address} is gone; what was done is kept",
-        ),
-    ):
-        convert(
-            audio,
-            tmp_path / "a.h5",
-            OPTIONS,
-            jobs=threads,
-            executor=executor,
-            progress=when(4, lambda: dask.scheduler.send_signal(signal.SIGKILL)),
-        )
+    words = ["convert", audio, "a.h5", "--channels", "70", "--scheduler", dask.address]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *map(str, words)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = tmp_path / "a.h5.partial-wal"
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.stat().st_size > 60_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    dask.scheduler.kill()
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == (
+        f"spikebench: the scheduler at {dask.address} is gone; what was done is kept, the same "
+        "command goes on"
+    )
+    assert "Traceback" not in err
+    assert "distributed" not in err
     assert not (tmp_path / "a.h5").exists()
     report = convert(audio, tmp_path / "a.h5", OPTIONS, jobs=1)
-    assert 4 <= report.resumed < 24
+    assert 0 < report.resumed < 24
     assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
+
+
+def test_the_last_worker_goes_away(
+    dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
+    notes: list[str] = []
+    dask.add_worker()
+    with cluster_executor(dask.address, notes.append) as (executor, threads):
+        monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 2)
+        with pytest.raises(ConversionStateError, match=r"no workers for 2 s; .*is kept"):
+            convert(
+                audio,
+                tmp_path / "a.h5",
+                OPTIONS,
+                jobs=threads,
+                executor=executor,
+                progress=when(4, dask.workers[0].kill),
+            )
+    assert notes == [f"{dask.address} has no workers; waiting for one (dask worker {dask.address})"]
+    assert convert(audio, tmp_path / "a.h5", OPTIONS, jobs=1).resumed >= 4
+
+
+def test_workers_without_the_package_are_told(
+    dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other" / "spikebench"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(other.parent))
+        dask.add_worker()
+    with cluster_executor(dask.address) as (executor, threads):
+        monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 2)
+        with pytest.raises(ConversionStateError, match="spikebench"):
+            convert(audio, tmp_path / "a.h5", OPTIONS, jobs=threads, executor=executor)
+    assert [path.name for path in tmp_path.glob("a.h5*")] == []
 
 
 def test_the_command_runs_on_a_cluster(
@@ -151,31 +195,62 @@ def test_the_command_runs_on_a_cluster(
     assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
 
 
-def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_SECONDS_TO_CONNECT", 1)
-    with (
-        pytest.raises(
-            SpikebenchError, match=r"^tcp://127.0.0.1:9: no Dask scheduler answers there"
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "tcp://127.0.0.1:9",
+            "tcp://127.0.0.1:9: no Dask scheduler answers there: connection refused",
         ),
-        cluster_executor("tcp://127.0.0.1:9"),
-    ):
-        pass
+        *(
+            (address, f"{address!r}: no address of a scheduler; it looks like tcp://HOST:8786")
+            for address in (
+                *("", "nonsense", "127.0.0.1:8786", "tcp://", "tcp://127.0.0.1", "tcp://h:xx"),
+                *("http://127.0.0.1:8786", "foo://x:1"),
+            )
+        ),
+    ],
+)
+def test_an_address_where_nobody_answers_is_one_line_at_once(
+    audio: Path, tmp_path: Path, address: str, told: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "convert", audio, "a.h5", "--scheduler", address],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (1, f"spikebench: {told}\n")
 
 
-@pytest.mark.parametrize("address", ["nonsense", "http://localhost:1", "tcp://"])
-def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_a_listener_that_is_no_scheduler(audio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_SECONDS_TO_CONNECT", 1)
-    with (
-        pytest.raises(SpikebenchError, match=r"--scheduler tcp://HOST:PORT"),
-        cluster_executor(address),
-    ):
-        pass
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            pytest.raises(SpikebenchError, match=rf"{address}: no Dask scheduler answers there"),
+            cluster_executor(address),
+        ):
+            pass
 
 
-def test_a_cluster_without_workers(dask: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_without_workers(
+    dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
     monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 1)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:  # until the scheduler listens
+        with contextlib.suppress(SpikebenchError), cluster_executor(dask.address):
+            break
+        time.sleep(0.1)
     with (
-        pytest.raises(SpikebenchError, match="the scheduler has no workers; start some with"),
-        cluster_executor(dask.address),
+        cluster_executor(dask.address) as (executor, threads),
+        pytest.raises(ConversionStateError, match=r"no workers for 1 s; .* dask worker tcp://"),
     ):
-        pass
+        convert(audio, tmp_path / "a.h5", OPTIONS, jobs=threads, executor=executor)
+    assert list(tmp_path.glob("a.h5*")) == []
