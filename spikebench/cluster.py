@@ -112,11 +112,9 @@ def cluster_executor(
     for name in list(logging.Logger.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    client = Client.__new__(Client)  # in our hands even if it cannot be made
     try:
-        client.__init__(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
+        client = Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
-        client.close = lambda *_, **__: None  # it would wait for half a minute, then complain
         raise _nobody(address, error) from None
     try:
         yield _Cluster(client, address), _Threads(client, address, notify).count
@@ -126,7 +124,10 @@ def cluster_executor(
 
 
 def _require_listener(address: str) -> None:
-    """Refuse at once what is no address, or one where nobody listens."""
+    """Refuse at once what is no address, or one where nobody or somebody else listens.
+
+    Dask would wait and then complain at length. Its servers speak first; with TLS they do not.
+    """
     parts = urlsplit(address)
     try:
         host, port = parts.hostname, parts.port
@@ -137,7 +138,11 @@ def _require_listener(address: str) -> None:
             f"{address!r}: no address of a scheduler; it looks like tcp://HOST:8786"
         )
     try:
-        socket.create_connection((host, port), timeout=_SECONDS_TO_CONNECT).close()
+        with socket.create_connection((host, port), timeout=_SECONDS_TO_CONNECT) as connection:
+            if parts.scheme == "tcp" and not connection.recv(1):
+                raise ConnectionResetError(0, "the connection was closed")
+    except TimeoutError:
+        raise _nobody(address, TimeoutError(0, "no word in time")) from None
     except OSError as error:
         raise _nobody(address, error) from None
 

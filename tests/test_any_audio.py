@@ -123,6 +123,9 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
     write_clip(folder / "offset.wav", 0.2 * sound + 0.4)
     write_clip(folder / "constant.wav", np.full((4800, 1), 0.25))
     write_clip(folder / "clipped.wav", np.clip(20 * sound, -1, 1))
+    noise = np.random.default_rng(0).normal(0, 0.1, (4800, 1))
+    write_clip(folder / "antiphase.wav", np.hstack([noise, -noise]))
+    write_clip(folder / "loud.wav", 1e305 * sound, subtype="DOUBLE")
     write_clip(folder / "empty.wav", np.empty((0, 1)))
     write_clip(folder / "silent.wav", np.zeros((4800, 1)))
     broken = sound.copy()
@@ -131,6 +134,7 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
     write_clip(folder / "long.wav", tone(8_000, 601.0), 8_000)
     report, notes = converted(folder, tmp_path / "a.h5")
     assert {one.file: one.reason for one in report.skipped} == {
+        "antiphase.wav": "silent after mixing down",
         "constant.wav": "silent: nothing but a constant offset",
         "empty.wav": "empty: no samples",
         "long.wav": "longer than 60 s (--max-duration, or --segment to cut it): 601.0 s",
@@ -139,9 +143,11 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
         "silent.wav": "silent",
     }
     assert "constant offset removed (--keep-offset leaves it): 1 recordings" in notes
-    assert "clipped, peaks were cut off before we came: 1 recordings" in notes
+    assert "clipped, peaks were cut off before we came: 2 recordings" in notes
     numbers = spike_counts(tmp_path / "a.h5")
-    assert numbers.keys() == {"clipped.wav", "four.wav", "good.wav", "offset.wav", "short.wav"}
+    assert numbers.keys() == {
+        *("clipped.wav", "four.wav", "good.wav", "loud.wav", "offset.wav", "short.wav")
+    }
     assert abs(numbers["offset.wav"] - numbers["good.wav"]) < 5 * np.sqrt(numbers["good.wav"])
     with SpikeFile(tmp_path / "a.h5") as spikes:
         assert spikes.provenance["offsets_removed"] == 1
@@ -153,7 +159,8 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
 def test_ten_minutes_are_cut_into_pieces(tmp_path: Path) -> None:
     write_clip(tmp_path / "audio" / "talk.flac", tone(8_000, 601.0), 8_000)
     options = ConversionOptions(n_channels=2, native_rate=True, labels="none", segment=60.0)
-    report, _ = converted(tmp_path / "audio", tmp_path / "a.h5", options)
+    report, notes = converted(tmp_path / "audio", tmp_path / "a.h5", options)
+    assert notes[-1] == "ends shorter than half a segment left out, 1.0 s in all: 1 recordings"
     with SpikeFile(tmp_path / "a.h5") as spikes:
         assert spikes.segments is not None
         assert spikes.segments.tolist() == list(

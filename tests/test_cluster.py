@@ -38,6 +38,11 @@ class Cluster:
         self.scheduler = self._start(
             "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-show"
         )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port))):
+                return
+            time.sleep(0.05)
 
     def add_worker(self) -> None:
         self.workers.append(
@@ -162,7 +167,8 @@ def test_the_last_worker_goes_away(
                 executor=executor,
                 progress=when(4, dask.workers[0].kill),
             )
-    assert notes == [f"{dask.address} has no workers; waiting for one (dask worker {dask.address})"]
+    told = f"{dask.address} has no workers; waiting for one (dask worker {dask.address})"
+    assert set(notes) == {told}  # before the worker came, perhaps, and after it went
     assert convert(audio, tmp_path / "a.h5", OPTIONS, jobs=1).resumed >= 4
 
 
@@ -232,7 +238,9 @@ def test_a_listener_that_is_no_scheduler(audio: Path, monkeypatch: pytest.Monkey
         listener.listen()
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         with (
-            pytest.raises(SpikebenchError, match=rf"{address}: no Dask scheduler answers there"),
+            pytest.raises(
+                SpikebenchError, match=rf"{address}: no Dask scheduler answers there: no word"
+            ),
             cluster_executor(address),
         ):
             pass
@@ -243,11 +251,6 @@ def test_a_cluster_without_workers(
 ) -> None:
     monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
     monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 1)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:  # until the scheduler listens
-        with contextlib.suppress(SpikebenchError), cluster_executor(dask.address):
-            break
-        time.sleep(0.1)
     with (
         cluster_executor(dask.address) as (executor, threads),
         pytest.raises(ConversionStateError, match=r"no workers for 1 s; .* dask worker tcp://"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +18,8 @@ from synthetic_clips import tone, write_clip
 
 from spikebench.clip_encoding import encode_clip
 from spikebench.conversion import ConversionOptions, convert
-from spikebench.conversion_journal import journal_path
-from spikebench.errors import ConversionStateError, SpikebenchError
+from spikebench.conversion_journal import ConversionJournal, journal_path
+from spikebench.errors import ConversionStateError, OutputExistsError, SpikebenchError
 
 OPTIONS = ConversionOptions(n_channels=20)
 
@@ -171,3 +173,89 @@ def test_workers_of_another_version_are_refused(audio: Path, output: Path) -> No
     with pytest.raises(SpikebenchError, match=r"a worker has other versions.*spikebench 0\.0\.9"):
         convert(audio, output, OPTIONS, jobs=1, executor=_OtherVersions())
     assert list(output.parent.iterdir()) == []
+
+
+def done_but_for_the_file(audio: Path, output: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikebench.conversion.write_samples", lambda *_: stop())
+        with pytest.raises(KeyboardInterrupt):
+            run(audio, output)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE pieces SET times = substr(times, 1, 7) WHERE position = 3",
+        "UPDATE pieces SET times = 'text' WHERE position = 3",
+        "UPDATE pieces SET times = zeroblob(length(times)) WHERE position = 3",
+        "UPDATE pieces SET units = zeroblob(length(units) + 2) WHERE position = 3",
+        "UPDATE pieces SET start = 1.0 WHERE position = 3",
+        "DELETE FROM pieces WHERE position = 3",
+        "UPDATE clips SET sample_rate = 8000 WHERE position = 3",
+        "UPDATE clips SET position = 999 WHERE position = 3",
+    ],
+)
+def test_a_damaged_journal_is_noticed(audio: Path, output: Path, damage: str) -> None:
+    done_but_for_the_file(audio, output)
+    with contextlib.closing(sqlite3.connect(journal_path(output))) as database, database:
+        database.execute(damage)
+    with pytest.raises(
+        ConversionStateError, match=r"a\.h5\.partial: is damaged; --restart begins anew"
+    ):
+        run(audio, output)
+    assert not output.exists()
+    assert convert(audio, output, OPTIONS, jobs=1, restart=True).resumed == 0
+
+
+def test_killed_between_the_file_and_its_journal(
+    audio: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ConversionJournal, "finish", lambda self: stop())
+        with pytest.raises(KeyboardInterrupt):
+            run(audio, output)
+    before = output.read_bytes()
+    assert journal_path(output).exists()
+    assert run(audio, output) == 8
+    assert output.read_bytes() == before
+    assert not journal_path(output).exists()
+
+
+def test_another_file_in_the_way_of_a_finished_journal_stays(audio: Path, output: Path) -> None:
+    run(audio / "0.wav", output)
+    before = output.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikebench.conversion.write_samples", lambda *_: stop())
+        with pytest.raises(KeyboardInterrupt):
+            convert(audio, output, OPTIONS, jobs=1, overwrite=True)
+    with pytest.raises(OutputExistsError, match="exists already"):
+        run(audio, output)
+    assert output.read_bytes() == before
+
+
+def test_restart_does_not_touch_a_conversion_that_runs(audio: Path, output: Path) -> None:
+    def second() -> None:
+        with pytest.raises(ConversionStateError, match="another conversion is writing it"):
+            convert(audio, output, OPTIONS, jobs=1, restart=True)
+
+    assert run(audio, output, after(4, second)) == 0
+    assert output.read_bytes() == reference(audio, output.parent)
+
+
+def test_a_strangers_files_stay_even_with_restart(audio: Path, output: Path) -> None:
+    path = journal_path(output)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE photographs (x)")
+    before = path.read_bytes()
+    for restart in (False, True):
+        with pytest.raises(ConversionStateError, match="is no unfinished conversion; remove it"):
+            convert(audio, output, OPTIONS, jobs=1, restart=restart)
+    assert path.read_bytes() == before
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConversionStateError, match="cannot be written: is a directory"):
+        run(audio, output)
+    path.rmdir()
+    path.symlink_to(output.parent / "elsewhere")
+    with pytest.raises(ConversionStateError, match="is a link; remove it"):
+        run(audio, output)
