@@ -1,0 +1,92 @@
+"""What ``spikebench data make shd-r`` made of all recordings, beside what is known of the published files.
+
+    spikebench data make shd-r --audio AUDIO -o FOLDER --json > made.json
+    python benchmarks/shd_r.py FOLDER made.json
+
+Writes ``benchmarks/results/shd-r.json`` and ``….md``. The published sizes are those quoted in
+``docs/driven-spikes.md``; nobody here has seen the files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from spikebench.clip_encoding import software
+from spikebench.spike_file import SpikeFile
+
+RESULTS = Path(__file__).parent / "results"
+PUBLISHED = {
+    "train": {"samples": 8156, "megabytes": 268},
+    "test": {"samples": 2264, "megabytes": 79},
+}
+
+
+def describe(path: Path) -> dict[str, object]:
+    """Measure one file."""
+    with SpikeFile(path) as spikes:
+        counts = spikes.spike_counts
+        durations = spikes.durations_s
+        assert durations is not None
+        return {
+            "samples": int(counts.size),
+            "spikes": int(counts.sum()),
+            "spikes_per_sample": float(counts.mean()),
+            "sd": float(counts.std(ddof=1)),
+            "quantiles_5_50_95": [float(q) for q in np.quantile(counts, [0.05, 0.5, 0.95])],
+            "audio_seconds": float(durations.sum()),
+            "bytes": path.stat().st_size,
+            "complete": int(spikes.provenance["complete"]),
+            "level": spikes.provenance["parameters"]["level"],
+        }
+
+
+def main() -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("made", type=Path, help="what data make --json printed")
+    options = parser.parse_args()
+    files = {split: describe(options.folder / f"shd-r_{split}.h5") for split in PUBLISHED}
+    made = json.loads(options.made.read_text())
+    wall = sum(one["wall_seconds"] for one in made["files"])
+    record = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "software": software(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "wall_seconds": wall,
+        "files": files,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "shd-r.json").write_text(json.dumps(record, indent=1) + "\n")
+    lines = [
+        "# shd-r: all 10,420 Heidelberg Digits",
+        "",
+        "`spikebench data make shd-r --audio AUDIO -o FOLDER`, then `python benchmarks/shd_r.py FOLDER "
+        "made.json`; "
+        f"{record['software']}, {record['date']}, {record['cores']} cores: {wall / 60:.1f} minutes.",
+        "",
+        "| | samples | spikes per sample, mean ± sd | 5 % … median … 95 % | audio | bytes per spike | file | published |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for split, one in files.items():
+        low, middle, high = one["quantiles_5_50_95"]
+        lines.append(
+            f"| {split} | {one['samples']:,} | {one['spikes_per_sample']:,.0f} ± {one['sd']:,.0f} | "
+            f"{low:,.0f} … {middle:,.0f} … {high:,.0f} | {one['audio_seconds'] / 3600:.2f} h | "
+            f"{one['bytes'] / one['spikes']:.2f} | {one['bytes'] / 1e6:.0f} MB, {one['bytes'] / 2**20:.0f} MiB | "
+            f"{PUBLISHED[split]['samples']:,} samples, {PUBLISHED[split]['megabytes']} MB or MiB |"
+        )
+    (RESULTS / "shd-r.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
