@@ -73,7 +73,8 @@ def main() -> None:
         "made.json`; "
         f"{record['software']}, {record['date']}, {record['cores']} cores: {wall / 60:.1f} minutes.",
         "",
-        "| | samples | spikes per sample, mean ± sd | 5 % … median … 95 % | audio | bytes per spike | file | published |",
+        "| | samples | spikes per sample, mean ± sd | 5 % … median … 95 % | audio | bytes per spike | file "
+        "| published |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for split, one in files.items():
