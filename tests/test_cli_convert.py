@@ -236,7 +236,7 @@ def test_changed_options_are_refused_until_told_to_restart(
     capsys.readouterr()
     for change, told in (
         (["--seed", "7"], "seed was 0, is 7"),
-        (["--preset", "lauscher"], "parameters.input_rate was 48000, is null"),
+        (["--preset", "lauscher"], 'preset was "shd", is "lauscher"'),
         (["--channels", "21"], "channels was 20, is 21"),
         (["--labels", "none"], "labels_from was"),
     ):
