@@ -90,7 +90,8 @@ def main() -> None:
         f"{environment['torch']}.",
         f"Spikes: SHA-256 `{dataset.sha256}`. Split {split.protocol}: {split.rule}; {split.train_samples} "
         f"train, {split.validation_samples} validation, {split.test_samples} test. Trained by preset, "
-        "the epoch chosen on validation, the test split opened once per seed.",
+        "the epoch chosen on validation, the test split opened once per seed. Training seconds are wall time, "
+        "whatever else the machine did.",
         "",
         "| " + " | ".join(rows[0]) + " |",
         "|" + "---|" * len(rows[0]),

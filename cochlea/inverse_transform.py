@@ -1,6 +1,6 @@
 """Inverse Fourier transforms of any length, prime ones too, by an FFT of a longer, smooth length.
 
-A transform of ``n`` bins whose length is prime costs four times one of a smooth length. Of the real
+A transform of ``n`` bins whose length is prime costs three times one of a smooth length. Of the real
 signal with the spectrum ``Y_k``, 0 ≤ k ≤ K ≤ n/2::
 
     v_s = (1/n)·Re Σ_k Y_k·e^(2πi·k·s/n),  s = 0 … n − 1                      (T1)

@@ -99,7 +99,7 @@ def cluster_executor(
     Raises
     ------
     SpikebenchError
-        If Dask is not installed, nobody answers at the address, or no worker comes within a minute.
+        If Dask is not installed, or nobody answers at the address.
     """
     try:
         from distributed import Client

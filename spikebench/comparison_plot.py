@@ -13,11 +13,11 @@ from spikebench.alignment import LAGS, band_width
 from spikebench.audio import printable
 from spikebench.comparison import Comparison
 from spikebench.measures import NAMES
+from spikebench.plotting import INK, style
 from spikebench.spike_summary import interval_edges
 
 __all__ = ["draw_comparison"]
 
-_INK, _GRID = "#1b2a41", "#d8dee6"
 _COLOURS = (
     "#0b6e8f",
     "#c8553d",
@@ -55,14 +55,12 @@ def draw_comparison(comparison: Comparison, first: str, second: str) -> Figure:
     if with_classes:
         _draw_classes(figure.add_subplot(grid[3, :]), comparison)
     for panel in figure.axes:
-        _style(panel)
+        style(panel)
     handles = [
         figure.axes[0].plot([], [], color=colour, linewidth=3, label=name)[0]
         for colour, name in zip(_COLOURS, names, strict=True)
     ]
-    figure.legend(
-        handles=handles, loc="outside upper left", ncols=2, frameon=False, labelcolor=_INK
-    )
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, labelcolor=INK)
     return figure
 
 
@@ -85,7 +83,7 @@ def _draw_profile(panel: Axes, comparison: Comparison) -> None:
     verdicts = [
         f"{NAMES[key]}: {comparison.measures[key].verdict}" for key in ("channels", "bands")
     ]
-    panel.set_title("   ·   ".join(verdicts), loc="left", fontsize=9, color=_INK)
+    panel.set_title("   ·   ".join(verdicts), loc="left", fontsize=9, color=INK)
 
 
 def _draw_spikes(panel: Axes, comparison: Comparison) -> None:
@@ -145,7 +143,7 @@ def _draw_rates(panel: Axes, comparison: Comparison) -> None:
 
 def _draw_time(panel: Axes, comparison: Comparison) -> None:
     if comparison.pairing.by:
-        panel.plot(1e3 * LAGS, comparison.correlations, color=_INK, linewidth=1.6)
+        panel.plot(1e3 * LAGS, comparison.correlations, color=INK, linewidth=1.6)
         best = comparison.measures["time"].figures["lag_ms"]
         if best is not None:
             panel.axvline(best, color=_COLOURS[1], linewidth=1.0, linestyle="--")
@@ -185,7 +183,7 @@ def _draw_classes(panel: Axes, comparison: Comparison) -> None:
         ha="right" if len(comparison.classes) > 12 else "center",
     )
     panel.set_ylabel("mean spikes per sample")
-    panel.set_title("spikes per sample, by class", loc="left", fontsize=9, color=_INK)
+    panel.set_title("spikes per sample, by class", loc="left", fontsize=9, color=INK)
 
 
 def _bars(
@@ -197,7 +195,7 @@ def _bars(
         text = "not measured" if np.isnan(value) else form.format(value)
         note = f"  ({notes[place]})" if notes else ""
         panel.annotate(
-            f"{text}{note}", (0, place - 0.26), fontsize=9, color=_INK, va="bottom", ha="left"
+            f"{text}{note}", (0, place - 0.26), fontsize=9, color=INK, va="bottom", ha="left"
         )
     panel.set_ylim(1.6, -0.7)
     panel.yaxis.set_major_locator(NullLocator())
@@ -206,15 +204,5 @@ def _bars(
 
 def _title(panel: Axes, comparison: Comparison, key: str) -> None:
     panel.set_title(
-        f"{NAMES[key]}: {comparison.measures[key].verdict}", loc="left", fontsize=9, color=_INK
+        f"{NAMES[key]}: {comparison.measures[key].verdict}", loc="left", fontsize=9, color=INK
     )
-
-
-def _style(panel: Axes) -> None:
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        panel.spines[side].set_color(_GRID)
-    panel.tick_params(colors=_INK, labelsize=8, color=_GRID)
-    panel.xaxis.label.set_color(_INK)
-    panel.yaxis.label.set_color(_INK)

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from spikebench.audio import Recording, printable
 from spikebench.errors import SpikebenchError
 
-__all__ = ["Sample", "Stages", "draw_sample", "write_figure"]
+__all__ = ["Sample", "Stages", "draw_sample", "style", "write_figure"]
 
 FORMATS = (".png", ".pdf", ".svg")
 _FREQUENCIES = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
-_INK, _ACCENT, _GRID = "#1b2a41", "#0b6e8f", "#d8dee6"
+INK, _ACCENT, GRID = "#1b2a41", "#0b6e8f", "#d8dee6"
 _DYNAMIC_RANGE_DB = 70.0
 _MAX_COLUMNS = 1600
 
@@ -86,7 +86,7 @@ def draw_sample(
             len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
         )[:, 0]
     )
-    figure.suptitle(printable(sample.title), x=0.01, ha="left", fontsize=11, color=_INK)
+    figure.suptitle(printable(sample.title), x=0.01, ha="left", fontsize=11, color=INK)
     waiting = iter(axes)
     if recording is not None:
         _draw_spectrogram(next(waiting), recording)
@@ -98,7 +98,7 @@ def draw_sample(
     axes[-1].set_xlim(0.0, max(end, 1e-3))
     axes[-1].set_xlabel("time [s]")
     for panel in axes:
-        _style(panel)
+        style(panel)
     return figure
 
 
@@ -109,7 +109,7 @@ def _draw_raster(panel: Axes, sample: Sample, cf: NDArray[np.float64] | None) ->
     )
     panel.set_ylim(sample.n_units - 0.5, -0.5)
     panel.set_ylabel("unit")
-    panel.set_title(f"{sample.times.size:,} spikes", loc="left", fontsize=9, color=_INK)
+    panel.set_title(f"{sample.times.size:,} spikes", loc="left", fontsize=9, color=INK)
     if cf is not None:
         _frequency_axis(panel, cf)
 
@@ -124,7 +124,7 @@ def _frequency_axis(panel: Axes, cf: NDArray[np.float64]) -> None:
     twin.yaxis.set_minor_locator(NullLocator())
     twin.set_yticklabels([f"{f // 1000} k" if f >= 1000 else str(f) for f in shown])
     twin.set_ylabel("characteristic\nfrequency [Hz]")
-    _style(twin)
+    style(twin)
 
 
 def _draw_spectrogram(panel: Axes, recording: Recording) -> None:
@@ -147,7 +147,7 @@ def _draw_spectrogram(panel: Axes, recording: Recording) -> None:
     panel.yaxis.set_minor_locator(NullLocator())
     panel.set_yticklabels([f"{f // 1000} k" if f >= 1000 else str(f) for f in shown])
     panel.set_ylabel("frequency [Hz]")
-    panel.set_title("spectrogram", loc="left", fontsize=9, color=_INK)
+    panel.set_title("spectrogram", loc="left", fontsize=9, color=INK)
     _colour_bar(panel, image, "level [dB]")
 
 
@@ -178,26 +178,33 @@ def _draw_stage(
     )
     panel.set_ylim(max(stages.channels) + 0.5, min(stages.channels) - 0.5)
     panel.set_ylabel("unit")
-    panel.set_title(name, loc="left", fontsize=9, color=_INK)
+    panel.set_title(name, loc="left", fontsize=9, color=INK)
     _colour_bar(panel, image, label)
 
 
 def _colour_bar(panel: Axes, image: QuadMesh, label: str) -> None:
     place = panel.inset_axes((1.012, 0.0, 0.012, 1.0))
     bar = place.figure.colorbar(image, cax=place)
-    bar.set_label(label, fontsize=8, color=_INK)
+    bar.set_label(label, fontsize=8, color=INK)
     bar.outline.set_visible(False)
-    place.tick_params(colors=_INK, labelsize=8, color=_GRID)
+    place.tick_params(colors=INK, labelsize=8, color=GRID)
 
 
-def _style(panel: Axes) -> None:
+def style(panel: Axes) -> None:
+    """Give a panel the look of all our pictures.
+
+    Parameters
+    ----------
+    panel
+        To be changed.
+    """
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        panel.spines[side].set_color(_GRID)
-    panel.tick_params(colors=_INK, labelsize=8, color=_GRID)
-    panel.xaxis.label.set_color(_INK)
-    panel.yaxis.label.set_color(_INK)
+        panel.spines[side].set_color(GRID)
+    panel.tick_params(colors=INK, labelsize=8, color=GRID)
+    panel.xaxis.label.set_color(INK)
+    panel.yaxis.label.set_color(INK)
 
 
 def write_figure(figure: Figure, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Imported by the fork server before it makes workers: compile and design once, for all of them.
 
 A worker that is forked afterwards shares the compiled loops and the transfer function with the others,
-some 70 MB that each would have for itself, and starts at once.
+which each would have for itself otherwise, and starts at once.
 """
 
 from __future__ import annotations
@@ -38,9 +38,8 @@ def note(params: cochlea.CochleaParams, n_channels: int) -> str:
 
 
 def _warm_up(rate: int, n_channels: int) -> None:
-    if (
-        rate
-    ):  # with the rates of the recordings, which are not known yet, there is nothing to design
+    # At the rates of the recordings, which are not known yet, there is nothing to design.
+    if rate:
         cochlea.design_basilar_membrane(rate, n_channels, None, cochlea.BasilarMembraneParams())
     cochlea.encode(np.sin(np.arange(2000.0)), rate or 16_000, n_channels=min(n_channels, 16))
 

@@ -113,8 +113,7 @@ def test_a_worker_is_killed_and_the_file_is_that_of_one_core(
             executor=executor,
             progress=when(4, lambda: dask.workers[0].send_signal(signal.SIGKILL)),
         )
-        assert threads() == 2 or dask.workers[0].wait() == -signal.SIGKILL
-    assert dask.workers[0].poll() == -signal.SIGKILL
+    assert dask.workers[0].wait(timeout=10) == -signal.SIGKILL
     assert dask.workers[1].poll() is None
     assert (report.samples, report.resumed) == (24, 0)
     assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
