@@ -4,17 +4,59 @@ Bins are half-open and start at t = 0, the start of the clip, never at the first
 ``k·dt ≤ t < (k+1)·dt``. Times stored as float32 lie up to 6e-8 of their value beside the grid of the
 conversion (1/24000 s), so a spike on an edge could fall below it; 1 µs is added before the division, far
 less than the grid's 42 µs. Spikes at or after ``n_steps·dt`` are left out; :func:`time_bins` marks them.
+
+:func:`time_bins` is the rule; the compiled loops of this module repeat it, one spike at a time, and tests
+hold them to it, bit by bit.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "EDGE_TOLERANCE",
+    "Binned",
+    "Mode",
+    "bin_many",
+    "bin_spikes",
+    "count_inside",
+    "count_units",
+    "spike_counts",
+    "time_bins",
+]
 
 EDGE_TOLERANCE = 1e-6  # s
 Mode = Literal["counts", "binary"]
+_Loop = TypeVar("_Loop", bound=Callable[..., Any])
+
+
+def _compiled(loop: _Loop) -> _Loop:
+    # IEEE arithmetic and no reassociation, so the loop gives the same bins compiled and interpreted.
+    return cast("_Loop", njit(cache=True, nogil=True, error_model="numpy")(loop))
+
+
+class Binned(NamedTuple):
+    """Binned spikes of some samples, one after the other.
+
+    Attributes
+    ----------
+    offsets : ndarray of int64, shape (samples + 1,)
+        Sample k has the spikes offsets[k] … offsets[k + 1].
+    bins, units : ndarray of int32, shape (spikes,)
+        Time bin and unit of each spike.
+    lengths : ndarray of int64, shape (samples,)
+        Bins up to and including the last that has a spike; 0 for a sample without.
+    """
+
+    offsets: NDArray[np.int64]
+    bins: NDArray[np.int32]
+    units: NDArray[np.int32]
+    lengths: NDArray[np.int64]
 
 
 def time_bins(times: ArrayLike, time_step: float, n_steps: int) -> NDArray[np.int64]:
@@ -39,12 +81,9 @@ def time_bins(times: ArrayLike, time_step: float, n_steps: int) -> NDArray[np.in
     ValueError
         If a time is negative or not finite, or the bins are not positive.
     """
-    if not time_step > 0 or n_steps < 1:
-        raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
+    _check_bins(time_step, n_steps)
     # float64 first: float16 seconds overflow or lose their place in any arithmetic.
-    seconds = np.asarray(times).astype(np.float64)
-    if seconds.size and not (np.isfinite(seconds).all() and seconds.min() >= 0):
-        raise ValueError("spike times must be finite and not negative")
+    seconds = _seconds(times).astype(np.float64)
     return np.minimum((seconds + EDGE_TOLERANCE) / time_step, n_steps).astype(np.int64)
 
 
@@ -79,22 +118,23 @@ def bin_spikes(
     Raises
     ------
     ValueError
-        If a unit is out of range, a time is negative or not finite, or lengths differ.
+        If a unit is out of range or no integer, a time is negative or not finite, lengths differ, or the
+        mode is none of the two.
     """
-    unit = np.asarray(units).astype(np.int64)
-    bins = time_bins(times, time_step, n_steps)
-    if unit.shape != bins.shape:
-        raise ValueError(f"{bins.size} times and {unit.size} units")
+    _check_bins(time_step, n_steps)
+    if mode not in ("counts", "binary"):
+        raise ValueError(f"mode must be counts or binary, got {mode!r}")
+    seconds, unit = _seconds(times), np.asarray(units)
+    if unit.shape != seconds.shape:
+        raise ValueError(f"{seconds.size} times and {unit.size} units")
+    if unit.size and unit.dtype.kind not in "iu":
+        raise ValueError(f"units must be integers, not {unit.dtype}")
     if unit.size and (unit.min() < 0 or unit.max() >= n_units):
         raise ValueError(f"a unit lies outside 0 … {n_units - 1}")
-    inside = bins < n_steps
-    flat = bins[inside] * n_units + unit[inside]
-    counts: NDArray[np.int64] = np.bincount(flat, minlength=n_steps * n_units).reshape(
-        n_steps, n_units
-    )
-    if mode == "binary":
-        np.minimum(counts, 1, out=counts)
-    return counts
+    raster = np.zeros((n_steps, n_units), dtype=np.int64)
+    if unit.size:
+        _fill(seconds, unit, time_step, n_steps, raster, mode == "binary")
+    return raster
 
 
 def spike_counts(units: ArrayLike, n_units: int) -> NDArray[np.int64]:
@@ -119,3 +159,216 @@ def spike_counts(units: ArrayLike, n_units: int) -> NDArray[np.int64]:
     """
     raster = bin_spikes(np.zeros(np.size(units)), units, 1.0, 1, n_units)
     return raster.reshape(n_units)
+
+
+def bin_many(
+    offsets: NDArray[np.int64],
+    times: NDArray[np.floating[Any]],
+    units: NDArray[np.integer[Any]],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+) -> Binned:
+    """Bin some samples, without a raster.
+
+    Parameters
+    ----------
+    offsets
+        int64, shape (samples + 1,): sample k has the spikes offsets[k] … offsets[k + 1].
+    times
+        Spike times [s], float32 or float64, finite and not negative.
+    units
+        Unit of each spike, integer.
+    chosen
+        Which samples, in which order; int64, shape (batch,).
+    time_step
+        Width of a bin [s].
+    n_steps
+        Number of bins; later spikes are left out.
+
+    Returns
+    -------
+    Binned
+        Of the chosen samples.
+
+    Raises
+    ------
+    ValueError
+        If the bins are not positive.
+    IndexError
+        If there is no such sample.
+    """
+    _check_bins(time_step, n_steps)
+    if chosen.size and not 0 <= chosen.min() <= chosen.max() < offsets.size - 1:
+        raise IndexError(f"a sample lies outside 0 … {offsets.size - 2}")
+    size = int((offsets[chosen + 1] - offsets[chosen]).sum())
+    new_offsets = np.zeros(chosen.size + 1, dtype=np.int64)
+    lengths = np.zeros(chosen.size, dtype=np.int64)
+    bins, new_units = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
+    _bin_many(
+        *(offsets, times, units, chosen, time_step, n_steps),
+        *(new_offsets, bins, new_units, lengths),
+    )
+    kept = int(new_offsets[-1])
+    return Binned(new_offsets, bins[:kept], new_units[:kept], lengths)
+
+
+def count_inside(
+    offsets: NDArray[np.int64],
+    times: NDArray[np.floating[Any]],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+) -> NDArray[np.int64]:
+    """Count the spikes of each sample that lie before the end of the last bin.
+
+    Parameters
+    ----------
+    offsets, times, chosen, time_step, n_steps
+        As in :func:`bin_many`.
+
+    Returns
+    -------
+    ndarray of int64, shape (batch,)
+        Spikes per chosen sample.
+
+    Raises
+    ------
+    ValueError
+        If the bins are not positive.
+    """
+    _check_bins(time_step, n_steps)
+    counts = np.zeros(chosen.size, dtype=np.int64)
+    _count_inside(offsets, times, chosen, time_step, n_steps, counts)
+    return counts
+
+
+def count_units(
+    offsets: NDArray[np.int64],
+    times: NDArray[np.floating[Any]],
+    units: NDArray[np.integer[Any]],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+    n_units: int,
+) -> NDArray[np.int64]:
+    """Count the spikes of each unit before the end of the last bin.
+
+    Parameters
+    ----------
+    offsets, times, units, chosen, time_step, n_steps
+        As in :func:`bin_many`.
+    n_units
+        Number of units.
+
+    Returns
+    -------
+    ndarray of int64, shape (batch, n_units)
+        Counts.
+
+    Raises
+    ------
+    ValueError
+        If the bins are not positive.
+    """
+    _check_bins(time_step, n_steps)
+    counts = np.zeros((chosen.size, n_units), dtype=np.int64)
+    _count_units(offsets, times, units, chosen, time_step, n_steps, counts)
+    return counts
+
+
+def _check_bins(time_step: float, n_steps: int) -> None:
+    if not time_step > 0 or n_steps < 1:
+        raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
+
+
+def _seconds(times: ArrayLike) -> NDArray[Any]:
+    """Check times, and give float16 a type that can be added to; it loses nothing."""
+    seconds = np.asarray(times)
+    if seconds.dtype not in (np.float32, np.float64):
+        seconds = seconds.astype(np.float64)
+    # The least and the largest are NaN where any is, and no comparison with NaN holds.
+    if seconds.size and not (seconds.min() >= 0 and seconds.max() < np.inf):
+        raise ValueError("spike times must be finite and not negative")
+    return seconds
+
+
+@_compiled
+def _bin(time: float, time_step: float, n_steps: int) -> int:
+    return int(min((np.float64(time) + EDGE_TOLERANCE) / time_step, np.float64(n_steps)))
+
+
+@_compiled
+def _fill(
+    times: NDArray[Any],
+    units: NDArray[Any],
+    time_step: float,
+    n_steps: int,
+    raster: NDArray[np.int64],
+    binary: bool,
+) -> None:
+    for k in range(times.size):
+        step = _bin(times[k], time_step, n_steps)
+        if step < n_steps:
+            if binary:
+                raster[step, units[k]] = 1
+            else:
+                raster[step, units[k]] += 1
+
+
+@_compiled
+def _bin_many(
+    offsets: NDArray[np.int64],
+    times: NDArray[Any],
+    units: NDArray[Any],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+    new_offsets: NDArray[np.int64],
+    bins: NDArray[np.int32],
+    new_units: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+) -> None:
+    at = 0
+    for row in range(chosen.size):
+        last = -1
+        for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
+            step = _bin(times[k], time_step, n_steps)
+            if step < n_steps:
+                bins[at] = step
+                new_units[at] = units[k]
+                last = max(last, step)
+                at += 1
+        new_offsets[row + 1] = at
+        lengths[row] = last + 1
+
+
+@_compiled
+def _count_inside(
+    offsets: NDArray[np.int64],
+    times: NDArray[Any],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+    counts: NDArray[np.int64],
+) -> None:
+    for row in range(chosen.size):
+        for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
+            if _bin(times[k], time_step, n_steps) < n_steps:
+                counts[row] += 1
+
+
+@_compiled
+def _count_units(
+    offsets: NDArray[np.int64],
+    times: NDArray[Any],
+    units: NDArray[Any],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+    counts: NDArray[np.int64],
+) -> None:
+    for row in range(chosen.size):
+        for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
+            if _bin(times[k], time_step, n_steps) < n_steps:
+                counts[row, units[k]] += 1

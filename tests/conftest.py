@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# Loops compile at their first call, and no test is timed.
+settings.register_profile("compiled", deadline=None)
+settings.load_profile("compiled")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_folder() -> Iterator[Path]:
+    """No test reads or fills the user's own folder of data sets, nor does what it starts."""
+    before = os.environ.get("SPIKEBENCH_DATA")
+    with tempfile.TemporaryDirectory(prefix="spikebench-data-") as folder:
+        os.environ["SPIKEBENCH_DATA"] = folder
+        yield Path(folder)
+    if before is None:
+        del os.environ["SPIKEBENCH_DATA"]
+    else:
+        os.environ["SPIKEBENCH_DATA"] = before
 
 
 @pytest.fixture

@@ -8,7 +8,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikebench.raster import bin_spikes, spike_counts, time_bins
+from spikebench.raster import (
+    bin_many,
+    bin_spikes,
+    count_inside,
+    count_units,
+    spike_counts,
+    time_bins,
+)
+
+EVENTS = st.integers(0, 200).flatmap(
+    lambda n: st.tuples(
+        st.sampled_from([np.float16, np.float32, np.float64]).flatmap(
+            lambda kind: hnp.arrays(
+                kind, n, elements=st.floats(0, 2, width=16, allow_subnormal=False)
+            )
+        ),
+        hnp.arrays(np.uint16, n, elements=st.integers(0, 9)),
+    )
+)
+
+
+def slow_raster(
+    times: np.ndarray, units: np.ndarray, time_step: float, n_steps: int, mode: str
+) -> np.ndarray:
+    """The slow twin: the rule of :func:`time_bins`, one spike after the other."""
+    raster = np.zeros((n_steps, 10), np.int64)
+    for step, unit in zip(time_bins(times, time_step, n_steps), units, strict=True):
+        if step < n_steps:
+            raster[step, unit] = 1 if mode == "binary" else raster[step, unit] + 1
+    return raster
 
 
 def test_by_hand() -> None:
@@ -66,6 +95,73 @@ def test_no_spike_is_lost_or_made(
     assert raster.sum(0).tolist() == np.bincount(kept, minlength=10).tolist()
 
 
+@given(EVENTS, st.floats(1e-3, 0.5), st.integers(1, 50), st.sampled_from(["counts", "binary"]))
+def test_the_compiled_loop_agrees_with_its_slow_twin(
+    events: tuple[np.ndarray, np.ndarray], time_step: float, n_steps: int, mode: str
+) -> None:
+    times, units = events
+    slow = slow_raster(times, units, time_step, n_steps, mode)
+    assert np.array_equal(bin_spikes(times, units, time_step, n_steps, 10, mode), slow)
+
+
+@given(
+    st.lists(EVENTS, min_size=1, max_size=4),
+    st.floats(1e-3, 0.5),
+    st.integers(1, 50),
+    st.randoms(use_true_random=False),
+)
+def test_batches_agree_with_the_slow_twin(
+    samples: list[tuple[np.ndarray, np.ndarray]], time_step: float, n_steps: int, random: object
+) -> None:
+    offsets = np.concatenate([[0], np.cumsum([len(times) for times, _ in samples])])
+    times = np.concatenate([times.astype(np.float32) for times, _ in samples])
+    units = np.concatenate([units for _, units in samples])
+    chosen = np.array([random.randrange(len(samples)) for _ in range(5)])
+    binned = bin_many(offsets, times, units, chosen, time_step, n_steps)
+    inside = count_inside(offsets, times, chosen, time_step, n_steps)
+    counts = count_units(offsets, times, units, chosen, time_step, n_steps, 10)
+    assert binned.offsets[-1] == binned.bins.size == binned.units.size
+    for row, k in enumerate(chosen):
+        here = slice(offsets[k], offsets[k + 1])
+        slow = slow_raster(times[here], units[here], time_step, n_steps, "counts")
+        there = slice(binned.offsets[row], binned.offsets[row + 1])
+        raster = np.zeros_like(slow)
+        np.add.at(raster, (binned.bins[there], binned.units[there]), 1)
+        assert np.array_equal(raster, slow)
+        assert np.array_equal(counts[row], slow.sum(0))
+        assert inside[row] == slow.sum()
+        filled = np.flatnonzero(slow.any(1))
+        assert binned.lengths[row] == (filled[-1] + 1 if filled.size else 0)
+
+
+def test_the_loops_give_the_same_compiled_and_interpreted(rng: np.random.Generator) -> None:
+    from spikebench import raster
+
+    times = np.round(rng.uniform(0, 1.2, 500) * 24_000) / 24_000
+    interpreted = [raster._bin.py_func(t, 0.01, 100) for t in times]
+    assert interpreted == time_bins(times, 0.01, 100).tolist()
+    assert [raster._bin(t, 0.01, 100) for t in times] == interpreted
+
+
+def test_a_spike_at_the_very_end_is_left_out_and_the_one_before_kept() -> None:
+    assert bin_spikes([0.999, 1.0], [0, 0], 0.01, 100, 1).sum() == 1
+    assert bin_spikes([0.99], [0], 0.01, 100, 1)[99, 0] == 1
+
+
+def test_units_count_from_zero_and_end_before_their_number() -> None:
+    raster = bin_spikes([0.0, 0.0], [0, 699], 0.01, 1, 700)
+    assert raster[0, 0] == raster[0, 699] == 1
+    with pytest.raises(ValueError, match=r"outside 0 … 699"):
+        bin_spikes([0.0], [700], 0.01, 1, 700)
+
+
+def test_a_sample_that_is_not_there_is_an_error() -> None:
+    offsets, times, units = np.array([0, 1]), np.array([0.1]), np.array([0])
+    for chosen in ([1], [-1]):
+        with pytest.raises(IndexError, match=r"outside 0 … 0"):
+            bin_many(offsets, times, units, np.array(chosen), 0.01, 10)
+
+
 def test_counts_keep_unit_zero() -> None:
     assert spike_counts([0, 0, 3], 4).tolist() == [2, 0, 0, 1]
     assert spike_counts([], 2).tolist() == [0, 0]
@@ -81,6 +177,9 @@ def test_counts_keep_unit_zero() -> None:
         ([0.1, 0.2], [0], {}, "2 times and 1 units"),
         ([0.1], [0], {"time_step": 0.0}, "time_step > 0"),
         ([0.1], [0], {"n_steps": 0}, "n_steps"),
+        ([np.inf], [0], {}, "finite"),
+        ([0.1], [0.5], {}, "integers"),
+        ([0.1], [0], {"mode": "count"}, "counts or binary"),
     ],
 )
 def test_bad_input_is_named(times: list, units: list, options: dict, message: str) -> None:
