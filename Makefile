@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test peers check format clean
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -17,6 +17,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 # One thread per process: two processes use both cores.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Other libraries, several GB, for benchmarks/ and the tests of docs/examples; those tests are skipped without.
+peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-peers.txt -e .
 
 # The shipped recordings become spikes, two models learn from them, a page shows how well.
 demo: $(INSTALLED)

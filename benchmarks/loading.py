@@ -1,0 +1,387 @@
+"""What a sample costs: from the published layout, from our cache, and with other libraries, in one run.
+
+    make peers
+    .venv-peers/bin/python benchmarks/loading.py FILE [--samples 2000] [--rounds 5]
+
+FILE is a spike file of the size of SHD's training split (``spikebench data make shd-r`` makes ``shd-r_train.h5``). It is
+copied into the published layout: float16 seconds and integers of variable length, no chunks, no filters.
+Everything is read from warm files, on the same random samples, in the same process; of ``--rounds`` rounds, in
+which the contenders take turns, the fastest counts.
+
+* **Random access**: one sample after the other. spikebench: ``SpikeDataset``; h5py: times, units and label of the file
+  opened once; tonic and SpikingJelly: their own data sets of SHD.
+* **Loader**: the same through ``torch.utils.data.DataLoader``, batches of 128 as lists, in order, without and with two
+  workers (per sample, start of the workers left out).
+* **Epoch**: every sample once, shuffled, as ``EventBatch`` of 128, on one core.
+* **Binning**: one word after the other into a raster of 700 units. numpy: ``histogram2d``; torch.sparse:
+  ``numpy.digitize``, a sparse tensor, ``to_dense``, as the tutorials of the field do it (they build it of Python lists,
+  which is slower; here it is arrays). Then the same for whole batches.
+
+Writes ``benchmarks/results/loading.json`` and ``.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import h5py
+import numpy as np
+import torch
+
+from spikebench.events import BinnedSamples
+from spikebench.raster import bin_spikes
+from spikebench.spike_dataset import SpikeDataset
+
+RESULTS = Path(__file__).parent / "results"
+BATCH = 128
+GRIDS = ((100, 0.01), (250, 0.004), (1000, 0.001))  # bins, seconds
+Contender = tuple[str, Callable[[], Any]]
+
+
+class PlainH5py:
+    """What a few lines of h5py do: a file opened once per process, one sample at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.arrays, self.pid = path, None, -1
+        with h5py.File(path) as file:
+            self.n = len(file["labels"])
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
+        if self.pid != os.getpid():
+            file = h5py.File(self.path)
+            self.arrays = (file["spikes/times"], file["spikes/units"], file["labels"])
+            self.pid = os.getpid()
+        times, units, labels = self.arrays
+        return times[index], units[index], labels[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "arrays": None, "pid": -1}
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy a spike file into the published layout."""
+    samples = SpikeDataset(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(target, "w", libver="latest") as file:
+        for name, kind in (("times", np.float16), ("units", np.uint16)):
+            data = file.create_dataset(
+                f"spikes/{name}", (len(samples),), h5py.vlen_dtype(np.dtype(kind))
+            )
+            for i in range(len(samples)):
+                data[i] = getattr(samples[i], name).astype(kind)
+        file["labels"] = samples.labels.astype(np.uint16)
+        file["extra/speaker"] = samples.speakers.astype(np.uint16)
+        file["extra/keys"] = np.array([key.encode() for key in samples.keys])
+
+
+def fastest(contenders: Sequence[Contender], rounds: int, per: int) -> dict[str, float]:
+    """Run contenders in turns; seconds per unit of work, the fastest round of each."""
+    best: dict[str, float] = {}
+    for _, work in contenders:  # compiled, opened, in memory
+        work()
+    for _ in range(rounds):
+        for name, work in contenders:
+            began = time.perf_counter()
+            work()
+            seconds = (time.perf_counter() - began) / per
+            best[name] = min(best.get(name, seconds), seconds)
+    return best
+
+
+def peers(folder: Path) -> dict[str, Any]:
+    """Open the published file with everybody's data set; who is not installed is left out."""
+    found: dict[str, Any] = {}
+    if importlib.util.find_spec("tonic"):
+        tonic = importlib.import_module("tonic.datasets.hsd")
+
+        class Here(tonic.SHD):
+            def _check_exists(self) -> bool:
+                return True
+
+        home = folder / "tonic" / "Here"
+        home.mkdir(parents=True)
+        (home / "shd_train.h5").symlink_to(folder / "events_h5" / "shd_train.h5")
+        found["tonic"] = Here(str(folder / "tonic"))
+    if importlib.util.find_spec("spikingjelly"):
+        jelly = importlib.import_module("spikingjelly.datasets.shd")
+        found["SpikingJelly"] = jelly.SpikingHeidelbergDigits(str(folder), train=True)
+    return found
+
+
+def access(sets: dict[str, Any], chosen: list[int], rounds: int) -> dict[str, float]:
+    """Random access, seconds per sample."""
+
+    def read(data: Any) -> Callable[[], None]:  # noqa: ANN401
+        def work() -> None:
+            for i in chosen:
+                data[i]
+
+        return work
+
+    return fastest([(name, read(data)) for name, data in sets.items()], rounds, len(chosen))
+
+
+def as_list(samples: list[Any]) -> list[Any]:
+    """Collate to a list; at the top of the module, so that workers find it."""
+    return samples
+
+
+def loader(sets: dict[str, Any], chosen: list[int], workers: int, rounds: int) -> dict[str, float]:
+    """Through a DataLoader, seconds per sample."""
+
+    def read(data: Any) -> Callable[[], None]:  # noqa: ANN401
+        batches = torch.utils.data.DataLoader(
+            data,
+            batch_sampler=[chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)],
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            collate_fn=as_list,
+            multiprocessing_context="fork" if workers else None,
+        )
+
+        def work() -> None:
+            for _ in batches:
+                pass
+
+        return work
+
+    return fastest([(name, read(data)) for name, data in sets.items()], rounds, len(chosen))
+
+
+def epoch(samples: SpikeDataset, rounds: int) -> dict[str, float]:
+    """Make EventBatches of a whole epoch; seconds per epoch."""
+
+    def read(n_steps: int, time_step: float) -> Callable[[], None]:
+        binned = BinnedSamples(samples, time_step, n_steps, "counts")
+        order = np.random.default_rng(0).permutation(len(samples))
+
+        def work() -> None:
+            for start in range(0, order.size, BATCH):
+                binned.batch(order[start : start + BATCH])
+
+        return work
+
+    return fastest([(f"{n} bins", read(n, step)) for n, step in GRIDS], rounds, 1)
+
+
+def torch_sparse(
+    samples: list[tuple[Any, Any]], n_steps: int, time_step: float, n_units: int
+) -> torch.Tensor:
+    """Raster by way of a sparse tensor: digitize, list the cells, make it dense."""
+    edges = np.arange(n_steps) * time_step
+    bins = [np.digitize(times, edges) - 1 for times, _ in samples]
+    rows = np.repeat(np.arange(len(samples)), [len(times) for times, _ in samples])
+    index = np.stack([rows, np.concatenate(bins), np.concatenate([u for _, u in samples])])
+    values = torch.ones(index.shape[1])
+    shape = (len(samples), n_steps, n_units)
+    return torch.sparse_coo_tensor(torch.from_numpy(index), values, shape).to_dense()
+
+
+def histogram(words: list[Any], n_steps: int, time_step: float, n_units: int) -> list[Any]:
+    """Rasters by numpy.histogram2d."""
+    ends = ((0, n_steps * time_step), (0, n_units))
+    return [np.histogram2d(t, u, bins=(n_steps, n_units), range=ends)[0] for t, u in words]
+
+
+def binning(samples: SpikeDataset, rounds: int) -> dict[str, dict[str, float]]:
+    """Words into rasters, seconds per word; singly and in batches."""
+    words = [
+        (s.times[s.times < 0.999].astype(np.float64), s.units[s.times < 0.999].astype(np.int64))
+        for s in (samples[i] for i in range(BATCH))
+    ]
+    found = {}
+    for n_steps, step in GRIDS:
+        grid = (n_steps, step, samples.n_units)
+        truth = bin_spikes(*words[0], step, n_steps, samples.n_units)
+        for other in (histogram(words[:1], *grid)[0], torch_sparse(words[:1], *grid)[0].numpy()):
+            assert np.array_equal(truth.sum(0), other.sum(0))
+        found[f"{n_steps} bins"] = fastest(_one_by_one(words[:32], grid), rounds, 32)
+        binned = BinnedSamples(samples, step, n_steps, "counts")
+        found[f"batch of {BATCH}, {n_steps} bins"] = fastest(
+            _batches(binned, words, grid), rounds, BATCH
+        )
+    return found
+
+
+def _one_by_one(words: list[Any], grid: tuple[int, float, int]) -> list[Contender]:
+    n_steps, step, n_units = grid
+    return [
+        ("spikebench", lambda: [bin_spikes(t, u, step, n_steps, n_units) for t, u in words]),
+        ("numpy.histogram2d", lambda: histogram(words, *grid)),
+        ("torch.sparse", lambda: [torch_sparse([word], *grid) for word in words]),
+    ]
+
+
+def _batches(
+    binned: BinnedSamples, words: list[Any], grid: tuple[int, float, int]
+) -> list[Contender]:
+    chosen = np.arange(BATCH)
+    return [
+        ("EventBatch", lambda: binned.batch(chosen)),
+        ("EventBatch, dense", lambda: binned.batch(chosen).dense()),
+        ("torch.sparse", lambda: torch_sparse(words, *grid)),
+    ]
+
+
+def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """List what was asked, what was measured, and whether it is enough."""
+    reach = report["access"]
+    rows = []
+    for name, least in (("tonic", 15), ("h5py", 8)):
+        if name in reach:
+            ratio = reach[name] / reach["spikebench"]
+            rows.append(
+                (
+                    f"random access, {name} over spikebench",
+                    f"{ratio:.0f} ×",
+                    f"≥ {least} ×",
+                    ratio >= least,
+                )
+            )
+    slowest = max(report["epoch"].values())
+    rows.append(("epoch into EventBatches, slowest grid", f"{slowest:.2f} s", "< 2 s", slowest < 2))
+    for name in ("numpy.histogram2d", "torch.sparse"):
+        ratio = min(
+            grid[name] / grid["spikebench"]
+            for grid in report["binning"].values()
+            if "spikebench" in grid
+        )
+        rows.append(
+            (
+                f"binning, {name} over spikebench, least of the grids",
+                f"{ratio:.1f} ×",
+                "≥ 10 ×",
+                ratio >= 10,
+            )
+        )
+    return rows
+
+
+def table(rows: dict[str, dict[str, float]], scale: float, head: str) -> list[str]:
+    """Make a table, one line per contender."""
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [f"| {head} | {' | '.join(rows)} |", f"|{'---|' * (len(rows) + 1)}"]
+    for name in names:
+        cells = [f"{row[name] * scale:,.1f}" if name in row else "–" for row in rows.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def write(report: dict[str, Any]) -> None:
+    """Write the report as JSON and as a page."""
+    asked = bars(report)
+    report["bars"] = [
+        dict(zip(("bar", "measured", "asked", "pass"), row, strict=True)) for row in asked
+    ]
+    (RESULTS / "loading.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    data = report["data"]
+    lines = [
+        "# What loading a sample costs",
+        "",
+        "Made by `python benchmarks/loading.py FILE`, whose head says how everything is measured.",
+        "",
+        f"{report['machine']}. {report['date']}. {data['file']}: {data['samples']:,} samples, "
+        f"{data['spikes']:,} spikes, {data['units']} units.",
+        "",
+        "| bar | measured | asked | |",
+        "|---|---|---|---|",
+        *(
+            f"| {bar} | {got} | {want} | {'pass' if good else 'MISSED'} |"
+            for bar, got, want, good in asked
+        ),
+        "",
+        "## One sample, µs",
+        "",
+        *table(
+            {
+                "random access": report["access"],
+                "DataLoader, 0 workers": report["loader 0"],
+                "DataLoader, 2 workers": report["loader 2"],
+            },
+            1e6,
+            "read by",
+        ),
+        "",
+        f"Building the cache, once: {report['build_s']:.1f} s.",
+        "",
+        "## A whole epoch into EventBatches of 128, ms on one core",
+        "",
+        *table({"shuffled": report["epoch"]}, 1e3, "grid"),
+        "",
+        "## Binning, µs per word",
+        "",
+        *table(report["binning"], 1e6, "by"),
+        "",
+    ]
+    (RESULTS / "loading.md").write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
+
+
+def machine() -> str:
+    """Describe where this ran."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        name = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    packages = ("numpy", "h5py", "numba", "torch", "tonic", "spikingjelly")
+    there = [
+        f"{package} {version(package)}" for package in packages if importlib.util.find_spec(package)
+    ]
+    return f"{name}, {os.cpu_count()} cores; python {platform.python_version()}, {', '.join(there)}"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        os.environ["SPIKEBENCH_DATA"] = str(folder / "data")
+        published = folder / "events_h5" / "shd_train.h5"
+        publish(options.file, published)
+        (folder / "events_h5" / "shd_test.h5").symlink_to(published)  # wanted, and not read
+        began = time.perf_counter()
+        samples = SpikeDataset(published)
+        build = time.perf_counter() - began
+        sets = {"spikebench": samples, "h5py": PlainH5py(published), **peers(folder)}
+        order = np.random.default_rng(0).permutation(len(samples))
+        chosen = order[: options.samples].tolist()
+        report = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": machine(),
+            "data": {
+                "file": options.file.name,
+                "samples": len(samples),
+                "spikes": int(samples.spike_counts.sum()),
+                "units": samples.n_units,
+            },
+            "build_s": build,
+            "access": access(sets, chosen, options.rounds),
+            "loader 0": loader(sets, chosen, 0, options.rounds),
+            "loader 2": loader(sets, chosen, 2, options.rounds),
+            "epoch": epoch(samples, options.rounds),
+            "binning": binning(samples, options.rounds),
+        }
+    write(report)
+
+
+if __name__ == "__main__":
+    main()

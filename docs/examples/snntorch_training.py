@@ -1,0 +1,54 @@
+"""Train a spiking layer of snnTorch on our batches.
+
+python docs/examples/snntorch_training.py FILE.h5 (or the name of a data set, such as digits)
+
+Needs snnTorch (MIT licence), which spikebench does not install.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import snntorch
+import torch
+from torch.utils.data import DataLoader
+
+from spikebench.events import Collate
+from spikebench.protocol import open_selection
+
+
+class Network(torch.nn.Module):
+    """One layer of leaky integrate-and-fire neurons; the score of a class is its read-out's largest value."""
+
+    def __init__(self, n_units: int, n_classes: int) -> None:
+        super().__init__()
+        self.input, self.readout = torch.nn.Linear(n_units, 64), torch.nn.Linear(64, n_classes)
+        self.lif = snntorch.Leaky(beta=0.9)
+
+    def forward(self, raster: torch.Tensor) -> torch.Tensor:
+        """(batch, time, unit) in, (batch, class) out."""
+        membrane, scores = self.lif.init_leaky(), []
+        for current in self.input(raster).unbind(1):
+            spikes, membrane = self.lif(current, membrane)
+            scores.append(self.readout(spikes))
+        return torch.stack(scores).amax(0)
+
+
+def main(data: str) -> None:
+    """Train for two epochs on the training speakers."""
+    torch.manual_seed(0)
+    train = open_selection(data).train
+    collate = Collate(train.n_units, time_step=0.01, n_steps=50, mode="binary")
+    model = Network(train.n_units, len(train.keys))
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for epoch in range(1, 3):
+        for batch in DataLoader(train, batch_size=64, shuffle=True, collate_fn=collate):
+            loss = torch.nn.functional.cross_entropy(model(batch.dense()), batch.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(f"epoch {epoch}: loss {loss:.3f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
