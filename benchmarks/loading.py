@@ -3,7 +3,7 @@
     make peers
     .venv-peers/bin/python benchmarks/loading.py FILE [--samples 2000] [--rounds 5]
 
-FILE is a spike file of the size of SHD's training split (``spikebench data make shd-r`` makes ``shd-r_train.h5``). It is
+FILE is a spike file of the size of SHD's training split (``shd-r_train.h5`` of ``spikebench data make shd-r``). It is
 copied into the published layout: float16 seconds and integers of variable length, no chunks, no filters.
 Everything is read from warm files, on the same random samples, in the same process; of ``--rounds`` rounds, in
 which the contenders take turns, the fastest counts.
@@ -41,7 +41,7 @@ import h5py
 import numpy as np
 import torch
 
-from spikebench.events import BinnedSamples
+from spikebench.events import BinnedSamples, DenseBuffer
 from spikebench.raster import bin_spikes
 from spikebench.spike_dataset import SpikeDataset
 
@@ -181,7 +181,11 @@ def epoch(samples: SpikeDataset, rounds: int) -> dict[str, float]:
 
 
 def torch_sparse(
-    samples: list[tuple[Any, Any]], n_steps: int, time_step: float, n_units: int
+    samples: list[tuple[Any, Any]],
+    n_steps: int,
+    time_step: float,
+    n_units: int,
+    dense: bool = True,
 ) -> torch.Tensor:
     """Raster by way of a sparse tensor: digitize, list the cells, make it dense."""
     edges = np.arange(n_steps) * time_step
@@ -190,7 +194,9 @@ def torch_sparse(
     index = np.stack([rows, np.concatenate(bins), np.concatenate([u for _, u in samples])])
     values = torch.ones(index.shape[1])
     shape = (len(samples), n_steps, n_units)
-    return torch.sparse_coo_tensor(torch.from_numpy(index), values, shape).to_dense()
+    cells = torch.from_numpy(index)
+    raster = torch.sparse_coo_tensor(cells, values, shape, check_invariants=False)
+    return raster.to_dense() if dense else raster
 
 
 def histogram(words: list[Any], n_steps: int, time_step: float, n_units: int) -> list[Any]:
@@ -231,11 +237,14 @@ def _one_by_one(words: list[Any], grid: tuple[int, float, int]) -> list[Contende
 def _batches(
     binned: BinnedSamples, words: list[Any], grid: tuple[int, float, int]
 ) -> list[Contender]:
-    chosen = np.arange(BATCH)
+    chosen, buffer = np.arange(BATCH), DenseBuffer()
     return [
         ("EventBatch", lambda: binned.batch(chosen)),
-        ("EventBatch, dense", lambda: binned.batch(chosen).dense()),
-        ("torch.sparse", lambda: torch_sparse(words, *grid)),
+        ("EventBatch, raster in a buffer", lambda: buffer.fill(binned.batch(chosen))),
+        ("EventBatch, raster made anew", lambda: binned.batch(chosen).dense()),
+        ("numpy.histogram2d", lambda: histogram(words, *grid)),
+        ("torch.sparse", lambda: torch_sparse(words, *grid, dense=False)),
+        ("torch.sparse, raster made anew", lambda: torch_sparse(words, *grid)),
     ]
 
 

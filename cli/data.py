@@ -7,6 +7,11 @@ import click
 from cli.lazy_group import LazyGroup
 
 COMMANDS = {
+    "list": ("cli.data_list:list_", "List the data sets and whether they are here."),
+    "get": ("cli.data_get:get", "Download or make a data set."),
+    "verify": ("cli.data_verify:verify", "Check the files of a data set again, hash by hash."),
+    "path": ("cli.data_path:path", "Print where the spike files of a data set are."),
+    "card": ("cli.data_card:card", "Print the data card of a data set, or its Croissant metadata."),
     "make": ("cli.data_make:make", "Make SHD or SSC again from their audio."),
     "compare": ("cli.data_compare:compare", "Tell how close two spike files are."),
 }
@@ -14,4 +19,4 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, registry=COMMANDS)
 def data() -> None:
-    """Make data sets again from their audio; compare spike files."""
+    """Get, check and describe data sets; make SHD and SSC again; compare spike files."""

@@ -96,7 +96,7 @@ def make(
 
     recipe = load_recipe(name)
     if audio is None:
-        raise click.UsageError(f"--audio FOLDER is missing; {recipe.source}")
+        raise click.UsageError(f"--audio FOLDER is missing; {recipe.spec.source}")
     with running(list(output_files(recipe, folder, one_file)), quiet, scheduler) as here:
         reports = run(
             recipe,
@@ -116,5 +116,8 @@ def make(
             notify=here.notify,
             progress=here.progress,
         )
-    document = {"dataset": recipe.name, "files": [report_as_json(report) for report in reports]}
+    document = {
+        "dataset": recipe.spec.name,
+        "files": [report_as_json(report) for report in reports],
+    }
     tell(reports, document, as_json, quiet)

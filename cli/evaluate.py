@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     help="A finished run (or a folder of runs): only test it.",
 )
 @click.option(
+    "--oracle",
+    is_flag=True,
+    help="Choose the epoch on the TEST split, only to reproduce numbers that were chosen so. The result is "
+    "labelled oracle, and no leaderboard takes it.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -40,6 +46,7 @@ def evaluate(
     seed: int | None,
     seeds: int | None,
     checkpoint: Path | None,
+    oracle: bool,
     output: Path | None,
 ) -> None:
     """Train a model by its preset, test it once, write a result.
@@ -54,18 +61,18 @@ def evaluate(
         raise click.UsageError("give --model to train one, or --checkpoint to test a trained one")
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed and --seeds exclude each other")
-    from cli.training_session import run_training, say_interrupted
+    from cli.training_session import reopen, run_training, say_interrupted
     from spikebench.errors import OutputExistsError
     from spikebench.evaluation import evaluate as test
     from spikebench.preset import read_preset
-    from spikebench.protocol import open_selection
+    from spikebench.protocol import open_oracle, open_selection
     from spikebench.results import RESULT_FILE
     from spikebench.run import read_run
     from spikebench.training import find_device, start_run
 
     find_device(device)
     if checkpoint is not None:
-        if data or preset_file or settings or seed is not None or seeds is not None:
+        if data or preset_file or settings or oracle or seed is not None or seeds is not None:
             raise click.UsageError("a checkpoint brings its own data, preset, settings and seed")
         runs = _find_runs(checkpoint)
         record = read_run(runs[0])
@@ -76,12 +83,15 @@ def evaluate(
         data = data or "digits"
         preset = read_preset(model, preset_file, settings)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
-    folder = output or default_folder(data, model)
+        words += ["--oracle"] if oracle else []
+    folder = output or default_folder(data, f"{model}-oracle" if oracle else model)
     if (folder / RESULT_FILE).exists():
         raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
     command = shlex.join(["spikebench", "evaluate", *words])
-    selection = open_selection(data)
-    if checkpoint is None:
+    if checkpoint is not None:
+        selection = reopen(record)
+    else:
+        selection = open_oracle(data) if oracle else open_selection(data)
         if not quiet:
             source = preset_file or f"its preset{' with changes' if settings else ''}"
             click.echo(f"no checkpoint: training {model} by {source}", err=True)
@@ -89,7 +99,7 @@ def evaluate(
         runs = [folder / f"seed{number}" for number in numbers]
         with say_interrupted(f"{command} -o {shlex.quote(str(folder))}"):
             for number, run in zip(numbers, runs, strict=True):
-                record = start_run(run, model, preset, data, selection, number)
+                record = start_run(run, model, preset, selection, number)
                 run_training(run, record, selection, device, quiet)
     result = test(runs, selection, folder, command, device)
     click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
@@ -129,10 +139,12 @@ def _say(result: Result, folder: Path) -> str:
     data, summary, seeds = result.dataset, result.summary, result.seeds
     interval = summary.test_interval
     synthetic = " (synthetic voices)" if data.synthetic else ""
+    oracle = any(seed.selected_on == "test" for seed in seeds)
     opened = ", ".join(str(seed.test_opened) for seed in seeds)
     lines = [
-        f"{result.model.name} on {data.name}{synthetic}, {len(seeds)} seed{'s' * (len(seeds) > 1)}",
-        f"  test accuracy        {summary.test_mean:.1%}"
+        f"{result.model.name} on {data.name}{synthetic}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+        + (", ORACLE: the epoch was chosen on the test split" if oracle else ""),
+        f"  {'oracle' if oracle else 'test'} accuracy {'' if oracle else '  '}     {summary.test_mean:.1%}"
         + (f" ± {summary.test_std:.1%}" if summary.test_std is not None else "")
         + f"   95 %: {interval.low:.1%} … {interval.high:.1%} ({interval.method})",
         f"  validation accuracy  {_percent(summary.validation_mean)}",
@@ -148,7 +160,9 @@ def _say(result: Result, folder: Path) -> str:
         f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
         + ("s" if len(seeds) > 1 else ""),
         f"result: {folder}",
-        f"next: spikebench submit {shlex.quote(str(folder))}",
+        "an oracle result compares with numbers that were chosen on test, and cannot be submitted"
+        if oracle
+        else f"next: spikebench submit {shlex.quote(str(folder))}",
     ]
     return "\n".join(lines)
 

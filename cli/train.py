@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import statistics
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.training_options import default_folder, training_options
+
+if TYPE_CHECKING:
+    from spikebench.run import RunRecord
 
 
 @click.command()
@@ -15,6 +21,11 @@ from cli.training_options import default_folder, training_options
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run."
+)
+@click.option(
+    "--fold",
+    metavar="SPEAKER|all",
+    help="Leave one speaker of the training split out to select on, or each of them in turn.",
 )
 @click.option(
     "--resume",
@@ -31,6 +42,7 @@ def train(
     as_json: bool,
     seed: int,
     output: Path | None,
+    fold: str | None,
     resume: Path | None,
 ) -> None:
     """Train a model by its preset and keep the run.
@@ -38,43 +50,70 @@ def train(
     The selected epoch is the one with the best accuracy on validation speakers, who are held out of the
     training split. The test split is not read. Ctrl-C (or a kill) leaves a run that --resume takes up.
 
+    --fold all trains once per speaker of the training split, selects on that speaker, and prints the mean: the
+    spread between speakers is what a single held-out list cannot show. Interrupted, the same command with the
+    same -o goes on.
+
     Then: spikebench evaluate --checkpoint RUN
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to take one up")
-    from cli.training_session import run_training, say_interrupted
+    from cli.training_session import reopen, run_training, say_interrupted
     from spikebench.errors import ProtocolError
     from spikebench.preset import read_preset
-    from spikebench.protocol import open_selection
+    from spikebench.protocol import list_folds, open_selection
     from spikebench.run import read_run
     from spikebench.training import start_run
 
     if resume is not None:
-        if data or preset_file or settings:
+        if data or preset_file or settings or fold:
             raise click.UsageError(
-                "a run that is taken up brings its own data, preset and settings"
+                "a run that is taken up brings its own data, preset, settings and fold"
             )
         folder, record = resume, read_run(resume)
-        selection = open_selection(record.data)
+        selection = reopen(record)
         if selection.dataset != record.dataset:
             raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
+        with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
+            record = run_training(folder, record, selection, device, quiet)
+        _tell(folder, record, as_json)
+        return
+    assert model is not None
+    data = data or "digits"
+    preset = read_preset(model, preset_file, settings)
+    folder = output or default_folder(data, model)
+    speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
+    runs = []
+    for speaker in speakers:
+        run = folder / f"fold-{speaker}" if fold == "all" else folder
+        selection = open_selection(data, speaker)
+        record = start_run(run, model, preset, selection, seed)
+        again = f"spikebench train --resume {shlex.quote(str(run))}"
+        if fold == "all":
+            again = f"the same command with -o {shlex.quote(str(folder))}"
+        with say_interrupted(again):
+            runs.append((run, run_training(run, record, selection, device, quiet)))
+    if fold == "all":
+        _tell_folds(folder, [record for _, record in runs], as_json)
     else:
-        assert model is not None
-        data = data or "digits"
-        preset = read_preset(model, preset_file, settings)
-        selection = open_selection(data)
-        folder = output or default_folder(data, model)
-        record = start_run(folder, model, preset, data, selection, seed)
-    with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
-        record = run_training(folder, record, selection, device, quiet)
+        _tell(*runs[0], as_json)
+
+
+def _speaker(fold: str | None) -> int | None:
+    if fold is None:
+        return None
+    if not fold.isascii() or not fold.isdigit():
+        raise click.UsageError(f"--fold takes the number of a speaker, or all; not {fold!r}")
+    return int(fold)
+
+
+def _tell(folder: Path, record: RunRecord, as_json: bool) -> None:
     if as_json:
         click.echo(record.model_dump_json(indent=2))
         return
-    assert record.validation_accuracy is not None
-    voices = " (synthetic voices)" if record.dataset.synthetic else ""
+    oracle = ", ORACLE: chosen on the test split" if record.selected_on == "test" else ""
     click.echo(
-        f"{record.model} on {record.dataset.name}{voices}, seed {record.seed}: validation accuracy "
-        f"{record.validation_accuracy:.1%}"
+        f"{_title(record)}: validation accuracy {record.validation_accuracy or 0:.1%}{oracle}"
     )
     if record.epochs:
         click.echo(
@@ -82,3 +121,24 @@ def train(
         )
     click.echo(f"run: {folder}\ntest split opened: {record.test_opened} times")
     click.echo(f"next: spikebench evaluate --checkpoint {shlex.quote(str(folder))}")
+
+
+def _tell_folds(folder: Path, records: list[RunRecord], as_json: bool) -> None:
+    accuracies = [record.validation_accuracy or 0.0 for record in records]
+    mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)
+    if as_json:
+        folds = [record.model_dump(mode="json") for record in records]
+        document = {"validation_mean": mean, "validation_std": spread, "folds": folds}
+        click.echo(json.dumps(document, indent=2))
+        return
+    click.echo(f"{_title(records[0])}: leave one speaker out")
+    for record, accuracy in zip(records, accuracies, strict=True):
+        samples = record.dataset.split.validation_samples
+        click.echo(f"  speaker {record.fold:>3}  {accuracy:6.1%} of {samples} samples")
+    click.echo(f"  mean         {mean:6.1%} ± {spread:.1%} between {len(records)} speakers")
+    click.echo(f"runs: {folder}\ntest split opened: {sum(r.test_opened for r in records)} times")
+
+
+def _title(record: RunRecord) -> str:
+    voices = " (synthetic voices)" if record.dataset.synthetic else ""
+    return f"{record.model} on {record.dataset.name}{voices}, seed {record.seed}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cli.training_progress import training_progress
-from spikebench.protocol import SelectionData
+from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.run import RunRecord
 from spikebench.training import fit
 
@@ -36,9 +36,10 @@ def run_training(
     title = f"{record.model} seed {record.seed}"
     if not quiet:
         split = record.dataset.split
+        closed = "test is open" if selection.is_oracle else "test stays closed"
         click.echo(
             f"training {title} on {record.dataset.name}: {split.train_samples} samples, selected on "
-            f"{split.validation_samples} ({split.rule}); test stays closed",
+            f"{split.validation_samples} ({split.rule}); {closed}",
             err=True,
         )
         if record.late_events:
@@ -49,6 +50,24 @@ def run_training(
             )
     with training_progress(title, quiet) as report:
         return fit(folder, record, selection, device, report)
+
+
+def reopen(record: RunRecord) -> SelectionData:
+    """Open the data of a run as they were opened when it was started.
+
+    Parameters
+    ----------
+    record
+        The run.
+
+    Returns
+    -------
+    SelectionData
+        Everything that the run may see.
+    """
+    if record.selected_on == "test":
+        return open_oracle(record.data)
+    return open_selection(record.data, record.fold)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ its weights only the SHA-256 is compared. A claim holds when it agrees within a 
 
 from __future__ import annotations
 
+import json
 import math
 import stat
 from functools import lru_cache
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
-from spikebench.datasets import DATASETS, load_spec
-from spikebench.errors import ResultError
+from spikebench.datasets import DATASETS, load_spec, locate
+from spikebench.errors import ResultError, SpikeFileError
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
@@ -35,8 +37,13 @@ from spikebench.results import (
     read_predictions,
     read_result,
 )
+from spikebench.splits import ORACLE
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
+_ORACLE_REFUSED = (
+    "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
+    "ones; train again and select on validation"
+)
 RELATIVE_TOLERANCE = 1e-9
 
 
@@ -126,12 +133,11 @@ def _check_protocol(result: Result, where: str) -> None:
         raise ResultError(f"{where}: a seed appears twice; each may count once")
     if len(set(names)) != len(names):
         raise ResultError(f"{where}: two seeds name the same predictions file")
+    if result.dataset.split.protocol == ORACLE:
+        raise ResultError(f"{where}: {_ORACLE_REFUSED}")
     for record in result.seeds:
         if record.selected_on == "test":
-            raise ResultError(
-                f"{where}, seed {record.seed}: the epoch was chosen on the test split. Such a result "
-                "is not accepted beside honest ones; train again and select on validation"
-            )
+            raise ResultError(f"{where}, seed {record.seed}: {_ORACLE_REFUSED}")
         if record.test_opened != 1:
             raise ResultError(
                 f"{where}, seed {record.seed}: the test split was opened {record.test_opened} times; "
@@ -162,7 +168,21 @@ def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
                 "belong together"
             )
         if weights and record.weights_file is not None:
-            _check_sha256(plain_file(folder, record.weights_file), record.weights_sha256)
+            weights_file = plain_file(folder, record.weights_file)
+            _check_sha256(weights_file, record.weights_sha256)
+            if _selected_on(weights_file) == "test":
+                raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
+
+
+def _selected_on(weights: Path) -> str | None:
+    """Read from the header of weights which split chose them; nothing of them is loaded."""
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
+    selected = note.get("selected_on") if isinstance(note, dict) else None
+    return selected if isinstance(selected, str) else None
 
 
 def _check_sha256(path: Path, claimed: str | None) -> None:
@@ -236,13 +256,12 @@ def _check_summary(result: Result, where: str) -> None:
 
 
 def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
-    """Compare with the data set of that name or hash, if we know one: record, samples, labels, speakers."""
+    """Compare with the data set of that name or hash, if it is here: record, samples, labels, speakers."""
     claimed = result.dataset
-    specs = {name: load_spec(name) for name in DATASETS}
-    known = [n for n, spec in specs.items() if claimed.name == n or claimed.sha256 == spec.sha256]
-    if not known:
+    name = _known_name(claimed)
+    if name is None:
         return
-    dataset, test = _registered_test(known[0])
+    dataset, test = _registered_test(name)
     if claimed != dataset:
         wrong = [
             field
@@ -250,15 +269,37 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
             if getattr(claimed, field) != getattr(dataset, field)
         ]
         raise ResultError(
-            f"{where}: dataset.{wrong[0]} is not that of the data set {known[0]!r} of this version"
+            f"{where}: dataset.{wrong[0]} is not that of the data set {name!r} of this version"
         )
     order = np.argsort(predictions.index)
     columns = (predictions.index, predictions.label, predictions.speaker)
-    for name, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
+    for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
         if not np.array_equal(column[order], truth):
             raise ResultError(
-                f"{where}: column {name} of the predictions is not that of the test split of {known[0]!r}"
+                f"{where}: column {what} of the predictions is not that of the test split of {name!r}"
             )
+
+
+def _known_name(claimed: DatasetRecord) -> str | None:
+    """Find the registered data set that a record speaks of, if its files are here to compare with."""
+    for name in DATASETS:
+        spec = load_spec(name)
+        copied = [claimed.sha256] == [part.sha256 for part in spec.parts]
+        if claimed.name != name and not copied:
+            continue
+        if spec.kind == "packaged":
+            return name
+        try:
+            locate(name)
+        except SpikeFileError:
+            return None
+        # A remake differs from machine to machine: only the same file can be compared.
+        return name if spec.kind == "published" or _same_file(name, claimed) else None
+    return None
+
+
+def _same_file(name: str, claimed: DatasetRecord) -> bool:
+    return _registered_test(name)[0].sha256 == claimed.sha256
 
 
 @lru_cache(maxsize=8)

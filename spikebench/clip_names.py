@@ -14,7 +14,10 @@ Each of the three is asked for by one word or file, the *source*:
                        zero … nine = 0 … 9, German null … neun = 10 … 19); speakers 4 and 5 are the
                        test split, the others train (SHD itself adds 5 % of the others to its test)
 ``speech-commands``    ``yes/0a7c2a8d_nohash_0``; the word is the folder (35 classes in alphabetical
-                       order), the speaker the part before ``_nohash_``, the split Google's rule
+                       order), the speaker the part before ``_nohash_``, the split that of Google's
+                       lists (10 % validation, 10 % test; SSC itself tests on 20 %)
+``fsdd``               ``7_jackson_32``: digit, speaker and trial; classes zero … nine in the order of
+                       the digits; trials 0 to 4 are the test split, the others train
 a pattern              ``{speaker}_{digit}_take{take}``: named groups in braces, matched against the
                        name without its suffix (and as many folders as the pattern has slashes).
                        Label: the group ``label``; else all groups but speaker, split, trial, take,
@@ -44,12 +47,22 @@ from numpy.typing import NDArray
 from spikebench.audio import Clip, Skipped, printable
 from spikebench.errors import SpikebenchError, UnknownNameError
 
-__all__ = ["SPEECH_COMMANDS", "ClipNames", "Facts", "name_clips", "number_facts", "which_set"]
+__all__ = [
+    "FSDD",
+    "HEIDELBERG_DIGITS",
+    "SPEECH_COMMANDS",
+    "ClipNames",
+    "Facts",
+    "name_clips",
+    "number_facts",
+    "which_set",
+]
 
 HEIDELBERG_DIGITS = tuple(
     "zero one two three four five six seven eight nine "  # noqa: SIM905
     "null eins zwei drei vier fünf sechs sieben acht neun".split()
 )
+FSDD = HEIDELBERG_DIGITS[:10]
 SPEECH_COMMANDS = tuple(
     "backward bed bird cat dog down eight five follow forward four go happy house learn left "  # noqa: SIM905
     "marvin nine no off on one right seven sheila six stop three tree two up visual wow yes "
@@ -60,6 +73,8 @@ _SPLITS = {
     **dict.fromkeys(["validation", "valid", "val", "dev"], "validation"),
     **dict.fromkeys(["test", "testing"], "test"),
 }
+_GOOGLE_PERCENT = 10.0, 10.0  # validation and test of validation_list.txt and testing_list.txt
+_FSDD_TEST_TRIALS = 5  # of each digit and speaker
 _NOT_LABEL = {"speaker", "split", "trial", "take", "repetition", "session"}
 _MAX_CSV_BYTES = 64 * 1024 * 1024
 _MAX_KEY_BYTES = 256
@@ -329,7 +344,18 @@ def _speech_commands_facts(clip: Clip) -> Facts | None:
         return None
     # A single file, or a folder of one word, is known by the folder around it.
     word = path.parent.name or clip.path.absolute().parent.name
-    return Facts(word, match[1], which_set(match[1])) if word in SPEECH_COMMANDS else None
+    if word not in SPEECH_COMMANDS:
+        return None
+    return Facts(word, match[1], which_set(match[1], *_GOOGLE_PERCENT))
+
+
+def _fsdd_facts(clip: Clip) -> Facts | None:
+    name = PurePosixPath(clip.relative).name
+    match = re.fullmatch(r"(\d)_([a-z]+)_(\d{1,4})\.\w+", name, re.ASCII)
+    if match is None:
+        return None
+    digit, speaker, trial = match.groups()
+    return Facts(FSDD[int(digit)], speaker, "test" if int(trial) < _FSDD_TEST_TRIALS else "train")
 
 
 def which_set(speaker: str, validation_percent: float = 10.0, test_percent: float = 20.0) -> str:
@@ -443,5 +469,6 @@ _FOLDERS = _Source("sub-folders", _folder_facts)
 _KNOWN = {
     "heidelberg-digits": _Source("heidelberg-digits", _heidelberg_facts, HEIDELBERG_DIGITS),
     "speech-commands": _Source("speech-commands", _speech_commands_facts, SPEECH_COMMANDS),
+    "fsdd": _Source("fsdd", _fsdd_facts, FSDD),
 }
 _SOURCES = {"none": _NONE, "folders": _FOLDERS, **_KNOWN}

@@ -6,6 +6,7 @@
     ├── AudioError                 1   a recording that cannot be used (broken, empty, silent, too long)
     ├── SpikeFileError             1   an HDF5 file that is damaged, hostile or not in the published layout
     ├── ConversionStateError       1   an unfinished conversion that cannot go on, or a source that changed under it
+    ├── DataError                  1   a data set's file that is not here, cannot be had or is not what it was
     ├── OutputExistsError          1   an output is there already and --overwrite was not given
     ├── UnknownNameError           1   a name that no registry holds; lists the known ones, offers the closest
     ├── ProtocolError              1   data that cannot be split, or a test split opened out of turn
@@ -25,6 +26,7 @@ from collections.abc import Iterable
 __all__ = [
     "AudioError",
     "ConversionStateError",
+    "DataError",
     "NothingConvertedError",
     "OutputExistsError",
     "PartialConversionError",
@@ -53,6 +55,10 @@ class SpikeFileError(SpikebenchError):
 
 class ConversionStateError(SpikebenchError):
     """An unfinished conversion that cannot go on, or whose recordings have changed."""
+
+
+class DataError(SpikebenchError):
+    """A file of a data set that is not here, cannot be had, or is not what was published or pinned."""
 
 
 class OutputExistsError(SpikebenchError):

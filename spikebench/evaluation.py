@@ -36,7 +36,7 @@ from spikebench.results import (
     write_predictions,
     write_result,
 )
-from spikebench.run import WEIGHTS_FILE, RunRecord, locked, read_run, write_run
+from spikebench.run import WEIGHTS_FILE, RunRecord, count_opening, locked, read_run
 from spikebench.training import (
     bin_samples,
     build_model,
@@ -85,7 +85,7 @@ def evaluate(
             "the runs differ in more than the seed, or not even in it: test them apart"
         )
     if records[0].dataset != selection.dataset:
-        raise ProtocolError(f"{selection.path}: not the data that {runs[0]} was trained on")
+        raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
     folder.mkdir(parents=True, exist_ok=True)
     seeds = [_test(run, selection, folder, device) for run in runs]
     record = records[0]
@@ -115,14 +115,11 @@ def evaluate(
 def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> SeedRecord:
     record = read_run(run)
     model = load_trained(run, record).to(find_device(device))
-    # Counted before the file is read: a crash on the way does not hide that test was opened.
     with locked(run):
-        opened = read_run(run).test_opened + 1
-        record = record.model_copy(update={"test_opened": opened})
-        write_run(run, record)
+        record = count_opening(run)
     samples = open_test(selection)
     began = time.perf_counter()
-    binned = bin_samples(samples, record.preset, record.dataset.n_units)
+    binned = bin_samples(samples, record.preset)
     with one_thread():
         answers = run_model(model, binned, record.preset.training.batch_size)
     seconds = time.perf_counter() - began
@@ -148,7 +145,7 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
     n_classes = len(record.dataset.classes)
     return SeedRecord(
         seed=record.seed,
-        validation_accuracy=record.validation_accuracy,
+        validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
         test_accuracy=accuracy(samples.labels, answers.predicted),
         test_interval=Interval(low=low, high=high, method=method),
         seen_accuracy=_mean(correct[seen]),
@@ -157,7 +154,7 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
         epochs=record.epochs,
         selected_epoch=record.selected_epoch,
-        selected_on="validation",
+        selected_on=record.selected_on,
         test_opened=record.test_opened,
         train_seconds=record.train_seconds,
         test_seconds=seconds,

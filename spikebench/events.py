@@ -1,95 +1,408 @@
-"""Events on their way into a network: binned once, collated per batch, dense only where a model asks."""
+"""Events on their way into a network: collated per batch, never densified on the way.
+
+An :class:`EventBatch` holds the spikes of a batch as (offsets, bins, units), whatever the number of cells: a word of
+SHD has some 8,000 spikes on a raster of 700 units and 100 to 1,000 bins. A raster is made only where a model
+asks, by :meth:`EventBatch.dense` or :meth:`EventBatch.sparse`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebench.protocol import Samples
-from spikebench.raster import Mode, time_bins
+from spikebench.event_cache import FlatEvents
+from spikebench.raster import (
+    EDGE_TOLERANCE,
+    Binned,
+    Mode,
+    bin_many,
+    clear_cells,
+    count_inside,
+    count_units,
+    put_cells,
+)
+from spikebench.spike_dataset import STRUCTURED, Sample, SpikeDataset
+
+__all__ = ["BinnedSamples", "Collate", "DenseBuffer", "EventBatch"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EventBatch:
     """Binned events of a batch.
 
     Attributes
     ----------
-    offsets : ndarray of int64, shape (batch + 1,)
+    offsets : Tensor of int64, shape (batch + 1,)
         Sample k has the events offsets[k] … offsets[k + 1].
-    bins, units : ndarray of int64, shape (events,)
+    bins, units : Tensor of int32, shape (events,)
         Time bin and unit of each event.
+    lengths : Tensor of int64, shape (batch,)
+        Bins that each sample lasts: to the end of its recording where that is known, else to its last event;
+        at most ``n_steps``. What lies behind is padding, and no average may count it.
+    labels : Tensor of int64, shape (batch,)
+        Class of each sample; -1 is unknown.
     n_steps, n_units : int
         Numbers of bins and units.
+    time_step : float
+        Width of a bin [s].
     mode : {"counts", "binary"}
         Whether a cell holds how many events it got, or whether it got any.
     """
 
-    offsets: NDArray[np.int64]
-    bins: NDArray[np.int64]
-    units: NDArray[np.int64]
+    offsets: torch.Tensor
+    bins: torch.Tensor
+    units: torch.Tensor
+    lengths: torch.Tensor
+    labels: torch.Tensor
     n_steps: int
     n_units: int
+    time_step: float
     mode: Mode
 
-    def dense(self, device: torch.device | str = "cpu") -> torch.Tensor:
-        """Make the raster of the batch.
+    def __len__(self) -> int:
+        return self.labels.numel()
+
+    def to(self, device: torch.device | str) -> EventBatch:
+        """Copy the batch to a device.
 
         Parameters
         ----------
         device
-            Where to make it.
+            Where to.
+
+        Returns
+        -------
+        EventBatch
+            There.
+        """
+        return self._moved(lambda tensor: tensor.to(device))
+
+    def pin_memory(self) -> EventBatch:
+        """Copy the batch into page-locked memory; loaders with ``pin_memory=True`` call this.
+
+        Returns
+        -------
+        EventBatch
+            In page-locked memory.
+        """
+        return self._moved(lambda tensor: tensor.pin_memory())
+
+    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> EventBatch:
+        return replace(
+            self,
+            offsets=move(self.offsets),
+            bins=move(self.bins),
+            units=move(self.units),
+            lengths=move(self.lengths),
+            labels=move(self.labels),
+        )
+
+    def rebinned(
+        self,
+        time_step: float | None = None,
+        n_steps: int | None = None,
+        mode: Mode | None = None,
+    ) -> EventBatch:
+        """Ask for wider bins, another number of them, or another mode.
+
+        Parameters
+        ----------
+        time_step
+            A whole multiple of the batch's own [s].
+        n_steps
+            Number of the new bins; events behind the last are left out. By default as many as there were time for.
+        mode
+            ``counts`` or ``binary``.
+
+        Returns
+        -------
+        EventBatch
+            The same events on the other grid: exactly those that collating with that grid gives.
+
+        Raises
+        ------
+        ValueError
+            If the time step is no whole multiple, or there would be no bin.
+        """
+        factor = 1 if time_step is None else round(time_step / self.time_step)
+        if factor < 1 or abs(factor * self.time_step - (time_step or self.time_step)) > 1e-9:
+            raise ValueError(
+                f"bins of {time_step} s are no whole multiple of the batch's {self.time_step} s; "
+                "collate with a finer time step"
+            )
+        steps = -(-self.n_steps // factor) if n_steps is None else n_steps
+        if steps < 1:
+            raise ValueError(f"n_steps must be at least 1, got {steps}")
+        bins = self.bins // factor
+        inside = bins < steps
+        kept = torch.nn.functional.pad(inside.cumsum(0), (1, 0))
+        lengths = torch.clamp(-(-self.lengths // factor), max=steps)
+        return EventBatch(
+            offsets=kept[self.offsets],
+            bins=bins[inside],
+            units=self.units[inside],
+            lengths=lengths,
+            labels=self.labels,
+            n_steps=steps,
+            n_units=self.n_units,
+            time_step=self.time_step * factor,
+            mode=mode or self.mode,
+        )
+
+    def dense(
+        self,
+        time_step: float | None = None,
+        n_steps: int | None = None,
+        mode: Mode | None = None,
+        device: torch.device | str | None = None,
+    ) -> torch.Tensor:
+        """Make the raster of the batch.
+
+        Parameters
+        ----------
+        time_step, n_steps, mode
+            As in :meth:`rebinned`; by default the batch's own.
+        device
+            Where to make it; by default where the batch is.
 
         Returns
         -------
         Tensor of float32, shape (batch, time, unit)
             Counts, or 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`rebinned`.
         """
-        n_batch = self.offsets.size - 1
-        sample = np.repeat(np.arange(n_batch), np.diff(self.offsets))
-        flat = (sample * self.n_steps + self.bins) * self.n_units + self.units
-        index = torch.from_numpy(flat).to(device)
-        raster = torch.zeros(n_batch * self.n_steps * self.n_units, device=device)
+        batch = self._on_grid(time_step, n_steps, mode)
+        shape = (len(batch), batch.n_steps, batch.n_units)
+        raster = torch.zeros(shape, device=device or batch.bins.device)
+        batch._put(raster)
+        return raster
+
+    def sparse(
+        self,
+        time_step: float | None = None,
+        n_steps: int | None = None,
+        mode: Mode | None = None,
+    ) -> torch.Tensor:
+        """Make the raster of the batch as a sparse tensor.
+
+        Parameters
+        ----------
+        time_step, n_steps, mode
+            As in :meth:`rebinned`; by default the batch's own.
+
+        Returns
+        -------
+        sparse COO Tensor of float32, shape (batch, time, unit)
+            Coalesced: every cell once, counts or 1.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`rebinned`.
+        """
+        batch = self._on_grid(time_step, n_steps, mode)
+        index = torch.stack([batch._rows(), batch.bins.long(), batch.units.long()])
+        values = torch.ones(index.shape[1], device=index.device)
+        shape = (len(batch), batch.n_steps, batch.n_units)
+        raster = torch.sparse_coo_tensor(index, values, shape, check_invariants=False).coalesce()
+        if batch.mode == "binary":
+            raster.values().fill_(1.0)
+        return raster
+
+    def mask(self) -> torch.Tensor:
+        """Tell samples from their padding.
+
+        Returns
+        -------
+        Tensor of bool, shape (batch, time)
+            True up to each sample's length.
+        """
+        return torch.arange(self.n_steps, device=self.lengths.device) < self.lengths[:, None]
+
+    def structured(self, position: int) -> NDArray[np.void]:
+        """Get one sample as a structured array, as the transforms of tonic take it.
+
+        Parameters
+        ----------
+        position
+            Which sample.
+
+        Returns
+        -------
+        ndarray, shape (events,)
+            Fields ``t`` (int64, µs, the beginning of the bin), ``x`` (int64, unit), ``p`` (int64, 1).
+        """
+        here = slice(int(self.offsets[position]), int(self.offsets[position + 1]))
+        bins = self.bins[here].cpu().numpy()
+        array = np.ones(bins.size, dtype=STRUCTURED)
+        array["t"] = np.rint(bins * (self.time_step * 1e6))
+        array["x"] = self.units[here].cpu().numpy()
+        return array
+
+    def _on_grid(
+        self, time_step: float | None, n_steps: int | None, mode: Mode | None
+    ) -> EventBatch:
+        if time_step is None and n_steps is None:
+            return self if mode is None else replace(self, mode=mode)
+        return self.rebinned(time_step, n_steps, mode)
+
+    def _rows(self) -> torch.Tensor:
+        sizes = self.offsets.diff()
+        return torch.repeat_interleave(torch.arange(len(self), device=sizes.device), sizes)
+
+    def _cells(self) -> torch.Tensor:
+        # In int64: a batch has more cells than int32 can number.
+        return (self._rows() * self.n_steps + self.bins) * self.n_units + self.units
+
+    def _binned(self) -> Binned:
+        return Binned(
+            *(array.numpy() for array in (self.offsets, self.bins, self.units, self.lengths))
+        )
+
+    def _put(self, raster: torch.Tensor) -> None:
+        """Put the events into rasters that are zero."""
+        if raster.device.type == self.bins.device.type == "cpu":
+            put_cells(self._binned(), raster.numpy(), self.mode)
+            return
+        index = self._cells().to(raster.device)
         if self.mode == "binary":
-            raster[index] = 1.0
+            raster.view(-1)[index] = 1.0
         else:
-            raster.index_add_(0, index, torch.ones(flat.size, device=device))
-        return raster.view(n_batch, self.n_steps, self.n_units)
+            raster.view(-1).index_add_(0, index, torch.ones(index.numel(), device=raster.device))
 
 
-class BinnedSamples:
-    """Samples with their times binned once; batches are cut out of it.
+class DenseBuffer:
+    """Rasters in the same memory, batch after batch.
+
+    Making a raster anew costs its cells (a batch of 128 words at 1 ms has 358 MB of them); here only the cells of
+    the last batch are cleared, so a raster costs its events. What :meth:`fill` returns holds until the next call.
 
     Parameters
     ----------
-    samples
-        Events in seconds.
+    device
+        Where the rasters are.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._memory = torch.zeros(0, device=self.device)
+        self._last: tuple[torch.Tensor, EventBatch] | None = None
+
+    def fill(self, batch: EventBatch) -> torch.Tensor:
+        """Make the raster of a batch.
+
+        Parameters
+        ----------
+        batch
+            Events.
+
+        Returns
+        -------
+        Tensor of float32, shape (batch, time, unit)
+            As :meth:`EventBatch.dense`, until the next call.
+        """
+        self._clear()
+        shape = (len(batch), batch.n_steps, batch.n_units)
+        cells = prod(shape)
+        if self._memory.numel() < cells:
+            self._memory = torch.zeros(cells, device=self.device)
+        raster = self._memory[:cells].view(shape)
+        batch._put(raster)
+        self._last = (raster, batch)
+        return raster
+
+    def _clear(self) -> None:
+        if self._last is None:
+            return
+        raster, batch = self._last
+        if raster.device.type == batch.bins.device.type == "cpu":
+            clear_cells(batch._binned(), raster.numpy())
+        else:
+            raster.view(-1)[batch._cells().to(raster.device)] = 0.0
+        self._last = None
+
+
+class Collate:
+    """Make batches for ``torch.utils.data.DataLoader(dataset, collate_fn=Collate(...))``.
+
+    Parameters
+    ----------
+    n_units
+        Number of units (``dataset.n_units``).
     time_step
         Width of a bin [s].
-    n_steps, n_units
-        Numbers of bins and units. Events after the last bin are left out and counted in ``n_late``.
+    n_steps
+        Number of bins; later events are left out. By default as many as the longest sample of a batch needs.
     mode
         ``counts`` or ``binary``.
     """
 
     def __init__(
-        self, samples: Samples, time_step: float, n_steps: int, n_units: int, mode: Mode
+        self, n_units: int, time_step: float, n_steps: int | None = None, mode: Mode = "counts"
     ) -> None:
-        bins = time_bins(samples.times, time_step, n_steps)
-        inside = bins < n_steps
-        kept_before = np.concatenate([[0], np.cumsum(inside)])
-        self.offsets: NDArray[np.int64] = kept_before[samples.offsets].astype(np.int64)
-        self.bins = bins[inside].astype(np.int32)
-        self.units = samples.units[inside].astype(np.int32)
-        self.labels = samples.labels
-        self.n_steps, self.n_units, self.mode = n_steps, n_units, mode
-        self.n_late = int(inside.size - inside.sum())
+        self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
+
+    def __call__(self, samples: Sequence[Sample]) -> EventBatch:
+        """Collate samples."""
+        events = FlatEvents.from_samples([(s.times, s.units) for s in samples], self.n_units)
+        durations = np.array([sample.duration for sample in samples])
+        steps = self.n_steps or _steps_of(events, durations, self.time_step)
+        binned = bin_many(
+            *(events.offsets, events.times, events.units),
+            *(np.arange(len(samples)), self.time_step, steps),
+        )
+        labels = np.array([sample.label for sample in samples], dtype=np.int64)
+        return _batch(binned, durations, labels, self.time_step, steps, self.n_units, self.mode)
+
+
+class BinnedSamples:
+    """Samples on a grid of time; batches are cut out of it.
+
+    Parameters
+    ----------
+    samples
+        What to bin; its spikes stay where they are.
+    time_step
+        Width of a bin [s].
+    n_steps
+        Number of bins. Events after the last bin are left out and counted in ``n_late``.
+    mode
+        ``counts`` or ``binary``.
+    """
+
+    def __init__(self, samples: SpikeDataset, time_step: float, n_steps: int, mode: Mode) -> None:
+        self.samples, self.labels, self.n_units = samples, samples.labels, samples.n_units
+        self.time_step, self.n_steps, self.mode = time_step, n_steps, mode
+        events = samples.events
+        inside = count_inside(events.offsets, events.times, samples.index, time_step, n_steps)
+        self.n_events = int(inside.sum())
+        self.n_late = int(samples.spike_counts.sum()) - self.n_events
 
     def __len__(self) -> int:
         return self.labels.size
+
+    def counts(self) -> NDArray[np.int64]:
+        """Count the spikes of each unit in all bins.
+
+        Returns
+        -------
+        ndarray of int64, shape (samples, unit)
+            Counts.
+        """
+        events = self.samples.events
+        return count_units(
+            *(events.offsets, events.times, events.units, self.samples.index),
+            *(self.time_step, self.n_steps, self.n_units),
+        )
 
     def batch(
         self,
@@ -119,16 +432,59 @@ class BinnedSamples:
         ValueError
             If ``jitter`` is asked for without a generator.
         """
-        starts, sizes = self.offsets[chosen], np.diff(self.offsets)[chosen]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        take = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)
-        bins, units = self.bins[take].astype(np.int64), self.units[take].astype(np.int64)
+        events, index = self.samples.events, self.samples.index[chosen]
+        binned = bin_many(
+            *(events.offsets, events.times, events.units, index, self.time_step, self.n_steps)
+        )
         if jitter > 0:
             if generator is None:
                 raise ValueError("jitter needs a generator")
-            shift = generator.standard_normal(units.size, dtype=np.float32) * jitter
-            units = units + np.rint(shift).astype(np.int64)
-            inside = (units >= 0) & (units < self.n_units)
-            offsets = np.concatenate([[0], np.cumsum(inside)])[offsets].astype(np.int64)
-            bins, units = bins[inside], units[inside]
-        return EventBatch(offsets, bins, units, self.n_steps, self.n_units, self.mode)
+            binned = _jittered(binned, jitter, generator, self.n_units)
+        durations, labels = events.durations[index], self.labels[chosen]
+        grid = (self.time_step, self.n_steps, self.n_units, self.mode)
+        return _batch(binned, durations, labels, *grid)
+
+
+def _jittered(
+    binned: Binned, jitter: float, generator: np.random.Generator, n_units: int
+) -> Binned:
+    shift = generator.standard_normal(binned.units.size, dtype=np.float32) * jitter
+    units = binned.units + np.rint(shift).astype(np.int32)
+    inside = (units >= 0) & (units < n_units)
+    offsets = np.concatenate([[0], np.cumsum(inside)])[binned.offsets].astype(np.int64)
+    return Binned(offsets, binned.bins[inside], units[inside], binned.lengths)
+
+
+def _steps_of(events: FlatEvents, durations: NDArray[np.float64], time_step: float) -> int:
+    """Count the bins that the longest sample needs."""
+    last = float(events.times.max(initial=0.0))
+    steps = int((last + EDGE_TOLERANCE) / time_step) + 1
+    return max(steps, int(_duration_steps(durations, time_step).max(initial=1)))
+
+
+def _duration_steps(durations: NDArray[np.float64], time_step: float) -> NDArray[np.int64]:
+    return np.ceil((durations - EDGE_TOLERANCE) / time_step).astype(np.int64)
+
+
+def _batch(
+    binned: Binned,
+    durations: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+    n_units: int,
+    mode: Mode,
+) -> EventBatch:
+    known = np.minimum(_duration_steps(durations, time_step), n_steps)
+    lengths = np.where(durations >= 0, np.maximum(known, binned.lengths), binned.lengths)
+    return EventBatch(
+        offsets=torch.from_numpy(binned.offsets),
+        bins=torch.from_numpy(binned.bins),
+        units=torch.from_numpy(binned.units),
+        lengths=torch.from_numpy(lengths),
+        labels=torch.from_numpy(labels),
+        n_steps=n_steps,
+        n_units=n_units,
+        time_step=time_step,
+        mode=mode,
+    )

@@ -1,74 +1,47 @@
-"""Which samples train, which select, which test; and how the test split stays closed until the end.
+"""Opening data honestly: what selects a model does not contain the test split.
 
-Model selection works on :class:`SelectionData`, which does not contain the test split: there is nothing
-to peek at. :func:`open_test` reads the test samples; whoever calls it counts (``test_opened``
-in :class:`spikebench.run.RunRecord`; the result prints it).
+Model selection works on :class:`SelectionData`, in which the test split is not: there is nothing to peek at.
+:func:`open_test` opens it; whoever calls it counts (``test_opened`` in :class:`spikebench.run.RunRecord`; the result
+prints it). Who is in which split is a matter of :mod:`spikebench.splits`.
 
-The rule, ``speakers-v1``
--------------------------
-1. Test: the samples that the file marks ``test``; else the samples of a fifth of the speakers
-   (rounded, at least one).
-2. Validation: the samples that the file marks ``validation``; else, of what remains, the samples of the
-   data set's fixed validation speakers; else those of a sixth of the remaining speakers (rounded, at
-   least one).
-3. Train: the rest.
-
-Speakers are chosen by the order of SHA-256("<role>:<speaker>"), so that neither the author of a model nor
-the order of a file decides. Where no speakers are known, single samples are chosen in the same way by
-SHA-256("<role>:<index>"), and the rule says that voices may be shared.
+:func:`open_oracle` is for reproducing numbers whose epoch was chosen on the test split. What it opens says so:
+protocol ``oracle`` in every run and result, ``selected_on`` ``test``, and the leaderboard refuses it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.datasets import DATASETS, DatasetSpec, load_spec, resolve
+from spikebench.data_folder import folder_of
+from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
 from spikebench.errors import ProtocolError
-from spikebench.results import DatasetRecord, Split, file_sha256
-from spikebench.spike_file import SpikeFile
+from spikebench.event_cache import FlatEvents, open_events
+from spikebench.pins import read_pins
+from spikebench.results import DatasetRecord, file_sha256
+from spikebench.spike_dataset import SpikeDataset
+from spikebench.spike_file import SPLITS
+from spikebench.splits import (
+    ORACLE,
+    SPEAKERS_V1,
+    Facts,
+    Partition,
+    fold_speakers,
+    oracle,
+    partition,
+)
 
-PROTOCOL = "speakers-v1"
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Events of some samples of a file, concatenated.
-
-    Attributes
-    ----------
-    index : ndarray of int64, shape (samples,)
-        Position in the file.
-    offsets : ndarray of int64, shape (samples + 1,)
-        Sample k has the events offsets[k] … offsets[k + 1].
-    times : ndarray of float64, shape (events,)
-        Seconds.
-    units : ndarray of int64, shape (events,)
-        Units.
-    labels, speakers : ndarray of int64, shape (samples,)
-        Class and speaker; speaker -1 is unknown.
-    """
-
-    index: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    times: NDArray[np.float64]
-    units: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    speakers: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Indices of the three splits, with the rule that made them."""
-
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
-    record: Split
+__all__ = [
+    "SelectionData",
+    "list_folds",
+    "open_oracle",
+    "open_selection",
+    "open_test",
+]
 
 
 @dataclass(frozen=True)
@@ -77,27 +50,54 @@ class SelectionData:
 
     Attributes
     ----------
-    train, validation : Samples
+    train, validation : SpikeDataset
         The two splits.
     dataset : DatasetRecord
         Name, hash, classes and split, for the result.
-    path : Path
-        The spike file.
+    data : str
+        What the data set was opened by: a registered name, or a path.
+    fold : int or None
+        The speaker who was left out of the training split to select, if one was.
     """
 
-    train: Samples
-    validation: Samples
+    train: SpikeDataset
+    validation: SpikeDataset
     dataset: DatasetRecord
-    path: Path
+    data: str
+    fold: int | None = None
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether validation is the test split; see :func:`open_oracle`."""
+        return self.dataset.split.protocol == ORACLE
 
 
-def open_selection(data: str) -> SelectionData:
+@dataclass(frozen=True)
+class _Opened:
+    """A data set with all its splits, which leaves this module only in parts."""
+
+    name: str
+    sha256: str
+    spec: DatasetSpec | None
+    parts: list[FlatEvents]
+    facts: Facts
+
+    def samples(self, index: NDArray[np.int64]) -> SpikeDataset:
+        """Find the samples at some positions among those of all files; they lie in one file."""
+        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        (which,) = np.unique(np.searchsorted(starts, index, side="right") - 1)
+        return SpikeDataset(self.parts[which], index - starts[which])
+
+
+def open_selection(data: str, fold: int | None = None) -> SelectionData:
     """Open the training and validation splits of a data set.
 
     Parameters
     ----------
     data
         A registered name, or the path of a spike file.
+    fold
+        Leave out this speaker of the training split for validation, instead of those that the protocol names.
 
     Returns
     -------
@@ -108,35 +108,38 @@ def open_selection(data: str) -> SelectionData:
     ------
     UnknownNameError, SpikeFileError
         If there is no such data set or file, or it is damaged.
+    DataError
+        If its cache cannot be written.
     ProtocolError
         If it cannot be split.
     """
-    path, spec = resolve(data)
-    digest = file_sha256(path)
-    if spec is None:  # a copy of a registered file is that data set, whatever it is called
-        spec = next((known for known in map(load_spec, DATASETS) if known.sha256 == digest), None)
-    elif digest != spec.sha256:
-        raise ProtocolError(f"{path}: the file changed while it was opened")
-    with SpikeFile(path) as file:
-        partition = _partition(file, spec)
-        dataset = DatasetRecord(
-            name=spec.name if spec else _own_name(path),
-            sha256=digest,
-            n_units=file.n_units,
-            classes=list(file.keys),
-            synthetic=spec.synthetic if spec else bool(file.provenance.get("synthetic_voices")),
-            split=partition.record,
-        )
-        train, validation = (_read(file, part) for part in (partition.train, partition.validation))
-    return SelectionData(train, validation, dataset, path)
+    opened = _open(data)
+    return replace(_selection(data, opened, _partition(opened, fold)), fold=fold)
 
 
-def _own_name(path: Path) -> str:
-    """Name a file of the user's; never as a registered data set, which it is not."""
-    return f"{path.stem}-file" if path.stem in DATASETS else path.stem or "file"
+def open_oracle(data: str) -> SelectionData:
+    """Open a data set so that the *test split* selects, to reproduce numbers that were chosen so.
+
+    Parameters
+    ----------
+    data
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    SelectionData
+        Its validation split is the test split, and its protocol is called ``oracle``.
+
+    Raises
+    ------
+    UnknownNameError, SpikeFileError, DataError, ProtocolError
+        As :func:`open_selection`.
+    """
+    opened = _open(data)
+    return _selection(data, opened, oracle(opened.facts, _partition(opened)))
 
 
-def open_test(selection: SelectionData) -> Samples:
+def open_test(selection: SelectionData) -> SpikeDataset:
     """Open the test split that belongs to a selection.
 
     Parameters
@@ -146,112 +149,128 @@ def open_test(selection: SelectionData) -> Samples:
 
     Returns
     -------
-    Samples
-        The test samples.
+    SpikeDataset
+        The test samples; their ``index`` is the position in the file that holds them.
 
     Raises
     ------
     ProtocolError
         If the file is no longer the one that the selection was read from.
     """
-    if file_sha256(selection.path) != selection.dataset.sha256:
-        raise ProtocolError(f"{selection.path}: the file has changed since training")
-    with SpikeFile(selection.path) as file:
-        # The rule is deterministic, so the same file gives the same split again.
-        fixed = tuple(selection.dataset.split.validation_speakers)
-        return _read(file, _partition(file, None, fixed).test)
+    opened = _open(selection.data)
+    if opened.sha256 != selection.dataset.sha256:
+        raise ProtocolError(f"{selection.data}: the file has changed since training")
+    # Test does not depend on who validates, so the rule without a fold finds the same samples.
+    return opened.samples(_partition(opened).test)
 
 
-def _partition(
-    file: SpikeFile, spec: DatasetSpec | None, validation_speakers: tuple[int, ...] = ()
-) -> Partition:
-    labelled = file.labels >= 0
-    if not labelled.any():
-        raise ProtocolError(
-            f"{file.path}: no sample has a label, so nothing can be learned from it"
-        )
-    if len(file.keys) < 2:
-        raise ProtocolError(f"{file.path}: a classifier needs at least two classes")
-    marks = np.array(file.splits if file.splits is not None else [""] * file.n_samples)
-    speakers = file.speakers
-    fixed = np.array(spec.validation_speakers if spec else validation_speakers, dtype=np.int64)
+def list_folds(data: str) -> list[int]:
+    """List the folds of a data set.
 
-    if np.any(test := labelled & (marks == "test")):
-        words = ["test as marked in the file"]
+    Parameters
+    ----------
+    data
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    list of int
+        Speakers of the training split, each of whom can be left out.
+
+    Raises
+    ------
+    UnknownNameError, SpikeFileError, DataError, ProtocolError
+        As :func:`open_selection`.
+    """
+    opened = _open(data)
+    return fold_speakers(opened.facts, _partition(opened))
+
+
+def _open(data: str) -> _Opened:
+    located, spec = locate(data)
+    digests = [file_sha256(path) for path, _ in located]
+    if spec is None:
+        spec = _recognise(located[0][0], digests[0])
     else:
-        test, how = _choose(labelled, speakers, "test", 5)
-        words = [f"test {how}"]
-    rest = labelled & ~test
-    if np.any(validation := rest & (marks == "validation")):
-        words.append("validation as marked in the file")
-    elif fixed.size:
-        validation = rest & np.isin(speakers, fixed)
-        words.append("validation speakers fixed by the data set")
-    else:
-        validation, how = _choose(rest, speakers, "validation", 6)
-        words.append(f"validation {how}")
-    train = rest & ~validation
-    parts = [np.flatnonzero(part).astype(np.int64) for part in (train, validation, test)]
-    for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        if not part.size:
-            raise ProtocolError(
-                f"{file.path}: the {name} split would be empty; more speakers or samples are needed"
-            )
-    if np.unique(file.labels[parts[0]]).size < 2:
-        raise ProtocolError(f"{file.path}: the training split holds a single class")
-    if missing := set(file.labels[parts[2]]) - set(file.labels[parts[0]]):
-        raise ProtocolError(
-            f"{file.path}: class {file.keys[min(missing)]!r} is tested but never trained on"
-        )
-    trained = set(speakers[train].tolist()) | set(speakers[validation].tolist())
-    record = Split(
-        protocol=PROTOCOL,
-        rule="; ".join(words),
-        train_samples=parts[0].size,
-        validation_samples=parts[1].size,
-        test_samples=parts[2].size,
-        validation_speakers=sorted(
-            {s for s in speakers[validation].tolist() if s >= 0} - set(speakers[train].tolist())
-        ),
-        test_only_speakers=sorted({s for s in speakers[test].tolist() if s >= 0} - trained),
+        _check_published(spec, digests)
+    parts = [open_events(path, digest) for (path, _), digest in zip(located, digests, strict=True)]
+    if any((part.keys, part.n_units) != (parts[0].keys, parts[0].n_units) for part in parts):
+        raise ProtocolError(f"{data}: its files differ in their classes or units")
+    names = np.array(SPLITS)
+    marks = [
+        names[part.splits] if not split else np.full(len(part), split)
+        for part, (_, split) in zip(parts, located, strict=True)
+    ]
+    facts = Facts(
+        where=str(located[0][0]),
+        labels=np.concatenate([part.labels for part in parts]),
+        speakers=np.concatenate([part.speakers for part in parts]),
+        marks=np.concatenate(marks).astype(str),
+        keys=parts[0].keys,
     )
-    return Partition(parts[0], parts[1], parts[2], record)
+    name = spec.name if spec else _own_name(located[0][0])
+    return _Opened(name, _joined(digests), spec, parts, facts)
 
 
-def _choose(
-    among: NDArray[np.bool_], speakers: NDArray[np.int64], role: str, share: int
-) -> tuple[NDArray[np.bool_], str]:
-    """Choose one in ``share`` speakers (or samples) by hash order."""
-    known = np.unique(speakers[among])
-    if known.size and known[0] >= 0:
-        if known.size < 2:
+def _recognise(path: Path, digest: str) -> DatasetSpec | None:
+    """Find the data set that a file of the user's is a copy of, whatever it is called."""
+    for spec in map(load_spec, DATASETS):
+        if digest not in [part.sha256 for part in spec.parts]:
+            continue
+        if len(spec.parts) > 1:  # alone it would be divided anew, test samples and all
             raise ProtocolError(
-                f"all samples left for the {role} split come from one speaker; whole speakers are held "
-                "out, so at least three are needed (or mark the splits when converting: --split)"
+                f"{path}: is one of the files of {spec.name}, whose splits belong together; "
+                f"put them where 'spikebench data get {spec.name}' looks, and use --data {spec.name}"
             )
-        chosen = _by_hash(known, role, share)
-        return among & np.isin(speakers, chosen), f"speakers {', '.join(map(str, sorted(chosen)))}"
-    index = np.flatnonzero(among)
-    mask = np.zeros(among.size, dtype=bool)
-    mask[_by_hash(index, role, share)] = True
-    return mask, f"one sample in {share} (speakers not known: voices may be shared between splits)"
+        return spec
+    return None
 
 
-def _by_hash(numbers: NDArray[np.int64], role: str, share: int) -> list[int]:
-    count = max(round(numbers.size / share), 1)
-    return sorted(
-        numbers.tolist(), key=lambda number: hashlib.sha256(f"{role}:{number}".encode()).digest()
-    )[:count]
+def _check_published(spec: DatasetSpec, digests: list[str]) -> None:
+    """Refuse files that are not those that were published, or not those that were checked when they came."""
+    if spec.kind != "published":
+        return
+    pins = read_pins(folder_of(spec))
+    for part, digest in zip(spec.parts, digests, strict=True):
+        pinned = pins[part.file].sha256 if part.file in pins else None
+        if digest != (part.sha256 or pinned):
+            raise ProtocolError(
+                f"{folder_of(spec) / part.file}: is not the published file, or was never checked; "
+                f"see: spikebench data verify {spec.name}"
+            )
 
 
-def _read(file: SpikeFile, index: NDArray[np.int64]) -> Samples:
-    events = [file.events(int(k)) for k in index]
-    sizes = [times.size for times, _ in events]
-    return Samples(
-        index=index,
-        offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        times=np.concatenate([times for times, _ in events]),
-        units=np.concatenate([units for _, units in events]).astype(np.int64),
-        labels=file.labels[index],
-        speakers=file.speakers[index],
+def _joined(digests: list[str]) -> str:
+    """Make one SHA-256 for a data set: its file's own, or that of the list of its files'."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def _own_name(path: Path) -> str:
+    """Name a file of the user's; never as a registered data set, which it is not."""
+    return f"{path.stem}-file" if path.stem in DATASETS else path.stem or "file"
+
+
+def _partition(opened: _Opened, fold: int | None = None) -> Partition:
+    spec = opened.spec
+    protocol, speakers = (spec.protocol, spec.validation_speakers) if spec else (SPEAKERS_V1, ())
+    remade = opened.parts[0].dataset
+    if spec is None and remade in DATASETS:  # a complete remake lies where its maker put it
+        protocol = load_spec(remade).protocol
+    return partition(opened.facts, protocol, speakers, fold)
+
+
+def _selection(data: str, opened: _Opened, found: Partition) -> SelectionData:
+    first, spec = opened.parts[0], opened.spec
+    record = DatasetRecord(
+        name=opened.name,
+        sha256=opened.sha256,
+        n_units=first.n_units,
+        classes=list(first.keys),
+        synthetic=spec.synthetic if spec else first.synthetic,
+        split=found.record,
+    )
+    return SelectionData(
+        opened.samples(found.train), opened.samples(found.validation), record, data
     )

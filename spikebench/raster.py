@@ -24,8 +24,10 @@ __all__ = [
     "Mode",
     "bin_many",
     "bin_spikes",
+    "clear_cells",
     "count_inside",
     "count_units",
+    "put_cells",
     "spike_counts",
     "time_bins",
 ]
@@ -277,6 +279,32 @@ def count_units(
     return counts
 
 
+def put_cells(binned: Binned, raster: NDArray[np.float32], mode: Mode) -> None:
+    """Put binned spikes into rasters that are zero.
+
+    Parameters
+    ----------
+    binned
+        Spikes of some samples, inside the rasters.
+    raster
+        float32, shape (samples, n_steps, n_units); changed in place.
+    mode
+        ``counts`` or ``binary``.
+    """
+    _put_cells(binned.offsets, binned.bins, binned.units, raster, mode == "binary")
+
+
+def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
+    """Take back what :func:`put_cells` put: the cells of the spikes are zero again.
+
+    Parameters
+    ----------
+    binned, raster
+        As for :func:`put_cells`.
+    """
+    _clear_cells(binned.offsets, binned.bins, binned.units, raster)
+
+
 def _check_bins(time_step: float, n_steps: int) -> None:
     if not time_step > 0 or n_steps < 1:
         raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
@@ -372,3 +400,31 @@ def _count_units(
         for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
             if _bin(times[k], time_step, n_steps) < n_steps:
                 counts[row, units[k]] += 1
+
+
+@_compiled
+def _put_cells(
+    offsets: NDArray[np.int64],
+    bins: NDArray[np.int32],
+    units: NDArray[np.int32],
+    raster: NDArray[np.float32],
+    binary: bool,
+) -> None:
+    for row in range(offsets.size - 1):
+        for k in range(offsets[row], offsets[row + 1]):
+            if binary:
+                raster[row, bins[k], units[k]] = 1.0
+            else:
+                raster[row, bins[k], units[k]] += 1.0
+
+
+@_compiled
+def _clear_cells(
+    offsets: NDArray[np.int64],
+    bins: NDArray[np.int32],
+    units: NDArray[np.int32],
+    raster: NDArray[np.float32],
+) -> None:
+    for row in range(offsets.size - 1):
+        for k in range(offsets[row], offsets[row + 1]):
+            raster[row, bins[k], units[k]] = 0.0

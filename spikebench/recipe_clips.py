@@ -45,7 +45,9 @@ def with_lists(recipe: Recipe, test: Path | None, train: Path | None) -> Recipe:
     if test is None and train is None:
         return recipe
     if recipe.from_lists is None:
-        raise SpikebenchError(f"{recipe.name}: its split follows from the names; it needs no list")
+        raise SpikebenchError(
+            f"{recipe.spec.name}: its split follows from the names; it needs no list"
+        )
     if test is None:
         raise SpikebenchError(
             "the list of the training recordings alone does not give the order of the test split; "
@@ -102,7 +104,7 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
         If the folder cannot be used, or holds no recording of the data set, or one twice.
     """
     shown = printable(str(audio))
-    where = f"the recordings: {recipe.source}"
+    where = f"the recordings: {recipe.spec.source}"
     if not audio.is_dir():
         raise AudioError(f"{shown}: is no folder; {where}")
     try:
@@ -117,26 +119,28 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
         else:
             others.append(printable(clip.relative))
     if not known:
-        raise AudioError(f"{shown}: holds no recording of {recipe.name}; {where}")
+        raise AudioError(f"{shown}: holds no recording of {recipe.spec.name}; {where}")
     _refuse_twice(recipe, known, shown)
     for name in others if len(others) <= _MANY else []:
-        notify(f"left out {name}: no recording of {recipe.name}")
+        notify(f"left out {name}: no recording of {recipe.spec.name}")
     if len(others) > _MANY:
         notify(
-            f"left out {len(others)} files that are no recordings of {recipe.name}: {others[0]}, …"
+            f"left out {len(others)} files that are no recordings of {recipe.spec.name}: {others[0]}, …"
         )
     known.sort(key=lambda one: recipe.rank(one[0].relative))
     found = Counter(fact.split for _, fact in known)
-    if any(found[split] != size for split, size in recipe.sizes.items()):
-        parts = (f"{found[split]:,} of {size:,} {split}" for split, size in recipe.sizes.items())
+    if any(found[split] != size for split, size in recipe.spec.sizes.items()):
+        parts = (
+            f"{found[split]:,} of {size:,} {split}" for split, size in recipe.spec.sizes.items()
+        )
         notify(
-            f"NOT COMPLETE: {', '.join(parts)} recordings are here; a part of {recipe.name} only"
+            f"NOT COMPLETE: {', '.join(parts)} recordings are here; a part of {recipe.spec.name} only"
         )
     return number_facts(
         [clip for clip, _ in known],
         [fact for _, fact in known],
-        recipe.keys,
-        (recipe.name, recipe.name, recipe.split_rule),
+        recipe.spec.classes,
+        (recipe.spec.name, recipe.spec.name, recipe.split_rule),
         recipe.speakers_are_names,
     )
 
@@ -149,7 +153,7 @@ def _refuse_twice(recipe: Recipe, known: list[tuple[Clip, Facts]], shown: str) -
         if name in first:
             raise AudioError(
                 f"{shown}: {printable(first[name])} and {printable(clip.relative)} are the same recording "
-                f"of {recipe.name}; name the folder of one copy"
+                f"of {recipe.spec.name}; name the folder of one copy"
             )
         first[name] = clip.relative
 

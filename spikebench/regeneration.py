@@ -66,10 +66,10 @@ def output_files(recipe: Recipe, folder: Path, one_file: bool = False) -> dict[P
         File → its splits.
     """
     if one_file:
-        return {folder / f"{recipe.name}.h5": list(recipe.sizes)}
+        return {folder / f"{recipe.spec.name}.h5": list(recipe.spec.sizes)}
     return {
-        folder / f"{recipe.name}_{_FILE_NAMES.get(split, split)}.h5": [split]
-        for split in recipe.sizes
+        folder / f"{recipe.spec.name}_{_FILE_NAMES.get(split, split)}.h5": [split]
+        for split in recipe.spec.sizes
     }
 
 
@@ -143,7 +143,7 @@ def make(
     recipe = with_lists(recipe, published_test, published_train)
     names = name_recordings(recipe, audio, notify)
     options = ConversionOptions(
-        n_channels=recipe.n_units,
+        n_channels=recipe.spec.n_units,
         native_rate=native_rate,
         seed=seed,
         time_dtype=time_dtype,
@@ -201,7 +201,7 @@ def _parts(
     for path, splits in files.items():
         chosen = take_splits(names, splits)
         if chosen.clips:
-            size = sum(recipe.sizes[split] for split in splits)
+            size = sum(recipe.spec.sizes[split] for split in splits)
             parts.append(_Part(path, chosen, size, request(audio, options, chosen)))
         else:
             notify(f"{printable(path.name)}: not made, no recording of its split is here")
@@ -218,11 +218,11 @@ def _make_folder(folder: Path) -> None:
 
 def _attributes(recipe: Recipe, part: _Part, n_samples: int) -> dict[str, Any]:
     return {
-        "dataset": recipe.name,
-        "title": recipe.title,
-        "made_again_from": recipe.source,
-        "licence": recipe.licence,
-        "citation": recipe.citation,
+        "dataset": recipe.spec.name,
+        "title": recipe.spec.title,
+        "made_again_from": recipe.spec.source,
+        "licence": recipe.spec.licence,
+        "citation": recipe.spec.citation,
         "time_dtype": json.loads(part.request["time_dtype"]),
         "samples_published": part.size,
         "recordings_found": len(part.names.clips),

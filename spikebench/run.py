@@ -63,6 +63,8 @@ class RunRecord(BaseModel):
     train_seconds: float = 0.0
     late_events: Count = 0  # events of the training split after the last bin
     choice: dict[str, float] = {}  # what validation chose from a grid, if the model has one
+    fold: Count | None = None  # the speaker who was left out of the training split to select
+    selected_on: Literal["validation", "test"] = "validation"
     test_opened: Count = 0
 
 
@@ -105,6 +107,25 @@ def write_run(folder: Path, record: RunRecord) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / RUN_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def count_opening(folder: Path) -> RunRecord:
+    """Write down that the test split is opened, before it is: a crash on the way does not hide it.
+
+    Parameters
+    ----------
+    folder
+        The run, locked by the caller.
+
+    Returns
+    -------
+    RunRecord
+        With ``test_opened`` one higher.
+    """
+    found = read_run(folder)
+    record = found.model_copy(update={"test_opened": found.test_opened + 1})
+    write_run(folder, record)
+    return record
 
 
 @contextmanager

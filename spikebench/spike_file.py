@@ -34,7 +34,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikebench.audio import printable
 from spikebench.errors import OutputExistsError, SpikeFileError
 from spikebench.hdf5_guard import Checked, open_checked, read_attributes
+from spikebench.hdf5_storage import ByteFile
 
 __all__ = ["Events", "SpikeFile", "SpikeWriter"]
 
@@ -56,7 +58,7 @@ PUBLISHED_UNITS = 700
 MAX_UNITS = 2**16
 MAX_TIME_S = 1e5
 SPLITS = ("train", "validation", "test", "")
-_BLOCK = 512
+_BLOCK_SPIKES = 2**20
 _SPARE_BYTES = 8 * 2**20
 
 
@@ -92,8 +94,7 @@ class SpikeFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._opened: tuple[int, h5py.File, Checked] | None = None
-        self._arrays: dict[str, h5py.Dataset] = {}
+        self._opened: tuple[int, ByteFile, Checked] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,13 +110,11 @@ class SpikeFile:
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
         self._opened = None
-        self._arrays = {}
 
-    def _open(self) -> tuple[h5py.File, Checked]:
-        # A handle that was opened before a fork shares its file position and caches: never use it.
+    def _open(self) -> tuple[ByteFile, Checked]:
+        # A file that was opened before a fork is the parent's to close: never use it.
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), *open_checked(self.path))
-            self._arrays = {}
         return self._opened[1:]
 
     @property
@@ -128,14 +127,19 @@ class SpikeFile:
         """Spikes per sample, int64, shape (samples,); known without reading them."""
         return self._open()[1].lengths
 
+    @property
+    def time_dtype(self) -> np.dtype[np.generic]:
+        """Type in which the file keeps times: float16, float32 or float64."""
+        return self._open()[1].times.kind.newbyteorder("=")
+
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Attributes of the root: how the file was made; empty for published files."""
         provenance: dict[str, Any] = {}
         try:
             attributes = read_attributes(self._open()[0])
-        except (OSError, RuntimeError, ValueError, TypeError) as error:
-            raise self._damaged("attributes", error) from None
+        except (OSError, ValueError) as error:
+            raise self._error(printable(str(error))) from None
         for name, value in attributes.items():
             provenance[name] = value
             if name.endswith("_json") and isinstance(value, str):
@@ -248,11 +252,8 @@ class SpikeFile:
         """
         if not 0 <= index < self.n_samples:
             raise IndexError(f"sample {index} of {self.n_samples} (they count from 0)")
-        # float16 stays float16 in arithmetic and overflows: convert before anything else.
-        times = self._read("spikes/times", index).astype(np.float64)
-        units = self._read("spikes/units", index).astype(np.int64)
-        self._check_events(times, units, f"sample {index}")
-        return times, units
+        times, units = self._spikes(index, index + 1)
+        return times, units.astype(np.int64)
 
     def read(self) -> Events:
         """Read all spikes.
@@ -267,36 +268,76 @@ class SpikeFile:
         SpikeFileError
             If a time is not a time or a unit is not one of the file's.
         """
-        offsets = np.concatenate([[0], np.cumsum(self.spike_counts)]).astype(np.int64)
+        offsets = self._offsets()
         times = np.empty(offsets[-1], dtype=np.float64)
         units = np.empty(offsets[-1], dtype=np.uint16)
-        for first in range(0, self.n_samples, _BLOCK):
-            last = min(first + _BLOCK, self.n_samples)
+        for first, last, block_times, block_units in self.blocks():
             here = slice(offsets[first], offsets[last])
-            block_times = self._read("spikes/times", slice(first, last))
-            block_units = self._read("spikes/units", slice(first, last))
-            times[here] = np.concatenate(block_times).astype(np.float64)
-            wide = np.concatenate(block_units).astype(np.int64)
-            self._check_events(times[here], wide, f"samples {first} … {last - 1}")
-            units[here] = wide
+            times[here] = block_times
+            units[here] = block_units
         return Events(offsets, times, units)
 
-    def _check_events(
-        self, times: NDArray[np.float64], units: NDArray[np.int64], where: str
-    ) -> None:
+    def blocks(
+        self, max_spikes: int = _BLOCK_SPIKES
+    ) -> Iterator[tuple[int, int, NDArray[np.float64], NDArray[np.uint16]]]:
+        """Read all spikes, some samples at a time, in memory that does not grow with the file.
+
+        Parameters
+        ----------
+        max_spikes
+            How many spikes a block may hold; a sample that has more is a block of its own.
+
+        Yields
+        ------
+        first, last : int
+            The block holds samples first … last - 1. Blocks follow one another, without a gap.
+        times : ndarray of float64, shape (spikes,)
+            Seconds, sample after sample; where each begins follows from :attr:`spike_counts`.
+        units : ndarray of uint16, shape (spikes,)
+
+        Raises
+        ------
+        SpikeFileError
+            If a time is not a time or a unit is not one of the file's.
+        """
+        if max_spikes < 1:
+            raise ValueError(f"max_spikes must be at least 1, got {max_spikes}")
+        offsets = self._offsets()
+        first = 0
+        while first < self.n_samples:
+            fits = int(np.searchsorted(offsets, offsets[first] + max_spikes, side="right")) - 1
+            last = max(fits, first + 1)
+            yield first, last, *self._spikes(first, last)
+            first = last
+
+    def _offsets(self) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(self.spike_counts)]).astype(np.int64)
+
+    def _spikes(self, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
+        _, checked = self._open()
+        try:
+            raw_times, units = checked.times.read(first, last), checked.units.read(first, last)
+        except (OSError, ValueError) as error:
+            raise self._damaged("spikes", error) from None
+        # float16 stays float16 in arithmetic and overflows: convert before anything else.
+        with np.errstate(invalid="ignore"):
+            times = raw_times.astype(np.float64)
+        where = f"sample {first}" if last == first + 1 else f"samples {first} … {last - 1}"
         if not np.all((times >= 0) & (times < MAX_TIME_S)):
             raise self._error(f"{where}: a spike time is negative, not finite or too large")
-        if units.size and not 0 <= units.min() <= units.max() < self.n_units:
+        if units.size and not 0 <= int(units.min()) <= int(units.max()) < self.n_units:
             raise self._error(f"{where}: a unit is outside 0 … {self.n_units - 1}")
+        return times, units.astype(np.uint16)
 
     def _integers(self, name: str, high: int = 2**31) -> NDArray[np.int64]:
-        values = self._read(name, slice(None))
+        values = self._read(name)
         if values.size and not (values.min() >= -1 and values.max() < high):
             raise self._error(f"{name} holds a value outside -1 … {high - 1}")
         return values.astype(np.int64)
 
     def _seconds(self, name: str) -> NDArray[np.float64]:
-        values = self._read(name, slice(None)).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            values = self._read(name).astype(np.float64)
         if not np.all((values >= 0) & (values < MAX_TIME_S)):
             raise self._error(f"{name} holds something that is no length of time")
         return values
@@ -306,21 +347,20 @@ class SpikeFile:
             return None
         # Paths must find their files again, whatever their bytes; names are only shown.
         errors = "surrogateescape" if name == "extra/source" else "backslashreplace"
-        return tuple(value.decode("utf-8", errors) for value in self._read(name, slice(None)))
-
-    def _read(self, name: str, where: int | slice) -> NDArray[Any]:
-        file, _ = self._open()
         try:
-            # An array that stays open keeps its cache of chunks.
-            if name not in self._arrays:
-                self._arrays[name] = file[name]
-            return np.asarray(self._arrays[name][where])
-        except (OSError, RuntimeError, ValueError) as error:
+            values = self._open()[1].arrays[name].read_strings()
+        except (OSError, ValueError, struct.error) as error:
+            raise self._damaged(name, error) from None
+        return tuple(value.decode("utf-8", errors) for value in values)
+
+    def _read(self, name: str) -> NDArray[Any]:
+        try:
+            return self._open()[1].arrays[name].read()
+        except (OSError, ValueError, struct.error) as error:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, error: Exception) -> SpikeFileError:
-        text = printable(" ".join(str(error).split()))[:200]
-        return self._error(f"{name}: damaged: {text}")
+        return self._error(f"{name} {printable(' '.join(str(error).split()))[:200]}")
 
     def _error(self, text: str) -> SpikeFileError:
         return SpikeFileError(f"{printable(str(self.path))}: {text}")

@@ -1,4 +1,4 @@
-"""Training: one loop, readable from top to bottom. It never sees the test split.
+"""Training: one loop, readable from top to bottom. It sees what the selection holds: not the test split.
 
 Every epoch draws its order, its jitter and its dropout from generators seeded by (seed, epoch), so a run
 that was interrupted goes on as if it had not been. The selected weights are those of the epoch with the
@@ -25,19 +25,21 @@ from spikebench.errors import TrainingError
 from spikebench.events import BinnedSamples
 from spikebench.models.base import Classifier, CountClassifier, DataShape, Output, model_class
 from spikebench.preset import Preset, RegulariserSettings, TrainingSettings
-from spikebench.protocol import Samples, SelectionData
+from spikebench.protocol import SelectionData
 from spikebench.results import first_problem, write_text
 from spikebench.run import (
     CHECKPOINT_FILE,
     RUN_FILE,
     WEIGHTS_FILE,
     RunRecord,
+    count_opening,
     load_tensors,
     locked,
     read_run,
     save_tensors,
     write_run,
 )
+from spikebench.spike_dataset import SpikeDataset
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ Report = Callable[[Epoch, int], None]
 
 
 def start_run(
-    folder: Path, model: str, preset: Preset, data: str, selection: SelectionData, seed: int
+    folder: Path, model: str, preset: Preset, selection: SelectionData, seed: int
 ) -> RunRecord:
     """Begin a run, or take up the same one again.
 
@@ -66,8 +68,8 @@ def start_run(
     ----------
     folder
         Where it is kept.
-    model, preset, data, seed
-        What to train, how, on what.
+    model, preset, seed
+        What to train, and how.
     selection
         The data opened for selection.
 
@@ -81,21 +83,23 @@ def start_run(
     TrainingError
         If the folder holds another run.
     """
-    binned = bin_samples(selection.train, preset, selection.dataset.n_units)
+    binned = bin_samples(selection.train, preset)
     cells = len(binned) * binned.n_steps * binned.n_units
     record = RunRecord(
         software=f"spikebench {__version__}",
         model=model,
         preset=preset,
-        data=data,
+        data=selection.data,
         dataset=selection.dataset,
-        input_rate=binned.bins.size / cells,
+        input_rate=binned.n_events / cells,
         seed=seed,
         late_events=binned.n_late,
+        fold=selection.fold,
+        selected_on="test" if selection.is_oracle else "validation",
     )
     if (folder / RUN_FILE).exists():
         found = read_run(folder)
-        same = {"model", "preset", "dataset", "seed"}
+        same = {"model", "preset", "dataset", "seed", "fold", "selected_on"}
         if found.model_dump(include=same) != record.model_dump(include=same):
             raise TrainingError(f"{folder}: holds another run; choose another folder")
         return found
@@ -144,7 +148,7 @@ def build_model(record: RunRecord) -> Classifier:
             raise TrainingError(f"model {record.model} cannot be built: {reason}") from None
 
 
-def bin_samples(samples: Samples, preset: Preset, n_units: int) -> BinnedSamples:
+def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
     """Bin samples as a preset says.
 
     Parameters
@@ -153,8 +157,6 @@ def bin_samples(samples: Samples, preset: Preset, n_units: int) -> BinnedSamples
         Events in seconds.
     preset
         Settings.
-    n_units
-        Units of the data.
 
     Returns
     -------
@@ -162,9 +164,7 @@ def bin_samples(samples: Samples, preset: Preset, n_units: int) -> BinnedSamples
         Ready for batches.
     """
     settings = preset.input
-    return BinnedSamples(
-        samples, settings.time_step_ms * 1e-3, settings.n_steps, n_units, settings.mode
-    )
+    return BinnedSamples(samples, settings.time_step_ms * 1e-3, settings.n_steps, settings.mode)
 
 
 def fit(
@@ -200,6 +200,8 @@ def fit(
     if record.status == "trained":
         return record
     with locked(folder), one_thread():
+        if selection.is_oracle:  # the test split chooses the epoch, so it is open from here on
+            record = count_opening(folder)
         return _fit(folder, record, selection, device, report)
 
 
@@ -226,14 +228,13 @@ def one_thread() -> Iterator[None]:
 def _fit(
     folder: Path, record: RunRecord, selection: SelectionData, device: str, report: Report | None
 ) -> RunRecord:
-    n_units = record.dataset.n_units
-    train = bin_samples(selection.train, record.preset, n_units)
-    validation = bin_samples(selection.validation, record.preset, n_units)
+    train = bin_samples(selection.train, record.preset)
+    validation = bin_samples(selection.validation, record.preset)
     model = build_model(record).to(find_device(device))
     if isinstance(model, CountClassifier):
         began = time.perf_counter()
         choice = model.fit_counts(
-            (_counts(train), train.labels), (_counts(validation), validation.labels)
+            (train.counts(), train.labels), (validation.counts(), validation.labels)
         )
         state = _State(
             best={name: tensor.clone() for name, tensor in model.state_dict().items()},
@@ -243,7 +244,10 @@ def _fit(
     else:
         choice = {}
         state = _train(folder, record, model, train, validation, report)
-    save_tensors(folder / WEIGHTS_FILE, state.best, {"model": record.model, "seed": record.seed})
+    note = {"model": record.model, "seed": record.seed}
+    if record.selected_on == "test":
+        note["selected_on"] = record.selected_on  # weights go their own ways; this goes with them
+    save_tensors(folder / WEIGHTS_FILE, state.best, note)
     done = record.model_copy(
         update={
             "status": "trained",
@@ -339,7 +343,7 @@ def _one_epoch(
         torch.manual_seed(_seed(record.seed, epoch))
         for start in range(0, order.size, settings.batch_size):
             chosen = order[start : start + settings.batch_size]
-            raster = train.batch(chosen, jitter, generator).dense(device)
+            raster = train.batch(chosen, jitter, generator).dense(device=device)
             labels = torch.from_numpy(train.labels[chosen]).to(device)
             output = model(raster)
             loss = torch.nn.functional.cross_entropy(output.scores, labels)
@@ -423,7 +427,7 @@ def run_model(model: Classifier, samples: BinnedSamples, batch_size: int) -> Ans
     predicted, loss, spikes = [], 0.0, 0.0
     for start in range(0, len(samples), batch_size):
         chosen = np.arange(start, min(start + batch_size, len(samples)))
-        output = model(samples.batch(chosen).dense(device))
+        output = model(samples.batch(chosen).dense(device=device))
         labels = torch.from_numpy(samples.labels[chosen]).to(device)
         loss += float(torch.nn.functional.cross_entropy(output.scores, labels, reduction="sum"))
         spikes += sum(float(layer.sum(dtype=torch.float64)) for layer in output.spikes)
@@ -485,13 +489,6 @@ def find_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device cuda: torch sees no CUDA device here; use --device cpu")
     return torch.device(name)
-
-
-def _counts(samples: BinnedSamples) -> NDArray[np.int64]:
-    """Count spikes per unit, shape (samples, units)."""
-    sample = np.repeat(np.arange(len(samples)), np.diff(samples.offsets))
-    flat = sample * samples.n_units + samples.units
-    return np.bincount(flat, minlength=len(samples) * samples.n_units).reshape(len(samples), -1)
 
 
 def _seed(seed: int, epoch: int) -> int:

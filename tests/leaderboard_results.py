@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from spikebench.metrics.classification import (
     accuracy,
@@ -113,7 +114,7 @@ def _make_seed(
         Predictions(index=np.arange(n), label=label, predicted=predicted, speaker=speaker),
     )
     weights = folder / f"weights-seed{seed}.safetensors"
-    weights.write_bytes(generator.bytes(64))
+    save_file({"weight": generator.random(8)}, weights, metadata={"note": "{}"})
     correct = label == predicted
     low, high, method = speaker_interval(correct, speaker)
     return SeedRecord(

@@ -75,7 +75,15 @@ def test_import_directions(path: Path) -> None:
         if package == "leaderboard":
             assert not within(name, "cli", "cochlea", "torch", "click")
             if within(name, "spikebench") and name != "spikebench":
-                allowed = ("results", "errors", "metrics", "datasets", "protocol", "__version__")
+                allowed = (
+                    "results",
+                    "errors",
+                    "metrics",
+                    "datasets",
+                    "protocol",
+                    "splits",
+                    "__version__",
+                )
                 assert within(name, *(f"spikebench.{part}" for part in allowed))
         if package == "cli":
             assert not within(name, "torch", "numba", "h5py")

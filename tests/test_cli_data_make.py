@@ -32,8 +32,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("shd-r", "ssc-r"):
-        module = sys.modules[load_recipe(name).facts.__module__]
-        monkeypatch.setattr(module, "RECIPE", replace(load_recipe(name), n_units=20))
+        recipe = load_recipe(name)
+        small = replace(recipe, spec=replace(recipe.spec, n_units=20))
+        monkeypatch.setattr(sys.modules[recipe.facts.__module__], "RECIPE", small)
     for i, name in enumerate(("03_trial-0_digit-0", "03_trial-0_digit-1", "04_trial-0_digit-0")):
         clip = tone(48_000, 0.06, 300.0 * (i + 1))
         write_clip(tmp_path / "audio" / f"lang-english_speaker-{name}.flac", clip, 48_000)

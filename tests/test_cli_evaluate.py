@@ -67,6 +67,82 @@ def test_train_then_evaluate_the_checkpoint(
     assert read_result(tmp_path / "again").seeds[0].test_opened == 2
 
 
+def test_an_oracle_is_called_so_and_cannot_be_submitted(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--model", "lif", "--data", toy, "-o", "out", "--oracle", *QUICK]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "ORACLE: the epoch was chosen on the test split" in out
+    assert "oracle accuracy" in out
+    assert "cannot be submitted" in out
+    assert "spikebench submit" not in out
+    assert "--oracle" in read_result(tmp_path / "out").command
+    code, _, err = run(capsys, "submit", "out", "--entries", "entries")
+    assert code == 1
+    assert "chosen on the test split (an oracle)" in err
+    assert not (tmp_path / "entries").exists()
+    # A run of it stays one, also when it is tested again.
+    code, out, _ = run(capsys, "evaluate", "--checkpoint", "out/seed0", "-o", "again")
+    assert code == 0
+    assert "ORACLE" in out
+    assert read_result(tmp_path / "again").seeds[0].test_opened == 3
+
+
+def test_an_oracle_without_a_folder_has_its_name_in_it(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "evaluate", "--model", "svm", "--data", toy, "--oracle", "--quiet")
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("toy-svm-oracle-")
+
+
+def test_folds_train_once_per_speaker_and_leave_test_closed(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--model", "svm", "--data", toy, "-o", "folds", "--fold", "all", *QUICK]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "svm on toy, seed 0: leave one speaker out" in out
+    assert "between 6 speakers" in out
+    assert "test split opened: 0 times" in out
+    runs = sorted((tmp_path / "folds").iterdir())
+    records = [read_run(path) for path in runs]
+    assert len({record.fold for record in records}) == 6
+    for record in records:
+        assert record.dataset.split.validation_speakers == [record.fold]
+    code, out, _ = run(capsys, *words, "--json")  # finished folds are kept
+    assert code == 0
+    document = json.loads(out)
+    accuracies = [fold["validation_accuracy"] for fold in document["folds"]]
+    assert document["validation_mean"] == pytest.approx(sum(accuracies) / 6, rel=1e-12)
+
+
+def test_one_fold_is_taken_up_and_tested_as_it_was_started(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speaker = open_selection(str(toy)).train.speakers[0]
+    words = ["train", "--model", "svm", "--data", toy, "-o", "run", "--fold", speaker, *QUICK]
+    assert run(capsys, *words)[0] == 0
+    assert run(capsys, "train", "--resume", "run")[0] == 0
+    assert run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")[0] == 0
+    split = read_result(tmp_path / "result").dataset.split
+    assert split.validation_speakers == [speaker]
+    assert "leave one out" in split.rule
+
+
+@pytest.mark.parametrize(
+    ("fold", "code", "message"),
+    [("4x", 2, "number of a speaker, or all"), ("99", 1, "no speaker 99 to leave out")],
+)
+def test_a_wrong_fold_is_told(
+    toy: Path, capsys: pytest.CaptureFixture[str], fold: str, code: int, message: str
+) -> None:
+    found, _, err = run(capsys, "train", "--model", "svm", "--data", toy, "--fold", fold)
+    assert found == code
+    assert message in err
+
+
 def test_without_a_folder_runs_are_kept_under_runs(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

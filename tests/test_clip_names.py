@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from spikebench.audio import Clip
-from spikebench.clip_names import SPEECH_COMMANDS, name_clips, which_set
+from spikebench.clip_names import FSDD, SPEECH_COMMANDS, name_clips, which_set
 from spikebench.errors import SpikebenchError, UnknownNameError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "speech-commands"
@@ -61,9 +61,38 @@ def test_speech_commands() -> None:
     assert [names.keys[i] for i in names.labels] == ["no", "yes", "yes"]
     assert names.speakers.tolist() == [0, 0, 1]
     assert names.speaker_names == ("0a", "1b")
-    assert names.splits == tuple(which_set(speaker) for speaker in ("0a", "0a", "1b"))
+    assert names.splits == tuple(which_set(speaker, 10, 10) for speaker in ("0a", "0a", "1b"))
     assert list(SPEECH_COMMANDS) == sorted(SPEECH_COMMANDS)
     assert len(SPEECH_COMMANDS) == 35
+
+
+def test_speech_commands_are_split_by_google_s_lists_not_by_ssc() -> None:
+    speaker = next(x for x in map("{:08x}".format, range(100)) if 20 < percent(x) < 30)
+    names = name_clips(clips(f"yes/{speaker}_nohash_0.wav"), labels="speech-commands")
+    assert (names.splits, which_set(speaker)) == (("train",), "test")
+
+
+def percent(speaker: str) -> int:
+    """Where a speaker lies in the order of ``which_set``."""
+    return next(k for k in range(1, 102) if which_set(speaker, k, 0) == "validation")
+
+
+def test_fsdd() -> None:
+    names = name_clips(
+        clips("7_jackson_4.wav", "recordings/0_theo_5.wav", "9_jackson_49.wav", "README.wav"),
+        labels="fsdd",
+    )
+    assert names.keys == FSDD == tuple("zero one two three four five six seven eight nine".split())  # noqa: SIM905
+    assert names.labels.tolist() == [7, 0, 9]
+    assert names.speaker_names == ("jackson", "theo")
+    assert names.splits == ("test", "train", "train")
+    assert [one.file for one in names.skipped] == ["README.wav"]
+
+
+def test_auto_knows_fsdd_in_one_folder() -> None:
+    names = name_clips(clips("7_jackson_4.wav", "0_theo_5.wav"))
+    assert names.rules == ("fsdd", "fsdd", "fsdd")
+    assert [names.keys[i] for i in names.labels] == ["seven", "zero"]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/speech-commands")

@@ -16,23 +16,31 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import scipy.signal
 import soundfile
 
+from spikebench.audio import Clip
+from spikebench.clip_names import name_clips
 from spikebench.conversion import ConversionOptions, convert
-from spikebench.datasets import DATASETS, DatasetSpec, load_spec, resolve
+from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate, resolve
 from spikebench.datasets.digits import SPEC
+from spikebench.datasets.recipe import load_recipe
+from spikebench.datasets.shd_r import names as shd_r_names
+from spikebench.datasets.spec import Card, Download, SpikePart
 from spikebench.errors import SpikeFileError, UnknownNameError
 from spikebench.spike_file import SpikeFile
+from spikebench.splits import FIXED, PROTOCOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 AUDIO = ROOT / "data" / "digits"
 needs_audio = pytest.mark.skipif(
     not AUDIO.is_dir(), reason="data/digits is only in the repository, not in a package"
 )
+NAMINGS = ("heidelberg-digits", "speech-commands", "fsdd")
 ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
 
@@ -43,13 +51,23 @@ def registered(request: pytest.FixtureRequest) -> tuple[str, DatasetSpec]:
     return name, load_spec(name)
 
 
+@pytest.fixture(params=[name for name in DATASETS if load_spec(name).kind == "packaged"])
+def packaged(request: pytest.FixtureRequest) -> tuple[str, DatasetSpec]:
+    name: str = request.param
+    return name, load_spec(name)
+
+
+def downloads() -> list[tuple[str, Download]]:
+    return [(name, one) for name in DATASETS for one in load_spec(name).downloads]
+
+
 class TestContract:
     """What every data set in the registry must keep."""
 
     def test_name_and_file_agree(self, registered: tuple[str, DatasetSpec]) -> None:
         name, spec = registered
         assert isinstance(spec, DatasetSpec)
-        assert DATASETS[name] == f"spikebench.datasets.{name}:SPEC"
+        assert DATASETS[name] == f"spikebench.datasets.{name.replace('-', '_')}:SPEC"
         assert spec.name == name
         assert re.fullmatch(r"[a-z][a-z0-9-]*", name)
 
@@ -58,55 +76,267 @@ class TestContract:
     ) -> None:
         name, _ = registered
         module = importlib.import_module(DATASETS[name].partition(":")[0])
-        (call,) = (
-            node
-            for node in ast.walk(ast.parse(inspect.getsource(module)))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "DatasetSpec"
-        )
-        fields = [field.name for field in dataclasses.fields(DatasetSpec)]
-        assert [keyword.arg for keyword in call.keywords] == fields
-        assert call.args == []
+        calls: dict[str, list[ast.Call]] = {}
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call):
+                calls.setdefault(ast.unparse(node.func), []).append(node)
+        assert len(calls["DatasetSpec"]) == len(calls["Card"]) == 1
+        for kind in (DatasetSpec, SpikePart, Download, Card):
+            fields = [field.name for field in dataclasses.fields(kind)]
+            for call in calls.get(kind.__name__, []):
+                assert [keyword.arg for keyword in call.keywords] == fields
+                assert call.args == []
 
     def test_texts_are_there_and_say_synthetic(self, registered: tuple[str, DatasetSpec]) -> None:
         _, spec = registered
-        for text in (spec.title, spec.licence, spec.citation, spec.source):
+        paragraphs = dataclasses.astuple(spec.card)
+        for text in (spec.title, spec.licence, spec.citation, spec.source, *paragraphs):
             assert text.strip() == text != ""
             assert "\n" not in text
+        assert all(text.endswith((".", ")")) for text in paragraphs)
         said = [
             text for text in (spec.title, spec.citation, spec.source) if "synthetic" in text.lower()
         ]
         assert len(said) == (3 if spec.synthetic else 0)
+        assert ("synthetic" in spec.card.collection) == spec.synthetic
 
-    def test_file_is_the_pinned_one(self, registered: tuple[str, DatasetSpec]) -> None:
+    def test_kind_says_where_files_come_from(self, registered: tuple[str, DatasetSpec]) -> None:
         name, spec = registered
-        path, found = resolve(name)
-        assert found is spec
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == spec.sha256
+        assert bool(spec.downloads) == (spec.kind in ("published", "audio"))
+        if spec.kind == "audio":
+            assert (spec.audio, spec.naming in NAMINGS) == (name, True)
+        elif spec.kind == "made":
+            assert load_spec(spec.audio).kind == "audio"
+            assert load_recipe(name).spec is spec
+            assert spec.naming == ""
+        else:
+            assert (spec.audio, spec.naming) == ("", "")
 
-    def test_file_fits_the_specification(self, registered: tuple[str, DatasetSpec]) -> None:
-        name, spec = registered
-        path, _ = resolve(name)
-        with SpikeFile(path) as file:
-            assert file.n_units == spec.n_units
-            assert len(file.keys) == spec.n_classes
-            assert set(file.labels) == set(range(spec.n_classes))
-            events = file.read()
-            assert events.units.max() < spec.n_units
+    def test_sizes_and_classes(self, registered: tuple[str, DatasetSpec]) -> None:
+        _, spec = registered
+        order = [split for split in ("train", "validation", "test") if split in spec.sizes]
+        assert list(spec.sizes) == order
+        assert {"train", "test"} <= set(order)
+        assert all(size > 0 for size in spec.sizes.values())
+        assert len(set(spec.classes)) == len(spec.classes)
+        assert len(spec.classes) in (0, spec.n_classes)
+        if whole := [part.split for part in spec.parts if part.split]:
+            assert whole == order
+        else:
+            assert len(spec.parts) == 1
 
-    def test_splits_are_disjoint_in_what_they_promise(
+    def test_splits_follow_the_protocol(self, registered: tuple[str, DatasetSpec]) -> None:
+        _, spec = registered
+        assert spec.protocol in PROTOCOLS
+        assert bool(spec.validation_speakers) != ("validation" in spec.sizes)
+        for speakers in (spec.validation_speakers, spec.test_only_speakers):
+            assert list(speakers) == sorted(set(speakers))
+        assert not set(spec.validation_speakers) & set(spec.test_only_speakers)
+        if spec.protocol in FIXED:
+            fixed = FIXED[spec.protocol]
+            assert (spec.validation_speakers, spec.test_only_speakers) == (
+                fixed.validation,
+                fixed.test_only,
+            )
+
+    def test_hashes_are_hashes(self, registered: tuple[str, DatasetSpec]) -> None:
+        _, spec = registered
+        for one in (*spec.parts, *spec.downloads):
+            assert one.md5 is None or re.fullmatch(r"[0-9a-f]{32}", one.md5)
+            assert one.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", one.sha256)
+            assert spec.kind not in ("made", "audio") or one in spec.downloads or not one.sha256
+        known = [hash_ for one in (*spec.parts, *spec.downloads) for hash_ in (one.md5, one.sha256)]
+        assert len(set(known) - {None}) == len([hash_ for hash_ in known if hash_])
+        if spec.kind == "packaged":
+            assert all(part.sha256 for part in spec.parts)
+        if spec.kind == "published":
+            assert all(one.md5 or one.sha256 for one in spec.downloads)
+
+    def test_parts_are_plain_file_names(self, registered: tuple[str, DatasetSpec]) -> None:
+        _, spec = registered
+        names = [part.file for part in spec.parts]
+        assert len(set(names)) == len(names)
+        assert all(re.fullmatch(r"[a-z][a-z_-]*\.h5", name) for name in names)
+
+    def test_downloads_become_the_parts_or_a_folder(
         self, registered: tuple[str, DatasetSpec]
     ) -> None:
-        name, spec = registered
-        path, _ = resolve(name)
-        with SpikeFile(path) as file:
+        _, spec = registered
+        becomes = [one.becomes for one in spec.downloads]
+        if spec.kind == "published":
+            assert becomes == [part.file for part in spec.parts]
+        else:
+            assert all(re.fullmatch(r"[a-z]+/", folder) for folder in becomes)
+
+    def test_packaged_files_are_the_pinned_ones(self, packaged: tuple[str, DatasetSpec]) -> None:
+        name, spec = packaged
+        found, by = locate(name)
+        assert by is spec
+        for (path, split), part in zip(found, spec.parts, strict=True):
+            assert (path.name, split) == (part.file, part.split)
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == part.sha256
+
+    def test_packaged_files_fit_the_specification(self, packaged: tuple[str, DatasetSpec]) -> None:
+        name, spec = packaged
+        with SpikeFile(resolve(name)[0]) as file:
+            assert file.n_units == spec.n_units
+            assert file.keys == spec.classes
+            assert set(file.labels) == set(range(spec.n_classes))
+            assert Counter(file.splits) == spec.sizes
+            assert file.read().units.max() < spec.n_units
             split, speaker = np.array(file.splits), file.speakers
         by_speaker = {s: set(split[speaker == s]) for s in set(speaker.tolist())}
         assert {s for s, parts in by_speaker.items() if parts == {"test"}} == set(
             spec.test_only_speakers
         )
         assert set(spec.validation_speakers) <= {s for s in by_speaker if "train" in by_speaker[s]}
-        assert not set(spec.validation_speakers) & set(spec.test_only_speakers)
-        assert len(set(spec.validation_speakers)) == len(spec.validation_speakers) > 0
+
+
+@pytest.mark.parametrize(("name", "one"), downloads(), ids=lambda value: getattr(value, "file", ""))
+class TestDownloads:
+    """What is fetched comes by https, from mirrors of the same file, and within bounds."""
+
+    def test_addresses(self, name: str, one: Download) -> None:
+        parts = [urlsplit(url) for url in one.urls]
+        assert {part.scheme for part in parts} == {"https"}
+        assert len({part.path for part in parts}) == 1
+        assert len({part.netloc for part in parts}) == len(parts) > 0
+        assert all(part.query == part.fragment == "" for part in parts)
+
+    def test_bounds(self, name: str, one: Download) -> None:
+        assert one.max_bytes > 0
+        assert one.max_unpacked_bytes > 0
+        assert one.max_members > 0
+        if one.size_bytes is not None:
+            assert one.size_bytes <= one.max_bytes <= 2 * one.size_bytes
+
+    def test_members(self, name: str, one: Download) -> None:
+        gzip = one.file.endswith(".gz") and not one.file.endswith(".tar.gz")
+        assert (one.members == "") == gzip
+        if not gzip:
+            assert re.compile(one.members, re.ASCII).groupindex == {"path": 1}
+            for hostile in (
+                "",
+                "/",
+                "../{}",
+                "/{}",
+                "a/../{}",
+                "../../{}",
+                "{}/",
+                "{}\n",
+                "{}.exe",
+            ):
+                for member in MEMBERS[one.file]:
+                    assert re.fullmatch(one.members, hostile.format(member)) is None
+
+
+WORD = "lang-german_speaker-04_trial-14_digit-1.flac"
+MEMBERS = {
+    "ssc_train.h5.zip": {"ssc_train.h5": "ssc_train.h5", "x/ssc_train.h5": "ssc_train.h5"},
+    "ssc_valid.h5.zip": {"ssc_valid.h5": "ssc_valid.h5"},
+    "ssc_test.h5.zip": {"ssc_test.h5": "ssc_test.h5"},
+    "hd_audio.tar.gz": {
+        f"audio/{WORD}": WORD,
+        f"./audio/{WORD}": WORD,
+        f"hd_audio/audio/{WORD}": WORD,
+        f"./hd_audio/audio/{WORD}": WORD,
+        "test_filenames.txt": "test_filenames.txt",
+        "./hd_audio/train_filenames.txt": "train_filenames.txt",
+        "README.md": "README.md",
+        "hd_audio/LICENSE": "LICENSE",
+    },
+    "speech_commands_v0.02.tar.gz": {
+        "./yes/0a7c2a8d_nohash_0.wav": "yes/0a7c2a8d_nohash_0.wav",
+        "backward/0a7c2a8d_nohash_12.wav": "backward/0a7c2a8d_nohash_12.wav",
+        "./testing_list.txt": "testing_list.txt",
+        "validation_list.txt": "validation_list.txt",
+        "./README.md": "README.md",
+        "./LICENSE": "LICENSE",
+    },
+    "free-spoken-digit-dataset-1.0.10.zip": {
+        "free-spoken-digit-dataset-1.0.10/recordings/7_jackson_32.wav": "7_jackson_32.wav",
+        "free-spoken-digit-dataset-1.0.10/README.md": "README.md",
+    },
+}
+LEFT_OUT = {
+    "hd_audio.tar.gz": [
+        "speaker_db.json",
+        "audio/README.md",
+        "audio/test_filenames.txt",
+        f"a/b/audio/{WORD}",
+        "audio/lang-english_speaker-٠٤_trial-14_digit-1.flac",
+        "audio/lang-french_speaker-04_trial-14_digit-1.flac",
+    ],
+    "speech_commands_v0.02.tar.gz": [
+        "./_background_noise_/pink_noise.wav",
+        "./yess/0a7c2a8d_nohash_0.wav",
+        "./yes/._0a7c2a8d_nohash_0.wav",
+        "speech/yes/0a7c2a8d_nohash_0.wav",
+    ],
+    "free-spoken-digit-dataset-1.0.10.zip": [
+        "free-spoken-digit-dataset-1.0.10/metadata.py",
+        "free-spoken-digit-dataset-1.0.9/recordings/7_jackson_32.wav",
+        "7_jackson_32.wav",
+    ],
+    "ssc_train.h5.zip": ["ssc_test.h5", "__MACOSX/._ssc_train.h5"],
+}
+
+
+class TestMembers:
+    @pytest.mark.parametrize("file", MEMBERS)
+    def test_what_is_taken_and_where_it_goes(self, file: str) -> None:
+        ((_, one),) = [found for found in downloads() if found[1].file == file]
+        for member, goes in MEMBERS[file].items():
+            match = re.fullmatch(one.members, member)
+            assert match is not None, member
+            assert match["path"] == goes
+
+    @pytest.mark.parametrize("file", LEFT_OUT)
+    def test_what_is_left_out(self, file: str) -> None:
+        ((_, one),) = [found for found in downloads() if found[1].file == file]
+        taken = [member for member in LEFT_OUT[file] if re.fullmatch(one.members, member)]
+        assert taken == []
+
+
+class TestFacts:
+    """Numbers of single data sets, against what else is known about them."""
+
+    def test_recordings_are_split_otherwise_than_what_is_made_of_them(self) -> None:
+        for made, audio, total in (
+            ("shd-r", "heidelberg-digits", 10_420),
+            ("ssc-r", "speech-commands", 105_829),
+        ):
+            sizes = [load_spec(name).sizes for name in (made, audio)]
+            assert [sum(size.values()) for size in sizes] == [total, total]
+            assert sizes[0]["train"] != sizes[1]["train"]
+
+    def test_made_sets_have_the_splits_of_the_published(self) -> None:
+        for made in ("shd-r", "ssc-r"):
+            one, other = load_spec(made), load_spec(made[:3])
+            assert one.protocol == other.protocol
+            assert one.sizes == other.sizes
+            assert one.validation_speakers == other.validation_speakers
+
+    def test_heidelberg_digits_are_counted_by_name(self) -> None:
+        clips = [Clip(f"{name}.flac", Path(f"{name}.flac")) for name in shd_r_names()]
+        named = name_clips(clips, "heidelberg-digits")
+        spec = load_spec("heidelberg-digits")
+        assert Counter(named.splits) == spec.sizes
+        assert named.keys == spec.classes
+        test = {s for s, split in zip(named.speakers, named.splits, strict=True) if split == "test"}
+        assert test == set(spec.test_only_speakers)
+
+    def test_fsdd_is_counted_by_name(self) -> None:
+        people = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+        paths = [f"{d}_{who}_{k}.wav" for d in range(10) for who in people for k in range(50)]
+        named = name_clips([Clip(path, Path(path)) for path in paths], "fsdd")
+        spec = load_spec("fsdd")
+        assert Counter(named.splits) == spec.sizes
+        assert (named.keys, named.speaker_names) == (spec.classes, people)
+        order = sorted(
+            range(6), key=lambda k: hashlib.sha256(f"validation:{k}".encode()).hexdigest()
+        )
+        assert spec.validation_speakers == (order[0],)
 
 
 class TestResolve:
@@ -158,7 +388,7 @@ class TestResolve:
         content = bytearray(resolve("digits")[0].read_bytes())
         content[len(content) // 2] ^= 1
         (tmp_path / "datasets").mkdir()
-        (tmp_path / SPEC.file).write_bytes(content)
+        (tmp_path / "datasets" / SPEC.parts[0].file).write_bytes(content)
         monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path)
         with pytest.raises(SpikeFileError, match=r"'digits'.*is damaged.*reinstall"):
             resolve("digits")
@@ -170,10 +400,49 @@ class TestResolve:
         with pytest.raises(SpikeFileError, match=r"'digits'.*No such file.*reinstall"):
             resolve("digits")
 
+    def test_what_is_not_there_has_a_remedy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path))
+        for name in DATASETS:
+            if load_spec(name).kind == "packaged":
+                continue
+            told = (
+                rf"^data set '{name}': {tmp_path}.*\.h5 is not here; 'spikebench data get {name}' "
+            )
+            for find in (resolve, locate):
+                with pytest.raises(SpikeFileError, match=told) as caught:
+                    find(name)
+                assert "\n" not in str(caught.value)
+
+    def test_one_file_that_is_there_is_found(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path))
+        path = tmp_path / "fsdd" / "fsdd.h5"
+        path.parent.mkdir()
+        path.write_bytes(b"anything")
+        assert resolve("fsdd") == (path, load_spec("fsdd"))
+        assert locate("fsdd") == (((path, ""),), load_spec("fsdd"))
+
+    def test_several_files_are_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path))
+        (tmp_path / "shd").mkdir()
+        paths = [tmp_path / "shd" / f"shd_{split}.h5" for split in ("train", "test")]
+        paths[0].write_bytes(b"anything")
+        with pytest.raises(SpikeFileError, match=r"shd_test\.h5 is not here"):
+            locate("shd")
+        paths[1].write_bytes(b"anything")
+        with pytest.raises(SpikeFileError, match=r"'shd' is 2 files; name one of .*train.*test"):
+            resolve("shd")
+        assert locate("shd")[0] == ((paths[0], "train"), (paths[1], "test"))
+        assert resolve(str(paths[1])) == (paths[1], None)
+
     def test_looking_up_loads_nothing_heavy(self) -> None:
         code = (
-            "import sys; from spikebench.datasets import resolve; resolve('digits');"
-            "print(sorted({'torch', 'numba', 'h5py', 'cochlea'} & set(sys.modules)))"
+            "import sys; from spikebench.datasets import DATASETS, load_spec, resolve;"
+            "resolve('digits'); [load_spec(name) for name in DATASETS];"
+            "print(sorted({'torch', 'numba', 'h5py', 'cochlea', 'requests'} & set(sys.modules)))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

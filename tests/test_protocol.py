@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from toy import N_CLASSES, write_toy
 
+from spikebench.datasets import DATASETS, load_spec
+from spikebench.datasets.spec import DatasetSpec, SpikePart
 from spikebench.errors import ProtocolError, SpikeFileError, UnknownNameError
-from spikebench.protocol import PROTOCOL, SelectionData, open_selection, open_test
-from spikebench.spike_file import SpikeFile
+from spikebench.protocol import (
+    SelectionData,
+    list_folds,
+    open_oracle,
+    open_selection,
+    open_test,
+)
+from spikebench.results import file_sha256
+from spikebench.spike_file import SpikeFile, SpikeWriter
+from spikebench.splits import SPEAKERS_V1
 
 
 def indices(selection: SelectionData) -> list[set[int]]:
@@ -30,7 +45,7 @@ def test_splits_are_disjoint_and_complete(tmp_path: Path, options: dict) -> None
         split.validation_samples,
         split.test_samples,
     ]
-    assert split.protocol == PROTOCOL
+    assert split.protocol == SPEAKERS_V1
 
 
 def test_whole_speakers_are_held_out(tmp_path: Path) -> None:
@@ -71,9 +86,8 @@ def test_events_are_those_of_the_file(tmp_path: Path) -> None:
     with SpikeFile(path) as file:
         for k, index in enumerate(selection.validation.index):
             times, units = file.events(int(index))
-            here = slice(*selection.validation.offsets[k : k + 2])
-            assert np.array_equal(selection.validation.times[here], times)
-            assert np.array_equal(selection.validation.units[here], units)
+            assert np.array_equal(selection.validation[k].times, times)
+            assert np.array_equal(selection.validation[k].units, units)
             assert selection.validation.labels[k] == file.labels[index]
 
 
@@ -114,3 +128,117 @@ def test_wrong_names(tmp_path: Path) -> None:
         open_selection("digit")
     with pytest.raises(SpikeFileError, match="no such file"):
         open_selection(str(tmp_path / "nothing.h5"))
+
+
+def test_the_selection_does_not_contain_the_test_split(tmp_path: Path) -> None:
+    for data in ("digits", str(write_toy(tmp_path / "toy.h5", marked=True))):
+        selection = open_selection(data)
+        test = set(open_test(selection).index.tolist())
+        assert test
+        for part in (selection.train, selection.validation):
+            assert not test & set(part.index.tolist())
+        assert not selection.is_oracle
+
+
+def test_every_speaker_of_the_training_split_can_be_left_out(tmp_path: Path) -> None:
+    path = str(write_toy(tmp_path / "toy.h5", marked=True))
+    folds = list_folds(path)
+    assert folds == [0, 1, 2, 3, 6, 7]
+    tests = set()
+    for fold in folds:
+        selection = open_selection(path, fold)
+        assert set(selection.validation.speakers.tolist()) == {fold}
+        assert fold not in selection.train.speakers
+        assert set(selection.train.speakers.tolist()) == set(folds) - {fold}
+        assert selection.fold == fold
+        assert f"speaker {fold} alone" in selection.dataset.split.rule
+        tests.add(tuple(open_test(selection).index.tolist()))
+    assert len(tests) == 1  # who selects does not change who tests
+
+
+@pytest.mark.parametrize("fold", [4, 99])
+def test_a_speaker_who_does_not_train_cannot_be_left_out(tmp_path: Path, fold: int) -> None:
+    path = str(write_toy(tmp_path / "toy.h5", marked=True))
+    with pytest.raises(ProtocolError, match=rf"no speaker {fold} to leave out.*0, 1, 2, 3, 6, 7"):
+        open_selection(path, fold)
+
+
+def test_the_oracle_selects_on_test_and_says_so(tmp_path: Path) -> None:
+    path = str(write_toy(tmp_path / "toy.h5", marked=True))
+    honest, oracle = open_selection(path), open_oracle(path)
+    assert oracle.is_oracle
+    assert oracle.dataset.split.protocol == "oracle"
+    assert oracle.dataset.split.rule.startswith("ORACLE: the epoch is chosen on the test split")
+    test = open_test(oracle)
+    assert oracle.validation.index.tolist() == test.index.tolist()
+    assert test.index.tolist() == open_test(honest).index.tolist()
+    whole = set(honest.train.index.tolist()) | set(honest.validation.index.tolist())
+    assert set(oracle.train.index.tolist()) == whole
+    assert oracle.dataset != honest.dataset
+
+
+def write_published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetSpec:
+    """A data set of two files, train and test, registered as ``pair``; nothing in them is marked."""
+    for name, speakers in (("train", [0, 1, 2, 3]), ("test", [4, 5, 0])):
+        with SpikeWriter(folder / f"pair_{name}.h5", 4, ["a", "b"], {}) as writer:
+            for speaker in speakers:
+                for label in (0, 1):
+                    writer.append([0.1 * (label + 1)], [label], label=label, speaker=speaker)
+    parts = tuple(
+        SpikePart(f"pair_{name}.h5", name, None, file_sha256(folder / f"pair_{name}.h5"))
+        for name in ("train", "test")
+    )
+    spec = replace(load_spec("shd"), name="pair", parts=parts, n_units=4, n_classes=2)
+    module = ModuleType("pair_module")
+    module.SPEC = spec  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pair_module", module)
+    monkeypatch.setitem(DATASETS, "pair", "pair_module:SPEC")
+    return spec
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path))
+    (tmp_path / "pair").mkdir()
+    write_published(tmp_path / "pair", monkeypatch)
+    return tmp_path / "pair"
+
+
+def test_a_data_set_of_several_files_is_split_by_them(pair: Path) -> None:
+    selection = open_selection("pair")
+    test = open_test(selection)
+    assert set(selection.train.speakers.tolist()) == {1, 3}
+    assert set(selection.validation.speakers.tolist()) == {0, 2}
+    assert test.speakers.tolist() == [4, 4, 5, 5, 0, 0]
+    assert test.index.tolist() == list(range(6))  # in the file that holds them
+    split = selection.dataset.split
+    assert (split.protocol, split.validation_speakers) == ("shd-v1", [0, 2])
+    assert split.test_only_speakers == [4, 5]
+    lines = "".join(file_sha256(pair / f"pair_{name}.h5") + "\n" for name in ("train", "test"))
+    assert selection.dataset.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_a_published_file_that_was_replaced_is_refused(pair: Path) -> None:
+    selection = open_selection("pair")
+    shutil.copy(pair / "pair_train.h5", pair / "pair_test.h5")
+    for opened in (lambda: open_selection("pair"), lambda: open_test(selection)):
+        with pytest.raises(ProtocolError, match=r"pair_test.h5: is not the published file"):
+            opened()
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_one_file_of_several_is_not_divided_anew(pair: Path, tmp_path: Path, name: str) -> None:
+    shutil.copy(pair / f"pair_{name}.h5", tmp_path / "copy.h5")
+    with pytest.raises(ProtocolError, match=r"copy.h5: is one of the files of pair.*--data pair"):
+        open_selection(str(tmp_path / "copy.h5"))
+
+
+def test_a_complete_remake_keeps_the_protocol_of_what_it_remakes(tmp_path: Path) -> None:
+    for complete, protocol in ((1, "shd-v1"), (0, SPEAKERS_V1)):
+        path = tmp_path / f"{complete}.h5"
+        with SpikeWriter(path, 4, ["a", "b"], {"dataset": "shd-r", "complete": complete}) as writer:
+            for speaker in range(6):
+                for label in (0, 1):
+                    split = "test" if speaker > 3 else "train"
+                    writer.append([0.1], [label], label=label, speaker=speaker, split=split)
+        assert open_selection(str(path)).dataset.split.protocol == protocol

@@ -28,9 +28,9 @@ def parts(name: str) -> tuple[str, int, int, int]:
 def test_a_recipe_is_what_its_name_says(name: str) -> None:
     recipe = load_recipe(name)
     assert isinstance(recipe, Recipe)
-    assert recipe.name == name
+    assert recipe.spec.name == name
     assert name.endswith("-r")
-    assert len(set(recipe.keys)) == len(recipe.keys)
+    assert len(set(recipe.spec.classes)) == len(recipe.spec.classes) == recipe.spec.n_classes
     assert recipe.facts("no recording.wav") is None
 
 
@@ -46,7 +46,7 @@ def test_there_are_as_many_recordings_as_the_authors_say() -> None:
 
 def test_the_sizes_are_the_published_ones() -> None:
     splits = Counter(known.split for name in names() if (known := facts(name)))
-    assert splits == load_recipe("shd-r").sizes == {"train": 8156, "test": 2264}
+    assert splits == load_recipe("shd-r").spec.sizes == {"train": 8156, "test": 2264}
 
 
 def test_speakers_4_and_5_are_test_and_no_others_wholly() -> None:
@@ -90,11 +90,11 @@ def test_labels_are_in_the_published_order() -> None:
     known = facts("audio/lang-german_speaker-04_trial-14_digit-1.flac")
     assert known is not None
     assert (known.label, known.speaker, known.split) == ("eins", "4", "test")
-    assert load_recipe("shd-r").keys.index("eins") == 11
+    assert load_recipe("shd-r").spec.classes.index("eins") == 11
     assert (
         [facts(f"lang-english_speaker-00_trial-0_digit-{d}").label for d in range(10)]
         == list(  # type: ignore[union-attr]
-            load_recipe("shd-r").keys[:10]
+            load_recipe("shd-r").spec.classes[:10]
         )
     )
 
@@ -152,8 +152,8 @@ def test_a_wrong_published_list_is_refused(published: list[str]) -> None:
 
 
 def test_ssc_is_all_of_version_2() -> None:
-    assert sum(load_recipe("ssc-r").sizes.values()) == 105_829
-    assert len(load_recipe("ssc-r").keys) == 35
+    assert sum(load_recipe("ssc-r").spec.sizes.values()) == 105_829
+    assert len(load_recipe("ssc-r").spec.classes) == 35
 
 
 def test_ssc_reads_word_speaker_and_split() -> None:

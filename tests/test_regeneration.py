@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,16 @@ from spikebench.spike_file import SpikeFile
 from spikebench.spike_report import find_problems
 
 Make = Callable[..., list[ConversionReport]]
-SHD = replace(load_recipe("shd-r"), n_units=20)
-SSC = replace(load_recipe("ssc-r"), n_units=20)
+
+
+def small(name: str, sizes: Mapping[str, int] | None = None) -> Recipe:
+    """The recipe of a data set with 20 channels."""
+    recipe = load_recipe(name)
+    spec = replace(recipe.spec, n_units=20, sizes=sizes or recipe.spec.sizes)
+    return replace(recipe, spec=spec)
+
+
+SHD, SSC = small("shd-r"), small("ssc-r")
 TRAIN = ("lang-english_speaker-00_trial-0_digit-7", "lang-german_speaker-11_trial-2_digit-1")
 TEST = ("lang-english_speaker-04_trial-1_digit-0", "lang-german_speaker-05_trial-0_digit-9")
 
@@ -86,7 +94,7 @@ def test_files_are_laid_out_and_named_as_published(digits: Path, tmp_path: Path,
     )
     assert sources(out / "shd-r_train.h5") == list(TRAIN)
     with SpikeFile(out / "shd-r_test.h5") as file:
-        assert file.keys == SHD.keys
+        assert file.keys == SHD.spec.classes
         assert file.labels.tolist() == [0, 19]
         assert file.speakers.tolist() == [4, 5]
         assert file.speaker_names == ()
@@ -104,7 +112,7 @@ def test_files_are_laid_out_and_named_as_published(digits: Path, tmp_path: Path,
 
 
 def test_a_file_is_complete_only_with_every_sample(digits: Path, tmp_path: Path, run: Make) -> None:
-    tiny = replace(SHD, sizes={"train": 2, "test": 2})
+    tiny = small("shd-r", sizes={"train": 2, "test": 2})
     notes: list[str] = []
     (digits / "audio" / f"{TEST[0]}.flac").write_bytes(b"fLaC")
     train, test = run(tiny, digits, notify=notes.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import torch
 from numpy.testing import assert_allclose
 from toy import N_CLASSES, write_toy
 
+from leaderboard.verification import verify_result
 from spikebench import training
-from spikebench.errors import ProtocolError, TrainingError
+from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation import evaluate
 from spikebench.models import MODELS
 from spikebench.models.base import Output
 from spikebench.preset import Preset, RegulariserSettings, read_preset
-from spikebench.protocol import SelectionData, open_selection
+from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.results import read_predictions, read_result
 from spikebench.run import CHECKPOINT_FILE, WEIGHTS_FILE, RunRecord, load_tensors, read_run
 from spikebench.training import activity_penalty, fit, load_trained, start_run
@@ -43,7 +45,7 @@ def small(model: str = "lif", *more: str) -> Preset:
 def trained(
     folder: Path, selection: SelectionData, model: str = "lif", seed: int = 0, *more: str
 ) -> RunRecord:
-    record = start_run(folder, model, small(model, *more), "toy", selection, seed)
+    record = start_run(folder, model, small(model, *more), selection, seed)
     return fit(folder, record, selection)
 
 
@@ -89,7 +91,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
             raise KeyboardInterrupt
 
     folder = tmp_path / "parts"
-    record = start_run(folder, name, small(name), "toy", selection, 0)
+    record = start_run(folder, name, small(name), selection, 0)
     with pytest.raises(KeyboardInterrupt):
         fit(folder, record, selection, report=interrupt)
     assert (folder / CHECKPOINT_FILE).exists()
@@ -104,13 +106,13 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 
 def test_the_best_validation_epoch_is_kept(tmp_path: Path, selection: SelectionData) -> None:
     lines: list[training.Epoch] = []
-    record = start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    record = start_run(tmp_path, "lif", small(), selection, 0)
     done = fit(tmp_path, record, selection, report=lambda epoch, _: lines.append(epoch))
     best = max(lines, key=lambda line: (line.validation_accuracy, -line.validation_loss))
     assert (done.selected_epoch, done.validation_accuracy) == (best.epoch, best.validation_accuracy)
     answers = training.run_model(
         load_trained(tmp_path, done),
-        training.bin_samples(selection.validation, done.preset, selection.dataset.n_units),
+        training.bin_samples(selection.validation, done.preset),
         7,
     )
     assert np.mean(answers.predicted == selection.validation.labels) == done.validation_accuracy
@@ -135,7 +137,7 @@ def test_opening_test_is_counted(tmp_path: Path, selection: SelectionData) -> No
 def test_a_loss_that_is_not_finite_stops(
     tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = start_run(tmp_path, "lstm", small("lstm"), "toy", selection, 0)
+    record = start_run(tmp_path, "lstm", small("lstm"), selection, 0)
     monkeypatch.setattr(
         training, "activity_penalty", lambda output, _: output.scores.sum() * float("nan")
     )
@@ -144,13 +146,13 @@ def test_a_loss_that_is_not_finite_stops(
 
 
 def test_another_run_in_the_folder_is_refused(tmp_path: Path, selection: SelectionData) -> None:
-    start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    start_run(tmp_path, "lif", small(), selection, 0)
     with pytest.raises(TrainingError, match="holds another run"):
-        start_run(tmp_path, "lif", small(), "toy", selection, 1)
+        start_run(tmp_path, "lif", small(), selection, 1)
 
 
 def test_a_damaged_checkpoint_is_told(tmp_path: Path, selection: SelectionData) -> None:
-    record = start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    record = start_run(tmp_path, "lif", small(), selection, 0)
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"\x80\x04 not tensors")
     with pytest.raises(TrainingError, match="not readable as safetensors"):
         fit(tmp_path, record, selection)
@@ -158,7 +160,7 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path, selection: SelectionData) 
 
 def test_a_folder_that_goes_away_is_told(tmp_path: Path, selection: SelectionData) -> None:
     folder = tmp_path / "run"
-    record = start_run(folder, "lif", small(), "toy", selection, 0)
+    record = start_run(folder, "lif", small(), selection, 0)
     with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: cannot be written"):
         fit(folder, record, selection, report=lambda *_: shutil.rmtree(folder))
 
@@ -166,7 +168,7 @@ def test_a_folder_that_goes_away_is_told(tmp_path: Path, selection: SelectionDat
 def test_cuda_is_never_replaced(tmp_path: Path, selection: SelectionData) -> None:
     if torch.cuda.is_available():
         pytest.skip("a CUDA device is here")
-    record = start_run(tmp_path, "lif", small(), "toy", selection, 0)
+    record = start_run(tmp_path, "lif", small(), selection, 0)
     with pytest.raises(TrainingError, match="sees no CUDA device"):
         fit(tmp_path, record, selection, "cuda")
 
@@ -236,7 +238,7 @@ def test_wrong_settings_are_named(setting: str, message: str) -> None:
 
 def test_wrong_model_settings_are_named(tmp_path: Path, selection: SelectionData) -> None:
     with pytest.raises(TrainingError, match="model lif: tau_mem: Extra inputs"):
-        start_run(tmp_path / "a", "lif", small("lif", "model.tau_mem=3"), "toy", selection, 0)
+        start_run(tmp_path / "a", "lif", small("lif", "model.tau_mem=3"), selection, 0)
     assert not (tmp_path / "a").exists()
 
 
@@ -257,3 +259,44 @@ def test_a_preset_file_of_ones_own(tmp_path: Path) -> None:
         read_preset("lif", path)
     with pytest.raises(TrainingError, match=r"nothing\.toml: no such file"):
         read_preset("lif", tmp_path / "nothing.toml")
+
+
+def test_an_oracle_says_so_everywhere_and_counts_every_opening(toy: Path, tmp_path: Path) -> None:
+    selection = open_oracle(str(toy))
+    record = start_run(tmp_path / "run", "lif", small(), selection, 0)
+    assert (record.selected_on, record.test_opened) == ("test", 0)
+    done = fit(tmp_path / "run", record, selection)
+    assert done.test_opened == 1  # from here on the test split chose epochs
+    result = evaluate([tmp_path / "run"], selection, tmp_path / "result", "command")
+    seed = result.seeds[0]
+    assert (seed.selected_on, seed.test_opened, seed.validation_accuracy) == ("test", 2, None)
+    assert result.dataset.split.protocol == "oracle"
+    assert result.summary.validation_mean is None
+    _, note = load_tensors(tmp_path / "result" / "weights-seed0.safetensors")
+    assert note["selected_on"] == "test"
+
+
+@pytest.mark.parametrize("forged", ["nothing", "seeds", "seeds and split"])
+def test_no_edit_of_an_oracle_result_makes_it_an_entry(
+    toy: Path, tmp_path: Path, forged: str
+) -> None:
+    selection, honest = open_oracle(str(toy)), open_selection(str(toy))
+    fit(tmp_path / "run", start_run(tmp_path / "run", "lif", small(), selection, 0), selection)
+    evaluate([tmp_path / "run"], selection, tmp_path / "result", "command")
+    file = tmp_path / "result" / "result.json"
+    result = json.loads(file.read_text())
+    if "seeds" in forged:
+        result["seeds"][0] |= {"selected_on": "validation", "test_opened": 1}
+    if "split" in forged:
+        result["dataset"]["split"] = honest.dataset.split.model_dump(mode="json")
+    file.write_text(json.dumps(result))
+    with pytest.raises(ResultError, match="chosen on the test split"):
+        verify_result(tmp_path / "result")
+
+
+def test_a_fold_is_another_run(toy: Path, tmp_path: Path) -> None:
+    first, second = open_selection(str(toy), 0), open_selection(str(toy), 2)
+    start_run(tmp_path, "lif", small(), first, 0)
+    assert read_run(tmp_path).fold == 0
+    with pytest.raises(TrainingError, match="holds another run"):
+        start_run(tmp_path, "lif", small(), second, 0)

@@ -1,17 +1,17 @@
 """Rules by which a data set is made again from its recordings.
 
-A :class:`~spikebench.datasets.spec.DatasetSpec` pins the bytes of a file that comes with the package.
-What is made again has no such file: its recordings lie with the user, and what can be pinned are names,
-classes, splits and sizes. So it has a description of its own.
+A :class:`~spikebench.datasets.spec.DatasetSpec` says what the data set is. What is made again needs more: which
+recordings belong to it, who is in which split, and in which order they stand.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from spikebench.clip_names import Facts
+from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import UnknownNameError
 
 __all__ = ["RECIPES", "Recipe", "load_recipe"]
@@ -32,18 +32,11 @@ class Recipe:
 
     Attributes
     ----------
-    name
-        What users type; ends in ``-r``, because it is never the published data set itself.
-    title
-        One line for people.
+    spec
+        What is known about it: name, title, classes, sizes and so on. Its name ends in ``-r``, because it is
+        never the published data set itself.
     published
         The data set that is made again.
-    keys
-        Class names, index = label.
-    sizes
-        Samples per split that all recordings give.
-    n_units
-        Channels of the cochlea.
     time_origin
         ``first-spike`` where the published files subtract the first spike time of each sample.
     facts
@@ -53,12 +46,6 @@ class Recipe:
         Whether the file numbers the speakers and keeps their names; else they are numbers already.
     split_rule
         Who is in which split, one line.
-    licence
-        SPDX identifier.
-    citation
-        How to cite it, plain text.
-    source
-        Where the recordings come from, and what of them ``--audio`` names.
     rank
         Place of a recording; those of equal rank stand in the order of their paths.
     from_lists
@@ -66,19 +53,12 @@ class Recipe:
         recordings (None: that one is not known); None where no such lists are known.
     """
 
-    name: str
-    title: str
+    spec: DatasetSpec
     published: str
-    keys: tuple[str, ...]
-    sizes: Mapping[str, int]
-    n_units: int
     time_origin: str
     facts: Callable[[str], Facts | None]
     speakers_are_names: bool
     split_rule: str
-    licence: str
-    citation: str
-    source: str
     rank: Callable[[str], int] = _no_rank
     from_lists: Callable[[str, str | None], Recipe] | None = None
 

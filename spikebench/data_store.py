@@ -1,0 +1,307 @@
+"""Data sets on this machine: get what is missing, check what is there, say what there is.
+
+``get`` downloads and unpacks; it converts nothing, because that takes hours and belongs to a command
+(``spikebench data get``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from spikebench.audio import printable
+from spikebench.data_folder import folder_of, locked, part_paths
+from spikebench.datasets.spec import DatasetSpec, Download, SpikePart
+from spikebench.download import obtain
+from spikebench.errors import DataError, SpikebenchError
+from spikebench.https_transfer import Progress
+from spikebench.manifest import MANIFEST_FILE, add_to_manifest, find_changes
+from spikebench.pins import (
+    PINS_FILE,
+    check_file,
+    find_difference,
+    forget,
+    is_checked,
+    read_pins,
+    wrong_file,
+)
+from spikebench.unpacking import unpack_file, unpack_recordings
+
+__all__ = ["State", "accept", "get", "recording_folders", "state", "verify"]
+
+State = Literal["in the package", "here", "partly here", "not here"]
+
+Notify = Callable[[str], None]
+
+
+def recording_folders(spec: DatasetSpec) -> list[Path]:
+    """Say where the recordings of a data set lie, or will lie.
+
+    Parameters
+    ----------
+    spec
+        Of the data set.
+
+    Returns
+    -------
+    list of Path
+        One per archive of recordings that is downloaded.
+    """
+    folder = folder_of(spec)
+    return [folder / one.becomes.rstrip("/") for one in spec.downloads if _is_audio(one)]
+
+
+def get(
+    spec: DatasetSpec,
+    *,
+    offline: bool = False,
+    progress: Progress = lambda done, total: None,
+    notify: Notify = lambda text: None,
+) -> list[Path]:
+    """Make sure that everything is here that is downloaded for a data set.
+
+    What is here is not read again, unless its size or time of change is not what it was.
+
+    Parameters
+    ----------
+    spec
+        Of the data set.
+    offline
+        Open no connection.
+    progress
+        Called with the bytes of one download that are there and their total, None where not known.
+    notify
+        Called with one line for everything decided.
+
+    Returns
+    -------
+    list of Path
+        Spike files and folders of recordings, in the order of its downloads; the files of a packaged data
+        set; nothing for a data set that is made from the recordings of another one.
+
+    Raises
+    ------
+    DataError
+        If something cannot be had, or is not what was published or pinned.
+    """
+    if spec.kind == "packaged":
+        return part_paths(spec)
+    folder = folder_of(spec)
+    paths = [folder / one.becomes.rstrip("/") for one in spec.downloads]
+    if all(_is_here(one, spec, folder) for one in spec.downloads):
+        return paths
+    with locked(folder, notify):
+        for download in spec.downloads:
+            if _is_here(download, spec, folder):
+                continue
+            if _is_audio(download):
+                _get_recordings(download, folder, offline, progress, notify)
+            else:
+                part = _part(spec, download)
+                _get_part(download, part, folder, offline, progress, notify)
+    return paths
+
+
+def accept(spec: DatasetSpec, part: SpikePart, notify: Notify, made_now: bool = False) -> Path:
+    """Check a spike file that is here, and pin it if it is new.
+
+    Parameters
+    ----------
+    spec
+        Of the data set.
+    part
+        Which of its files.
+    notify
+        Called with one line if it is pinned now.
+    made_now
+        Whether it was made just now, so that what was pinned before does not count.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        If it is not what was published or pinned.
+    """
+    folder = folder_of(spec)
+    path = folder / part.file
+    if is_checked(path, folder, part.file, part.sha256):
+        return path
+    with locked(folder, notify):
+        if made_now:
+            forget(folder, part.file)
+        if difference := _check_part(
+            path, part, folder, lambda text: None if made_now else notify(text)
+        ):
+            raise wrong_file(path, difference)
+    return path
+
+
+def state(spec: DatasetSpec) -> State:
+    """Say whether a data set is here; nothing is read.
+
+    Parameters
+    ----------
+    spec
+        Of the data set.
+
+    Returns
+    -------
+    str
+        ``here`` if all its spike files are, ``partly here`` if something is, e.g. recordings or a part of a
+        download.
+    """
+    if spec.kind == "packaged":
+        return "in the package"
+    if all(path.is_file() for path in part_paths(spec)):
+        return "here"
+    folder = folder_of(spec)
+    records = {".lock", PINS_FILE, MANIFEST_FILE}
+    something = folder.is_dir() and any(one.name not in records for one in folder.iterdir())
+    return "partly here" if something else "not here"
+
+
+def verify(spec: DatasetSpec, notify: Notify = lambda text: None) -> list[str]:
+    """Read everything of a data set that is here, and compare it with what it should be.
+
+    Parameters
+    ----------
+    spec
+        Of the data set.
+    notify
+        Called with one line per file or folder: what it was compared with.
+
+    Returns
+    -------
+    list of str
+        Each problem in one line: other bytes than published or pinned, recordings that are missing, changed
+        or too many, and whatever is wrong in a spike file; empty if there are none.
+
+    Raises
+    ------
+    DataError
+        If nothing of it is here, or the record of what it should be is damaged.
+    """
+    folder = folder_of(spec)
+    pins = {} if spec.kind == "packaged" else read_pins(folder)
+    audio = [one for one in spec.downloads if _is_audio(one)]
+    recordings = [one for one in audio if (folder / one.becomes).is_dir()]
+    there = [part for part in spec.parts if (folder / part.file).exists()]
+    if not recordings and not there:
+        raise DataError(
+            f"data set {spec.name!r}: is not in {printable(str(folder))}; 'spikebench data get {spec.name}' "
+            "gets it"
+        )
+    problems: list[str] = []
+    for download in recordings:
+        changes = find_changes(folder, download.becomes)
+        notify(f"{download.becomes}: compared with {MANIFEST_FILE}")
+        problems += [f"{printable(str(folder))}: {change}" for change in changes]
+    for part in spec.parts:
+        if part in there:
+            pin = pins.get(part.file)
+            problems += _problems(folder / part.file, part, pin.sha256 if pin else None, notify)
+        elif spec.kind != "audio":
+            problems.append(f"{printable(str(folder / part.file))}: is missing")
+    return problems
+
+
+def _problems(path: Path, part: SpikePart, pinned: str | None, notify: Notify) -> list[str]:
+    """Find what is wrong with one spike file."""
+    from spikebench.spike_report import find_problems
+
+    try:
+        difference, compared, _ = find_difference(path, pinned, part.md5, part.sha256)
+        notify(f"{part.file}: compared with {compared}")
+        shown = printable(str(path))
+        return [*([f"{shown}: {difference}"] if difference else []), *find_problems(path)]
+    except SpikebenchError as error:
+        return [str(error)]
+
+
+def _is_audio(download: Download) -> bool:
+    return download.becomes.endswith("/")
+
+
+def _part(spec: DatasetSpec, download: Download) -> SpikePart:
+    (part,) = [part for part in spec.parts if part.file == download.becomes]
+    return part
+
+
+def _is_here(download: Download, spec: DatasetSpec, folder: Path) -> bool:
+    """Tell, without reading it, whether what a download becomes is here and was checked."""
+    if _is_audio(download):
+        return (folder / download.becomes).is_dir() and (folder / MANIFEST_FILE).is_file()
+    part = _part(spec, download)
+    return is_checked(folder / part.file, folder, part.file, part.sha256)
+
+
+def _check_part(path: Path, part: SpikePart, folder: Path, notify: Notify) -> str:
+    return check_file(*(path, folder, part.file), md5=part.md5, sha256=part.sha256, notify=notify)
+
+
+def _get_part(
+    download: Download,
+    part: SpikePart,
+    folder: Path,
+    offline: bool,
+    progress: Progress,
+    notify: Notify,
+) -> None:
+    """Take the spike file that is here, or download and unpack it."""
+    target = folder / part.file
+    if not target.exists():
+        archive = obtain(download, folder, offline=offline, progress=progress, notify=notify)
+        if archive == target:
+            return
+        notify(f"{download.file}: unpacking")
+        try:
+            unpack_file(
+                archive,
+                download,
+                target,
+                lambda partial: _check_part(partial, part, folder, notify),
+            )
+        except DataError:
+            _forget_unknown(download, folder)
+            raise
+        archive.unlink()
+    elif difference := _check_part(target, part, folder, notify):
+        raise wrong_file(target, difference)
+
+
+def _get_recordings(
+    download: Download, folder: Path, offline: bool, progress: Progress, notify: Notify
+) -> None:
+    """Download an archive of recordings and unpack it."""
+    target = folder / download.becomes.rstrip("/")
+    if target.exists():
+        raise DataError(
+            f"{printable(str(target))}: is here, but {MANIFEST_FILE} that says what should be in it is not; "
+            "remove it, or name a folder of your own with --audio"
+        )
+    archive = obtain(download, folder, offline=offline, progress=progress, notify=notify)
+    notify(f"{download.file}: unpacking")
+    try:
+        digests = unpack_recordings(
+            archive,
+            download,
+            target,
+            # The manifest first: a folder under its own name always has one.
+            lambda digests: add_to_manifest(folder, download.becomes, digests),
+        )
+    except DataError:
+        _forget_unknown(download, folder)
+        raise
+    notify(f"{download.file}: {len(digests)} files unpacked")
+    archive.unlink()
+
+
+def _forget_unknown(download: Download, folder: Path) -> None:
+    """Forget the pin of an archive that turned out to be wrong, unless it is the published one."""
+    if not download.sha256 and not download.md5:
+        forget(folder, download.file)

@@ -1,0 +1,269 @@
+"""What a file should be: by its published hash, or by the SHA-256 that it had when it was first checked.
+
+``pins.json`` of a data set's folder holds, for every file that was checked, its SHA-256, and its size and time
+of change at that moment: a file that still has both is not read again before every use. ``spikebench data
+verify`` reads it all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikebench.audio import printable
+from spikebench.errors import DataError, ResultError
+from spikebench.results import first_problem, read_json, write_text
+
+__all__ = [
+    "Pin",
+    "check_file",
+    "find_difference",
+    "forget",
+    "is_checked",
+    "read_pins",
+    "wrong_file",
+]
+
+PINS_FILE = "pins.json"
+_BLOCK = 2**20
+
+
+class Pin(BaseModel):
+    """What is kept of a file that was checked: SHA-256, size, time of change [ns]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(ge=0)]
+    mtime_ns: int
+
+
+class _Pins(BaseModel):
+    """Contents of ``pins.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    files: dict[str, Pin] = {}
+
+
+def read_pins(folder: Path) -> dict[str, Pin]:
+    """Read ``pins.json``.
+
+    Parameters
+    ----------
+    folder
+        Of a data set.
+
+    Returns
+    -------
+    dict
+        File → what is kept of it; empty if nothing is pinned yet.
+
+    Raises
+    ------
+    DataError
+        If it is there and cannot be used.
+    """
+    path = folder / PINS_FILE
+    if not path.exists():
+        return {}
+    remedy = "remove it, and the files are pinned as they are now"
+    try:
+        return _Pins.model_validate(read_json(path)).files
+    except ResultError as error:
+        raise DataError(f"{printable(str(error))}; {remedy}") from None
+    except ValidationError as error:
+        raise DataError(
+            f"{printable(str(path))}: {printable(first_problem(error))}; {remedy}"
+        ) from None
+
+
+def forget(folder: Path, name: str) -> None:
+    """Remove the pin of a file.
+
+    Parameters
+    ----------
+    folder
+        Of the data set; nobody else is writing in it (:func:`spikebench.data_folder.locked`).
+    name
+        Of the file; it need not be pinned.
+    """
+    files = read_pins(folder)
+    if files.pop(name, None) is not None:
+        _write(folder, files)
+
+
+def is_checked(path: Path, folder: Path, name: str, sha256: str | None) -> bool:
+    """Tell whether a file is, by size and time of change, one that was checked.
+
+    Parameters
+    ----------
+    path
+        The file.
+    folder
+        Of the data set.
+    name
+        Under which it is pinned.
+    sha256
+        As published, or None.
+
+    Returns
+    -------
+    bool
+        False also if it is not there.
+    """
+    pin = read_pins(folder).get(name)
+    if pin is None or not path.is_file():
+        return False
+    status = path.stat()
+    unchanged = (status.st_size, status.st_mtime_ns) == (pin.size_bytes, pin.mtime_ns)
+    return unchanged and sha256 in (None, pin.sha256)
+
+
+def find_difference(
+    path: Path, pinned: str | None, md5: str | None, sha256: str | None
+) -> tuple[str, str, str]:
+    """Read a file and compare it with what it should be.
+
+    Parameters
+    ----------
+    path
+        The file.
+    pinned
+        Its SHA-256 when it was first checked, or None.
+    md5, sha256
+        As published, or None.
+
+    Returns
+    -------
+    difference : str
+        In one clause; empty if there is none.
+    compared : str
+        Which hash was compared, for people.
+    digest : str
+        Its SHA-256.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    digests = _digests(path, with_md5=sha256 is None and md5 is not None)
+    digest = digests["sha256"]
+    if sha256 is not None:
+        difference = _differs("published SHA-256", digest, sha256)
+        return difference, "published SHA-256", digest
+    compared = []
+    difference = ""
+    if md5 is not None:
+        compared.append("published MD5")
+        difference = _differs("published MD5", digests["md5"], md5)
+    if pinned is not None:
+        compared.append("SHA-256 pinned on first use")
+        difference = difference or _differs("SHA-256 pinned on first use", digest, pinned)
+    return difference, " and ".join(compared) or "no hash: none is published or pinned", digest
+
+
+def check_file(
+    path: Path,
+    folder: Path,
+    name: str,
+    *,
+    md5: str | None,
+    sha256: str | None,
+    notify: Callable[[str], None] = lambda text: None,
+) -> str:
+    """Tell whether a file is what was published or pinned, and pin it if it is new.
+
+    Parameters
+    ----------
+    path
+        The file; it may still have another name than its own.
+    folder
+        Of the data set; nobody else is writing in it (:func:`spikebench.data_folder.locked`).
+    name
+        Under which it is pinned.
+    md5, sha256
+        As published, or None.
+    notify
+        Called with one line if its SHA-256 is not published, and pinned now.
+
+    Returns
+    -------
+    str
+        In what it differs, one clause; empty if in nothing.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    if is_checked(path, folder, name, sha256):
+        return ""
+    files = read_pins(folder)
+    pinned = files[name].sha256 if name in files else None
+    # Before it is read: a change meanwhile is then seen as one.
+    status = path.stat()
+    difference, _, digest = find_difference(path, pinned, md5, sha256)
+    if difference:
+        return difference
+    if sha256 is None and pinned is None:
+        known = "only its MD5 is published, and fits" if md5 else "no hash of it is published"
+        notify(f"{name}: {known}; its SHA-256 is pinned on first use: {digest}")
+    pin = Pin(sha256=digest, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
+    _write(folder, {**files, name: pin})
+    return ""
+
+
+def wrong_file(path: Path, difference: str) -> DataError:
+    """Make the error for a file that is not what it should be.
+
+    Parameters
+    ----------
+    path
+        The file.
+    difference
+        What :func:`check_file` found.
+
+    Returns
+    -------
+    DataError
+        One line with the remedy.
+    """
+    return DataError(
+        f"{printable(str(path))}: is not the file that it should be: {difference}; remove it, and the same "
+        "command gets it again"
+    )
+
+
+def _write(folder: Path, files: dict[str, Pin]) -> None:
+    document = _Pins(files=dict(sorted(files.items())))
+    text = json.dumps(document.model_dump(), indent=2) + "\n"
+    write_text(folder / PINS_FILE, text)
+
+
+def _differs(what: str, now: str, wanted: str) -> str:
+    return "" if now == wanted else f"the {what} is {wanted}, this one's is {now}"
+
+
+def _digests(path: Path, with_md5: bool) -> dict[str, str]:
+    """Compute the digests in one pass."""
+    hashes = {"sha256": hashlib.sha256()}
+    if with_md5:
+        # No protection against an attacker, but what its authors published.
+        hashes["md5"] = hashlib.md5(usedforsecurity=False)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                for one in hashes.values():
+                    one.update(block)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"{printable(str(path))}: cannot be read: {reason}") from None
+    return {name: one.hexdigest() for name, one in hashes.items()}
