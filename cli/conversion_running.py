@@ -6,12 +6,15 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
+
+from cli.download_progress import duration
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_EVERY_SECONDS = 10.0
 _OPTIONS = (
     click.option(
         "--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]"
@@ -217,7 +221,13 @@ def _progress(
         yield lambda text: None, lambda done, total: check()
         return
     if not sys.stderr.isatty():
-        yield lambda text: click.echo(text, err=True), lambda done, total: check()
+        lines = clip_lines()
+
+        def log(done: int, total: int) -> None:
+            check()
+            lines(done, total)
+
+        yield lambda text: click.echo(text, err=True), log
         return
     from rich.console import Console
     from rich.progress import (
@@ -249,3 +259,28 @@ def _progress(
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield lambda text: console.print(text, markup=False, highlight=False), progress
+
+
+def clip_lines() -> Callable[[int, int], None]:
+    """Give a function that tells every ten seconds how many recordings are converted, for a log.
+
+    Returns
+    -------
+    callable
+        Takes the recordings done and their total.
+    """
+    started = last = time.monotonic()
+    first: int | None = None  # what an earlier run had done
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last, first
+        first = done if first is None else first
+        now = time.monotonic()
+        if now - last < _EVERY_SECONDS or done == first:
+            return
+        last = now
+        rate = (done - first) / (now - started)
+        left = duration((total - done) / rate)
+        click.echo(f"{done:,} of {total:,} recordings, {rate:.1f} clips/s, {left} left", err=True)
+
+    return progress

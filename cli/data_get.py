@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.conversion_running import report_as_json, running, tell
-from cli.download_progress import clip_lines, download_progress
+from cli.download_progress import download_progress
 
 if TYPE_CHECKING:
     from spikebench.conversion import ConversionReport
@@ -129,19 +128,13 @@ def _convert(
     (part,) = spec.parts
     output = folder_of(spec) / part.file
     clips, _ = find_clips(audio)
+    _require_all(spec, audio, len(clips))
     with running([output], quiet, None) as here, locked(output.parent, here.notify):
         if output.is_file():  # another process made it while we waited
             return None
         here.notify(
             f"{len(clips):,} recordings to convert; Ctrl-C keeps what is done, and the same command goes on"
         )
-        log = None if quiet or sys.stderr.isatty() else clip_lines()
-
-        def progress(done: int, total: int) -> None:
-            here.progress(done, total)
-            if log:
-                log(done, total)
-
         if spec.kind == "made":
             from spikebench.datasets.recipe import load_recipe
             from spikebench.regeneration import make
@@ -151,7 +144,7 @@ def _convert(
                 one_file=True,
                 jobs=jobs,
                 notify=here.notify,
-                progress=progress,
+                progress=here.progress,
             )
         else:
             from spikebench.conversion import ConversionOptions, convert
@@ -175,10 +168,27 @@ def _convert(
                     "citation": spec.citation,
                 },
                 notify=here.notify,
-                progress=progress,
+                progress=here.progress,
             )
     accept(spec, part, lambda text: None, made_now=True)
     return report
+
+
+def _require_all(spec: DatasetSpec, audio: Path, found: int) -> None:
+    """Refuse to make a part of a data set under its name, before it takes minutes."""
+    from spikebench.audio import printable
+    from spikebench.errors import DataError
+
+    wanted = sum(spec.sizes.values())
+    if found >= wanted:
+        return
+    command = (
+        f"spikebench data make {spec.name} --audio" if spec.kind == "made" else "spikebench convert"
+    )
+    raise DataError(
+        f"{printable(str(audio))}: holds {found:,} recordings, {spec.name} has {wanted:,}; "
+        f"'{command} {printable(str(audio))}' makes a part of it, under another name"
+    )
 
 
 def _tell_files(

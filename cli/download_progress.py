@@ -46,34 +46,6 @@ def download_progress(quiet: bool) -> Iterator[Showing]:
         raise
 
 
-def clip_lines() -> Callable[[int, int], None]:
-    """Give a function that tells every ten seconds how many recordings are converted, for a log.
-
-    Returns
-    -------
-    callable
-        Takes the recordings done and their total.
-    """
-    started = last = time.monotonic()
-    first: int | None = None  # what an earlier run had done
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last, first
-        first = done if first is None else first
-        now = time.monotonic()
-        if now - last < _EVERY_SECONDS or done == first:
-            return
-        last = now
-        rate = (done - first) / (now - started)
-        left = _duration((total - done) / rate)
-        click.echo(
-            f"{done:,} of {total:,} recordings, {rate:.1f} clips/s, {left} left",
-            err=True,
-        )
-
-    return progress
-
-
 def _bar() -> Iterator[Showing]:
     from rich.console import Console
     from rich.progress import (
@@ -124,7 +96,7 @@ def _lines() -> Callable[[int, int | None], None]:
         if total is None:
             click.echo(f"{done / 1e6:.0f} MB, {rate / 1e6:.2f} MB/s", err=True)
             return
-        left = _duration((total - done) / rate)
+        left = duration((total - done) / rate)
         click.echo(
             f"{done / 1e6:.0f} of {total / 1e6:.0f} MB, {rate / 1e6:.2f} MB/s, {left} left",
             err=True,
@@ -133,7 +105,19 @@ def _lines() -> Callable[[int, int | None], None]:
     return progress
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time as h:mm:ss.
+
+    Parameters
+    ----------
+    seconds
+        The time [s].
+
+    Returns
+    -------
+    str
+        For people.
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"

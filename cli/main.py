@@ -22,7 +22,10 @@ COMMANDS = {
     "train": ("cli.train:train", "Train a model; the test split stays closed."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
-    "data": ("cli.data:data", "Get, check and describe data sets; make SHD and SSC again; compare."),
+    "data": (
+        "cli.data:data",
+        "Get, check and describe data sets; make SHD and SSC again; compare.",
+    ),
     "leaderboard": ("cli.leaderboard:leaderboard", "Build or show the leaderboard."),
 }
 

@@ -194,6 +194,10 @@ def _open(data: str) -> _Opened:
     else:
         _check_published(spec, digests)
     parts = [open_events(path, digest) for (path, _), digest in zip(located, digests, strict=True)]
+    if spec is not None and spec.kind == "made" and parts[0].dataset != spec.name:
+        raise ProtocolError(
+            f"{located[0][0]}: is not all of {spec.name} (attributes dataset, complete)"
+        )
     if any((part.keys, part.n_units) != (parts[0].keys, parts[0].n_units) for part in parts):
         raise ProtocolError(f"{data}: its files differ in their classes or units")
     names = np.array(SPLITS)

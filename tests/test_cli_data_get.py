@@ -19,7 +19,8 @@ from https_server import HttpsServer, serve
 from synthetic_clips import tone, write_clip
 from test_data_store import download, spec, spike_file, tar
 
-from cli.download_progress import clip_lines, download_progress
+from cli.conversion_running import clip_lines
+from cli.download_progress import download_progress
 from cli.main import main
 from spikebench.datasets.recipe import load_recipe
 from spikebench.datasets.spec import DatasetSpec, SpikePart
@@ -262,7 +263,7 @@ def test_a_log_of_a_conversion_gets_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter(range(0, 1000, 6))
-    monkeypatch.setattr("cli.download_progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("cli.conversion_running.time.monotonic", lambda: next(clock))
     progress = clip_lines()
     for done in (1000, 1012, 1024, 1036):
         progress(done, 2000)
@@ -270,6 +271,17 @@ def test_a_log_of_a_conversion_gets_lines(
         capsys.readouterr().err == "1,012 of 2,000 recordings, 1.0 clips/s, 0:16:28 left\n"
         "1,036 of 2,000 recordings, 1.5 clips/s, 0:10:43 left\n"
     )
+
+
+@pytest.mark.parametrize("name", ["shd-r", "voices"])
+def test_a_part_of_a_data_set_is_not_made_under_its_name(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    write_clip(tmp_path / "some" / "lang-english_speaker-03_trial-0_digit-1.wav")
+    code, _, err = run("get", name, "--audio", tmp_path / "some")
+    assert code == 1
+    assert f"holds 1 recordings, {name} has 2" in err
+    assert not (tmp_path / "data" / name / f"{name}.h5").exists()
 
 
 def test_a_terminal_gets_a_bar(

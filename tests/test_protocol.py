@@ -242,3 +242,13 @@ def test_a_complete_remake_keeps_the_protocol_of_what_it_remakes(tmp_path: Path)
                     split = "test" if speaker > 3 else "train"
                     writer.append([0.1], [label], label=label, speaker=speaker, split=split)
         assert open_selection(str(path)).dataset.split.protocol == protocol
+
+
+def test_an_unfinished_remake_does_not_go_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path))
+    (tmp_path / "shd-r").mkdir()
+    write_toy(tmp_path / "shd-r" / "shd-r.h5", marked=True)
+    with pytest.raises(ProtocolError, match=r"shd-r.h5: is not all of shd-r"):
+        open_selection("shd-r")
