@@ -8,7 +8,9 @@ import click
 
 from cli.conversion_running import device_option, report_as_json, run_options, running, tell
 
-_SOURCES = "auto, none, folders, heidelberg-digits, speech-commands, a '{pattern}' or a CSV file"
+_SOURCES = (
+    "auto, none, folders, heidelberg-digits, speech-commands, fsdd, a '{pattern}' or a CSV file"
+)
 
 
 @click.command()

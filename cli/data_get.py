@@ -86,18 +86,16 @@ def get(
 
 def _fetch(spec: DatasetSpec, offline: bool, quiet: bool) -> list[Path]:
     """Get what is downloaded."""
-    from spikebench import data_store
+    from spikebench.store import contents
 
     with download_progress(quiet) as showing:
-        return data_store.get(
-            spec, offline=offline, progress=showing.progress, notify=showing.notify
-        )
+        return contents.get(spec, offline=offline, progress=showing.progress, notify=showing.notify)
 
 
 def _recordings(spec: DatasetSpec, offline: bool, quiet: bool) -> Path:
     """Get the recordings that a data set is made from, and say where they lie."""
-    from spikebench.data_store import recording_folders
     from spikebench.datasets import load_spec
+    from spikebench.store.contents import recording_folders
 
     source = spec if spec.audio == spec.name else load_spec(spec.audio)
     _fetch(source, offline, quiet)
@@ -106,8 +104,8 @@ def _recordings(spec: DatasetSpec, offline: bool, quiet: bool) -> Path:
 
 def _is_made(spec: DatasetSpec, quiet: bool) -> bool:
     """Tell whether the spike files that are made here are there, and what they were."""
-    from spikebench.data_folder import part_paths
-    from spikebench.data_store import accept
+    from spikebench.store.contents import accept
+    from spikebench.store.folder import part_paths
 
     if not all(path.is_file() for path in part_paths(spec)):
         return False
@@ -122,8 +120,8 @@ def _convert(
 ) -> ConversionReport | None:
     """Convert recordings into the one spike file of a data set, and pin it; None if it is there by now."""
     from spikebench.audio import find_clips
-    from spikebench.data_folder import folder_of, locked
-    from spikebench.data_store import accept
+    from spikebench.store.contents import accept
+    from spikebench.store.folder import folder_of, locked
 
     (part,) = spec.parts
     output = folder_of(spec) / part.file
@@ -200,7 +198,7 @@ def _tell_files(
 ) -> None:
     """Tell what is there now, and what was left out."""
     from spikebench.audio import printable
-    from spikebench.data_folder import part_paths
+    from spikebench.store.folder import part_paths
 
     files = [str(path) for path in part_paths(spec) if path.is_file()]
     document = {

@@ -43,7 +43,7 @@ def list_(as_json: bool) -> None:
 
 
 def _row(spec: DatasetSpec) -> dict[str, Any]:
-    from spikebench.data_store import state
+    from spikebench.store.contents import state
 
     return {
         "name": spec.name,

@@ -78,7 +78,7 @@ def make(
     shd-r: from the Heidelberg Digits, hd_audio.tar.gz of https://zenkelab.org/datasets/, into shd-r_train.h5
     and shd-r_test.h5. ssc-r: from Google Speech Commands, speech_commands_v0.02.tar.gz of
     http://download.tensorflow.org/data/, into ssc-r_train.h5, ssc-r_valid.h5 and ssc-r_test.h5. Unpack the
-    archive; nothing is downloaded.
+    archive; nothing is downloaded here ('spikebench data get' does that as well).
 
     They are never the published files: spikes are random, and of shd-r which 5 % of the other ten speakers are
     test is public only in the archive (--published-test). 'spikebench data compare' tells how close they are.

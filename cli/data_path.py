@@ -19,9 +19,9 @@ def path(name: str, as_json: bool) -> None:
     Exit codes: 0 all are there, 1 they are not.
     """
     from spikebench.audio import printable
-    from spikebench.data_folder import part_paths
     from spikebench.datasets import load_spec
     from spikebench.errors import DataError
+    from spikebench.store.folder import part_paths
 
     spec = load_spec(name)
     paths = part_paths(spec)

@@ -22,8 +22,8 @@ def verify(ctx: click.Context, name: str, as_json: bool) -> None:
 
     Exit codes: 0 no problem, 1 at least one, or nothing is here.
     """
-    from spikebench.data_store import verify as check
     from spikebench.datasets import load_spec
+    from spikebench.store.contents import verify as check
 
     compared: list[str] = []
     problems = check(load_spec(name), compared.append)

@@ -32,9 +32,9 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.data_folder import data_root
 from spikebench.errors import DataError
 from spikebench.spike_file import SPLITS, SpikeFile
+from spikebench.store.folder import data_root
 
 __all__ = ["FlatEvents", "open_events"]
 

@@ -3,8 +3,9 @@
 In this order, for every array that this program knows, and for no other: every component of its path
 is a hard link of this file (no soft, external or user-defined link); the object is an array; its type
 is one of those of the layout; it lies in this file, in a plain layout, behind gzip, shuffle or
-fletcher32 only; what is stored is what is declared, after decompression too; every variable-length
-element is one object of the heap of exactly its length. Names that are not known are never opened.
+fletcher32 only; what is stored is what is declared; every variable-length element is one object of the
+heap of exactly its length, and no two share a byte. Names that are not known are never opened. Chunks
+are decompressed when they are read, to no more than they declare.
 """
 
 from __future__ import annotations
@@ -297,7 +298,7 @@ def _links(file: ByteFile, headers: list[Header]) -> dict[bytes, int | None]:
 
 
 def _heap_of(message: bytes, counter: int) -> int:
-    """Find where the newest format keeps links or attributes, if not in the header."""
+    """Find where newer formats keep links or attributes, if not in the header."""
     flags = message[1]
     (address,) = struct.unpack_from("<Q", message, 2 + (counter if flags & 1 else 0))
     return int(address)
@@ -403,7 +404,7 @@ def read_attributes(file: ByteFile) -> dict[str, str | int | float]:
     Raises
     ------
     ValueError
-        If they are damaged, too many, or kept as only the newest format does it.
+        If they are damaged, too many, or kept as only newer formats do it.
     """
     try:
         headers = read_header(file, file.root)

@@ -6,8 +6,8 @@ files make it hang and crash. So the few structures that spike files consist of 
 open file, with bounds (HDF5 file format specification, version 3.0: superblocks II.A, B-trees III.A.1,
 global heap III.E, object headers IV.A, layouts IV.A.2.i). Nothing here can lead out of the file.
 
-What only the newest library writes (dense groups and attributes, chunks in an array or a B-tree of
-version 2) is refused; ``h5py.File(…, libver="earliest")``, the default, writes none of it.
+What only newer formats have (dense groups and attributes, chunks in an array or a B-tree of version
+2) is refused; ``h5py.File(…, libver="earliest")``, the default, writes none of it.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 UNDEFINED = 2**64 - 1
-NEWEST = "only the newest format has; write it again with libver='earliest'"
+NEWEST = "only newer formats have; write it again with libver='earliest'"
 MAX_ELEMENTS = 2**22
 MAX_ARRAY_BYTES = 2**28
 MAX_CHUNK_BYTES = 2**24
-MAX_CHUNKS = 2**17
+MAX_CHUNKS = 2**15
 MAX_HEADER_BYTES = 2**23
 MAX_HEADERS = 2**14
 _PIECE_BYTES = 2**20
@@ -75,6 +75,8 @@ class ByteFile:
         If it is no HDF5 file, not all of one, or was left open by its writer.
     """
 
+    _handle = -1
+
     def __init__(self, path: Path) -> None:
         # A pipe would wait for its writer.
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
@@ -89,6 +91,9 @@ class ByteFile:
         except BaseException:
             self.close()
             raise
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""

@@ -17,11 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.data_folder import folder_of
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
 from spikebench.errors import ProtocolError
 from spikebench.event_cache import FlatEvents, open_events
-from spikebench.pins import read_pins
 from spikebench.results import DatasetRecord, file_sha256
 from spikebench.spike_dataset import SpikeDataset
 from spikebench.spike_file import SPLITS
@@ -34,6 +32,8 @@ from spikebench.splits import (
     oracle,
     partition,
 )
+from spikebench.store.folder import folder_of
+from spikebench.store.pins import read_pins
 
 __all__ = [
     "SelectionData",

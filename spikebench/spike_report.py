@@ -93,14 +93,10 @@ def find_problems(path: Path) -> list[str]:
     with SpikeFile(path) as spikes:
         try:
             _touch_everything(spikes)
-            events = spikes.read()
+            problems = _sample_problems(spikes)
         except SpikeFileError as error:
             return [str(error)]
-        problems = [
-            *_sample_problems(spikes, events),
-            *_name_problems(spikes),
-            *_source_problems(spikes),
-        ]
+        problems += [*_name_problems(spikes), *_source_problems(spikes)]
     return [f"{printable(str(path))}: {problem}" for problem in problems]
 
 
@@ -108,26 +104,30 @@ def _touch_everything(spikes: SpikeFile) -> None:
     """Read all that is not spikes; reading checks it."""
     _ = (spikes.provenance, spikes.n_units, spikes.labels, spikes.speakers, spikes.keys)
     _ = (spikes.speaker_names, spikes.splits, spikes.sources, spikes.sha256, spikes.starts_s)
-    _ = (spikes.sample_rates_hz, spikes.durations_s)
+    _ = (spikes.sample_rates_hz, spikes.durations_s, spikes.segments)
 
 
-def _sample_problems(spikes: SpikeFile, events: Events) -> list[str]:
+def _sample_problems(spikes: SpikeFile) -> list[str]:
     problems = []
     if spikes.n_samples == 0:
         problems.append("holds no samples")
-    falls = np.flatnonzero(np.diff(events.times) < 0) + 1
-    # A step back from one sample to the next is no fall.
-    inside = np.setdiff1d(falls, events.offsets)
-    owners = np.unique(np.searchsorted(events.offsets, inside, side="right") - 1)
-    problems += _listed("spike times are not sorted", owners)
-    durations = spikes.durations_s
-    if durations is not None and events.times.size:
-        filled = np.flatnonzero(spikes.spike_counts > 0)
-        last = np.maximum.reduceat(events.times, events.offsets[:-1][filled])
+    counts = spikes.spike_counts
+    last = np.zeros(spikes.n_samples)
+    unsorted = np.zeros(spikes.n_samples, dtype=bool)
+    for first, end, times, _ in spikes.blocks():
+        starts = np.concatenate([[0], np.cumsum(counts[first:end])])
+        falls = np.flatnonzero(np.diff(times) < 0) + 1
+        # A step back from one sample to the next is no fall.
+        inside = np.setdiff1d(falls, starts)
+        unsorted[first + np.searchsorted(starts, inside, side="right") - 1] = True
+        filled = np.flatnonzero(counts[first:end] > 0)
+        if filled.size:
+            last[first + filled] = np.maximum.reduceat(times, starts[filled])
+    problems += _listed("spike times are not sorted", np.flatnonzero(unsorted))
+    if spikes.durations_s is not None:
         # Resampling rounds the length up by less than a sample.
-        problems += _listed(
-            "spikes after the end of its recording", filled[last > durations[filled] + 1e-3]
-        )
+        late = np.flatnonzero((counts > 0) & (last > spikes.durations_s + 1e-3))
+        problems += _listed("spikes after the end of its recording", late)
     return problems
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from https_server import HttpsServer, serve
 
-from spikebench.data_folder import folder_of, locked, part_paths
-from spikebench.data_store import accept, get, recording_folders, state, verify
 from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
 from spikebench.errors import DataError
 from spikebench.spike_file import SpikeWriter
+from spikebench.store.contents import accept, get, recording_folders, state, verify
+from spikebench.store.folder import folder_of, locked, part_paths
 
 CLIPS = {"top/a_x.wav": b"one", "top/deep/b_x.wav": b"two"}
 MEMBERS = r"top/(?P<path>.+\.wav)"

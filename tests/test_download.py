@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 from https_server import HttpsServer, serve
 
-from spikebench import https_transfer
-from spikebench.data_folder import data_root
 from spikebench.datasets.spec import Download
-from spikebench.download import obtain
 from spikebench.errors import DataError
-from spikebench.pins import read_pins
+from spikebench.store import transfer
+from spikebench.store.download import obtain
+from spikebench.store.folder import data_root
+from spikebench.store.pins import read_pins
 
 DATA = np.random.default_rng(1).bytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -243,7 +243,7 @@ def test_a_file_shorter_than_known_is_kept(server: HttpsServer, folder: Path) ->
 def test_a_server_that_falls_silent(
     server: HttpsServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(https_transfer, "TIMEOUT_S", (1.0, 0.1))
+    monkeypatch.setattr(transfer, "TIMEOUT_S", (1.0, 0.1))
     with pytest.raises(DataError, match="no answer within"):
         obtain(download(server.add("/a", scripts.slow(DATA, 0.5))), folder)
 
@@ -350,7 +350,7 @@ def test_a_full_disk_keeps_what_came(
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return super().write(data[:room])
 
-    monkeypatch.setattr(https_transfer, "FileIO", Small)
+    monkeypatch.setattr(transfer, "FileIO", Small)
     one = download(server.add("/a", scripts.whole(DATA)))
     with pytest.raises(DataError, match=r"partial: no space left on device; what came is kept"):
         obtain(one, folder)

@@ -62,7 +62,7 @@ def run(folder: Path, command: list[str]) -> str:
 
 def test_the_commands_run(folder: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 15
+    assert len(lines) == 20
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "spikebench"
@@ -77,11 +77,12 @@ def test_the_commands_run(folder: Path) -> None:
 
 
 def test_the_python_runs(folder: Path) -> None:
-    first, second = blocks("python")
+    first, second, third = blocks("python")
     assert "(3, 12001) (3, 12001) 24000" in run(folder, ["-c", first])
     if not (folder / "out.h5").exists():
         run(folder, ["-m", "cli.main", "convert", "recordings", "out.h5", "--channels", "70"])
     assert "made by spikebench" in run(folder, ["-c", second])
+    assert "torch.Size([64, 100, 70]) torch.Size([64, " in run(folder, ["-c", third])
 
 
 def test_the_make_targets_exist() -> None:

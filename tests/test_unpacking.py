@@ -16,7 +16,7 @@ import pytest
 
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
-from spikebench.unpacking import unpack_file, unpack_recordings
+from spikebench.store.unpacking import unpack_file, unpack_recordings
 
 DATA = b"spikes" * 1000
 CLIPS = {"top/audio/a.wav": b"one", "top/audio/deep/b.wav": b"two"}

@@ -130,7 +130,7 @@ def locate(name_or_path: str) -> tuple[tuple[tuple[Path, str], ...], DatasetSpec
 
 def _fetched(spec: DatasetSpec, part: SpikePart) -> Path:
     """Find a file that was downloaded or made."""
-    from spikebench.data_folder import folder_of
+    from spikebench.store.folder import folder_of
 
     path = folder_of(spec) / part.file
     if not path.is_file():

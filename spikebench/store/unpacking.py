@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from spikebench.archive_members import Member, RefusedError, tar_members, zip_members
 from spikebench.audio import printable
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
+from spikebench.store.archive import Member, RefusedError, tar_members, zip_members
 
 __all__ = ["unpack_file", "unpack_recordings"]
 

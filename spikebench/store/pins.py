@@ -90,7 +90,7 @@ def forget(folder: Path, name: str) -> None:
     Parameters
     ----------
     folder
-        Of the data set; nobody else is writing in it (:func:`spikebench.data_folder.locked`).
+        Of the data set; nobody else is writing in it (:func:`spikebench.store.folder.locked`).
     name
         Of the file; it need not be pinned.
     """
@@ -186,7 +186,7 @@ def check_file(
     path
         The file; it may still have another name than its own.
     folder
-        Of the data set; nobody else is writing in it (:func:`spikebench.data_folder.locked`).
+        Of the data set; nobody else is writing in it (:func:`spikebench.store.folder.locked`).
     name
         Under which it is pinned.
     md5, sha256

@@ -1,7 +1,7 @@
 """One download of a data set: from where it lies already, or from the first address that gives it whole.
 
 A file that was put into the data set's folder by hand is taken as if it had been downloaded. Either is used
-only if its hash is the published one, or the one pinned when it was first here (:mod:`spikebench.pins`).
+only if its hash is the published one, or the one pinned when it was first here (:mod:`spikebench.store.pins`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from spikebench.audio import printable
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
-from spikebench.https_transfer import Progress, TransferError, discard, transfer
-from spikebench.pins import check_file, read_pins, wrong_file
+from spikebench.store.pins import check_file, read_pins, wrong_file
+from spikebench.store.transfer import Progress, TransferError, discard, transfer
 
 __all__ = ["obtain"]
 
@@ -34,7 +34,7 @@ def obtain(
     download
         What is known about it.
     folder
-        Of the data set; nobody else is writing in it (:func:`spikebench.data_folder.locked`).
+        Of the data set; nobody else is writing in it (:func:`spikebench.store.folder.locked`).
     offline
         Open no connection.
     progress

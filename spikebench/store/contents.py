@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from spikebench.audio import printable
-from spikebench.data_folder import folder_of, locked, part_paths
 from spikebench.datasets.spec import DatasetSpec, Download, SpikePart
-from spikebench.download import obtain
 from spikebench.errors import DataError, SpikebenchError
-from spikebench.https_transfer import Progress
-from spikebench.manifest import MANIFEST_FILE, add_to_manifest, find_changes
-from spikebench.pins import (
+from spikebench.store.download import obtain
+from spikebench.store.folder import folder_of, locked, part_paths
+from spikebench.store.manifest import MANIFEST_FILE, add_to_manifest, find_changes
+from spikebench.store.pins import (
     PINS_FILE,
     check_file,
     find_difference,
@@ -26,7 +25,8 @@ from spikebench.pins import (
     read_pins,
     wrong_file,
 )
-from spikebench.unpacking import unpack_file, unpack_recordings
+from spikebench.store.transfer import Progress
+from spikebench.store.unpacking import unpack_file, unpack_recordings
 
 __all__ = ["State", "accept", "get", "recording_folders", "state", "verify"]
 
