@@ -162,6 +162,21 @@ def test_a_sample_that_is_not_there_is_an_error() -> None:
             bin_many(offsets, times, units, np.array(chosen), 0.01, 10)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64])
+def test_the_type_of_the_raster_can_be_chosen(dtype: type) -> None:
+    raster = bin_spikes([0.0, 0.0, 0.02], [1, 1, 0], 0.01, 3, 2, dtype=dtype)
+    assert raster.dtype == dtype
+    assert raster.tolist() == [[0, 2], [0, 0], [1, 0]]
+
+
+def test_a_type_that_could_overflow_is_refused() -> None:
+    times, units = np.zeros(256), np.zeros(256, dtype=int)
+    with pytest.raises(ValueError, match="256 spikes in one cell would not fit uint8"):
+        bin_spikes(times, units, 0.01, 1, 1, dtype=np.uint8)
+    assert bin_spikes(times, units, 0.01, 1, 1, "binary", np.uint8).tolist() == [[1]]
+    assert bin_spikes(times[:255], units[:255], 0.01, 1, 1, dtype=np.uint8).tolist() == [[255]]
+
+
 def test_counts_keep_unit_zero() -> None:
     assert spike_counts([0, 0, 3], 4).tolist() == [2, 0, 0, 1]
     assert spike_counts([], 2).tolist() == [0, 0]
