@@ -22,18 +22,16 @@ from numpy.typing import NDArray
 
 from spikebench.audio import printable
 from spikebench.errors import SpikeFileError
-from spikebench.hdf5_storage import (
+from spikebench.hdf5_format import (
     NEWEST,
     UNDEFINED,
     ByteFile,
     Header,
-    Layout,
-    Sequences,
-    check_apart,
-    locate,
     read_header,
     tree_leaves,
 )
+from spikebench.hdf5_heap import Sequences, check_apart, locate
+from spikebench.hdf5_storage import Layout
 
 __all__ = ["ARRAYS", "Checked", "FlatArray", "check", "open_checked", "read_attributes"]
 

@@ -47,8 +47,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikebench.audio import printable
 from spikebench.errors import OutputExistsError, SpikeFileError
+from spikebench.hdf5_format import ByteFile
 from spikebench.hdf5_guard import Checked, open_checked, read_attributes
-from spikebench.hdf5_storage import ByteFile
 
 __all__ = ["Events", "SpikeFile", "SpikeWriter"]
 

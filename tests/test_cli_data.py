@@ -172,7 +172,7 @@ def test_what_cannot_be_compared_is_one_line(
         (["data", "compare", "a.h5", "--with", "b.h5", "-o", "p.gif"], "pictures are .png"),
         (
             ["data", "compair"],
-            "unknown command 'compair'; known: compare, make. Did you mean 'compare'?",
+            "unknown command 'compair'; known: card, compare, get, list, make, path, verify. Did you mean 'compare'?",
         ),
     ],
 )

@@ -23,7 +23,7 @@ from numpy.testing import assert_array_equal
 
 from spikebench import hdf5_guard
 from spikebench.errors import SpikeFileError
-from spikebench.hdf5_storage import _lookup3
+from spikebench.hdf5_format import _lookup3
 from spikebench.spike_file import SpikeFile, SpikeWriter
 from spikebench.spike_report import find_problems
 
