@@ -7,12 +7,16 @@ it as a whole, block by block, and leaves beside the data sets::
         offsets.npy    int64 (samples + 1,)      sample k has the spikes offsets[k] … offsets[k + 1]
         times.npy      float32 or float64, seconds, sorted within each sample
         units.npy      uint16
-        labels.npy, speakers.npy, splits.npy, durations.npy       per sample
-        events.json    sizes, class names, and where the file was
+        positions.npy, labels.npy, speakers.npy, durations.npy    per sample
+        events.json    SHA-256 of each of them, class names, and where the file was
 
 The name is the file's hash, so a file that changed has another cache; what its old contents left behind is
-removed. A folder gets its name when it is whole, and one process builds while others wait, so parallel first
-use is safe. A cache whose files do not have the sizes that it says is built anew.
+removed. A cache can hold some samples of a file only (its name then has the hash of their list as well): what
+selects a model is opened so, and holds no spike of the test split.
+
+A folder gets its name when it is whole, and one process builds while others wait, so parallel first use is
+safe. Whenever a cache is opened, its arrays are hashed; one that is not what it was when it was built is built
+anew.
 """
 
 from __future__ import annotations
@@ -32,14 +36,15 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.errors import DataError
-from spikebench.spike_file import SPLITS, SpikeFile
+from spikebench.errors import DataError, SpikeFileError
+from spikebench.spike_file import MAX_TIME_S, MAX_UNITS, SpikeFile
 from spikebench.store.folder import data_root
 
 __all__ = ["FlatEvents", "open_events"]
 
 FORMAT_VERSION = 1
 _META = "events.json"
+_ARRAYS = ("offsets", "times", "units", "positions", "labels", "speakers", "durations")
 _UNKNOWN_DURATION = -1.0
 
 
@@ -57,20 +62,16 @@ class FlatEvents:
     times : ndarray of float32 or float64, shape (spikes,)
         Seconds, sorted within each sample. float64 only where the file has float64.
     units : ndarray of uint16, shape (spikes,)
+    positions : ndarray of int64, shape (samples,)
+        Where each sample stands in the file.
     labels, speakers : ndarray of int64, shape (samples,)
         -1 is unknown.
-    splits : ndarray of int8, shape (samples,)
-        Index into :data:`spikebench.spike_file.SPLITS`: train, validation, test, unknown.
     durations : ndarray of float64, shape (samples,)
         Length of each recording [s]; -1 is unknown.
     n_units : int
         Number of units.
     keys : tuple of str
         Class names, index = label.
-    synthetic : bool
-        Whether the file says that its voices are synthetic.
-    dataset : str
-        The data set that the file says it is a complete remake of, or empty.
     folder : Path or None
         The cache; None for arrays in memory.
     """
@@ -78,14 +79,12 @@ class FlatEvents:
     offsets: NDArray[np.int64]
     times: NDArray[np.floating[Any]]
     units: NDArray[np.uint16]
+    positions: NDArray[np.int64]
     labels: NDArray[np.int64]
     speakers: NDArray[np.int64]
-    splits: NDArray[np.int8]
     durations: NDArray[np.float64]
     n_units: int
     keys: tuple[str, ...]
-    synthetic: bool = False
-    dataset: str = ""
     folder: Path | None = None
 
     def __len__(self) -> int:
@@ -122,23 +121,48 @@ class FlatEvents:
         -------
         FlatEvents
             Without a cache.
+
+        Raises
+        ------
+        ValueError
+            If times are negative, not finite or too large, units are no integers in 0 … n_units - 1, or
+            lengths differ.
         """
         unknown = np.full(len(samples), -1, dtype=np.int64)
-        sizes = [len(times) for times, _ in samples]
+        pairs = [_checked(times, units, n_units, k) for k, (times, units) in enumerate(samples)]
         return cls(
-            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            times=np.concatenate([np.asarray(times, np.float64) for times, _ in samples]),
-            units=np.concatenate([np.asarray(units, np.uint16) for _, units in samples]),
+            offsets=np.concatenate([[0], np.cumsum([len(t) for t, _ in pairs])]).astype(np.int64),
+            times=np.concatenate([times for times, _ in pairs]),
+            units=np.concatenate([units for _, units in pairs]),
+            positions=np.arange(len(samples)),
             labels=unknown if labels is None else labels,
             speakers=unknown if speakers is None else speakers,
-            splits=np.full(len(samples), SPLITS.index(""), dtype=np.int8),
             durations=np.full(len(samples), _UNKNOWN_DURATION),
             n_units=n_units,
             keys=keys,
         )
 
 
-def open_events(path: Path, sha256: str | None = None) -> FlatEvents:
+def _checked(
+    times: NDArray[Any], units: NDArray[Any], n_units: int, sample: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
+    seconds, whole = np.asarray(times, dtype=np.float64), np.asarray(units)
+    if not 1 <= n_units <= MAX_UNITS:
+        raise ValueError(f"n_units must be in 1 … {MAX_UNITS}, got {n_units}")
+    if seconds.ndim != 1 or seconds.shape != whole.shape:
+        raise ValueError(f"sample {sample}: {seconds.size} times and {whole.size} units")
+    if seconds.size and not (seconds.min() >= 0 and seconds.max() < MAX_TIME_S):
+        raise ValueError(f"sample {sample}: times must be finite, not negative and within a day")
+    if whole.size and (
+        whole.dtype.kind not in "iu" or not 0 <= whole.min() <= whole.max() < n_units
+    ):
+        raise ValueError(f"sample {sample}: units must be integers in 0 … {n_units - 1}")
+    return seconds, whole.astype(np.uint16)
+
+
+def open_events(
+    path: Path, sha256: str | None = None, samples: NDArray[np.int64] | None = None
+) -> FlatEvents:
     """Open the spikes of a file as flat arrays; the first time, build them.
 
     Parameters
@@ -147,6 +171,9 @@ def open_events(path: Path, sha256: str | None = None) -> FlatEvents:
         A spike file, from anyone.
     sha256
         Of the file, where the caller has just computed it.
+    samples
+        Positions of those that the arrays are to hold, int64, ascending; by default all. No spike of another
+        sample is in them, nor anything else about it.
 
     Returns
     -------
@@ -161,11 +188,12 @@ def open_events(path: Path, sha256: str | None = None) -> FlatEvents:
         If the cache cannot be written, or the file changed while it was read.
     """
     digest = sha256 or _file_sha256(path)
-    folder = data_root() / "events" / f"{digest}-v{FORMAT_VERSION}"
+    some = "" if samples is None else f"-{hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
+    folder = data_root() / "events" / f"{digest}{some}-v{FORMAT_VERSION}"
     if not _is_whole(folder):
         with _writable(folder.parent), _locked(folder):
             if not _is_whole(folder):  # else another process built it meanwhile
-                _build(path, digest, folder)
+                _build(path, digest, folder, samples)
                 _remove_older(folder)
     return _open_folder(folder)
 
@@ -181,17 +209,12 @@ def _open_folder(folder: Path) -> FlatEvents:
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
         # Plain arrays over the map: slices of np.memmap itself cost ten times as much.
-        arrays = {name: np.asarray(_map(folder / f"{name}.npy")) for name in meta["bytes"]}
-    except (OSError, ValueError, KeyError) as error:
+        arrays = {name: np.asarray(_map(folder / f"{name}.npy")) for name in _ARRAYS}
+        return FlatEvents(
+            **arrays, n_units=meta["n_units"], keys=tuple(meta["keys"]), folder=folder
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{folder}: cannot be read: {error}; remove it and try again") from None
-    return FlatEvents(
-        **arrays,
-        n_units=meta["n_units"],
-        keys=tuple(meta["keys"]),
-        synthetic=meta["synthetic"],
-        dataset=meta["dataset"],
-        folder=folder,
-    )
 
 
 def _map(path: Path) -> NDArray[Any]:
@@ -200,11 +223,17 @@ def _map(path: Path) -> NDArray[Any]:
 
 
 def _is_whole(folder: Path) -> bool:
+    """Tell whether a cache is, byte for byte, what was built."""
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-        sizes: dict[str, int] = meta["bytes"]
-        return all((folder / f"{k}.npy").stat().st_size == size for k, size in sizes.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        text = json.dumps({name: meta[name] for name in sorted(meta) if name != "meta_sha256"})
+        if hashlib.sha256(text.encode()).hexdigest() != meta["meta_sha256"]:
+            return False
+        return all(
+            _file_sha256(folder / f"{name}.npy") == meta["sha256_of_arrays"][name]
+            for name in _ARRAYS
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SpikeFileError):
         return False
 
 
@@ -228,54 +257,57 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _build(path: Path, digest: str, folder: Path) -> None:
+def _build(path: Path, digest: str, folder: Path, samples: NDArray[np.int64] | None) -> None:
     for left in folder.parent.glob(f".{folder.name}.*.partial"):
         shutil.rmtree(left, ignore_errors=True)  # of a process that was killed; we hold the lock
     partial = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.partial"
     partial.mkdir()
     try:
         with SpikeFile(path) as spikes:
-            _write_arrays(spikes, partial)
+            _write_arrays(spikes, partial, samples)
             _write_meta(spikes, digest, partial)
         if _file_sha256(path) != digest:
             raise DataError(f"{path}: changed while it was read; try again")
-        if folder.exists():  # damaged, else it would not be built
+        if folder.is_dir():  # damaged, else it would not be built
             shutil.rmtree(folder)
+        folder.unlink(missing_ok=True)
         os.rename(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_arrays(spikes: SpikeFile, partial: Path) -> None:
-    sizes = spikes.spike_counts
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    _save(partial, "offsets", offsets)
-    marks = spikes.splits or [""] * len(sizes)
+def _write_arrays(spikes: SpikeFile, partial: Path, samples: NDArray[np.int64] | None) -> None:
+    taken = np.arange(spikes.n_samples) if samples is None else samples
+    sizes = spikes.spike_counts[taken]
     durations = spikes.durations_s
     if durations is None:
-        durations = np.full(len(sizes), _UNKNOWN_DURATION)
-    _save(partial, "labels", spikes.labels)
-    _save(partial, "speakers", spikes.speakers)
-    _save(partial, "splits", np.array([SPLITS.index(mark) for mark in marks], dtype=np.int8))
-    _save(partial, "durations", durations)
+        durations = np.full(spikes.n_samples, _UNKNOWN_DURATION)
+    _save(partial, "offsets", np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    _save(partial, "positions", taken.astype(np.int64))
+    _save(partial, "labels", spikes.labels[taken])
+    _save(partial, "speakers", spikes.speakers[taken])
+    _save(partial, "durations", durations[taken])
     kind = np.dtype(np.float64 if spikes.time_dtype.itemsize > 4 else np.float32)
+    inside = np.zeros(spikes.n_samples, dtype=bool)
+    inside[taken] = True
     with (
-        _growing(partial / "times.npy", kind, offsets[-1]) as times_file,
-        _growing(partial / "units.npy", np.dtype(np.uint16), offsets[-1]) as units_file,
+        _growing(partial / "times.npy", kind, sizes.sum()) as times_file,
+        _growing(partial / "units.npy", np.dtype(np.uint16), sizes.sum()) as units_file,
     ):
         for first, last, times, units in spikes.blocks():
-            order = _order(times, offsets[first : last + 1] - offsets[first])
+            counts = spikes.spike_counts[first:last]
+            owner = np.repeat(np.arange(last - first), counts)
+            order = _order(times, owner)
+            order = order[inside[first:last][owner[order]]]
             times_file.write(times[order].astype(kind).tobytes())
             units_file.write(units[order].astype(np.uint16).tobytes())
 
 
-def _order(times: NDArray[np.float64], offsets: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+def _order(times: NDArray[np.float64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find the order that sorts every sample by time, spikes of one time as they stood."""
-    falls = np.flatnonzero(np.diff(times) < 0) + 1
-    if np.isin(falls, offsets).all():  # only from one sample to the next
-        return slice(None)
-    owner = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
-    return np.lexsort((times, owner))
+    if np.any((np.diff(times) < 0) & (np.diff(owner) == 0)):
+        return np.lexsort((times, owner))
+    return np.arange(times.size)
 
 
 def _save(partial: Path, name: str, array: NDArray[Any]) -> None:
@@ -297,33 +329,34 @@ def _growing(path: Path, kind: np.dtype[Any], size: int) -> Iterator[IO[bytes]]:
 
 
 def _write_meta(spikes: SpikeFile, digest: str, partial: Path) -> None:
-    made = spikes.provenance
-    remade = made.get("dataset", "") if made.get("complete") == 1 else ""
-    meta = {
+    meta: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "sha256": digest,
-        "source": str(spikes.path.resolve()),
-        "n_units": spikes.n_units,
         "keys": list(spikes.keys),
-        "synthetic": bool(made.get("synthetic_voices")),
-        "dataset": remade if isinstance(remade, str) else "",
-        "bytes": {path.stem: path.stat().st_size for path in sorted(partial.glob("*.npy"))},
+        "n_units": spikes.n_units,
+        "sha256": digest,
+        "sha256_of_arrays": {name: _file_sha256(partial / f"{name}.npy") for name in _ARRAYS},
+        "source": str(spikes.path.resolve()),
     }
+    text = json.dumps({name: meta[name] for name in sorted(meta)})
+    meta["meta_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (partial / _META).write_text(json.dumps(meta) + "\n", encoding="utf-8")
 
 
 def _remove_older(folder: Path) -> None:
     """Remove what the same file left here before it changed."""
-    source = _source(folder)
+    now = _identity(folder)
     for other in folder.parent.iterdir():
-        if other.name.startswith(".") or other == folder or _source(other) != source:
+        if other.name.startswith(".") or other == folder:
             continue
-        shutil.rmtree(other, ignore_errors=True)
+        before = _identity(other)
+        if now and before and before[0] == now[0] and before[1] != now[1]:
+            shutil.rmtree(other, ignore_errors=True)
 
 
-def _source(folder: Path) -> str | None:
+def _identity(folder: Path) -> tuple[str, str] | None:
+    """Tell of which file a cache is, and of which contents."""
     try:
-        source = json.loads((folder / _META).read_text(encoding="utf-8"))["source"]
-    except (OSError, ValueError, KeyError, TypeError):
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        return str(meta["source"]), str(meta["sha256"])
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    return source if isinstance(source, str) else None

@@ -21,6 +21,7 @@ from spikebench.raster import (
     Binned,
     Mode,
     bin_many,
+    check_mode,
     clear_cells,
     count_inside,
     count_units,
@@ -115,14 +116,15 @@ class EventBatch:
         time_step
             A whole multiple of the batch's own [s].
         n_steps
-            Number of the new bins; events behind the last are left out. By default as many as there were time for.
+            Number of the new bins; events behind the last are left out. By default as many as cover the batch's own.
+            What was left out when the batch was made does not come back: more bins than that are empty.
         mode
             ``counts`` or ``binary``.
 
         Returns
         -------
         EventBatch
-            The same events on the other grid: exactly those that collating with that grid gives.
+            The events of the batch on the other grid, in the bins in which collating with it puts them.
 
         Raises
         ------
@@ -136,6 +138,7 @@ class EventBatch:
                 "collate with a finer time step"
             )
         steps = -(-self.n_steps // factor) if n_steps is None else n_steps
+        check_mode(mode or self.mode)
         if steps < 1:
             raise ValueError(f"n_steps must be at least 1, got {steps}")
         bins = self.bins // factor
@@ -252,6 +255,7 @@ class EventBatch:
         self, time_step: float | None, n_steps: int | None, mode: Mode | None
     ) -> EventBatch:
         if time_step is None and n_steps is None:
+            check_mode(mode or self.mode)
             return self if mode is None else replace(self, mode=mode)
         return self.rebinned(time_step, n_steps, mode)
 
@@ -344,11 +348,20 @@ class Collate:
         Number of bins; later events are left out. By default as many as the longest sample of a batch needs.
     mode
         ``counts`` or ``binary``.
+
+    Raises
+    ------
+    ValueError
+        If the bins are not positive or the mode is none; when called, if a sample has a time that is negative or
+        not finite, or a unit outside 0 … n_units - 1.
     """
 
     def __init__(
         self, n_units: int, time_step: float, n_steps: int | None = None, mode: Mode = "counts"
     ) -> None:
+        check_mode(mode)
+        if not 0 < time_step < np.inf or (n_steps is not None and n_steps < 1):
+            raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
         self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
 
     def __call__(self, samples: Sequence[Sample]) -> EventBatch:
@@ -380,10 +393,11 @@ class BinnedSamples:
     """
 
     def __init__(self, samples: SpikeDataset, time_step: float, n_steps: int, mode: Mode) -> None:
+        check_mode(mode)
         self.samples, self.labels, self.n_units = samples, samples.labels, samples.n_units
         self.time_step, self.n_steps, self.mode = time_step, n_steps, mode
         events = samples.events
-        inside = count_inside(events.offsets, events.times, samples.index, time_step, n_steps)
+        inside = count_inside(events.offsets, events.times, samples.rows, time_step, n_steps)
         self.n_events = int(inside.sum())
         self.n_late = int(samples.spike_counts.sum()) - self.n_events
 
@@ -400,7 +414,7 @@ class BinnedSamples:
         """
         events = self.samples.events
         return count_units(
-            *(events.offsets, events.times, events.units, self.samples.index),
+            *(events.offsets, events.times, events.units, self.samples.rows),
             *(self.time_step, self.n_steps, self.n_units),
         )
 
@@ -432,7 +446,7 @@ class BinnedSamples:
         ValueError
             If ``jitter`` is asked for without a generator.
         """
-        events, index = self.samples.events, self.samples.index[chosen]
+        events, index = self.samples.events, self.samples.rows[chosen]
         binned = bin_many(
             *(events.offsets, events.times, events.units, index, self.time_step, self.n_steps)
         )

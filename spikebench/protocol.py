@@ -1,6 +1,7 @@
 """Opening data honestly: what selects a model does not contain the test split.
 
-Model selection works on :class:`SelectionData`, in which the test split is not: there is nothing to peek at.
+Model selection works on :class:`SelectionData`, in which the test split is not: the arrays behind it are made of the
+other samples alone, so there is nothing to peek at.
 :func:`open_test` opens it; whoever calls it counts (``test_opened`` in :class:`spikebench.run.RunRecord`; the result
 prints it). Who is in which split is a matter of :mod:`spikebench.splits`.
 
@@ -11,18 +12,19 @@ protocol ``oracle`` in every run and result, ``selected_on`` ``test``, and the l
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.audio import printable
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
-from spikebench.errors import ProtocolError
-from spikebench.event_cache import FlatEvents, open_events
+from spikebench.errors import ProtocolError, SpikeFileError
+from spikebench.event_cache import open_events
 from spikebench.results import DatasetRecord, file_sha256
 from spikebench.spike_dataset import SpikeDataset
-from spikebench.spike_file import SPLITS
+from spikebench.spike_file import SpikeFile
 from spikebench.splits import (
     ORACLE,
     SPEAKERS_V1,
@@ -73,20 +75,44 @@ class SelectionData:
 
 
 @dataclass(frozen=True)
+class _File:
+    """One file of a data set: where it is, its SHA-256, and how many samples it has."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
 class _Opened:
-    """A data set with all its splits, which leaves this module only in parts."""
+    """What is known about a data set before a spike of it is read; it does not leave this module."""
 
     name: str
-    sha256: str
     spec: DatasetSpec | None
-    parts: list[FlatEvents]
+    files: list[_File]
     facts: Facts
+    n_units: int
+    synthetic: bool
+    remade: str
 
-    def samples(self, index: NDArray[np.int64]) -> SpikeDataset:
-        """Find the samples at some positions among those of all files; they lie in one file."""
-        starts = np.cumsum([0, *(len(part) for part in self.parts)])
+    @property
+    def sha256(self) -> str:
+        """One SHA-256 for the data set: its file's own, or that of the list of its files'."""
+        digests = [file.sha256 for file in self.files]
+        if len(digests) == 1:
+            return digests[0]
+        return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+    def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
+        """Open some samples, which lie in one file, on arrays in which no spike of the closed ones is."""
+        starts = np.cumsum([0, *(file.size for file in self.files)])
         (which,) = np.unique(np.searchsorted(starts, index, side="right") - 1)
-        return SpikeDataset(self.parts[which], index - starts[which])
+        file, here = self.files[which], np.arange(starts[which], starts[which + 1])
+        opened = np.setdiff1d(here, closed)
+        some = None if opened.size == here.size else opened - starts[which]
+        return SpikeDataset(
+            open_events(file.path, file.sha256, some), np.searchsorted(opened, index)
+        )
 
 
 def open_selection(data: str, fold: int | None = None) -> SelectionData:
@@ -114,7 +140,11 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
         If it cannot be split.
     """
     opened = _open(data)
-    return replace(_selection(data, opened, _partition(opened, fold)), fold=fold)
+    found = _partition(opened, fold)
+    train, validation = (
+        opened.samples(part, closed=found.test) for part in (found.train, found.validation)
+    )
+    return SelectionData(train, validation, _record(opened, found), data, fold)
 
 
 def open_oracle(data: str) -> SelectionData:
@@ -136,7 +166,9 @@ def open_oracle(data: str) -> SelectionData:
         As :func:`open_selection`.
     """
     opened = _open(data)
-    return _selection(data, opened, oracle(opened.facts, _partition(opened)))
+    found = oracle(opened.facts, _partition(opened))
+    train = opened.samples(found.train, closed=found.test)
+    return SelectionData(train, _test(opened, found), _record(opened, found), data)
 
 
 def open_test(selection: SelectionData) -> SpikeDataset:
@@ -161,7 +193,7 @@ def open_test(selection: SelectionData) -> SpikeDataset:
     if opened.sha256 != selection.dataset.sha256:
         raise ProtocolError(f"{selection.data}: the file has changed since training")
     # Test does not depend on who validates, so the rule without a fold finds the same samples.
-    return opened.samples(_partition(opened).test)
+    return _test(opened, _partition(opened))
 
 
 def list_folds(data: str) -> list[int]:
@@ -183,98 +215,108 @@ def list_folds(data: str) -> list[int]:
         As :func:`open_selection`.
     """
     opened = _open(data)
-    return fold_speakers(opened.facts, _partition(opened))
+    speakers = fold_speakers(opened.facts, _partition(opened))
+    if len(speakers) < 2:
+        raise ProtocolError(
+            f"{opened.facts.where}: its training split has {len(speakers)} known speakers; to leave one out "
+            "takes at least two"
+        )
+    return speakers
+
+
+def _test(opened: _Opened, found: Partition) -> SpikeDataset:
+    everything = np.arange(opened.facts.labels.size)
+    return opened.samples(found.test, closed=np.setdiff1d(everything, found.test))
 
 
 def _open(data: str) -> _Opened:
+    try:
+        data.encode()
+    except UnicodeEncodeError:
+        raise SpikeFileError(
+            f"{printable(data)}: its name is not UTF-8, so no result can name it; rename the file"
+        ) from None
     located, spec = locate(data)
-    digests = [file_sha256(path) for path, _ in located]
+    files, facts, headers = [], [], []
+    for path, split in located:
+        digest = file_sha256(path)
+        with SpikeFile(path) as file:
+            marks = [split] * file.n_samples if split else file.splits or [""] * file.n_samples
+            facts.append((file.labels, file.speakers, np.array(marks, dtype=str)))
+            headers.append((file.keys, file.n_units, file.provenance))
+        files.append(_File(path, digest, len(marks)))
     if spec is None:
-        spec = _recognise(located[0][0], digests[0])
+        spec = _recognise(files[0])
     else:
-        _check_published(spec, digests)
-    parts = [open_events(path, digest) for (path, _), digest in zip(located, digests, strict=True)]
-    if spec is not None and spec.kind == "made" and parts[0].dataset != spec.name:
-        raise ProtocolError(
-            f"{located[0][0]}: is not all of {spec.name} (attributes dataset, complete)"
-        )
-    if any((part.keys, part.n_units) != (parts[0].keys, parts[0].n_units) for part in parts):
+        _check_published(spec, files)
+    (keys, n_units, made), *others = headers
+    if any((other[0], other[1]) != (keys, n_units) for other in others):
         raise ProtocolError(f"{data}: its files differ in their classes or units")
-    names = np.array(SPLITS)
-    marks = [
-        names[part.splits] if not split else np.full(len(part), split)
-        for part, (_, split) in zip(parts, located, strict=True)
-    ]
-    facts = Facts(
-        where=str(located[0][0]),
-        labels=np.concatenate([part.labels for part in parts]),
-        speakers=np.concatenate([part.speakers for part in parts]),
-        marks=np.concatenate(marks).astype(str),
-        keys=parts[0].keys,
+    remade = str(made.get("dataset")) if made.get("complete") == 1 else ""
+    if spec is not None and spec.kind == "made" and remade != spec.name:
+        raise ProtocolError(
+            f"{files[0].path}: is not all of {spec.name} (attributes dataset, complete)"
+        )
+    labels, speakers, marks_of_all = (np.concatenate(column) for column in zip(*facts, strict=True))
+    return _Opened(
+        name=spec.name if spec else _own_name(files[0].path),
+        spec=spec,
+        files=files,
+        facts=Facts(printable(str(files[0].path)), labels, speakers, marks_of_all, keys),
+        n_units=n_units,
+        synthetic=spec.synthetic if spec else bool(made.get("synthetic_voices")),
+        remade=remade,
     )
-    name = spec.name if spec else _own_name(located[0][0])
-    return _Opened(name, _joined(digests), spec, parts, facts)
 
 
-def _recognise(path: Path, digest: str) -> DatasetSpec | None:
+def _recognise(file: _File) -> DatasetSpec | None:
     """Find the data set that a file of the user's is a copy of, whatever it is called."""
     for spec in map(load_spec, DATASETS):
-        if digest not in [part.sha256 for part in spec.parts]:
+        if file.sha256 not in [part.sha256 for part in spec.parts]:
             continue
         if len(spec.parts) > 1:  # alone it would be divided anew, test samples and all
             raise ProtocolError(
-                f"{path}: is one of the files of {spec.name}, whose splits belong together; "
+                f"{printable(str(file.path))}: is one of the files of {spec.name}, whose splits belong together; "
                 f"put them where 'spikebench data get {spec.name}' looks, and use --data {spec.name}"
             )
         return spec
     return None
 
 
-def _check_published(spec: DatasetSpec, digests: list[str]) -> None:
+def _check_published(spec: DatasetSpec, files: list[_File]) -> None:
     """Refuse files that are not those that were published, or not those that were checked when they came."""
     if spec.kind != "published":
         return
     pins = read_pins(folder_of(spec))
-    for part, digest in zip(spec.parts, digests, strict=True):
+    for part, file in zip(spec.parts, files, strict=True):
         pinned = pins[part.file].sha256 if part.file in pins else None
-        if digest != (part.sha256 or pinned):
+        if file.sha256 != (part.sha256 or pinned):
             raise ProtocolError(
-                f"{folder_of(spec) / part.file}: is not the published file, or was never checked; "
+                f"{printable(str(file.path))}: is not the published file, or was never checked; "
                 f"see: spikebench data verify {spec.name}"
             )
 
 
-def _joined(digests: list[str]) -> str:
-    """Make one SHA-256 for a data set: its file's own, or that of the list of its files'."""
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
-
-
 def _own_name(path: Path) -> str:
     """Name a file of the user's; never as a registered data set, which it is not."""
-    return f"{path.stem}-file" if path.stem in DATASETS else path.stem or "file"
+    name = printable(path.stem)[:100]
+    return f"{name}-file" if name in DATASETS else name or "file"
 
 
 def _partition(opened: _Opened, fold: int | None = None) -> Partition:
     spec = opened.spec
     protocol, speakers = (spec.protocol, spec.validation_speakers) if spec else (SPEAKERS_V1, ())
-    remade = opened.parts[0].dataset
-    if spec is None and remade in DATASETS:  # a complete remake lies where its maker put it
-        protocol = load_spec(remade).protocol
+    if spec is None and opened.remade in DATASETS:  # a complete remake lies where its maker put it
+        protocol = load_spec(opened.remade).protocol
     return partition(opened.facts, protocol, speakers, fold)
 
 
-def _selection(data: str, opened: _Opened, found: Partition) -> SelectionData:
-    first, spec = opened.parts[0], opened.spec
-    record = DatasetRecord(
+def _record(opened: _Opened, found: Partition) -> DatasetRecord:
+    return DatasetRecord(
         name=opened.name,
         sha256=opened.sha256,
-        n_units=first.n_units,
-        classes=list(first.keys),
-        synthetic=spec.synthetic if spec else first.synthetic,
+        n_units=opened.n_units,
+        classes=list(opened.facts.keys),
+        synthetic=opened.synthetic,
         split=found.record,
-    )
-    return SelectionData(
-        opened.samples(found.train), opened.samples(found.validation), record, data
     )

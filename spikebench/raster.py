@@ -2,8 +2,9 @@
 
 Bins are half-open and start at t = 0, the start of the clip, never at the first spike: bin k holds
 ``k·dt ≤ t < (k+1)·dt``. Times stored as float32 lie up to 6e-8 of their value beside the grid of the
-conversion (1/24000 s), so a spike on an edge could fall below it; 1 µs is added before the division, far
-less than the grid's 42 µs. Spikes at or after ``n_steps·dt`` are left out; :func:`time_bins` marks them.
+conversion (1/24000 s), so a spike on an edge could fall below it; 0.5 µs is added before the division: more than
+float32 loses below 8 s, far less than the grid's 42 µs, and less than the steps of files that count microseconds.
+Spikes at or after ``n_steps·dt`` are left out; :func:`time_bins` marks them.
 
 :func:`time_bins` is the rule; the compiled loops of this module repeat it, one spike at a time, and tests
 hold them to it, bit by bit.
@@ -24,6 +25,7 @@ __all__ = [
     "Mode",
     "bin_many",
     "bin_spikes",
+    "check_mode",
     "clear_cells",
     "count_inside",
     "count_units",
@@ -32,7 +34,8 @@ __all__ = [
     "time_bins",
 ]
 
-EDGE_TOLERANCE = 1e-6  # s
+EDGE_TOLERANCE = 0.5e-6  # s
+MAX_STEPS = 2**31 - 1
 Mode = Literal["counts", "binary"]
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
@@ -52,7 +55,8 @@ class Binned(NamedTuple):
     bins, units : ndarray of int32, shape (spikes,)
         Time bin and unit of each spike.
     lengths : ndarray of int64, shape (samples,)
-        Bins up to and including the last that has a spike; 0 for a sample without.
+        Bins up to and including the last that has a spike, all of them where a later spike was left out; 0 for a
+        sample without a spike.
     """
 
     offsets: NDArray[np.int64]
@@ -127,8 +131,7 @@ def bin_spikes(
         mode is none of the two, or a cell could get more spikes than the type can count.
     """
     _check_bins(time_step, n_steps)
-    if mode not in ("counts", "binary"):
-        raise ValueError(f"mode must be counts or binary, got {mode!r}")
+    check_mode(mode)
     seconds, unit = _seconds(times), np.asarray(units)
     if unit.shape != seconds.shape:
         raise ValueError(f"{seconds.size} times and {unit.size} units")
@@ -178,6 +181,9 @@ def bin_many(
 ) -> Binned:
     """Bin some samples, without a raster.
 
+    The arrays are those of :class:`spikebench.event_cache.FlatEvents`, which checked them when it was made; here only
+    that is checked which costs nothing, so that nothing outside them is read.
+
     Parameters
     ----------
     offsets
@@ -201,14 +207,11 @@ def bin_many(
     Raises
     ------
     ValueError
-        If the bins are not positive.
+        If the bins are not positive, a time is negative or not finite, or offsets and arrays do not fit.
     IndexError
         If there is no such sample.
     """
-    _check_bins(time_step, n_steps)
-    if chosen.size and not 0 <= chosen.min() <= chosen.max() < offsets.size - 1:
-        raise IndexError(f"a sample lies outside 0 … {offsets.size - 2}")
-    size = int((offsets[chosen + 1] - offsets[chosen]).sum())
+    size = _check_flat(offsets, times, units, chosen, time_step, n_steps)
     new_offsets = np.zeros(chosen.size + 1, dtype=np.int64)
     lengths = np.zeros(chosen.size, dtype=np.int64)
     bins, new_units = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
@@ -217,6 +220,8 @@ def bin_many(
         *(new_offsets, bins, new_units, lengths),
     )
     kept = int(new_offsets[-1])
+    if kept and bins[:kept].min() < 0:
+        raise ValueError("spike times must be finite and not negative")
     return Binned(new_offsets, bins[:kept], new_units[:kept], lengths)
 
 
@@ -241,10 +246,10 @@ def count_inside(
 
     Raises
     ------
-    ValueError
-        If the bins are not positive.
+    ValueError, IndexError
+        As :func:`bin_many`.
     """
-    _check_bins(time_step, n_steps)
+    _check_flat(offsets, times, times, chosen, time_step, n_steps)
     counts = np.zeros(chosen.size, dtype=np.int64)
     _count_inside(offsets, times, chosen, time_step, n_steps, counts)
     return counts
@@ -275,10 +280,12 @@ def count_units(
 
     Raises
     ------
-    ValueError
-        If the bins are not positive.
+    ValueError, IndexError
+        As :func:`bin_many`, or if a unit is out of range.
     """
-    _check_bins(time_step, n_steps)
+    _check_flat(offsets, times, units, chosen, time_step, n_steps)
+    if units.size and not 0 <= units.min() <= units.max() < n_units:
+        raise ValueError(f"a unit lies outside 0 … {n_units - 1}")
     counts = np.zeros((chosen.size, n_units), dtype=np.int64)
     _count_units(offsets, times, units, chosen, time_step, n_steps, counts)
     return counts
@@ -290,12 +297,19 @@ def put_cells(binned: Binned, raster: NDArray[np.float32], mode: Mode) -> None:
     Parameters
     ----------
     binned
-        Spikes of some samples, inside the rasters.
+        Spikes of some samples.
     raster
         float32, shape (samples, n_steps, n_units); changed in place.
     mode
         ``counts`` or ``binary``.
+
+    Raises
+    ------
+    ValueError
+        If a spike lies outside the rasters, or the mode is none.
     """
+    check_mode(mode)
+    _check_cells(binned, raster)
     _put_cells(binned.offsets, binned.bins, binned.units, raster, mode == "binary")
 
 
@@ -306,13 +320,66 @@ def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
     ----------
     binned, raster
         As for :func:`put_cells`.
+
+    Raises
+    ------
+    ValueError
+        If a spike lies outside the rasters.
     """
+    _check_cells(binned, raster)
     _clear_cells(binned.offsets, binned.bins, binned.units, raster)
 
 
+def _check_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
+    offsets, n = binned.offsets, binned.bins.size
+    fits = (offsets.size - 1, n, n) == (raster.shape[0], offsets[-1], binned.units.size)
+    if not fits or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+        raise ValueError("the offsets do not fit the spikes or the rasters")
+    for what, values, size in (("bin", binned.bins, 1), ("unit", binned.units, 2)):
+        if n and not 0 <= values.min() <= values.max() < raster.shape[size]:
+            raise ValueError(f"a {what} lies outside 0 … {raster.shape[size] - 1}")
+
+
+def _check_flat(
+    offsets: NDArray[np.int64],
+    times: NDArray[Any],
+    units: NDArray[Any],
+    chosen: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+) -> int:
+    """Check that the chosen samples lie inside the arrays; the number of their spikes."""
+    _check_bins(time_step, n_steps)
+    if chosen.size and not 0 <= chosen.min() <= chosen.max() < offsets.size - 1:
+        raise IndexError(f"a sample lies outside 0 … {offsets.size - 2}")
+    first, end = offsets[chosen], offsets[chosen + 1]
+    if times.size != units.size or np.any((first < 0) | (end < first) | (end > times.size)):
+        raise ValueError("the offsets do not fit the times and units")
+    return int((end - first).sum())
+
+
 def _check_bins(time_step: float, n_steps: int) -> None:
-    if not time_step > 0 or n_steps < 1:
-        raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
+    if not 0 < time_step < np.inf or not 1 <= n_steps <= MAX_STEPS:
+        raise ValueError(
+            f"bins need time_step > 0 and n_steps in 1 … {MAX_STEPS}, got {time_step}, {n_steps}"
+        )
+
+
+def check_mode(mode: str) -> None:
+    """Refuse a mode that is none.
+
+    Parameters
+    ----------
+    mode
+        ``counts`` or ``binary``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if mode not in ("counts", "binary"):
+        raise ValueError(f"mode must be counts or binary, got {mode!r}")
 
 
 def _seconds(times: ArrayLike) -> NDArray[Any]:
@@ -376,23 +443,20 @@ def _bin_many(
         last = -1
         for k in range(size):
             last = max(last, here[k])
-        if last == n_steps:
-            size, last = _move_up(here, there, n_steps)
-        at += size
+        lengths[row] = min(last + 1, n_steps)
+        at += _move_up(here, there, n_steps) if last == n_steps else size
         new_offsets[row + 1] = at
-        lengths[row] = last + 1
 
 
 @_compiled
-def _move_up(bins: NDArray[np.int32], units: NDArray[np.int32], n_steps: int) -> tuple[int, int]:
-    """Close the gaps that spikes after the last bin leave; the number kept, and the last bin."""
-    kept, last = 0, -1
+def _move_up(bins: NDArray[np.int32], units: NDArray[np.int32], n_steps: int) -> int:
+    """Close the gaps that spikes after the last bin leave; the number of those that stay."""
+    kept = 0
     for k in range(bins.size):
         if bins[k] < n_steps:
-            last = max(last, bins[k])
             bins[kept], units[kept] = bins[k], units[k]
             kept += 1
-    return kept, last
+    return kept
 
 
 @_compiled

@@ -55,41 +55,39 @@ class SpikeDataset:
     ----------
     source
         A spike file (or the name of a data set that is one file), or its spikes as flat arrays.
-    index
-        Which samples, int, shape (samples,): positions in the file, in the order that they are to have; by
-        default all.
+    rows
+        Which samples of them, int, shape (samples,), in the order that they are to have; or one bool per sample.
+        By default all.
 
     Raises
     ------
     SpikeFileError, UnknownNameError, DataError
         If there is no such file, it fails its checks, or its cache cannot be written.
     IndexError
-        If the file has no such sample.
+        If there is no such sample, or the list is none of integers or bools.
 
     Attributes
     ----------
     events : FlatEvents
         Where the spikes are.
-    index : ndarray of int64, shape (samples,)
-        Position of each sample in the file.
+    rows : ndarray of int64, shape (samples,)
+        Place of each sample in them.
     """
 
-    def __init__(self, source: FlatEvents | Path | str, index: ArrayLike | None = None) -> None:
+    def __init__(self, source: FlatEvents | Path | str, rows: ArrayLike | None = None) -> None:
         if not isinstance(source, FlatEvents):
             source = open_events(resolve(str(source))[0])
         self.events = source
-        chosen = np.arange(len(source)) if index is None else np.asarray(index)
-        self.index: NDArray[np.int64] = chosen.astype(np.int64)
-        if self.index.size and not 0 <= self.index.min() <= self.index.max() < len(source):
-            raise IndexError(f"a sample lies outside 0 … {len(source) - 1}")
+        everything = np.arange(len(source))
+        self.rows = everything if rows is None else everything[_chosen(rows, len(source))]
 
     def __len__(self) -> int:
-        return self.index.size
+        return self.rows.size
 
     def __getitem__(self, position: int) -> Sample:
         """Get one sample; negative positions count from the end."""
         events = self.events
-        k = self.index[position]
+        k = self.rows[position]
         here = slice(events.offsets[k], events.offsets[k + 1])
         return Sample(
             events.times[here],
@@ -98,6 +96,11 @@ class SpikeDataset:
             int(events.speakers[k]),
             float(events.durations[k]),
         )
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """Position of each sample in its file, int64, shape (samples,)."""
+        return self.events.positions[self.rows]
 
     @property
     def n_units(self) -> int:
@@ -112,17 +115,17 @@ class SpikeDataset:
     @property
     def labels(self) -> NDArray[np.int64]:
         """Class of each sample, int64, shape (samples,); -1 is unknown."""
-        return self.events.labels[self.index]
+        return self.events.labels[self.rows]
 
     @property
     def speakers(self) -> NDArray[np.int64]:
         """Speaker of each sample, int64, shape (samples,); -1 is unknown."""
-        return self.events.speakers[self.index]
+        return self.events.speakers[self.rows]
 
     @property
     def spike_counts(self) -> NDArray[np.int64]:
         """Spikes of each sample, int64, shape (samples,)."""
-        return self.events.offsets[self.index + 1] - self.events.offsets[self.index]
+        return self.events.offsets[self.rows + 1] - self.events.offsets[self.rows]
 
     def subset(self, positions: ArrayLike) -> SpikeDataset:
         """Choose some samples.
@@ -130,7 +133,7 @@ class SpikeDataset:
         Parameters
         ----------
         positions
-            Positions in this data set, int, shape (samples,).
+            Positions in this data set, int, shape (samples,); or one bool per sample.
 
         Returns
         -------
@@ -140,9 +143,9 @@ class SpikeDataset:
         Raises
         ------
         IndexError
-            If there is no such position.
+            If there is no such position, or the list is none of integers or bools.
         """
-        return SpikeDataset(self.events, self.index[np.asarray(positions, dtype=np.int64)])
+        return SpikeDataset(self.events, self.rows[_chosen(positions, len(self))])
 
     def structured(self, position: int) -> NDArray[np.void]:
         """Get one sample as a structured array, as the transforms of tonic take it.
@@ -203,3 +206,20 @@ class SpikeDataset:
                 "spikes": self.spike_counts,
             }
         )
+
+
+def _chosen(which: ArrayLike, size: int) -> NDArray[np.int64]:
+    """Turn a list of positions, or a mask, into positions."""
+    array = np.asarray(which)
+    if array.dtype == np.bool_:
+        if array.shape != (size,):
+            raise IndexError(f"a mask of {array.shape} does not fit {size} samples")
+        return np.flatnonzero(array).astype(np.int64)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise IndexError(
+            f"samples are chosen by a list of integers or bools, not {array.dtype} {array.shape}"
+        )
+    positions = array.astype(np.int64)
+    if positions.size and not -size <= positions.min() <= positions.max() < size:
+        raise IndexError(f"a sample lies outside 0 … {size - 1}")
+    return positions

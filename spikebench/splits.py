@@ -19,7 +19,8 @@ speakers that nobody has heard. They differ in who decides:
 
     Speakers are chosen by the order of SHA-256("<role>:<speaker>"), so that neither the author of a model nor the
     order of a file decides. Where no speakers are known, single samples are chosen in the same way by
-    SHA-256("<role>:<index>"), and the rule says that voices may be shared.
+    SHA-256("<role>:<index>"), and the rule says that voices may be shared. Where only some are known, the file is
+    refused: a sample of unknown voice may be of somebody who is held out.
 
 Under each of them a *fold* holds out one speaker of the training split (leave one speaker out) in place of the
 rule's validation speakers; samples that are marked validation are then in neither. And :func:`oracle` is no
@@ -261,7 +262,7 @@ def _test(facts: Facts, protocol: str) -> tuple[NDArray[np.bool_], str]:
         return test, "test as marked in the file"
     if protocol != SPEAKERS_V1:
         raise ProtocolError(f"{facts.where}: no sample is marked test, which {protocol} needs")
-    test, how = _choose(labelled, facts.speakers, "test", 5)
+    test, how = _choose(facts.where, labelled, facts.speakers, "test", 5)
     return test, f"test {how}"
 
 
@@ -295,7 +296,7 @@ def _validation(
     if speakers:
         fixed = np.array(speakers, dtype=np.int64)
         return rest & np.isin(facts.speakers, fixed), "validation speakers fixed by the data set"
-    validation, how = _choose(rest, facts.speakers, "validation", 6)
+    validation, how = _choose(facts.where, rest, facts.speakers, "validation", 6)
     return validation, f"validation {how}"
 
 
@@ -343,14 +344,20 @@ def _checked(
 
 
 def _choose(
-    among: NDArray[np.bool_], speakers: NDArray[np.int64], role: str, share: int
+    where: str, among: NDArray[np.bool_], speakers: NDArray[np.int64], role: str, share: int
 ) -> tuple[NDArray[np.bool_], str]:
     """Choose one in ``share`` speakers (or samples) by hash order."""
     known = np.unique(speakers[among])
+    if known.size > 1 and known[0] < 0:
+        count = int((speakers[among] < 0).sum())
+        raise ProtocolError(
+            f"{where}: {count} samples have no speaker and the others have: whole speakers cannot be held "
+            "out. Mark the splits when converting (--split), or leave speakers out (--speakers none)"
+        )
     if known.size and known[0] >= 0:
         if known.size < 2:
             raise ProtocolError(
-                f"all samples left for the {role} split come from one speaker; whole speakers are held "
+                f"{where}: all samples left for the {role} split come from one speaker; whole speakers are held "
                 "out, so at least three are needed (or mark the splits when converting: --split)"
             )
         chosen = _by_hash(known, role, share)

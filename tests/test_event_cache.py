@@ -103,29 +103,76 @@ def test_copies_of_a_file_share_it_and_other_files_keep_theirs(tmp_path: Path, r
     assert set(caches(root)) == {open_events(path).folder, other}
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "meta", "no meta"])
-def test_a_damaged_cache_is_built_anew(tmp_path: Path, damage: str) -> None:
+def damage(folder: Path, how: str) -> None:
+    times, meta = folder / "times.npy", folder / "events.json"
+    document = json.loads(meta.read_text())
+    if how == "cut":
+        times.write_bytes(times.read_bytes()[:-1])
+    elif how == "gone":
+        times.unlink()
+    elif how == "other bytes of the same size":
+        data = bytearray((folder / "units.npy").read_bytes())
+        data[-2:] = b"\xff\xff"
+        (folder / "units.npy").write_bytes(data)
+    elif how == "no meta":
+        meta.unlink()
+    elif how == "a file":
+        shutil.rmtree(folder)
+        folder.write_text("")
+    else:
+        changes = {"empty": None, "units": {"n_units": 3}, "keys": {"keys": 3}, "list": [1]}[how]
+        text = {**document, **changes} if isinstance(changes, dict) else changes
+        meta.write_text(json.dumps(text))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("cut", "gone", "other bytes of the same size", "no meta", "a file"),
+        *("empty", "units", "keys", "list"),
+    ],
+)
+def test_a_damaged_cache_is_built_anew(tmp_path: Path, how: str) -> None:
     path = write(tmp_path / "a.h5", [([0.1, 0.2], [1, 2])])
     folder = open_events(path).folder
     assert folder is not None
-    times, meta = folder / "times.npy", folder / "events.json"
-    if damage == "cut":
-        times.write_bytes(times.read_bytes()[:-1])
-    elif damage == "gone":
-        times.unlink()
-    elif damage == "meta":
-        meta.write_text("[]")
-    else:
-        meta.unlink()
-    assert open_events(path).units.tolist() == [1, 2]
+    damage(folder, how)
+    events = open_events(path)
+    assert events.units.tolist() == [1, 2]
+    assert (events.n_units, events.keys) == (700, ("a", "b"))
 
 
-def test_a_cache_of_another_version_is_not_taken(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.h5", [([0.1], [1])])
-    folder = open_events(path).folder
-    assert folder is not None
-    meta = json.loads((folder / "events.json").read_text())
-    assert folder.name == f"{meta['sha256']}-v{meta['format_version']}"
+def test_some_samples_alone_have_a_cache_of_their_own(tmp_path: Path, root: Path) -> None:
+    samples = [([0.1 * k, 0.5], [k, 9]) for k in range(5)]
+    path = write(tmp_path / "a.h5", samples)
+    some = open_events(path, samples=np.array([1, 4]))
+    assert some.positions.tolist() == [1, 4]
+    assert some.units.tolist() == [1, 9, 4, 9]
+    assert len(some) == len(some.labels) == len(some.durations) == 2
+    whole = open_events(path)
+    assert whole.positions.tolist() == [0, 1, 2, 3, 4]
+    assert set(caches(root)) == {some.folder, whole.folder}
+    write(path, samples[:2])
+    after = open_events(path).folder
+    assert caches(root) == [after]  # both are gone with the old contents
+
+
+@pytest.mark.parametrize(
+    ("times", "units", "message"),
+    [
+        ([-0.1], [0], "sample 1: times must be finite, not negative"),
+        ([np.nan], [0], "sample 1: times must be finite"),
+        ([1e6], [0], "within a day"),
+        ([0.1], [5], r"sample 1: units must be integers in 0 … 4"),
+        ([0.1], [-1], "integers in 0"),
+        ([0.1], [1.5], "integers in 0"),
+        ([0.1, 0.2], [1], "sample 1: 2 times and 1 units"),
+    ],
+)
+def test_arrays_in_memory_are_checked(times: list, units: list, message: str) -> None:
+    samples = [(np.array([0.1]), np.array([1])), (np.array(times), np.array(units))]
+    with pytest.raises(ValueError, match=message):
+        FlatEvents.from_samples(samples, 5)
 
 
 def open_there(path: Path) -> tuple[list[int], str]:
@@ -172,7 +219,7 @@ def test_a_hostile_file_leaves_no_cache(tmp_path: Path, root: Path) -> None:
         file["spikes/times"][0] = np.array([0.1, np.nan], np.float32)
     with pytest.raises(SpikeFileError, match="a spike time is negative, not finite"):
         open_events(path)
-    assert list(root.glob("*")) == [root / name for name in []] or not caches(root)
+    assert not caches(root)
     assert not list(root.glob(".*.partial"))
 
 

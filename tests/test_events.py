@@ -76,7 +76,7 @@ def test_a_buffer_gives_the_same_rasters_one_after_the_other(samples: SpikeDatas
 def test_late_events_are_counted(samples: SpikeDataset) -> None:
     binned = BinnedSamples(samples, 0.05, 10, "counts")
     times = samples.events.times
-    assert binned.n_late == np.sum(times + 1e-6 >= 0.5)
+    assert binned.n_late == np.sum(times + 0.5e-6 >= 0.5)
     assert binned.n_late + binned.n_events == times.size
     assert binned.counts().sum() == binned.n_events
 
@@ -96,18 +96,57 @@ def test_jitter_moves_units_and_drops_what_leaves(samples: SpikeDataset) -> None
         binned.batch(chosen, 1.0)
 
 
-@given(st.integers(1, 5), st.integers(1, 12), st.sampled_from(["counts", "binary"]))
-def test_wider_bins_are_those_of_collating_with_them(factor: int, n_steps: int, mode: str) -> None:
+@given(
+    st.integers(1, 5),
+    st.integers(1, 12),
+    st.sampled_from(["counts", "binary"]),
+    st.sampled_from([24_000, 1_000_000]),
+)
+def test_wider_bins_are_those_of_collating_with_them(
+    factor: int, n_steps: int, mode: str, grid: int
+) -> None:
     rng = np.random.default_rng(factor)
-    events = [sample(np.sort(rng.uniform(0, 0.6, n)).tolist(), [2] * n) for n in SIZES]
-    fine = Collate(5, 0.02, 30)(events)
+    events = [
+        sample((np.sort(rng.integers(0, 0.6 * grid, n)) / grid).tolist(), [2] * n) for n in SIZES
+    ]
+    fine = Collate(5, 0.02, 60)(events)  # to 1.2 s, which no wider batch here passes
     wide = Collate(5, 0.02 * factor, n_steps, mode)(events)
-    dense = fine.dense(time_step=0.02 * factor, n_steps=n_steps, mode=mode)
-    reach = min(n_steps, 30 // factor)  # the fine batch ends at 0.6 s
-    assert torch.equal(dense[:, :reach], wide.dense()[:, :reach])
     again = fine.rebinned(0.02 * factor, n_steps, mode)
-    assert torch.equal(again.dense(), dense)
+    assert torch.equal(again.dense(), wide.dense())
+    assert torch.equal(fine.dense(0.02 * factor, n_steps, mode), wide.dense())
+    assert torch.equal(again.lengths, wide.lengths)
     assert int(again.offsets[-1]) == again.bins.numel()
+
+
+def test_what_was_left_out_does_not_come_back() -> None:
+    batch = Collate(1, 0.01, 2)([sample([0.0, 0.05], [0, 0])])
+    dense = batch.dense(n_steps=10)
+    assert dense.shape == (1, 10, 1)
+    assert dense.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "Binary"}, "counts or binary"),
+        ({"n_steps": 0}, "n_steps"),
+        ({"time_step": 0.0}, "time_step > 0"),
+        ({"time_step": 1e-12}, "n_steps in 1"),
+    ],
+)
+def test_wrong_grids_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Collate(**({"n_units": 2, "time_step": 0.01} | options))([sample([0.5], [0])])
+
+
+def test_samples_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
+    with pytest.raises(ValueError, match=r"integers in 0 … 0"):
+        Collate(1, 0.01)([sample([0.0], [1])])
+    batch = BinnedSamples(samples, 0.02, 30, "counts").batch(np.arange(4))
+    with pytest.raises(ValueError, match="counts or binary"):
+        batch.dense(mode="bin")
+    with pytest.raises(ValueError, match="counts or binary"):
+        BinnedSamples(samples, 0.02, 30, "bin")
 
 
 def test_bins_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:

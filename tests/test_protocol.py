@@ -24,6 +24,7 @@ from spikebench.protocol import (
     open_test,
 )
 from spikebench.results import file_sha256
+from spikebench.spike_dataset import SpikeDataset
 from spikebench.spike_file import SpikeFile, SpikeWriter
 from spikebench.splits import SPEAKERS_V1
 
@@ -123,6 +124,30 @@ def test_what_cannot_be_split_is_told(tmp_path: Path, options: dict, message: st
         open_selection(str(path))
 
 
+def test_a_file_of_which_some_speakers_are_unknown_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.h5"
+    with SpikeWriter(path, 4, ["a", "b"], {}) as writer:
+        for speaker in [0, 1, 2, 3, -1]:
+            for label in (0, 1):
+                writer.append([0.1], [label], label=label, speaker=speaker)
+    with pytest.raises(
+        ProtocolError, match=r"some.h5: 2 samples have no speaker .*--speakers none"
+    ):
+        open_selection(str(path))
+
+
+def test_folds_need_speakers(tmp_path: Path) -> None:
+    path = write_toy(tmp_path / "toy.h5", known_speakers=False)
+    with pytest.raises(ProtocolError, match="0 known speakers"):
+        list_folds(str(path))
+
+
+def test_a_name_that_no_result_can_hold_is_refused(tmp_path: Path) -> None:
+    path = write_toy(tmp_path / "toy.h5").rename(tmp_path / "six\udcff.h5")
+    with pytest.raises(SpikeFileError, match=r"its name is not UTF-8.*rename"):
+        open_selection(str(path))
+
+
 def test_wrong_names(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'digits'"):
         open_selection("digit")
@@ -130,13 +155,16 @@ def test_wrong_names(tmp_path: Path) -> None:
         open_selection(str(tmp_path / "nothing.h5"))
 
 
-def test_the_selection_does_not_contain_the_test_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fold", [None, 0])
+def test_no_array_of_the_selection_holds_a_test_sample(tmp_path: Path, fold: int | None) -> None:
     for data in ("digits", str(write_toy(tmp_path / "toy.h5", marked=True))):
-        selection = open_selection(data)
-        test = set(open_test(selection).index.tolist())
-        assert test
+        selection, test = open_selection(data, fold), open_test(open_selection(data))
+        held = {tuple(test[k].times.tolist()) for k in range(len(test))}
+        assert len(test) == len(test.events) > 0
         for part in (selection.train, selection.validation):
-            assert not test & set(part.index.tolist())
+            everything = SpikeDataset(part.events)
+            assert not set(test.index.tolist()) & set(everything.index.tolist())
+            assert not held & {tuple(sample.times.tolist()) for sample in everything}
         assert not selection.is_oracle
 
 

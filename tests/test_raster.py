@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikebench.raster import (
+    Binned,
     bin_many,
     bin_spikes,
+    clear_cells,
     count_inside,
     count_units,
+    put_cells,
     spike_counts,
     time_bins,
 )
@@ -63,13 +66,22 @@ def test_the_sample_before_an_edge_belongs_to_the_bin_that_ends() -> None:
     assert time_bins(times, 0.01, 200).tolist() == list(range(99))
 
 
+@pytest.mark.parametrize("time_step", [0.001, 0.004, 0.01])
+def test_a_file_that_counts_microseconds_keeps_half_open_bins(time_step: float) -> None:
+    edges = np.arange(1, 100) * round(time_step * 1e6)  # µs
+    for dtype in (np.float64, np.float32):
+        before, at = (((edges + d) / 1e6).astype(dtype) for d in (-1, 0))
+        assert time_bins(before, time_step, 200).tolist() == list(range(99))
+        assert time_bins(at, time_step, 200).tolist() == list(range(1, 100))
+
+
 def test_bins_start_at_zero_not_at_the_first_spike() -> None:
     assert time_bins([0.5], 0.1, 10).tolist() == [5]
 
 
 def test_float16_does_not_overflow() -> None:
     times = np.array([1.25], np.float16)
-    assert time_bins(times, 1e-6, 10_000_000).tolist() == [1_250_001]  # 1 µs tolerance at 1 µs bins
+    assert time_bins(times, 1e-6, 10_000_000).tolist() == [1_250_000]
     assert time_bins(times, 1e-3, 2000).tolist() == [1250]
 
 
@@ -90,7 +102,7 @@ def test_no_spike_is_lost_or_made(
     raster = bin_spikes(times, units, time_step, n_steps, 10)
     late = int(np.sum(time_bins(times, time_step, n_steps) == n_steps))
     assert raster.sum() + late == times.size
-    assert late <= np.sum(times.astype(np.float64) > time_step * n_steps - 2e-6)
+    assert late <= np.sum(times.astype(np.float64) > time_step * n_steps - 1e-6)
     kept = units[time_bins(times, time_step, n_steps) < n_steps]
     assert raster.sum(0).tolist() == np.bincount(kept, minlength=10).tolist()
 
@@ -130,8 +142,8 @@ def test_batches_agree_with_the_slow_twin(
         assert np.array_equal(raster, slow)
         assert np.array_equal(counts[row], slow.sum(0))
         assert inside[row] == slow.sum()
-        filled = np.flatnonzero(slow.any(1))
-        assert binned.lengths[row] == (filled[-1] + 1 if filled.size else 0)
+        last = time_bins(times[here], time_step, n_steps).max(initial=-1)
+        assert binned.lengths[row] == min(last + 1, n_steps)
 
 
 def test_the_loops_give_the_same_compiled_and_interpreted(rng: np.random.Generator) -> None:
@@ -153,6 +165,46 @@ def test_units_count_from_zero_and_end_before_their_number() -> None:
     assert raster[0, 0] == raster[0, 699] == 1
     with pytest.raises(ValueError, match=r"outside 0 … 699"):
         bin_spikes([0.0], [700], 0.01, 1, 700)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "times", "units", "message"),
+    [
+        ([0, 2], [0.1], [0], "offsets do not fit"),
+        ([0, 1], [0.1], [0, 1], "offsets do not fit"),
+        ([1, 0], [0.1], [0], "offsets do not fit"),
+        ([-1, 1], [0.1], [0], "offsets do not fit"),
+        ([0, 1], [-0.1], [0], "finite and not negative"),
+        ([0, 1], [np.nan], [0], "finite and not negative"),
+    ],
+)
+def test_nothing_outside_the_arrays_is_read(
+    offsets: list, times: list, units: list, message: str
+) -> None:
+    arrays = np.array(offsets), np.array(times), np.array(units)
+    with pytest.raises(ValueError, match=message):
+        bin_many(*arrays, np.array([0]), 0.01, 10)
+
+
+@pytest.mark.parametrize(
+    ("binned", "message"),
+    [
+        (Binned(np.array([0, 1]), np.array([2], "i4"), np.array([0], "i4"), np.array([3])), "bin"),
+        (Binned(np.array([0, 1]), np.array([-1], "i4"), np.array([0], "i4"), np.array([3])), "bin"),
+        (Binned(np.array([0, 1]), np.array([0], "i4"), np.array([3], "i4"), np.array([3])), "unit"),
+        (Binned(np.array([0, 2]), np.array([0], "i4"), np.array([0], "i4"), np.array([3])), "fit"),
+        (Binned(np.array([0]), np.array([0], "i4"), np.array([0], "i4"), np.array([3])), "fit"),
+    ],
+)
+def test_nothing_outside_a_raster_is_written(binned: Binned, message: str) -> None:
+    raster = np.zeros((1, 2, 3), np.float32)
+    for change in (
+        lambda: put_cells(binned, raster, "counts"),
+        lambda: clear_cells(binned, raster),
+    ):
+        with pytest.raises(ValueError, match=message):
+            change()
+    assert not raster.any()
 
 
 def test_a_sample_that_is_not_there_is_an_error() -> None:
@@ -192,6 +244,8 @@ def test_counts_keep_unit_zero() -> None:
         ([0.1, 0.2], [0], {}, "2 times and 1 units"),
         ([0.1], [0], {"time_step": 0.0}, "time_step > 0"),
         ([0.1], [0], {"n_steps": 0}, "n_steps"),
+        ([0.1], [0], {"n_steps": 2**31}, "n_steps"),
+        ([0.1], [0], {"time_step": np.nan}, "time_step > 0"),
         ([np.inf], [0], {}, "finite"),
         ([0.1], [0.5], {}, "integers"),
         ([0.1], [0], {"mode": "count"}, "counts or binary"),

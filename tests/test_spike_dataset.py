@@ -57,10 +57,25 @@ def test_subsets_keep_positions_in_the_file_and_copy_nothing(path: Path) -> None
     assert some.events is samples.events
     assert np.array_equal(some[0].times, samples[7].times)
     assert some.labels.tolist() == [samples[7].label, samples[5].label]
-    with pytest.raises(IndexError, match="out of bounds"):
+    with pytest.raises(IndexError, match="lies outside"):
         samples.subset([len(samples)])
     with pytest.raises(IndexError, match="lies outside"):
         SpikeDataset(samples.events, [len(samples)])
+
+
+def test_masks_choose_and_other_lists_are_refused(path: Path) -> None:
+    samples = SpikeDataset(path)
+    mask = samples.labels == 1
+    assert set(samples.subset(mask).labels.tolist()) == {1}
+    assert samples.subset(mask).index.tolist() == np.flatnonzero(mask).tolist()
+    for wrong, message in (
+        (mask[:-1], "does not fit"),
+        ([0.0, 1.0], "list of integers or bools"),
+        ([[0, 1]], "list of integers or bools"),
+        (["a"], "list of integers or bools"),
+    ):
+        with pytest.raises(IndexError, match=message):
+            samples.subset(wrong)
 
 
 def test_it_travels_light(path: Path) -> None:

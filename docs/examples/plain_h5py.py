@@ -20,9 +20,9 @@ def main(path: str) -> None:
         times = file["spikes/times"][0].astype(np.float64)
         units = file["spikes/units"][0].astype(np.int64)
     print(f"{len(labels)} samples of {len(names)} classes on {n_units} units")
-    # Half-open bins of 10 ms from t = 0; 1 µs keeps a spike on an edge in the bin that begins there.
+    # Half-open bins of 10 ms from t = 0; 0.5 µs keep a spike on an edge in the bin that begins there.
     raster = np.zeros((100, n_units), dtype=np.int64)
-    bins = ((times + 1e-6) / 0.01).astype(np.int64)
+    bins = ((times + 0.5e-6) / 0.01).astype(np.int64)
     inside = bins < len(raster)
     np.add.at(raster, (bins[inside], units[inside]), 1)
     print(f"the first says {names[labels[0]]!r}: {raster.sum()} spikes in 100 bins of 10 ms")
