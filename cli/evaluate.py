@@ -160,11 +160,19 @@ def _say(result: Result, folder: Path) -> str:
         f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
         + ("s" if len(seeds) > 1 else ""),
         f"result: {folder}",
-        "an oracle result compares with numbers that were chosen on test, and cannot be submitted"
-        if oracle
-        else f"next: spikebench submit {shlex.quote(str(folder))}",
+        _next(result, folder, oracle),
     ]
     return "\n".join(lines)
+
+
+def _next(result: Result, folder: Path, oracle: bool) -> str:
+    from spikebench.splits import LEAVE_ONE_OUT
+
+    if oracle:
+        return "an oracle result compares with numbers that were chosen on test, and cannot be submitted"
+    if LEAVE_ONE_OUT in result.dataset.split.rule:
+        return "a fold compares settings; it cannot be submitted, a run without --fold can"
+    return f"next: spikebench submit {shlex.quote(str(folder))}"
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -37,7 +37,7 @@ from spikebench.results import (
     read_predictions,
     read_result,
 )
-from spikebench.splits import ORACLE
+from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 _ORACLE_REFUSED = (
@@ -135,6 +135,11 @@ def _check_protocol(result: Result, where: str) -> None:
         raise ResultError(f"{where}: two seeds name the same predictions file")
     if result.dataset.split.protocol == ORACLE:
         raise ResultError(f"{where}: {_ORACLE_REFUSED}")
+    if LEAVE_ONE_OUT in result.dataset.split.rule:
+        raise ResultError(
+            f"{where}: selected on a single speaker (train --fold). Folds compare settings; an entry is "
+            "selected on the validation split of its protocol"
+        )
     for record in result.seeds:
         if record.selected_on == "test":
             raise ResultError(f"{where}, seed {record.seed}: {_ORACLE_REFUSED}")
@@ -167,7 +172,12 @@ def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
                 f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
                 "belong together"
             )
-        if weights and record.weights_file is not None:
+        if weights:
+            if record.weights_file is None:
+                raise ResultError(
+                    f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
+                    "split chose the epoch, so a result needs them"
+                )
             weights_file = plain_file(folder, record.weights_file)
             _check_sha256(weights_file, record.weights_sha256)
             if _selected_on(weights_file) == "test":

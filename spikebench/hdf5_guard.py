@@ -38,7 +38,9 @@ __all__ = ["ARRAYS", "Checked", "FlatArray", "check", "open_checked", "read_attr
 MAX_ATTRIBUTES = 1_000
 MAX_LINKS = 10_000
 MAX_NAMES = 2**16
-MAX_STRING_BYTES = 65_535
+MAX_STRING_BYTES = 65_535  # of an attribute, or a name of a link
+MAX_ELEMENT_BYTES = 4_096  # of a string in an array
+MAX_TEXT_BYTES = 2**26  # of all strings of an array
 MAX_SPIKES_PER_SAMPLE = 2**26
 
 # Messages of an object header (HDF5 file format specification IV.A.2).
@@ -105,7 +107,11 @@ class FlatArray:
 
     def read_strings(self) -> list[bytes]:
         """Read all elements of an array of strings, without what fills them up."""
-        return [_ended(value, self.padding) for value in self.read().tolist()]
+        return [
+            _ended(value, self.padding)
+            for piece in self.layout.pieces()
+            for value in np.frombuffer(piece, dtype=self.kind).tolist()
+        ]
 
 
 @dataclass(frozen=True)
@@ -198,8 +204,13 @@ def check(file: ByteFile) -> Checked:
             length = _length(headers[_SPACE])
             if not array.per_sample and length > MAX_NAMES:
                 raise ValueError(f"declares {length} names; at most {MAX_NAMES} are read")
+            if kind.kind == "S" and length * kind.itemsize > MAX_TEXT_BYTES:
+                raise ValueError(
+                    f"declares {length * kind.itemsize} bytes of text; at most {MAX_TEXT_BYTES} are read"
+                )
             if array.kind.startswith("sequence"):
-                sequences[name] = locate(Layout.of(file, headers, length, 16), kind)
+                layout = Layout.of(file, headers, length, 16, gaps=True)
+                sequences[name] = locate(layout, kind)
                 _check_lengths(sequences[name])
             else:
                 layout = Layout.of(file, headers, length, kind.itemsize)
@@ -362,8 +373,8 @@ def _array_type(message: bytes, wanted: str) -> tuple[np.dtype[np.generic], int]
     if wanted == "string":
         if form != 3 or size == 0:
             raise ValueError("does not hold strings of fixed length")
-        if size > MAX_STRING_BYTES:
-            raise ValueError(f"holds strings longer than {MAX_STRING_BYTES} bytes")
+        if size > MAX_ELEMENT_BYTES:
+            raise ValueError(f"holds strings longer than {MAX_ELEMENT_BYTES} bytes")
         return np.dtype(f"S{size}"), marks & 15
     kind = _number_type(message)
     if kind is None or (kind.kind == "f") != (wanted == "float"):

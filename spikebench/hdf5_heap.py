@@ -86,6 +86,8 @@ def locate(layout: Layout, kind: np.dtype[np.generic]) -> Sequences:
         here = slice(first, first + len(references))
         lengths[here] = references["length"]
         used = np.flatnonzero(references["length"])
+        if np.unique(references[used][["address", "index"]]).size < used.size:
+            raise ValueError("has elements that share their data")
         budget += 4 * len(used)
         offsets[first + used], budget = _find(layout.file, references[used], kind.itemsize, budget)
         first = here.stop

@@ -57,7 +57,14 @@ class Layout:
     address: int = UNDEFINED
 
     @classmethod
-    def of(cls, file: ByteFile, headers: dict[int, bytes], length: int, item: int) -> Layout:
+    def of(
+        cls,
+        file: ByteFile,
+        headers: dict[int, bytes],
+        length: int,
+        item: int,
+        gaps: bool = False,
+    ) -> Layout:
         """Read and check the layout of an array.
 
         Parameters
@@ -68,6 +75,8 @@ class Layout:
             Messages of its object header, type to contents.
         length, item
             Number of elements, and bytes of one.
+        gaps
+            Whether what was never stored is zeros: in arrays of variable length, elements without values.
 
         Raises
         ------
@@ -89,7 +98,7 @@ class Layout:
         if version not in (3, 4, 5) or form > 2:
             raise ValueError(f"has a layout of version {version}, which is not read")
         if form == 2:
-            return cls._chunked(file, headers, length, item)
+            return cls._chunked(file, headers, length, item, gaps)
         if form == 0:
             size = int.from_bytes(layout[2:4], "little")
             stored, inside = min(size, len(layout) - 4), layout[4 : 4 + size]
@@ -99,6 +108,8 @@ class Layout:
             inside = None
             if address == UNDEFINED:
                 stored = 0
+                if gaps:  # nothing was ever written into it
+                    return cls(file, length, item)
         if stored != declared:
             raise ValueError(f"declares {declared} bytes, stores {stored}")
         if inside is None and declared and address + declared > file.size:
@@ -106,7 +117,14 @@ class Layout:
         return cls(file, length, item, inside=inside, address=address)
 
     @classmethod
-    def _chunked(cls, file: ByteFile, headers: dict[int, bytes], length: int, item: int) -> Layout:
+    def _chunked(
+        cls,
+        file: ByteFile,
+        headers: dict[int, bytes],
+        length: int,
+        item: int,
+        gaps: bool,
+    ) -> Layout:
         filters = _filters(headers[_PIPELINE]) if _PIPELINE in headers else ()
         known = {_GZIP, _SHUFFLE, _FLETCHER32}
         if set(filters) - known or len(set(filters)) < len(filters):
@@ -136,7 +154,8 @@ class Layout:
             chunks = _plain_chunks(layout[6 + 2 * wide :], index, flags, size, expected)
         else:
             raise ValueError(f"has an index of chunks that {NEWEST}")
-        if [c.start for c in chunks] != list(expected):
+        starts = [c.start for c in chunks]
+        if starts != list(expected) and not (gaps and _are_some_of(starts, expected)):
             raise ValueError("declares chunks that are not stored")
         for c in chunks:
             if c.size > size + size // 100 + 64:
@@ -146,18 +165,22 @@ class Layout:
         return cls(file, length, item, filters, chunk, tuple(chunks))
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the elements in order, unfiltered, in pieces of bounded size."""
+        """Yield the elements in order, unfiltered, in pieces of bounded size; what was not stored is zeros."""
         if self.inside is not None:
             yield self.inside
-        elif not self.chunk:
-            step = _PIECE_BYTES // self.item or 1
-            for first in range(0, self.length, step):
-                count = min(step, self.length - first)
-                yield self.file.read(self.address + first * self.item, count * self.item)
-        for c in self.chunks:
-            data = self.file.read(c.address, c.size)
-            data = _unfilter(data, self.filters, c.skipped, self.chunk * self.item, self.item)
-            yield data[: (self.length - c.start) * self.item]
+            return
+        step = self.chunk or _PIECE_BYTES // self.item or 1
+        stored = {c.start: c for c in self.chunks}
+        for first in range(0, self.length, step):
+            size = min(step, self.length - first) * self.item
+            if c := stored.get(first):
+                data = self.file.read(c.address, c.size)
+                data = _unfilter(data, self.filters, c.skipped, self.chunk * self.item, self.item)
+                yield data[:size]
+            elif self.address != UNDEFINED:
+                yield self.file.read(self.address + first * self.item, size)
+            else:
+                yield bytes(size)
 
     def read(self, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
         """Read all elements as an array of a type of their size."""
@@ -168,6 +191,10 @@ class Layout:
             values[at : at + len(part)] = part
             at += len(part)
         return values
+
+
+def _are_some_of(starts: list[int], expected: range) -> bool:
+    return starts == sorted(set(starts)) and all(start in expected for start in starts)
 
 
 def _filters(message: bytes) -> tuple[int, ...]:

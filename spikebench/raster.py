@@ -131,6 +131,7 @@ def bin_spikes(
         mode is none of the two, or a cell could get more spikes than the type can count.
     """
     _check_bins(time_step, n_steps)
+    _check_steps(n_steps)
     check_mode(mode)
     seconds, unit = _seconds(times), np.asarray(units)
     if unit.shape != seconds.shape:
@@ -350,6 +351,7 @@ def _check_flat(
 ) -> int:
     """Check that the chosen samples lie inside the arrays; the number of their spikes."""
     _check_bins(time_step, n_steps)
+    _check_steps(n_steps)
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < offsets.size - 1:
         raise IndexError(f"a sample lies outside 0 … {offsets.size - 2}")
     first, end = offsets[chosen], offsets[chosen + 1]
@@ -359,10 +361,13 @@ def _check_flat(
 
 
 def _check_bins(time_step: float, n_steps: int) -> None:
-    if not 0 < time_step < np.inf or not 1 <= n_steps <= MAX_STEPS:
-        raise ValueError(
-            f"bins need time_step > 0 and n_steps in 1 … {MAX_STEPS}, got {time_step}, {n_steps}"
-        )
+    if not 0 < time_step < np.inf or n_steps < 1:
+        raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
+
+
+def _check_steps(n_steps: int) -> None:
+    if n_steps > MAX_STEPS:
+        raise ValueError(f"{n_steps} bins are more than {MAX_STEPS}; a wider time_step makes fewer")
 
 
 def check_mode(mode: str) -> None:

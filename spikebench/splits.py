@@ -42,6 +42,7 @@ from spikebench.results import Split
 
 __all__ = [
     "FIXED",
+    "LEAVE_ONE_OUT",
     "ORACLE",
     "PROTOCOLS",
     "SPEAKERS_V1",
@@ -56,6 +57,7 @@ __all__ = [
 
 SPEAKERS_V1 = "speakers-v1"
 ORACLE = "oracle"
+LEAVE_ONE_OUT = "(leave one out)"
 PROTOCOLS = ("shd-v1", "ssc-v1", SPEAKERS_V1)
 
 
@@ -307,7 +309,7 @@ def _fold(facts: Facts, rest: NDArray[np.bool_], fold: int) -> tuple[NDArray[np.
             f"{facts.where}: there is no speaker {fold} to leave out of the training split; it has "
             f"{', '.join(map(str, there)) if there else 'none that are known'}"
         )
-    return rest & (facts.speakers == fold), f"validation speaker {fold} alone (leave one out)"
+    return rest & (facts.speakers == fold), f"validation speaker {fold} alone {LEAVE_ONE_OUT}"
 
 
 def _checked(

@@ -125,10 +125,15 @@ def test_one_fold_is_taken_up_and_tested_as_it_was_started(
     words = ["train", "--model", "svm", "--data", toy, "-o", "run", "--fold", speaker, *QUICK]
     assert run(capsys, *words)[0] == 0
     assert run(capsys, "train", "--resume", "run")[0] == 0
-    assert run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")[0] == 0
+    code, out, _ = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
+    assert code == 0
+    assert "it cannot be submitted" in out
     split = read_result(tmp_path / "result").dataset.split
     assert split.validation_speakers == [speaker]
     assert "leave one out" in split.rule
+    code, _, err = run(capsys, "submit", "result", "--entries", "entries")
+    assert code == 1
+    assert "selected on a single speaker (train --fold)" in err
 
 
 @pytest.mark.parametrize(
@@ -141,6 +146,15 @@ def test_a_wrong_fold_is_told(
     found, _, err = run(capsys, "train", "--model", "svm", "--data", toy, "--fold", fold)
     assert found == code
     assert message in err
+
+
+def test_folds_of_unknown_speakers_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_toy(tmp_path / "toy.h5", known_speakers=False)
+    code, _, err = run(capsys, "train", "--model", "svm", "--data", path, "--fold", "all")
+    assert code == 1
+    assert "has 0 known speakers; to leave one out takes at least two" in err
 
 
 def test_without_a_folder_runs_are_kept_under_runs(

@@ -21,6 +21,8 @@ from spikebench.errors import DataError
 from spikebench.spike_file import SpikeWriter
 from spikebench.store.contents import accept, get, recording_folders, state, verify
 from spikebench.store.folder import folder_of, locked, part_paths
+from spikebench.store.manifest import read_manifest
+from spikebench.store.pins import read_pins
 
 CLIPS = {"top/a_x.wav": b"one", "top/deep/b_x.wav": b"two"}
 MEMBERS = r"top/(?P<path>.+\.wav)"
@@ -321,3 +323,17 @@ def test_packaged_data_come_with_the_package(
     assert verify(digits, compared.append) == []
     assert compared == ["digits.h5: compared with published SHA-256"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_with_too_few_recordings_is_refused_and_forgotten(
+    server: HttpsServer, audio: DatasetSpec
+) -> None:
+    more = replace(audio, sizes={"train": 100})
+    (folder,) = recording_folders(more)
+    with pytest.raises(DataError, match=r"toy.tar.gz: holds \d recordings, toy has 100; remove it"):
+        get(more)
+    assert not folder.exists()
+    assert "toy.tar.gz" not in read_pins(folder.parent)
+    assert read_manifest(folder.parent) == {}
+    get(audio)
+    assert any("holds" in line and "toy has 100" in line for line in verify(more))

@@ -131,7 +131,7 @@ def test_what_was_left_out_does_not_come_back() -> None:
         ({"mode": "Binary"}, "counts or binary"),
         ({"n_steps": 0}, "n_steps"),
         ({"time_step": 0.0}, "time_step > 0"),
-        ({"time_step": 1e-12}, "n_steps in 1"),
+        ({"time_step": 1e-12}, "are more than"),
     ],
 )
 def test_wrong_grids_are_refused(options: dict, message: str) -> None:

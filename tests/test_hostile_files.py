@@ -741,3 +741,36 @@ def main(folder: Path, limit_mib: int) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+@pytest.mark.parametrize("chunks", [None, (4,)])
+def test_samples_that_h5py_never_wrote_are_empty(tmp_path: Path, chunks: tuple | None) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name, kind in (("times", "f4"), ("units", "u2")):
+            data = file.create_dataset(
+                f"spikes/{name}", (10,), h5py.vlen_dtype(np.dtype(kind)), chunks=chunks
+            )
+            if chunks:
+                data[9] = np.array(
+                    [1], kind
+                )  # in the last of three chunks; the others are not stored
+        file["labels"] = np.zeros(10, int)
+    with SpikeFile(path) as spikes:
+        assert spikes.spike_counts.tolist() == [0] * 9 + ([1] if chunks else [0])
+        assert spikes.read().offsets[-1] == len(chunks or ())
+
+
+def test_long_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    for width, count, message in (
+        (65_535, 4, "extra/source holds strings longer than 4096 bytes"),
+        (4_096, 20_000, "extra/source declares 81920000 bytes of text"),
+    ):
+        path = tmp_path / f"{width}.h5"
+        with h5py.File(path, "w") as file:
+            for name, kind in (("times", "f4"), ("units", "u2")):
+                file.create_dataset(f"spikes/{name}", (count,), h5py.vlen_dtype(np.dtype(kind)))
+            file["labels"] = np.zeros(count, int)
+            file.create_dataset("extra/source", (count,), f"S{width}", compression="gzip")
+        with pytest.raises(SpikeFileError, match=message), SpikeFile(path) as spikes:
+            spikes.read()

@@ -244,7 +244,7 @@ def test_counts_keep_unit_zero() -> None:
         ([0.1, 0.2], [0], {}, "2 times and 1 units"),
         ([0.1], [0], {"time_step": 0.0}, "time_step > 0"),
         ([0.1], [0], {"n_steps": 0}, "n_steps"),
-        ([0.1], [0], {"n_steps": 2**31}, "n_steps"),
+        ([0.1], [0], {"n_steps": 2**31}, "are more than"),
         ([0.1], [0], {"time_step": np.nan}, "time_step > 0"),
         ([np.inf], [0], {}, "finite"),
         ([0.1], [0.5], {}, "integers"),

@@ -276,7 +276,7 @@ def test_an_oracle_says_so_everywhere_and_counts_every_opening(toy: Path, tmp_pa
     assert note["selected_on"] == "test"
 
 
-@pytest.mark.parametrize("forged", ["nothing", "seeds", "seeds and split"])
+@pytest.mark.parametrize("forged", ["nothing", "seeds", "seeds and split", "seeds, split, weights"])
 def test_no_edit_of_an_oracle_result_makes_it_an_entry(
     toy: Path, tmp_path: Path, forged: str
 ) -> None:
@@ -289,8 +289,11 @@ def test_no_edit_of_an_oracle_result_makes_it_an_entry(
         result["seeds"][0] |= {"selected_on": "validation", "test_opened": 1}
     if "split" in forged:
         result["dataset"]["split"] = honest.dataset.split.model_dump(mode="json")
+    if "weights" in forged:
+        result["seeds"][0] |= {"weights_file": None, "weights_sha256": None}
     file.write_text(json.dumps(result))
-    with pytest.raises(ResultError, match="chosen on the test split"):
+    message = "names no weights" if "weights" in forged else "chosen on the test split"
+    with pytest.raises(ResultError, match=message):
         verify_result(tmp_path / "result")
 
 

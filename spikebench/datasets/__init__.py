@@ -82,7 +82,7 @@ def resolve(name_or_path: str) -> tuple[Path, DatasetSpec | None]:
     if len(parts) > 1:
         raise SpikeFileError(
             f"data set {name_or_path!r} is {len(parts)} files; name one of "
-            + ", ".join(str(path) for path, _ in parts)
+            + ", ".join(_shown(path) for path, _ in parts)
         )
     return parts[0][0], spec
 
@@ -136,7 +136,7 @@ def _fetched(spec: DatasetSpec, part: SpikePart) -> Path:
     if not path.is_file():
         verb = "downloads" if spec.kind == "published" else "makes"
         raise SpikeFileError(
-            f"data set {spec.name!r}: {path} is not here; 'spikebench data get {spec.name}' {verb} it"
+            f"data set {spec.name!r}: {_shown(path)} is not here; 'spikebench data get {spec.name}' {verb} it"
         )
     return path
 
@@ -148,11 +148,20 @@ def _packaged(spec: DatasetSpec, part: SpikePart) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise SpikeFileError(
-            f"data set {spec.name!r}: {path}: {error.strerror}; reinstall spikebench"
+            f"data set {spec.name!r}: {_shown(path)}: {error.strerror}; reinstall spikebench"
         ) from None
     if digest != part.sha256:
         raise SpikeFileError(
-            f"data set {spec.name!r}: {path} is damaged: its SHA-256 is {digest}, "
+            f"data set {spec.name!r}: {_shown(path)} is damaged: its SHA-256 is {digest}, "
             f"not {part.sha256}; reinstall spikebench"
         )
     return path
+
+
+def _shown(path: Path) -> str:
+    """Write a path in one line, whatever is in its name."""
+    return (
+        str(path).encode("unicode_escape", "backslashreplace").decode()
+        if not str(path).isprintable()
+        else str(path)
+    )

@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from spikebench.audio import printable
+from spikebench.audio import SUFFIXES, printable
 from spikebench.datasets.spec import DatasetSpec, Download, SpikePart
 from spikebench.errors import DataError, SpikebenchError
 from spikebench.store.download import obtain
 from spikebench.store.folder import folder_of, locked, part_paths
-from spikebench.store.manifest import MANIFEST_FILE, add_to_manifest, find_changes
+from spikebench.store.manifest import (
+    MANIFEST_FILE,
+    add_to_manifest,
+    find_changes,
+    read_manifest,
+)
 from spikebench.store.pins import (
     PINS_FILE,
     check_file,
@@ -96,7 +101,7 @@ def get(
             if _is_here(download, spec, folder):
                 continue
             if _is_audio(download):
-                _get_recordings(download, folder, offline, progress, notify)
+                _get_recordings(spec, download, folder, offline, progress, notify)
             else:
                 part = _part(spec, download)
                 _get_part(download, part, folder, offline, progress, notify)
@@ -201,6 +206,8 @@ def verify(spec: DatasetSpec, notify: Notify = lambda text: None) -> list[str]:
         changes = find_changes(folder, download.becomes)
         notify(f"{download.becomes}: compared with {MANIFEST_FILE}")
         problems += [f"{printable(str(folder))}: {change}" for change in changes]
+        if problem := _missing(spec, read_manifest(folder)):
+            problems.append(f"{printable(str(folder / MANIFEST_FILE))}: {problem}")
     for part in spec.parts:
         if part in there:
             pin = pins.get(part.file)
@@ -275,7 +282,12 @@ def _get_part(
 
 
 def _get_recordings(
-    download: Download, folder: Path, offline: bool, progress: Progress, notify: Notify
+    spec: DatasetSpec,
+    download: Download,
+    folder: Path,
+    offline: bool,
+    progress: Progress,
+    notify: Notify,
 ) -> None:
     """Download an archive of recordings and unpack it."""
     target = folder / download.becomes.rstrip("/")
@@ -286,19 +298,27 @@ def _get_recordings(
         )
     archive = obtain(download, folder, offline=offline, progress=progress, notify=notify)
     notify(f"{download.file}: unpacking")
+
+    def write_down(digests: Mapping[str, str]) -> None:
+        if problem := _missing(spec, digests):
+            raise DataError(f"{printable(str(archive))}: {problem}; remove it and get another one")
+        # The manifest first: a folder under its own name always has one.
+        add_to_manifest(folder, download.becomes, digests)
+
     try:
-        digests = unpack_recordings(
-            archive,
-            download,
-            target,
-            # The manifest first: a folder under its own name always has one.
-            lambda digests: add_to_manifest(folder, download.becomes, digests),
-        )
+        digests = unpack_recordings(archive, download, target, write_down)
     except DataError:
         _forget_unknown(download, folder)
         raise
     notify(f"{download.file}: {len(digests)} files unpacked")
     archive.unlink()
+
+
+def _missing(spec: DatasetSpec, paths: Iterable[str]) -> str:
+    """Say that there are fewer recordings than the data set has; empty if there are not."""
+    found = sum(Path(path).suffix.lower() in SUFFIXES for path in paths)
+    wanted = sum(spec.sizes.values())
+    return "" if found >= wanted else f"holds {found:,} recordings, {spec.name} has {wanted:,}"
 
 
 def _forget_unknown(download: Download, folder: Path) -> None:

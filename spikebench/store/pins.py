@@ -236,9 +236,12 @@ def wrong_file(path: Path, difference: str) -> DataError:
     DataError
         One line with the remedy.
     """
+    right = (
+        f" (if it is the right one, remove {PINS_FILE} beside it)" if "pinned" in difference else ""
+    )
     return DataError(
         f"{printable(str(path))}: is not the file that it should be: {difference}; remove it, and the same "
-        "command gets it again"
+        f"command gets it again{right}"
     )
 
 
