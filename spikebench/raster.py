@@ -216,13 +216,13 @@ def bin_many(
     new_offsets = np.zeros(chosen.size + 1, dtype=np.int64)
     lengths = np.zeros(chosen.size, dtype=np.int64)
     bins, new_units = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-    _bin_many(
+    least = _bin_many(
         *(offsets, times, units, chosen, time_step, n_steps),
         *(new_offsets, bins, new_units, lengths),
     )
-    kept = int(new_offsets[-1])
-    if kept and bins[:kept].min() < 0:
+    if least < 0:
         raise ValueError("spike times must be finite and not negative")
+    kept = int(new_offsets[-1])
     return Binned(new_offsets, bins[:kept], new_units[:kept], lengths)
 
 
@@ -412,13 +412,16 @@ def _fill(
     raster: NDArray[Any],
     binary: bool,
 ) -> None:
+    # Two loops: the first becomes vector instructions.
+    bins = np.empty(times.size, dtype=np.int32)
     for k in range(times.size):
-        step = _bin(times[k], time_step, n_steps)
-        if step < n_steps:
+        bins[k] = _bin(times[k], time_step, n_steps)
+    for k in range(times.size):
+        if bins[k] < n_steps:
             if binary:
-                raster[step, units[k]] = 1
+                raster[bins[k], units[k]] = 1
             else:
-                raster[step, units[k]] += 1
+                raster[bins[k], units[k]] += 1
 
 
 @_compiled
@@ -433,24 +436,24 @@ def _bin_many(
     bins: NDArray[np.int32],
     new_units: NDArray[np.int32],
     lengths: NDArray[np.int64],
-) -> None:
-    at = 0
+) -> int:
+    """Bin; the least bin, which is below 0 where a time is negative or no number."""
+    at, least = 0, 0
     for row in range(chosen.size):
         first, end = offsets[chosen[row]], offsets[chosen[row] + 1]
         size = end - first
         seconds, from_units = times[first:end], units[first:end]
         here, there = bins[at : at + size], new_units[at : at + size]
-        # Three plain loops, which become vector instructions; spikes are moved up only where some are late.
-        for k in range(size):
-            here[k] = _bin(seconds[k], time_step, n_steps)
-        for k in range(size):
-            there[k] = from_units[k]
+        # A plain loop, which becomes vector instructions; spikes are moved up only where some are late.
         last = -1
         for k in range(size):
-            last = max(last, here[k])
+            step = int(_bin(seconds[k], time_step, n_steps))
+            here[k], there[k] = step, from_units[k]
+            last, least = max(last, step), min(least, step)
         lengths[row] = min(last + 1, n_steps)
         at += _move_up(here, there, n_steps) if last == n_steps else size
         new_offsets[row + 1] = at
+    return least
 
 
 @_compiled
