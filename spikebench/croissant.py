@@ -95,8 +95,8 @@ def croissant(spec: DatasetSpec) -> Json:
         "recordSet": _record_sets(spec),
         **_responsible(spec),
     }
-    if page := _page(spec):
-        document["url"] = page
+    optional = {"url": _page(spec), "version": spec.version, "datePublished": spec.released}
+    document |= {name: value for name, value in optional.items() if value}
     return document
 
 

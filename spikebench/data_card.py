@@ -48,7 +48,9 @@ def data_card(spec: DatasetSpec) -> str:
 
 
 def _facts(spec: DatasetSpec) -> list[tuple[str, str]]:
+    dated = [("version", spec.version), ("released", spec.released)]
     return [
+        *((name, value) for name, value in dated if value),
         ("kind", _KINDS[spec.kind].format(audio=spec.audio)),
         ("samples", f"{sum(spec.sizes.values()):,}"),
         ("input units", str(spec.n_units)),

@@ -33,6 +33,8 @@ def spec(kind: str, parts: tuple[SpikePart, ...], downloads: tuple[Download, ...
     return DatasetSpec(
         name="toy",
         title="Toy",
+        version="",
+        released="",
         kind=kind,  # type: ignore[arg-type]
         parts=parts,
         downloads=downloads,

@@ -100,6 +100,12 @@ class TestContract:
         assert len(said) == (3 if spec.synthetic else 0)
         assert ("synthetic" in spec.card.collection) == spec.synthetic
 
+    def test_versions_are_dated(self, registered: tuple[str, DatasetSpec]) -> None:
+        _, spec = registered
+        assert re.fullmatch(r"(\d+(\.\d+)*)?", spec.version)
+        assert re.fullmatch(r"(20\d\d(-\d\d-\d\d)?)?", spec.released)
+        assert bool(spec.version) == (spec.kind != "made")
+
     def test_kind_says_where_files_come_from(self, registered: tuple[str, DatasetSpec]) -> None:
         name, spec = registered
         assert bool(spec.downloads) == (spec.kind in ("published", "audio"))

@@ -8,6 +8,8 @@ from spikebench.datasets.spec import Card, DatasetSpec, SpikePart
 SPEC = DatasetSpec(
     name="digits",
     title="Synthetic spoken digits, English and German, 14 synthetic voices",
+    version="2",
+    released="2026",
     kind="packaged",
     parts=(
         SpikePart(

@@ -17,6 +17,8 @@ from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
 SPEC = DatasetSpec(
     name="fsdd",
     title="Free Spoken Digit Dataset 1.0.10, 3,000 recordings of six speakers",
+    version="1.0.10",
+    released="2020-08-12",
     kind="audio",
     parts=(SpikePart(file="fsdd.h5", split="", md5=None, sha256=None),),
     downloads=(

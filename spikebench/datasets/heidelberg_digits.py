@@ -15,6 +15,8 @@ from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
 SPEC = DatasetSpec(
     name="heidelberg-digits",
     title="Heidelberg Digits, 10,420 recordings of English and German digits",
+    version="1.0",
+    released="",
     kind="audio",
     parts=(SpikePart(file="heidelberg-digits.h5", split="", md5=None, sha256=None),),
     downloads=(

@@ -14,6 +14,8 @@ from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
 SPEC = DatasetSpec(
     name="shd",
     title="Spiking Heidelberg Digits (SHD), as published",
+    version="1.0",
+    released="2019-08-17",
     kind="published",
     parts=(
         SpikePart(

@@ -253,6 +253,8 @@ def _stem(path: str) -> str:
 SPEC = DatasetSpec(
     name="shd-r",
     title="Spiking Heidelberg Digits, made again from the Heidelberg Digits",
+    version="",
+    released="",
     kind="made",
     parts=(SpikePart(file="shd-r.h5", split="", md5=None, sha256=None),),
     downloads=(),

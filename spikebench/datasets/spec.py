@@ -120,6 +120,10 @@ class DatasetSpec:
         What users type.
     title
         One line for people.
+    version
+        Of the data, as their authors count; empty where what is made depends on the version of spikebench.
+    released
+        When that version came out, ISO date (or the year); empty where it is not known or made by the user.
     kind
         See the module.
     parts
@@ -158,6 +162,8 @@ class DatasetSpec:
 
     name: str
     title: str
+    version: str
+    released: str
     kind: Kind
     parts: tuple[SpikePart, ...]
     downloads: tuple[Download, ...]

@@ -12,6 +12,8 @@ from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
 SPEC = DatasetSpec(
     name="speech-commands",
     title="Google Speech Commands 0.02, 105,829 recordings of 35 words",
+    version="0.02",
+    released="2018-04-11",
     kind="audio",
     parts=(SpikePart(file="speech-commands.h5", split="", md5=None, sha256=None),),
     downloads=(

@@ -13,6 +13,8 @@ from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
 SPEC = DatasetSpec(
     name="ssc",
     title="Spiking Speech Commands (SSC), as published",
+    version="1.0",
+    released="2019-08-17",
     kind="published",
     parts=(
         SpikePart(file="ssc_train.h5", split="train", md5=None, sha256=None),

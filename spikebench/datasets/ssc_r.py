@@ -74,6 +74,8 @@ def facts(path: str) -> Facts | None:
 SPEC = DatasetSpec(
     name="ssc-r",
     title="Spiking Speech Commands, made again from Google Speech Commands 0.02",
+    version="",
+    released="",
     kind="made",
     parts=(SpikePart(file="ssc-r.h5", split="", md5=None, sha256=None),),
     downloads=(),
