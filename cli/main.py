@@ -50,7 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = group.main(args=arguments, prog_name="spikebench", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except SpikebenchError as error:
-        click.echo(f"spikebench: {error}", err=True)
+        from spikebench.audio import printable
+
+        # One line, whatever is in the names of files.
+        click.echo(f"spikebench: {printable(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

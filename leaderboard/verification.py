@@ -44,6 +44,10 @@ _ORACLE_REFUSED = (
     "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
     "ones; train again and select on validation"
 )
+_FOLD_REFUSED = (
+    "selected on a single speaker (train --fold). Folds compare settings; an entry is selected on the "
+    "validation split of its protocol"
+)
 RELATIVE_TOLERANCE = 1e-9
 
 
@@ -136,10 +140,7 @@ def _check_protocol(result: Result, where: str) -> None:
     if result.dataset.split.protocol == ORACLE:
         raise ResultError(f"{where}: {_ORACLE_REFUSED}")
     if LEAVE_ONE_OUT in result.dataset.split.rule:
-        raise ResultError(
-            f"{where}: selected on a single speaker (train --fold). Folds compare settings; an entry is "
-            "selected on the validation split of its protocol"
-        )
+        raise ResultError(f"{where}: {_FOLD_REFUSED}")
     for record in result.seeds:
         if record.selected_on == "test":
             raise ResultError(f"{where}, seed {record.seed}: {_ORACLE_REFUSED}")
@@ -180,19 +181,21 @@ def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
                 )
             weights_file = plain_file(folder, record.weights_file)
             _check_sha256(weights_file, record.weights_sha256)
-            if _selected_on(weights_file) == "test":
+            note = _note(weights_file)
+            if note.get("selected_on") == "test":
                 raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
+            if "fold" in note:
+                raise ResultError(f"{weights_file}: {_FOLD_REFUSED}")
 
 
-def _selected_on(weights: Path) -> str | None:
-    """Read from the header of weights which split chose them; nothing of them is loaded."""
+def _note(weights: Path) -> dict[str, object]:
+    """Read what the header of weights says of them; nothing of them is loaded."""
     try:
         with safe_open(weights, framework="numpy") as file:
             note = json.loads((file.metadata() or {}).get("note", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
-    selected = note.get("selected_on") if isinstance(note, dict) else None
-    return selected if isinstance(selected, str) else None
+    return note if isinstance(note, dict) else {}
 
 
 def _check_sha256(path: Path, claimed: str | None) -> None:

@@ -46,6 +46,8 @@ FORMAT_VERSION = 1
 _META = "events.json"
 _ARRAYS = ("offsets", "times", "units", "positions", "labels", "speakers", "durations")
 _UNKNOWN_DURATION = -1.0
+# Whatever reading JSON of any shape and arrays of any size can end in.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +131,9 @@ class FlatEvents:
             lengths differ.
         """
         unknown = np.full(len(samples), -1, dtype=np.int64)
+        for what, given in (("labels", labels), ("speakers", speakers)):
+            if given is not None and given.shape != unknown.shape:
+                raise ValueError(f"{given.shape} {what} for {len(samples)} samples")
         pairs = [_checked(times, units, n_units, k) for k, (times, units) in enumerate(samples)]
         return cls(
             offsets=np.concatenate([[0], np.cumsum([len(t) for t, _ in pairs])]).astype(np.int64),
@@ -147,7 +152,7 @@ def _checked(
     times: NDArray[Any], units: NDArray[Any], n_units: int, sample: int
 ) -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
     seconds, whole = np.asarray(times, dtype=np.float64), np.asarray(units)
-    if not 1 <= n_units <= MAX_UNITS:
+    if not isinstance(n_units, int | np.integer) or not 1 <= n_units <= MAX_UNITS:
         raise ValueError(f"n_units must be in 1 … {MAX_UNITS}, got {n_units}")
     if seconds.ndim != 1 or seconds.shape != whole.shape:
         raise ValueError(f"sample {sample}: {seconds.size} times and {whole.size} units")
@@ -157,7 +162,8 @@ def _checked(
         whole.dtype.kind not in "iu" or not 0 <= whole.min() <= whole.max() < n_units
     ):
         raise ValueError(f"sample {sample}: units must be integers in 0 … {n_units - 1}")
-    return seconds, whole.astype(np.uint16)
+    order = np.argsort(seconds, kind="stable")
+    return seconds[order], whole.astype(np.uint16)[order]
 
 
 def open_events(
@@ -186,7 +192,11 @@ def open_events(
         If there is no such file or it fails the checks of :mod:`spikebench.hdf5_guard`.
     DataError
         If the cache cannot be written, or the file changed while it was read.
+    ValueError
+        If ``samples`` do not ascend.
     """
+    if samples is not None and np.any(np.diff(samples) <= 0):
+        raise ValueError("samples must ascend")
     digest = sha256 or _file_sha256(path)
     some = "" if samples is None else f"-{hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     folder = data_root() / "events" / f"{digest}{some}-v{FORMAT_VERSION}"
@@ -213,7 +223,7 @@ def _open_folder(folder: Path) -> FlatEvents:
         return FlatEvents(
             **arrays, n_units=meta["n_units"], keys=tuple(meta["keys"]), folder=folder
         )
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except _DAMAGED as error:
         raise DataError(f"{folder}: cannot be read: {error}; remove it and try again") from None
 
 
@@ -233,7 +243,7 @@ def _is_whole(folder: Path) -> bool:
             _file_sha256(folder / f"{name}.npy") == meta["sha256_of_arrays"][name]
             for name in _ARRAYS
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SpikeFileError):
+    except (*_DAMAGED, SpikeFileError):
         return False
 
 
@@ -358,5 +368,5 @@ def _identity(folder: Path) -> tuple[str, str] | None:
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
         return str(meta["source"]), str(meta["sha256"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except _DAMAGED:
         return None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spikebench.event_cache import FlatEvents
 from spikebench.raster import (
     EDGE_TOLERANCE,
+    MAX_STEPS,
     Binned,
     Mode,
     bin_many,
@@ -131,8 +132,9 @@ class EventBatch:
         ValueError
             If the time step is no whole multiple, or there would be no bin.
         """
-        factor = 1 if time_step is None else round(time_step / self.time_step)
-        if factor < 1 or abs(factor * self.time_step - (time_step or self.time_step)) > 1e-9:
+        ratio = 1.0 if time_step is None else time_step / self.time_step
+        factor = round(ratio) if 0.5 < ratio < MAX_STEPS else 0
+        if factor < 1 or abs(ratio - factor) > 1e-6 * factor:
             raise ValueError(
                 f"bins of {time_step} s are no whole multiple of the batch's {self.time_step} s; "
                 "collate with a finer time step"
@@ -210,9 +212,10 @@ class EventBatch:
         Raises
         ------
         ValueError
-            As :meth:`rebinned`.
+            As :meth:`rebinned`, or if an event lies outside the raster.
         """
         batch = self._on_grid(time_step, n_steps, mode)
+        batch._check_inside()
         index = torch.stack([batch._rows(), batch.bins.long(), batch.units.long()])
         values = torch.ones(index.shape[1], device=index.device)
         shape = (len(batch), batch.n_steps, batch.n_units)
@@ -272,11 +275,26 @@ class EventBatch:
             *(array.numpy() for array in (self.offsets, self.bins, self.units, self.lengths))
         )
 
+    def _check_inside(self) -> None:
+        """Refuse a batch that was put together wrongly, before an index leads outside of memory."""
+        n, sizes = self.bins.numel(), self.offsets.diff()
+        if (self.offsets.numel(), self.units.numel()) != (len(self) + 1, n) or bool(
+            (self.offsets[0] != 0) | (self.offsets[-1] != n) | (sizes < 0).any()
+        ):
+            raise ValueError("the offsets do not fit the events")
+        for what, values, end in (
+            ("bin", self.bins, self.n_steps),
+            ("unit", self.units, self.n_units),
+        ):
+            if n and bool((values.min() < 0) | (values.max() >= end)):
+                raise ValueError(f"a {what} lies outside 0 … {end - 1}")
+
     def _put(self, raster: torch.Tensor) -> None:
         """Put the events into rasters that are zero."""
         if raster.device.type == self.bins.device.type == "cpu":
             put_cells(self._binned(), raster.numpy(), self.mode)
             return
+        self._check_inside()
         index = self._cells().to(raster.device)
         if self.mode == "binary":
             raster.view(-1)[index] = 1.0
@@ -360,14 +378,19 @@ class Collate:
         self, n_units: int, time_step: float, n_steps: int | None = None, mode: Mode = "counts"
     ) -> None:
         check_mode(mode)
-        if not 0 < time_step < np.inf or (n_steps is not None and n_steps < 1):
-            raise ValueError(f"bins need time_step > 0 and n_steps ≥ 1, got {time_step}, {n_steps}")
+        whole = n_steps is None or (isinstance(n_steps, int | np.integer) and n_steps >= 1)
+        if not 0 < time_step < np.inf or not whole:
+            raise ValueError(
+                f"bins need time_step > 0 and a whole n_steps ≥ 1, got {time_step}, {n_steps}"
+            )
         self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
 
     def __call__(self, samples: Sequence[Sample]) -> EventBatch:
         """Collate samples."""
         events = FlatEvents.from_samples([(s.times, s.units) for s in samples], self.n_units)
         durations = np.array([sample.duration for sample in samples])
+        if not np.isfinite(durations).all():
+            raise ValueError("a duration is not finite; -1 is unknown")
         steps = self.n_steps or _steps_of(events, durations, self.time_step)
         binned = bin_many(
             *(events.offsets, events.times, events.units),

@@ -4,6 +4,8 @@ Bins are half-open and start at t = 0, the start of the clip, never at the first
 ``k·dt ≤ t < (k+1)·dt``. Times stored as float32 lie up to 6e-8 of their value beside the grid of the
 conversion (1/24000 s), so a spike on an edge could fall below it; 0.5 µs is added before the division: more than
 float32 loses below 8 s, far less than the grid's 42 µs, and less than the steps of files that count microseconds.
+(Later than that, a spike exactly on an edge can fall to either side: float32 itself is coarser there. Long recordings
+are better cut, ``convert --segment``.)
 Spikes at or after ``n_steps·dt`` are left out; :func:`time_bins` marks them.
 
 :func:`time_bins` is the rule; the compiled loops of this module repeat it, one spike at a time, and tests
@@ -208,7 +210,8 @@ def bin_many(
     Raises
     ------
     ValueError
-        If the bins are not positive, a time is negative or not finite, or offsets and arrays do not fit.
+        If the bins are not positive, a time of a chosen sample is negative or not finite, or offsets and arrays
+        do not fit.
     IndexError
         If there is no such sample.
     """
@@ -216,11 +219,11 @@ def bin_many(
     new_offsets = np.zeros(chosen.size + 1, dtype=np.int64)
     lengths = np.zeros(chosen.size, dtype=np.int64)
     bins, new_units = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-    least = _bin_many(
+    wrong = _bin_many(
         *(offsets, times, units, chosen, time_step, n_steps),
         *(new_offsets, bins, new_units, lengths),
     )
-    if least < 0:
+    if wrong:
         raise ValueError("spike times must be finite and not negative")
     kept = int(new_offsets[-1])
     return Binned(new_offsets, bins[:kept], new_units[:kept], lengths)
@@ -235,6 +238,8 @@ def count_inside(
 ) -> NDArray[np.int64]:
     """Count the spikes of each sample that lie before the end of the last bin.
 
+    As :func:`bin_many` it takes the arrays of a :class:`spikebench.event_cache.FlatEvents`, whose times are times.
+
     Parameters
     ----------
     offsets, times, chosen, time_step, n_steps
@@ -248,7 +253,7 @@ def count_inside(
     Raises
     ------
     ValueError, IndexError
-        As :func:`bin_many`.
+        If the bins are not positive, there is no such sample, or offsets and arrays do not fit.
     """
     _check_flat(offsets, times, times, chosen, time_step, n_steps)
     counts = np.zeros(chosen.size, dtype=np.int64)
@@ -265,7 +270,7 @@ def count_units(
     n_steps: int,
     n_units: int,
 ) -> NDArray[np.int64]:
-    """Count the spikes of each unit before the end of the last bin.
+    """Count the spikes of each unit before the end of the last bin; of the same arrays.
 
     Parameters
     ----------
@@ -282,7 +287,7 @@ def count_units(
     Raises
     ------
     ValueError, IndexError
-        As :func:`bin_many`, or if a unit is out of range.
+        As :func:`count_inside`, or if a unit is out of range.
     """
     _check_flat(offsets, times, units, chosen, time_step, n_steps)
     if units.size and not 0 <= units.min() <= units.max() < n_units:
@@ -333,7 +338,11 @@ def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
 
 def _check_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
     offsets, n = binned.offsets, binned.bins.size
-    fits = (offsets.size - 1, n, n) == (raster.shape[0], offsets[-1], binned.units.size)
+    # Unsigned differences would wrap around.
+    fits = offsets.dtype == np.int64 and (offsets.size - 1, n, n) == (
+        *(raster.shape[0], offsets[-1]),
+        binned.units.size,
+    )
     if not fits or offsets[0] != 0 or (np.diff(offsets) < 0).any():
         raise ValueError("the offsets do not fit the spikes or the rasters")
     for what, values, size in (("bin", binned.bins, 1), ("unit", binned.units, 2)):
@@ -354,6 +363,8 @@ def _check_flat(
     _check_steps(n_steps)
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < offsets.size - 1:
         raise IndexError(f"a sample lies outside 0 … {offsets.size - 2}")
+    if offsets.dtype != np.int64 or {times.ndim, units.ndim, offsets.ndim} != {1}:
+        raise ValueError("offsets must be int64, and all arrays lists")
     first, end = offsets[chosen], offsets[chosen + 1]
     if times.size != units.size or np.any((first < 0) | (end < first) | (end > times.size)):
         raise ValueError("the offsets do not fit the times and units")
@@ -437,8 +448,8 @@ def _bin_many(
     new_units: NDArray[np.int32],
     lengths: NDArray[np.int64],
 ) -> int:
-    """Bin; the least bin, which is below 0 where a time is negative or no number."""
-    at, least = 0, 0
+    """Bin; 1 if a time is negative or not finite."""
+    at, wrong = 0, 0
     for row in range(chosen.size):
         first, end = offsets[chosen[row]], offsets[chosen[row] + 1]
         size = end - first
@@ -449,11 +460,12 @@ def _bin_many(
         for k in range(size):
             step = int(_bin(seconds[k], time_step, n_steps))
             here[k], there[k] = step, from_units[k]
-            last, least = max(last, step), min(least, step)
+            last = max(last, step)
+            wrong = max(wrong, 0 if 0 <= seconds[k] < np.inf else 1)
         lengths[row] = min(last + 1, n_steps)
         at += _move_up(here, there, n_steps) if last == n_steps else size
         new_offsets[row + 1] = at
-    return least
+    return wrong
 
 
 @_compiled

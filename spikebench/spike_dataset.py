@@ -219,7 +219,6 @@ def _chosen(which: ArrayLike, size: int) -> NDArray[np.int64]:
         raise IndexError(
             f"samples are chosen by a list of integers or bools, not {array.dtype} {array.shape}"
         )
-    positions = array.astype(np.int64)
-    if positions.size and not -size <= positions.min() <= positions.max() < size:
+    if array.size and not -size <= int(array.min()) <= int(array.max()) < size:
         raise IndexError(f"a sample lies outside 0 … {size - 1}")
-    return positions
+    return array.astype(np.int64)

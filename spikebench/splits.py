@@ -263,7 +263,10 @@ def _test(facts: Facts, protocol: str) -> tuple[NDArray[np.bool_], str]:
     if test.any():
         return test, "test as marked in the file"
     if protocol != SPEAKERS_V1:
-        raise ProtocolError(f"{facts.where}: no sample is marked test, which {protocol} needs")
+        raise ProtocolError(
+            f"{facts.where}: no sample is marked test, which {protocol} needs ('spikebench data make "
+            "--one-file' puts all splits into one file)"
+        )
     test, how = _choose(facts.where, labelled, facts.speakers, "test", 5)
     return test, f"test {how}"
 
@@ -308,6 +311,10 @@ def _fold(facts: Facts, rest: NDArray[np.bool_], fold: int) -> tuple[NDArray[np.
         raise ProtocolError(
             f"{facts.where}: there is no speaker {fold} to leave out of the training split; it has "
             f"{', '.join(map(str, there)) if there else 'none that are known'}"
+        )
+    if unknown := int((facts.speakers[rest] < 0).sum()):
+        raise ProtocolError(
+            f"{facts.where}: {unknown} training samples have no speaker, so nobody can be left out for sure"
         )
     return rest & (facts.speakers == fold), f"validation speaker {fold} alone {LEAVE_ONE_OUT}"
 

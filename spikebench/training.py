@@ -245,8 +245,11 @@ def _fit(
         choice = {}
         state = _train(folder, record, model, train, validation, report)
     note = {"model": record.model, "seed": record.seed}
+    # Weights go their own ways; what else than the protocol selected them goes with them.
     if record.selected_on == "test":
-        note["selected_on"] = record.selected_on  # weights go their own ways; this goes with them
+        note["selected_on"] = record.selected_on
+    if record.fold is not None:
+        note["fold"] = record.fold
     save_tensors(folder / WEIGHTS_FILE, state.best, note)
     done = record.model_copy(
         update={

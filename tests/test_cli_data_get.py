@@ -314,3 +314,13 @@ def test_an_interrupted_download_says_how_it_goes_on(
         "spikebench: interrupted\n",
     ]
     assert run("get", "toy")[0] == 0
+
+
+def test_a_folder_with_a_line_break_in_its_name_stays_on_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "a\nb"))
+    code, _, err = run("path", "toy")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "a\\nb" in err

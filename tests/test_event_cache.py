@@ -116,6 +116,8 @@ def damage(folder: Path, how: str) -> None:
         (folder / "units.npy").write_bytes(data)
     elif how == "no meta":
         meta.unlink()
+    elif how == "too deep":
+        meta.write_text("[" * 100_000)
     elif how == "a file":
         shutil.rmtree(folder)
         folder.write_text("")
@@ -129,7 +131,7 @@ def damage(folder: Path, how: str) -> None:
     "how",
     [
         *("cut", "gone", "other bytes of the same size", "no meta", "a file"),
-        *("empty", "units", "keys", "list"),
+        *("empty", "units", "keys", "list", "too deep"),
     ],
 )
 def test_a_damaged_cache_is_built_anew(tmp_path: Path, how: str) -> None:
@@ -137,6 +139,8 @@ def test_a_damaged_cache_is_built_anew(tmp_path: Path, how: str) -> None:
     folder = open_events(path).folder
     assert folder is not None
     damage(folder, how)
+    other = open_events(write(tmp_path / "b.h5", [([0.3], [3])]))  # of which it is no business
+    assert other.units.tolist() == [3]
     events = open_events(path)
     assert events.units.tolist() == [1, 2]
     assert (events.n_units, events.keys) == (700, ("a", "b"))
@@ -188,6 +192,21 @@ def test_parallel_first_use_is_safe(tmp_path: Path, root: Path) -> None:
     assert found[0][0] == list(range(50)) * 40
     assert [str(folder) for folder in caches(root)] == [found[0][1]]
     assert not list(root.glob("*.partial")) + list(root.glob(".*.partial"))
+
+
+def test_arrays_in_memory_are_sorted() -> None:
+    events = FlatEvents.from_samples([(np.array([0.2, 0.1, 0.1]), np.array([0, 1, 2]))], 5)
+    assert events.times.tolist() == [0.1, 0.1, 0.2]
+    assert events.units.tolist() == [1, 2, 0]
+    with pytest.raises(ValueError, match=r"\(2,\) labels for 1 samples"):
+        FlatEvents.from_samples([(np.array([0.1]), np.array([0]))], 5, np.array([0, 1]))
+
+
+def test_samples_that_do_not_ascend_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", [([0.1], [1])] * 3)
+    for samples in ([2, 1], [1, 1]):
+        with pytest.raises(ValueError, match="must ascend"):
+            open_events(path, samples=np.array(samples))
 
 
 def test_what_a_killed_build_left_is_removed(tmp_path: Path, root: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,26 @@ def test_dense_and_sparse_equal_the_raster(samples: SpikeDataset, mode: str) -> 
     assert sparse.is_sparse
     assert torch.equal(sparse.to_dense(), dense)
     assert sparse.values().numel() == int((dense > 0).sum())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_units": 1}, r"a unit lies outside 0 … 0"),
+        ({"n_steps": 2}, r"a bin lies outside 0 … 1"),
+        ({"bins": torch.full((43,), -1, dtype=torch.int32)}, "a bin lies outside"),
+        ({"units": torch.zeros(1, dtype=torch.int32)}, "offsets do not fit"),
+        ({"offsets": torch.tensor([0, 50, 31, 31, 43])}, "offsets do not fit"),
+        ({"offsets": torch.tensor([0, 43])}, "offsets do not fit"),
+    ],
+)
+def test_a_batch_put_together_wrongly_is_refused(
+    samples: SpikeDataset, changes: dict, message: str
+) -> None:
+    batch = replace(BinnedSamples(samples, 0.05, 20, "counts").batch(np.arange(4)), **changes)
+    for make in (batch.dense, batch.sparse, lambda: DenseBuffer().fill(batch)):
+        with pytest.raises(ValueError, match=message):
+            make()
 
 
 @pytest.mark.parametrize("mode", ["counts", "binary"])
@@ -130,6 +152,7 @@ def test_what_was_left_out_does_not_come_back() -> None:
     [
         ({"mode": "Binary"}, "counts or binary"),
         ({"n_steps": 0}, "n_steps"),
+        ({"n_steps": 2.5}, "whole n_steps"),
         ({"time_step": 0.0}, "time_step > 0"),
         ({"time_step": 1e-12}, "are more than"),
     ],
@@ -151,7 +174,7 @@ def test_samples_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
 
 def test_bins_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
     batch = BinnedSamples(samples, 0.02, 30, "counts").batch(np.arange(4))
-    for time_step in (0.03, 0.01):
+    for time_step in (0.03, 0.01, 0.020001, float("inf"), -0.02):
         with pytest.raises(ValueError, match="no whole multiple"):
             batch.dense(time_step=time_step)
     with pytest.raises(ValueError, match="at least 1"):

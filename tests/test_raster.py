@@ -175,7 +175,11 @@ def test_units_count_from_zero_and_end_before_their_number() -> None:
         ([1, 0], [0.1], [0], "offsets do not fit"),
         ([-1, 1], [0.1], [0], "offsets do not fit"),
         ([0, 1], [-0.1], [0], "finite and not negative"),
+        ([0, 1], [-1e-3], [0], "finite and not negative"),
+        ([0, 1], [np.inf], [0], "finite and not negative"),
         ([0, 1], [np.nan], [0], "finite and not negative"),
+        ([0, 1], [[0.1]], [[0]], "all arrays lists"),
+        (np.array([0, 1], np.uint64), [0.1], [0], "offsets must be int64"),
     ],
 )
 def test_nothing_outside_the_arrays_is_read(
@@ -194,6 +198,7 @@ def test_nothing_outside_the_arrays_is_read(
         (Binned(np.array([0, 1]), np.array([0], "i4"), np.array([3], "i4"), np.array([3])), "unit"),
         (Binned(np.array([0, 2]), np.array([0], "i4"), np.array([0], "i4"), np.array([3])), "fit"),
         (Binned(np.array([0]), np.array([0], "i4"), np.array([0], "i4"), np.array([3])), "fit"),
+        (Binned(np.array([0, 1], "u8"), np.array([0], "i4"), np.array([0], "i4"), None), "fit"),
     ],
 )
 def test_nothing_outside_a_raster_is_written(binned: Binned, message: str) -> None:

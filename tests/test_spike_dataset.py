@@ -73,6 +73,7 @@ def test_masks_choose_and_other_lists_are_refused(path: Path) -> None:
         ([0.0, 1.0], "list of integers or bools"),
         ([[0, 1]], "list of integers or bools"),
         (["a"], "list of integers or bools"),
+        (np.array([2**64 - 1], np.uint64), "lies outside"),
     ):
         with pytest.raises(IndexError, match=message):
             samples.subset(wrong)

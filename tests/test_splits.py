@@ -93,6 +93,12 @@ def test_a_fold_leaves_official_validation_samples_out() -> None:
         partition(some, "ssc-v1", fold=1)
 
 
+def test_nobody_is_left_out_where_somebody_is_unknown() -> None:
+    some = facts([0, 1, 2, 3, -1], ["train", "validation", "test", "train", "train"])
+    with pytest.raises(ProtocolError, match="2 training samples have no speaker"):
+        partition(some, "ssc-v1", fold=3)
+
+
 def test_the_oracle_keeps_official_validation_samples_out_of_training() -> None:
     some = facts([0, 1, 2, 3], ["train", "validation", "test", "train"])
     found = oracle(some, partition(some, "ssc-v1"))

@@ -303,3 +303,15 @@ def test_a_fold_is_another_run(toy: Path, tmp_path: Path) -> None:
     assert read_run(tmp_path).fold == 0
     with pytest.raises(TrainingError, match="holds another run"):
         start_run(tmp_path, "lif", small(), second, 0)
+
+
+def test_a_fold_with_the_split_of_an_honest_run_is_refused(toy: Path, tmp_path: Path) -> None:
+    selection, honest = open_selection(str(toy), 2), open_selection(str(toy))
+    fit(tmp_path / "run", start_run(tmp_path / "run", "lif", small(), selection, 0), selection)
+    evaluate([tmp_path / "run"], selection, tmp_path / "result", "command")
+    file = tmp_path / "result" / "result.json"
+    result = json.loads(file.read_text())
+    result["dataset"]["split"] = honest.dataset.split.model_dump(mode="json")
+    file.write_text(json.dumps(result))
+    with pytest.raises(ResultError, match=r"safetensors: selected on a single speaker"):
+        verify_result(tmp_path / "result")
