@@ -102,7 +102,7 @@ def bin_spikes(
     n_steps: int,
     n_units: int,
     mode: Mode = "counts",
-    dtype: DTypeLike = np.int32,
+    dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
     """Bin one sample into a raster.
 
@@ -119,7 +119,8 @@ def bin_spikes(
     mode
         ``counts`` keeps how many spikes fell into a cell, ``binary`` whether any did.
     dtype
-        Integer type of the raster. Clearing its memory is most of the work, so a narrower one is faster.
+        Integer type of the raster. Clearing its memory is most of the work, so a narrow one is faster; by default
+        int16 for up to 32,767 spikes, int32 for more.
 
     Returns
     -------
@@ -142,6 +143,8 @@ def bin_spikes(
         raise ValueError(f"units must be integers, not {unit.dtype}")
     if unit.size and (unit.min() < 0 or unit.max() >= n_units):
         raise ValueError(f"a unit lies outside 0 … {n_units - 1}")
+    if dtype is None:
+        dtype = np.int16 if seconds.size <= np.iinfo(np.int16).max else np.int32
     if mode == "counts" and seconds.size > np.iinfo(dtype).max:
         raise ValueError(f"{seconds.size} spikes in one cell would not fit {np.dtype(dtype)}")
     raster = np.zeros((n_steps, n_units), dtype=dtype)

@@ -226,6 +226,13 @@ def test_the_type_of_the_raster_can_be_chosen(dtype: type) -> None:
     assert raster.tolist() == [[0, 2], [0, 0], [1, 0]]
 
 
+def test_the_type_is_wide_enough_on_its_own() -> None:
+    for size, dtype in ((32_767, np.int16), (32_768, np.int32), (70_000, np.int32)):
+        raster = bin_spikes(np.zeros(size), np.zeros(size, dtype=int), 0.01, 1, 1)
+        assert raster.dtype == dtype
+        assert raster.tolist() == [[size]]
+
+
 def test_a_type_that_could_overflow_is_refused() -> None:
     times, units = np.zeros(256), np.zeros(256, dtype=int)
     with pytest.raises(ValueError, match="256 spikes in one cell would not fit uint8"):
