@@ -8,18 +8,19 @@ float32 loses below 8 s, far less than the grid's 42 µs, and less than the step
 are better cut, ``convert --segment``.)
 Spikes at or after ``n_steps·dt`` are left out; :func:`time_bins` marks them.
 
-:func:`time_bins` is the rule; the compiled loops of this module repeat it, one spike at a time, and tests
-hold them to it, bit by bit.
+:func:`time_bins` is the rule; the compiled loops of :mod:`spikebench.raster_loops` repeat it, one spike at a
+time, and tests hold them to it, bit by bit. Checks stand here, before the loops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from spikebench import raster_loops
+from spikebench.raster_loops import EDGE_TOLERANCE
 
 __all__ = [
     "EDGE_TOLERANCE",
@@ -36,15 +37,8 @@ __all__ = [
     "time_bins",
 ]
 
-EDGE_TOLERANCE = 0.5e-6  # s
 MAX_STEPS = 2**31 - 1
 Mode = Literal["counts", "binary"]
-_Loop = TypeVar("_Loop", bound=Callable[..., Any])
-
-
-def _compiled(loop: _Loop) -> _Loop:
-    # IEEE arithmetic and no reassociation, so the loop gives the same bins compiled and interpreted.
-    return cast("_Loop", njit(cache=True, nogil=True, error_model="numpy")(loop))
 
 
 class Binned(NamedTuple):
@@ -149,7 +143,7 @@ def bin_spikes(
         raise ValueError(f"{seconds.size} spikes in one cell would not fit {np.dtype(dtype)}")
     raster = np.zeros((n_steps, n_units), dtype=dtype)
     if unit.size:
-        _fill(seconds, unit, time_step, n_steps, raster, mode == "binary")
+        raster_loops.fill(seconds, unit, time_step, n_steps, raster, mode == "binary")
     return raster
 
 
@@ -222,7 +216,7 @@ def bin_many(
     new_offsets = np.zeros(chosen.size + 1, dtype=np.int64)
     lengths = np.zeros(chosen.size, dtype=np.int64)
     bins, new_units = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-    wrong = _bin_many(
+    wrong = raster_loops.bin_many(
         *(offsets, times, units, chosen, time_step, n_steps),
         *(new_offsets, bins, new_units, lengths),
     )
@@ -260,7 +254,7 @@ def count_inside(
     """
     _check_flat(offsets, times, times, chosen, time_step, n_steps)
     counts = np.zeros(chosen.size, dtype=np.int64)
-    _count_inside(offsets, times, chosen, time_step, n_steps, counts)
+    raster_loops.count_inside(offsets, times, chosen, time_step, n_steps, counts)
     return counts
 
 
@@ -296,7 +290,7 @@ def count_units(
     if units.size and not 0 <= units.min() <= units.max() < n_units:
         raise ValueError(f"a unit lies outside 0 … {n_units - 1}")
     counts = np.zeros((chosen.size, n_units), dtype=np.int64)
-    _count_units(offsets, times, units, chosen, time_step, n_steps, counts)
+    raster_loops.count_units(offsets, times, units, chosen, time_step, n_steps, counts)
     return counts
 
 
@@ -319,7 +313,7 @@ def put_cells(binned: Binned, raster: NDArray[np.float32], mode: Mode) -> None:
     """
     check_mode(mode)
     _check_cells(binned, raster)
-    _put_cells(binned.offsets, binned.bins, binned.units, raster, mode == "binary")
+    raster_loops.put_cells(binned.offsets, binned.bins, binned.units, raster, mode == "binary")
 
 
 def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
@@ -336,7 +330,7 @@ def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
         If a spike lies outside the rasters.
     """
     _check_cells(binned, raster)
-    _clear_cells(binned.offsets, binned.bins, binned.units, raster)
+    raster_loops.clear_cells(binned.offsets, binned.bins, binned.units, raster)
 
 
 def _check_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
@@ -410,132 +404,3 @@ def _seconds(times: ArrayLike) -> NDArray[Any]:
     if seconds.size and not (seconds.min() >= 0 and seconds.max() < np.inf):
         raise ValueError("spike times must be finite and not negative")
     return seconds
-
-
-@_compiled
-def _bin(time: float, time_step: float, n_steps: int) -> np.int32:
-    return np.int32(min((np.float64(time) + EDGE_TOLERANCE) / time_step, np.float64(n_steps)))
-
-
-@_compiled
-def _fill(
-    times: NDArray[Any],
-    units: NDArray[Any],
-    time_step: float,
-    n_steps: int,
-    raster: NDArray[Any],
-    binary: bool,
-) -> None:
-    # Two loops: the first becomes vector instructions.
-    bins = np.empty(times.size, dtype=np.int32)
-    for k in range(times.size):
-        bins[k] = _bin(times[k], time_step, n_steps)
-    for k in range(times.size):
-        if bins[k] < n_steps:
-            if binary:
-                raster[bins[k], units[k]] = 1
-            else:
-                raster[bins[k], units[k]] += 1
-
-
-@_compiled
-def _bin_many(
-    offsets: NDArray[np.int64],
-    times: NDArray[Any],
-    units: NDArray[Any],
-    chosen: NDArray[np.int64],
-    time_step: float,
-    n_steps: int,
-    new_offsets: NDArray[np.int64],
-    bins: NDArray[np.int32],
-    new_units: NDArray[np.int32],
-    lengths: NDArray[np.int64],
-) -> int:
-    """Bin; 1 if a time is negative or not finite."""
-    at, wrong = 0, 0
-    for row in range(chosen.size):
-        first, end = offsets[chosen[row]], offsets[chosen[row] + 1]
-        size = end - first
-        seconds, from_units = times[first:end], units[first:end]
-        here, there = bins[at : at + size], new_units[at : at + size]
-        # A plain loop, which becomes vector instructions; spikes are moved up only where some are late.
-        last = -1
-        for k in range(size):
-            step = int(_bin(seconds[k], time_step, n_steps))
-            here[k], there[k] = step, from_units[k]
-            last = max(last, step)
-            wrong = max(wrong, 0 if 0 <= seconds[k] < np.inf else 1)
-        lengths[row] = min(last + 1, n_steps)
-        at += _move_up(here, there, n_steps) if last == n_steps else size
-        new_offsets[row + 1] = at
-    return wrong
-
-
-@_compiled
-def _move_up(bins: NDArray[np.int32], units: NDArray[np.int32], n_steps: int) -> int:
-    """Close the gaps that spikes after the last bin leave; the number of those that stay."""
-    kept = 0
-    for k in range(bins.size):
-        if bins[k] < n_steps:
-            bins[kept], units[kept] = bins[k], units[k]
-            kept += 1
-    return kept
-
-
-@_compiled
-def _count_inside(
-    offsets: NDArray[np.int64],
-    times: NDArray[Any],
-    chosen: NDArray[np.int64],
-    time_step: float,
-    n_steps: int,
-    counts: NDArray[np.int64],
-) -> None:
-    for row in range(chosen.size):
-        for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
-            if _bin(times[k], time_step, n_steps) < n_steps:
-                counts[row] += 1
-
-
-@_compiled
-def _count_units(
-    offsets: NDArray[np.int64],
-    times: NDArray[Any],
-    units: NDArray[Any],
-    chosen: NDArray[np.int64],
-    time_step: float,
-    n_steps: int,
-    counts: NDArray[np.int64],
-) -> None:
-    for row in range(chosen.size):
-        for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
-            if _bin(times[k], time_step, n_steps) < n_steps:
-                counts[row, units[k]] += 1
-
-
-@_compiled
-def _put_cells(
-    offsets: NDArray[np.int64],
-    bins: NDArray[np.int32],
-    units: NDArray[np.int32],
-    raster: NDArray[np.float32],
-    binary: bool,
-) -> None:
-    for row in range(offsets.size - 1):
-        for k in range(offsets[row], offsets[row + 1]):
-            if binary:
-                raster[row, bins[k], units[k]] = 1.0
-            else:
-                raster[row, bins[k], units[k]] += 1.0
-
-
-@_compiled
-def _clear_cells(
-    offsets: NDArray[np.int64],
-    bins: NDArray[np.int32],
-    units: NDArray[np.int32],
-    raster: NDArray[np.float32],
-) -> None:
-    for row in range(offsets.size - 1):
-        for k in range(offsets[row], offsets[row + 1]):
-            raster[row, bins[k], units[k]] = 0.0

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from spikebench import raster_loops
 from spikebench.raster import (
     Binned,
     bin_many,
@@ -147,12 +148,10 @@ def test_batches_agree_with_the_slow_twin(
 
 
 def test_the_loops_give_the_same_compiled_and_interpreted(rng: np.random.Generator) -> None:
-    from spikebench import raster
-
     times = np.round(rng.uniform(0, 1.2, 500) * 24_000) / 24_000
-    interpreted = [raster._bin.py_func(t, 0.01, 100) for t in times]
+    interpreted = [raster_loops.bin_of.py_func(t, 0.01, 100) for t in times]
     assert interpreted == time_bins(times, 0.01, 100).tolist()
-    assert [raster._bin(t, 0.01, 100) for t in times] == interpreted
+    assert [raster_loops.bin_of(t, 0.01, 100) for t in times] == interpreted
 
 
 def test_a_spike_at_the_very_end_is_left_out_and_the_one_before_kept() -> None:
