@@ -112,9 +112,7 @@ def _tell(folder: Path, record: RunRecord, as_json: bool) -> None:
         click.echo(record.model_dump_json(indent=2))
         return
     oracle = ", ORACLE: chosen on the test split" if record.selected_on == "test" else ""
-    click.echo(
-        f"{_title(record)}: validation accuracy {record.validation_accuracy or 0:.1%}{oracle}"
-    )
+    click.echo(f"{_title(record)}: validation accuracy {_accuracy(record):.1%}{oracle}")
     if record.epochs:
         click.echo(
             f"epoch {record.selected_epoch} of {record.epochs}, {record.train_seconds:.0f} s"
@@ -124,7 +122,7 @@ def _tell(folder: Path, record: RunRecord, as_json: bool) -> None:
 
 
 def _tell_folds(folder: Path, records: list[RunRecord], as_json: bool) -> None:
-    accuracies = [record.validation_accuracy or 0.0 for record in records]
+    accuracies = [_accuracy(record) for record in records]
     mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)
     if as_json:
         folds = [record.model_dump(mode="json") for record in records]
@@ -137,6 +135,11 @@ def _tell_folds(folder: Path, records: list[RunRecord], as_json: bool) -> None:
         click.echo(f"  speaker {record.fold:>3}  {accuracy:6.1%} of {samples} samples")
     click.echo(f"  mean         {mean:6.1%} ± {spread:.1%} between {len(records)} speakers")
     click.echo(f"runs: {folder}\ntest split opened: {sum(r.test_opened for r in records)} times")
+
+
+def _accuracy(record: RunRecord) -> float:
+    assert record.validation_accuracy is not None  # every run that is trained has one
+    return record.validation_accuracy
 
 
 def _title(record: RunRecord) -> str:

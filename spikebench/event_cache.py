@@ -220,9 +220,10 @@ def _open_folder(folder: Path) -> FlatEvents:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
         # Plain arrays over the map: slices of np.memmap itself cost ten times as much.
         arrays = {name: np.asarray(_map(folder / f"{name}.npy")) for name in _ARRAYS}
-        return FlatEvents(
-            **arrays, n_units=meta["n_units"], keys=tuple(meta["keys"]), folder=folder
-        )
+        n_units, keys = meta["n_units"], tuple(meta["keys"])
+        if not isinstance(n_units, int) or not all(isinstance(key, str) for key in keys):
+            raise ValueError(f"{_META} is damaged")
+        return FlatEvents(**arrays, n_units=n_units, keys=keys, folder=folder)
     except _DAMAGED as error:
         raise DataError(f"{folder}: cannot be read: {error}; remove it and try again") from None
 

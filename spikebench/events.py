@@ -183,7 +183,7 @@ class EventBatch:
         Raises
         ------
         ValueError
-            As :meth:`rebinned`.
+            As :meth:`rebinned`, or if an event lies outside the raster.
         """
         batch = self._on_grid(time_step, n_steps, mode)
         shape = (len(batch), batch.n_steps, batch.n_units)

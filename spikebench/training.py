@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from spikebench import __version__
 from spikebench.errors import TrainingError
-from spikebench.events import BinnedSamples
+from spikebench.events import BinnedSamples, DenseBuffer
 from spikebench.models.base import Classifier, CountClassifier, DataShape, Output, model_class
 from spikebench.preset import Preset, RegulariserSettings, TrainingSettings
 from spikebench.protocol import SelectionData
@@ -340,13 +340,14 @@ def _one_epoch(
     generator = np.random.default_rng([record.seed, epoch])
     order = generator.permutation(len(train))
     jitter = settings.unit_jitter_percent / 100 * train.n_units
-    total = 0.0
+    total, buffer = 0.0, DenseBuffer(device)
     model.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(_seed(record.seed, epoch))
         for start in range(0, order.size, settings.batch_size):
             chosen = order[start : start + settings.batch_size]
-            raster = train.batch(chosen, jitter, generator).dense(device=device)
+            # The last batch's raster is free again: its gradients were taken.
+            raster = buffer.fill(train.batch(chosen, jitter, generator))
             labels = torch.from_numpy(train.labels[chosen]).to(device)
             output = model(raster)
             loss = torch.nn.functional.cross_entropy(output.scores, labels)
@@ -427,10 +428,10 @@ def run_model(model: Classifier, samples: BinnedSamples, batch_size: int) -> Ans
     """
     model.eval()
     device = next((t.device for t in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
-    predicted, loss, spikes = [], 0.0, 0.0
+    predicted, loss, spikes, buffer = [], 0.0, 0.0, DenseBuffer(device)
     for start in range(0, len(samples), batch_size):
         chosen = np.arange(start, min(start + batch_size, len(samples)))
-        output = model(samples.batch(chosen).dense(device=device))
+        output = model(buffer.fill(samples.batch(chosen)))
         labels = torch.from_numpy(samples.labels[chosen]).to(device)
         loss += float(torch.nn.functional.cross_entropy(output.scores, labels, reduction="sum"))
         spikes += sum(float(layer.sum(dtype=torch.float64)) for layer in output.spikes)

@@ -179,6 +179,17 @@ def test_arrays_in_memory_are_checked(times: list, units: list, message: str) ->
         FlatEvents.from_samples(samples, 5)
 
 
+def test_a_cache_of_another_version_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.h5", [([0.1], [1])])
+    before = open_events(path).folder
+    monkeypatch.setattr("spikebench.event_cache.FORMAT_VERSION", 2)
+    after = open_events(path)
+    assert after.folder != before
+    assert after.units.tolist() == [1]
+
+
 def open_there(path: Path) -> tuple[list[int], str]:
     events = open_events(path)
     return events.units.tolist(), str(events.folder)
