@@ -1,0 +1,97 @@
+"""Which kernels work: chosen once, by the device, and never others than asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Literal, Protocol, cast
+
+import torch
+
+from spikebench.errors import TrainingError
+from spikebench.events import EventBatch
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.scan import Adaptation, Reduction, Scan
+from spikebench.kernels.spikes import Spikes
+
+KernelName = Literal["events", "reference"]
+KERNELS: dict[str, str] = {
+    "events": "spikebench.kernels.operators",
+    "reference": "spikebench.kernels.reference",
+}
+
+
+class Kernels(Protocol):
+    """The functions that every implementation has; :mod:`spikebench.kernels.reference` documents them."""
+
+    def event_linear(self, events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
+        """Weigh events into currents."""
+
+    def lif_scan(
+        self,
+        current: torch.Tensor,
+        decay_syn: torch.Tensor,
+        decay_mem: torch.Tensor,
+        neuron: Neuron,
+        adaptation: Adaptation | None = None,
+        state: torch.Tensor | None = None,
+        keep_membranes: bool = False,
+    ) -> Scan:
+        """Run a layer of neurons."""
+
+    def recurrent_lif_scan(
+        self,
+        current: torch.Tensor,
+        recurrent: torch.Tensor,
+        decay_syn: torch.Tensor,
+        decay_mem: torch.Tensor,
+        neuron: Neuron,
+        adaptation: Adaptation | None = None,
+        state: torch.Tensor | None = None,
+        keep_membranes: bool = False,
+    ) -> Scan:
+        """Run a layer of neurons that hear each other."""
+
+    def leaky_readout(
+        self,
+        spikes: Spikes,
+        weight: torch.Tensor,
+        decay: torch.Tensor,
+        reduction: Reduction = "max",
+        lengths: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Integrate and reduce."""
+
+
+def choose(device: torch.device | str, name: KernelName = "events") -> Kernels:
+    """Choose the kernels for a device.
+
+    Parameters
+    ----------
+    device
+        Where the tensors will be.
+    name
+        ``events``: the quick ones, first derivatives. ``reference``: dense, any device, any derivative.
+
+    Returns
+    -------
+    Kernels
+        A module with the functions.
+
+    Raises
+    ------
+    TrainingError
+        If there are none of this name for the device.
+    """
+    kind = torch.device(device).type
+    if name not in KERNELS:
+        raise TrainingError(f"kernels {name!r}: known are {', '.join(KERNELS)}")
+    if name == "events" and kind not in ("cpu", "cuda"):
+        raise TrainingError(f"no event-driven kernels for device {kind}: use cpu, cuda or reference")
+    if name == "events" and kind == "cuda":
+        try:
+            import_module("triton")
+        except ImportError:
+            raise TrainingError(
+                "kernels for device cuda need Triton, which is not installed: pip install triton"
+            ) from None
+    return cast(Kernels, import_module(KERNELS[name]))

@@ -1,0 +1,577 @@
+"""The loops of the CPU kernels: plain arithmetic on arrays, compiled, without the interpreter's lock.
+
+Every function works on some samples (``first`` … ``last``) of a batch and touches no memory of the others, so threads
+can share a batch. Rows are as long as the layer is wide; the loops over them are what a compiler makes vectors of.
+Numbers come as arguments of the arrays' type, because a literal would be taken as float64.
+Equations: :mod:`spikebench.kernels.neuron`; the same in PyTorch: :mod:`spikebench.kernels.reference`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S
+from spikebench.kernels.scan import STATE_ROWS
+
+Floats = NDArray[Any]  # float32 or float64, the same in one call
+Ints = NDArray[np.int32]
+Offsets = NDArray[np.int64]
+
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def check_events(offsets: Offsets, bins: Ints, units: Ints, n_steps: int, n_units: int) -> int:
+    """Look for what would lead out of memory: 1 offsets, 2 a bin, 3 a unit, 4 not sorted; 0 is well."""
+    if offsets[0] != 0 or offsets[-1] != bins.size or units.size != bins.size:
+        return 1
+    for k in range(offsets.size - 1):
+        if offsets[k + 1] < offsets[k]:
+            return 1
+    for k in range(offsets.size - 1):
+        before = 0
+        for e in range(offsets[k], offsets[k + 1]):
+            if bins[e] < 0 or bins[e] >= n_steps:
+                return 2
+            if units[e] < 0 or units[e] >= n_units:
+                return 3
+            if bins[e] < before:
+                return 4
+            before = bins[e]
+    return 0
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def first_in_cell(
+    offsets: Offsets, bins: Ints, units: Ints, n_units: int, chosen: NDArray[np.bool_]
+) -> int:
+    """Mark the first event of every cell; how many there are. Bins are sorted within a sample."""
+    stamp = np.full(n_units, -1, dtype=np.int64)
+    found = 0
+    for k in range(offsets.size - 1):
+        stamp[:] = -1
+        for e in range(offsets[k], offsets[k + 1]):
+            chosen[e] = stamp[units[e]] != bins[e]
+            stamp[units[e]] = bins[e]
+            found += chosen[e]
+    return found
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def add_currents(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    weight: Floats,
+    current: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """current[k, t + s] = Σ weight[s, unit] over the events at t; current need not be zero before."""
+    n_taps, _, n = weight.shape
+    n_steps = current.shape[1]
+    for k in range(first, last):
+        for t in range(n_steps):
+            for h in range(n):
+                current[k, t, h] = 0
+        for s in range(n_taps):
+            e, end = offsets[k], offsets[k + 1]
+            while e < end:
+                t = bins[e] + s
+                if t >= n_steps:
+                    break
+                if e + 3 < end and bins[e + 3] == bins[e]:  # four at once, a row is read once for them
+                    u0, u1, u2, u3 = units[e], units[e + 1], units[e + 2], units[e + 3]
+                    for h in range(n):
+                        current[k, t, h] += (weight[s, u0, h] + weight[s, u1, h]) + (
+                            weight[s, u2, h] + weight[s, u3, h]
+                        )
+                    e += 4
+                else:
+                    u0 = units[e]
+                    for h in range(n):
+                        current[k, t, h] += weight[s, u0, h]
+                    e += 1
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def add_weight_gradients(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    gradient: Floats,
+    shift: int,
+    into: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """into[s, unit] += gradient[k, t + shift + s] over the events at t."""
+    n_taps, _, n = into.shape
+    n_steps = gradient.shape[1]
+    for k in range(first, last):
+        for s in range(n_taps):
+            for e in range(offsets[k], offsets[k + 1]):
+                t = bins[e] + shift + s
+                if t >= n_steps:
+                    break
+                u = units[e]
+                for h in range(n):
+                    into[s, u, h] += gradient[k, t, h]
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def scan_forward(
+    current: Floats,
+    decay_syn: Floats,
+    decay_mem: Floats,
+    recurrent: Floats,
+    adaptation: Floats,
+    state: Floats,
+    theta: Any,  # noqa: ANN401
+    one: Any,  # noqa: ANN401
+    reset: int,
+    n_refractory: int,
+    membranes: Floats,
+    synapses: Floats,
+    adapted: Floats,
+    end_state: Floats,
+    counts: Ints,
+    first: int,
+    last: int,
+) -> Ints:
+    """Run neurons; the units that fired, step after step, ``counts`` of them in each.
+
+    Membranes, synapses and adaptation are kept where their arrays have a place for them.
+    """
+    _, n_steps, n = current.shape
+    n_taps = recurrent.shape[0]
+    adapts = adaptation.shape[0] > 0
+    keeps_mem, keeps_syn, keeps_ad = membranes.size > 0, synapses.size > 0, adapted.size > 0
+    zero = one - one
+    found = np.empty(1024, dtype=np.int32)
+    n_found = 0
+    starts = np.zeros(n_steps + 1, dtype=np.int64)
+    syn, mem, ad = np.empty(n, current.dtype), np.empty(n, current.dtype), np.empty(n, current.dtype)
+    fired, drive = np.empty(n, current.dtype), np.empty(n, current.dtype)
+    held = np.empty(n, dtype=np.int64)
+    rest = np.empty(n, current.dtype)
+    for h in range(n):
+        rest[h] = one - decay_mem[h]
+    for k in range(first, last):
+        for h in range(n):
+            syn[h], mem[h], ad[h] = state[k, 0, h], state[k, 1, h], state[k, 2, h]
+            held[h], fired[h] = np.int64(state[k, 3, h]), state[k, 4, h]
+        for t in range(n_steps):
+            for h in range(n):
+                syn[h] = decay_syn[h] * syn[h] + current[k, t, h]
+            for s in range(n_taps):
+                before = t - 1 - s
+                if before >= 0:
+                    for e in range(starts[before], starts[before + 1]):
+                        u = found[e]
+                        for h in range(n):
+                            syn[h] += recurrent[s, u, h]
+                else:
+                    for u in range(n):
+                        if state[k, STATE_ROWS + s - t, u] > zero:
+                            for h in range(n):
+                                syn[h] += recurrent[s, u, h]
+            if adapts:
+                for h in range(n):
+                    drive[h] = syn[h] - ad[h]
+            else:
+                for h in range(n):
+                    drive[h] = syn[h]
+            if reset == 0:
+                for h in range(n):
+                    mem[h] = (decay_mem[h] * mem[h] + rest[h] * drive[h]) * (one - fired[h])
+            elif reset == 1:
+                for h in range(n):
+                    mem[h] = decay_mem[h] * (mem[h] * (one - fired[h])) + rest[h] * drive[h]
+            else:
+                for h in range(n):
+                    mem[h] = decay_mem[h] * (mem[h] - theta * fired[h]) + rest[h] * drive[h]
+            if n_refractory > 0:
+                for h in range(n):
+                    if held[h] > 0:
+                        mem[h] = zero
+            for h in range(n):
+                fired[h] = one if mem[h] >= theta else zero
+            if n_refractory > 0:
+                for h in range(n):
+                    held[h] = n_refractory if fired[h] > zero else max(held[h] - 1, 0)
+            if adapts:
+                for h in range(n):
+                    left = mem[h] - theta * fired[h] if reset == 2 else mem[h] * (one - fired[h])
+                    pulled = adaptation[1, h] * left + adaptation[2, h] * fired[h]
+                    ad[h] = adaptation[0, h] * ad[h] + (one - adaptation[0, h]) * pulled
+            if found.size < n_found + n:
+                longer = np.empty(2 * found.size + n, dtype=np.int32)
+                longer[:n_found] = found[:n_found]
+                found = longer
+            starts[t] = n_found
+            for h in range(n):  # every unit is written, those that fired stay
+                found[n_found] = h
+                n_found += fired[h] > zero
+            starts[t + 1] = n_found
+            counts[k, t] = starts[t + 1] - starts[t]
+            if keeps_mem:
+                for h in range(n):
+                    membranes[k, t, h] = mem[h]
+            if keeps_syn:
+                for h in range(n):
+                    synapses[k, t, h] = syn[h]
+            if keeps_ad:
+                for h in range(n):
+                    adapted[k, t, h] = ad[h]
+        for h in range(n):
+            end_state[k, 0, h], end_state[k, 1, h], end_state[k, 2, h] = syn[h], mem[h], ad[h]
+            end_state[k, 3, h] = held[h]
+        for s in range(end_state.shape[1] - STATE_ROWS):
+            before = n_steps - 1 - s
+            if before >= 0:
+                for h in range(n):
+                    end_state[k, STATE_ROWS + s, h] = zero
+                for e in range(starts[before], starts[before + 1]):
+                    end_state[k, STATE_ROWS + s, found[e]] = one
+            else:
+                for h in range(n):
+                    end_state[k, STATE_ROWS + s, h] = state[k, STATE_ROWS + s - n_steps, h]
+    return found[:n_found]
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def surrogate_rows(mem: Floats, theta: Any, slope: Any, one: Any, kind: int, out: Floats) -> None:  # noqa: ANN401
+    """Compute what stands for dS/dU in one row; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
+    n = mem.size
+    if kind == 0:
+        for h in range(n):
+            below = one + slope * abs(mem[h] - theta)
+            out[h] = one / (below * below)
+    elif kind == 1:
+        for h in range(n):
+            grown = np.exp(-abs(slope * (mem[h] - theta)))
+            out[h] = (one + one + one + one) * grown / ((one + grown) * (one + grown))
+    elif kind == 2:
+        for h in range(n):
+            x = slope * (mem[h] - theta)
+            out[h] = one / (one + x * x)
+    elif kind == 3:
+        for h in range(n):
+            out[h] = max(one - slope * abs(mem[h] - theta), one - one)
+    else:
+        for h in range(n):
+            x = slope * (mem[h] - theta)
+            middle = (1 + GAUSSIAN_H) * np.exp(-x * x / 2)
+            below, above = (x - one) / GAUSSIAN_S, (x + one) / GAUSSIAN_S
+            sides = np.exp(-below * below / 2) + np.exp(-above * above / 2)
+            out[h] = (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def _mark_held(
+    membranes: Floats, state: Floats, theta: Any, n_refractory: int, first: int, held: Any  # noqa: ANN401
+) -> None:
+    """Mark the steps in which the refractory period held a neuron."""
+    n_samples, n_steps, n = held.shape
+    for k in range(n_samples):
+        for h in range(n):
+            left = np.int64(state[first + k, 3, h])
+            for t in range(n_steps):
+                held[k, t, h] = left > 0
+                left = n_refractory if membranes[first + k, t, h] >= theta else max(left - 1, 0)
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def scan_backward(
+    grad_spikes: Floats,
+    grad_membranes: Floats,
+    membranes: Floats,
+    synapses: Floats,
+    adapted: Floats,
+    decay_syn: Floats,
+    decay_mem: Floats,
+    panels: Floats,
+    adaptation: Floats,
+    state: Floats,
+    theta: Any,  # noqa: ANN401
+    slope: Any,  # noqa: ANN401
+    one: Any,  # noqa: ANN401
+    reset: int,
+    reset_in_graph: bool,
+    n_refractory: int,
+    kind: int,
+    grad_current: Floats,
+    grad_decays: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Go back through a scan.
+
+    ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns: small products are
+    the quick ones. ``grad_decays`` (5, unit) gets the gradients of α, β, ρ, a, b; without synapses only those that need
+    none of them.
+    """
+    n_samples = last - first
+    _, n_steps, n = membranes.shape
+    n_taps, n_panels, _, width = panels.shape
+    adapts = adaptation.shape[0] > 0
+    has_spikes, has_mem, has_syn = grad_spikes.size > 0, grad_membranes.size > 0, synapses.size > 0
+    dtype = membranes.dtype
+    zero = one - one
+    lam_syn = np.zeros((max(n_taps, 1), n_samples, n), dtype)  # dL/dI of the last steps, in a ring
+    lam_mem = np.zeros((n_samples, n), dtype)  # dL/dU
+    lam_ad = np.zeros((n_samples, n), dtype)
+    fed_back = np.zeros((n_panels, n_samples, width), dtype)
+    product = np.zeros((n_samples, width), dtype)
+    gs, gu, slopes = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
+    mem, fired, fired_before = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
+    mem_before, drive = np.empty(n, dtype), np.empty(n, dtype)
+    rest = np.empty(n, dtype)
+    for h in range(n):
+        rest[h] = one - decay_mem[h]
+    held = np.zeros((n_samples, n_steps if n_refractory > 0 else 0, n), np.bool_)
+    if n_refractory > 0:
+        _mark_held(membranes, state, theta, n_refractory, first, held)
+    for back in range(n_steps):
+        t = n_steps - 1 - back
+        if n_taps > 0:
+            for p in range(n_panels):
+                for s in range(min(n_taps, back)):  # dL/dI[t + 1 + s]
+                    np.dot(lam_syn[(t + 1 + s) % n_taps], panels[s, p], product)
+                    for k in range(n_samples):
+                        for h in range(width):
+                            fed_back[p, k, h] = (
+                                product[k, h] if s == 0 else fed_back[p, k, h] + product[k, h]
+                            )
+        ring, ring_next = t % max(n_taps, 1), (t + 1) % max(n_taps, 1)
+        for k in range(n_samples):
+            b = first + k
+            for h in range(n):
+                mem[h] = membranes[b, t, h]
+                fired[h] = one if mem[h] >= theta else zero
+            if t > 0:
+                for h in range(n):
+                    mem_before[h] = membranes[b, t - 1, h]
+                    fired_before[h] = one if mem_before[h] >= theta else zero
+            else:
+                for h in range(n):
+                    mem_before[h], fired_before[h] = state[b, 1, h], state[b, STATE_ROWS, h]
+            if has_spikes:
+                for h in range(n):
+                    gs[h] = grad_spikes[b, t, h]
+            else:
+                gs[:] = zero
+            if n_taps > 0 and back > 0:
+                for p in range(n_panels):
+                    start = p * width
+                    inside = min(width, n - start)
+                    part = gs[start : start + inside]
+                    for h in range(inside):
+                        part[h] += fed_back[p, k, h]
+            # What comes from U[t + 1]: lam_mem is zero behind the end.
+            if reset == 0:
+                for h in range(n):
+                    gu[h] = decay_mem[h] * (one - fired[h]) * lam_mem[k, h]
+                if reset_in_graph and back > 0:
+                    for h in range(n):
+                        passed = decay_mem[h] * mem[h] + rest[h] * (
+                            synapses[b, t + 1, h] - (adapted[b, t, h] if adapts else zero)
+                        )
+                        gs[h] -= passed * lam_mem[k, h]
+            elif reset == 1:
+                for h in range(n):
+                    gu[h] = decay_mem[h] * (one - fired[h]) * lam_mem[k, h]
+                if reset_in_graph:
+                    for h in range(n):
+                        gs[h] -= decay_mem[h] * mem[h] * lam_mem[k, h]
+            else:
+                for h in range(n):
+                    gu[h] = decay_mem[h] * lam_mem[k, h]
+                if reset_in_graph:
+                    for h in range(n):
+                        gs[h] -= decay_mem[h] * theta * lam_mem[k, h]
+            if has_mem:
+                for h in range(n):
+                    gu[h] += grad_membranes[b, t, h]
+            if adapts:
+                for h in range(n):
+                    through = one - fired[h] if reset == 0 else one
+                    lam = adaptation[0, h] * lam_ad[k, h] - rest[h] * through * lam_mem[k, h]
+                    lam_ad[k, h] = lam
+                    pull = lam * (one - adaptation[0, h])
+                    keeps = one if reset == 2 else one - fired[h]
+                    gu[h] += pull * adaptation[1, h] * keeps
+                    gs[h] += pull * adaptation[2, h]
+                    if reset_in_graph:
+                        gs[h] -= pull * adaptation[1, h] * (theta if reset == 2 else mem[h])
+            surrogate_rows(mem, theta, slope, one, kind, slopes)
+            for h in range(n):
+                lam_mem[k, h] = gu[h] + slopes[h] * gs[h]
+            if n_refractory > 0:
+                for h in range(n):
+                    if held[k, t, h]:
+                        lam_mem[k, h] = zero
+            if reset == 0:
+                for h in range(n):
+                    lam_syn[ring, k, h] = decay_syn[h] * lam_syn[ring_next, k, h] + rest[h] * (
+                        (one - fired_before[h]) * lam_mem[k, h]
+                    )
+            else:
+                for h in range(n):
+                    lam_syn[ring, k, h] = (
+                        decay_syn[h] * lam_syn[ring_next, k, h] + rest[h] * lam_mem[k, h]
+                    )
+            for h in range(n):
+                grad_current[b, t, h] = lam_syn[ring, k, h]
+            if has_syn:
+                for h in range(n):
+                    before = synapses[b, t - 1, h] if t > 0 else state[b, 0, h]
+                    grad_decays[0, h] += lam_syn[ring, k, h] * before
+                    drive[h] = synapses[b, t, h]
+                if adapts:
+                    for h in range(n):
+                        drive[h] -= adapted[b, t - 1, h] if t > 0 else state[b, 2, h]
+                for h in range(n):
+                    passes, before = one, mem_before[h]
+                    if reset == 0:
+                        passes = one - fired_before[h]
+                    elif reset == 1:
+                        before = before * (one - fired_before[h])
+                    else:
+                        before = before - theta * fired_before[h]
+                    grad_decays[1, h] += lam_mem[k, h] * passes * (before - drive[h])
+            if adapts:
+                for h in range(n):
+                    left = mem[h] - theta * fired[h] if reset == 2 else mem[h] * (one - fired[h])
+                    pulled = adaptation[1, h] * left + adaptation[2, h] * fired[h]
+                    before = adapted[b, t - 1, h] if t > 0 else state[b, 2, h]
+                    grad_decays[2, h] += lam_ad[k, h] * (before - pulled)
+                    pull = lam_ad[k, h] * (one - adaptation[0, h])
+                    grad_decays[3, h] += pull * left
+                    grad_decays[4, h] += pull * fired[h]
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def readout_forward(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    weight: Floats,
+    decay: Floats,
+    lengths: Offsets,
+    reduction: int,
+    one: Any,  # noqa: ANN401
+    scores: Floats,
+    trace: Floats,
+    peaks: Ints,
+    first: int,
+    last: int,
+) -> None:
+    """Integrate and reduce; ``peaks`` gets the step of each maximum, ``trace`` every step if it has a place for them."""
+    n = weight.shape[1]
+    n_steps = trace.shape[1]
+    keeps = trace.size > 0
+    out, step = np.empty(n, weight.dtype), np.empty(n, weight.dtype)
+    for k in range(first, last):
+        out[:] = one - one
+        e, end = offsets[k], offsets[k + 1]
+        length = lengths[k]
+        for t in range(n_steps if keeps else length):
+            step[:] = one - one
+            while e < end and bins[e] <= t:
+                u = units[e]
+                for c in range(n):
+                    step[c] += weight[u, c]
+                e += 1
+            for c in range(n):
+                out[c] = decay[c] * out[c] + (one - decay[c]) * step[c]
+            if keeps:
+                for c in range(n):
+                    trace[k, t, c] = out[c]
+            if t >= length:
+                continue
+            if reduction == 0:
+                for c in range(n):
+                    if t == 0 or out[c] > scores[k, c]:
+                        scores[k, c] = out[c]
+                        peaks[k, c] = t
+            elif reduction == 3:
+                for c in range(n):
+                    scores[k, c] = out[c]
+            else:
+                for c in range(n):
+                    scores[k, c] = out[c] if t == 0 else scores[k, c] + out[c]
+        if reduction == 1:
+            for c in range(n):
+                scores[k, c] /= length
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def readout_backward(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    weight: Floats,
+    decay: Floats,
+    lengths: Offsets,
+    reduction: int,
+    one: Any,  # noqa: ANN401
+    grad: Floats,
+    grad_trace: Floats,
+    trace: Floats,
+    peaks: Ints,
+    grad_spikes: Floats,
+    grad_weight: Floats,
+    grad_decay: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Go back through a read-out; ``trace`` is needed for the gradient of the decay alone.
+
+    The gradient of step t is ``grad_step = (1 − γ)·λ[t]``, λ[t] = γ·λ[t + 1] + what the reduction asks of O[t].
+    """
+    n_units, n = weight.shape
+    n_steps = grad_spikes.shape[1]
+    lam = np.empty(n, weight.dtype)
+    grad_step = np.zeros((n_steps, n), weight.dtype)
+    transposed = np.ascontiguousarray(weight.T)
+    step = np.empty(n, weight.dtype)
+    for k in range(first, last):
+        lam[:] = one - one
+        length = lengths[k]
+        e = offsets[k + 1]
+        for back in range(n_steps):
+            t = n_steps - 1 - back
+            for c in range(n):
+                lam[c] = decay[c] * lam[c]
+                if reduction == 4:
+                    lam[c] += grad_trace[k, t, c]
+                elif t < length:
+                    if reduction == 0:
+                        if peaks[k, c] == t:
+                            lam[c] += grad[k, c]
+                    elif reduction == 3:
+                        if t == length - 1:
+                            lam[c] += grad[k, c]
+                    elif reduction == 1:
+                        lam[c] += grad[k, c] / length
+                    else:
+                        lam[c] += grad[k, c]
+                grad_step[t, c] = (one - decay[c]) * lam[c]
+            step[:] = one - one
+            while e > offsets[k] and bins[e - 1] == t:
+                e -= 1
+                u = units[e]
+                for c in range(n):
+                    grad_weight[u, c] += grad_step[t, c]
+                    step[c] += weight[u, c]
+            if trace.size > 0:
+                for c in range(n):
+                    before = trace[k, t - 1, c] if t > 0 else one - one
+                    grad_decay[c] += lam[c] * (before - step[c])
+        np.dot(grad_step, transposed, grad_spikes[k])

@@ -1,0 +1,88 @@
+"""What kind of neuron a scan runs: threshold, reset, refractory period, surrogate.
+
+::
+
+    I[t] = α·I[t−1] + x[t] + Σ_s V_s·S[t−1−s]
+    zero       U[t] = (β·U[t−1] + (1 − β)·(I[t] − A[t−1]))·(1 − S[t−1])
+    restart    U[t] = β·U[t−1]·(1 − S[t−1]) + (1 − β)·(I[t] − A[t−1])
+    subtract   U[t] = β·(U[t−1] − ϑ·S[t−1]) + (1 − β)·(I[t] − A[t−1])
+    U[t] = 0 while the last spike is at most ``refractory_steps`` old
+    S[t] = 1 if U[t] ≥ ϑ else 0
+    A[t] = ρ·A[t−1] + (1 − ρ)·(a·R[t] + b·S[t]),   R[t] = U[t]·(1 − S[t]), or U[t] − ϑ·S[t] with subtract
+
+x is the input current, V recurrent weights, A the adaptation (0 without). ``zero`` is the neuron of Cramer et al.
+(2020), arXiv:1910.07407: a spike silences the next step. ``restart`` with adaptation is the symplectic Euler step of
+SE-adLIF, Baronig et al. (2024), arXiv:2408.07517: A sees the new U.
+
+Backward, dS/dU is replaced by a function of x = U − ϑ and the slope λ, 1 at the threshold:
+
+    fast_sigmoid     1/(λ·|x| + 1)²                     Zenke, Ganguli (2018), arXiv:1705.11146
+    logistic         4·σ(λx)·(1 − σ(λx))                σ the logistic function
+    arctan           1/(1 + (λx)²)
+    triangle         max(0, 1 − λ·|x|)
+    multi_gaussian   ((1 + h)·g(x) − (h/s)·(g((x − 1/λ)/s) + g((x + 1/λ)/s)))/its value at 0, g(x) = exp(−(λx)²/2),
+                     h = 0.15, s = 6                    Yin, Corradi, Bohté (2021), doi 10.1038/s42256-021-00397-w
+
+Whether the reset is differentiated is ``reset_in_graph``; the refractory hold never is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Reset = Literal["zero", "restart", "subtract"]
+Surrogate = Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian"]
+
+# Numbers by which compiled loops know the names.
+RESETS: dict[str, int] = {name: code for code, name in enumerate(get_args(Reset))}
+SURROGATES: dict[str, int] = {name: code for code, name in enumerate(get_args(Surrogate))}
+
+GAUSSIAN_H, GAUSSIAN_S = 0.15, 6.0
+GAUSSIAN_PEAK = 1 + GAUSSIAN_H - 2 * GAUSSIAN_H / GAUSSIAN_S * math.exp(-0.5 / GAUSSIAN_S**2)
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """Settings of a scan that are not learned.
+
+    Attributes
+    ----------
+    threshold : float
+        ϑ, above 0.
+    reset : {"zero", "restart", "subtract"}
+        What a spike does to the membrane.
+    reset_in_graph : bool
+        Whether gradients go through the reset.
+    refractory_steps : int
+        Steps after a spike in which the membrane is held at 0.
+    surrogate : str
+        Shape of the backward pass.
+    slope : float
+        λ, above 0.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown or out of range.
+    """
+
+    threshold: float = 1.0
+    reset: Reset = "zero"
+    reset_in_graph: bool = False
+    refractory_steps: int = 0
+    surrogate: Surrogate = "fast_sigmoid"
+    slope: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.reset not in RESETS:
+            raise ValueError(f"reset {self.reset!r}: known are {', '.join(RESETS)}")
+        if self.surrogate not in SURROGATES:
+            raise ValueError(f"surrogate {self.surrogate!r}: known are {', '.join(SURROGATES)}")
+        for name in ("threshold", "slope"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+        if self.refractory_steps < 0:
+            raise ValueError(f"refractory_steps must not be negative, got {self.refractory_steps}")

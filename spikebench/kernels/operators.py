@@ -1,0 +1,361 @@
+"""The kernels as PyTorch operators with gradients: one signature, carried out by :mod:`~spikebench.kernels.cpu` or
+:mod:`~spikebench.kernels.triton` after the device of the tensors.
+
+The same functions as :mod:`spikebench.kernels.reference`, on events: nothing here is ever as large as the input's
+raster. First derivatives only; :func:`spikebench.kernels.choice.choose` gives the reference for second ones. Sums are
+in a fixed order, so on a CPU the same input gives the same bits.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from spikebench.events import EventBatch
+from spikebench.kernels import cpu
+from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.scan import (
+    REDUCTIONS,
+    Adaptation,
+    Reduction,
+    Scan,
+    check_readout,
+    check_scan,
+    check_weight,
+    initial_state,
+)
+from spikebench.kernels.spikes import Spikes
+
+__all__ = ["event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan"]
+
+_WRONG = {
+    1: "the offsets do not fit the events",
+    2: "a bin lies outside 0 … {bins}",
+    3: "a unit lies outside 0 … {units}",
+    4: "the events of a sample are not sorted by their bin",
+}
+
+
+def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
+    """Weigh events into currents; see :func:`spikebench.kernels.reference.event_linear`."""
+    taps = check_weight(events, weight)
+    if isinstance(events, Spikes):
+        offsets, bins, units, handle = events.offsets, events.bins, events.units, events.handle
+        n_steps = events.shape[1]
+    else:
+        offsets, bins, units = _cells(events)
+        handle, n_steps = None, events.n_steps
+    current: torch.Tensor = _event_linear(offsets, bins, units, taps, handle, n_steps)
+    return current
+
+
+def lif_scan(
+    current: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    neuron: Neuron,
+    adaptation: Adaptation | None = None,
+    state: torch.Tensor | None = None,
+    keep_membranes: bool = False,
+) -> Scan:
+    """Run a layer of neurons; see :func:`spikebench.kernels.reference.lif_scan`."""
+    recurrent = current.new_zeros(0, current.shape[-1], current.shape[-1])
+    return recurrent_lif_scan(
+        current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes
+    )
+
+
+def recurrent_lif_scan(
+    current: torch.Tensor,
+    recurrent: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    neuron: Neuron,
+    adaptation: Adaptation | None = None,
+    state: torch.Tensor | None = None,
+    keep_membranes: bool = False,
+) -> Scan:
+    """Run a layer of neurons that hear each other; see :func:`spikebench.kernels.reference.recurrent_lif_scan`."""
+    taps = check_scan(current, recurrent, decay_syn, decay_mem, adaptation)
+    if state is None:
+        state = initial_state(current, len(taps))
+    n = current.shape[2]
+    decays = [decay_syn.expand(n), decay_mem.expand(n)]
+    adapts = current.new_zeros(0, n)
+    if adaptation is not None:
+        parts = (adaptation.decay, adaptation.to_membrane, adaptation.to_spikes)
+        adapts = torch.stack([part.expand(n) for part in parts])
+    learns = torch.is_grad_enabled()
+    decays_learn = learns and any(d.requires_grad for d in (*decays, adapts))
+    needs = any(t.requires_grad for t in (current, taps, *decays, adapts)) and learns
+    in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
+    handle, offsets, bins, units, membranes, _, _, end = _scan(
+        *(current, *decays, taps, adapts, state.detach()),
+        *(neuron.threshold, neuron.slope, RESETS[neuron.reset], neuron.reset_in_graph),
+        *(neuron.refractory_steps, SURROGATES[neuron.surrogate]),
+        *(needs or keep_membranes, decays_learn or in_reset, needs and adaptation is not None),
+    )
+    spikes = Spikes(offsets, bins, units, handle)
+    return Scan(spikes, membranes if keep_membranes else None, end)
+
+
+def leaky_readout(
+    spikes: Spikes,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    reduction: Reduction = "max",
+    lengths: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Integrate and reduce; see :func:`spikebench.kernels.reference.leaky_readout`."""
+    lengths = check_readout(spikes, weight, decay, reduction, lengths)
+    given = (spikes.offsets, spikes.bins, spikes.units, spikes.handle)
+    decays = decay.expand(weight.shape[1])
+    scores, trace, _ = _readout(
+        *(*given, weight, decays, lengths, REDUCTIONS[reduction], spikes.shape[1]),
+        torch.is_grad_enabled() and decays.requires_grad,
+    )
+    answer: torch.Tensor = trace if reduction == "trace" else scores
+    return answer
+
+
+def _device(tensor: torch.Tensor) -> ModuleType:
+    if tensor.device.type == "cpu":
+        return cpu
+    if tensor.device.type == "cuda":
+        from spikebench.kernels import triton
+
+        return triton
+    raise ValueError(f"no kernels for device {tensor.device.type}: there are some for cpu and cuda")
+
+
+def _cells(events: EventBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Check the events of an input; of a binary one the first of every cell."""
+    offsets, bins, units = events.offsets, events.bins, events.units
+    kernels = _device(bins)
+    if wrong := kernels.check_events(offsets, bins, units, events.n_steps, events.n_units):
+        raise ValueError(_WRONG[wrong].format(bins=events.n_steps - 1, units=events.n_units - 1))
+    if events.mode == "binary":
+        return kernels.first_in_cell(offsets, bins, units, events.n_units)  # type: ignore[no-any-return]
+    return offsets, bins, units
+
+
+@torch.library.custom_op("spikebench::event_linear", mutates_args=())
+def _event_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    handle: torch.Tensor | None,
+    n_steps: int,
+) -> torch.Tensor:
+    current: torch.Tensor = _device(weight).event_linear(offsets, bins, units, weight, n_steps)
+    return current
+
+
+@torch.library.custom_op("spikebench::event_linear_backward", mutates_args=())
+def _event_linear_backward(
+    grad: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    to_weight: bool,
+    to_spikes: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    kernels = _device(weight)
+    n_taps, n_units, _ = weight.shape
+    weights, spikes = weight.new_empty(0), weight.new_empty(0)
+    if to_weight:
+        weights = kernels.event_linear_backward(offsets, bins, units, grad, n_taps, n_units, 0)
+    if to_spikes:
+        spikes = kernels.spikes_gradient(grad, weight)
+    return weights, spikes
+
+
+def _event_linear_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+    ctx.save_for_backward(*inputs[:4])
+
+
+def _event_linear_gradients(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # noqa: ANN401
+    needs = ctx.needs_input_grad
+    weights, spikes = _event_linear_backward(grad, *ctx.saved_tensors, needs[3], needs[4])
+    return None, None, None, weights if needs[3] else None, spikes if needs[4] else None, None
+
+
+@torch.library.custom_op("spikebench::lif_scan", mutates_args=())
+def _scan(
+    current: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    recurrent: torch.Tensor,
+    adaptation: torch.Tensor,
+    state: torch.Tensor,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    n_refractory: int,
+    surrogate: int,
+    keep_membranes: bool,
+    keep_synapses: bool,
+    keep_adaptation: bool,
+) -> tuple[
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+]:
+    found = _device(current).scan(
+        *(current, decay_syn, decay_mem, recurrent, adaptation, state, threshold, reset),
+        *(n_refractory, (keep_membranes, keep_synapses, keep_adaptation)),
+    )
+    handle = torch.empty_strided(
+        current.shape, (0, 0, 0), dtype=current.dtype, device=current.device
+    ).fill_(0)
+    return (handle, *found)  # type: ignore[return-value]
+
+
+@torch.library.custom_op("spikebench::lif_scan_backward", mutates_args=())
+def _scan_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    membranes: torch.Tensor,
+    synapses: torch.Tensor,
+    adapted: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    recurrent: torch.Tensor,
+    adaptation: torch.Tensor,
+    state: torch.Tensor,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    n_refractory: int,
+    surrogate: int,
+    to_recurrent: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    kernels = _device(membranes)
+    current, decays = kernels.scan_backward(
+        *(grad_spikes, grad_membranes, (membranes, synapses, adapted)),
+        *(decay_syn, decay_mem, recurrent, adaptation, state, threshold, slope),
+        *(reset, reset_in_graph, n_refractory, surrogate),
+    )
+    weights = recurrent.new_empty(0)
+    if to_recurrent:
+        n_taps, n, _ = recurrent.shape
+        weights = kernels.event_linear_backward(offsets, bins, units, current, n_taps, n, 1)
+        for s in range(n_taps):  # spikes from before the beginning
+            for t in range(min(s + 1, current.shape[1])):
+                weights[s] += state[:, 4 + s - t].T @ current[:, t]
+    return current, decays, weights
+
+
+def _scan_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+    _, offsets, bins, units, membranes, synapses, adapted, end = output
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(offsets, bins, units, synapses, adapted, end)
+    ctx.save_for_backward(membranes, synapses, adapted, offsets, bins, units, *inputs[1:6])
+    ctx.settings = inputs[6:12]
+
+
+def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
+    membranes, *rest = ctx.saved_tensors
+    empty = membranes.new_empty(0, 0, 0)
+    grad_spikes, grad_membranes = (empty if g is None else g for g in (gradients[0], gradients[4]))
+    needs = ctx.needs_input_grad
+    current, decays, weights = _scan_backward(
+        grad_spikes, grad_membranes, membranes, *rest, *ctx.settings, needs[3]
+    )
+    return (
+        *(current, decays[0] if needs[1] else None, decays[1] if needs[2] else None),
+        *(weights if needs[3] else None, decays[2:] if needs[4] else None),
+        *(None,) * 10,
+    )
+
+
+@torch.library.custom_op("spikebench::leaky_readout", mutates_args=())
+def _readout(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    handle: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    reduction: int,
+    n_steps: int,
+    keep_trace: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    is_trace = reduction == REDUCTIONS["trace"]
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _device(weight).readout(
+        *(offsets, bins, units, weight, decay, lengths),
+        *(reduction, n_steps if is_trace or keep_trace else 0),
+    )
+    return found
+
+
+@torch.library.custom_op("spikebench::leaky_readout_backward", mutates_args=())
+def _readout_backward(
+    grad: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    trace: torch.Tensor,
+    peaks: torch.Tensor,
+    reduction: int,
+    n_steps: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _device(weight).readout_backward(
+        offsets, bins, units, weight, decay, lengths, reduction, grad, trace, peaks, n_steps
+    )
+    return found
+
+
+def _readout_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+    _, trace, peaks = output
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(peaks)
+    offsets, bins, units, _, weight, decay, lengths = inputs[:7]
+    ctx.save_for_backward(offsets, bins, units, weight, decay, lengths, trace, peaks)
+    ctx.reduction, ctx.n_steps = inputs[7:9]
+
+
+def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
+    grad = gradients[1] if ctx.reduction == REDUCTIONS["trace"] else gradients[0]
+    if grad is None:
+        return (None,) * 10
+    spikes, weights, decays = _readout_backward(
+        grad, *ctx.saved_tensors, ctx.reduction, ctx.n_steps
+    )
+    return None, None, None, spikes, weights, decays, None, None, None, None
+
+
+def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
+    raise RuntimeError(
+        "these kernels have first derivatives only; for second ones choose the reference kernels "
+        '(spikebench.kernels.choice.choose(device, "reference"))'
+    )
+
+
+for _operator, _gradients, _context in (
+    (_event_linear, _event_linear_gradients, _event_linear_context),
+    (_scan, _scan_gradients, _scan_context),
+    (_readout, _readout_gradients, _readout_context),
+    (_event_linear_backward, _once, None),
+    (_scan_backward, _once, None),
+    (_readout_backward, _once, None),
+):
+    _operator.register_autograd(_gradients, setup_context=_context)

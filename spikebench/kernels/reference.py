@@ -1,0 +1,269 @@
+"""The truth about every kernel: PyTorch on dense rasters, step by step, any float type, any derivative.
+
+Slow, and in need of memory for every step; :mod:`spikebench.kernels.operators` has the same functions for work, and
+the tests compare the two. Equations: :mod:`spikebench.kernels.neuron`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from spikebench.events import EventBatch
+from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S, Neuron
+from spikebench.kernels.scan import (
+    Adaptation,
+    Reduction,
+    Scan,
+    check_readout,
+    check_scan,
+    check_weight,
+    initial_state,
+)
+from spikebench.kernels.spikes import Spikes
+
+__all__ = ["event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan", "surrogate_slope"]
+
+
+def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
+    """Weigh events into currents: x[t] = Σ_s W_s·S[t−s].
+
+    Parameters
+    ----------
+    events
+        Spikes of an input, or of a layer.
+    weight
+        Float (input, output); or (tap, input, output), of which tap s arrives s steps later.
+
+    Returns
+    -------
+    Tensor of float, shape (batch, time, output)
+        Currents.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or an event lies outside the raster.
+    """
+    taps = check_weight(events, weight)
+    raster = events.dense().to(weight.dtype)
+    current = raster @ taps[0]
+    for s in range(1, min(len(taps), current.shape[1])):
+        later = torch.nn.functional.pad(raster[:, :-s] @ taps[s], (0, 0, s, 0))
+        current = current + later
+    return current
+
+
+def lif_scan(
+    current: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    neuron: Neuron,
+    adaptation: Adaptation | None = None,
+    state: torch.Tensor | None = None,
+    keep_membranes: bool = False,
+) -> Scan:
+    """Run a layer of neurons without recurrent weights.
+
+    Parameters
+    ----------
+    current
+        x, float (batch, time, unit).
+    decay_syn, decay_mem
+        α and β, float, a number or one per unit.
+    neuron
+        Settings.
+    adaptation
+        ρ, a and b.
+    state
+        Where to go on, from another scan; by default at rest. Gradients do not go back through it.
+    keep_membranes
+        Return the membranes as well.
+
+    Returns
+    -------
+    Scan
+        Spikes, membranes, state.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types do not fit.
+    """
+    recurrent = current.new_zeros(0, current.shape[-1], current.shape[-1])
+    return recurrent_lif_scan(
+        current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes
+    )
+
+
+def recurrent_lif_scan(
+    current: torch.Tensor,
+    recurrent: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    neuron: Neuron,
+    adaptation: Adaptation | None = None,
+    state: torch.Tensor | None = None,
+    keep_membranes: bool = False,
+) -> Scan:
+    """Run a layer of neurons that hear each other.
+
+    Parameters
+    ----------
+    current, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes
+        As in :func:`lif_scan`.
+    recurrent
+        V, float (from, to); or (tap, from, to), of which tap s arrives s + 1 steps after the spike.
+
+    Returns
+    -------
+    Scan
+        Spikes, membranes, state.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types do not fit.
+    """
+    taps = check_scan(current, recurrent, decay_syn, decay_mem, adaptation)
+    if state is None:
+        state = initial_state(current, len(taps))
+    syn, mem, adapted, held, *past = state.detach().unbind(1)
+    theta = neuron.threshold
+    spikes, membranes = [], []
+    for step in current.unbind(1):
+        syn = decay_syn * syn + step
+        for tap, before in zip(taps, past, strict=False):
+            syn = syn + before @ tap
+        before = past[0]
+        undone = before if neuron.reset_in_graph else before.detach()
+        drive = syn - adapted if adaptation else syn
+        if neuron.reset == "zero":
+            mem = (decay_mem * mem + (1 - decay_mem) * drive) * (1 - undone)
+        elif neuron.reset == "restart":
+            mem = decay_mem * (mem * (1 - undone)) + (1 - decay_mem) * drive
+        else:
+            mem = decay_mem * (mem - theta * undone) + (1 - decay_mem) * drive
+        mem = torch.where(held > 0, 0.0, mem)
+        spk = _spike(mem - theta, neuron)
+        held = torch.where(spk.detach() > 0, neuron.refractory_steps, (held - 1).clamp(min=0))
+        if adaptation:
+            undone = spk if neuron.reset_in_graph else spk.detach()
+            rest = mem - theta * undone if neuron.reset == "subtract" else mem * (1 - undone)
+            pulled = adaptation.to_membrane * rest + adaptation.to_spikes * spk
+            adapted = adaptation.decay * adapted + (1 - adaptation.decay) * pulled
+        past = [spk, *past[:-1]]
+        spikes.append(spk)
+        membranes.append(mem)
+    end = torch.stack([syn, mem, adapted, held, *past], 1).detach()
+    kept = torch.stack(membranes, 1) if keep_membranes else None
+    return Scan(Spikes.from_dense(torch.stack(spikes, 1)), kept, end)
+
+
+def leaky_readout(
+    spikes: Spikes,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    reduction: Reduction = "max",
+    lengths: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Integrate spikes with a leak, O[t] = γ·O[t−1] + (1 − γ)·W·S[t], and reduce over time.
+
+    Parameters
+    ----------
+    spikes
+        Of the last layer.
+    weight
+        W, float (unit, class).
+    decay
+        γ, float, a number or one per class.
+    reduction
+        ``max``, ``mean``, ``sum``, ``last``, or ``trace``: O itself.
+    lengths
+        Steps that count of each sample, int64 (batch,); by default all.
+
+    Returns
+    -------
+    Tensor of float, shape (batch, class); with ``trace`` (batch, time, class)
+        Scores. With ``max``, the first of equal maxima gets the gradient.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a length is not in 1 … time.
+    """
+    lengths = check_readout(spikes, weight, decay, reduction, lengths)
+    current = spikes.dense() @ weight
+    out = torch.zeros_like(current[:, 0])
+    trace = []
+    for step in current.unbind(1):
+        out = decay * out + (1 - decay) * step
+        trace.append(out)
+    traces = torch.stack(trace, 1)
+    if reduction == "trace":
+        return traces
+    if reduction == "last":
+        return traces[torch.arange(len(traces), device=traces.device), lengths - 1]
+    inside = torch.arange(traces.shape[1], device=traces.device) < lengths[:, None]
+    if reduction == "max":
+        masked = traces.masked_fill(~inside[..., None], -math.inf)
+        return masked.max(1).values
+    total = (traces * inside[..., None]).sum(1)
+    return total / lengths[:, None] if reduction == "mean" else total
+
+
+def surrogate_slope(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
+    """Compute what stands for dS/dU.
+
+    Parameters
+    ----------
+    distance
+        U − ϑ, float, any shape.
+    neuron
+        Shape and slope.
+
+    Returns
+    -------
+    Tensor of float, same shape
+        1 at 0, falling to both sides.
+    """
+    scaled = neuron.slope * distance
+    if neuron.surrogate == "fast_sigmoid":
+        return 1 / (scaled.abs() + 1) ** 2
+    if neuron.surrogate == "logistic":
+        return 4 * torch.sigmoid(scaled) * torch.sigmoid(-scaled)
+    if neuron.surrogate == "arctan":
+        return 1 / (1 + scaled**2)
+    if neuron.surrogate == "triangle":
+        return (1 - scaled.abs()).clamp(min=0)
+    middle = (1 + GAUSSIAN_H) * torch.exp(-(scaled**2) / 2)
+    sides = sum(torch.exp(-(((scaled + d) / GAUSSIAN_S) ** 2) / 2) for d in (-1, 1))
+    return (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
+        return (distance >= 0).to(distance.dtype)
+
+    @staticmethod
+    def setup_context(
+        ctx: torch.autograd.function.FunctionCtx,
+        inputs: tuple[torch.Tensor, Neuron],
+        output: torch.Tensor,
+    ) -> None:
+        ctx.save_for_backward(inputs[0])
+        ctx.neuron = inputs[1]  # type: ignore[attr-defined]
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *gradients: torch.Tensor
+    ) -> tuple[torch.Tensor, None]:
+        (distance,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * surrogate_slope(distance, ctx.neuron), None  # type: ignore[attr-defined]
+
+
+def _spike(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
+    spikes: torch.Tensor = _Spike.apply(distance, neuron)  # type: ignore[no-untyped-call]
+    return spikes

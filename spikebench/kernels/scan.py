@@ -1,0 +1,194 @@
+"""What all kernels take and give: adaptation, states, the answer of a scan; and the checks before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+
+from spikebench.events import EventBatch
+from spikebench.kernels.spikes import Spikes
+
+Reduction = Literal["max", "mean", "sum", "last", "trace"]
+REDUCTIONS: dict[str, int] = {name: code for code, name in enumerate(get_args(Reduction))}
+
+# Rows of a state before the spikes of the last steps: synaptic current, membrane, adaptation, steps still held.
+STATE_ROWS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """How a neuron adapts; every field a number or one per unit.
+
+    Attributes
+    ----------
+    decay : Tensor of float
+        ρ, of the adaptation.
+    to_membrane : Tensor of float
+        a: subthreshold adaptation.
+    to_spikes : Tensor of float
+        b: spike-triggered adaptation.
+    """
+
+    decay: torch.Tensor
+    to_membrane: torch.Tensor
+    to_spikes: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What a layer did.
+
+    Attributes
+    ----------
+    spikes : Spikes
+        Its events.
+    membranes : Tensor of float, shape (batch, time, unit), or None
+        U, if it was asked for.
+    state : Tensor of float, shape (batch, row, unit)
+        Where the next scan goes on; see :func:`initial_state`. Not in the graph.
+    """
+
+    spikes: Spikes
+    membranes: torch.Tensor | None
+    state: torch.Tensor
+
+
+def initial_state(current: torch.Tensor, n_taps: int) -> torch.Tensor:
+    """Make the state of a layer at rest.
+
+    Parameters
+    ----------
+    current
+        What the scan will take, float (batch, time, unit).
+    n_taps
+        Taps of the recurrent weights.
+
+    Returns
+    -------
+    Tensor of float, shape (batch, 4 + max(n_taps, 1), unit)
+        Rows: I, U, A, steps of the refractory period that are left, S of the last steps (the latest first).
+    """
+    batch, _, n_units = current.shape
+    return current.new_zeros(batch, STATE_ROWS + max(n_taps, 1), n_units)
+
+
+def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
+    """Check the weights of events.
+
+    Parameters
+    ----------
+    events, weight
+        As in :func:`spikebench.kernels.reference.event_linear`.
+
+    Returns
+    -------
+    Tensor of float, shape (tap, input, output)
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+    """
+    taps = weight[None] if weight.ndim == 2 else weight
+    n_units = events.n_units if isinstance(events, EventBatch) else events.shape[2]
+    if taps.ndim != 3 or taps.shape[0] < 1 or taps.shape[1] != n_units:
+        raise ValueError(
+            f"weights of shape {tuple(weight.shape)} do not fit {n_units} inputs: "
+            "(input, output), or (tap, input, output)"
+        )
+    if not weight.is_floating_point():
+        raise ValueError(f"weights must be floats, got {weight.dtype}")
+    return taps
+
+
+def check_scan(
+    current: torch.Tensor,
+    recurrent: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    adaptation: Adaptation | None,
+) -> torch.Tensor:
+    """Check what a scan takes.
+
+    Parameters
+    ----------
+    current, recurrent, decay_syn, decay_mem, adaptation
+        As in :func:`spikebench.kernels.reference.recurrent_lif_scan`.
+
+    Returns
+    -------
+    Tensor of float, shape (tap, unit, unit)
+        The recurrent weights.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types do not fit.
+    """
+    if current.ndim != 3 or current.shape[1] < 1 or not current.is_floating_point():
+        raise ValueError(
+            f"currents must be floats of shape (batch, time ≥ 1, unit), got {current.dtype} "
+            f"{tuple(current.shape)}"
+        )
+    n = current.shape[2]
+    taps = recurrent[None] if recurrent.ndim == 2 else recurrent
+    if taps.ndim != 3 or taps.shape[1:] != (n, n):
+        raise ValueError(
+            f"recurrent weights of shape {tuple(recurrent.shape)} do not fit {n} units"
+        )
+    given = {"recurrent": recurrent, "decay_syn": decay_syn, "decay_mem": decay_mem}
+    if adaptation is not None:
+        given |= {name: getattr(adaptation, name) for name in Adaptation.__dataclass_fields__}
+    for name, tensor in given.items():
+        if name != "recurrent" and tensor.shape not in ((), (1,), (n,)):
+            raise ValueError(f"{name} of shape {tuple(tensor.shape)}: a number, or one per unit")
+        if tensor.dtype != current.dtype or tensor.device != current.device:
+            raise ValueError(
+                f"{name} is {tensor.dtype} on {tensor.device}, the currents are {current.dtype} on "
+                f"{current.device}"
+            )
+    return taps
+
+
+def check_readout(
+    spikes: Spikes,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    reduction: str,
+    lengths: torch.Tensor | None,
+) -> torch.Tensor:
+    """Check what a read-out takes.
+
+    Parameters
+    ----------
+    spikes, weight, decay, reduction, lengths
+        As in :func:`spikebench.kernels.reference.leaky_readout`.
+
+    Returns
+    -------
+    Tensor of int64, shape (batch,)
+        The lengths.
+
+    Raises
+    ------
+    ValueError
+        If something does not fit.
+    """
+    batch, n_steps, n_units = spikes.shape
+    if weight.ndim != 2 or weight.shape[0] != n_units:
+        raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit {n_units} units")
+    if decay.shape not in ((), (1,), (weight.shape[1],)):
+        raise ValueError(f"decay of shape {tuple(decay.shape)}: a number, or one per class")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction {reduction!r}: known are {', '.join(REDUCTIONS)}")
+    for name, tensor in {"weight": weight, "decay": decay}.items():
+        if tensor.dtype != spikes.handle.dtype:
+            raise ValueError(f"{name} is {tensor.dtype}, the spikes are {spikes.handle.dtype}")
+    if lengths is None:
+        return torch.full((batch,), n_steps, dtype=torch.int64, device=weight.device)
+    if lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > n_steps)).any()):
+        raise ValueError(f"lengths must be {batch} numbers in 1 … {n_steps}")
+    return lengths

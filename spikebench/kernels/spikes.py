@@ -1,0 +1,157 @@
+"""Spikes of a layer as events, with a handle by which gradients find their way back.
+
+A layer of 256 neurons has 64,000 cells per word and some hundred spikes. Forward, only the spikes are kept. Backward,
+every cell has a gradient, so ``handle`` is a tensor of the shape (batch, time, unit) that autograd knows: the dense
+spikes in the reference kernels, and elsewhere one number seen everywhere (strides 0), which takes no memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from spikebench.events import EventBatch
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Spikes of a layer.
+
+    Attributes
+    ----------
+    offsets : Tensor of int64, shape (batch + 1,)
+        Sample k has the spikes offsets[k] … offsets[k + 1].
+    bins, units : Tensor of int32, shape (spikes,)
+        Time bin and neuron, in this order sorted.
+    handle : Tensor of float, shape (batch, time, unit)
+        Carries gradients.
+    is_raster : bool
+        Whether the handle's values are the spikes, as in the reference kernels; :meth:`dense` is right always.
+    """
+
+    offsets: torch.Tensor
+    bins: torch.Tensor
+    units: torch.Tensor
+    handle: torch.Tensor
+    is_raster: bool = False
+
+    @classmethod
+    def from_dense(cls, dense: torch.Tensor) -> Spikes:
+        """List the spikes of a raster.
+
+        Parameters
+        ----------
+        dense
+            Float (batch, time, unit) of 0 and 1; stays in the graph.
+
+        Returns
+        -------
+        Spikes
+            The same as events.
+        """
+        rows, bins, units = dense.detach().nonzero(as_tuple=True)
+        sizes = torch.bincount(rows, minlength=len(dense))
+        offsets = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
+        return cls(offsets, bins.int(), units.int(), dense, is_raster=True)
+
+    @property
+    def shape(self) -> torch.Size:
+        """Batch, time, unit."""
+        return self.handle.shape
+
+    def dense(self) -> torch.Tensor:
+        """Make the raster.
+
+        Returns
+        -------
+        Tensor of float, shape (batch, time, unit)
+            0 and 1; gradients go back through it.
+        """
+        if self.is_raster:
+            return self.handle
+        dense: torch.Tensor = _Dense.apply(self.handle, *self._cells())  # type: ignore[no-untyped-call]
+        return dense
+
+    def counts(self) -> torch.Tensor:
+        """Count the spikes of every neuron.
+
+        Returns
+        -------
+        Tensor of float, shape (batch, unit)
+            Spikes per sample; gradients go back through it.
+        """
+        if self.is_raster:
+            return self.handle.sum(1)
+        counts: torch.Tensor = _Counts.apply(self.handle, *self._cells())  # type: ignore[no-untyped-call]
+        return counts
+
+    def mean_count(self) -> float:
+        """Count the spikes of the layer.
+
+        Returns
+        -------
+        float
+            Spikes per sample.
+        """
+        return self.units.numel() / max(len(self.handle), 1)
+
+    def events(self, time_step: float) -> EventBatch:
+        """Hand the spikes on, as those of an input.
+
+        Parameters
+        ----------
+        time_step
+            Width of a bin [s].
+
+        Returns
+        -------
+        EventBatch
+            Without labels (-1), every sample as long as the scan; not in the graph.
+        """
+        batch, n_steps, n_units = self.shape
+        everywhere = torch.ones(batch, dtype=torch.int64, device=self.bins.device)
+        return EventBatch(
+            *(self.offsets, self.bins, self.units, everywhere * n_steps, -everywhere),
+            *(n_steps, n_units, time_step, "counts"),
+        )
+
+    def _cells(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows = torch.arange(len(self.handle), device=self.bins.device)
+        return rows.repeat_interleave(self.offsets.diff()), self.bins.long(), self.units.long()
+
+
+class _Dense(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        handle: torch.Tensor, rows: torch.Tensor, bins: torch.Tensor, units: torch.Tensor
+    ) -> torch.Tensor:
+        dense = torch.zeros(handle.shape, dtype=handle.dtype, device=handle.device)
+        dense[rows, bins, units] = 1
+        return dense
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: object, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        return gradients[0], None, None, None
+
+
+class _Counts(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        handle: torch.Tensor, rows: torch.Tensor, bins: torch.Tensor, units: torch.Tensor
+    ) -> torch.Tensor:
+        batch, _, n_units = handle.shape
+        cells = torch.bincount(rows * n_units + units, minlength=batch * n_units)
+        return cells.view(batch, n_units).to(handle.dtype)
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        ctx.shape = inputs[0].shape  # type: ignore[attr-defined]
+
+    @staticmethod
+    def backward(ctx: object, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        return gradients[0][:, None].expand(ctx.shape), None, None, None  # type: ignore[attr-defined]
