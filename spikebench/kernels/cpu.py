@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench.kernels import cpu_loops as loops
-from spikebench.kernels.threads import pieces, share
+from spikebench.kernels.threads import PIECE, pieces, share
 
 _SMALL_PRODUCT = 1_000_000  # multiplications up to which BLAS needs no copies
-_PARTIAL_BYTES = 1 << 26  # of gradients that are summed at the end
-_MOST_PARTIALS = 8
+_MOST_PARTIALS = 8  # gradients that are summed at the end
+_PARTIAL_NUMBERS = 1 << 24  # in all of them
 
 
 def check_events(
@@ -43,7 +43,7 @@ def event_linear(
     n_steps: int,
 ) -> torch.Tensor:
     """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
-    current = weight.new_empty(offsets.numel() - 1, n_steps, weight.shape[2])
+    current = _empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
     given = _arrays(offsets, bins, units, weight, current)
     share(lambda first, last: loops.add_currents(*given, first, last), pieces(len(current)))
     return current
@@ -60,9 +60,7 @@ def event_linear_backward(
 ) -> torch.Tensor:
     """Compute the gradient of the weights of events that arrive ``shift`` steps later, and later still by their tap."""
     shape = (n_taps, n_units, grad.shape[2])
-    size = int(np.prod(shape)) * grad.element_size()
-    n_partials = min(_MOST_PARTIALS, max(_PARTIAL_BYTES // max(size, 1), 1), max(len(grad), 1))
-    parts = pieces(len(grad), -(-len(grad) // n_partials) or 1)
+    parts = _groups(len(grad), int(np.prod(shape)))
     lists, gradient = _arrays(offsets, bins, units), _array(grad)
 
     def add(first: int, last: int) -> NDArray[Any]:
@@ -78,28 +76,32 @@ def event_linear_backward(
 
 def scan(
     current: torch.Tensor,
+    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     recurrent: torch.Tensor,
     adaptation: torch.Tensor,
     state: torch.Tensor,
+    n_steps: int,
     threshold: float,
     reset: int,
     n_refractory: int,
     keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
     """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
-    batch, n_steps, _ = current.shape
-    empty = current.new_empty(0, 0, 0)
-    kept = [torch.empty_like(current) if wanted else empty for wanted in keep]
+    batch, _, n = state.shape
+    kept = [_empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
     end = torch.empty_like(state)
     counts = np.zeros((batch, n_steps), np.int32)
-    given = _arrays(current, decay_syn, decay_mem, recurrent, adaptation, state)
-    dtype = given[0].dtype.type
+    given = _arrays(
+        *(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state)
+    )
     outs = _arrays(*kept, end)
+    dtype = outs[-1].dtype.type
+    settings = (dtype(threshold), dtype(1), reset, n_refractory)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
-        settings = (dtype(threshold), dtype(1), reset, n_refractory)
         units: NDArray[np.int32] = loops.scan_forward(
             *given, *settings, *outs, counts, first, last
         )
@@ -117,6 +119,9 @@ def scan_backward(
     grad_spikes: torch.Tensor,
     grad_membranes: torch.Tensor,
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    spikes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     recurrent: torch.Tensor,
@@ -128,29 +133,37 @@ def scan_backward(
     reset_in_graph: bool,
     n_refractory: int,
     surrogate: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Go back through a scan: gradients of the current and of (α, β, ρ, a, b) per unit."""
+    wanted: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Go back through a scan: gradients of the current, of the weights, of the recurrent ones (as wanted, else empty),
+    and of (α, β, ρ, a, b) per unit.
+    """
     membranes = kept[0]
     batch, _, n = membranes.shape
-    grad_current = torch.empty_like(membranes)
+    to_current, to_weight, to_recurrent = wanted
+    grad_current = _empty(membranes.shape if to_current else (0, 0, 0), membranes)
     given = _arrays(grad_spikes, grad_membranes, *kept, decay_syn, decay_mem)
-    rest = _arrays(adaptation, state)
-    panels, out = _panels(_array(recurrent)), _array(grad_current)
+    panels, rest = _panels(_array(recurrent)), _arrays(adaptation, state)
+    lists, out = _arrays(*events, *spikes), _array(grad_current)
     dtype = out.dtype.type
     constants = (dtype(threshold), dtype(slope), dtype(1))
     settings = (reset, reset_in_graph, n_refractory, surrogate)
+    shapes = (weight.shape if to_weight else (0, 0, 0), recurrent.shape if to_recurrent else (0, 0, 0), (5, n))
 
-    def run(first: int, last: int) -> NDArray[Any]:
-        decays = np.zeros((5, n), out.dtype)
-        loops.scan_backward(
-            *given, panels, *rest, *constants, *settings, out, decays, first, last
-        )
-        return decays
+    def run(first: int, last: int) -> list[NDArray[Any]]:
+        into = [np.zeros(shape, out.dtype) for shape in shapes]
+        for begin, end in pieces(last - first):
+            loops.scan_backward(
+                *(*given, panels, *rest, *constants, *settings, *lists, out, *into),
+                *(first + begin, first + end),
+            )
+        return into
 
-    total = np.zeros((5, n), out.dtype)
-    for partial in share(run, pieces(batch)):
-        total += partial
-    return grad_current, torch.from_numpy(total)
+    totals = [np.zeros(shape, out.dtype) for shape in shapes]
+    for partials in share(run, _groups(batch, sum(int(np.prod(shape)) for shape in shapes))):
+        for total, partial in zip(totals, partials, strict=True):
+            total += partial
+    return (grad_current, *(torch.from_numpy(total) for total in totals))
 
 
 def readout(
@@ -192,7 +205,7 @@ def readout_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Go back through a read-out: gradients of spikes, weights and decay."""
     batch, (n_units, n) = lengths.numel(), weight.shape
-    grad_spikes = weight.new_empty(batch, n_steps, n_units)
+    grad_spikes = _empty((batch, n_steps, n_units), weight)
     given = _arrays(offsets, bins, units, weight, decay, lengths)
     is_trace = reduction == 4
     empty = weight.new_zeros(0, 0)
@@ -219,7 +232,7 @@ def readout_backward(
 def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Compute the gradient of the spikes that :func:`event_linear` weighed; ``grad`` is that of its currents."""
     batch, n_steps, _ = grad.shape
-    out = grad.new_empty(batch, n_steps, weight.shape[1])
+    out = _empty((batch, n_steps, weight.shape[1]), grad)
     for k in range(batch):
         torch.mm(grad[k], weight[0].T, out=out[k])
         for s in range(1, min(len(weight), n_steps)):
@@ -237,6 +250,18 @@ def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
         columns = recurrent[:, p * width : (p + 1) * width]  # (tap, to, from): rec = λ·Vᵀ
         panels[:, p, :, : columns.shape[1]] = columns.transpose(0, 2, 1)
     return panels
+
+
+def _groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
+    """Cut a batch into groups, each with gradients of ``n_numbers`` of its own."""
+    n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
+    size = -(-n_samples // n_groups)
+    return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
+
+
+def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """Make a tensor of numpy's memory: in pages so large that touching them for the first time costs little."""
+    return torch.from_numpy(np.empty(shape, _array(like[:0]).dtype))
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:

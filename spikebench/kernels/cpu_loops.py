@@ -126,6 +126,10 @@ def add_weight_gradients(
 @_compiled  # type: ignore[untyped-decorator]
 def scan_forward(
     current: Floats,
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    weight: Floats,
     decay_syn: Floats,
     decay_mem: Floats,
     recurrent: Floats,
@@ -145,9 +149,12 @@ def scan_forward(
 ) -> Ints:
     """Run neurons; the units that fired, step after step, ``counts`` of them in each.
 
-    Membranes, synapses and adaptation are kept where their arrays have a place for them.
+    Currents are given, or made of weighed events, a sample at a time, if there are weights. Membranes, synapses and
+    adaptation are kept where their arrays have a place for them.
     """
-    _, n_steps, n = current.shape
+    n_steps, n = counts.shape[1], decay_mem.size
+    weighs = weight.size > 0
+    own = np.empty((1, n_steps if weighs else 0, n), decay_mem.dtype)
     n_taps = recurrent.shape[0]
     adapts = adaptation.shape[0] > 0
     keeps_mem, keeps_syn, keeps_ad = membranes.size > 0, synapses.size > 0, adapted.size > 0
@@ -155,19 +162,22 @@ def scan_forward(
     found = np.empty(1024, dtype=np.int32)
     n_found = 0
     starts = np.zeros(n_steps + 1, dtype=np.int64)
-    syn, mem, ad = np.empty(n, current.dtype), np.empty(n, current.dtype), np.empty(n, current.dtype)
-    fired, drive = np.empty(n, current.dtype), np.empty(n, current.dtype)
+    dtype = decay_mem.dtype
+    syn, mem, ad = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
+    fired, drive, rest = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
     held = np.empty(n, dtype=np.int64)
-    rest = np.empty(n, current.dtype)
     for h in range(n):
         rest[h] = one - decay_mem[h]
     for k in range(first, last):
+        if weighs:
+            add_currents(offsets[k : k + 2], bins, units, weight, own, 0, 1)
+        step = own[0] if weighs else current[k]
         for h in range(n):
             syn[h], mem[h], ad[h] = state[k, 0, h], state[k, 1, h], state[k, 2, h]
             held[h], fired[h] = np.int64(state[k, 3, h]), state[k, 4, h]
         for t in range(n_steps):
             for h in range(n):
-                syn[h] = decay_syn[h] * syn[h] + current[k, t, h]
+                syn[h] = decay_syn[h] * syn[h] + step[t, h]
             for s in range(n_taps):
                 before = t - 1 - s
                 if before >= 0:
@@ -273,6 +283,34 @@ def surrogate_rows(mem: Floats, theta: Any, slope: Any, one: Any, kind: int, out
 
 
 @_compiled  # type: ignore[untyped-decorator]
+def _credit(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    k: int,
+    cursors: Offsets,
+    shift: int,
+    t: int,
+    lam: Floats,
+    into: Floats,
+) -> None:
+    """into[s, unit] += lam for the events of sample k that arrive at t, tap s of them being from t − shift − s.
+
+    Steps come from the last to the first; cursors (tap,) stand behind the events that are still to come.
+    """
+    for s in range(into.shape[0]):
+        e, begin, sent = cursors[s], offsets[k], t - shift - s
+        while e > begin and bins[e - 1] > sent:
+            e -= 1
+        while e > begin and bins[e - 1] == sent:
+            e -= 1
+            u = units[e]
+            for h in range(lam.size):
+                into[s, u, h] += lam[h]
+        cursors[s] = e
+
+
+@_compiled  # type: ignore[untyped-decorator]
 def _mark_held(
     membranes: Floats, state: Floats, theta: Any, n_refractory: int, first: int, held: Any  # noqa: ANN401
 ) -> None:
@@ -305,7 +343,15 @@ def scan_backward(
     reset_in_graph: bool,
     n_refractory: int,
     kind: int,
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    spike_offsets: Offsets,
+    spike_bins: Ints,
+    spike_units: Ints,
     grad_current: Floats,
+    grad_weight: Floats,
+    grad_recurrent: Floats,
     grad_decays: Floats,
     first: int,
     last: int,
@@ -313,9 +359,15 @@ def scan_backward(
     """Go back through a scan.
 
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns: small products are
-    the quick ones. ``grad_decays`` (5, unit) gets the gradients of α, β, ρ, a, b; without synapses only those that need
-    none of them.
+    the quick ones. Gradients are added where their arrays have a place for them; ``grad_decays`` (5, unit) gets those
+    of α, β, ρ, a, b, without synapses only those that need none of them.
     """
+    gives_current = grad_current.size > 0
+    cursors = np.empty((last - first, grad_weight.shape[0]), np.int64)
+    spike_cursors = np.empty((last - first, grad_recurrent.shape[0]), np.int64)
+    for k in range(first, last):
+        cursors[k - first] = offsets[k + 1] if grad_weight.size > 0 else 0
+        spike_cursors[k - first] = spike_offsets[k + 1]
     n_samples = last - first
     _, n_steps, n = membranes.shape
     n_taps, n_panels, _, width = panels.shape
@@ -426,8 +478,17 @@ def scan_backward(
                     lam_syn[ring, k, h] = (
                         decay_syn[h] * lam_syn[ring_next, k, h] + rest[h] * lam_mem[k, h]
                     )
-            for h in range(n):
-                grad_current[b, t, h] = lam_syn[ring, k, h]
+            lam_now = lam_syn[ring, k]
+            if gives_current:
+                for h in range(n):
+                    grad_current[b, t, h] = lam_now[h]
+            if grad_weight.size > 0:
+                _credit(offsets, bins, units, b, cursors[k], 0, t, lam_now, grad_weight)
+            if grad_recurrent.size > 0:
+                _credit(
+                    *(spike_offsets, spike_bins, spike_units),
+                    *(b, spike_cursors[k], 1, t, lam_now, grad_recurrent),
+                )
             if has_syn:
                 for h in range(n):
                     before = synapses[b, t - 1, h] if t > 0 else state[b, 0, h]

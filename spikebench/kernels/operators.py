@@ -18,13 +18,14 @@ from spikebench.kernels import cpu
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
 from spikebench.kernels.scan import (
     REDUCTIONS,
+    STATE_ROWS,
     Adaptation,
     Reduction,
     Scan,
     check_readout,
     check_scan,
     check_weight,
-    initial_state,
+    n_neurons,
 )
 from spikebench.kernels.spikes import Spikes
 
@@ -41,34 +42,33 @@ _WRONG = {
 def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
     """Weigh events into currents; see :func:`spikebench.kernels.reference.event_linear`."""
     taps = check_weight(events, weight)
-    if isinstance(events, Spikes):
-        offsets, bins, units, handle = events.offsets, events.bins, events.units, events.handle
-        n_steps = events.shape[1]
-    else:
-        offsets, bins, units = _cells(events)
-        handle, n_steps = None, events.n_steps
-    current: torch.Tensor = _event_linear(offsets, bins, units, taps, handle, n_steps)
+    handle = events.handle if isinstance(events, Spikes) else None
+    n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
+    current: torch.Tensor = _event_linear(*_cells(events), taps, handle, n_steps)
     return current
 
 
 def lif_scan(
-    current: torch.Tensor,
+    current: torch.Tensor | EventBatch,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
     adaptation: Adaptation | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
+    weight: torch.Tensor | None = None,
 ) -> Scan:
     """Run a layer of neurons; see :func:`spikebench.kernels.reference.lif_scan`."""
-    recurrent = current.new_zeros(0, current.shape[-1], current.shape[-1])
+    n = n_neurons(current, weight)
+    recurrent = decay_mem.new_zeros(0, n, n)
     return recurrent_lif_scan(
-        current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes
+        *(current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes),
+        weight,
     )
 
 
 def recurrent_lif_scan(
-    current: torch.Tensor,
+    current: torch.Tensor | EventBatch,
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
@@ -76,29 +76,34 @@ def recurrent_lif_scan(
     adaptation: Adaptation | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
+    weight: torch.Tensor | None = None,
 ) -> Scan:
     """Run a layer of neurons that hear each other; see :func:`spikebench.kernels.reference.recurrent_lif_scan`."""
-    taps = check_scan(current, recurrent, decay_syn, decay_mem, adaptation)
-    if state is None:
-        state = initial_state(current, len(taps))
-    n = current.shape[2]
+    taps, weights, state = check_scan(
+        current, weight, recurrent, decay_syn, decay_mem, adaptation, state
+    )
+    n = taps.shape[2]
+    none = taps.new_empty(0, 0, 0)
+    if isinstance(current, torch.Tensor):
+        given, n_steps, cells = current, current.shape[1], _no_cells(taps)
+    else:
+        given, n_steps, cells = none, current.n_steps, _cells(current)
     decays = [decay_syn.expand(n), decay_mem.expand(n)]
-    adapts = current.new_zeros(0, n)
+    adapts = taps.new_zeros(0, n)
     if adaptation is not None:
         parts = (adaptation.decay, adaptation.to_membrane, adaptation.to_spikes)
         adapts = torch.stack([part.expand(n) for part in parts])
     learns = torch.is_grad_enabled()
     decays_learn = learns and any(d.requires_grad for d in (*decays, adapts))
-    needs = any(t.requires_grad for t in (current, taps, *decays, adapts)) and learns
+    needs = any(t.requires_grad for t in (given, weights, taps, *decays, adapts)) and learns
     in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
-    handle, offsets, bins, units, membranes, _, _, end = _scan(
-        *(current, *decays, taps, adapts, state.detach()),
+    handle, *events, membranes, _, _, end = _scan(
+        *(given, *cells, weights, *decays, taps, adapts, state, n_steps),
         *(neuron.threshold, neuron.slope, RESETS[neuron.reset], neuron.reset_in_graph),
         *(neuron.refractory_steps, SURROGATES[neuron.surrogate]),
         *(needs or keep_membranes, decays_learn or in_reset, needs and adaptation is not None),
     )
-    spikes = Spikes(offsets, bins, units, handle)
-    return Scan(spikes, membranes if keep_membranes else None, end)
+    return Scan(Spikes(*events, handle), membranes if keep_membranes else None, end)
 
 
 def leaky_readout(
@@ -130,8 +135,16 @@ def _device(tensor: torch.Tensor) -> ModuleType:
     raise ValueError(f"no kernels for device {tensor.device.type}: there are some for cpu and cuda")
 
 
-def _cells(events: EventBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _no_cells(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    offsets = torch.zeros(1, dtype=torch.int64, device=like.device)
+    bins, units = (torch.empty(0, dtype=torch.int32, device=like.device) for _ in range(2))
+    return offsets, bins, units
+
+
+def _cells(events: EventBatch | Spikes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Check the events of an input; of a binary one the first of every cell."""
+    if isinstance(events, Spikes):
+        return events.offsets, events.bins, events.units
     offsets, bins, units = events.offsets, events.bins, events.units
     kernels = _device(bins)
     if wrong := kernels.check_events(offsets, bins, units, events.n_steps, events.n_units):
@@ -187,11 +200,16 @@ def _event_linear_gradients(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  #
 @torch.library.custom_op("spikebench::lif_scan", mutates_args=())
 def _scan(
     current: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     recurrent: torch.Tensor,
     adaptation: torch.Tensor,
     state: torch.Tensor,
+    n_steps: int,
     threshold: float,
     slope: float,
     reset: int,
@@ -211,14 +229,14 @@ def _scan(
     torch.Tensor,
     torch.Tensor,
 ]:
-    found = _device(current).scan(
-        *(current, decay_syn, decay_mem, recurrent, adaptation, state, threshold, reset),
-        *(n_refractory, (keep_membranes, keep_synapses, keep_adaptation)),
+    found = _device(state).scan(
+        *(current, (offsets, bins, units), weight, decay_syn, decay_mem, recurrent, adaptation),
+        *(state, n_steps, threshold, reset, n_refractory),
+        (keep_membranes, keep_synapses, keep_adaptation),
     )
-    handle = torch.empty_strided(
-        current.shape, (0, 0, 0), dtype=current.dtype, device=current.device
-    ).fill_(0)
-    return (handle, *found)  # type: ignore[return-value]
+    shape = (state.shape[0], n_steps, state.shape[2])
+    handle = torch.empty_strided(shape, (0, 0, 0), dtype=state.dtype, device=state.device)
+    return (handle.fill_(0), *found)  # type: ignore[return-value]
 
 
 @torch.library.custom_op("spikebench::lif_scan_backward", mutates_args=())
@@ -228,9 +246,13 @@ def _scan_backward(
     membranes: torch.Tensor,
     synapses: torch.Tensor,
     adapted: torch.Tensor,
+    spike_offsets: torch.Tensor,
+    spike_bins: torch.Tensor,
+    spike_units: torch.Tensor,
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
+    weight: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     recurrent: torch.Tensor,
@@ -242,44 +264,47 @@ def _scan_backward(
     reset_in_graph: bool,
     n_refractory: int,
     surrogate: int,
+    to_current: bool,
+    to_weight: bool,
     to_recurrent: bool,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    kernels = _device(membranes)
-    current, decays = kernels.scan_backward(
-        *(grad_spikes, grad_membranes, (membranes, synapses, adapted)),
-        *(decay_syn, decay_mem, recurrent, adaptation, state, threshold, slope),
-        *(reset, reset_in_graph, n_refractory, surrogate),
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    spikes = (spike_offsets, spike_bins, spike_units)
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+    found = _device(membranes).scan_backward(
+        *(grad_spikes, grad_membranes, (membranes, synapses, adapted), spikes),
+        *((offsets, bins, units), weight, decay_syn, decay_mem, recurrent, adaptation, state),
+        *(threshold, slope, reset, reset_in_graph, n_refractory, surrogate),
+        (to_current or (to_recurrent and bool(state.any())), to_weight, to_recurrent),
     )
-    weights = recurrent.new_empty(0)
-    if to_recurrent:
-        n_taps, n, _ = recurrent.shape
-        weights = kernels.event_linear_backward(offsets, bins, units, current, n_taps, n, 1)
-        for s in range(n_taps):  # spikes from before the beginning
-            for t in range(min(s + 1, current.shape[1])):
-                weights[s] += state[:, 4 + s - t].T @ current[:, t]
-    return current, decays, weights
+    if to_recurrent and found[0].numel():  # spikes from before the beginning
+        for s in range(len(recurrent)):
+            for t in range(min(s + 1, found[0].shape[1])):
+                found[2][s] += state[:, STATE_ROWS + s - t].T @ found[0][:, t]
+    return found
 
 
 def _scan_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-    _, offsets, bins, units, membranes, synapses, adapted, end = output
+    _, *spikes, membranes, synapses, adapted, end = output
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(offsets, bins, units, synapses, adapted, end)
-    ctx.save_for_backward(membranes, synapses, adapted, offsets, bins, units, *inputs[1:6])
-    ctx.settings = inputs[6:12]
+    ctx.mark_non_differentiable(*spikes, synapses, adapted, end)
+    ctx.save_for_backward(membranes, synapses, adapted, *spikes, *inputs[1:10])
+    ctx.settings = inputs[11:17]
 
 
 def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
     membranes, *rest = ctx.saved_tensors
-    empty = membranes.new_empty(0, 0, 0)
-    grad_spikes, grad_membranes = (empty if g is None else g for g in (gradients[0], gradients[4]))
+    none = membranes.new_empty(0, 0, 0)
+    grad_spikes, grad_membranes = (none if g is None else g for g in (gradients[0], gradients[4]))
     needs = ctx.needs_input_grad
-    current, decays, weights = _scan_backward(
-        grad_spikes, grad_membranes, membranes, *rest, *ctx.settings, needs[3]
+    current, weight, recurrent, decays = _scan_backward(
+        *(grad_spikes, grad_membranes, membranes, *rest, *ctx.settings),
+        *(needs[0], needs[4], needs[7]),
     )
     return (
-        *(current, decays[0] if needs[1] else None, decays[1] if needs[2] else None),
-        *(weights if needs[3] else None, decays[2:] if needs[4] else None),
-        *(None,) * 10,
+        *(current if needs[0] else None, None, None, None, weight if needs[4] else None),
+        *(decays[0] if needs[5] else None, decays[1] if needs[6] else None),
+        *(recurrent if needs[7] else None, decays[2:] if needs[8] else None),
+        *(None,) * 11,
     )
 
 

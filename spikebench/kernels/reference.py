@@ -19,7 +19,7 @@ from spikebench.kernels.scan import (
     check_readout,
     check_scan,
     check_weight,
-    initial_state,
+    n_neurons,
 )
 from spikebench.kernels.spikes import Spikes
 
@@ -56,20 +56,21 @@ def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
 
 
 def lif_scan(
-    current: torch.Tensor,
+    current: torch.Tensor | EventBatch,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
     adaptation: Adaptation | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
+    weight: torch.Tensor | None = None,
 ) -> Scan:
     """Run a layer of neurons without recurrent weights.
 
     Parameters
     ----------
     current
-        x, float (batch, time, unit).
+        x, float (batch, time, unit); or events, of which ``weight`` makes x without storing it.
     decay_syn, decay_mem
         α and β, float, a number or one per unit.
     neuron
@@ -80,6 +81,8 @@ def lif_scan(
         Where to go on, from another scan; by default at rest. Gradients do not go back through it.
     keep_membranes
         Return the membranes as well.
+    weight
+        With events, as in :func:`event_linear`.
 
     Returns
     -------
@@ -91,14 +94,16 @@ def lif_scan(
     ValueError
         If shapes or types do not fit.
     """
-    recurrent = current.new_zeros(0, current.shape[-1], current.shape[-1])
+    n = n_neurons(current, weight)
+    recurrent = decay_mem.new_zeros(0, n, n)
     return recurrent_lif_scan(
-        current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes
+        *(current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes),
+        weight,
     )
 
 
 def recurrent_lif_scan(
-    current: torch.Tensor,
+    current: torch.Tensor | EventBatch,
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
@@ -106,12 +111,13 @@ def recurrent_lif_scan(
     adaptation: Adaptation | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
+    weight: torch.Tensor | None = None,
 ) -> Scan:
     """Run a layer of neurons that hear each other.
 
     Parameters
     ----------
-    current, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes
+    current, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes, weight
         As in :func:`lif_scan`.
     recurrent
         V, float (from, to); or (tap, from, to), of which tap s arrives s + 1 steps after the spike.
@@ -126,10 +132,12 @@ def recurrent_lif_scan(
     ValueError
         If shapes or types do not fit.
     """
-    taps = check_scan(current, recurrent, decay_syn, decay_mem, adaptation)
-    if state is None:
-        state = initial_state(current, len(taps))
-    syn, mem, adapted, held, *past = state.detach().unbind(1)
+    taps, weights, state = check_scan(
+        current, weight, recurrent, decay_syn, decay_mem, adaptation, state
+    )
+    if not isinstance(current, torch.Tensor):
+        current = event_linear(current, weights)
+    syn, mem, adapted, held, *past = state.unbind(1)
     theta = neuron.threshold
     spikes, membranes = [], []
     for step in current.unbind(1):

@@ -47,31 +47,12 @@ class Scan:
     membranes : Tensor of float, shape (batch, time, unit), or None
         U, if it was asked for.
     state : Tensor of float, shape (batch, row, unit)
-        Where the next scan goes on; see :func:`initial_state`. Not in the graph.
+        Where the next scan goes on; see :func:`check_scan`. Not in the graph.
     """
 
     spikes: Spikes
     membranes: torch.Tensor | None
     state: torch.Tensor
-
-
-def initial_state(current: torch.Tensor, n_taps: int) -> torch.Tensor:
-    """Make the state of a layer at rest.
-
-    Parameters
-    ----------
-    current
-        What the scan will take, float (batch, time, unit).
-    n_taps
-        Taps of the recurrent weights.
-
-    Returns
-    -------
-    Tensor of float, shape (batch, 4 + max(n_taps, 1), unit)
-        Rows: I, U, A, steps of the refractory period that are left, S of the last steps (the latest first).
-    """
-    batch, _, n_units = current.shape
-    return current.new_zeros(batch, STATE_ROWS + max(n_taps, 1), n_units)
 
 
 def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
@@ -104,53 +85,100 @@ def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     return taps
 
 
+def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -> int:
+    """Count the neurons of a scan.
+
+    Parameters
+    ----------
+    current, weight
+        As in :func:`spikebench.kernels.reference.lif_scan`.
+
+    Returns
+    -------
+    int
+        The last size of the weights if there are some, else of the currents.
+
+    Raises
+    ------
+    ValueError
+        If events come without weights, or currents with some.
+    """
+    if isinstance(current, torch.Tensor) == (weight is not None):
+        raise ValueError("a scan takes currents, or events with a weight")
+    return (current if weight is None else weight).shape[-1]  # type: ignore[union-attr]
+
+
 def check_scan(
-    current: torch.Tensor,
+    current: torch.Tensor | EventBatch,
+    weight: torch.Tensor | None,
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     adaptation: Adaptation | None,
-) -> torch.Tensor:
+    state: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Check what a scan takes.
 
     Parameters
     ----------
-    current, recurrent, decay_syn, decay_mem, adaptation
+    current, weight, recurrent, decay_syn, decay_mem, adaptation, state
         As in :func:`spikebench.kernels.reference.recurrent_lif_scan`.
 
     Returns
     -------
-    Tensor of float, shape (tap, unit, unit)
+    recurrent : Tensor of float, shape (tap, unit, unit)
         The recurrent weights.
+    weight : Tensor of float, shape (tap, input, unit)
+        The weights; without any, of shape (0, 0, 0).
+    state : Tensor of float, shape (batch, 4 + max(recurrent taps, 1), unit)
+        Where to begin, not in the graph. Rows: I, U, A, steps of the refractory period that are left, S of the last
+        steps (the latest first).
 
     Raises
     ------
     ValueError
         If shapes or types do not fit.
     """
-    if current.ndim != 3 or current.shape[1] < 1 or not current.is_floating_point():
-        raise ValueError(
-            f"currents must be floats of shape (batch, time ≥ 1, unit), got {current.dtype} "
-            f"{tuple(current.shape)}"
-        )
-    n = current.shape[2]
+    n = n_neurons(current, weight)
     taps = recurrent[None] if recurrent.ndim == 2 else recurrent
+    weights = taps.new_empty(0, 0, 0)
+    if isinstance(current, torch.Tensor):
+        if current.ndim != 3 or current.shape[1] < 1 or not current.is_floating_point():
+            raise ValueError(
+                f"currents must be floats of shape (batch, time ≥ 1, unit), got {current.dtype} "
+                f"{tuple(current.shape)}"
+            )
+        batch, first = current.shape[0], current
+    else:
+        assert weight is not None
+        weights = check_weight(current, weight)
+        batch, first = len(current), weight
     if taps.ndim != 3 or taps.shape[1:] != (n, n):
         raise ValueError(
             f"recurrent weights of shape {tuple(recurrent.shape)} do not fit {n} units"
         )
-    given = {"recurrent": recurrent, "decay_syn": decay_syn, "decay_mem": decay_mem}
+    rows = STATE_ROWS + max(len(taps), 1)
+    if state is None:
+        state = first.new_zeros(batch, rows, n)
+    elif state.shape != (batch, rows, n):
+        raise ValueError(f"state of shape {tuple(state.shape)} instead of {(batch, rows, n)}")
+    given = {
+        "recurrent": recurrent,
+        "state": state,
+        "decay_syn": decay_syn,
+        "decay_mem": decay_mem,
+    }
     if adaptation is not None:
         given |= {name: getattr(adaptation, name) for name in Adaptation.__dataclass_fields__}
     for name, tensor in given.items():
-        if name != "recurrent" and tensor.shape not in ((), (1,), (n,)):
+        if name not in ("recurrent", "state") and tensor.shape not in ((), (1,), (n,)):
             raise ValueError(f"{name} of shape {tuple(tensor.shape)}: a number, or one per unit")
-        if tensor.dtype != current.dtype or tensor.device != current.device:
+        if tensor.dtype != first.dtype or tensor.device != first.device:
             raise ValueError(
-                f"{name} is {tensor.dtype} on {tensor.device}, the currents are {current.dtype} on "
-                f"{current.device}"
+                f"{name} is {tensor.dtype} on {tensor.device}, the currents are {first.dtype} on "
+                f"{first.device}"
             )
-    return taps
+    return taps, weights, state.detach()
 
 
 def check_readout(
