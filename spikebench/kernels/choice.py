@@ -28,19 +28,20 @@ class Kernels(Protocol):
 
     def lif_scan(
         self,
-        current: torch.Tensor,
+        current: torch.Tensor | EventBatch,
         decay_syn: torch.Tensor,
         decay_mem: torch.Tensor,
         neuron: Neuron,
         adaptation: Adaptation | None = None,
         state: torch.Tensor | None = None,
         keep_membranes: bool = False,
+        weight: torch.Tensor | None = None,
     ) -> Scan:
         """Run a layer of neurons."""
 
     def recurrent_lif_scan(
         self,
-        current: torch.Tensor,
+        current: torch.Tensor | EventBatch,
         recurrent: torch.Tensor,
         decay_syn: torch.Tensor,
         decay_mem: torch.Tensor,
@@ -48,6 +49,7 @@ class Kernels(Protocol):
         adaptation: Adaptation | None = None,
         state: torch.Tensor | None = None,
         keep_membranes: bool = False,
+        weight: torch.Tensor | None = None,
     ) -> Scan:
         """Run a layer of neurons that hear each other."""
 
@@ -58,6 +60,7 @@ class Kernels(Protocol):
         decay: torch.Tensor,
         reduction: Reduction = "max",
         lengths: torch.Tensor | None = None,
+        start: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Integrate and reduce."""
 
@@ -86,7 +89,9 @@ def choose(device: torch.device | str, name: KernelName = "events") -> Kernels:
     if name not in KERNELS:
         raise TrainingError(f"kernels {name!r}: known are {', '.join(KERNELS)}")
     if name == "events" and kind not in ("cpu", "cuda"):
-        raise TrainingError(f"no event-driven kernels for device {kind}: use cpu, cuda or reference")
+        raise TrainingError(
+            f"no event-driven kernels for device {kind}: use cpu, cuda or reference"
+        )
     if name == "events" and kind == "cuda":
         try:
             import_module("triton")

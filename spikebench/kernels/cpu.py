@@ -1,4 +1,4 @@
-"""The kernels on a CPU: compiled loops, shared among threads. What they compute: :mod:`spikebench.kernels.operators`."""
+"""The kernels on a CPU: compiled loops, shared among threads; :mod:`spikebench.kernels.operators` calls them."""
 
 from __future__ import annotations
 
@@ -94,17 +94,13 @@ def scan(
     kept = [_empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
     end = torch.empty_like(state)
     counts = np.zeros((batch, n_steps), np.int32)
-    given = _arrays(
-        *(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state)
-    )
+    given = _arrays(*(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state))
     outs = _arrays(*kept, end)
     dtype = outs[-1].dtype.type
     settings = (dtype(threshold), dtype(1), reset, n_refractory)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
-        units: NDArray[np.int32] = loops.scan_forward(
-            *given, *settings, *outs, counts, first, last
-        )
+        units: NDArray[np.int32] = loops.scan_forward(*given, *settings, *outs, counts, first, last)
         return units
 
     units = np.concatenate([np.empty(0, np.int32), *share(run, pieces(batch))])
@@ -135,8 +131,10 @@ def scan_backward(
     surrogate: int,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a scan: gradients of the current, of the weights, of the recurrent ones (as wanted, else empty),
-    and of (α, β, ρ, a, b) per unit.
+    """Go back through a scan.
+
+    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of (α, β, ρ, a, b)
+    per unit.
     """
     membranes = kept[0]
     batch, _, n = membranes.shape
@@ -148,7 +146,11 @@ def scan_backward(
     dtype = out.dtype.type
     constants = (dtype(threshold), dtype(slope), dtype(1))
     settings = (reset, reset_in_graph, n_refractory, surrogate)
-    shapes = (weight.shape if to_weight else (0, 0, 0), recurrent.shape if to_recurrent else (0, 0, 0), (5, n))
+    shapes = (
+        weight.shape if to_weight else (0, 0, 0),
+        recurrent.shape if to_recurrent else (0, 0, 0),
+        (5, n),
+    )
 
     def run(first: int, last: int) -> list[NDArray[Any]]:
         into = [np.zeros(shape, out.dtype) for shape in shapes]
@@ -163,7 +165,8 @@ def scan_backward(
     for partials in share(run, _groups(batch, sum(int(np.prod(shape)) for shape in shapes))):
         for total, partial in zip(totals, partials, strict=True):
             total += partial
-    return (grad_current, *(torch.from_numpy(total) for total in totals))
+    to_weights, to_recurrents, to_decays = (torch.from_numpy(total) for total in totals)
+    return grad_current, to_weights, to_recurrents, to_decays
 
 
 def readout(
@@ -173,6 +176,7 @@ def readout(
     weight: torch.Tensor,
     decay: torch.Tensor,
     lengths: torch.Tensor,
+    start: torch.Tensor,
     reduction: int,
     n_trace: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -180,7 +184,7 @@ def readout(
     batch, n = lengths.numel(), weight.shape[1]
     scores, trace = weight.new_zeros(batch, n), weight.new_zeros(batch, n_trace, n)
     peaks = torch.zeros(batch, n, dtype=torch.int32)
-    given = _arrays(offsets, bins, units, weight, decay, lengths)
+    given = _arrays(offsets, bins, units, weight, decay, lengths, start)
     outs, one = _arrays(scores, trace, peaks), given[3].dtype.type(1)
 
     def run(first: int, last: int) -> None:
@@ -197,6 +201,7 @@ def readout_backward(
     weight: torch.Tensor,
     decay: torch.Tensor,
     lengths: torch.Tensor,
+    start: torch.Tensor,
     reduction: int,
     grad: torch.Tensor,
     trace: torch.Tensor,
@@ -206,7 +211,7 @@ def readout_backward(
     """Go back through a read-out: gradients of spikes, weights and decay."""
     batch, (n_units, n) = lengths.numel(), weight.shape
     grad_spikes = _empty((batch, n_steps, n_units), weight)
-    given = _arrays(offsets, bins, units, weight, decay, lengths)
+    given = _arrays(offsets, bins, units, weight, decay, lengths, start)
     is_trace = reduction == 4
     empty = weight.new_zeros(0, 0)
     first_grad = _array(empty if is_trace else grad)

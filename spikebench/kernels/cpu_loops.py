@@ -8,23 +8,28 @@ Equations: :mod:`spikebench.kernels.neuron`; the same in PyTorch: :mod:`spikeben
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S
 from spikebench.kernels.scan import STATE_ROWS
+from spikebench.raster_loops import compiled
 
 Floats = NDArray[Any]  # float32 or float64, the same in one call
 Ints = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
+Number = Any  # a number of the arrays' type
 
 
-@_compiled  # type: ignore[untyped-decorator]
+def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    return compiled(loop)
+
+
+@_compiled
 def check_events(offsets: Offsets, bins: Ints, units: Ints, n_steps: int, n_units: int) -> int:
     """Look for what would lead out of memory: 1 offsets, 2 a bin, 3 a unit, 4 not sorted; 0 is well."""
     if offsets[0] != 0 or offsets[-1] != bins.size or units.size != bins.size:
@@ -45,7 +50,7 @@ def check_events(offsets: Offsets, bins: Ints, units: Ints, n_steps: int, n_unit
     return 0
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def first_in_cell(
     offsets: Offsets, bins: Ints, units: Ints, n_units: int, chosen: NDArray[np.bool_]
 ) -> int:
@@ -61,7 +66,7 @@ def first_in_cell(
     return found
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def add_currents(
     offsets: Offsets,
     bins: Ints,
@@ -84,7 +89,9 @@ def add_currents(
                 t = bins[e] + s
                 if t >= n_steps:
                     break
-                if e + 3 < end and bins[e + 3] == bins[e]:  # four at once, a row is read once for them
+                if (
+                    e + 3 < end and bins[e + 3] == bins[e]
+                ):  # four at once, a row is read once for them
                     u0, u1, u2, u3 = units[e], units[e + 1], units[e + 2], units[e + 3]
                     for h in range(n):
                         current[k, t, h] += (weight[s, u0, h] + weight[s, u1, h]) + (
@@ -98,7 +105,7 @@ def add_currents(
                     e += 1
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def add_weight_gradients(
     offsets: Offsets,
     bins: Ints,
@@ -123,7 +130,7 @@ def add_weight_gradients(
                     into[s, u, h] += gradient[k, t, h]
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def scan_forward(
     current: Floats,
     offsets: Offsets,
@@ -135,8 +142,8 @@ def scan_forward(
     recurrent: Floats,
     adaptation: Floats,
     state: Floats,
-    theta: Any,  # noqa: ANN401
-    one: Any,  # noqa: ANN401
+    theta: Number,
+    one: Number,
     reset: int,
     n_refractory: int,
     membranes: Floats,
@@ -254,8 +261,10 @@ def scan_forward(
     return found[:n_found]
 
 
-@_compiled  # type: ignore[untyped-decorator]
-def surrogate_rows(mem: Floats, theta: Any, slope: Any, one: Any, kind: int, out: Floats) -> None:  # noqa: ANN401
+@_compiled
+def surrogate_rows(
+    mem: Floats, theta: Number, slope: Number, one: Number, kind: int, out: Floats
+) -> None:
     """Compute what stands for dS/dU in one row; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
     n = mem.size
     if kind == 0:
@@ -282,7 +291,7 @@ def surrogate_rows(mem: Floats, theta: Any, slope: Any, one: Any, kind: int, out
             out[h] = (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _credit(
     offsets: Offsets,
     bins: Ints,
@@ -310,21 +319,26 @@ def _credit(
         cursors[s] = e
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _mark_held(
-    membranes: Floats, state: Floats, theta: Any, n_refractory: int, first: int, held: Any  # noqa: ANN401
+    membranes: Floats,
+    state: Floats,
+    theta: Number,
+    n_refractory: int,
+    first: int,
+    held: NDArray[np.bool_],
 ) -> None:
     """Mark the steps in which the refractory period held a neuron."""
     n_samples, n_steps, n = held.shape
     for k in range(n_samples):
         for h in range(n):
-            left = np.int64(state[first + k, 3, h])
+            left = int(state[first + k, 3, h])
             for t in range(n_steps):
                 held[k, t, h] = left > 0
                 left = n_refractory if membranes[first + k, t, h] >= theta else max(left - 1, 0)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def scan_backward(
     grad_spikes: Floats,
     grad_membranes: Floats,
@@ -336,9 +350,9 @@ def scan_backward(
     panels: Floats,
     adaptation: Floats,
     state: Floats,
-    theta: Any,  # noqa: ANN401
-    slope: Any,  # noqa: ANN401
-    one: Any,  # noqa: ANN401
+    theta: Number,
+    slope: Number,
+    one: Number,
     reset: int,
     reset_in_graph: bool,
     n_refractory: int,
@@ -485,9 +499,17 @@ def scan_backward(
             if grad_weight.size > 0:
                 _credit(offsets, bins, units, b, cursors[k], 0, t, lam_now, grad_weight)
             if grad_recurrent.size > 0:
+                recurrents = grad_recurrent
                 _credit(
-                    *(spike_offsets, spike_bins, spike_units),
-                    *(b, spike_cursors[k], 1, t, lam_now, grad_recurrent),
+                    spike_offsets,
+                    spike_bins,
+                    spike_units,
+                    b,
+                    spike_cursors[k],
+                    1,
+                    t,
+                    lam_now,
+                    recurrents,
                 )
             if has_syn:
                 for h in range(n):
@@ -517,7 +539,7 @@ def scan_backward(
                     grad_decays[4, h] += pull * fired[h]
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def readout_forward(
     offsets: Offsets,
     bins: Ints,
@@ -525,21 +547,22 @@ def readout_forward(
     weight: Floats,
     decay: Floats,
     lengths: Offsets,
+    start: Floats,
     reduction: int,
-    one: Any,  # noqa: ANN401
+    one: Number,
     scores: Floats,
     trace: Floats,
     peaks: Ints,
     first: int,
     last: int,
 ) -> None:
-    """Integrate and reduce; ``peaks`` gets the step of each maximum, ``trace`` every step if it has a place for them."""
+    """Integrate and reduce; ``peaks`` gets the step of each maximum, ``trace`` every step if it has room."""
     n = weight.shape[1]
     n_steps = trace.shape[1]
     keeps = trace.size > 0
     out, step = np.empty(n, weight.dtype), np.empty(n, weight.dtype)
     for k in range(first, last):
-        out[:] = one - one
+        out[:] = start[k]
         e, end = offsets[k], offsets[k + 1]
         length = lengths[k]
         for t in range(n_steps if keeps else length):
@@ -572,7 +595,7 @@ def readout_forward(
                 scores[k, c] /= length
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def readout_backward(
     offsets: Offsets,
     bins: Ints,
@@ -580,8 +603,9 @@ def readout_backward(
     weight: Floats,
     decay: Floats,
     lengths: Offsets,
+    start: Floats,
     reduction: int,
-    one: Any,  # noqa: ANN401
+    one: Number,
     grad: Floats,
     grad_trace: Floats,
     trace: Floats,
@@ -596,7 +620,7 @@ def readout_backward(
 
     The gradient of step t is ``grad_step = (1 − γ)·λ[t]``, λ[t] = γ·λ[t + 1] + what the reduction asks of O[t].
     """
-    n_units, n = weight.shape
+    n = weight.shape[1]
     n_steps = grad_spikes.shape[1]
     lam = np.empty(n, weight.dtype)
     grad_step = np.zeros((n_steps, n), weight.dtype)
@@ -633,6 +657,6 @@ def readout_backward(
                     step[c] += weight[u, c]
             if trace.size > 0:
                 for c in range(n):
-                    before = trace[k, t - 1, c] if t > 0 else one - one
+                    before = trace[k, t - 1, c] if t > 0 else start[k, c]
                     grad_decay[c] += lam[c] * (before - step[c])
         np.dot(grad_step, transposed, grad_spikes[k])

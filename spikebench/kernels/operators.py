@@ -1,5 +1,4 @@
-"""The kernels as PyTorch operators with gradients: one signature, carried out by :mod:`~spikebench.kernels.cpu` or
-:mod:`~spikebench.kernels.triton` after the device of the tensors.
+"""The kernels as PyTorch operators with gradients, carried out by ``cpu.py`` or ``triton.py`` after the device.
 
 The same functions as :mod:`spikebench.kernels.reference`, on events: nothing here is ever as large as the input's
 raster. First derivatives only; :func:`spikebench.kernels.choice.choose` gives the reference for second ones. Sums are
@@ -8,6 +7,7 @@ in a fixed order, so on a CPU the same input gives the same bits.
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -97,13 +97,13 @@ def recurrent_lif_scan(
     decays_learn = learns and any(d.requires_grad for d in (*decays, adapts))
     needs = any(t.requires_grad for t in (given, weights, taps, *decays, adapts)) and learns
     in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
-    handle, *events, membranes, _, _, end = _scan(
+    handle, offsets, bins, fired, membranes, _, _, end = _scan(
         *(given, *cells, weights, *decays, taps, adapts, state, n_steps),
         *(neuron.threshold, neuron.slope, RESETS[neuron.reset], neuron.reset_in_graph),
         *(neuron.refractory_steps, SURROGATES[neuron.surrogate]),
         *(needs or keep_membranes, decays_learn or in_reset, needs and adaptation is not None),
     )
-    return Scan(Spikes(*events, handle), membranes if keep_membranes else None, end)
+    return Scan(Spikes(offsets, bins, fired, handle), membranes if keep_membranes else None, end)
 
 
 def leaky_readout(
@@ -112,13 +112,14 @@ def leaky_readout(
     decay: torch.Tensor,
     reduction: Reduction = "max",
     lengths: torch.Tensor | None = None,
+    start: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Integrate and reduce; see :func:`spikebench.kernels.reference.leaky_readout`."""
-    lengths = check_readout(spikes, weight, decay, reduction, lengths)
+    lengths, start = check_readout(spikes, weight, decay, reduction, lengths, start)
     given = (spikes.offsets, spikes.bins, spikes.units, spikes.handle)
     decays = decay.expand(weight.shape[1])
     scores, trace, _ = _readout(
-        *(*given, weight, decays, lengths, REDUCTIONS[reduction], spikes.shape[1]),
+        *(*given, weight, decays, lengths, start, REDUCTIONS[reduction], spikes.shape[1]),
         torch.is_grad_enabled() and decays.requires_grad,
     )
     answer: torch.Tensor = trace if reduction == "trace" else scores
@@ -129,9 +130,7 @@ def _device(tensor: torch.Tensor) -> ModuleType:
     if tensor.device.type == "cpu":
         return cpu
     if tensor.device.type == "cuda":
-        from spikebench.kernels import triton
-
-        return triton
+        return import_module("spikebench.kernels.triton")  # which only machines with a GPU need
     raise ValueError(f"no kernels for device {tensor.device.type}: there are some for cpu and cuda")
 
 
@@ -236,7 +235,7 @@ def _scan(
     )
     shape = (state.shape[0], n_steps, state.shape[2])
     handle = torch.empty_strided(shape, (0, 0, 0), dtype=state.dtype, device=state.device)
-    return (handle.fill_(0), *found)  # type: ignore[return-value]
+    return (handle.fill_(0), *found)
 
 
 @torch.library.custom_op("spikebench::lif_scan_backward", mutates_args=())
@@ -317,13 +316,14 @@ def _readout(
     weight: torch.Tensor,
     decay: torch.Tensor,
     lengths: torch.Tensor,
+    start: torch.Tensor,
     reduction: int,
     n_steps: int,
     keep_trace: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     is_trace = reduction == REDUCTIONS["trace"]
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _device(weight).readout(
-        *(offsets, bins, units, weight, decay, lengths),
+        *(offsets, bins, units, weight, decay, lengths, start),
         *(reduction, n_steps if is_trace or keep_trace else 0),
     )
     return found
@@ -338,13 +338,15 @@ def _readout_backward(
     weight: torch.Tensor,
     decay: torch.Tensor,
     lengths: torch.Tensor,
+    start: torch.Tensor,
     trace: torch.Tensor,
     peaks: torch.Tensor,
     reduction: int,
     n_steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _device(weight).readout_backward(
-        offsets, bins, units, weight, decay, lengths, reduction, grad, trace, peaks, n_steps
+        *(offsets, bins, units, weight, decay, lengths, start),
+        *(reduction, grad, trace, peaks, n_steps),
     )
     return found
 
@@ -353,19 +355,18 @@ def _readout_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  #
     _, trace, peaks = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(peaks)
-    offsets, bins, units, _, weight, decay, lengths = inputs[:7]
-    ctx.save_for_backward(offsets, bins, units, weight, decay, lengths, trace, peaks)
-    ctx.reduction, ctx.n_steps = inputs[7:9]
+    ctx.save_for_backward(*inputs[:3], *inputs[4:8], trace, peaks)
+    ctx.reduction, ctx.n_steps = inputs[8:10]
 
 
 def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
     grad = gradients[1] if ctx.reduction == REDUCTIONS["trace"] else gradients[0]
     if grad is None:
-        return (None,) * 10
+        return (None,) * 11
     spikes, weights, decays = _readout_backward(
         grad, *ctx.saved_tensors, ctx.reduction, ctx.n_steps
     )
-    return None, None, None, spikes, weights, decays, None, None, None, None
+    return None, None, None, spikes, weights, decays, *(None,) * 5
 
 
 def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401

@@ -175,6 +175,7 @@ def leaky_readout(
     decay: torch.Tensor,
     reduction: Reduction = "max",
     lengths: torch.Tensor | None = None,
+    start: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Integrate spikes with a leak, O[t] = γ·O[t−1] + (1 − γ)·W·S[t], and reduce over time.
 
@@ -190,6 +191,8 @@ def leaky_readout(
         ``max``, ``mean``, ``sum``, ``last``, or ``trace``: O itself.
     lengths
         Steps that count of each sample, int64 (batch,); by default all.
+    start
+        O before the first step, float (batch, class), where a stream goes on; by default 0. Not in the graph.
 
     Returns
     -------
@@ -201,9 +204,8 @@ def leaky_readout(
     ValueError
         If shapes do not fit or a length is not in 1 … time.
     """
-    lengths = check_readout(spikes, weight, decay, reduction, lengths)
+    lengths, out = check_readout(spikes, weight, decay, reduction, lengths, start)
     current = spikes.dense() @ weight
-    out = torch.zeros_like(current[:, 0])
     trace = []
     for step in current.unbind(1):
         out = decay * out + (1 - decay) * step

@@ -187,18 +187,21 @@ def check_readout(
     decay: torch.Tensor,
     reduction: str,
     lengths: torch.Tensor | None,
-) -> torch.Tensor:
+    start: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Check what a read-out takes.
 
     Parameters
     ----------
-    spikes, weight, decay, reduction, lengths
+    spikes, weight, decay, reduction, lengths, start
         As in :func:`spikebench.kernels.reference.leaky_readout`.
 
     Returns
     -------
-    Tensor of int64, shape (batch,)
+    lengths : Tensor of int64, shape (batch,)
         The lengths.
+    start : Tensor of float, shape (batch, class)
+        Where to begin, not in the graph.
 
     Raises
     ------
@@ -215,8 +218,12 @@ def check_readout(
     for name, tensor in {"weight": weight, "decay": decay}.items():
         if tensor.dtype != spikes.handle.dtype:
             raise ValueError(f"{name} is {tensor.dtype}, the spikes are {spikes.handle.dtype}")
+    if start is None:
+        start = weight.new_zeros(batch, weight.shape[1])
+    elif start.shape != (batch, weight.shape[1]) or start.dtype != weight.dtype:
+        raise ValueError(f"start of shape {tuple(start.shape)}: one number per sample and class")
     if lengths is None:
-        return torch.full((batch,), n_steps, dtype=torch.int64, device=weight.device)
-    if lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > n_steps)).any()):
+        lengths = torch.full((batch,), n_steps, dtype=torch.int64, device=weight.device)
+    elif lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > n_steps)).any()):
         raise ValueError(f"lengths must be {batch} numbers in 1 … {n_steps}")
-    return lengths
+    return lengths, start.detach()
