@@ -64,11 +64,13 @@ def evaluate(
     from cli.training_session import reopen, run_training, say_interrupted
     from spikebench.errors import OutputExistsError
     from spikebench.evaluation import evaluate as test
+    from spikebench.inference import find_device
+    from spikebench.parallel import this_rank
     from spikebench.preset import read_preset
     from spikebench.protocol import open_oracle, open_selection
     from spikebench.results import RESULT_FILE
     from spikebench.run import read_run
-    from spikebench.training import find_device, start_run
+    from spikebench.training import start_run
 
     find_device(device)
     if checkpoint is not None:
@@ -84,6 +86,8 @@ def evaluate(
         preset = read_preset(model, preset_file, settings)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
         words += ["--oracle"] if oracle else []
+    if output is None and this_rank().size > 1:
+        raise click.UsageError("several processes need one folder: give it with -o")
     folder = output or default_folder(data, f"{model}-oracle" if oracle else model)
     if (folder / RESULT_FILE).exists():
         raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
@@ -92,7 +96,7 @@ def evaluate(
         selection = reopen(record)
     else:
         selection = open_oracle(data) if oracle else open_selection(data)
-        if not quiet:
+        if not quiet and this_rank().is_first:
             source = preset_file or f"its preset{' with changes' if settings else ''}"
             click.echo(f"no checkpoint: training {model} by {source}", err=True)
         numbers = range(seeds) if seeds else [seed or 0]
@@ -101,6 +105,8 @@ def evaluate(
             for number, run in zip(numbers, runs, strict=True):
                 record = start_run(run, model, preset, selection, number)
                 run_training(run, record, selection, device, quiet)
+    if not this_rank().is_first:
+        return
     result = test(runs, selection, folder, command, device)
     click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
 

@@ -54,12 +54,16 @@ def train(
     spread between speakers is what a single held-out list cannot show. Interrupted, the same command with the
     same -o goes on.
 
+    Several processes share every batch if torchrun starts them (give them an output folder):
+    torchrun --nproc-per-node 2 -m spikebench train --model rlif -o run
+
     Then: spikebench evaluate --checkpoint RUN
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to take one up")
     from cli.training_session import reopen, run_training, say_interrupted
     from spikebench.errors import ProtocolError
+    from spikebench.parallel import this_rank
     from spikebench.preset import read_preset
     from spikebench.protocol import list_folds, open_selection
     from spikebench.run import read_run
@@ -76,11 +80,14 @@ def train(
             raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
         with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
             record = run_training(folder, record, selection, device, quiet)
-        _tell(folder, record, as_json)
+        if this_rank().is_first:
+            _tell(folder, record, as_json)
         return
     assert model is not None
     data = data or "digits"
     preset = read_preset(model, preset_file, settings)
+    if output is None and this_rank().size > 1:
+        raise click.UsageError("several processes need one folder: give it with -o")
     folder = output or default_folder(data, model)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
     runs = []
@@ -93,6 +100,8 @@ def train(
             again = f"the same command with -o {shlex.quote(str(folder))}"
         with say_interrupted(again):
             runs.append((run, run_training(run, record, selection, device, quiet)))
+    if not this_rank().is_first:
+        return
     if fold == "all":
         _tell_folds(folder, [record for _, record in runs], as_json)
     else:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from spikebench.training import Epoch, Report
+    from spikebench.checkpoint import Epoch
+    from spikebench.training import Report
 
 _EVERY_SECONDS = 10.0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cli.training_progress import training_progress
+from spikebench.parallel import this_rank
 from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.run import RunRecord
 from spikebench.training import fit
@@ -34,6 +35,7 @@ def run_training(
     if record.status == "trained":
         return record
     title = f"{record.model} seed {record.seed}"
+    quiet = quiet or not this_rank().is_first
     if not quiet:
         split = record.dataset.split
         closed = "test is open" if selection.is_oracle else "test stays closed"
@@ -86,5 +88,7 @@ def say_interrupted(command: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        if not this_rank().is_first:
+            raise
         click.echo(f"\nstopped; every whole epoch is kept. Go on with: {command}", err=True)
         raise

@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 
 from spikebench import __version__
 from spikebench.errors import ProtocolError, TrainingError
+from spikebench.inference import (
+    bin_samples,
+    build_model,
+    find_device,
+    load_trained,
+    one_thread,
+    place,
+    run_model,
+)
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
@@ -37,14 +46,6 @@ from spikebench.results import (
     write_result,
 )
 from spikebench.run import WEIGHTS_FILE, RunRecord, count_opening, locked, read_run
-from spikebench.training import (
-    bin_samples,
-    build_model,
-    find_device,
-    load_trained,
-    one_thread,
-    run_model,
-)
 
 
 def evaluate(
@@ -102,7 +103,7 @@ def evaluate(
             config=_full_config(record),
         ),
         training=record.preset.model_dump(
-            mode="json", include={"input", "training", "regulariser"}
+            mode="json", include={"input", "training", "regulariser", "augmentation"}
         ),
         seeds=seeds,
         summary=_summary(seeds),
@@ -114,7 +115,7 @@ def evaluate(
 
 def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> SeedRecord:
     record = read_run(run)
-    model = load_trained(run, record).to(find_device(device))
+    model = place(load_trained(run, record), find_device(device), record)
     with locked(run):
         record = count_opening(run)
     samples = open_test(selection)

@@ -42,7 +42,7 @@ class EventBatch:
     offsets : Tensor of int64, shape (batch + 1,)
         Sample k has the events offsets[k] … offsets[k + 1].
     bins, units : Tensor of int32, shape (events,)
-        Time bin and unit of each event.
+        Time bin and unit of each event; those of a sample are sorted by their bin.
     lengths : Tensor of int64, shape (batch,)
         Bins that each sample lasts: to the end of its recording where that is known, else to its last event;
         at most ``n_steps``. What lies behind is padding, and no average may count it.
@@ -102,6 +102,29 @@ class EventBatch:
             units=move(self.units),
             lengths=move(self.lengths),
             labels=move(self.labels),
+        )
+
+    def part(self, first: int, last: int) -> EventBatch:
+        """Take some samples of the batch.
+
+        Parameters
+        ----------
+        first, last
+            The first, and the one behind the last.
+
+        Returns
+        -------
+        EventBatch
+            Views of them.
+        """
+        begin, end = int(self.offsets[first]), int(self.offsets[last])
+        return replace(
+            self,
+            offsets=self.offsets[first : last + 1] - begin,
+            bins=self.bins[begin:end],
+            units=self.units[begin:end],
+            lengths=self.lengths[first:last],
+            labels=self.labels[first:last],
         )
 
     def rebinned(

@@ -43,11 +43,32 @@ class TrainingSettings(_Settings):
     batch_size: int = Field(default=128, ge=1)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "linear"] = "constant"  # the latter two end near 0
+    warmup_epochs: int = Field(default=0, ge=0)  # in which the rate rises to the full one
     weight_decay: float = Field(default=0.0, ge=0)
     gradient_norm: float = Field(default=0.0, ge=0)  # clip above this norm; 0: do not
     patience_epochs: int = Field(default=0, ge=0)  # stop so long after the best epoch; 0: never
     unit_jitter_percent: float = Field(default=0.0, ge=0, le=100)  # of the number of units
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
+    kernels: Literal["events", "reference"] = "events"  # of spiking layers
+
+
+class AugmentationSettings(_Settings):
+    """Random changes of every training sample, 0 for none; see ``docs/augmentation.md``.
+
+    Applied in this order: blending with a sample of its class, shifts, warp, deletion, masks, jitter of times (and
+    ``training.unit_jitter_percent`` last).
+    """
+
+    blend_probability: float = Field(default=0.0, ge=0, le=1)
+    unit_shift_percent: float = Field(default=0.0, ge=0, le=100)  # greatest, of the number of units
+    time_shift_ms: float = Field(default=0.0, ge=0, le=60_000)  # greatest
+    time_warp_percent: float = Field(default=0.0, ge=0, le=1000)  # greatest lengthening
+    delete_probability: float = Field(default=0.0, ge=0, le=1)
+    unit_mask_fraction: float = Field(default=0.0, ge=0, le=1)
+    time_mask_fraction: float = Field(default=0.0, ge=0, le=1)
+    time_jitter_ms: float = Field(default=0.0, ge=0, le=60_000)
 
 
 class RegulariserSettings(_Settings):
@@ -70,6 +91,7 @@ class Preset(_Settings):
     input: InputSettings
     training: TrainingSettings = TrainingSettings()
     regulariser: RegulariserSettings = RegulariserSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
     model: dict[str, Any] = {}
 
 

@@ -16,13 +16,17 @@ from leaderboard.verification import verify_result
 from spikebench import training
 from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation import evaluate
+from spikebench.inference import bin_samples, load_trained, run_model
+from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
 from spikebench.models.base import Output
+from spikebench.optimisation import activity_penalty
+from spikebench.parallel import Ranks
 from spikebench.preset import Preset, RegulariserSettings, read_preset
 from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.results import read_predictions, read_result
 from spikebench.run import CHECKPOINT_FILE, WEIGHTS_FILE, RunRecord, load_tensors, read_run
-from spikebench.training import activity_penalty, fit, load_trained, start_run
+from spikebench.training import fit, start_run
 
 INPUT = ["input.time_step_ms=10", "input.duration_ms=300", "training.batch_size=16"]
 
@@ -110,9 +114,9 @@ def test_the_best_validation_epoch_is_kept(tmp_path: Path, selection: SelectionD
     done = fit(tmp_path, record, selection, report=lambda epoch, _: lines.append(epoch))
     best = max(lines, key=lambda line: (line.validation_accuracy, -line.validation_loss))
     assert (done.selected_epoch, done.validation_accuracy) == (best.epoch, best.validation_accuracy)
-    answers = training.run_model(
+    answers = run_model(
         load_trained(tmp_path, done),
-        training.bin_samples(selection.validation, done.preset),
+        bin_samples(selection.validation, done.preset),
         7,
     )
     assert np.mean(answers.predicted == selection.validation.labels) == done.validation_accuracy
@@ -139,9 +143,11 @@ def test_a_loss_that_is_not_finite_stops(
 ) -> None:
     record = start_run(tmp_path, "lstm", small("lstm"), selection, 0)
     monkeypatch.setattr(
-        training, "activity_penalty", lambda output, _: output.scores.sum() * float("nan")
+        training, "batch_loss", lambda output, *_: output.scores.sum() * float("nan")
     )
-    with pytest.raises(TrainingError, match=r"no longer finite in epoch 1 at learning rate 0\.002"):
+    with pytest.raises(
+        TrainingError, match=r"no longer finite in epoch 1, step 1 of \d+, at learning rate 0\.002"
+    ):
         fit(tmp_path, record, selection)
 
 
@@ -204,7 +210,9 @@ def test_activity_penalty_by_hand() -> None:
         lower_strength=1.0, lower_spikes=1.5, upper_strength=10.0, upper_spikes=1.5
     )
     # lower: (0.5² + 0)/2 = 0.125; upper: 10·(0.5² + 0)/2 = 1.25
-    penalty = activity_penalty(Output(torch.zeros(2, 3), [spikes]), settings)
+    penalty = activity_penalty(
+        Output(torch.zeros(2, 3), [Spikes.from_dense(spikes)]), settings, 2, Ranks()
+    )
     assert_allclose(penalty.item(), 1.375, rtol=1e-6)
 
 

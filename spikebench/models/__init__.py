@@ -5,7 +5,9 @@ The contract of a model ``M`` with its configuration ``C``:
 * ``C`` is a frozen pydantic model; every key of a physical quantity ends in its unit; ``C()`` is valid.
 * ``M.Config is C`` and ``M(config: C, shape: DataShape)`` is a ``torch.nn.Module`` whose parameters and
   buffers are all there is to save.
-* ``M.forward(raster)`` takes float32 (batch, time, unit) and returns :class:`spikebench.models.base.Output`.
+* ``M.forward(batch)`` takes a :class:`spikebench.events.EventBatch` and returns
+  :class:`spikebench.models.base.Output`; it makes the raster (``batch.dense()``) only if it needs it.
+* ``M.listen(batch, memory)`` takes the next chunk of clips, if the model can answer while it listens.
 * ``M.spiking`` says whether hidden units speak in spikes.
 * A model that learns from spike counts at once is a ``CountClassifier`` with ``fit_counts`` (see ``svm``).
 """

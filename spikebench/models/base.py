@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from spikebench.errors import TrainingError
+from spikebench.events import EventBatch
+from spikebench.kernels.choice import Kernels, choose
+from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS, check_model_name
 
 Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
@@ -52,12 +56,32 @@ class Output:
     ----------
     scores : Tensor of float32, shape (batch, class)
         The largest wins.
-    spikes : list of Tensor, shape (batch, time, unit) each
-        Spikes of the hidden layers; empty for a model without.
+    spikes : list of Spikes
+        Those of the hidden layers; empty for a model without.
     """
 
     scores: torch.Tensor
-    spikes: list[torch.Tensor] = field(default_factory=list)
+    spikes: list[Spikes] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a model that listens keeps from chunk to chunk.
+
+    Attributes
+    ----------
+    layers : list of Tensor
+        State of every layer.
+    trace, summary : Tensor of float32, shape (batch, class)
+        Last value of the read-out, and what its reduction has come to.
+    n_steps : int
+        Bins heard.
+    """
+
+    layers: list[torch.Tensor]
+    trace: torch.Tensor
+    summary: torch.Tensor
+    n_steps: int
 
 
 class Classifier(nn.Module):
@@ -69,10 +93,37 @@ class Classifier(nn.Module):
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()
         self.shape = shape
+        self.kernels: Kernels = choose("cpu")  # whoever moves the model chooses again
 
-    def forward(self, raster: torch.Tensor) -> Output:
-        """Answer a batch; float32 (batch, time, unit) in."""
+    def forward(self, batch: EventBatch) -> Output:
+        """Answer a batch of events."""
         raise NotImplementedError
+
+    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
+        """Hear the next chunk of some clips.
+
+        Parameters
+        ----------
+        batch
+            The events of a chunk, its bins counted from its beginning.
+        memory
+            From the chunk before; None at the beginning.
+
+        Returns
+        -------
+        scores : Tensor of float32, shape (batch, class)
+            As :meth:`forward` gives them for all that was heard.
+        memory : Memory
+            For the next chunk.
+
+        Raises
+        ------
+        TrainingError
+            If the model looks at whole clips.
+        """
+        raise TrainingError(
+            f"{type(self).__name__} looks at whole clips and cannot answer while it listens"
+        )
 
     def n_parameters(self) -> int:
         """Count the trained numbers.

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from spikebench.events import EventBatch
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 
 
@@ -56,8 +57,9 @@ class CNN(Classifier):
             nn.Linear(config.dense_units, shape.n_classes),
         )
 
-    def forward(self, raster: torch.Tensor) -> Output:
-        """Run the network; float32 (batch, time, unit) in."""
+    def forward(self, batch: EventBatch) -> Output:
+        """Answer a batch of events."""
+        raster = batch.dense()  # (batch, time, unit)
         # Rows of equal width up to one unit: unit u goes to row ⌊u·rows/n_units⌋.
         n_units = raster.shape[2]
         row = torch.arange(n_units, device=raster.device) * self.rows // n_units

@@ -7,6 +7,8 @@
     S[t] = 1 if U[t] ≥ 1 else 0;  the reset is not differentiated
     read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/τ_readout)
 
+(``readout`` may ask for another reduction of O over time.)
+
 Initial weights are normal with a standard deviation that makes the membrane's fluctuations
 ``init_fluctuation`` thresholds large at the data's mean rate (after Rossbroich et al. 2022,
 doi 10.1088/2634-4386/ac97bb). Source of the model: Cramer et al. (2020), arXiv:1910.07407, time constants
@@ -22,8 +24,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
-from spikebench.models.surrogate import spike
+from spikebench.events import EventBatch
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.scan import Scan
+from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
+from spikebench.models.readout import LeakyReadout, ReadoutReduction
 
 
 class LIFConfig(ModelConfig):
@@ -33,6 +38,7 @@ class LIFConfig(ModelConfig):
     tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
+    readout: ReadoutReduction = "max"
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
@@ -49,6 +55,7 @@ class LIF(Classifier):
         self.config = config
         self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
         self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
+        self.neuron = Neuron(slope=config.surrogate_slope)
         self.hidden = nn.ParameterList()
         n_in, rate = shape.n_units, shape.input_rate
         for n_out in config.hidden_units:
@@ -57,57 +64,37 @@ class LIF(Classifier):
             )
             self.hidden.append(scale * torch.randn(n_in, n_out))
             n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
-        self.readout = LeakyReadout(n_in, shape, config.tau_readout_ms * 1e-3)
+        self.readout = LeakyReadout(
+            n_in, shape, config.tau_readout_ms * 1e-3, reduction=config.readout
+        )
 
-    def forward(self, raster: torch.Tensor) -> Output:
-        """Run the network; float32 (batch, time, unit) in."""
-        layers = []
-        spikes = raster
-        for weight in self.hidden:
-            current = spikes @ weight  # (batch, time, unit)
-            spikes = self._scan(current)
-            layers.append(spikes)
-        return Output(self.readout(spikes), layers)
+    def forward(self, batch: EventBatch) -> Output:
+        """Answer a batch of events."""
+        spikes = [scan.spikes for scan in self._scan(batch, [None] * len(self.hidden))]
+        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
 
-    def _scan(self, current: torch.Tensor) -> torch.Tensor:
-        syn = mem = spk = torch.zeros_like(current[:, 0])
-        spikes = []
-        for step in current.unbind(1):
-            syn = self.decay_syn * syn + step
-            mem = (self.decay_mem * mem + (1 - self.decay_mem) * syn) * (1 - spk.detach())
-            spk = spike(mem - 1, self.config.surrogate_slope)
-            spikes.append(spk)
-        return torch.stack(spikes, 1)
+    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
+        """Hear the next chunk; see :meth:`Classifier.listen`."""
+        states = memory.layers if memory else [None] * len(self.hidden)
+        scans = self._scan(batch, list(states))
+        layers = [scan.state for scan in scans]
+        return self.readout.listen(self.kernels, scans[-1].spikes, layers, memory)
 
-
-class LeakyReadout(nn.Module):
-    """Leaky integrators without spikes; the score of a class is the maximum over time of its integrator.
-
-    Parameters
-    ----------
-    n_in
-        Inputs.
-    shape
-        Shape of the data.
-    tau
-        Time constant [s].
-    """
-
-    def __init__(self, n_in: int, shape: DataShape, tau: float) -> None:
-        super().__init__()
-        self.decay = math.exp(-shape.time_step / tau)
-        self.weight = nn.Parameter(torch.randn(n_in, shape.n_classes) / math.sqrt(n_in))
-        self.bias = nn.Parameter(torch.zeros(shape.n_classes))
-
-    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
-        """Score; float32 (batch, time, unit) in, (batch, class) out."""
-        current = spikes @ self.weight
-        mem = torch.zeros_like(current[:, 0])
-        trace = []
-        for step in current.unbind(1):
-            mem = self.decay * mem + (1 - self.decay) * step
-            trace.append(mem)
-        return torch.stack(trace, 1).amax(1) + self.bias
+    def _scan(self, batch: EventBatch, states: list[torch.Tensor | None]) -> list[Scan]:
+        decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])
+        scans: list[Scan] = []
+        for weight, state in zip(self.hidden, states, strict=True):
+            if scans:
+                current = self.kernels.event_linear(scans[-1].spikes, weight)
+                scan = self.kernels.lif_scan(
+                    current, decays[0], decays[1], self.neuron, state=state
+                )
+            else:
+                scan = self.kernels.lif_scan(
+                    batch, decays[0], decays[1], self.neuron, state=state, weight=weight
+                )
+            scans.append(scan)
+        return scans
 
 
 def fluctuation_scale(n_in: int, rate: float, decay_syn: float, decay_mem: float) -> float:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 from torch import nn
 
+from spikebench.events import EventBatch
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 
 
@@ -36,7 +36,7 @@ class LSTM(Classifier):
         self.dropout = nn.Dropout(config.dropout)
         self.readout = nn.Linear(config.hidden_units, shape.n_classes)
 
-    def forward(self, raster: torch.Tensor) -> Output:
-        """Run the network; float32 (batch, time, unit) in."""
-        hidden, _ = self.lstm(raster)
+    def forward(self, batch: EventBatch) -> Output:
+        """Answer a batch of events."""
+        hidden, _ = self.lstm(batch.dense())
         return Output(self.readout(self.dropout(hidden)).amax(1))

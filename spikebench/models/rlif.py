@@ -16,9 +16,12 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
-from spikebench.models.lif import LeakyReadout, fluctuation_scale
-from spikebench.models.surrogate import spike
+from spikebench.events import EventBatch
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.scan import Scan
+from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
+from spikebench.models.lif import fluctuation_scale
+from spikebench.models.readout import LeakyReadout, ReadoutReduction
 
 
 class RecurrentLIFConfig(ModelConfig):
@@ -28,6 +31,7 @@ class RecurrentLIFConfig(ModelConfig):
     tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
+    readout: ReadoutReduction = "max"
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units
@@ -44,23 +48,30 @@ class RecurrentLIF(Classifier):
         self.config = config
         self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
         self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
+        self.neuron = Neuron(slope=config.surrogate_slope)
         n = config.hidden_units
         scale = config.init_fluctuation * fluctuation_scale(
             shape.n_units, shape.input_rate, self.decay_syn, self.decay_mem
         )
         self.input = nn.Parameter(scale * torch.randn(shape.n_units, n))
         self.recurrent = nn.Parameter(config.recurrent_scale / math.sqrt(n) * torch.randn(n, n))
-        self.readout = LeakyReadout(n, shape, config.tau_readout_ms * 1e-3)
+        self.readout = LeakyReadout(
+            n, shape, config.tau_readout_ms * 1e-3, reduction=config.readout
+        )
 
-    def forward(self, raster: torch.Tensor) -> Output:
-        """Run the network; float32 (batch, time, unit) in."""
-        current = raster @ self.input  # (batch, time, unit)
-        syn = mem = spk = torch.zeros_like(current[:, 0])
-        trace = []
-        for step in current.unbind(1):
-            syn = torch.addmm(self.decay_syn * syn + step, spk, self.recurrent)
-            mem = (self.decay_mem * mem + (1 - self.decay_mem) * syn) * (1 - spk.detach())
-            spk = spike(mem - 1, self.config.surrogate_slope)
-            trace.append(spk)
-        spikes = torch.stack(trace, 1)
-        return Output(self.readout(spikes), [spikes])
+    def forward(self, batch: EventBatch) -> Output:
+        """Answer a batch of events."""
+        spikes = self._scan(batch, None).spikes
+        return Output(self.readout(self.kernels, spikes, batch.lengths), [spikes])
+
+    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
+        """Hear the next chunk; see :meth:`Classifier.listen`."""
+        scan = self._scan(batch, memory.layers[0] if memory else None)
+        return self.readout.listen(self.kernels, scan.spikes, [scan.state], memory)
+
+    def _scan(self, batch: EventBatch, state: torch.Tensor | None) -> Scan:
+        decays = self.input.new_tensor([self.decay_syn, self.decay_mem])
+        settings = (decays[0], decays[1], self.neuron)
+        return self.kernels.recurrent_lif_scan(
+            batch, self.recurrent, *settings, state=state, weight=self.input
+        )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic import PositiveFloat as Positive
 
+from spikebench.events import EventBatch
 from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
 
 
@@ -55,8 +56,9 @@ class CountSVM(CountClassifier):
         }.items():
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
 
-    def forward(self, raster: torch.Tensor) -> Output:
-        """Count, compare with the support vectors, vote; float32 (batch, time, unit) in."""
+    def forward(self, batch: EventBatch) -> Output:
+        """Count, compare with the support vectors, vote."""
+        raster = batch.dense()
         counts = (raster.sum(1).double() - self.mean) / self.scale
         kernel = torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
         decisions = kernel @ self.coefficients.T + self.intercepts  # (batch, pair)

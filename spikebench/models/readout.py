@@ -1,0 +1,79 @@
+"""The read-out of spiking networks: leaky integrators without spikes.
+
+O[t] = γ·O[t−1] + (1 − γ)·W·S[t], γ = exp(−dt/τ); the score of a class is a bias and the maximum, mean or sum of its O
+over time, or its last value. ``mean``, ``sum`` and ``last`` look at the steps that a clip lasts; its padding does not
+count. ``max`` looks at all steps, as Cramer et al. (2020) do.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import nn
+
+from spikebench.kernels.choice import Kernels
+from spikebench.kernels.spikes import Spikes
+from spikebench.models.base import DataShape, Memory
+
+ReadoutReduction = Literal["max", "mean", "sum", "last"]
+
+
+class LeakyReadout(nn.Module):
+    """Leaky integrators and their reduction over time.
+
+    Parameters
+    ----------
+    n_in
+        Inputs.
+    shape
+        Shape of the data.
+    tau
+        Time constant [s].
+    reduction
+        What is made of a trace.
+    """
+
+    def __init__(
+        self, n_in: int, shape: DataShape, tau: float, reduction: ReadoutReduction = "max"
+    ) -> None:
+        super().__init__()
+        self.decay = math.exp(-shape.time_step / tau)
+        self.reduction = reduction
+        self.weight = nn.Parameter(torch.randn(n_in, shape.n_classes) / math.sqrt(n_in))
+        self.bias = nn.Parameter(torch.zeros(shape.n_classes))
+
+    def forward(
+        self, kernels: Kernels, spikes: Spikes, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Score the spikes of the last layer; float32 (batch, class) out."""
+        decay = self.weight.new_tensor(self.decay)
+        lasting = None
+        if self.reduction != "max" and lengths is not None:
+            lasting = lengths.clamp(min=1)
+        return self.bias + kernels.leaky_readout(
+            spikes, self.weight, decay, self.reduction, lasting
+        )
+
+    def listen(
+        self,
+        kernels: Kernels,
+        spikes: Spikes,
+        layers: list[torch.Tensor],
+        memory: Memory | None,
+    ) -> tuple[torch.Tensor, Memory]:
+        """Score what was heard up to here; see :meth:`spikebench.models.base.Classifier.listen`."""
+        start = memory.trace if memory else None
+        decay = self.weight.new_tensor(self.decay)
+        trace = kernels.leaky_readout(spikes, self.weight, decay, "trace", start=start)
+        n_steps = trace.shape[1] + (memory.n_steps if memory else 0)
+        if self.reduction == "max":
+            summary = trace.amax(1)
+            summary = torch.maximum(summary, memory.summary) if memory else summary
+        elif self.reduction == "last":
+            summary = trace[:, -1]
+        else:
+            summary = trace.sum(1) + (memory.summary if memory else 0)
+        scores = summary / n_steps if self.reduction == "mean" else summary
+        return self.bias + scores, Memory(layers, trace[:, -1], summary, n_steps)
