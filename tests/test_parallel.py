@@ -15,15 +15,20 @@ from conftest import ROOT
 from numpy.testing import assert_allclose
 from toy import write_toy
 
+from spikebench import training
 from spikebench.errors import TrainingError
+from spikebench.inference import build_model
 from spikebench.parallel import Ranks, this_rank
-from spikebench.run import CHECKPOINT_FILE, WEIGHTS_FILE, load_tensors, read_run
+from spikebench.preset import Preset, read_preset
+from spikebench.protocol import open_selection
+from spikebench.run import WEIGHTS_FILE, RunRecord, load_tensors, read_run
+from spikebench.training import fit, start_run
 
 SETTINGS = [
-    *("--set", "input.time_step_ms=10", "--set", "input.duration_ms=300"),
-    *("--set", "training.batch_size=15", "--set", "training.epochs=3"),
-    *("--set", "training.unit_jitter_percent=3", "--set", "training.class_weights=balanced"),
+    *("input.time_step_ms=10", "input.duration_ms=300", "training.batch_size=15"),
+    *("training.epochs=3", "training.unit_jitter_percent=3", "training.class_weights=balanced"),
 ]
+PATH = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 GRADIENT = """
 import sys
 import torch
@@ -68,22 +73,36 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy(tmp_path_factory.mktemp("toy") / "toy.h5")
 
 
-def torchrun(n: int, *words: str) -> subprocess.CompletedProcess[str]:
+def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, "--nproc-per-node", str(n), *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [*launcher, "--nproc-per-node", "2", *words]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, env=os.environ | PATH, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def preset(model: str, *more: str) -> Preset:
+    return read_preset(model, None, [*SETTINGS, *more])
+
+
+def trained_here(folder: Path, model: str, toy: Path, *more: str) -> RunRecord:
+    selection = open_selection(str(toy))
+    return fit(folder, start_run(folder, model, preset(model, *more), selection, 0), selection)
+
+
+def epochs_done(folder: Path) -> int:
+    history = folder / "history.csv"
+    return len(history.read_text().splitlines()) - 1 if history.exists() else 0
 
 
 @pytest.mark.parametrize("model", ["rlif", "lstm"])
 def test_two_processes_get_the_gradient_of_one(model: str, toy: Path, tmp_path: Path) -> None:
     script = tmp_path / "gradient.py"
     script.write_text(GRADIENT)
-    for n in (1, 2):
-        done = torchrun(n, str(script), model, str(toy), str(tmp_path))
-        assert done.returncode == 0, done.stderr[-2000:]
+    words = [str(script), model, str(toy), str(tmp_path)]
+    subprocess.run([sys.executable, *words], env=os.environ | PATH, check=True)
+    done = torchrun(*words)
+    assert done.returncode == 0, done.stderr[-2000:]
     (one_loss, one), (two_loss, two) = (
         torch.load(tmp_path / f"gradients{n}.pt", weights_only=True) for n in (1, 2)
     )
@@ -94,62 +113,53 @@ def test_two_processes_get_the_gradient_of_one(model: str, toy: Path, tmp_path: 
 
 
 def test_torchrun_trains_one_run(toy: Path, tmp_path: Path) -> None:
-    words = ["-m", "spikebench", "train", "--model", "lif", "--data", str(toy), *SETTINGS]
-    for n in (1, 2):
-        done = torchrun(n, *words, "-o", str(tmp_path / f"run{n}"))
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert done.stdout.count("validation accuracy") == 1
-    one, two = (read_run(tmp_path / f"run{n}") for n in (1, 2))
+    one = trained_here(tmp_path / "run1", "lif", toy)
+    words = ["-m", "spikebench", "train", "--model", "lif", "--data", str(toy)]
+    words += [word for setting in SETTINGS for word in ("--set", setting)]
+    done = torchrun(*words, "-o", str(tmp_path / "run2"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("validation accuracy") == 1
+    two = read_run(tmp_path / "run2")
     assert one.model_dump(exclude={"train_seconds"}) == two.model_dump(exclude={"train_seconds"})
     first, second = (load_tensors(tmp_path / f"run{n}" / WEIGHTS_FILE)[0] for n in (1, 2))
     for name, tensor in first.items():
         assert_allclose(second[name], tensor, rtol=0, atol=1e-3)  # Adam magnifies the last digits
 
 
+def test_a_failure_in_several_processes_is_one_line_each(toy: Path, tmp_path: Path) -> None:
+    words = ["-m", "spikebench", "train", "--model", "svm", "--data", str(toy)]
+    done = torchrun(*words, "-o", str(tmp_path / "run"))
+    assert done.returncode != 0
+    assert "spikebench: model svm is not trained by gradients: one process does it" in done.stderr
+
+
 @pytest.mark.parametrize("model", ["svm", "cnn"])
 def test_what_several_processes_would_change_is_refused(
     model: str, toy: Path, tmp_path: Path
 ) -> None:
-    words = ["-m", "spikebench", "train", "--model", model, "--data", str(toy), *SETTINGS[:4]]
-    done = torchrun(2, *words, "-o", str(tmp_path / "run"))
-    assert done.returncode != 0
-    assert f"spikebench: model {model}" in done.stderr
+    record = start_run(tmp_path, model, read_preset(model), open_selection(str(toy)), 0)
+    with pytest.raises(TrainingError, match=f"model {model} .*one"):
+        training._check_settings(build_model(record), record, Ranks(0, 2))
 
 
 def test_killed_at_any_time_a_run_goes_on_to_the_same_weights(toy: Path, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "spikebench", "train", "--model", "rlif", "--data", str(toy)]
-    words += [*SETTINGS, "--set", "training.epochs=12", "--set", "training.schedule=linear"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([*words, "-o", str(tmp_path / "whole")], env=environment, check=True)
-    kills = 0
-    for _ in range(100):
-        run = tmp_path / "killed"
-        command = [*words, "-o", str(run)]
-        if (run / "run.json").exists():
-            if read_run(run).status == "trained":
-                break
-            command = [sys.executable, "-m", "spikebench", "train", "--resume", str(run)]
-        before = (
-            (run / CHECKPOINT_FILE).stat().st_mtime_ns if (run / CHECKPOINT_FILE).exists() else 0
-        )
-        process = subprocess.Popen(command, env=environment)
-        for _ in range(20_000):
-            time.sleep(0.003)
-            file = run / CHECKPOINT_FILE
-            if process.poll() is not None:
-                break
-            try:
-                if file.stat().st_mtime_ns != before and kills < 3:
-                    process.send_signal(signal.SIGKILL)
-                    kills += 1
-                    break
-            except FileNotFoundError:
-                pass
-        process.wait()
-    assert kills == 3
-    whole, killed = (load_tensors(tmp_path / f / WEIGHTS_FILE)[0] for f in ("whole", "killed"))
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    assert read_run(tmp_path / "killed").epochs == 12
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    more = ["training.epochs=12", "training.schedule=linear"]
+    trained_here(whole, "rlif", toy, *more)
+    record = start_run(killed, "rlif", preset("rlif", *more), open_selection(str(toy)), 0)
+    command = [sys.executable, "-m", "spikebench", "train", "--resume", str(killed)]
+    for _ in range(2):
+        wait_for = epochs_done(killed) + 2
+        process = subprocess.Popen(command, env=os.environ | PATH)
+        while process.poll() is None and epochs_done(killed) < wait_for:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert 4 <= epochs_done(killed) < 12
+    record = fit(killed, read_run(killed), open_selection(str(toy)))
+    assert (record.status, record.epochs) == ("trained", 12)
+    one, other = (load_tensors(folder / WEIGHTS_FILE)[0] for folder in (whole, killed))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_shares_are_a_partition() -> None:
