@@ -3,34 +3,24 @@
 Every run is a folder as ``train`` makes it, ``OUTPUT/<configuration>/seed<k>``. Whatever stops a sweep, the
 same one goes on: runs that are trained are kept, the others are taken up after their last whole epoch.
 
-While a sweep is at work, an empty file with a name of its own lies in its folder. A worker that does not see
-it has another file system; a run that no longer sees it, after an epoch, ends: the way to stop runs on machines
-that this one cannot signal.
-
-A run draws from torch's generator, of which a process has one: no process trains two at a time.
+What a worker does is in :mod:`spikebench.sweep_worker`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-import socket
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 from spikebench import __version__
-from spikebench.audio import printable
-from spikebench.errors import SpikebenchError, TrainingError
-from spikebench.preset import Preset
+from spikebench.errors import TrainingError
 from spikebench.protocol import SelectionData, open_selection
 from spikebench.results import DatasetRecord
 from spikebench.run import RUN_FILE, RunRecord, locked, read_run
@@ -42,7 +32,8 @@ from spikebench.sweep_report import (
     write_report,
 )
 from spikebench.sweep_spec import Configuration, SweepSpec, list_configurations
-from spikebench.training import Epoch, fit, load_trained, start_run
+from spikebench.sweep_worker import Outcome, Task, finished, software, train_run
+from spikebench.training import start_run
 from spikebench.workers import (
     CallLostError,
     ExecutorLostError,
@@ -50,14 +41,10 @@ from spikebench.workers import (
     worker_pool,
 )
 
-__all__ = ["Run", "Sweep", "SweepProgress", "plan_sweep", "run_sweep", "train_run"]
+__all__ = ["Run", "Sweep", "SweepProgress", "plan_sweep", "run_sweep"]
 
 _SIGN = ".running-"
 _SECONDS_BETWEEN_LOOKS = 1.0
-# What can go wrong with one run and says nothing about the others; torch tells want of memory by RuntimeError.
-_FAILURES = (SpikebenchError, OSError, MemoryError, RuntimeError, ArithmeticError)
-
-_at_work = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -112,33 +99,6 @@ class SweepProgress:
     work: float
     best: float | None
     seconds_left: float | None
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run as a worker is told of it; every path is absolute."""
-
-    folder: Path
-    model: str
-    preset: Preset
-    seed: int
-    data: str
-    dataset: DatasetRecord
-    sign: Path
-    software: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run: its record and size, or why it failed."""
-
-    record: RunRecord | None
-    parameters: int = 0
-    failed: str = ""
-
-
-class _StoppedError(TrainingError):
-    """The sweep that this run belongs to is over."""
 
 
 def plan_sweep(spec: SweepSpec, output: Path) -> Sweep:
@@ -239,7 +199,7 @@ def run_sweep(
     sweep.output.mkdir(parents=True, exist_ok=True)
     with locked(sweep.output), _sign(sweep.output) as sign:
         outcomes = {
-            folder: _trained(folder, record)
+            folder: finished(folder, record)
             for folder, record in sweep.records.items()
             if record.status == "trained"
         }
@@ -248,7 +208,9 @@ def run_sweep(
         asked = workers if callable(workers) else lambda: workers or available_cores()
         count = min(asked(), max(len(missing), 1)) if executor is None else 0
         place = (
-            worker_pool(count, "spikebench.sweep") if executor is None else nullcontext(executor)
+            worker_pool(count, "spikebench.sweep_worker")
+            if executor is None
+            else nullcontext(executor)
         )
         window = (lambda: count) if executor is None else asked
         tasks = deque((run, _task(sweep, run, sign)) for run in missing)
@@ -278,12 +240,8 @@ def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
     one, selection = run.configuration, sweep.selection
     return Task(
         *(run.folder, one.model, one.preset, run.seed, selection.data, selection.dataset),
-        *(sign, _software()),
+        *(sign, software()),
     )
-
-
-def _software() -> str:
-    return f"spikebench {__version__} with torch {version('torch')}"
 
 
 def _train_all(
@@ -319,89 +277,6 @@ def _outcome(future: Future[Outcome]) -> Outcome:
         return future.result()
     except CallLostError as error:
         return Outcome(None, failed=str(error))
-
-
-def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
-    """Train one run to its end, in a worker.
-
-    Parameters
-    ----------
-    task
-        The run.
-    look
-        Called after every epoch.
-
-    Returns
-    -------
-    Outcome
-        What became of it; a failure of the run is no exception.
-
-    Raises
-    ------
-    SpikebenchError
-        If this worker is not fit for any run: it has other versions, does not see the data or the folder, or
-        is training another run.
-    """
-    here = f"the worker on {socket.gethostname()}"
-    if task.software != _software():
-        raise SpikebenchError(f"{here} has {_software()}, and here is {task.software}")
-    if not _at_work.acquire(blocking=False):
-        raise SpikebenchError(
-            f"{here} was given two runs at a time, which would draw each other's random numbers; "
-            "start workers with one thread: dask worker ADDRESS --nthreads 1 --nworkers N"
-        )
-    try:
-        if not task.sign.exists():
-            raise SpikebenchError(
-                f"{here} does not see {task.sign.parent}; all need one file system, under the same paths"
-            )
-        try:
-            selection = _open(task.data, task.dataset.sha256)
-        except SpikebenchError as error:
-            raise SpikebenchError(f"{here} cannot open the data: {error}") from None
-        if selection.dataset != task.dataset:
-            raise SpikebenchError(f"{here}: {task.data} is not what it was when the sweep began")
-        return _fit(task, selection, look)
-    finally:
-        _at_work.release()
-
-
-@lru_cache(maxsize=1)
-def _open(data: str, sha256: str) -> SelectionData:
-    """Open the data once per process; the hash is that of the file that is meant."""
-    return open_selection(data)
-
-
-def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) -> Outcome:
-    def report(epoch: Epoch, epochs: int) -> None:
-        if look is not None:
-            look()
-        if not task.sign.exists():
-            raise _StoppedError("stopped with its sweep")
-
-    try:
-        record = start_run(task.folder, task.model, task.preset, selection, task.seed)
-        return _trained(task.folder, fit(task.folder, record, selection, "cpu", report))
-    except _FAILURES as error:
-        return Outcome(None, failed=_reason(error))
-
-
-def _trained(folder: Path, record: RunRecord) -> Outcome:
-    try:
-        return Outcome(record, load_trained(folder, record).n_parameters())
-    except _FAILURES as error:
-        return Outcome(None, failed=_reason(error))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return printable(
-            f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        )
-    first = printable((str(error).splitlines() or [""])[0].strip())
-    if isinstance(error, SpikebenchError):
-        return first
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 @dataclass

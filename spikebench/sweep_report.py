@@ -32,6 +32,7 @@ __all__ = [
     "ConfigurationReport",
     "RunReport",
     "SweepReport",
+    "rank",
     "summarise",
     "write_report",
 ]

@@ -17,7 +17,7 @@ import torch
 from loopback_cluster import Cluster, started
 from toy import write_toy
 
-from spikebench import cluster, sweep
+from spikebench import cluster, sweep, sweep_worker
 from spikebench.cluster import cluster_executor
 from spikebench.errors import SpikebenchError, TrainingError
 from spikebench.evaluation import evaluate
@@ -25,18 +25,10 @@ from spikebench.preset import read_preset
 from spikebench.protocol import SelectionData, open_selection
 from spikebench.results import read_result
 from spikebench.run import WEIGHTS_FILE, load_tensors, locked, read_run
-from spikebench.sweep import (
-    Outcome,
-    Run,
-    Sweep,
-    SweepProgress,
-    Task,
-    plan_sweep,
-    run_sweep,
-    train_run,
-)
+from spikebench.sweep import Run, Sweep, SweepProgress, plan_sweep, run_sweep
 from spikebench.sweep_report import SweepReport
 from spikebench.sweep_spec import MAX_NAME, MAX_RUNS, list_configurations, read_spec
+from spikebench.sweep_worker import Outcome, Task, train_run
 from spikebench.training import fit, start_run
 from spikebench.workers import CallLostError
 
@@ -449,7 +441,10 @@ def test_a_worker_that_is_not_fit_says_why(task: Task, toy: Path, tmp_path: Path
     other = write_toy(tmp_path / "other.h5", takes=5)
     with pytest.raises(SpikebenchError, match=r"other\.h5 is not what it was when the sweep began"):
         train_run(replace(task, data=str(other)))
-    with sweep._at_work, pytest.raises(SpikebenchError, match=r"two runs at a time.*--nthreads 1"):
+    with (
+        sweep_worker._at_work,
+        pytest.raises(SpikebenchError, match=r"two runs at a time.*--nthreads 1"),
+    ):
         train_run(task)
     assert train_run(task).failed == ""
 
