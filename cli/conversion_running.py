@@ -1,4 +1,4 @@
-"""What the commands that convert share: options, where to encode, progress, and how they stop."""
+"""What the commands that convert (and sweep) share: options, where to encode, progress, and how they stop."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def running(outputs: Sequence[Path], quiet: bool, scheduler: str | None) -> Iter
         What the conversion is to be given.
     """
     with (
-        _stop_cleanly(outputs) as check,
+        stop_cleanly(outputs) as check,
         _progress(quiet, check) as (notify, progress),
-        _place(scheduler, notify) as (executor, threads),
+        place(scheduler, notify) as (executor, threads),
     ):
         yield Running(notify, progress, executor, threads)
 
@@ -166,10 +166,25 @@ def _summary(report: ConversionReport) -> str:
 
 
 @contextlib.contextmanager
-def _place(
+def place(
     scheduler: str | None, notify: Callable[[str], None]
 ) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
-    """Where to encode: on a cluster, or (None) in local processes."""
+    """Connect to a cluster, if there is to be one.
+
+    Parameters
+    ----------
+    scheduler
+        Its address.
+    notify
+        Called with one line when it has no workers.
+
+    Yields
+    ------
+    executor : Executor or None
+        Where to submit calls; None is for local processes.
+    threads : callable or None
+        How many calls it runs at a time, now.
+    """
     if scheduler is None:
         yield None, None
         return
@@ -180,11 +195,21 @@ def _place(
 
 
 @contextlib.contextmanager
-def _stop_cleanly(outputs: Sequence[Path]) -> Iterator[Callable[[], None]]:
+def stop_cleanly(outputs: Sequence[Path]) -> Iterator[Callable[[], None]]:
     """Let Ctrl-C and SIGTERM unwind, so that the work so far is closed, and say where it is.
 
     An exception that a handler raises is swallowed, and printed, where foreign code calls back into
     Python: the function yielded raises it again, and nothing is printed.
+
+    Parameters
+    ----------
+    outputs
+        Files in the making, beside which a ``.partial`` keeps what is done.
+
+    Yields
+    ------
+    callable
+        To be called now and then.
     """
     received: list[int] = []
     hook = sys.unraisablehook

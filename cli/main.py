@@ -21,6 +21,10 @@ COMMANDS = {
     "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
     "train": ("cli.train:train", "Train a model; the test split stays closed."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
+    "sweep": (
+        "cli.sweep:sweep",
+        "Train many seeds and configurations; the test split stays closed.",
+    ),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "data": (
         "cli.data:data",

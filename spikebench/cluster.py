@@ -1,7 +1,7 @@
 """A Dask cluster behind the Executor interface of the standard library.
 
 The scheduler hands a call that was lost with its worker to another one; a call that costs three workers
-their lives is given up. Workers need the same versions of everything, and no access to the recordings.
+their lives is given up. Workers need the same versions of everything; to convert, no access to the recordings.
 Calls and results travel as pickles: connect to nobody's cluster but your own.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from spikebench.errors import SpikebenchError
-from spikebench.workers import ExecutorLostError
+from spikebench.workers import CallLostError, ExecutorLostError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -65,9 +65,7 @@ def _translated(error: Exception) -> Exception:
     from distributed import KilledWorker
 
     if isinstance(error, KilledWorker):
-        return ExecutorLostError(
-            "a recording was lost with three workers one after the other (killed, out of memory?)"
-        )
+        return CallLostError("lost with three workers one after the other (killed, out of memory?)")
     if isinstance(error, ImportError | AttributeError):
         return ExecutorLostError(
             f"the workers have another version of spikebench, or none: {error}"

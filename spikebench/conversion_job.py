@@ -18,7 +18,7 @@ from spikebench.clip_names import ClipNames
 from spikebench.conversion_journal import ConversionJournal, DoneClip, DonePiece
 from spikebench.errors import AudioError, ConversionStateError, SpikebenchError
 from spikebench.spike_file import SpikeWriter
-from spikebench.workers import ExecutorLostError
+from spikebench.workers import CallLostError, ExecutorLostError
 
 __all__ = ["ConversionOptions", "Job", "encode_all", "require_unchanged", "stamp", "write_samples"]
 
@@ -264,6 +264,8 @@ def _lost(error: BrokenExecutor) -> ConversionStateError:
         if isinstance(error, ExecutorLostError)
         else "a worker process died (killed, or out of memory? fewer --jobs need less)"
     )
+    if isinstance(error, CallLostError):
+        why = f"a recording was {why}"
     return ConversionStateError(f"{why}; what was done is kept, the same command goes on")
 
 

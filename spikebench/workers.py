@@ -19,7 +19,7 @@ from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
-__all__ = ["ExecutorLostError", "available_cores", "worker_pool"]
+__all__ = ["CallLostError", "ExecutorLostError", "available_cores", "worker_pool"]
 
 PRELOAD_NOTE = "SPIKEBENCH_PRELOAD"
 
@@ -29,6 +29,10 @@ T = TypeVar("T")
 
 class ExecutorLostError(BrokenExecutor):
     """Workers that are gone for good; the message is for the user."""
+
+
+class CallLostError(ExecutorLostError):
+    """One call that took its workers with it, again and again; others may still be run."""
 
 
 def available_cores() -> int:

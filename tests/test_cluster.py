@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from loopback_cluster import Cluster, started
 from synthetic_clips import tone, write_clip
 
 from cli.main import main
@@ -25,54 +25,10 @@ pytest.importorskip("distributed", reason="dask.distributed (extra cluster) is n
 OPTIONS = ConversionOptions(n_channels=70)
 
 
-class Cluster:
-    """A scheduler and its workers, each a process of its own, on the loopback address."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-        self.folder = folder
-        self.workers: list[subprocess.Popen[bytes]] = []
-        port = self.address.rpartition(":")[2]
-        self.scheduler = self._start(
-            "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-show"
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port))):
-                return
-            time.sleep(0.05)
-
-    def add_worker(self) -> None:
-        self.workers.append(
-            self._start(
-                "dask_worker",
-                *(self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"),
-                *("--local-directory", str(self.folder)),
-            )
-        )
-
-    def _start(self, module: str, *words: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{module}", *words],
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def stop(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def dask(tmp_path: Path) -> Iterator[Cluster]:
-    (tmp_path / "dask").mkdir()
-    started = Cluster(tmp_path / "dask")
-    yield started
-    started.stop()
+    with started(tmp_path / "dask") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
