@@ -25,6 +25,7 @@ COMMANDS = {
         "cli.sweep:sweep",
         "Train many seeds and configurations; the test split stays closed.",
     ),
+    "predict": ("cli.predict:predict", "Ask a trained model about spikes and recordings."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "data": (
         "cli.data:data",

@@ -127,6 +127,30 @@ class EventBatch:
             labels=self.labels[first:last],
         )
 
+    def window(self, first: int, last: int) -> EventBatch:
+        """Take some bins of the batch.
+
+        Parameters
+        ----------
+        first, last
+            The first bin, and the one behind the last.
+
+        Returns
+        -------
+        EventBatch
+            Its events and lengths, counted from the first bin; ``last - first`` bins.
+        """
+        inside = (self.bins >= first) & (self.bins < last)
+        kept = torch.nn.functional.pad(inside.cumsum(0), (1, 0))
+        return replace(
+            self,
+            offsets=kept[self.offsets],
+            bins=self.bins[inside] - first,
+            units=self.units[inside],
+            lengths=torch.clamp(self.lengths - first, 0, last - first),
+            n_steps=last - first,
+        )
+
     def rebinned(
         self,
         time_step: float | None = None,

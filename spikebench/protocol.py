@@ -14,15 +14,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.audio import printable
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
-from spikebench.errors import ProtocolError, SpikeFileError
+from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.event_cache import open_events
-from spikebench.results import DatasetRecord, file_sha256
+from spikebench.results import PUBLISHED_ENCODING, DatasetRecord, Encoding, file_sha256
 from spikebench.spike_dataset import SpikeDataset
 from spikebench.spike_file import SpikeFile
 from spikebench.splits import (
@@ -39,6 +40,7 @@ from spikebench.store.pins import read_pins
 
 __all__ = [
     "SelectionData",
+    "is_data_of",
     "list_folds",
     "open_oracle",
     "open_selection",
@@ -60,6 +62,8 @@ class SelectionData:
         What the data set was opened by: a registered name, or a path.
     fold : int or None
         The speaker who was left out of the training split to select, if one was.
+    encoding : Encoding
+        How its recordings became spikes, as far as the file says.
     """
 
     train: SpikeDataset
@@ -67,6 +71,7 @@ class SelectionData:
     dataset: DatasetRecord
     data: str
     fold: int | None = None
+    encoding: Encoding = PUBLISHED_ENCODING
 
     @property
     def is_oracle(self) -> bool:
@@ -94,6 +99,7 @@ class _Opened:
     n_units: int
     synthetic: bool
     remade: str
+    encoding: Encoding
 
     @property
     def sha256(self) -> str:
@@ -144,7 +150,7 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
     train, validation = (
         opened.samples(part, closed=found.test) for part in (found.train, found.validation)
     )
-    return SelectionData(train, validation, _record(opened, found), data, fold)
+    return SelectionData(train, validation, _record(opened, found), data, fold, opened.encoding)
 
 
 def open_oracle(data: str) -> SelectionData:
@@ -168,7 +174,8 @@ def open_oracle(data: str) -> SelectionData:
     opened = _open(data)
     found = oracle(opened.facts, _partition(opened))
     train = opened.samples(found.train, closed=found.test)
-    return SelectionData(train, _test(opened, found), _record(opened, found), data)
+    record = _record(opened, found)
+    return SelectionData(train, _test(opened, found), record, data, None, opened.encoding)
 
 
 def open_test(selection: SelectionData) -> SpikeDataset:
@@ -194,6 +201,41 @@ def open_test(selection: SelectionData) -> SpikeDataset:
         raise ProtocolError(f"{selection.data}: the file has changed since training")
     # Test does not depend on who validates, so the rule without a fold finds the same samples.
     return _test(opened, _partition(opened))
+
+
+def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bool:
+    """Tell whether a spike file belongs to the data of a run, so that its test split stays closed.
+
+    Parameters
+    ----------
+    data, dataset
+        What the run was trained on, and its record.
+    path, sha256
+        The file.
+
+    Returns
+    -------
+    bool
+        Whether it is that file, one of its files, or a file that says to be of the same data set.
+
+    Raises
+    ------
+    SpikeFileError
+        If the file cannot be read.
+    """
+    if sha256 == dataset.sha256:
+        return True
+    spec = load_spec(dataset.name) if dataset.name in DATASETS else None
+    if spec is not None and sha256 in [part.sha256 for part in spec.parts]:
+        return True
+    with SpikeFile(path) as file:
+        if file.provenance.get("dataset") == dataset.name:
+            return True
+    try:
+        located, _ = locate(data)
+    except SpikebenchError:  # the run's data are not here
+        return False
+    return any(found.is_file() and file_sha256(found) == sha256 for found, _ in located)
 
 
 def list_folds(data: str) -> list[int]:
@@ -266,6 +308,18 @@ def _open(data: str) -> _Opened:
         n_units=n_units,
         synthetic=spec.synthetic if spec else bool(made.get("synthetic_voices")),
         remade=remade,
+        encoding=_encoding(made),
+    )
+
+
+def _encoding(made: dict[str, Any]) -> Encoding:
+    """Read from a file's attributes how recordings became its spikes; published files have none."""
+    if "preset" not in made:
+        return PUBLISHED_ENCODING
+    first_spike = made.get("time_origin") == "first spike"
+    return Encoding(
+        preset=printable(str(made["preset"])),
+        time_origin="first-spike" if first_spike else "clip-start",
     )
 
 

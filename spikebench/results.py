@@ -69,6 +69,18 @@ class Split(_Record):
     test_only_speakers: list[int]
 
 
+class Encoding(BaseModel):
+    """How recordings became the spikes of a data set, as far as a model must know to be asked about others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str = "shd"
+    time_origin: Literal["clip-start", "first-spike"] = "first-spike"
+
+
+PUBLISHED_ENCODING = Encoding()
+
+
 class DatasetRecord(_Record):
     """The data: its name, the SHA-256 of the spike file(s), and its split."""
 

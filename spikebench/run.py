@@ -31,6 +31,7 @@ from spikebench.preset import Preset
 from spikebench.results import (
     Count,
     DatasetRecord,
+    Encoding,
     Fraction,
     first_problem,
     read_json,
@@ -65,6 +66,7 @@ class RunRecord(BaseModel):
     choice: dict[str, float] = {}  # what validation chose from a grid, if the model has one
     fold: Count | None = None  # the speaker who was left out of the training split to select
     selected_on: Literal["validation", "test"] = "validation"
+    encoding: Encoding | None = None  # of the data; None in runs from before it was kept
     test_opened: Count = 0
 
 

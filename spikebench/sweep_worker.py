@@ -9,6 +9,7 @@ A run draws from torch's generator, of which a process has one: no process train
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -19,12 +20,14 @@ from pathlib import Path
 
 from spikebench import __version__
 from spikebench.audio import printable
+from spikebench.checkpoint import Epoch
 from spikebench.errors import SpikebenchError, TrainingError
+from spikebench.inference import load_trained
 from spikebench.preset import Preset
 from spikebench.protocol import SelectionData, open_selection
 from spikebench.results import DatasetRecord
 from spikebench.run import RunRecord
-from spikebench.training import Epoch, fit, load_trained, start_run
+from spikebench.training import fit, start_run
 
 __all__ = ["Outcome", "Task", "finished", "software", "train_run"]
 
@@ -93,6 +96,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
         If this worker is not fit for any run: it has other versions, does not see the data or the folder, or
         is training another run.
     """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores have runs of their own
     here = f"the worker on {socket.gethostname()}"
     if task.software != software():
         raise SpikebenchError(f"{here} has {software()}, and here is {task.software}")

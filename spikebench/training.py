@@ -88,6 +88,7 @@ def start_run(
         seed=seed,
         late_events=binned.n_late,
         fold=selection.fold,
+        encoding=selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
     )
     if (folder / RUN_FILE).exists():
@@ -146,7 +147,15 @@ def fit(
             selection.is_oracle and ranks.is_first
         ):  # the test split chooses the epoch, so it is open
             record = count_opening(folder)
-        return _fit(folder, record, selection, where, report, ranks)
+        try:
+            return _fit(folder, record, selection, where, report, ranks)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, MemoryError) or "alloc" in str(error) or "memory" in str(error):
+                raise TrainingError(
+                    f"model {record.model} needs more memory than there is; try a smaller training.batch_size or "
+                    "wider bins (input.time_step_ms)"
+                ) from None
+            raise
 
 
 def _fit(

@@ -27,6 +27,7 @@ TORCH = (
     "learning",
     "optimisation",
     "parallel",
+    "prediction",
     "run",
     "training",
     "evaluation",
@@ -71,6 +72,7 @@ def test_import_directions(path: Path) -> None:
                 "conversion_job.py",
                 "device_cochlea.py",
                 "device_executor.py",
+                "heard_clip.py",
                 "warm_encoding.py",
             ):
                 assert not within(name, "cochlea")

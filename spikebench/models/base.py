@@ -74,14 +74,14 @@ class Memory:
         State of every layer.
     trace, summary : Tensor of float32, shape (batch, class)
         Last value of the read-out, and what its reduction has come to.
-    n_steps : int
-        Bins heard.
+    n_steps : Tensor of int64, shape (batch,)
+        Bins heard of each clip, its padding not counted.
     """
 
     layers: list[torch.Tensor]
     trace: torch.Tensor
     summary: torch.Tensor
-    n_steps: int
+    n_steps: torch.Tensor
 
 
 class Classifier(nn.Module):
@@ -105,7 +105,7 @@ class Classifier(nn.Module):
         Parameters
         ----------
         batch
-            The events of a chunk, its bins counted from its beginning.
+            The events of a chunk, its bins and lengths counted from its beginning.
         memory
             From the chunk before; None at the beginning.
 

@@ -78,7 +78,7 @@ class LIF(Classifier):
         states = memory.layers if memory else [None] * len(self.hidden)
         scans = self._scan(batch, list(states))
         layers = [scan.state for scan in scans]
-        return self.readout.listen(self.kernels, scans[-1].spikes, layers, memory)
+        return self.readout.listen(self.kernels, scans[-1].spikes, batch.lengths, layers, memory)
 
     def _scan(self, batch: EventBatch, states: list[torch.Tensor | None]) -> list[Scan]:
         decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])

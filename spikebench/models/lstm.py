@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from pydantic import Field
 from torch import nn
 
 from spikebench.events import EventBatch
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
+from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
 
 
 class LSTMConfig(ModelConfig):
@@ -40,3 +41,12 @@ class LSTM(Classifier):
         """Answer a batch of events."""
         hidden, _ = self.lstm(batch.dense())
         return Output(self.readout(self.dropout(hidden)).amax(1))
+
+    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
+        """Hear the next chunk; see :meth:`Classifier.listen`."""
+        state = (memory.layers[0], memory.layers[1]) if memory else None
+        hidden, state = self.lstm(batch.dense(), state)
+        trace = self.readout(self.dropout(hidden))
+        best = trace.amax(1) if memory is None else torch.maximum(trace.amax(1), memory.summary)
+        heard = batch.lengths + (memory.n_steps if memory else 0)
+        return best, Memory(list(state), trace[:, -1], best, heard)

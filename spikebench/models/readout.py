@@ -60,6 +60,7 @@ class LeakyReadout(nn.Module):
         self,
         kernels: Kernels,
         spikes: Spikes,
+        lengths: torch.Tensor,
         layers: list[torch.Tensor],
         memory: Memory | None,
     ) -> tuple[torch.Tensor, Memory]:
@@ -67,13 +68,17 @@ class LeakyReadout(nn.Module):
         start = memory.trace if memory else None
         decay = self.weight.new_tensor(self.decay)
         trace = kernels.leaky_readout(spikes, self.weight, decay, "trace", start=start)
-        n_steps = trace.shape[1] + (memory.n_steps if memory else 0)
+        heard = lengths + (memory.n_steps if memory else 0)
+        before = memory.summary if memory else None
         if self.reduction == "max":
-            summary = trace.amax(1)
-            summary = torch.maximum(summary, memory.summary) if memory else summary
+            summary = trace.amax(1) if before is None else torch.maximum(trace.amax(1), before)
         elif self.reduction == "last":
-            summary = trace[:, -1]
+            rows = torch.arange(len(trace), device=trace.device)
+            summary = trace[rows, lengths.clamp(min=1) - 1]
+            if before is not None:
+                summary = torch.where((lengths > 0)[:, None], summary, before)
         else:
-            summary = trace.sum(1) + (memory.summary if memory else 0)
-        scores = summary / n_steps if self.reduction == "mean" else summary
-        return self.bias + scores, Memory(layers, trace[:, -1], summary, n_steps)
+            inside = torch.arange(trace.shape[1], device=trace.device) < lengths[:, None]
+            summary = (trace * inside[..., None]).sum(1) + (0 if before is None else before)
+        scores = summary / heard.clamp(min=1)[:, None] if self.reduction == "mean" else summary
+        return self.bias + scores, Memory(layers, trace[:, -1], summary, heard)

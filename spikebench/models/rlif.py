@@ -67,7 +67,7 @@ class RecurrentLIF(Classifier):
     def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
         """Hear the next chunk; see :meth:`Classifier.listen`."""
         scan = self._scan(batch, memory.layers[0] if memory else None)
-        return self.readout.listen(self.kernels, scan.spikes, [scan.state], memory)
+        return self.readout.listen(self.kernels, scan.spikes, batch.lengths, [scan.state], memory)
 
     def _scan(self, batch: EventBatch, state: torch.Tensor | None) -> Scan:
         decays = self.input.new_tensor([self.decay_syn, self.decay_mem])

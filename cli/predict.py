@@ -1,0 +1,305 @@
+"""``spikebench predict``: what a trained model says of spikes and of recordings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from spikebench.audio import Clip
+    from spikebench.prediction import Answers, Listener
+    from spikebench.spike_dataset import Sample
+
+_SHOWN = 20  # answers in a terminal
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument(
+    "sources", nargs=-1, required=True, metavar="FILE.h5|AUDIO…", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--labels",
+    metavar="SOURCE",
+    help="Classes of recordings, to compare with: auto, folder, heidelberg-digits, … as in convert.",
+)
+@click.option(
+    "--over-time",
+    "n_moments",
+    type=click.IntRange(2, 10_000),
+    metavar="N",
+    help="Answer at N moments as well, what follows being silence.",
+)
+@click.option(
+    "--live",
+    "chunk_ms",
+    type=click.FloatRange(0.01, 60_000),
+    metavar="MS",
+    help="Listen chunk by chunk and answer after each; one clip at a time.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**63 - 1),
+    help="Of the conversion.",
+)
+@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all answers to this CSV file.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw --over-time: .png, .pdf or .svg.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace outputs that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def predict(
+    run: Path,
+    sources: tuple[Path, ...],
+    labels: str | None,
+    n_moments: int | None,
+    chunk_ms: float | None,
+    seed: int,
+    device: str,
+    output: Path | None,
+    plot: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Ask a trained model about spike files, recordings, and folders of recordings.
+
+    RUN is the folder of a finished run. Recordings become spikes as those of its data set did. The confidence is
+    the softmax of the scores: a comparison between classes, not a probability that was calibrated.
+
+    With --over-time the table says how many answers are right (where classes are known) and how many are final, the
+    longer the clips are heard. With --live a network hears a clip chunk by chunk and keeps its state; after the last
+    chunk it says what it says of the whole clip.
+
+    Data on which the run was trained are refused: their test split is opened by evaluate, which counts it.
+    """
+    if plot is not None and n_moments is None:
+        raise click.UsageError("--plot draws --over-time N")
+    if chunk_ms is not None and n_moments is not None:
+        raise click.UsageError("--live and --over-time exclude each other")
+    from spikebench.prediction import Listener
+    from spikebench.spike_file import refuse_existing
+
+    for path in (output, plot):
+        if path is not None:
+            refuse_existing(path, overwrite)
+    listener = Listener(run, device)
+    names, samples, truth = _gather(listener, sources, labels, seed)
+    if chunk_ms is not None:
+        _say_live(listener, names, samples, truth, chunk_ms * 1e-3, as_json)
+        return
+    answers = listener.over_time(samples, n_moments or 1)
+    rows = _rows(listener, names, truth, answers)
+    summary = _summary(truth, answers)
+    if output is not None:
+        _write_csv(output, rows)
+    if plot is not None:
+        _draw(plot, listener, truth, answers)
+    if as_json:
+        click.echo(json.dumps({**summary, "answers": rows}, indent=2))
+        return
+    _say(rows, summary, n_moments is not None, output)
+
+
+def _gather(
+    listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
+) -> tuple[list[str], list[Sample], list[int]]:
+    """Names, spikes and classes (-1 is unknown) of everything that is asked about."""
+    from spikebench.audio import find_clips, printable
+    from spikebench.prediction import number_labels
+
+    names: list[str] = []
+    samples: list[Sample] = []
+    truth: list[int] = []
+    for source in sources:
+        if source.suffix.lower() in (".h5", ".hdf5"):
+            data = listener.open_file(source)
+            names += [f"{printable(str(source))}#{k}" for k in data.index]
+            samples += [data[k] for k in range(len(data))]
+            truth += number_labels(data.labels, data.keys, listener.classes).tolist()
+            continue
+        clips, skipped = find_clips(source)
+        for skip in skipped:
+            click.echo(f"left out: {skip.path}: {skip.reason}", err=True)
+        known = _label_names(clips, labels)
+        for clip in clips:
+            sample = _hear(listener, clip, seed)
+            if sample is not None:
+                names.append(printable(str(clip.path)))
+                samples.append(sample)
+                name = known.get(clip.relative)
+                truth.append(listener.classes.index(name) if name in listener.classes else -1)
+    if not samples:
+        from spikebench.errors import NothingConvertedError
+
+        raise NothingConvertedError("no recording could be used")
+    return names, samples, truth
+
+
+def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:
+    if labels is None:
+        return {}
+    from spikebench.clip_names import name_clips
+
+    found = name_clips(clips, labels)
+    return {
+        clip.relative: found.keys[label]
+        for clip, label in zip(found.clips, found.labels.tolist(), strict=True)
+        if label >= 0
+    }
+
+
+def _hear(listener: Listener, clip: Clip, seed: int) -> Sample | None:
+    from spikebench.errors import AudioError
+    from spikebench.heard_clip import hear_clip
+    from spikebench.results import PUBLISHED_ENCODING
+
+    encoding = listener.record.encoding or PUBLISHED_ENCODING
+    try:
+        return hear_clip(clip, listener.record.dataset.n_units, encoding, seed)
+    except AudioError as error:
+        click.echo(f"left out: {error}", err=True)
+        return None
+
+
+def _rows(
+    listener: Listener, names: list[str], truth: list[int], answers: Answers
+) -> list[dict[str, Any]]:
+    predicted, confidence = answers.predicted[-1], answers.confidence[-1]
+    decided = answers.decided()
+    several = answers.times.size > 1
+    return [
+        {
+            "clip": name,
+            "answer": listener.classes[predicted[k]],
+            "confidence": round(float(confidence[k]), 4),
+            **({"class": listener.classes[truth[k]]} if truth[k] >= 0 else {}),
+            **({"decided_after_ms": round(float(decided[k]) * 1e3, 3)} if several else {}),
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+def _curves(truth: list[int], answers: Answers) -> dict[str, Any]:
+    """Shares at each moment: right ones among those of which the class is known, final ones among all."""
+    import numpy as np
+
+    classes = np.array(truth)
+    known = classes >= 0
+    final = (answers.predicted == answers.predicted[-1]).mean(1)
+    curves = {"confidence, mean": answers.confidence.mean(1), "answers as at the end": final}
+    if known.any():
+        right = (answers.predicted == classes)[:, known].mean(1)
+        curves = {"accuracy": right, **curves}
+    return curves
+
+
+def _summary(truth: list[int], answers: Answers) -> dict[str, Any]:
+    curves = _curves(truth, answers)
+    summary: dict[str, Any] = {"clips": len(truth)}
+    if "accuracy" in curves:
+        summary["with_known_class"] = sum(label >= 0 for label in truth)
+        summary["accuracy"] = round(float(curves["accuracy"][-1]), 6)
+    if answers.times.size > 1:
+        summary["over_time"] = [
+            {
+                "heard_ms": round(float(time) * 1e3, 3),
+                **{name: round(float(values[k]), 6) for name, values in curves.items()},
+            }
+            for k, time in enumerate(answers.times)
+        ]
+    return summary
+
+
+def _say(
+    rows: list[dict[str, Any]], summary: dict[str, Any], over_time: bool, output: Path | None
+) -> None:
+    width = max(len(row["clip"]) for row in rows[:_SHOWN])
+    for row in rows[:_SHOWN]:
+        line = f"{row['clip']:<{width}}  {row['answer']:<12} {row['confidence']:6.1%}"
+        if "class" in row:
+            line += "  right" if row["class"] == row["answer"] else f"  wrong: {row['class']}"
+        if over_time:
+            line += f"  decided after {row['decided_after_ms']:g} ms"
+        click.echo(line)
+    if len(rows) > _SHOWN:
+        click.echo(
+            f"… and {len(rows) - _SHOWN} more" + ("" if output else "; -o FILE.csv writes all")
+        )
+    if over_time:
+        names = [name for name in summary["over_time"][0] if name != "heard_ms"]
+        click.echo("heard [ms]  " + "  ".join(names))
+        for moment in summary["over_time"]:
+            shares = "  ".join(f"{moment[name]:>{len(name)}.1%}" for name in names)
+            click.echo(f"{moment['heard_ms']:>10g}  {shares}")
+    if "accuracy" in summary:
+        n = summary["with_known_class"]
+        click.echo(
+            f"accuracy {summary['accuracy']:.1%} of {n} whose class is known; this is no result of the protocol"
+        )
+
+
+def _say_live(
+    listener: Listener,
+    names: list[str],
+    samples: list[Sample],
+    truth: list[int],
+    chunk: float,
+    as_json: bool,
+) -> None:
+    import numpy as np
+
+    from spikebench.prediction import Answers
+
+    for name, sample, label in zip(names, samples, truth, strict=True):
+        for time, scores in listener.live(sample, chunk):
+            now = Answers(np.array([time]), scores[None, None])
+            answer = {
+                "clip": name,
+                "heard_ms": round(time * 1e3, 3),
+                "answer": listener.classes[now.predicted[0, 0]],
+                "confidence": round(float(now.confidence[0, 0]), 4),
+            }
+            if as_json:
+                click.echo(json.dumps(answer))
+            else:
+                click.echo(
+                    f"{name}  {answer['heard_ms']:>8g} ms  {answer['answer']:<12} {answer['confidence']:6.1%}"
+                )
+        if label >= 0 and not as_json:
+            click.echo(f"{name}  is {listener.classes[label]}")
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    from spikebench.results import write_text
+
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _draw(path: Path, listener: Listener, truth: list[int], answers: Answers) -> None:
+    from spikebench.plotting import write_figure
+    from spikebench.prediction_plot import draw_over_time
+
+    curves = _curves(truth, answers)
+    chance = 1 / len(listener.classes) if "accuracy" in curves else None
+    title = f"{listener.record.model}, {len(truth)} clips"
+    write_figure(draw_over_time(answers.times, curves, chance, title), path)
