@@ -21,6 +21,7 @@ COMMANDS = {
     "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
     "train": ("cli.train:train", "Train a model; the test split stays closed."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
+    "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "data": (
         "cli.data:data",

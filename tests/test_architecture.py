@@ -26,6 +26,8 @@ TORCH = (
     "run",
     "training",
     "evaluation",
+    "export_nir",
+    "export_onnx",
 )
 
 
