@@ -18,6 +18,7 @@ from spikebench import __version__
 from spikebench.errors import ExportError
 from spikebench.models import check_model_name
 from spikebench.models.base import model_class
+from spikebench.raster import EDGE_TOLERANCE
 from spikebench.results import write_bytes
 from spikebench.run import RUN_FILE, RunRecord, read_run
 from spikebench.spike_file import refuse_existing
@@ -36,6 +37,11 @@ ONNX = {
     "cnn": "spikebench.export_onnx:cnn",
     "svm": "spikebench.export_onnx:svm",
 }
+_INPUT = (
+    "cell (t, u): events of unit u in time step t, [t, t + 1)·time_step_ms from the start of the clip, where an event "
+    "up to edge_tolerance_us before an edge is on it; input_mode counts: how many, binary: 0 or 1; later events are "
+    "left out"
+)
 _WRITERS: dict[Format, dict[str, str]] = {"nir": NIR, "onnx": ONNX}
 
 
@@ -171,5 +177,7 @@ def describe(record: RunRecord) -> About:
         "n_steps": settings.n_steps,
         "n_units": data.n_units,
         "input_mode": settings.mode,
+        "edge_tolerance_us": round(EDGE_TOLERANCE * 1e6, 3),
+        "input": _INPUT,
     }
     return about if record.fold is None else about | {"fold": record.fold}

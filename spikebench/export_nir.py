@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from spikebench.models.rlif import RecurrentLIF
 
 _RULES = {
-    "input": "column u of step t: events of unit u in [t, t + 1) time steps (input_mode counts: how many; binary: "
-    "0 or 1); steps 0 … n_steps − 1, later events are left out",
     "discretisation": "exponential, input constant within a step: y[t] = a·y[t−1] + (1 − a)·u[t], "
     "a = exp(−time_step/tau), u what drives y (w_in·x for I, v_leak + r·I for v); in a step first I, then v from the "
     "new I; all start at 0",

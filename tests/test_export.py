@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from toy import N_CLASSES, N_UNITS, write_toy
 
 from spikebench.errors import ExportError, OutputExistsError, SpikeFileError, TrainingError
-from spikebench.export import NIR, ONNX, Format, export_run
+from spikebench.export import NIR, ONNX, Format, describe, export_run
 from spikebench.export_onnx import _Graph, svm
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
@@ -167,7 +167,9 @@ def test_a_nir_file_by_hand(tmp_path: Path, selection: SelectionData) -> None:
     }
     assert {name: said[name] for name in expected} == expected
     assert said["readout_bias"].tolist() == [-1, 0, 1]
+    assert said["edge_tolerance_us"] == 0.5
     assert "fold" not in said
+    assert describe(read_run(run).model_copy(update={"fold": 3}))["fold"] == 3
 
 
 CONVENTIONAL = [
