@@ -43,8 +43,14 @@ _RULES = {
     "refractory_steps": 1,
     "refractory": "in so many steps after a spike v is v_reset whatever comes in; I goes on",
     "recurrence": "an edge back into a cycle carries the value of the step before, 0 at first",
-    "score": "score of a class = readout_bias + maximum over the n_steps steps of its output; the largest wins, "
-    "of equal ones the first",
+}
+
+# What is made of the output's trace; a model says which in readout.reduction.
+_SCORES = {
+    "max": "maximum of its output over all n_steps steps",
+    "mean": "mean of its output over the steps that the clip lasts",
+    "sum": "sum of its output over the steps that the clip lasts",
+    "last": "its output in the last step that the clip lasts",
 }
 
 
@@ -133,8 +139,14 @@ def _finish(
     for neurons, name, node in loops:
         nodes[name] = node
         edges += [(neurons, name), (name, neurons)]
-    bias = model.readout.bias.detach().numpy()
-    graph = nir.NIRGraph(nodes, edges, metadata={**about, **_RULES, "readout_bias": bias})
+    reduction = getattr(model.readout, "reduction", "max")
+    metadata = about | _RULES
+    metadata |= {
+        "readout_bias": model.readout.bias.detach().numpy(),
+        "readout_reduction": reduction,
+        "score": f"score of a class = readout_bias + {_SCORES[reduction]}; the largest wins, of equal ones the first",
+    }
+    graph = nir.NIRGraph(nodes, edges, metadata=metadata)
     file = io.BytesIO()
     nir.write(file, graph)
     return file.getvalue()

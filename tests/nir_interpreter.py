@@ -68,5 +68,6 @@ def run_graph(graph: nir.NIRGraph, raster: Trace) -> tuple[dict[str, Trace], Tra
             trace[name].append(now[name])
         before = now
     traces = {name: np.stack(steps) for name, steps in trace.items()}
+    assert graph.metadata["readout_reduction"] == "max"
     scores = graph.metadata["readout_bias"] + traces["output"].max(0)
     return traces, scores, min(node.nearest_to_threshold for node in nodes.values())

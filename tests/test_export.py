@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -21,6 +23,7 @@ from toy import N_CLASSES, N_UNITS, write_toy
 
 from spikebench.errors import ExportError, OutputExistsError, SpikeFileError, TrainingError
 from spikebench.export import NIR, ONNX, Format, describe, export_run
+from spikebench.export_nir import feed_forward
 from spikebench.export_onnx import _Graph, svm
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
@@ -164,12 +167,25 @@ def test_a_nir_file_by_hand(tmp_path: Path, selection: SelectionData) -> None:
         "input_mode": read_preset("rlif").input.mode,
         "selected_on": "validation",
         "refractory_steps": 1,
+        "readout_reduction": "max",
     }
     assert {name: said[name] for name in expected} == expected
     assert said["readout_bias"].tolist() == [-1, 0, 1]
     assert said["edge_tolerance_us"] == 0.5
     assert "fold" not in said
     assert describe(read_run(run).model_copy(update={"fold": 3}))["fold"] == 3
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean", "sum", "last"])
+def test_what_is_made_of_the_trace_is_said(
+    reduction: str, tmp_path: Path, selection: SelectionData
+) -> None:
+    run = untrained(tmp_path / "run", selection, "lif", "model.hidden_units=[5]")
+    model: Any = load_trained(run, read_run(run))
+    model.readout.reduction = reduction
+    graph = nir.read(io.BytesIO(feed_forward(model, describe(read_run(run)))))
+    assert graph.metadata["readout_reduction"] == reduction
+    assert reduction[:3] in graph.metadata["score"]
 
 
 CONVENTIONAL = [
