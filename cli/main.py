@@ -26,6 +26,7 @@ COMMANDS = {
         "Train many seeds and configurations; the test split stays closed.",
     ),
     "predict": ("cli.predict:predict", "Ask a trained model about spikes and recordings."),
+    "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "data": (
         "cli.data:data",

@@ -134,7 +134,7 @@ def _gather(
             continue
         clips, skipped = find_clips(source)
         for skip in skipped:
-            click.echo(f"left out: {skip.path}: {skip.reason}", err=True)
+            click.echo(f"left out: {skip.file}: {skip.reason}", err=True)
         known = _label_names(clips, labels)
         for clip in clips:
             sample = _hear(listener, clip, seed)

@@ -12,6 +12,7 @@
     ├── ProtocolError              1   data that cannot be split, or a test split opened out of turn
     ├── TrainingError              1   a loss that is no longer finite, a run that cannot be resumed
     ├── ResultError                1   a result or an entry that fails its checks
+    ├── ExportError                1   a model that a format cannot express, or a format that is not installed
     ├── PartialConversionError     3   some recordings were left out, the rest is in the file
     └── NothingConvertedError      4   no recording was usable, no file was written
 
@@ -27,6 +28,7 @@ __all__ = [
     "AudioError",
     "ConversionStateError",
     "DataError",
+    "ExportError",
     "NothingConvertedError",
     "OutputExistsError",
     "PartialConversionError",
@@ -75,6 +77,10 @@ class TrainingError(SpikebenchError):
 
 class ResultError(SpikebenchError):
     """A result or a leaderboard entry that fails its checks."""
+
+
+class ExportError(SpikebenchError):
+    """A model that the asked format cannot express, or a format whose package is not installed."""
 
 
 class PartialConversionError(SpikebenchError):

@@ -323,12 +323,25 @@ def write_text(path: Path, text: str) -> None:
     text
         Its contents, written as UTF-8.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+    content
+        Its contents.
+    """
     handle, temporary = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.name}.", suffix=".partial"
     )
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         share(Path(temporary))
         os.replace(temporary, path)
     except BaseException:

@@ -31,6 +31,8 @@ TORCH = (
     "run",
     "training",
     "evaluation",
+    "export_nir",
+    "export_onnx",
 )
 
 

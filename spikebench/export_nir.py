@@ -1,0 +1,152 @@
+"""Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR).
+
+NIR states neurons as differential equations::
+
+    CubaLIF   τ_syn·dI/dt = −I + w_in·x      τ_mem·dv/dt = v_leak − v + r·I      spike and reset at v_threshold
+    LI        τ·dv/dt = v_leak − v + r·I
+
+Held over a time step, with its input constant in the step, every one of them has the exact solution
+
+::
+
+    y[t] = a·y[t−1] + (1 − a)·u[t]      a = exp(−dt/τ)
+
+which is the update of :mod:`spikebench.models.lif` with r = 1, v_leak = 0, v_threshold = 1, v_reset = 0 and
+w_in = 1/(1 − α): there the weights are what a spike adds to the current I. What NIR has no word for (the time step,
+the silent step after a spike, the maximum over time) stands in the metadata of the graph, as numbers where a program
+can use them.
+
+Source: Pedersen et al. (2024), doi 10.1038/s41467-024-52259-9; the package ``nir``.
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikebench.models.lif import LIF, LeakyReadout
+    from spikebench.models.rlif import RecurrentLIF
+
+_RULES = {
+    "discretisation": "exponential, input constant within a step: y[t] = a·y[t−1] + (1 − a)·u[t], "
+    "a = exp(−time_step/tau), u what drives y (w_in·x for I, v_leak + r·I for v); in a step first I, then v from the "
+    "new I; all start at 0",
+    "spike": "S[t] = 1 if v[t] >= v_threshold else 0, with v compared before the reset",
+    "refractory_steps": 1,
+    "refractory": "in so many steps after a spike v is v_reset whatever comes in; I goes on",
+    "recurrence": "an edge back into a cycle carries the value of the step before, 0 at first",
+}
+
+# What is made of the output's trace; a model says which in readout.reduction.
+_SCORES = {
+    "max": "maximum of its output over all n_steps steps",
+    "mean": "mean of its output over the steps that the clip lasts",
+    "sum": "sum of its output over the steps that the clip lasts",
+    "last": "its output in the last step that the clip lasts",
+}
+
+
+def feed_forward(model: LIF, about: dict[str, Any]) -> bytes:
+    """Express :class:`spikebench.models.lif.LIF`.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    about
+        What the run says, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An HDF5 file as ``nir.read`` takes it.
+    """
+    chain: dict[str, Any] = {"input": nir.Input(np.array([about["n_units"]]))}
+    for number, weight in enumerate(model.hidden, 1):
+        chain[f"hidden_{number}_weights"] = nir.Linear(_weights(weight))
+        chain[f"hidden_{number}"] = _neurons(model, weight.shape[1])
+    return _finish(chain | _readout(model.readout, model.config.tau_readout_ms), [], model, about)
+
+
+def recurrent(model: RecurrentLIF, about: dict[str, Any]) -> bytes:
+    """Express :class:`spikebench.models.rlif.RecurrentLIF`.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    about
+        What the run says, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An HDF5 file as ``nir.read`` takes it.
+    """
+    chain: dict[str, Any] = {
+        "input": nir.Input(np.array([about["n_units"]])),
+        "hidden_weights": nir.Linear(_weights(model.input)),
+        "hidden": _neurons(model, model.input.shape[1]),
+        **_readout(model.readout, model.config.tau_readout_ms),
+    }
+    loop = ("hidden", "recurrent_weights", nir.Linear(_weights(model.recurrent)))
+    return _finish(chain, [loop], model, about)
+
+
+def _weights(weight: Tensor) -> NDArray[np.float32]:
+    """Turn (from, to) into NIR's (to, from)."""
+    return np.ascontiguousarray(weight.detach().numpy().T)
+
+
+def _neurons(model: LIF | RecurrentLIF, n: int) -> Any:  # noqa: ANN401
+    # Time constants stay float64: a decay that is computed from them is the model's own, to the last bit.
+    return nir.CubaLIF(
+        tau_syn=np.full(n, model.config.tau_syn_ms * 1e-3),
+        tau_mem=np.full(n, model.config.tau_mem_ms * 1e-3),
+        r=np.ones(n),
+        v_leak=np.zeros(n),
+        v_threshold=np.ones(n),
+        v_reset=np.zeros(n),
+        w_in=np.full(n, 1 / (1 - model.decay_syn)),
+    )
+
+
+def _readout(readout: LeakyReadout, tau_ms: float) -> dict[str, Any]:
+    n = readout.bias.numel()
+    return {
+        "readout_weights": nir.Linear(_weights(readout.weight)),
+        "readout": nir.LI(tau=np.full(n, tau_ms * 1e-3), r=np.ones(n), v_leak=np.zeros(n)),
+        "output": nir.Output(np.array([n])),
+    }
+
+
+def _finish(
+    chain: dict[str, Any],
+    loops: list[tuple[str, str, Any]],
+    model: LIF | RecurrentLIF,
+    about: dict[str, Any],
+) -> bytes:
+    """Join a chain of nodes, with loops (neurons, name and node of their feedback), and write it."""
+    nodes, edges = dict(chain), list(pairwise(chain))
+    for neurons, name, node in loops:
+        nodes[name] = node
+        edges += [(neurons, name), (name, neurons)]
+    reduction = model.readout.reduction
+    metadata = about | _RULES
+    metadata |= {
+        "readout_bias": model.readout.bias.detach().numpy(),
+        "readout_reduction": reduction,
+        "score": f"score of a class = readout_bias + {_SCORES[reduction]}; the largest wins, of equal ones the first",
+    }
+    graph = nir.NIRGraph(nodes, edges, metadata=metadata)
+    file = io.BytesIO()
+    nir.write(file, graph)
+    return file.getvalue()

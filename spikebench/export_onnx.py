@@ -1,0 +1,207 @@
+"""Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in, float32 ``scores`` (batch, class) out.
+
+The graphs are put together operator by operator: they hold the model and nothing else, and the same weights give the
+same bytes, while the exporters of PyTorch keep a trace with the paths of source files. ``tests/test_export.py`` holds
+each graph against its model. Operators: https://onnx.ai/onnx/operators, version 17.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from spikebench import __version__
+from spikebench.errors import ExportError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikebench.models.base import Classifier
+    from spikebench.models.cnn import CNN
+    from spikebench.models.lstm import LSTM
+    from spikebench.models.svm import CountSVM
+
+_OPERATORS, _FORMAT = 17, 8  # read by onnxruntime 1.12 (2022) and later
+_MAX_BYTES = 2**31 - 2**20  # what a protocol buffer can hold, less the graph itself
+_MEANING = "scores[k] belongs to classes[k]; the largest wins, of equal ones the first"
+
+
+class _Graph:
+    """Nodes and constants in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def constant(self, name: str, value: Tensor | NDArray[Any]) -> str:
+        array = value if isinstance(value, np.ndarray) else value.detach().numpy()
+        self.constants[name] = np.ascontiguousarray(array)
+        return name
+
+    def add(self, operator: str, *inputs: str, n_outputs: int = 1, **attributes: Any) -> str:  # noqa: ANN401
+        outputs = [f"{operator.lower()}_{len(self.nodes)}_{k}" for k in range(n_outputs)]
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
+        return outputs[0]
+
+    def finish(self, scores: str, model: Classifier, about: dict[str, Any]) -> bytes:
+        """Name the output, check the graph, and serialise it."""
+        size = sum(array.nbytes for array in self.constants.values())
+        if size > _MAX_BYTES:
+            raise ExportError(
+                f"model {about['model']} has {size / 2**30:.1f} GiB of numbers, and an ONNX file holds 2 GiB; "
+                "train a smaller one"
+            )
+        self.nodes.append(helper.make_node("Identity", [scores], ["scores"]))
+        shape = model.shape
+        raster: list[str | int | None] = ["batch", shape.n_steps, shape.n_units]
+        answer: list[str | int | None] = ["batch", shape.n_classes]
+        graph = helper.make_graph(
+            self.nodes,
+            about["model"],
+            [helper.make_tensor_value_info("raster", TensorProto.FLOAT, raster)],
+            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, answer)],
+            [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
+        )
+        made = helper.make_model(
+            graph,
+            producer_name="spikebench",
+            producer_version=__version__,
+            opset_imports=[helper.make_opsetid("", _OPERATORS)],
+            ir_version=_FORMAT,
+        )
+        texts = {name: str(value) for name, value in about.items()}
+        helper.set_model_props(made, texts | {"score": _MEANING})
+        onnx.checker.check_model(made, full_check=True)
+        content: bytes = made.SerializeToString(deterministic=True)
+        return content
+
+
+def lstm(model: LSTM, about: dict[str, Any]) -> bytes:
+    """Express :class:`spikebench.models.lstm.LSTM`.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    about
+        What the run says, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    hidden = graph.add("Transpose", "raster", perm=[1, 0, 2])  # (time, batch, unit)
+    direction = graph.constant("direction", np.array([1]))
+    for layer in range(model.lstm.num_layers):
+        weights = {
+            kind: _gates(getattr(model.lstm, f"{kind}_l{layer}"))
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        }
+        bias = np.concatenate([weights["bias_ih"], weights["bias_hh"]])
+        states = graph.add(
+            "LSTM",
+            hidden,
+            graph.constant(f"input_{layer}", weights["weight_ih"][None]),
+            graph.constant(f"recurrent_{layer}", weights["weight_hh"][None]),
+            graph.constant(f"bias_{layer}", bias[None]),
+            hidden_size=model.lstm.hidden_size,
+        )
+        hidden = graph.add("Squeeze", states, direction)
+    trace = graph.add("MatMul", hidden, graph.constant("readout", model.readout.weight.T))
+    trace = graph.add("Add", trace, graph.constant("readout_bias", model.readout.bias))
+    return graph.finish(graph.add("ReduceMax", trace, axes=[0], keepdims=0), model, about)
+
+
+def _gates(value: Tensor) -> NDArray[np.float32]:
+    """Turn PyTorch's order of gates (input, forget, cell, output) into that of ONNX."""
+    entry, forget, cell, output = np.split(value.detach().numpy(), 4)
+    return np.concatenate([entry, output, forget, cell])
+
+
+def cnn(model: CNN, about: dict[str, Any]) -> bytes:
+    """Express :class:`spikebench.models.cnn.CNN`.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    about
+        What the run says, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph, n_units = _Graph(), model.shape.n_units
+    # The sum over the units of a row, as a product with zeros and ones: counts stay exact.
+    rows = np.zeros((n_units, model.rows), np.float32)
+    rows[np.arange(n_units), np.arange(n_units) * model.rows // n_units] = 1
+    image = graph.add("Sqrt", graph.add("MatMul", "raster", graph.constant("rows", rows)))
+    image = graph.add("Unsqueeze", image, graph.constant("channel", np.array([1])))
+    layers: Any = model.features
+    for number, (convolution, norm) in enumerate(zip(layers[0::4], layers[1::4], strict=True)):
+        kernel = graph.constant(f"kernel_{number}", convolution.weight)
+        image = graph.add("Conv", image, kernel, pads=[1, 1, 1, 1])
+        moments = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        names = [graph.constant(f"norm_{number}_{k}", value) for k, value in enumerate(moments)]
+        image = graph.add("BatchNormalization", image, *names, epsilon=norm.eps)
+        image = graph.add("Relu", image)
+        image = graph.add("MaxPool", image, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
+    hidden = graph.add("Flatten", image)
+    head: Any = model.head
+    dense, readout = head[2], head[5]
+    hidden = graph.add("Relu", _affine(graph, hidden, "dense", dense))
+    return graph.finish(_affine(graph, hidden, "readout", readout), model, about)
+
+
+def _affine(graph: _Graph, x: str, name: str, layer: Any) -> str:  # noqa: ANN401
+    weight = graph.constant(name, layer.weight)
+    return graph.add("Gemm", x, weight, graph.constant(f"{name}_bias", layer.bias), transB=1)
+
+
+def svm(model: CountSVM, about: dict[str, Any]) -> bytes:
+    """Express :class:`spikebench.models.svm.CountSVM`; float64 between counts and votes, as there.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    about
+        What the run says, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    counts = graph.add("ReduceSum", "raster", graph.constant("time", np.array([1])), keepdims=0)
+    x = graph.add("Cast", counts, to=TensorProto.DOUBLE)
+    x = graph.add("Sub", x, graph.constant("mean", model.mean))
+    x = graph.add("Div", x, graph.constant("scale", model.scale))
+    # −γ·|x − s|² = 2γ·x·s − γ·|s|² − γ·|x|²
+    support, gamma = model.support.numpy(), float(model.gamma[0])
+    product = graph.add("MatMul", x, graph.constant("support", 2 * gamma * support.T))
+    lengths = graph.constant("support_squared", -gamma * np.sum(support**2, 1))
+    square = graph.add("ReduceSumSquare", x, axes=[1], keepdims=1)
+    square = graph.add("Mul", square, graph.constant("gamma", np.array([gamma])))
+    kernel = graph.add("Exp", graph.add("Sub", graph.add("Add", product, lengths), square))
+    decisions = graph.add(
+        "MatMul", kernel, graph.constant("coefficients", model.coefficients.numpy().T)
+    )
+    decisions = graph.add("Add", decisions, graph.constant("intercepts", model.intercepts))
+    # Every pair of classes has one vote: the first gets it where the decision is positive, else the second.
+    n_classes = model.shape.n_classes
+    first, second = (np.eye(n_classes, dtype=np.float32)[k] for k in np.triu_indices(n_classes, 1))
+    positive = graph.add("Greater", decisions, graph.constant("zero", np.zeros(1)))
+    for_first = graph.add("Cast", positive, to=TensorProto.FLOAT)
+    votes = graph.add("MatMul", for_first, graph.constant("votes", first - second))
+    votes = graph.add("Add", votes, graph.constant("votes_otherwise", second.sum(0)))
+    return graph.finish(votes, model, about)

@@ -1,0 +1,104 @@
+"""Synaptic delays, as taps of the weights of events, or per axon.
+
+A connection with weight w and delay d sends w·k(s − d) at the taps s = 0, 1, … of
+:func:`spikebench.kernels.reference.event_linear`, so a delay is learned like a weight. With ``spread`` σ = 0, k is the
+triangle max(0, 1 − |x|): the spike is shared between the two bins around d. With σ > 0, k is exp(−x²/2σ²), normalised
+to a sum of 1 over the taps; training begins with a wide one and makes it narrow. Sources: Khalfaoui-Hassani, Pellegrini,
+Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri, Khalfaoui-Hassani, Masquelier (2023),
+arXiv:2306.17670 (delays in spiking networks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from spikebench.events import EventBatch
+
+
+def delay_taps(
+    weight: torch.Tensor, delay: torch.Tensor, n_taps: int, spread: float = 0.0
+) -> torch.Tensor:
+    """Spread weights over the taps around their delays.
+
+    Parameters
+    ----------
+    weight
+        Float (input, output).
+    delay
+        In steps, float, what ``weight``'s shape takes: (input, output), or (input, 1) for one per axon. Held within
+        0 … n_taps − 1; a delay outside gets no gradient.
+    n_taps
+        Number of taps.
+    spread
+        σ in steps.
+
+    Returns
+    -------
+    Tensor of float, shape (n_taps, input, output)
+        For :func:`spikebench.kernels.reference.event_linear`; gradients go back to weights and delays.
+
+    Raises
+    ------
+    ValueError
+        If there is no tap, the spread is negative, or shapes do not fit.
+    """
+    if n_taps < 1 or not 0 <= spread < float("inf"):
+        raise ValueError(f"delays need n_taps ≥ 1 and spread ≥ 0, got {n_taps}, {spread}")
+    try:
+        fits = torch.broadcast_shapes(weight.shape, delay.shape) == weight.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"delays of shape {tuple(delay.shape)} for weights of {tuple(weight.shape)}"
+        )
+    steps = torch.arange(n_taps, dtype=weight.dtype, device=weight.device).view(-1, 1, 1)
+    distance = steps - delay.clamp(0, n_taps - 1)
+    if spread == 0:
+        kernel = (1 - distance.abs()).clamp(min=0)
+    else:
+        kernel = torch.exp(-0.5 * (distance / spread) ** 2)
+        kernel = kernel / kernel.sum(0, keepdim=True)
+    return kernel * weight
+
+
+def delay_axons(events: EventBatch, delay: torch.Tensor) -> EventBatch:
+    """Let the events of every input come later, by a whole number of steps of its own.
+
+    Parameters
+    ----------
+    events
+        Of an input.
+    delay
+        In steps, int64, shape (input,), not negative.
+
+    Returns
+    -------
+    EventBatch
+        Sorted by the new bins; what comes after the last bin is left out.
+
+    Raises
+    ------
+    ValueError
+        If the delays do not fit or one is negative.
+    """
+    if delay.shape != (events.n_units,) or delay.is_floating_point() or bool((delay < 0).any()):
+        raise ValueError(f"delays must be {events.n_units} whole numbers, none negative")
+    bins = events.bins + delay.to(events.bins.device)[events.units.long()]
+    sizes = events.offsets.diff()
+    rows = torch.arange(len(events), device=bins.device).repeat_interleave(sizes)
+    inside = bins < events.n_steps
+    rows, bins, units = rows[inside], bins[inside], events.units[inside]
+    order = torch.argsort(rows * events.n_steps + bins, stable=True)
+    counts = torch.bincount(rows, minlength=len(events))
+    last = torch.where(counts > 0, events.n_steps, events.lengths)
+    lengths = torch.minimum(events.lengths + int(delay.max()), last) if len(events) else last
+    return replace(
+        events,
+        offsets=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+        bins=bins[order].to(events.bins.dtype),
+        units=units[order],
+        lengths=lengths.clamp(max=events.n_steps),
+    )
