@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 from spikebench import __version__
 from spikebench.errors import ExportError
+from spikebench.inference import load_trained
 from spikebench.models import check_model_name
 from spikebench.models.base import model_class
 from spikebench.raster import EDGE_TOLERANCE
 from spikebench.results import write_bytes
 from spikebench.run import RUN_FILE, RunRecord, read_run
 from spikebench.spike_file import refuse_existing
-from spikebench.training import load_trained
 
 Format = Literal["nir", "onnx"]
 About = dict[str, str | int | float]

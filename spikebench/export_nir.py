@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spikebench.models.lif import LIF, LeakyReadout
+    from spikebench.models.lif import LIF
+    from spikebench.models.readout import LeakyReadout
     from spikebench.models.rlif import RecurrentLIF
 
 _RULES = {

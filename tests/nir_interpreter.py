@@ -58,16 +58,22 @@ def run_graph(graph: nir.NIRGraph, raster: Trace) -> tuple[dict[str, Trace], Tra
     nodes = {name: Node(graph.nodes[name], graph.metadata) for name in order}
     sources = {name: [a for a, b in graph.edges if b == name] for name in order}
     before = {name: np.zeros(graph.nodes[name].output_type["output"]) for name in order}
-    trace: dict[str, list[Trace]] = {name: [] for name in order}
+    steps_of: dict[str, list[Trace]] = {name: [] for name in order}
     for row in raster.astype(np.float64):
         now: dict[str, Trace] = {}
         for name in order:
             # What has not spoken in this step closes a cycle: its value is that of the step before.
             arriving = [now.get(source, before[source]) for source in sources[name]]
             now[name] = nodes[name].step(sum(arriving) if arriving else row)
-            trace[name].append(now[name])
+            steps_of[name].append(now[name])
         before = now
-    traces = {name: np.stack(steps) for name, steps in trace.items()}
-    assert graph.metadata["readout_reduction"] == "max"
-    scores = graph.metadata["readout_bias"] + traces["output"].max(0)
+    traces = {name: np.stack(steps) for name, steps in steps_of.items()}
+    trace = traces["output"]  # of a clip that lasts as long as the bins
+    reduced = {
+        "max": trace.max(0),
+        "mean": trace.mean(0),
+        "sum": trace.sum(0),
+        "last": trace[-1],
+    }[graph.metadata["readout_reduction"]]
+    scores = graph.metadata["readout_bias"] + reduced
     return traces, scores, min(node.nearest_to_threshold for node in nodes.values())

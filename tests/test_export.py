@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from batches import batch_of
 from nir_interpreter import run_graph
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
@@ -25,13 +26,14 @@ from spikebench.errors import ExportError, OutputExistsError, SpikeFileError, Tr
 from spikebench.export import NIR, ONNX, Format, describe, export_run
 from spikebench.export_nir import feed_forward
 from spikebench.export_onnx import _Graph, svm
+from spikebench.inference import bin_samples, build_model, load_trained
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.models.svm import CountSVM, CountSVMConfig
 from spikebench.preset import read_preset
 from spikebench.protocol import SelectionData, open_selection
 from spikebench.run import WEIGHTS_FILE, read_run, save_tensors, write_run
-from spikebench.training import bin_samples, build_model, fit, load_trained, start_run
+from spikebench.training import fit, start_run
 
 INPUT = ["input.time_step_ms=10", "input.duration_ms=250", "training.epochs=2"]
 
@@ -67,8 +69,8 @@ def raster(run: Path, selection: SelectionData, n: int = 7) -> torch.Tensor:
 @torch.no_grad()
 def answer(run: Path, cells: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Hidden spikes of every layer, and scores, of the model itself."""
-    output = load_trained(run, read_run(run)).eval()(cells)
-    return output.spikes, output.scores
+    output = load_trained(run, read_run(run)).eval()(batch_of(cells))
+    return [spikes.dense() for spikes in output.spikes], output.scores
 
 
 SPIKING = [
@@ -83,11 +85,21 @@ SPIKING = [
         ["model.hidden_units=20", "model.recurrent_scale=2", "model.init_fluctuation=2"],
         ["hidden"],
     ),
+    *(
+        (
+            "lif",
+            ["model.hidden_units=[9]", "model.init_fluctuation=2", f"model.readout={how}"],
+            ["hidden_1"],
+        )
+        for how in ("mean", "sum", "last")
+    ),
 ]
 
 
 @pytest.mark.parametrize("mode", ["counts", "binary"])
-@pytest.mark.parametrize(("model", "settings", "layers"), SPIKING, ids=["one", "three", "rlif"])
+@pytest.mark.parametrize(
+    ("model", "settings", "layers"), SPIKING, ids=["one", "three", "rlif", "mean", "sum", "last"]
+)
 def test_nir_spikes_as_the_model(
     model: str,
     settings: list[str],
@@ -231,7 +243,7 @@ def test_the_svm_votes_alike(present: list[int], rng: np.random.Generator) -> No
     cells = rng.multinomial(counts, [0.25] * 4).transpose(0, 2, 1).astype(np.float32)
     session = onnxruntime.InferenceSession(svm(model, {"model": "svm"}))
     (scores,) = session.run(["scores"], {"raster": cells})
-    assert np.array_equal(scores, model(torch.from_numpy(cells)).scores.numpy())
+    assert np.array_equal(scores, model(batch_of(torch.from_numpy(cells))).scores.numpy())
     assert set(scores.argmax(1)) == set(present)
 
 

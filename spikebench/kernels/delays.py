@@ -3,9 +3,9 @@
 A connection with weight w and delay d sends w·k(s − d) at the taps s = 0, 1, … of
 :func:`spikebench.kernels.reference.event_linear`, so a delay is learned like a weight. With ``spread`` σ = 0, k is the
 triangle max(0, 1 − |x|): the spike is shared between the two bins around d. With σ > 0, k is exp(−x²/2σ²), normalised
-to a sum of 1 over the taps; training begins with a wide one and makes it narrow. Sources: Khalfaoui-Hassani, Pellegrini,
-Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri, Khalfaoui-Hassani, Masquelier (2023),
-arXiv:2306.17670 (delays in spiking networks).
+to a sum of 1 over the taps; training begins with a wide one and makes it narrow. Sources: Khalfaoui-Hassani,
+Pellegrini, Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri, Khalfaoui-Hassani, Masquelier
+(2023), arXiv:2306.17670 (delays in spiking networks).
 """
 
 from __future__ import annotations
@@ -46,11 +46,9 @@ def delay_taps(
     """
     if n_taps < 1 or not 0 <= spread < float("inf"):
         raise ValueError(f"delays need n_taps ≥ 1 and spread ≥ 0, got {n_taps}, {spread}")
-    try:
-        fits = torch.broadcast_shapes(weight.shape, delay.shape) == weight.shape
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if delay.ndim != 2 or any(
+        given not in (1, n) for given, n in zip(delay.shape, weight.shape, strict=True)
+    ):
         raise ValueError(
             f"delays of shape {tuple(delay.shape)} for weights of {tuple(weight.shape)}"
         )
