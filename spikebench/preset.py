@@ -42,7 +42,7 @@ class TrainingSettings(_Settings):
     epochs: int = Field(default=40, ge=1, le=100_000)
     batch_size: int = Field(default=128, ge=1)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
-    learning_rate: float = Field(default=1e-3, gt=0, le=1e30)
+    learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # beyond, float32 ends
     schedule: Literal["constant", "cosine", "linear"] = "constant"  # the latter two end near 0
     warmup_epochs: int = Field(default=0, ge=0)  # in which the rate rises to the full one
     weight_decay: float = Field(default=0.0, ge=0)

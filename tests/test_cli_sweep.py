@@ -112,15 +112,15 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(
 def test_a_run_that_fails_is_told_at_the_end(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_spec(tmp_path, rates="[1e30, 1e-2]", seeds=1)
+    write_spec(tmp_path, rates="[3e37, 1e-2]", seeds=1)
     words = ["sweep", "spec.toml", "-o", "out", "--workers", 1, "--quiet"]
     code, out, err = run(capsys, *words)
     assert code == 1
     assert err.startswith("spikebench: 1 of 2 runs failed, the first: the loss is no longer finite")
     assert len(err.splitlines()) == 1
     lines = out.splitlines()
-    assert lines[3].split() == ["failed", "0/1", "–", "–", "–", "lif,learning_rate=1e+30"]
-    bad = tmp_path / "out" / "lif,learning_rate=1e+30" / "seed0"
+    assert lines[3].split() == ["failed", "0/1", "–", "–", "–", "lif,learning_rate=3e+37"]
+    bad = tmp_path / "out" / "lif,learning_rate=3e+37" / "seed0"
     assert lines[4].startswith(f"failed: {bad}: the loss is no longer finite")
     assert lines[-1] == f"next: spikebench evaluate --checkpoint out/{NAMES[0]}"
     assert run(capsys, *words, "--json")[0] == 1  # as often as it is asked
