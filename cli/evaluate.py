@@ -41,6 +41,7 @@ def evaluate(
     preset_file: Path | None,
     settings: tuple[str, ...],
     device: str,
+    tensorboard: bool,
     quiet: bool,
     as_json: bool,
     seed: int | None,
@@ -74,6 +75,8 @@ def evaluate(
 
     find_device(device)
     if checkpoint is not None:
+        if tensorboard:
+            raise click.UsageError("--tensorboard is for training")
         if data or preset_file or settings or oracle or seed is not None or seeds is not None:
             raise click.UsageError("a checkpoint brings its own data, preset, settings and seed")
         runs = _find_runs(checkpoint)
@@ -104,7 +107,7 @@ def evaluate(
         with say_interrupted(f"{command} -o {shlex.quote(str(folder))}"):
             for number, run in zip(numbers, runs, strict=True):
                 record = start_run(run, model, preset, selection, number)
-                run_training(run, record, selection, device, quiet)
+                run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return
     result = test(runs, selection, folder, command, device)

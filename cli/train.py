@@ -38,6 +38,7 @@ def train(
     preset_file: Path | None,
     settings: tuple[str, ...],
     device: str,
+    tensorboard: bool,
     quiet: bool,
     as_json: bool,
     seed: int,
@@ -79,7 +80,7 @@ def train(
         if selection.dataset != record.dataset:
             raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
         with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
-            record = run_training(folder, record, selection, device, quiet)
+            record = run_training(folder, record, selection, device, quiet, tensorboard)
         if this_rank().is_first:
             _tell(folder, record, as_json)
         return
@@ -99,7 +100,7 @@ def train(
         if fold == "all":
             again = f"the same command with -o {shlex.quote(str(folder))}"
         with say_interrupted(again):
-            runs.append((run, run_training(run, record, selection, device, quiet)))
+            runs.append((run, run_training(run, record, selection, device, quiet, tensorboard)))
     if not this_rank().is_first:
         return
     if fold == "all":

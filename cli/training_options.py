@@ -31,6 +31,9 @@ _OPTIONS = [
         help="Change one setting, e.g. training.epochs=10; may be repeated.",
     ),
     click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
+    click.option(
+        "--tensorboard", is_flag=True, help="Write the history for TensorBoard into the run."
+    ),
     click.option("--quiet", is_flag=True, help="Say nothing but errors and the result."),
     click.option("--json", "as_json", is_flag=True, help="Print the record as JSON."),
 ]

@@ -9,14 +9,20 @@ from pathlib import Path
 import click
 
 from cli.training_progress import training_progress
+from spikebench.checkpoint import Epoch
 from spikebench.parallel import this_rank
 from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.run import RunRecord
-from spikebench.training import fit
+from spikebench.training import Report, fit
 
 
 def run_training(
-    folder: Path, record: RunRecord, selection: SelectionData, device: str, quiet: bool
+    folder: Path,
+    record: RunRecord,
+    selection: SelectionData,
+    device: str,
+    quiet: bool,
+    tensorboard: bool = False,
 ) -> RunRecord:
     """Train a run to its end, with progress.
 
@@ -26,6 +32,8 @@ def run_training(
         As in :func:`spikebench.training.fit`.
     quiet
         Say nothing.
+    tensorboard
+        Write the history for TensorBoard as well.
 
     Returns
     -------
@@ -50,8 +58,25 @@ def run_training(
                 f"{record.preset.input.duration_ms:g} ms and are not seen (input.duration_ms)",
                 err=True,
             )
-    with training_progress(title, quiet) as report:
+    with training_progress(title, quiet) as progress, _scalars(folder, tensorboard) as scalars:
+
+        def report(epoch: Epoch, epochs: int) -> None:
+            for tell in (progress, scalars):
+                if tell is not None:
+                    tell(epoch, epochs)
+
         return fit(folder, record, selection, device, report)
+
+
+@contextmanager
+def _scalars(folder: Path, wanted: bool) -> Iterator[Report | None]:
+    if not wanted or not this_rank().is_first:
+        yield None
+        return
+    from spikebench.tensorboard import write_scalars
+
+    with write_scalars(folder) as report:
+        yield report
 
 
 def reopen(record: RunRecord) -> SelectionData:

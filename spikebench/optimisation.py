@@ -72,7 +72,8 @@ def batch_loss(
     Tensor of float32, shape ()
         Cross-entropy and regulariser; the shares' gradients sum up to that of the whole batch.
     """
-    total = torch.nn.functional.cross_entropy(output.scores, labels, weights, reduction="sum")
+    scores = output.scores.to(weights.dtype)  # whatever precision the products had
+    total = torch.nn.functional.cross_entropy(scores, labels, weights, reduction="sum")
     return total / denominator + activity_penalty(output, regulariser, n_batch, ranks)
 
 

@@ -29,6 +29,7 @@ TORCH = (
     "parallel",
     "prediction",
     "run",
+    "tensorboard",
     "training",
     "evaluation",
     "export_nir",

@@ -1,0 +1,49 @@
+"""The history of a run for TensorBoard (extra ``tensorboard``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from spikebench.checkpoint import Epoch
+from spikebench.errors import TrainingError
+
+FOLDER = "tensorboard"  # within the run
+
+
+@contextmanager
+def write_scalars(folder: Path) -> Iterator[Callable[[Epoch, int], None]]:
+    """Open the event file of a run.
+
+    Parameters
+    ----------
+    folder
+        The run.
+
+    Yields
+    ------
+    callable
+        Takes what :func:`spikebench.training.fit` reports after every epoch.
+
+    Raises
+    ------
+    TrainingError
+        If TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise TrainingError(
+            "TensorBoard is not installed: pip install 'spikebench[tensorboard]'"
+        ) from None
+    with SummaryWriter(str(folder / FOLDER)) as writer:  # type: ignore[no-untyped-call]
+
+        def report(epoch: Epoch, epochs: int) -> None:
+            for name, value in asdict(epoch).items():
+                if name != "epoch":
+                    writer.add_scalar(name, value, epoch.epoch)
+            writer.flush()
+
+        yield report
