@@ -26,7 +26,7 @@ _SHOWN = 20  # answers in a terminal
 @click.option(
     "--labels",
     metavar="SOURCE",
-    help="Classes of recordings, to compare with: auto, folder, heidelberg-digits, … as in convert.",
+    help="Classes of recordings, to compare with: auto, folders, heidelberg-digits, … as in convert.",
 )
 @click.option(
     "--over-time",
@@ -89,6 +89,8 @@ def predict(
     """
     if plot is not None and n_moments is None:
         raise click.UsageError("--plot draws --over-time N")
+    if chunk_ms is not None and not chunk_ms > 0:
+        raise click.UsageError("--live takes a length in ms")
     if chunk_ms is not None and n_moments is not None:
         raise click.UsageError("--live and --over-time exclude each other")
     from spikebench.prediction import Listener

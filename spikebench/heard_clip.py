@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 import cochlea
@@ -24,7 +26,7 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
     encoding
         Preset of the cochlea, and what time 0 is.
     seed
-        Of the conversion.
+        Of the conversion; with the name of the file it decides the random releases.
 
     Returns
     -------
@@ -48,7 +50,9 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
         segment=None,
         keep_offset=encoding.preset == "lauscher",
     )
-    encoded = encode_clip(read_bytes(clip.path), clip.key, settings)
+    # By its own name: what is said of a recording does not depend on the folder that was named.
+    key = os.fsencode(clip.path.name)
+    encoded = encode_clip(read_bytes(clip.path), key, settings)
     reason = encoded.reason or encoded.pieces[0].reason
     if reason:
         raise AudioError(f"{printable(str(clip.path))}: {reason}")

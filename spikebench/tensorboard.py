@@ -38,7 +38,7 @@ def write_scalars(folder: Path) -> Iterator[Callable[[Epoch, int], None]]:
         raise TrainingError(
             "TensorBoard is not installed: pip install 'spikebench[tensorboard]'"
         ) from None
-    with SummaryWriter(str(folder / FOLDER)) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(folder / FOLDER)) as writer:
 
         def report(epoch: Epoch, epochs: int) -> None:
             for name, value in asdict(epoch).items():

@@ -14,18 +14,20 @@ from toy import N_CLASSES, write_toy
 
 from leaderboard.verification import verify_result
 from spikebench import training
+from spikebench.checkpoint import Epoch
 from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation import evaluate
 from spikebench.inference import bin_samples, load_trained, run_model
 from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
-from spikebench.models.base import Output
-from spikebench.optimisation import activity_penalty
+from spikebench.models.base import Output, model_class
+from spikebench.optimisation import activity_penalty, class_weights, learning_rate
 from spikebench.parallel import Ranks
-from spikebench.preset import Preset, RegulariserSettings, read_preset
+from spikebench.preset import Preset, RegulariserSettings, TrainingSettings, read_preset
 from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.results import read_predictions, read_result
 from spikebench.run import CHECKPOINT_FILE, WEIGHTS_FILE, RunRecord, load_tensors, read_run
+from spikebench.tensorboard import write_scalars
 from spikebench.training import fit, start_run
 
 INPUT = ["input.time_step_ms=10", "input.duration_ms=300", "training.batch_size=16"]
@@ -90,7 +92,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 ) -> None:
     whole = trained(tmp_path / "whole", selection, name)
 
-    def interrupt(epoch: training.Epoch, epochs: int) -> None:
+    def interrupt(epoch: Epoch, epochs: int) -> None:
         if epoch.epoch == 3:
             raise KeyboardInterrupt
 
@@ -109,7 +111,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 
 
 def test_the_best_validation_epoch_is_kept(tmp_path: Path, selection: SelectionData) -> None:
-    lines: list[training.Epoch] = []
+    lines: list[Epoch] = []
     record = start_run(tmp_path, "lif", small(), selection, 0)
     done = fit(tmp_path, record, selection, report=lambda epoch, _: lines.append(epoch))
     best = max(lines, key=lambda line: (line.validation_accuracy, -line.validation_loss))
@@ -253,7 +255,7 @@ def test_wrong_model_settings_are_named(tmp_path: Path, selection: SelectionData
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_preset_fits_its_model(name: str) -> None:
     preset = read_preset(name)
-    config = training.model_class(name).Config.model_validate(preset.model)
+    config = model_class(name).Config.model_validate(preset.model)
     assert set(preset.model) <= set(type(config).model_fields)
     assert preset.input.n_steps >= 50
 
@@ -323,3 +325,106 @@ def test_a_fold_with_the_split_of_an_honest_run_is_refused(toy: Path, tmp_path: 
     file.write_text(json.dumps(result))
     with pytest.raises(ResultError, match=r"safetensors: selected on a single speaker"):
         verify_result(tmp_path / "result")
+
+
+def test_reference_kernels_learn_the_same(tmp_path: Path, selection: SelectionData) -> None:
+    more = ("training.epochs=2", "model.init_fluctuation=1.0")
+    for name in ("events", "reference"):
+        trained(tmp_path / name, selection, "rlif", 0, *more, f"training.kernels={name}")
+    one, other = (load_tensors(tmp_path / f / WEIGHTS_FILE)[0] for f in ("events", "reference"))
+    for name, tensor in one.items():
+        assert_allclose(other[name], tensor, rtol=0, atol=1e-3)  # Adam magnifies the last digits
+
+
+def test_precision_is_refused_where_it_would_do_nothing(
+    tmp_path: Path, selection: SelectionData
+) -> None:
+    for model in ("lif", "svm"):
+        record = start_run(
+            tmp_path / model, model, small(model, "training.precision=bfloat16"), selection, 0
+        )
+        with pytest.raises(TrainingError, match=f"model {model} computes in float32"):
+            fit(tmp_path / model, record, selection)
+
+
+def test_lower_precision_learns(tmp_path: Path, selection: SelectionData) -> None:
+    more = ("training.epochs=30", "training.learning_rate=1e-2")
+    accuracies = []
+    for precision in ("bfloat16", "float32"):
+        done = trained(
+            tmp_path / precision, selection, "lstm", 0, *more, f"training.precision={precision}"
+        )
+        accuracies.append(done.validation_accuracy)
+    assert min(a for a in accuracies if a is not None) > 0.8
+    weights = [load_tensors(tmp_path / p / WEIGHTS_FILE)[0] for p in ("bfloat16", "float32")]
+    assert not all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert all(tensor.dtype == torch.float32 for tensor in weights[0].values())
+
+
+def test_schedules_by_hand() -> None:
+    settings = TrainingSettings(epochs=10, learning_rate=1.0, warmup_epochs=2)
+    rates = {
+        kind: [
+            learning_rate(settings.model_copy(update={"schedule": kind}), e) for e in (1, 2, 3, 7)
+        ]
+        for kind in ("constant", "cosine", "linear")
+    }
+    assert_allclose(rates["constant"], [1 / 3, 2 / 3, 1, 1], rtol=1e-12)
+    assert_allclose(rates["linear"], [1 / 3, 2 / 3, 1, 0.5], rtol=1e-12)
+    assert_allclose(rates["cosine"], [1 / 3, 2 / 3, 1, 0.5], rtol=1e-12)
+
+
+def test_class_weights_by_hand() -> None:
+    labels = np.array([0, 0, 0, 1, 3, 3])
+    assert class_weights(labels, 4, "none").tolist() == [1, 1, 1, 1]
+    weights = class_weights(labels, 4, "balanced")
+    # three classes occur: 6/(3·3), 6/(3·1), 6/(3·2); the one without samples is never asked for
+    assert_allclose(weights[[0, 1, 3]], [2 / 3, 2, 1], rtol=1e-6)
+    assert_allclose(weights[labels].mean(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax"])
+def test_every_optimiser_moves_and_is_resumed(
+    optimizer: str, tmp_path: Path, selection: SelectionData
+) -> None:
+    more = (f"training.optimizer={optimizer}", "training.weight_decay=0.01", "training.epochs=4")
+    trained(tmp_path / "whole", selection, "lif", 0, *more)
+
+    def interrupt(epoch: Epoch, epochs: int) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "parts"
+    record = start_run(folder, "lif", small("lif", *more), selection, 0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(folder, record, selection, report=interrupt)
+    fit(folder, read_run(folder), selection)
+    one, two = (load_tensors(f / WEIGHTS_FILE)[0] for f in (tmp_path / "whole", folder))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_tensorboard_gets_every_epoch(tmp_path: Path, selection: SelectionData) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    record = start_run(tmp_path, "lif", small("lif", "training.epochs=3"), selection, 0)
+    lines: list[Epoch] = []
+    with write_scalars(tmp_path) as report:
+        fit(tmp_path, record, selection, report=lambda e, n: (lines.append(e), report(e, n))[1])
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    said = {name: [s.value for s in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    assert_allclose(said["loss"], [line.loss for line in lines], rtol=1e-6)
+    assert_allclose(
+        said["validation_accuracy"], [line.validation_accuracy for line in lines], rtol=1e-6
+    )
+
+
+def test_want_of_memory_is_told(
+    tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    record = start_run(tmp_path, "lif", small(), selection, 0)
+    monkeypatch.setattr(training, "training_batch", no_memory)
+    with pytest.raises(TrainingError, match="model lif needs more memory than there is"):
+        fit(tmp_path, record, selection)
