@@ -1,0 +1,167 @@
+"""Rows of a table, added: the two inner loops of event-driven products, with vectors written out.
+
+A compiler cannot know that the rows do not overlap, so it checks at every row and keeps sums in memory; here they stay
+in registers. Sixteen numbers wide, whatever the processor has: it cuts them as it can. The plain functions are what
+they compute; compiled loops get the vectors instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
+
+_WIDTH = 16  # numbers in a vector
+_TILE = 8  # vectors summed side by side
+
+Builder = Any  # what numba hands to code generators has no types
+
+
+def sum_rows(
+    table: NDArray[Any], which: NDArray[np.int32], begin: int, end: int, out: NDArray[Any]
+) -> None:
+    """out += Σ of the rows ``which[begin:end]`` of the table; one-dimensional out, as long as a row."""
+    for e in range(begin, end):
+        for h in range(out.size):
+            out[h] += table[which[e], h]
+
+
+def spread_row(
+    table: NDArray[Any], which: NDArray[np.int32], begin: int, end: int, row: NDArray[Any]
+) -> None:
+    """table[which[e]] += row for e in begin … end, one after the other."""
+    for e in range(begin, end):
+        for h in range(row.size):
+            table[which[e], h] += row[h]
+
+
+def _data(context: Builder, builder: Builder, kind: Builder, value: Builder) -> Builder:
+    return context.make_array(kind)(context, builder, value).data
+
+
+def _row(builder: Builder, table: Builder, which: Builder, e: Builder, n: Builder) -> Builder:
+    """Find the row that event e names."""
+    unit = builder.sext(builder.load(builder.gep(which, [e])), n.type)
+    return builder.gep(table, [builder.mul(unit, n)])
+
+
+def _vector(builder: Builder, pointer: Builder, at: Builder, n_numbers: int) -> Builder:
+    """Point to some numbers as a vector (or as one number)."""
+    place = builder.gep(pointer, [at])
+    if n_numbers == 1:
+        return place
+    number = pointer.type.pointee
+    return builder.bitcast(place, ir.VectorType(number, n_numbers).as_pointer())
+
+
+def _load(builder: Builder, pointer: Builder, number_bytes: int) -> Builder:
+    loaded = builder.load(pointer)
+    loaded.align = number_bytes
+    return loaded
+
+
+def _tiles(
+    builder: Builder, n: Builder, tile: Callable[[Builder, int, int], None]
+) -> None:
+    """Cut a row into tiles of eight vectors, then of one vector, then of one number."""
+    at = cgutils.alloca_once_value(builder, ir.Constant(n.type, 0))
+    for n_vectors, n_numbers in ((_TILE, _WIDTH), (1, _WIDTH), (1, 1)):
+        size = ir.Constant(n.type, n_vectors * n_numbers)
+        head, body, done = (builder.append_basic_block(name) for name in ("head", "tile", "done"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        now = builder.load(at)
+        builder.cbranch(builder.icmp_signed("<=", builder.add(now, size), n), body, done)
+        builder.position_at_end(body)
+        tile(now, n_vectors, n_numbers)
+        builder.store(builder.add(now, size), at)
+        builder.branch(head)
+        builder.position_at_end(done)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, out: Any) -> Any:  # noqa: ANN401
+    signature = types.void(table, which, types.intp, types.intp, out)
+
+    def generate(context: Builder, builder: Builder, signature: Builder, values: Builder) -> Builder:
+        kinds = signature.args
+        rows, events, total = (_data(context, builder, kinds[i], values[i]) for i in (0, 1, 4))
+        first, last = values[2], values[3]
+        n = builder.extract_value(context.make_array(kinds[4])(context, builder, values[4]).shape, 0)
+        size = context.get_abi_sizeof(context.get_data_type(kinds[4].dtype))
+
+        def tile(at: Builder, n_vectors: int, n_numbers: int) -> None:
+            places = [builder.add(at, ir.Constant(at.type, k * n_numbers)) for k in range(n_vectors)]
+            targets = [_vector(builder, total, place, n_numbers) for place in places]
+            before = builder.block
+            sums = [_load(builder, target, size) for target in targets]
+            head, body, done = (
+                builder.append_basic_block(name) for name in ("events", "event", "summed")
+            )
+            builder.branch(head)
+            builder.position_at_end(head)
+            e = builder.phi(first.type)
+            e.add_incoming(first, before)
+            kept = [builder.phi(value.type) for value in sums]
+            for phi, value in zip(kept, sums, strict=True):
+                phi.add_incoming(value, before)
+            builder.cbranch(builder.icmp_signed("<", e, last), body, done)
+            builder.position_at_end(body)
+            row = _row(builder, rows, events, e, n)
+            for phi, place in zip(kept, places, strict=True):
+                number = _load(builder, _vector(builder, row, place, n_numbers), size)
+                phi.add_incoming(builder.fadd(phi, number), body)
+            e.add_incoming(builder.add(e, ir.Constant(e.type, 1)), body)
+            builder.branch(head)
+            builder.position_at_end(done)
+            for phi, target in zip(kept, targets, strict=True):
+                builder.store(phi, target).align = size
+
+        _tiles(builder, n, tile)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
+    signature = types.void(table, which, types.intp, types.intp, row)
+
+    def generate(context: Builder, builder: Builder, signature: Builder, values: Builder) -> Builder:
+        kinds = signature.args
+        rows, events, given = (_data(context, builder, kinds[i], values[i]) for i in (0, 1, 4))
+        first, last = values[2], values[3]
+        n = builder.extract_value(context.make_array(kinds[4])(context, builder, values[4]).shape, 0)
+        size = context.get_abi_sizeof(context.get_data_type(kinds[4].dtype))
+
+        def tile(at: Builder, n_vectors: int, n_numbers: int) -> None:
+            places = [builder.add(at, ir.Constant(at.type, k * n_numbers)) for k in range(n_vectors)]
+            added = [_load(builder, _vector(builder, given, p, n_numbers), size) for p in places]
+            with cgutils.for_range_slice(
+                builder, first, last, ir.Constant(first.type, 1), first.type
+            ) as (e, _):
+                target = _row(builder, rows, events, e, n)
+                for value, place in zip(added, places, strict=True):
+                    pointer = _vector(builder, target, place, n_numbers)
+                    total = builder.fadd(_load(builder, pointer, size), value)
+                    builder.store(total, pointer).align = size
+
+        _tiles(builder, n, tile)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@overload(sum_rows, strict=False)  # type: ignore[untyped-decorator]
+def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, out: Any) -> Any:  # noqa: ANN401
+    return lambda table, which, begin, end, out: _sum_rows(table, which, begin, end, out)
+
+
+@overload(spread_row, strict=False)  # type: ignore[untyped-decorator]
+def _compiled_spread(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
+    return lambda table, which, begin, end, row: _spread_row(table, which, begin, end, row)
