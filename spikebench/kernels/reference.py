@@ -153,7 +153,8 @@ def recurrent_lif_scan(
             mem = decay_mem * (mem * (1 - undone)) + (1 - decay_mem) * drive
         else:
             mem = decay_mem * (mem - theta * undone) + (1 - decay_mem) * drive
-        mem = torch.where(held > 0, 0.0, mem)
+        if neuron.refractory_steps:
+            mem = torch.where(held > 0, 0.0, mem)
         spk = _spike(mem - theta, neuron)
         held = torch.where(spk.detach() > 0, neuron.refractory_steps, (held - 1).clamp(min=0))
         if adaptation:
