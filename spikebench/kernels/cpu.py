@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spikebench.kernels import cpu_loops as loops
 from spikebench.kernels.threads import PIECE, pieces, share
 
-_SMALL_PRODUCT = 1_000_000  # multiplications up to which BLAS needs no copies
+_PANEL = 64  # columns of a product: small ones need no copies in BLAS, and are quicker
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
 
@@ -248,7 +248,7 @@ def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
     """Cut transposed recurrent weights into blocks of columns, the last filled up with zeros."""
     n_taps, n, _ = recurrent.shape
-    width = max(min(_SMALL_PRODUCT // (16 * max(n, 1)), 128, max(n, 1)) // 16 * 16, 16)
+    width = max(min(_PANEL, n) // 16 * 16, 16)
     n_panels = -(-n // width)
     panels = np.zeros((n_taps, n_panels, n, width), recurrent.dtype)
     for p in range(n_panels):

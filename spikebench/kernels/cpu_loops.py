@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S
 from spikebench.kernels.scan import STATE_ROWS
+from spikebench.kernels.vectors import spread_row, sum_rows
 from spikebench.raster_loops import compiled
 
 Floats = NDArray[Any]  # float32 or float64, the same in one call
@@ -77,32 +78,18 @@ def add_currents(
     last: int,
 ) -> None:
     """current[k, t + s] = Σ weight[s, unit] over the events at t; current need not be zero before."""
-    n_taps, _, n = weight.shape
+    n_taps = weight.shape[0]
     n_steps = current.shape[1]
     for k in range(first, last):
-        for t in range(n_steps):
-            for h in range(n):
-                current[k, t, h] = 0
+        current[k] = 0
         for s in range(n_taps):
+            table = weight[s]
             e, end = offsets[k], offsets[k + 1]
-            while e < end:
-                t = bins[e] + s
-                if t >= n_steps:
-                    break
-                if (
-                    e + 3 < end and bins[e + 3] == bins[e]
-                ):  # four at once, a row is read once for them
-                    u0, u1, u2, u3 = units[e], units[e + 1], units[e + 2], units[e + 3]
-                    for h in range(n):
-                        current[k, t, h] += (weight[s, u0, h] + weight[s, u1, h]) + (
-                            weight[s, u2, h] + weight[s, u3, h]
-                        )
-                    e += 4
-                else:
-                    u0 = units[e]
-                    for h in range(n):
-                        current[k, t, h] += weight[s, u0, h]
+            while e < end and bins[e] + s < n_steps:
+                t, begin = bins[e], e
+                while e < end and bins[e] == t:
                     e += 1
+                sum_rows(table, units, begin, e, current[k, t + s])
 
 
 @_compiled
@@ -117,17 +104,17 @@ def add_weight_gradients(
     last: int,
 ) -> None:
     """into[s, unit] += gradient[k, t + shift + s] over the events at t."""
-    n_taps, _, n = into.shape
+    n_taps = into.shape[0]
     n_steps = gradient.shape[1]
     for k in range(first, last):
         for s in range(n_taps):
-            for e in range(offsets[k], offsets[k + 1]):
-                t = bins[e] + shift + s
-                if t >= n_steps:
-                    break
-                u = units[e]
-                for h in range(n):
-                    into[s, u, h] += gradient[k, t, h]
+            table = into[s]
+            e, end = offsets[k], offsets[k + 1]
+            while e < end and bins[e] + shift + s < n_steps:
+                t, begin = bins[e], e
+                while e < end and bins[e] == t:
+                    e += 1
+                spread_row(table, units, begin, e, gradient[k, t + shift + s])
 
 
 @_compiled
@@ -188,10 +175,7 @@ def scan_forward(
             for s in range(n_taps):
                 before = t - 1 - s
                 if before >= 0:
-                    for e in range(starts[before], starts[before + 1]):
-                        u = found[e]
-                        for h in range(n):
-                            syn[h] += recurrent[s, u, h]
+                    sum_rows(recurrent[s], found, starts[before], starts[before + 1], syn)
                 else:
                     for u in range(n):
                         if state[k, STATE_ROWS + s - t, u] > zero:
@@ -311,11 +295,11 @@ def _credit(
         e, begin, sent = cursors[s], offsets[k], t - shift - s
         while e > begin and bins[e - 1] > sent:
             e -= 1
+        end = e
         while e > begin and bins[e - 1] == sent:
             e -= 1
-            u = units[e]
-            for h in range(lam.size):
-                into[s, u, h] += lam[h]
+        if e < end:
+            spread_row(into[s], units, e, end, lam)
         cursors[s] = e
 
 
@@ -567,11 +551,10 @@ def readout_forward(
         length = lengths[k]
         for t in range(n_steps if keeps else length):
             step[:] = one - one
+            begin = e
             while e < end and bins[e] <= t:
-                u = units[e]
-                for c in range(n):
-                    step[c] += weight[u, c]
                 e += 1
+            sum_rows(weight, units, begin, e, step)
             for c in range(n):
                 out[c] = decay[c] * out[c] + (one - decay[c]) * step[c]
             if keeps:
@@ -649,12 +632,11 @@ def readout_backward(
                         lam[c] += grad[k, c]
                 grad_step[t, c] = (one - decay[c]) * lam[c]
             step[:] = one - one
+            end = e
             while e > offsets[k] and bins[e - 1] == t:
                 e -= 1
-                u = units[e]
-                for c in range(n):
-                    grad_weight[u, c] += grad_step[t, c]
-                    step[c] += weight[u, c]
+            spread_row(grad_weight, units, e, end, grad_step[t])
+            sum_rows(weight, units, e, end, step)
             if trace.size > 0:
                 for c in range(n):
                     before = trace[k, t - 1, c] if t > 0 else start[k, c]

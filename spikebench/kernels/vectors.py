@@ -25,7 +25,7 @@ Builder = Any  # what numba hands to code generators has no types
 def sum_rows(
     table: NDArray[Any], which: NDArray[np.int32], begin: int, end: int, out: NDArray[Any]
 ) -> None:
-    """out += Σ of the rows ``which[begin:end]`` of the table; one-dimensional out, as long as a row."""
+    """Out += Σ of the rows ``which[begin:end]`` of the table; one-dimensional out, as long as a row."""
     for e in range(begin, end):
         for h in range(out.size):
             out[h] += table[which[e], h]
@@ -65,11 +65,10 @@ def _load(builder: Builder, pointer: Builder, number_bytes: int) -> Builder:
     return loaded
 
 
-def _tiles(
-    builder: Builder, n: Builder, tile: Callable[[Builder, int, int], None]
-) -> None:
+def _tiles(builder: Builder, n: Builder, tile: Callable[[Builder, int, int], None]) -> None:
     """Cut a row into tiles of eight vectors, then of one vector, then of one number."""
-    at = cgutils.alloca_once_value(builder, ir.Constant(n.type, 0))
+    alloca: Any = cgutils.alloca_once_value
+    at = alloca(builder, ir.Constant(n.type, 0))
     for n_vectors, n_numbers in ((_TILE, _WIDTH), (1, _WIDTH), (1, 1)):
         size = ir.Constant(n.type, n_vectors * n_numbers)
         head, body, done = (builder.append_basic_block(name) for name in ("head", "tile", "done"))
@@ -84,19 +83,25 @@ def _tiles(
         builder.position_at_end(done)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, out: Any) -> Any:  # noqa: ANN401
     signature = types.void(table, which, types.intp, types.intp, out)
 
-    def generate(context: Builder, builder: Builder, signature: Builder, values: Builder) -> Builder:
+    def generate(
+        context: Builder, builder: Builder, signature: Builder, values: Builder
+    ) -> Builder:
         kinds = signature.args
         rows, events, total = (_data(context, builder, kinds[i], values[i]) for i in (0, 1, 4))
         first, last = values[2], values[3]
-        n = builder.extract_value(context.make_array(kinds[4])(context, builder, values[4]).shape, 0)
+        n = builder.extract_value(
+            context.make_array(kinds[4])(context, builder, values[4]).shape, 0
+        )
         size = context.get_abi_sizeof(context.get_data_type(kinds[4].dtype))
 
         def tile(at: Builder, n_vectors: int, n_numbers: int) -> None:
-            places = [builder.add(at, ir.Constant(at.type, k * n_numbers)) for k in range(n_vectors)]
+            places = [
+                builder.add(at, ir.Constant(at.type, k * n_numbers)) for k in range(n_vectors)
+            ]
             targets = [_vector(builder, total, place, n_numbers) for place in places]
             before = builder.block
             sums = [_load(builder, target, size) for target in targets]
@@ -128,19 +133,25 @@ def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, out: An
     return signature, generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
     signature = types.void(table, which, types.intp, types.intp, row)
 
-    def generate(context: Builder, builder: Builder, signature: Builder, values: Builder) -> Builder:
+    def generate(
+        context: Builder, builder: Builder, signature: Builder, values: Builder
+    ) -> Builder:
         kinds = signature.args
         rows, events, given = (_data(context, builder, kinds[i], values[i]) for i in (0, 1, 4))
         first, last = values[2], values[3]
-        n = builder.extract_value(context.make_array(kinds[4])(context, builder, values[4]).shape, 0)
+        n = builder.extract_value(
+            context.make_array(kinds[4])(context, builder, values[4]).shape, 0
+        )
         size = context.get_abi_sizeof(context.get_data_type(kinds[4].dtype))
 
         def tile(at: Builder, n_vectors: int, n_numbers: int) -> None:
-            places = [builder.add(at, ir.Constant(at.type, k * n_numbers)) for k in range(n_vectors)]
+            places = [
+                builder.add(at, ir.Constant(at.type, k * n_numbers)) for k in range(n_vectors)
+            ]
             added = [_load(builder, _vector(builder, given, p, n_numbers), size) for p in places]
             with cgutils.for_range_slice(
                 builder, first, last, ir.Constant(first.type, 1), first.type
@@ -157,11 +168,13 @@ def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: 
     return signature, generate
 
 
-@overload(sum_rows, strict=False)  # type: ignore[untyped-decorator]
+@overload(sum_rows, strict=False)
 def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, out: Any) -> Any:  # noqa: ANN401
-    return lambda table, which, begin, end, out: _sum_rows(table, which, begin, end, out)
+    add: Any = _sum_rows
+    return lambda table, which, begin, end, out: add(table, which, begin, end, out)
 
 
-@overload(spread_row, strict=False)  # type: ignore[untyped-decorator]
+@overload(spread_row, strict=False)
 def _compiled_spread(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
-    return lambda table, which, begin, end, row: _spread_row(table, which, begin, end, row)
+    add: Any = _spread_row
+    return lambda table, which, begin, end, row: add(table, which, begin, end, row)
