@@ -146,6 +146,8 @@ def _cells(events: EventBatch | Spikes) -> tuple[torch.Tensor, torch.Tensor, tor
         return events.offsets, events.bins, events.units
     offsets, bins, units = events.offsets, events.bins, events.units
     kernels = _device(bins)
+    if offsets.numel() != len(events) + 1:
+        raise ValueError(_WRONG[1])
     if wrong := kernels.check_events(offsets, bins, units, events.n_steps, events.n_units):
         raise ValueError(_WRONG[wrong].format(bins=events.n_steps - 1, units=events.n_units - 1))
     if events.mode == "binary":
