@@ -128,6 +128,11 @@ def leaky_readout(
 
 def _device(tensor: torch.Tensor) -> ModuleType:
     if tensor.device.type == "cpu":
+        if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"the kernels for cpu take float32 and float64, not {tensor.dtype}; the reference "
+                "kernels take any"
+            )
         return cpu
     if tensor.device.type == "cuda":
         return import_module("spikebench.kernels.triton")  # which only machines with a GPU need
