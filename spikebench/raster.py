@@ -336,9 +336,10 @@ def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
 def _check_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
     offsets, n = binned.offsets, binned.bins.size
     # Unsigned differences would wrap around.
-    fits = offsets.dtype == np.int64 and (offsets.size - 1, n, n) == (
-        *(raster.shape[0], offsets[-1]),
-        binned.units.size,
+    fits = (
+        offsets.dtype == np.int64
+        and (offsets.size - 1, binned.units.size) == (raster.shape[0], n)
+        and offsets[-1] == n
     )
     if not fits or offsets[0] != 0 or (np.diff(offsets) < 0).any():
         raise ValueError("the offsets do not fit the spikes or the rasters")

@@ -92,7 +92,7 @@ def scan(
     """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
     batch, _, n = state.shape
     kept = [_empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
-    end = torch.empty_like(state)
+    end = _empty(state.shape, state)  # never in the order of another's axes
     counts = np.zeros((batch, n_steps), np.int32)
     given = _arrays(*(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state))
     outs = _arrays(*kept, end)

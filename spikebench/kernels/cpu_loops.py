@@ -147,7 +147,7 @@ def scan_forward(
     adaptation are kept where their arrays have a place for them.
     """
     n_steps, n = counts.shape[1], decay_mem.size
-    weighs = weight.size > 0
+    weighs = weight.shape[0] > 0  # taps: an input of no units has weights too
     own = np.empty((1, n_steps if weighs else 0, n), decay_mem.dtype)
     n_taps = recurrent.shape[0]
     adapts = adaptation.shape[0] > 0

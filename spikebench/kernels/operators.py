@@ -128,6 +128,11 @@ def leaky_readout(
 
 def _device(tensor: torch.Tensor) -> ModuleType:
     if tensor.device.type == "cpu":
+        if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"the kernels for cpu take float32 and float64, not {tensor.dtype}; the reference "
+                "kernels take any"
+            )
         return cpu
     if tensor.device.type == "cuda":
         return import_module("spikebench.kernels.triton")  # which only machines with a GPU need
@@ -146,6 +151,8 @@ def _cells(events: EventBatch | Spikes) -> tuple[torch.Tensor, torch.Tensor, tor
         return events.offsets, events.bins, events.units
     offsets, bins, units = events.offsets, events.bins, events.units
     kernels = _device(bins)
+    if offsets.numel() != len(events) + 1:
+        raise ValueError(_WRONG[1])
     if wrong := kernels.check_events(offsets, bins, units, events.n_steps, events.n_units):
         raise ValueError(_WRONG[wrong].format(bins=events.n_steps - 1, units=events.n_units - 1))
     if events.mode == "binary":

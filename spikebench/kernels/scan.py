@@ -82,6 +82,8 @@ def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
         )
     if not weight.is_floating_point():
         raise ValueError(f"weights must be floats, got {weight.dtype}")
+    if weight.device != events.bins.device:
+        raise ValueError(f"weights are on {weight.device}, the events on {events.bins.device}")
     return taps
 
 
@@ -101,11 +103,16 @@ def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -
     Raises
     ------
     ValueError
-        If events come without weights, or currents with some.
+        If events come without weights, or currents with some; if they are spikes of a layer, or a number.
     """
+    if isinstance(current, Spikes):
+        raise ValueError("a scan does not weigh the spikes of a layer: event_linear does")
     if isinstance(current, torch.Tensor) == (weight is not None):
         raise ValueError("a scan takes currents, or events with a weight")
-    return (current if weight is None else weight).shape[-1]  # type: ignore[union-attr]
+    shape = (current if weight is None else weight).shape  # type: ignore[union-attr]
+    if not shape:
+        raise ValueError("a number is neither currents nor weights of a layer")
+    return shape[-1]
 
 
 def check_scan(
@@ -152,6 +159,8 @@ def check_scan(
     else:
         assert weight is not None
         weights = check_weight(current, weight)
+        if current.n_steps < 1:
+            raise ValueError(f"a scan takes at least one step, the events have {current.n_steps}")
         batch, first = len(current), weight
     if taps.ndim != 3 or taps.shape[1:] != (n, n):
         raise ValueError(
@@ -215,15 +224,23 @@ def check_readout(
         raise ValueError(f"decay of shape {tuple(decay.shape)}: a number, or one per class")
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction {reduction!r}: known are {', '.join(REDUCTIONS)}")
-    for name, tensor in {"weight": weight, "decay": decay}.items():
-        if tensor.dtype != spikes.handle.dtype:
-            raise ValueError(f"{name} is {tensor.dtype}, the spikes are {spikes.handle.dtype}")
     if start is None:
         start = weight.new_zeros(batch, weight.shape[1])
-    elif start.shape != (batch, weight.shape[1]) or start.dtype != weight.dtype:
+    like = spikes.handle
+    for name, tensor in {"weight": weight, "decay": decay, "start": start}.items():
+        if tensor.dtype != like.dtype or tensor.device != like.device:
+            raise ValueError(
+                f"{name} is {tensor.dtype} on {tensor.device}, the spikes are {like.dtype} on "
+                f"{like.device}"
+            )
+    if start.shape != (batch, weight.shape[1]):
         raise ValueError(f"start of shape {tuple(start.shape)}: one number per sample and class")
     if lengths is None:
         lengths = torch.full((batch,), n_steps, dtype=torch.int64, device=weight.device)
-    elif lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > n_steps)).any()):
-        raise ValueError(f"lengths must be {batch} numbers in 1 … {n_steps}")
+    elif (
+        lengths.shape != (batch,)
+        or lengths.is_floating_point()
+        or bool(((lengths < 1) | (lengths > n_steps)).any())
+    ):
+        raise ValueError(f"lengths must be {batch} whole numbers in 1 … {n_steps}")
     return lengths, start.detach()
