@@ -38,6 +38,7 @@ WARM_UP = 2
 PEERS = {
     "plain torch": "train_peers_torch:plain",
     "snnTorch": "train_peers_torch:snn_torch",
+    "snnTorch subtract": "train_peers_torch:snn_torch_subtract",
     "SpikingJelly": "train_peers_torch:spiking_jelly",
     "norse": "train_peers_torch:norse",
     "spyx": "train_peers_jax:spyx",
