@@ -1,0 +1,116 @@
+"""The network that five libraries train: its equations, its sizes, what a library has to offer.
+
+::
+
+    I[t] = α·I[t−1] + W·S_in[t] + V·S[t−1]                       α = exp(−dt/10 ms)
+    U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/20 ms)
+    S[t] = 1 if U[t] ≥ 1 else 0;  dS/dU = 1/(4·|U − 1| + 1)²;  the reset is not differentiated
+    read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/300 ms)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATCH = 128
+N_CLASSES = 20
+DURATION = 1.0  # s, of every sample
+TAU_SYN, TAU_MEM, TAU_READOUT = 0.01, 0.02, 0.3  # s
+SLOPE = 4.0
+LEARNING_RATE = 1e-3
+
+Raster = NDArray[np.float32]  # (batch, time, unit)
+Labels = NDArray[np.int64]  # (batch,)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    Attributes
+    ----------
+    n_steps, n_hidden : int
+        Time bins, hidden neurons.
+    recurrent : bool
+        Whether hidden neurons hear each other.
+    weights : dict of float32 arrays
+        ``input`` (unit, hidden), ``recurrent`` (hidden, hidden), ``readout`` (hidden, class), ``bias`` (class,).
+    """
+
+    n_steps: int
+    n_hidden: int
+    recurrent: bool
+    weights: dict[str, NDArray[np.float32]]
+
+    @property
+    def decay_syn(self) -> float:
+        """α, per bin."""
+        return math.exp(-DURATION / self.n_steps / TAU_SYN)
+
+    @property
+    def decay_mem(self) -> float:
+        """β, per bin."""
+        return math.exp(-DURATION / self.n_steps / TAU_MEM)
+
+    @property
+    def decay_readout(self) -> float:
+        """γ, per bin."""
+        return math.exp(-DURATION / self.n_steps / TAU_READOUT)
+
+
+class Peer(Protocol):
+    """The network in one library."""
+
+    name: str
+    version: str
+
+    def prepare(self, raster: Raster) -> Any:  # noqa: ANN401
+        """Convert a raster into what the library works on; not timed."""
+        ...
+
+    def step(self, prepared: Any, labels: Labels) -> float:  # noqa: ANN401
+        """Make one step of Adam; return the loss before it, when all is done."""
+        ...
+
+    def predict(self, prepared: Any) -> Labels:  # noqa: ANN401
+        """Classify."""
+        ...
+
+    def spikes(self, prepared: Any) -> float:  # noqa: ANN401
+        """Count the hidden spikes per sample, on average."""
+        ...
+
+
+def draw_weights(
+    n_units: int, n_hidden: int, seed: int, input_scale: float = 0.15
+) -> dict[str, NDArray[np.float32]]:
+    """Draw initial weights, the same for all libraries.
+
+    Parameters
+    ----------
+    n_units, n_hidden
+        Inputs and hidden neurons.
+    seed
+        Of the generator.
+    input_scale
+        Standard deviation of the input weights; 0.15 gives about 10 spikes per neuron and second at the
+        density of SHD (8,000 spikes in 700 units).
+
+    Returns
+    -------
+    dict of float32 arrays
+        As in :class:`Task`.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = {
+        "input": rng.normal(0, input_scale, (n_units, n_hidden)),
+        "recurrent": rng.normal(0, 0.5 / math.sqrt(n_hidden), (n_hidden, n_hidden)),
+        "readout": rng.normal(0, 1 / math.sqrt(n_hidden), (n_hidden, N_CLASSES)),
+        "bias": np.zeros(N_CLASSES),
+    }
+    return {name: values.astype(np.float32) for name, values in drawn.items()}

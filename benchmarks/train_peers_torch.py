@@ -1,0 +1,351 @@
+"""The network in the libraries on top of PyTorch; see ``train_peers_common`` for its equations.
+
+All take the input product of all steps at once, time first, and step through the rest with the neuron of the
+library. What was tried, at T = 100, H = 128 and T = 250, H = 256, recurrent, fastest of six steps in turns:
+
+===================================  ==================  ==================
+ms per step                          1 thread            2 threads
+===================================  ==================  ==================
+plain torch                          80, 408             62, 265
+snnTorch, reset to zero              134, 647            119, 538
+snnTorch, reset by subtraction       114, 517            105, 427
+SpikingJelly, ``cuba_lif_step``      109, 484            85, 328
+SpikingJelly, its containers         208, 1733           165, 1054
+norse, ``lif_feed_forward_step``     113, 485            93, 392
+norse, ``LIFRecurrent`` and ``LI``   109, 567            105, 423
+===================================  ==================  ==================
+
+So all take two threads and the functions. Through ``torch.compile``, 25 steps at a time, everything is faster still
+(plain torch 34 instead of 54, SpikingJelly 32 instead of 83 at T = 100), after up to a minute of compiling and
+with a C++ compiler; compiled single steps gain nothing (55 instead of 54). In plain torch, an input product with
+a sparse CSR matrix gained nothing sure (236 to 261 instead of 244 to 297 at T = 250), flushing denormals nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import nn
+from train_peers_common import LEARNING_RATE, SLOPE, Labels, Raster, Task
+
+State = tuple[torch.Tensor, ...]
+Step = Callable[[torch.Tensor, State], tuple[torch.Tensor, State]]
+CHUNK = 25  # steps compiled together
+THREADS = 2  # better than 1 in every library, on an idle machine
+
+
+class Layer(nn.Module):
+    """One layer of neurons: what it remembers, and one step.
+
+    ``input_gain`` scales the weights into it, so that thresholds and surrogates of a library fit the
+    equations; a spike is the number ``spike_value``.
+    """
+
+    n_states = 1
+    input_gain = 1.0
+    spike_value = 1.0
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Take the current of one step, (batch, neuron); return spikes or potentials, and the state."""
+        raise NotImplementedError
+
+
+def scan(step: Step, currents: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    """Step through currents (time, batch, neuron)."""
+    out = []
+    for current in currents.unbind(0):
+        value, state = step(current, state)
+        out.append(value)
+    return torch.stack(out), state
+
+
+class Network(nn.Module):
+    """Input product, hidden layer, read-out product, read-out, maximum over time."""
+
+    def __init__(self, task: Task, hidden: Layer, readout: Layer, compiled: bool) -> None:
+        super().__init__()
+        self.input = nn.Parameter(torch.from_numpy(task.weights["input"].copy()))
+        self.output = nn.Parameter(torch.from_numpy(task.weights["readout"].copy()))
+        self.bias = nn.Parameter(torch.from_numpy(task.weights["bias"].copy()))
+        self.hidden, self.readout = hidden, readout
+        self.chunk = CHUNK if compiled else task.n_steps
+        self.scan = torch.compile(scan, dynamic=False) if compiled else scan
+
+    def forward(self, raster: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score; float32 (time, batch, unit) in, (batch, class) and spikes (time, batch, hidden) out."""
+        spikes = self._run(self.hidden, raster @ (self.input * self.hidden.input_gain))
+        weight = self.output * (self.readout.input_gain / self.hidden.spike_value)
+        return self._run(self.readout, spikes @ weight).amax(0) + self.bias, spikes
+
+    def _run(self, layer: Layer, currents: torch.Tensor) -> torch.Tensor:
+        state = tuple(torch.zeros_like(currents[0]) for _ in range(layer.n_states))
+        out = []
+        for chunk in currents.split(self.chunk):
+            values, state = self.scan(layer.step, chunk, state)
+            out.append(values)
+        return torch.cat(out) if len(out) > 1 else out[0]
+
+
+class TorchPeer:
+    """A network in PyTorch with its optimiser."""
+
+    def __init__(self, name: str, package: str, network: Network) -> None:
+        torch.set_num_threads(THREADS)
+        self.name, self.version, self.network = name, version(package), network
+        self.optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, fused=True)
+
+    def prepare(self, raster: Raster) -> torch.Tensor:
+        """Put time first."""
+        return torch.from_numpy(raster).transpose(0, 1).contiguous()
+
+    def step(self, prepared: torch.Tensor, labels: Labels) -> float:
+        """Make one step of Adam."""
+        self.optimiser.zero_grad()
+        scores, _ = self.network(prepared)
+        loss = nn.functional.cross_entropy(scores, torch.from_numpy(labels))
+        loss.backward()
+        self.optimiser.step()
+        return loss.item()
+
+    def predict(self, prepared: torch.Tensor) -> Labels:
+        """Classify."""
+        with torch.no_grad():
+            return self.network(prepared)[0].argmax(1).numpy()
+
+    def spikes(self, prepared: torch.Tensor) -> float:
+        """Count the hidden spikes per sample."""
+        with torch.no_grad():
+            return float((self.network(prepared)[1] > 0).sum() / prepared.shape[1])
+
+
+def _recurrent(task: Task) -> nn.Parameter | None:
+    return (
+        nn.Parameter(torch.from_numpy(task.weights["recurrent"].copy())) if task.recurrent else None
+    )
+
+
+class _FastSigmoid(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, distance: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        ctx.save_for_backward(distance)
+        return (distance >= 0).to(distance.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        (distance,) = ctx.saved_tensors
+        return gradients[0] / (SLOPE * distance.abs() + 1) ** 2
+
+
+class PlainLIF(Layer):
+    """The equations, as the tutorials of the field write them (SpyTorch)."""
+
+    n_states = 3
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.alpha, self.beta, self.weight = task.decay_syn, task.decay_mem, _recurrent(task)
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        syn, mem, spk = state
+        syn = torch.add(current, syn, alpha=self.alpha)
+        if self.weight is not None:
+            syn = torch.addmm(syn, spk, self.weight)
+        mem = torch.lerp(syn, mem, self.beta) * (1 - spk.detach())
+        spk = _FastSigmoid.apply(mem - 1)
+        return spk, (syn, mem, spk)
+
+
+class PlainReadout(Layer):
+    """The read-out, in PyTorch."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.gamma = task.decay_readout
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        out = torch.lerp(current, state[0], self.gamma)
+        return out, (out,)
+
+
+def plain(name: str, task: Task, compiled: bool) -> TorchPeer:
+    """Build it in PyTorch alone."""
+    return TorchPeer(name, "torch", Network(task, PlainLIF(task), PlainReadout(task), compiled))
+
+
+class SnnTorchLIF(Layer):
+    """``RSynaptic`` and ``Synaptic`` of snnTorch; with the reset to zero exactly the equations.
+
+    The reset by subtraction, its default, takes 1 from the membrane instead. They lack the factor 1 − β: it is in
+    the weights into them and, as ``graded_spikes_factor``, in a spike.
+    """
+
+    def __init__(self, task: Task, reset: str) -> None:
+        import snntorch
+        from snntorch import surrogate
+
+        super().__init__()
+        self.recurrent, self.n_states = task.recurrent, 3 if task.recurrent else 2
+        self.input_gain = self.spike_value = 1 - task.decay_mem
+        options = {
+            "alpha": task.decay_syn,
+            "beta": task.decay_mem,
+            "spike_grad": surrogate.fast_sigmoid(SLOPE),
+            "reset_mechanism": reset,
+        }
+        if task.recurrent:
+            self.neuron = snntorch.RSynaptic(**options, linear_features=task.n_hidden)
+            self.neuron.recurrent = nn.Linear(task.n_hidden, task.n_hidden, bias=False)
+            self.neuron.recurrent.weight.data = torch.from_numpy(task.weights["recurrent"].T.copy())
+        else:
+            self.neuron = snntorch.Synaptic(**options)
+        self.neuron.graded_spikes_factor.fill_(self.spike_value)
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        out = self.neuron(current, *state)
+        return out[0], out if self.recurrent else out[1:]
+
+
+class SnnTorchReadout(Layer):
+    """``Leaky`` of snnTorch without reset."""
+
+    def __init__(self, task: Task) -> None:
+        import snntorch
+
+        super().__init__()
+        self.neuron = snntorch.Leaky(task.decay_readout, reset_mechanism="none")
+        self.input_gain = 1 - task.decay_readout
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        _, mem = self.neuron(current, *state)
+        return mem, (mem,)
+
+
+def snn_torch(name: str, task: Task, compiled: bool, reset: str = "zero") -> TorchPeer:
+    """Build it with snnTorch."""
+    network = Network(task, SnnTorchLIF(task, reset), SnnTorchReadout(task), compiled)
+    return TorchPeer(name, "snntorch", network)
+
+
+def snn_torch_subtract(name: str, task: Task, compiled: bool) -> TorchPeer:
+    """Build it with snnTorch and the reset that costs it less."""
+    return snn_torch(name, task, compiled, "subtract")
+
+
+class SpikingJellyLIF(Layer):
+    """``cuba_lif_step`` of SpikingJelly, the step of its ``CUBALIFNode``.
+
+    Its reset comes at once, so the bin after a spike starts at zero and is not held there. Membranes are
+    scaled to the threshold 4, where its SuperSpike surrogate, which has no slope, is the fast sigmoid.
+    """
+
+    n_states = 3
+
+    def __init__(self, task: Task) -> None:
+        from spikingjelly.activation_based import functional, surrogate
+
+        super().__init__()
+        self.function, self.surrogate = functional.cuba_lif_step, surrogate.SuperSpike(1 / SLOPE)
+        self.alpha, self.beta, self.weight = task.decay_syn, task.decay_mem, _recurrent(task)
+        self.input_gain = SLOPE * (1 - task.decay_mem)
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        syn, mem, spk = state
+        if self.weight is not None:
+            current = torch.addmm(current, spk, self.weight, alpha=self.input_gain)
+        spk, syn, mem = self.function(
+            current, syn, mem, self.alpha, self.beta, SLOPE, 0.0, self.surrogate, True
+        )
+        return spk, (syn, mem, spk)
+
+
+class SpikingJellyReadout(Layer):
+    """``NonSpikingLIFNode`` of SpikingJelly."""
+
+    def __init__(self, task: Task) -> None:
+        from spikingjelly.activation_based import neuron
+
+        super().__init__()
+        self.neuron = neuron.NonSpikingLIFNode(1 / (1 - task.decay_readout))
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        self.neuron.v = state[0]
+        self.neuron.neuronal_charge(current)
+        return self.neuron.v, (self.neuron.v,)
+
+
+def spiking_jelly(name: str, task: Task, compiled: bool) -> TorchPeer:
+    """Build it with SpikingJelly."""
+    network = Network(task, SpikingJellyLIF(task), SpikingJellyReadout(task), compiled)
+    return TorchPeer(name, "spikingjelly", network)
+
+
+class NorseLIF(Layer):
+    """``lif_feed_forward_step`` of norse on the sum of input and recurrent current.
+
+    Its reset comes at once, so the bin after a spike starts at zero and is not held there, and it is
+    differentiated; its SuperSpike surrogate ignores the slope: 1/(|U − 1| + 1)².
+    """
+
+    n_states = 3
+
+    def __init__(self, task: Task) -> None:
+        from norse.torch.functional import lif
+
+        super().__init__()
+        self.function, self.make_state, self.weight = (
+            lif.lif_feed_forward_step,
+            lif.LIFFeedForwardState,
+            _recurrent(task),
+        )
+        # Its Euler step of 1 has the decays 1 − 1/τ.
+        self.parameters_ = lif.LIFParameters(
+            tau_syn_inv=torch.as_tensor(1 - task.decay_syn),
+            tau_mem_inv=torch.as_tensor(1 - task.decay_mem),
+            method="super",
+            alpha=torch.as_tensor(SLOPE),
+        )
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        mem, syn, spk = state
+        if self.weight is not None:
+            current = torch.addmm(current, spk, self.weight)
+        spk, (mem, syn) = self.function(
+            current, self.make_state(mem, syn), self.parameters_, dt=1.0
+        )
+        return spk, (mem, syn, spk)
+
+
+class NorseReadout(Layer):
+    """``li_feed_forward_step`` of norse, its synapses without memory."""
+
+    n_states = 2
+
+    def __init__(self, task: Task) -> None:
+        from norse.torch.functional import leaky_integrator as li
+
+        super().__init__()
+        self.function, self.make_state = li.li_feed_forward_step, li.LIState
+        self.parameters_ = li.LIParameters(
+            torch.as_tensor(1.0), torch.as_tensor(1 - task.decay_readout)
+        )
+
+    def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Step."""
+        out, state = self.function(current, self.make_state(*state), self.parameters_, dt=1.0)
+        return out, tuple(state)
+
+
+def norse(name: str, task: Task, compiled: bool) -> TorchPeer:
+    """Build it with norse."""
+    network = Network(task, NorseLIF(task), NorseReadout(task), compiled)
+    return TorchPeer(name, "norse", network)
