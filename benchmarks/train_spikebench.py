@@ -1,0 +1,268 @@
+"""What training the network of ``train_peers_common`` costs here; the same measurements as ``train_peers`` makes.
+
+    python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --json
+    python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --profile --json
+    python benchmarks/train_spikebench.py --steps T --hidden H --train FILE.npz --epochs E --json
+
+Events go in as they are, so no raster is made; ``peak_bytes`` begins after the events of the batch are in memory, as
+it does for the others. ``--profile`` adds the time of every operator in one step, and of what bounds it: how long this
+machine takes for the same number of bytes and of operations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Task, draw_weights
+
+from spikebench import __version__
+from spikebench.events import EventBatch
+from spikebench.kernels.choice import choose
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.threads import n_threads
+
+N_UNITS = 700
+WARM_UP = 2
+OPERATORS = {
+    "spikebench::lif_scan": "currents and scan, forward",
+    "spikebench::leaky_readout": "read-out, forward",
+    "spikebench::leaky_readout_backward": "read-out, backward",
+    "spikebench::lif_scan_backward": "scan and weight gradients, backward",
+}
+
+
+class Network:
+    """The network on event-driven kernels."""
+
+    def __init__(self, task: Task) -> None:
+        self.kernels = choose("cpu")
+        self.neuron = Neuron(slope=SLOPE)
+        self.decays = [
+            torch.tensor(d) for d in (task.decay_syn, task.decay_mem, task.decay_readout)
+        ]
+        names = ["input", "readout", "bias", *(["recurrent"] if task.recurrent else [])]
+        self.weights = {
+            name: torch.from_numpy(task.weights[name].copy()).requires_grad_() for name in names
+        }
+        self.optimizer = torch.optim.Adam(self.weights.values(), lr=LEARNING_RATE)
+
+    def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
+        """Answer a batch; also hidden spikes per sample."""
+        weights, neuron, (syn, mem, readout) = self.weights, self.neuron, self.decays
+        if "recurrent" in weights:
+            scan = self.kernels.recurrent_lif_scan(
+                batch, weights["recurrent"], syn, mem, neuron, weight=weights["input"]
+            )
+        else:
+            scan = self.kernels.lif_scan(batch, syn, mem, neuron, weight=weights["input"])
+        scores = self.kernels.leaky_readout(scan.spikes, weights["readout"], readout)
+        return scores + weights["bias"], scan.spikes.mean_count()
+
+    def step(self, batch: EventBatch) -> float:
+        """Make one step of Adam; the loss before it."""
+        scores, _ = self.scores(batch)
+        loss = torch.nn.functional.cross_entropy(scores, batch.labels)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(loss.detach())
+
+
+def batches(arrays: dict[str, NDArray[Any]], prefix: str = "") -> list[EventBatch]:
+    """Cut the events of a file into batches."""
+    offsets, bins, units, labels = (
+        torch.from_numpy(arrays[prefix + name]) for name in ("offsets", "bins", "units", "labels")
+    )
+    n_steps, n_units = int(arrays["n_steps"]), int(arrays["n_units"])
+    lengths = torch.full_like(labels, n_steps)
+    whole = EventBatch(
+        *(offsets, bins, units, lengths, labels, n_steps, n_units, 1 / n_steps, "counts")
+    )
+    n = len(labels)
+    return [whole.part(first, min(first + BATCH, n)) for first in range(0, n, BATCH)]
+
+
+def resident(key: str) -> int:
+    """Read ``VmRSS`` or ``VmHWM`` [bytes] of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise KeyError(key)
+
+
+def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
+    """Time steps on one batch."""
+    gc.collect()
+    before = resident("VmRSS")
+    with torch.no_grad():
+        _, spikes = network.scores(batch)
+    began = time.perf_counter()
+    for _ in range(WARM_UP):
+        network.step(batch)
+    warm_up = time.perf_counter() - began
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+    seconds = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        loss = network.step(batch)
+        seconds.append(time.perf_counter() - began)
+    return {
+        "seconds": seconds,
+        "median_s": statistics.median(seconds),
+        "min_s": min(seconds),
+        "warm_up_s": warm_up,
+        "peak_bytes": resident("VmHWM") - before,
+        "loss": loss,
+        "hidden_spikes": spikes,
+    }
+
+
+def train(
+    network: Network, training: list[EventBatch], test: list[EventBatch], epochs: int
+) -> dict[str, Any]:
+    """Train some epochs, then test."""
+    seconds, losses = [], []
+    for _ in range(epochs):
+        for batch in training:
+            if len(batch) < BATCH:
+                continue
+            began = time.perf_counter()
+            losses.append(network.step(batch))
+            seconds.append(time.perf_counter() - began)
+    right = 0
+    with torch.no_grad():
+        for batch in test:
+            right += int((network.scores(batch)[0].argmax(1) == batch.labels).sum())
+    return {
+        "test_accuracy": right / sum(len(batch) for batch in test),
+        "train_s": sum(seconds),
+        "first_step_s": seconds[0],
+        "loss": losses[-1],
+    }
+
+
+def profile(network: Network, batch: EventBatch, n_hidden: int, repeat: int) -> dict[str, Any]:
+    """Where the time of a step goes, and how long the least work would take."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as record:
+        began = time.perf_counter()
+        for _ in range(repeat):
+            network.step(batch)
+        total = (time.perf_counter() - began) / repeat
+    parts = {
+        OPERATORS[event.key]: event.cpu_time_total * 1e-6 / repeat
+        for event in record.key_averages()
+        if event.key in OPERATORS
+    }
+    parts["everything else (loss, Adam, the framework)"] = total - sum(parts.values())
+    with torch.no_grad():
+        _, spikes = network.scores(batch)
+    return {"step_s": total, "parts_s": parts, "limit": limits(network, batch, n_hidden, spikes)}
+
+
+def limits(network: Network, batch: EventBatch, n_hidden: int, spikes: float) -> dict[str, Any]:
+    """Count what the kernels cannot do without, and measure how fast this machine is at it."""
+    n, n_steps = len(batch), batch.n_steps
+    cells, n_events = n * n_steps * n_hidden, batch.bins.numel()
+    recurrent = "recurrent" in network.weights
+    # Additions of rows: weights forward, gradients backward, the same for hidden spikes and recurrent weights.
+    added = 2 * n_hidden * (n_events + (spikes * n if recurrent else 0))
+    multiplied = 2 * cells * n_hidden if recurrent else 0  # λ·Vᵀ, dense: every cell has a gradient
+    # Membranes are written and read, so are the gradients of spikes; events are read twice.
+    moved = 4 * cells * 4 + 2 * 8 * n_events
+    rates = machine_rates(n_hidden)
+    seconds = {
+        "additions of rows": added / rates["additions_per_s"],
+        "products with recurrent weights": multiplied / rates["products_per_s"],
+        "memory": moved / rates["bytes_per_s"],
+    }
+    return {"rates": rates, "seconds": seconds, "sum_s": sum(seconds.values())}
+
+
+def machine_rates(n_hidden: int) -> dict[str, float]:
+    """Measure additions of vectors in cache, small matrix products and streaming, with all threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import threadpool_limits
+
+    threads = n_threads()
+
+    def rate(work: Any, amount: float) -> float:  # noqa: ANN401
+        with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
+            best = float("inf")
+            for _ in range(5):
+                began = time.perf_counter()
+                list(pool.map(work, range(threads)))
+                best = min(best, time.perf_counter() - began)
+        return threads * amount / best
+
+    rows = [np.ones((2, 4096), np.float32) for _ in range(threads)]
+    left = [np.ones((16, n_hidden), np.float32) for _ in range(threads)]
+    right = np.ones((n_hidden, 64), np.float32)
+    out = [np.ones((16, 64), np.float32) for _ in range(threads)]
+    large = [np.ones(1 << 24, np.float32) for _ in range(threads)]
+    copies = [np.ones(1 << 24, np.float32) for _ in range(threads)]
+
+    def add(k: int) -> None:
+        for _ in range(5000):
+            np.add(rows[k][0], rows[k][1], out=rows[k][0])
+
+    def multiply(k: int) -> None:
+        for _ in range(5000):
+            np.dot(left[k], right, out=out[k])
+
+    def copy(k: int) -> None:
+        np.copyto(copies[k], large[k])
+
+    return {
+        "additions_per_s": rate(add, 5000 * 4096),
+        "products_per_s": rate(multiply, 5000 * 2 * 16 * 64 * n_hidden),
+        "bytes_per_s": rate(copy, 2 * large[0].nbytes),
+    }
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--hidden", type=int, required=True)
+    parser.add_argument("--feed-forward", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--events", type=Path)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--train", type=Path)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if (options.events is None) == (options.train is None):
+        parser.error("one of --events and --train is needed")
+    torch.set_num_threads(1)  # the kernels have threads of their own
+    with np.load(options.events or options.train) as file:
+        arrays = dict(file)
+    keys = ("input", "recurrent", "readout", "bias")
+    weights = {key: arrays[key] for key in keys} if "input" in arrays else None
+    weights = weights or draw_weights(N_UNITS, options.hidden, options.seed)
+    network = Network(Task(options.steps, options.hidden, not options.feed_forward, weights))
+    if options.train:
+        report = train(network, batches(arrays, "train_"), batches(arrays, "test_"), options.epochs)
+    else:
+        (batch,) = batches(arrays)
+        report = measure(network, batch, options.repeat)
+        if options.profile:
+            report["profile"] = profile(network, batch, options.hidden, options.repeat)
+    report = {"name": "spikebench", "version": __version__, **report}
+    print(json.dumps(report, indent=None if options.json else 1))
+
+
+if __name__ == "__main__":
+    main()
