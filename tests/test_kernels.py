@@ -239,12 +239,18 @@ def test_half_a_readout_and_the_other_half_are_the_whole(
 
 
 @both
-def test_a_hold_in_the_state_counts_whatever_the_neuron(kernels: ModuleType) -> None:
+@pytest.mark.parametrize(
+    ("refractory_steps", "membranes", "held"), [(0, [2, 0, 0.5, 0.5], 2), (1, [0, 0, 0.5, 0.5], 0)]
+)
+def test_a_hold_in_the_state_is_for_neurons_with_a_refractory_period(
+    kernels: ModuleType, refractory_steps: int, membranes: list[float], held: int
+) -> None:
     state = torch.zeros(1, 5, 1)
     state[0, 3] = 2
-    scan = kernels.lif_scan(pulse(), HALF, HALF, Neuron(), state=state, keep_membranes=True)
-    assert scan.membranes.flatten().tolist() == [0, 0, 0.5, 0.5]
-    assert scan.state[0, 3].tolist() == [0]
+    neuron = Neuron(refractory_steps=refractory_steps)
+    scan = kernels.lif_scan(pulse(), HALF, HALF, neuron, state=state, keep_membranes=True)
+    assert scan.membranes.flatten().tolist() == membranes
+    assert scan.state[0, 3].tolist() == [held]
 
 
 @both

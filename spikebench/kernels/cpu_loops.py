@@ -24,6 +24,7 @@ Ints = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 
 Number = Any  # a number of the arrays' type
+_BLOCK = 32  # units that are passed over together if none has fired
 
 
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,9 +216,16 @@ def scan_forward(
                 longer[:n_found] = found[:n_found]
                 found = longer
             starts[t] = n_found
-            for h in range(n):  # every unit is written, those that fired stay
-                found[n_found] = h
-                n_found += fired[h] > zero
+            for begin in range(0, n, _BLOCK):
+                end = min(begin + _BLOCK, n)
+                n_fired = 0
+                for h in range(begin, end):
+                    n_fired += fired[h] > zero
+                if n_fired == 0:
+                    continue
+                for h in range(begin, end):  # every unit is written, those that fired stay
+                    found[n_found] = h
+                    n_found += fired[h] > zero
             starts[t + 1] = n_found
             counts[k, t] = starts[t + 1] - starts[t]
             if keeps_mem:

@@ -92,7 +92,8 @@ def delay_axons(events: EventBatch, delay: torch.Tensor) -> EventBatch:
     order = torch.argsort(rows * events.n_steps + bins, stable=True)
     counts = torch.bincount(rows, minlength=len(events))
     last = torch.where(counts > 0, events.n_steps, events.lengths)
-    lengths = torch.minimum(events.lengths + int(delay.max()), last) if len(events) else last
+    latest = int(delay.max()) if delay.numel() else 0
+    lengths = torch.minimum(events.lengths + latest, last)
     return replace(
         events,
         offsets=torch.nn.functional.pad(counts.cumsum(0), (1, 0)),

@@ -84,5 +84,7 @@ class Neuron:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
-        if self.refractory_steps < 0:
-            raise ValueError(f"refractory_steps must not be negative, got {self.refractory_steps}")
+        if self.refractory_steps < 0 or self.refractory_steps != int(self.refractory_steps):
+            raise ValueError(
+                f"refractory_steps must be whole and not negative, got {self.refractory_steps}"
+            )

@@ -156,7 +156,8 @@ def recurrent_lif_scan(
         if neuron.refractory_steps:
             mem = torch.where(held > 0, 0.0, mem)
         spk = _spike(mem - theta, neuron)
-        held = torch.where(spk.detach() > 0, neuron.refractory_steps, (held - 1).clamp(min=0))
+        if neuron.refractory_steps:
+            held = torch.where(spk.detach() > 0, neuron.refractory_steps, (held - 1).clamp(min=0))
         if adaptation:
             undone = spk if neuron.reset_in_graph else spk.detach()
             rest = mem - theta * undone if neuron.reset == "subtract" else mem * (1 - undone)
