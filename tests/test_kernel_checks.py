@@ -165,7 +165,7 @@ def test_weights_that_are_no_number_silence_their_neurons_alone(kernels: ModuleT
         ({"threshold": 0.0}, "threshold must be above 0 and finite, got 0.0"),
         ({"threshold": float("nan")}, "threshold must be above 0 and finite, got nan"),
         ({"slope": float("inf")}, "slope must be above 0 and finite, got inf"),
-        ({"refractory_steps": -1}, "refractory_steps must not be negative, got -1"),
+        ({"refractory_steps": -1}, "refractory_steps must be whole and not negative, got -1"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes: dict, message: str) -> None:
