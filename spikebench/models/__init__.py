@@ -19,6 +19,8 @@ from spikebench.errors import UnknownNameError
 MODELS = {
     "lif": "spikebench.models.lif:LIF",
     "rlif": "spikebench.models.rlif:RecurrentLIF",
+    "adlif": "spikebench.models.adlif:AdaptiveLIF",
+    "delay_lif": "spikebench.models.delay_lif:DelayLIF",
     "lstm": "spikebench.models.lstm:LSTM",
     "cnn": "spikebench.models.cnn:CNN",
     "svm": "spikebench.models.svm:CountSVM",

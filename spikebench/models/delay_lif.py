@@ -1,0 +1,79 @@
+"""Feed-forward layers of leaky integrate-and-fire neurons whose connections learn their delays with their weights.
+
+::
+
+    I[t] = α·I[t−1] + Σ_s W_s·S_in[t−s],   W_s = w·k(s − d),   d in 0 … max_delay_ms
+    U, S and the read-out as in :mod:`spikebench.models.lif`
+
+k shares a spike between the bins around its delay d, see :mod:`spikebench.kernels.delays`; weights w and delays d are
+learned for every connection. After Hammouamri, Khalfaoui-Hassani, Masquelier (2023), arXiv:2306.17670, with a triangle
+instead of a Gaussian that narrows while it learns, and without batch normalisation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from spikebench.events import EventBatch
+from spikebench.kernels.delays import delay_taps
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.spikes import Spikes
+from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
+from spikebench.models.lif import fluctuation_scale
+from spikebench.models.readout import LeakyReadout, ReadoutReduction
+
+
+class DelayLIFConfig(ModelConfig):
+    """Configuration of :class:`DelayLIF`; times in ms."""
+
+    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1)
+    max_delay_ms: float = Field(default=200.0, ge=0, le=1000)
+    tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
+    tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
+    tau_readout_ms: float = Field(default=300.0, gt=0, le=1e6)
+    readout: ReadoutReduction = "max"
+    surrogate_slope: float = Field(default=4.0, gt=0)
+    init_fluctuation: float = Field(default=1.0, gt=0)
+    hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
+
+
+class DelayLIF(Classifier):
+    """Spiking network with learned delays."""
+
+    Config: ClassVar[type[ModelConfig]] = DelayLIFConfig
+    spiking = True
+
+    def __init__(self, config: DelayLIFConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
+        self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
+        self.n_taps = math.ceil(config.max_delay_ms * 1e-3 / shape.time_step - 1e-9) + 1
+        self.neuron = Neuron(slope=config.surrogate_slope)
+        self.hidden, self.delays = nn.ParameterList(), nn.ParameterList()
+        n_in, rate = shape.n_units, shape.input_rate
+        for n_out in config.hidden_units:
+            scale = config.init_fluctuation * fluctuation_scale(
+                n_in, rate, self.decay_syn, self.decay_mem
+            )
+            self.hidden.append(scale * torch.randn(n_in, n_out))
+            self.delays.append(torch.rand(n_in, n_out))  # of the longest
+            n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
+        tau = config.tau_readout_ms * 1e-3
+        self.readout = LeakyReadout(n_in, shape, tau, reduction=config.readout)
+
+    def forward(self, batch: EventBatch) -> Output:
+        """Answer a batch of events."""
+        decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])
+        spikes: list[Spikes] = []
+        for weight, delay in zip(self.hidden, self.delays, strict=True):
+            taps = delay_taps(weight, delay * (self.n_taps - 1), self.n_taps)
+            current = self.kernels.event_linear(spikes[-1] if spikes else batch, taps)
+            scan = self.kernels.lif_scan(current, decays[0], decays[1], self.neuron)
+            spikes.append(scan.spikes)
+        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
