@@ -16,7 +16,9 @@ from spikebench.errors import UnknownNameError
 from spikebench.kernels.choice import choose
 from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
+from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
 from spikebench.models.base import CountClassifier, DataShape, model_class
+from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
 from spikebench.models.lif import LIF, LIFConfig, fluctuation_scale
 from spikebench.models.readout import LeakyReadout
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
@@ -78,6 +80,8 @@ def test_parameters_by_hand() -> None:
     expected = {
         "lif": 14 * 128 + 128 * 8 + 8,
         "rlif": 14 * 128 + 128 * 128 + 128 * 8 + 8,
+        "adlif": 14 * 128 + 128 * 128 + 4 * 128 + 128 * 8 + 8,
+        "delay_lif": 2 * 14 * 128 + 128 * 8 + 8,
         "lstm": 4 * 128 * (14 + 128) + 8 * 128 + 128 * 8 + 8,
     }
     for name, count in expected.items():
@@ -180,3 +184,69 @@ def test_svm_votes_as_scikit_learn(present: list[int], rng: np.random.Generator)
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown model 'lfi'.*Did you mean 'lif'"):
         model_class("lfi")
+
+
+def test_a_delay_brings_a_spike_later_and_is_learned() -> None:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=8, time_step=0.01, input_rate=1.0)
+    config = DelayLIFConfig(hidden_units=(1,), max_delay_ms=40.0, tau_mem_ms=1e-3, tau_syn_ms=1e-3)
+    model = DelayLIF(config, shape)
+    raster = torch.zeros(1, 8, 1)
+    raster[0, 2] = 1
+    with torch.no_grad():
+        model.hidden[0].fill_(1.5)
+    for delay, arrives in ((0.0, 2), (0.5, 4), (1.0, 6)):
+        with torch.no_grad():
+            model.delays[0].fill_(delay)
+        fired = model(batch_of(raster)).spikes[0].dense()[0, :, 0]
+        assert fired.nonzero().flatten().tolist() == [arrives]
+    with torch.no_grad():  # between two bins it is shared, and 0.75 of 1.5 reaches the threshold
+        model.delays[0].fill_(0.25 * 3.25)
+    model(batch_of(raster)).spikes[0].counts().sum().backward()
+    assert model.delays[0].grad is not None
+    assert float(model.delays[0].grad) != 0
+
+
+def test_adaptation_makes_a_neuron_tire() -> None:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=60, time_step=0.01, input_rate=1.0)
+    counts = []
+    for strength in (0.0, 2.0):
+        config = AdaptiveLIFConfig(hidden_units=(1,), recurrent=False, adapt_gain=strength)
+        torch.manual_seed(0)
+        model = AdaptiveLIF(config, shape)
+        with torch.no_grad():
+            model.layers[0].weight.fill_(3.0)
+        fired = model(batch_of(torch.ones(1, 60, 1))).spikes[0].dense()[0, :, 0]
+        counts.append([int(fired[:10].sum()), int(fired[-10:].sum())])
+    (early, late), (tiring_early, tiring_late) = counts
+    assert abs(early - late) <= 1
+    assert tiring_late < tiring_early < early
+
+
+def test_adaptive_neurons_by_hand() -> None:
+    """One neuron, β = 1/2, ρ = 1/4, a = 1, b = 2, weight 3, input 1 in every step.
+
+    U = 1.5 fires, A = 3/4·2 = 1.5; U = 0.5·(3 − 1.5) = 0.75, A = 1.5/4 + 3/4·0.75 = 0.9375;
+    U = 0.375 + 0.5·(3 − 0.9375) = 1.40625 fires.
+    """
+    shape = DataShape(n_units=1, n_classes=2, n_steps=3, time_step=0.01, input_rate=1.0)
+    tau, slow = 10 / math.log(2), 10 / math.log(4)
+    config = AdaptiveLIFConfig(
+        hidden_units=(1,),
+        recurrent=False,
+        tau_mem_ms=(tau, tau),
+        tau_adapt_ms=(slow, slow),
+        adapt_to_membrane=(1.0, 1.0),
+        adapt_to_spikes=(2.0, 2.0),
+    )
+    model = AdaptiveLIF(config, shape)
+    with torch.no_grad():
+        model.layers[0].weight.fill_(3.0)
+    (scan,) = model._scan(batch_of(torch.ones(1, 3, 1)), [None])
+    assert scan.spikes.dense().flatten().tolist() == [1, 0, 1]
+    assert_allclose(scan.state[0, 1].detach(), [1.40625], rtol=1e-6)
+
+
+@pytest.mark.parametrize("limits", [(5.0, 1.0), (0.0, 1.0), (float("inf"), float("inf"))])
+def test_a_range_must_be_one(limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="tau_mem_ms"):
+        AdaptiveLIFConfig(tau_mem_ms=limits)

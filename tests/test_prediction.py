@@ -26,6 +26,7 @@ INPUT = ["input.time_step_ms=10", "input.duration_ms=300", "training.batch_size=
 LISTENERS = [
     ("lif", ["model.hidden_units=[30, 20]"]),
     *(("rlif", [f"model.readout={how}"]) for how in ("max", "mean", "sum", "last")),
+    ("adlif", ["model.hidden_units=[12, 9]"]),
     ("lstm", ["model.layers=2"]),
 ]
 

@@ -72,7 +72,7 @@ def test_every_model_trains_tests_and_reports(
     assert np.array(seed.confusion).trace() == np.sum(predictions.label == predictions.predicted)
     assert seed.unseen_accuracy == seed.test_accuracy  # all test speakers are new here
     assert seed.seen_accuracy is None
-    assert (seed.spikes_per_sample is None) == (name not in ("lif", "rlif"))
+    assert (seed.spikes_per_sample is None) == (not model_class(name).spiking)
     # The classes have equal counts and differ in time alone.
     assert seed.test_accuracy == pytest.approx(1 / 3) if name == "svm" else seed.test_accuracy > 0.8
 
