@@ -62,7 +62,7 @@ def run(folder: Path, command: list[str]) -> str:
 
 def test_the_commands_run(folder: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 20
+    assert len(lines) == 22
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "spikebench"
@@ -71,7 +71,7 @@ def test_the_commands_run(folder: Path) -> None:
         run(folder, ["-m", "cli.main", *words])
     for made in (
         *("out.png", "lif/result.json", "leaderboard-site/index.html", "tested/result.json"),
-        *("again/shd-r_test.h5", "closeness.png"),
+        *("again/shd-r_test.h5", "closeness.png", "heard.png", "model.nir"),
     ):
         assert (folder / made).stat().st_size > 0
 
@@ -83,6 +83,13 @@ def test_the_python_runs(folder: Path) -> None:
         run(folder, ["-m", "cli.main", "convert", "recordings", "out.h5", "--channels", "70"])
     assert "made by spikebench" in run(folder, ["-c", second])
     assert "torch.Size([64, 100, 70]) torch.Size([64, " in run(folder, ["-c", third])
+
+
+def test_the_python_of_the_page_on_training_runs(folder: Path) -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shapes = "torch.Size([8, 20]) torch.Size([8, 128]) torch.Size([70, 128])"
+    assert shapes in run(folder, ["-c", code])
 
 
 def test_the_make_targets_exist() -> None:
