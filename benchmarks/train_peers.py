@@ -111,7 +111,9 @@ def resident(key: str) -> int:
 def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
     """Time steps on one batch."""
     raster, labels = next(events.batches())
-    if not peer.name.endswith(COMPILED) and peer.name != "spyx":  # they would compile for two samples
+    if (
+        not peer.name.endswith(COMPILED) and peer.name != "spyx"
+    ):  # they would compile for two samples
         peer.spikes(peer.prepare(raster[:2]))  # loads what the library needs, once
     del raster
     gc.collect()

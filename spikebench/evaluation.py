@@ -26,6 +26,7 @@ from spikebench.inference import (
     place,
     run_model,
 )
+from spikebench.kernels.threads import n_threads
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
@@ -192,7 +193,7 @@ def _environment(device: str) -> dict[str, str]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count()),
-        "threads": "1",
+        "threads": str(n_threads()),  # of the kernels; torch has one
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         **{package: version(package) for package in packages},
     }

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench.kernels import cpu_loops as loops
+from spikebench.kernels.memory import empty
 from spikebench.kernels.threads import PIECE, pieces, share
 
 _PANEL = 64  # columns of a product: small ones need no copies in BLAS, and are quicker
@@ -19,8 +20,19 @@ _PARTIAL_NUMBERS = 1 << 24  # in all of them
 def check_events(
     offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_steps: int, n_units: int
 ) -> int:
-    """See :func:`spikebench.kernels.cpu_loops.check_events`."""
-    return int(loops.check_events(*_arrays(offsets, bins, units), n_steps, n_units))
+    """Look for what would lead out of memory: 1 offsets, 2 a bin, 3 a unit, 4 not sorted; 0 is well."""
+    given = _arrays(offsets, bins, units)
+    sizes = np.diff(given[0])
+    n = given[1].size
+    if given[0][0] != 0 or given[0][-1] != n or units.numel() != n:
+        return 1
+    if (sizes < 0).any():
+        return 1
+
+    def check(first: int, last: int) -> int:
+        return int(loops.check_events(*given, n_steps, n_units, first, last))
+
+    return next((code for code in share(check, pieces(sizes.size)) if code), 0)
 
 
 def first_in_cell(
@@ -43,7 +55,7 @@ def event_linear(
     n_steps: int,
 ) -> torch.Tensor:
     """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
-    current = _empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
+    current = empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
     given = _arrays(offsets, bins, units, weight, current)
     share(lambda first, last: loops.add_currents(*given, first, last), pieces(len(current)))
     return current
@@ -91,8 +103,8 @@ def scan(
 ) -> tuple[torch.Tensor, ...]:
     """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
     batch, _, n = state.shape
-    kept = [_empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
-    end = _empty(state.shape, state)  # never in the order of another's axes
+    kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
+    end = empty(state.shape, state)  # never in the order of another's axes
     counts = np.zeros((batch, n_steps), np.int32)
     given = _arrays(*(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state))
     outs = _arrays(*kept, end)
@@ -139,7 +151,7 @@ def scan_backward(
     membranes = kept[0]
     batch, _, n = membranes.shape
     to_current, to_weight, to_recurrent = wanted
-    grad_current = _empty(membranes.shape if to_current else (0, 0, 0), membranes)
+    grad_current = empty(membranes.shape if to_current else (0, 0, 0), membranes)
     given = _arrays(grad_spikes, grad_membranes, *kept, decay_syn, decay_mem)
     panels, rest = _panels(_array(recurrent)), _arrays(adaptation, state)
     lists, out = _arrays(*events, *spikes), _array(grad_current)
@@ -210,12 +222,12 @@ def readout_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Go back through a read-out: gradients of spikes, weights and decay."""
     batch, (n_units, n) = lengths.numel(), weight.shape
-    grad_spikes = _empty((batch, n_steps, n_units), weight)
+    grad_spikes = empty((batch, n_steps, n_units), weight)
     given = _arrays(offsets, bins, units, weight, decay, lengths, start)
     is_trace = reduction == 4
-    empty = weight.new_zeros(0, 0)
-    first_grad = _array(empty if is_trace else grad)
-    whole_grad = _array(grad if is_trace else empty[None])
+    none = weight.new_zeros(0, 0)
+    first_grad = _array(none if is_trace else grad)
+    whole_grad = _array(grad if is_trace else none[None])
     rest, out = _arrays(trace, peaks), _array(grad_spikes)
     one = out.dtype.type(1)
 
@@ -237,7 +249,7 @@ def readout_backward(
 def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Compute the gradient of the spikes that :func:`event_linear` weighed; ``grad`` is that of its currents."""
     batch, n_steps, _ = grad.shape
-    out = _empty((batch, n_steps, weight.shape[1]), grad)
+    out = empty((batch, n_steps, weight.shape[1]), grad)
     for k in range(batch):
         torch.mm(grad[k], weight[0].T, out=out[k])
         for s in range(1, min(len(weight), n_steps)):
@@ -262,11 +274,6 @@ def _groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
     n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
     size = -(-n_samples // n_groups)
     return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
-
-
-def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-    """Make a tensor of numpy's memory: in pages so large that touching them for the first time costs little."""
-    return torch.from_numpy(np.empty(shape, _array(like[:0]).dtype))
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:

@@ -241,8 +241,8 @@ def _scan(
         (keep_membranes, keep_synapses, keep_adaptation),
     )
     shape = (state.shape[0], n_steps, state.shape[2])
-    handle = torch.empty_strided(shape, (0, 0, 0), dtype=state.dtype, device=state.device)
-    return (handle.fill_(0), *found)
+    handle = torch.zeros(1, dtype=state.dtype, device=state.device)
+    return (handle.as_strided(shape, (0, 0, 0)), *found)
 
 
 @torch.library.custom_op("spikebench::lif_scan_backward", mutates_args=())

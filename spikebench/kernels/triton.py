@@ -43,7 +43,7 @@ _MOST_PARTS = 16  # gradients that are summed at the end
 def check_events(
     offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_steps: int, n_units: int
 ) -> int:
-    """See :func:`spikebench.kernels.cpu_loops.check_events`."""
+    """See :func:`spikebench.kernels.cpu.check_events`."""
     n = bins.numel()
     if units.numel() != n:
         return 1
