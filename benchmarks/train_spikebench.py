@@ -50,10 +50,8 @@ class Network:
             torch.tensor(d) for d in (task.decay_syn, task.decay_mem, task.decay_readout)
         ]
         names = ["input", "readout", "bias", *(["recurrent"] if task.recurrent else [])]
-        self.weights = {
-            name: torch.from_numpy(task.weights[name].copy()).requires_grad_() for name in names
-        }
-        self.optimizer = torch.optim.Adam(self.weights.values(), lr=LEARNING_RATE)
+        self.weights = {name: torch.tensor(task.weights[name]).requires_grad_() for name in names}
+        self.optimizer = torch.optim.Adam(self.weights.values(), lr=LEARNING_RATE, fused=True)
 
     def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
         """Answer a batch; also hidden spikes per sample."""

@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench.kernels import cpu_loops as loops
-from spikebench.kernels.memory import empty
+from spikebench.kernels.memory import aligned, empty
 from spikebench.kernels.threads import PIECE, pieces, share
 
-_PANEL = 64  # columns of a product: small ones need no copies in BLAS, and are quicker
+_PANEL = (
+    8192  # numbers in a block of weights: small products need no copies in BLAS, and are quicker
+)
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
 
@@ -76,7 +78,7 @@ def event_linear_backward(
     lists, gradient = _arrays(offsets, bins, units), _array(grad)
 
     def add(first: int, last: int) -> NDArray[Any]:
-        into = np.zeros(shape, gradient.dtype)
+        into = _zeros(shape, gradient.dtype)
         loops.add_weight_gradients(*lists, gradient, shift, into, first, last)
         return into
 
@@ -112,7 +114,10 @@ def scan(
     settings = (dtype(threshold), dtype(1), reset, n_refractory)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
-        units: NDArray[np.int32] = loops.scan_forward(*given, *settings, *outs, counts, first, last)
+        own = aligned((1, n_steps if weight.numel() else 0, n), outs[-1].dtype)
+        units: NDArray[np.int32] = loops.scan_forward(
+            own, *given, *settings, *outs, counts, first, last
+        )
         return units
 
     units = np.concatenate([np.empty(0, np.int32), *share(run, pieces(batch))])
@@ -165,7 +170,7 @@ def scan_backward(
     )
 
     def run(first: int, last: int) -> list[NDArray[Any]]:
-        into = [np.zeros(shape, out.dtype) for shape in shapes]
+        into = [_zeros(shape, out.dtype) for shape in shapes]
         for begin, end in pieces(last - first):
             loops.scan_backward(
                 *(*given, panels, *rest, *constants, *settings, *lists, out, *into),
@@ -260,9 +265,9 @@ def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
     """Cut transposed recurrent weights into blocks of columns, the last filled up with zeros."""
     n_taps, n, _ = recurrent.shape
-    width = max(min(_PANEL, n) // 16 * 16, 16)
+    width = max(min(_PANEL // max(n, 1), 64, n) // 16 * 16, 16)
     n_panels = -(-n // width)
-    panels = np.zeros((n_taps, n_panels, n, width), recurrent.dtype)
+    panels = _zeros((n_taps, n_panels, n, width), recurrent.dtype)
     for p in range(n_panels):
         columns = recurrent[:, p * width : (p + 1) * width]  # (tap, to, from): rec = λ·Vᵀ
         panels[:, p, :, : columns.shape[1]] = columns.transpose(0, 2, 1)
@@ -274,6 +279,12 @@ def _groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
     n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
     size = -(-n_samples // n_groups)
     return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    array = aligned(shape, dtype)
+    array[...] = 0
+    return array
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:

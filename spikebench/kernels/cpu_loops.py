@@ -117,6 +117,7 @@ def add_weight_gradients(
 
 @_compiled
 def scan_forward(
+    own: Floats,
     current: Floats,
     offsets: Offsets,
     bins: Ints,
@@ -141,12 +142,11 @@ def scan_forward(
 ) -> Ints:
     """Run neurons; the units that fired, step after step, ``counts`` of them in each.
 
-    Currents are given, or made of weighed events, a sample at a time, if there are weights. Membranes, synapses and
-    adaptation are kept where their arrays have a place for them.
+    Currents are given, or made of weighed events, a sample at a time in ``own``, if there are weights. Membranes,
+    synapses and adaptation are kept where their arrays have a place for them.
     """
     n_steps, n = counts.shape[1], decay_mem.size
     weighs = weight.shape[0] > 0  # taps: an input of no units has weights too
-    own = np.empty((1, n_steps if weighs else 0, n), decay_mem.dtype)
     n_taps = recurrent.shape[0]
     adapts = adaptation.shape[0] > 0
     keeps_mem, keeps_syn, keeps_ad = membranes.size > 0, synapses.size > 0, adapted.size > 0
@@ -156,7 +156,7 @@ def scan_forward(
     starts = np.zeros(n_steps + 1, dtype=np.int64)
     dtype = decay_mem.dtype
     syn, mem, ad = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
-    fired, drive, rest = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
+    fired, driven, rest = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
     held = np.empty(n, dtype=np.int64)
     for h in range(n):
         rest[h] = one - decay_mem[h]
@@ -179,12 +179,11 @@ def scan_forward(
                         if state[k, STATE_ROWS + s - t, u] > zero:
                             for h in range(n):
                                 syn[h] += recurrent[s, u, h]
+            drive = syn
             if adapts:
+                drive = driven
                 for h in range(n):
                     drive[h] = syn[h] - ad[h]
-            else:
-                for h in range(n):
-                    drive[h] = syn[h]
             if reset == 0:
                 for h in range(n):
                     mem[h] = (decay_mem[h] * mem[h] + rest[h] * drive[h]) * (one - fired[h])
@@ -569,9 +568,9 @@ def readout_forward(
                 continue
             if reduction == 0:
                 for c in range(n):
-                    if t == 0 or out[c] > scores[k, c]:
-                        scores[k, c] = out[c]
-                        peaks[k, c] = t
+                    higher = t == 0 or out[c] > scores[k, c]
+                    scores[k, c] = out[c] if higher else scores[k, c]
+                    peaks[k, c] = t if higher else peaks[k, c]
             elif reduction == 3:
                 for c in range(n):
                     scores[k, c] = out[c]
@@ -614,35 +613,36 @@ def readout_backward(
     grad_step = np.zeros((n_steps, n), weight.dtype)
     transposed = np.ascontiguousarray(weight.T)
     step = np.empty(n, weight.dtype)
+    zero = one - one
     for k in range(first, last):
-        lam[:] = one - one
+        lam[:] = zero
         length = lengths[k]
         e = offsets[k + 1]
         for back in range(n_steps):
             t = n_steps - 1 - back
             for c in range(n):
                 lam[c] = decay[c] * lam[c]
-                if reduction == 4:
+            if reduction == 4:
+                for c in range(n):
                     lam[c] += grad_trace[k, t, c]
-                elif t < length:
-                    if reduction == 0:
-                        if peaks[k, c] == t:
-                            lam[c] += grad[k, c]
-                    elif reduction == 3:
-                        if t == length - 1:
-                            lam[c] += grad[k, c]
-                    elif reduction == 1:
-                        lam[c] += grad[k, c] / length
-                    else:
-                        lam[c] += grad[k, c]
+            elif reduction == 0 and t < length:
+                for c in range(n):
+                    lam[c] += grad[k, c] if peaks[k, c] == t else zero
+            elif (reduction == 3 and t == length - 1) or (reduction == 2 and t < length):
+                for c in range(n):
+                    lam[c] += grad[k, c]
+            elif reduction == 1 and t < length:
+                for c in range(n):
+                    lam[c] += grad[k, c] / length
+            for c in range(n):
                 grad_step[t, c] = (one - decay[c]) * lam[c]
-            step[:] = one - one
             end = e
             while e > offsets[k] and bins[e - 1] == t:
                 e -= 1
             spread_row(grad_weight, units, e, end, grad_step[t])
-            sum_rows(weight, units, e, end, step)
             if trace.size > 0:
+                step[:] = zero
+                sum_rows(weight, units, e, end, step)
                 for c in range(n):
                     before = trace[k, t - 1, c] if t > 0 else start[k, c]
                     grad_decay[c] += lam[c] * (before - step[c])
