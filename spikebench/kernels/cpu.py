@@ -114,7 +114,7 @@ def scan(
     settings = (dtype(threshold), dtype(1), reset, n_refractory)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
-        own = aligned((1, n_steps if weight.numel() else 0, n), outs[-1].dtype)
+        own = aligned((1, n_steps if len(weight) else 0, n), outs[-1].dtype)
         units: NDArray[np.int32] = loops.scan_forward(
             own, *given, *settings, *outs, counts, first, last
         )
