@@ -12,9 +12,8 @@ from spikebench.kernels import cpu_loops as loops
 from spikebench.kernels.memory import aligned, empty
 from spikebench.kernels.threads import PIECE, pieces, share
 
-_PANEL = (
-    8192  # numbers in a block of weights: small products need no copies in BLAS, and are quicker
-)
+_PANEL = 8192  # numbers in a block of weights: small products need no copies, and are quicker
+_BLOCK_BYTES = 1 << 19  # of gradients that stay in cache until the weights get theirs
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
 
@@ -169,11 +168,15 @@ def scan_backward(
         (5, n),
     )
 
+    n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), membranes.shape[1]), 1)
+
     def run(first: int, last: int) -> list[NDArray[Any]]:
+        block = aligned((PIECE * n_block, n), out.dtype)
         into = [_zeros(shape, out.dtype) for shape in shapes]
         for begin, end in pieces(last - first):
+            n_rows = (end - begin) * n_block
             loops.scan_backward(
-                *(*given, panels, *rest, *constants, *settings, *lists, out, *into),
+                *(*given, panels, *rest, *constants, *settings, *lists, block[:n_rows], out, *into),
                 *(first + begin, first + end),
             )
         return into

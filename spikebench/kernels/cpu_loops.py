@@ -284,27 +284,51 @@ def _credit(
     offsets: Offsets,
     bins: Ints,
     units: Ints,
-    k: int,
+    first: int,
     cursors: Offsets,
+    begin: int,
+    end: int,
     shift: int,
-    t: int,
     lam: Floats,
+    order: Ints,
+    places: Offsets,
     into: Floats,
 ) -> None:
-    """into[s, unit] += lam for the events of sample k that arrive at t, tap s of them being from t − shift − s.
+    """into[s, unit] += λ[t] for the events that arrive at begin ≤ t < end, tap s of them from t − shift − s.
 
-    Steps come from the last to the first; cursors (tap,) stand behind the events that are still to come.
+    λ of sample first + k at t is row k·steps + t − begin of ``lam``, steps = lam.shape[0] // samples. Events are sorted
+    by their units first: then every row of ``into`` is read and written once, and λ only read. Blocks of steps come
+    from the last to the first; cursors (sample, tap) stand behind the events that are still to come.
     """
-    for s in range(into.shape[0]):
-        e, begin, sent = cursors[s], offsets[k], t - shift - s
-        while e > begin and bins[e - 1] > sent:
-            e -= 1
-        end = e
-        while e > begin and bins[e - 1] == sent:
-            e -= 1
-        if e < end:
-            spread_row(into[s], units, e, end, lam)
-        cursors[s] = e
+    n_samples, n_taps = cursors.shape
+    n_rows = lam.shape[0] // n_samples
+    n_units = into.shape[1]
+    for s in range(n_taps):
+        later = shift + s
+        places[:] = 0
+        for k in range(n_samples):
+            e, start = cursors[k, s], offsets[first + k]
+            while e > start and bins[e - 1] + later >= end:
+                e -= 1
+            cursors[k, s] = e
+            while e > start and bins[e - 1] + later >= begin:
+                e -= 1
+                places[units[e] + 1] += 1
+        for u in range(n_units):
+            places[u + 1] += places[u]
+        for k in range(n_samples):
+            e, start = cursors[k, s], offsets[first + k]
+            row = k * n_rows + later - begin
+            while e > start and bins[e - 1] + later >= begin:
+                e -= 1
+                order[places[units[e]]] = row + bins[e]
+                places[units[e]] += 1
+            cursors[k, s] = e
+        done = 0
+        for u in range(n_units):
+            if places[u] > done:
+                sum_rows(lam, order, done, places[u], into[s, u])
+                done = places[u]
 
 
 @_compiled
@@ -351,6 +375,7 @@ def scan_backward(
     spike_offsets: Offsets,
     spike_bins: Ints,
     spike_units: Ints,
+    block: Floats,
     grad_current: Floats,
     grad_weight: Floats,
     grad_recurrent: Floats,
@@ -361,15 +386,24 @@ def scan_backward(
     """Go back through a scan.
 
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns: small products are
-    the quick ones. Gradients are added where their arrays have a place for them; ``grad_decays`` (5, unit) gets those
+    the quick ones. ``block`` (sample · step, unit) has place for dL/dI of some steps, from which weights get their
+    gradients. Gradients are added where their arrays have a place for them; ``grad_decays`` (5, unit) gets those
     of α, β, ρ, a, b, without synapses only those that need none of them.
     """
     gives_current = grad_current.size > 0
+    credits = grad_weight.size + grad_recurrent.size > 0
+    n_block = block.shape[0] // (last - first)
     cursors = np.empty((last - first, grad_weight.shape[0]), np.int64)
     spike_cursors = np.empty((last - first, grad_recurrent.shape[0]), np.int64)
+    n_order = 0
     for k in range(first, last):
         cursors[k - first] = offsets[k + 1] if grad_weight.size > 0 else 0
         spike_cursors[k - first] = spike_offsets[k + 1]
+        if grad_weight.size > 0:
+            n_order += offsets[k + 1] - offsets[k]
+    n_order = max(n_order, spike_offsets[last] - spike_offsets[first])
+    order = np.empty(n_order, np.int32)
+    places = np.empty(max(grad_weight.shape[1], grad_recurrent.shape[1]) + 1, np.int64)
     n_samples = last - first
     _, n_steps, n = membranes.shape
     n_taps, n_panels, _, width = panels.shape
@@ -484,21 +518,9 @@ def scan_backward(
             if gives_current:
                 for h in range(n):
                     grad_current[b, t, h] = lam_now[h]
-            if grad_weight.size > 0:
-                _credit(offsets, bins, units, b, cursors[k], 0, t, lam_now, grad_weight)
-            if grad_recurrent.size > 0:
-                recurrents = grad_recurrent
-                _credit(
-                    spike_offsets,
-                    spike_bins,
-                    spike_units,
-                    b,
-                    spike_cursors[k],
-                    1,
-                    t,
-                    lam_now,
-                    recurrents,
-                )
+            if credits:
+                for h in range(n):
+                    block[k * n_block + t % n_block, h] = lam_now[h]
             if has_syn:
                 for h in range(n):
                     before = synapses[b, t - 1, h] if t > 0 else state[b, 0, h]
@@ -525,6 +547,18 @@ def scan_backward(
                     pull = lam_ad[k, h] * (one - adaptation[0, h])
                     grad_decays[3, h] += pull * left
                     grad_decays[4, h] += pull * fired[h]
+        if credits and t % n_block == 0:
+            end = min(t + n_block, n_steps)
+            if grad_weight.size > 0:
+                _credit(
+                    *(offsets, bins, units, first, cursors, t, end, 0),
+                    *(block, order, places, grad_weight),
+                )
+            if grad_recurrent.size > 0:
+                _credit(
+                    *(spike_offsets, spike_bins, spike_units, first, spike_cursors, t, end, 1),
+                    *(block, order, places, grad_recurrent),
+                )
 
 
 @_compiled
