@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -53,10 +53,26 @@ def share(work: Callable[[int, int], Answer], parts: list[tuple[int, int]]) -> l
     list
         Answers in the order of the pieces.
     """
+    answers: list[Any] = [None] * len(parts)
+    waiting = iter(range(len(parts)))  # taking the next one is one step of the interpreter
+
+    def take() -> None:
+        for k in waiting:
+            answers[k] = work(*parts[k])
+
     with _one_blas_thread():
-        if len(parts) < 2 or n_threads() < 2:
-            return [work(*part) for part in parts]
-        return list(_pool(os.getpid(), n_threads()).map(lambda part: work(*part), parts))
+        helpers = min(n_threads(), len(parts)) - 1
+        futures = []
+        if helpers > 0:
+            pool = _pool(os.getpid(), n_threads())
+            futures = [pool.submit(take) for _ in range(helpers)]
+        try:
+            take()  # this thread works as well
+        finally:
+            wait(futures)
+        for future in futures:
+            future.result()
+    return answers
 
 
 def n_threads() -> int:
