@@ -96,7 +96,8 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
         If this worker is not fit for any run: it has other versions, does not see the data or the folder, or
         is training another run.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores have runs of their own
+    if look is None:  # a worker among others, which have the other cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     here = f"the worker on {socket.gethostname()}"
     if task.software != software():
         raise SpikebenchError(f"{here} has {software()}, and here is {task.software}")
