@@ -198,8 +198,8 @@ def page(report: dict[str, Any]) -> str:
     lines += [
         f"## A short training: {report['epochs']} epochs, T = {SHORT[0]}, H = {SHORT[1]}",
         "",
-        "One seed, the same initial weights and batches; no library's setting was tuned. Here, in plain PyTorch and in snnTorch "
-        "it is the same network up to rounding; the others have a reset or a surrogate of their own.",
+        "One seed, the same initial weights and batches; no library's setting was tuned. Here, in plain PyTorch and in "
+        "snnTorch it is the same network up to rounding; the others have a reset or a surrogate of their own.",
         "",
         "| library | validation % | last loss |",
         "|---|---|---|",
