@@ -266,7 +266,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(
 ) -> None:
     from safetensors.numpy import load_file
 
-    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=40", "--quiet"]
+    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=300", "--quiet"]
     base = ["train", "--model", "lif", "--data", str(toy), *long]
     code, err = interrupted([*base, "-o", "cut"], tmp_path / "cut", how)
     if how == signal.SIGINT:
