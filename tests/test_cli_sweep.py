@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_made_is_told(
 def test_ctrl_c_keeps_every_whole_epoch_and_says_how_to_go_on(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_spec(tmp_path, epochs=60, seeds=1)
+    write_spec(tmp_path, epochs=150, seeds=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "sweep", "spec.toml", "-o", "cut", "--workers", "2"],
         stderr=subprocess.PIPE,

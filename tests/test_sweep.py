@@ -386,15 +386,15 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("look_often")
 def test_a_worker_process_is_killed_and_the_rest_is_done_later(plan: Callable[..., Sweep]) -> None:
-    whole = run_sweep(plan(seeds=1, output="whole", epochs=30), workers=1)
+    whole = run_sweep(plan(seeds=1, output="whole", epochs=60), workers=1)
 
     def kill(state: SweepProgress) -> None:
         if state.work > 0.2:
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"a worker process died .* the same command goes on"):
-        run_sweep(plan(seeds=1, epochs=30), workers=2, progress=kill)
-    report = run_sweep(plan(seeds=1, epochs=30), workers=1)
+        run_sweep(plan(seeds=1, epochs=60), workers=2, progress=kill)
+    report = run_sweep(plan(seeds=1, epochs=60), workers=1)
     for one, two in zip(report.runs, whole.runs, strict=True):
         assert are_equal(Path(one.folder), Path(two.folder))
 
@@ -470,7 +470,7 @@ def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
 ) -> None:
     dask.add_worker()
     dask.add_worker()
-    whole = run_sweep(plan(seeds=1, output="whole", epochs=30), workers=1)
+    whole = run_sweep(plan(seeds=1, output="whole", epochs=60), workers=1)
 
     def kill(state: SweepProgress) -> None:
         if state.work > 0.2 and dask.workers[0].poll() is None:
@@ -478,7 +478,7 @@ def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
 
     with cluster_executor(dask.address) as (executor, threads):
         report = run_sweep(
-            plan(seeds=1, epochs=30), workers=threads, executor=executor, progress=kill
+            plan(seeds=1, epochs=60), workers=threads, executor=executor, progress=kill
         )
     assert dask.workers[0].wait(timeout=10) == -signal.SIGKILL
     assert [run.failed for run in report.runs] == ["", ""]
