@@ -91,8 +91,12 @@ def predict(
         raise click.UsageError("--plot draws --over-time N")
     if chunk_ms is not None and not chunk_ms > 0:
         raise click.UsageError("--live takes a length in ms")
-    if chunk_ms is not None and n_moments is not None:
-        raise click.UsageError("--live and --over-time exclude each other")
+    if chunk_ms is not None and (n_moments is not None or output is not None):
+        raise click.UsageError(
+            "--live answers while it listens: without --over-time and without -o"
+        )
+    if plot is not None and plot.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise click.UsageError(f"--plot draws .png, .pdf or .svg, not {plot.name!r}")
     from spikebench.prediction import Listener
     from spikebench.spike_file import refuse_existing
 
@@ -181,15 +185,17 @@ def _hear(listener: Listener, clip: Clip, seed: int) -> Sample | None:
 def _rows(
     listener: Listener, names: list[str], truth: list[int], answers: Answers
 ) -> list[dict[str, Any]]:
+    from spikebench.audio import printable
+
     predicted, confidence = answers.predicted[-1], answers.confidence[-1]
     decided = answers.decided()
     several = answers.times.size > 1
     return [
         {
             "clip": name,
-            "answer": listener.classes[predicted[k]],
+            "answer": printable(listener.classes[predicted[k]]),
             "confidence": round(float(confidence[k]), 4),
-            **({"class": listener.classes[truth[k]]} if truth[k] >= 0 else {}),
+            **({"class": printable(listener.classes[truth[k]])} if truth[k] >= 0 else {}),
             **({"decided_after_ms": round(float(decided[k]) * 1e3, 3)} if several else {}),
         }
         for k, name in enumerate(names)
@@ -265,6 +271,7 @@ def _say_live(
 ) -> None:
     import numpy as np
 
+    from spikebench.audio import printable
     from spikebench.prediction import Answers
 
     for name, sample, label in zip(names, samples, truth, strict=True):
@@ -273,7 +280,7 @@ def _say_live(
             answer = {
                 "clip": name,
                 "heard_ms": round(time * 1e3, 3),
-                "answer": listener.classes[now.predicted[0, 0]],
+                "answer": printable(listener.classes[now.predicted[0, 0]]),
                 "confidence": round(float(now.confidence[0, 0]), 4),
             }
             if as_json:
@@ -283,7 +290,7 @@ def _say_live(
                     f"{name}  {answer['heard_ms']:>8g} ms  {answer['answer']:<12} {answer['confidence']:6.1%}"
                 )
         if label >= 0 and not as_json:
-            click.echo(f"{name}  is {listener.classes[label]}")
+            click.echo(f"{name}  is {printable(listener.classes[label])}")
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

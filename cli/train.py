@@ -64,12 +64,14 @@ def train(
         raise click.UsageError("give --model to start a run, or --resume to take one up")
     from cli.training_session import reopen, run_training, say_interrupted
     from spikebench.errors import ProtocolError
+    from spikebench.inference import find_device
     from spikebench.parallel import this_rank
     from spikebench.preset import read_preset
     from spikebench.protocol import list_folds, open_selection
     from spikebench.run import read_run
     from spikebench.training import start_run
 
+    find_device(device)
     if resume is not None:
         if data or preset_file or settings or fold:
             raise click.UsageError(

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from spikebench.errors import TrainingError
 from spikebench.models.base import Classifier
-from spikebench.results import write_text
-from spikebench.run import CHECKPOINT_FILE, load_tensors, save_tensors
+from spikebench.results import first_problem, write_text
+from spikebench.run import CHECKPOINT_FILE, RunRecord, identity, load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,17 @@ class State:
 
 
 def save_checkpoint(
-    folder: Path, model: Classifier, optimizer: torch.optim.Optimizer, state: State
+    folder: Path,
+    record: RunRecord,
+    model: Classifier,
+    optimizer: torch.optim.Optimizer,
+    state: State,
 ) -> None:
     """Keep where a training stands, whole or not at all.
 
     Parameters
     ----------
-    folder
+    folder, record
         The run.
     model, optimizer, state
         After a whole epoch.
@@ -67,6 +71,7 @@ def save_checkpoint(
         tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
     history = [vars(line) for line in state.history]
     note = {
+        "run": identity(record),
         "accuracy": state.accuracy,
         "loss": state.loss,
         "epoch": state.epoch,
@@ -79,12 +84,14 @@ def save_checkpoint(
     write_text(folder / "history.csv", "\n".join(lines) + "\n")
 
 
-def load_checkpoint(folder: Path, model: Classifier, optimizer: torch.optim.Optimizer) -> State:
+def load_checkpoint(
+    folder: Path, record: RunRecord, model: Classifier, optimizer: torch.optim.Optimizer
+) -> State:
     """Go back to where a training stood.
 
     Parameters
     ----------
-    folder
+    folder, record
         The run.
     model, optimizer
         As they were made; they get what was kept.
@@ -97,35 +104,125 @@ def load_checkpoint(folder: Path, model: Classifier, optimizer: torch.optim.Opti
     Raises
     ------
     TrainingError
-        If the checkpoint is damaged or that of another model.
+        If the checkpoint is damaged or that of another run.
     """
     initial = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    if not (folder / CHECKPOINT_FILE).exists():
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
         return State(best=initial)
-    tensors, note = load_tensors(folder / CHECKPOINT_FILE)
+    tensors, said = load_tensors(path)
     device = next(model.parameters()).device
-
-    def part(prefix: str) -> dict[str, torch.Tensor]:
-        return {
-            name.removeprefix(prefix): tensor.to(device)
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
-
+    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        parts.setdefault(kind, {})[rest] = tensor.to(device)
     try:
-        model.load_state_dict(part("model."))
-        slots: dict[int, dict[str, Any]] = {}
-        for name, tensor in part("optimizer.").items():
-            number, _, slot = name.partition(".")
-            slots.setdefault(int(number), {})[slot] = tensor
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-        return State(
-            best=part("best."),
-            accuracy=note["accuracy"],
-            loss=note["loss"],
-            epoch=note["epoch"],
-            seconds=note["seconds"],
-            history=tuple(Epoch(**line) for line in note["history"]),
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TrainingError(f"{folder / CHECKPOINT_FILE}: does not fit this run: {error}") from None
+        note = _Note.model_validate(said)
+        if note.run != identity(record):
+            raise ValueError("is the checkpoint of another run")
+        if len(note.history) > record.preset.training.epochs:
+            raise ValueError("has more epochs than the run")
+        for kind in ("model", "best"):
+            check_tensors(parts[kind], initial)
+        slots = _optimizer_state(parts["optimizer"], optimizer)
+    except ValidationError as error:
+        raise _unusable(path, first_problem(error)) from None
+    except ValueError as error:
+        raise _unusable(path, str(error)) from None
+    model.load_state_dict(parts["model"])
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    return State(
+        best=parts["best"],
+        accuracy=note.accuracy,
+        loss=note.loss,
+        epoch=note.epoch,
+        seconds=note.seconds,
+        history=tuple(Epoch(**line.model_dump()) for line in note.history),
+    )
+
+
+def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Check tensors from a file against those of a model.
+
+    Parameters
+    ----------
+    found
+        From a file.
+    expected
+        What the model has.
+
+    Raises
+    ------
+    ValueError
+        If names, shapes or types differ, or a number is not finite.
+    """
+    if set(found) != set(expected):
+        odd = sorted(set(found) ^ set(expected))[0]
+        raise ValueError(f"{odd}: is missing, or not of this model")
+    for name, tensor in found.items():
+        if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
+            raise ValueError(
+                f"{name}: is {tensor.dtype} {tuple(tensor.shape)} instead of {expected[name].dtype} "
+                f"{tuple(expected[name].shape)}"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name}: holds numbers that are not finite")
+
+
+def _optimizer_state(
+    found: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer
+) -> dict[int, dict[str, torch.Tensor]]:
+    """Sort what was kept of an optimiser by parameter and slot, all of it and nothing else."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    second = "exp_inf" if isinstance(optimizer, torch.optim.Adamax) else "exp_avg_sq"
+    expected = {
+        f"{number}.{slot}": torch.zeros(()) if slot == "step" else parameter
+        for number, parameter in enumerate(parameters)
+        for slot in ("step", "exp_avg", second)
+    }
+    check_tensors(found, expected)
+    slots: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in found.items():
+        number, _, slot = name.partition(".")
+        slots.setdefault(int(number), {})[slot] = tensor
+    return slots
+
+
+def _unusable(path: Path, why: str) -> TrainingError:
+    return TrainingError(f"{path}: does not fit this run: {why}; delete it to begin the run anew")
+
+
+class _Line(BaseModel):
+    """An :class:`Epoch` as it was kept."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    epoch: int
+    loss: FiniteFloat
+    validation_loss: float
+    validation_accuracy: float = Field(ge=0, le=1)
+    spikes_per_sample: FiniteFloat
+    learning_rate: FiniteFloat
+    seconds: FiniteFloat
+    samples_per_second: FiniteFloat
+
+
+class _Note(BaseModel):
+    """What stands beside the tensors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run: str
+    accuracy: float = Field(ge=0, le=1)
+    loss: float
+    epoch: int = Field(ge=1)
+    seconds: FiniteFloat = Field(ge=0)
+    history: list[_Line] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _epochs_are_counted(self) -> _Note:
+        if [line.epoch for line in self.history] != list(range(1, len(self.history) + 1)):
+            raise ValueError("the epochs of the history are not 1, 2, 3 …")
+        if self.epoch > len(self.history):
+            raise ValueError("the best epoch is not in the history")
+        return self

@@ -52,8 +52,11 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
     )
     # By its own name: what is said of a recording does not depend on the folder that was named.
     key = os.fsencode(clip.path.name)
-    encoded = encode_clip(read_bytes(clip.path), key, settings)
-    reason = encoded.reason or encoded.pieces[0].reason
+    try:
+        encoded = encode_clip(read_bytes(clip.path), key, settings)
+        reason = encoded.reason or encoded.pieces[0].reason
+    except AudioError as error:
+        reason = str(error)
     if reason:
         raise AudioError(f"{printable(str(clip.path))}: {reason}")
     (piece,) = encoded.pieces

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from spikebench.checkpoint import check_tensors
 from spikebench.errors import TrainingError
 from spikebench.events import BinnedSamples
 from spikebench.kernels.choice import choose
@@ -45,7 +46,7 @@ def build_model(record: RunRecord) -> Classifier:
     try:
         config = kind.Config.model_validate(record.preset.model)
     except ValidationError as error:
-        raise TrainingError(f"model {record.model}: {first_problem(error)}") from None
+        raise TrainingError(f"model {record.model}: {first_problem(error, kind.Config)}") from None
     shape = DataShape(
         n_units=record.dataset.n_units,
         n_classes=len(record.dataset.classes),
@@ -189,10 +190,13 @@ def load_trained(folder: Path, record: RunRecord) -> Classifier:
     tensors, _ = load_tensors(folder / WEIGHTS_FILE)
     try:
         model.load_state_dict(tensors)
+        check_tensors(tensors, model.state_dict())
     except RuntimeError as error:
         raise TrainingError(
             f"{folder / WEIGHTS_FILE}: {str(error).splitlines()[-1].strip()}"
         ) from None
+    except ValueError as error:
+        raise TrainingError(f"{folder / WEIGHTS_FILE}: {error}") from None
     return model
 
 

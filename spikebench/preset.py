@@ -40,11 +40,13 @@ class TrainingSettings(_Settings):
     """How a network learns; a model that is not trained by gradients ignores it."""
 
     epochs: int = Field(default=40, ge=1, le=100_000)
-    batch_size: int = Field(default=128, ge=1)
+    batch_size: int = Field(default=128, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # beyond, float32 ends
     schedule: Literal["constant", "cosine", "linear"] = "constant"  # the latter two end near 0
-    warmup_epochs: int = Field(default=0, ge=0)  # in which the rate rises to the full one
+    warmup_epochs: int = Field(
+        default=0, ge=0, le=100_000
+    )  # in which the rate rises to the full one
     weight_decay: float = Field(default=0.0, ge=0)
     gradient_norm: float = Field(default=0.0, ge=0)  # clip above this norm; 0: do not
     patience_epochs: int = Field(default=0, ge=0)  # stop so long after the best epoch; 0: never
@@ -137,7 +139,7 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
     try:
         return Preset.model_validate(tables)
     except ValidationError as error:
-        raise TrainingError(f"{name}: {first_problem(error)}") from None
+        raise TrainingError(f"{name}: {first_problem(error, Preset)}") from None
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:

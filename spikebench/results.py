@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikebench.errors import ResultError
+from spikebench.errors import ResultError, UnknownNameError
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
@@ -250,13 +250,15 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number that JSON knows")
 
 
-def first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
     """Tell the first problem of a failed validation in one line, with its place.
 
     Parameters
     ----------
     error
         What pydantic raised.
+    kind
+        What was validated; with it, an unknown key is answered with the known ones.
 
     Returns
     -------
@@ -264,9 +266,24 @@ def first_problem(error: ValidationError) -> str:
         ``place: what is wrong``.
     """
     problem = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"]) or "top level"
+    place = ".".join(str(part) for part in problem["loc"])
     more = error.error_count() - 1
-    return f"{place}: {problem['msg']}" + (f" (and {more} more)" if more else "")
+    what = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden" and kind is not None:
+        what = _unknown_key([str(part) for part in problem["loc"]], kind) or what
+    elif not place and problem["type"] != "value_error":
+        place = "top level"
+    return (f"{place}: " if place else "") + what + (f" (and {more} more)" if more else "")
+
+
+def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:
+    """Name the keys that are known where an unknown one was found."""
+    for part in place[:-1]:
+        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ""
+        kind = inner
+    return str(UnknownNameError("key", place[-1], kind.model_fields))
 
 
 def read_result(folder: Path) -> Result:

@@ -13,6 +13,7 @@ Every file is replaced in one step, so a run that is killed at any time can be r
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -109,6 +110,51 @@ def write_run(folder: Path, record: RunRecord) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / RUN_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def create_run(folder: Path, record: RunRecord) -> bool:
+    """Write ``run.json`` if there is none.
+
+    Parameters
+    ----------
+    folder
+        The run; made if it is not there.
+    record
+        What to write.
+
+    Returns
+    -------
+    bool
+        Whether it was written; False if there is one, also if another process was quicker.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{RUN_FILE}.{secrets.token_hex(4)}.partial"
+    write_text(temporary, record.model_dump_json(indent=2) + "\n")
+    try:
+        os.link(temporary, folder / RUN_FILE)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def identity(record: RunRecord) -> str:
+    """Name what is trained, whatever has become of it.
+
+    Parameters
+    ----------
+    record
+        A run.
+
+    Returns
+    -------
+    str
+        SHA-256 of model, preset, data, seed and what selects; checkpoints carry it.
+    """
+    same = {"model", "preset", "dataset", "seed", "fold", "selected_on"}
+    said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def count_opening(folder: Path) -> RunRecord:

@@ -145,6 +145,7 @@ def plan_sweep(spec: SweepSpec, output: Path) -> Sweep:
                 continue
             # Seeds and training settings change nothing about whether a model can be built.
             key = f"{one.model} {one.preset.model_dump_json(include={'input', 'model'})}"
+            key += one.preset.training.precision
             if key not in built:
                 try:
                     start_run(

@@ -34,7 +34,7 @@ from spikebench.inference import (
 )
 from spikebench.models.base import Classifier, CountClassifier
 from spikebench.optimisation import batch_loss, class_weights, learning_rate, make_optimizer
-from spikebench.parallel import Ranks, together
+from spikebench.parallel import Ranks, this_rank, together
 from spikebench.preset import Preset
 from spikebench.protocol import SelectionData
 from spikebench.run import (
@@ -43,6 +43,8 @@ from spikebench.run import (
     WEIGHTS_FILE,
     RunRecord,
     count_opening,
+    create_run,
+    identity,
     locked,
     read_run,
     save_tensors,
@@ -91,15 +93,15 @@ def start_run(
         encoding=selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
     )
-    if (folder / RUN_FILE).exists():
-        found = read_run(folder)
-        same = {"model", "preset", "dataset", "seed", "fold", "selected_on"}
-        if found.model_dump(include=same) != record.model_dump(include=same):
-            raise TrainingError(f"{folder}: holds another run; choose another folder")
-        return found
-    build_model(record)  # a bad configuration is told before anything is written
-    write_run(folder, record)
-    return record
+    if not (folder / RUN_FILE).exists():
+        # A bad configuration is told before anything is written.
+        _check_settings(build_model(record), record, this_rank())
+        if create_run(folder, record):
+            return record
+    found = read_run(folder)
+    if identity(found) != identity(record):
+        raise TrainingError(f"{folder}: holds another run; choose another folder")
+    return found
 
 
 def fit(
@@ -189,8 +191,9 @@ def _fit(
         note["selected_on"] = record.selected_on
     if record.fold is not None:
         note["fold"] = record.fold
-    done = record.model_copy(
-        update={
+    done = RunRecord.model_validate(
+        record.model_dump()
+        | {
             "status": "trained",
             "epochs": len(state.history),
             "selected_epoch": state.epoch,
@@ -238,7 +241,7 @@ def _train(
 ) -> State:
     settings = record.preset.training
     optimizer = make_optimizer(model, settings)
-    state = load_checkpoint(folder, model, optimizer)
+    state = load_checkpoint(folder, record, model, optimizer)
     for epoch in range(len(state.history) + 1, settings.epochs + 1):
         if 0 < settings.patience_epochs < epoch - state.epoch and state.epoch:
             break
@@ -271,7 +274,7 @@ def _train(
         )
         state.history = (*state.history, line)
         if ranks.is_first:
-            save_checkpoint(folder, model, optimizer, state)
+            save_checkpoint(folder, record, model, optimizer, state)
             if report:
                 report(line, settings.epochs)
     return state

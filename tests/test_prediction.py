@@ -194,7 +194,7 @@ def test_the_command_on_recordings(
     said = json.loads(out)
     assert [row["class"] for row in said["answers"]] == ["down", "up"]
     assert err.count("left out:") == 1
-    assert "broken.wav" in err
+    assert "broken.wav: " in err
     code, out, _ = call(capsys, run, tmp_path / "up" / "a.wav", "--live", 100, "--json")
     heard = [json.loads(line) for line in out.splitlines()]
     assert [line["heard_ms"] for line in heard] == [100, 200, 300]
@@ -206,7 +206,9 @@ def test_the_command_on_recordings(
     ("words", "code", "message"),
     [
         (["--plot", "a.png"], 2, "--plot draws --over-time"),
-        (["--live", 10, "--over-time", 3], 2, "exclude each other"),
+        (["--live", 10, "--over-time", 3], 2, "without --over-time and without -o"),
+        (["--live", 10, "-o", "a.csv"], 2, "without --over-time and without -o"),
+        (["--over-time", 3, "--plot", "a.xyz"], 2, "--plot draws .png, .pdf or .svg"),
         (["--live", 0], 2, "not in the range"),
         (["--live", "nan"], 2, "live"),
     ],

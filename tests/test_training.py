@@ -26,7 +26,14 @@ from spikebench.parallel import Ranks
 from spikebench.preset import Preset, RegulariserSettings, TrainingSettings, read_preset
 from spikebench.protocol import SelectionData, open_oracle, open_selection
 from spikebench.results import read_predictions, read_result
-from spikebench.run import CHECKPOINT_FILE, WEIGHTS_FILE, RunRecord, load_tensors, read_run
+from spikebench.run import (
+    CHECKPOINT_FILE,
+    WEIGHTS_FILE,
+    RunRecord,
+    load_tensors,
+    read_run,
+    save_tensors,
+)
 from spikebench.tensorboard import write_scalars
 from spikebench.training import fit, start_run
 
@@ -233,7 +240,7 @@ def test_seeds_are_summarised(tmp_path: Path, selection: SelectionData) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("training.epoch=3", "training.epoch: Extra inputs"),
+        ("training.epoch=3", "training.epoch: unknown key 'epoch'; .*Did you mean 'epochs'"),
         ("training.epochs=-1", "training.epochs"),
         ("training.learning_rate=nan", "training.learning_rate"),
         ("trainig.epochs=3", "no table 'trainig'"),
@@ -247,7 +254,9 @@ def test_wrong_settings_are_named(setting: str, message: str) -> None:
 
 
 def test_wrong_model_settings_are_named(tmp_path: Path, selection: SelectionData) -> None:
-    with pytest.raises(TrainingError, match="model lif: tau_mem: Extra inputs"):
+    with pytest.raises(
+        TrainingError, match=r"model lif: tau_mem: unknown key .*Did you mean 'tau_mem_ms'"
+    ):
         start_run(tmp_path / "a", "lif", small("lif", "model.tau_mem=3"), selection, 0)
     assert not (tmp_path / "a").exists()
 
@@ -340,11 +349,10 @@ def test_precision_is_refused_where_it_would_do_nothing(
     tmp_path: Path, selection: SelectionData
 ) -> None:
     for model in ("lif", "svm"):
-        record = start_run(
-            tmp_path / model, model, small(model, "training.precision=bfloat16"), selection, 0
-        )
+        preset = small(model, "training.precision=bfloat16")
         with pytest.raises(TrainingError, match=f"model {model} computes in float32"):
-            fit(tmp_path / model, record, selection)
+            start_run(tmp_path / model, model, preset, selection, 0)
+        assert not (tmp_path / model).exists()  # the folder is free for a better setting
 
 
 def test_lower_precision_learns(tmp_path: Path, selection: SelectionData) -> None:
@@ -428,3 +436,96 @@ def test_want_of_memory_is_told(
     monkeypatch.setattr(training, "training_batch", no_memory)
     with pytest.raises(TrainingError, match="model lif needs more memory than there is"):
         fit(tmp_path, record, selection)
+
+
+def interrupted(folder: Path, selection: SelectionData) -> RunRecord:
+    def interrupt(epoch: Epoch, epochs: int) -> None:
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    record = start_run(folder, "lif", small(), selection, 0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(folder, record, selection, report=interrupt)
+    return record
+
+
+FORGED_NOTES: dict[str, dict[str, object]] = {
+    "a run": {"run": "0" * 64},
+    "accuracy above 1": {"accuracy": 2.0},
+    "accuracy none": {"accuracy": float("nan")},
+    "loss a word": {"loss": "x"},
+    "seconds none": {"seconds": None},
+    "no history": {"history": []},
+    "best epoch not there": {"epoch": 9},
+    "more": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("name", list(FORGED_NOTES))
+def test_a_forged_note_of_a_checkpoint_is_refused(
+    name: str, tmp_path: Path, selection: SelectionData
+) -> None:
+    record = interrupted(tmp_path, selection)
+    tensors, note = load_tensors(tmp_path / CHECKPOINT_FILE)
+    save_tensors(tmp_path / CHECKPOINT_FILE, tensors, note | FORGED_NOTES[name])
+    with pytest.raises(TrainingError, match=r"checkpoint.*: does not fit this run: .*; delete it"):
+        fit(tmp_path, record, selection)
+
+
+@pytest.mark.parametrize("change", ["shape", "missing", "type", "nan", "extra", "double history"])
+@pytest.mark.parametrize("part", ["model.hidden.0", "best.hidden.0", "optimizer.0.exp_avg"])
+def test_forged_tensors_of_a_checkpoint_are_refused(
+    part: str, change: str, tmp_path: Path, selection: SelectionData
+) -> None:
+    record = interrupted(tmp_path, selection)
+    tensors, note = load_tensors(tmp_path / CHECKPOINT_FILE)
+    if change == "missing":
+        del tensors[part]
+    elif change == "extra":
+        tensors[part + "1"] = torch.zeros(1)
+    elif change == "double history":
+        note["history"] = note["history"] * 2
+    else:
+        old = tensors[part]
+        tensors[part] = {
+            "shape": torch.zeros(3),
+            "type": old.double(),
+            "nan": torch.full_like(old, float("nan")),
+        }[change]
+    save_tensors(tmp_path / CHECKPOINT_FILE, tensors, note)
+    with pytest.raises(TrainingError, match=r"checkpoint.*: does not fit this run: .*; delete it"):
+        fit(tmp_path, record, selection)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_answer_nothing(
+    value: float, tmp_path: Path, selection: SelectionData
+) -> None:
+    done = trained(tmp_path, selection, "lif", 0, "training.epochs=1")
+    tensors, note = load_tensors(tmp_path / WEIGHTS_FILE)
+    tensors["readout.bias"][1] = value
+    save_tensors(tmp_path / WEIGHTS_FILE, tensors, note)
+    with pytest.raises(TrainingError, match=r"weights.*readout\.bias: holds numbers that are not"):
+        load_trained(tmp_path, done)
+    tensors["readout.bias"] = torch.zeros(3, dtype=torch.float64)
+    save_tensors(tmp_path / WEIGHTS_FILE, tensors, note)
+    with pytest.raises(TrainingError, match=r"readout\.bias: is torch\.float64"):
+        load_trained(tmp_path, done)
+
+
+def test_of_two_runs_in_one_folder_the_first_stays(
+    tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked before the first had written: it must not write over it."""
+    record = start_run(tmp_path / "other", "lif", small(), selection, 1)
+    create = training.create_run
+
+    def late(folder: Path, mine: RunRecord) -> bool:
+        assert create(folder, record)
+        return create(folder, mine)
+
+    monkeypatch.setattr(training, "create_run", late)
+    with pytest.raises(TrainingError, match="holds another run"):
+        start_run(tmp_path / "run", "lif", small(), selection, 0)
+    assert read_run(tmp_path / "run").seed == 1
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]

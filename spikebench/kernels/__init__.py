@@ -1,1 +1,1 @@
-"""Loops that run on a device, each twice: a plain PyTorch reference and a Triton kernel, one signature."""
+"""Loops that run on a device, with a plain PyTorch reference, and one signature for every implementation."""

@@ -80,11 +80,14 @@ class Neuron:
             raise ValueError(f"reset {self.reset!r}: known are {', '.join(RESETS)}")
         if self.surrogate not in SURROGATES:
             raise ValueError(f"surrogate {self.surrogate!r}: known are {', '.join(SURROGATES)}")
+        for name in ("threshold", "slope", "refractory_steps"):
+            if not isinstance(getattr(self, name), int | float):
+                raise ValueError(f"{name} must be a number, got {getattr(self, name)!r}")
         for name in ("threshold", "slope"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
-        if self.refractory_steps < 0 or self.refractory_steps != int(self.refractory_steps):
+        if not isinstance(self.refractory_steps, int) or self.refractory_steps < 0:
             raise ValueError(
                 f"refractory_steps must be whole and not negative, got {self.refractory_steps}"
             )

@@ -103,7 +103,11 @@ def recurrent_lif_scan(
         *(neuron.refractory_steps, SURROGATES[neuron.surrogate]),
         *(needs or keep_membranes, decays_learn or in_reset, needs and adaptation is not None),
     )
-    return Scan(Spikes(offsets, bins, fired, handle), membranes if keep_membranes else None, end)
+    return Scan(
+        Spikes(offsets, bins, fired, handle, is_checked=True),
+        membranes if keep_membranes else None,
+        end,
+    )
 
 
 def leaky_readout(
@@ -116,7 +120,7 @@ def leaky_readout(
 ) -> torch.Tensor:
     """Integrate and reduce; see :func:`spikebench.kernels.reference.leaky_readout`."""
     lengths, start = check_readout(spikes, weight, decay, reduction, lengths, start)
-    given = (spikes.offsets, spikes.bins, spikes.units, spikes.handle)
+    given = (*_cells(spikes), spikes.handle)
     decays = decay.expand(weight.shape[1])
     scores, trace, _ = _readout(
         *(*given, weight, decays, lengths, start, REDUCTIONS[reduction], spikes.shape[1]),
@@ -146,18 +150,34 @@ def _no_cells(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 
 def _cells(events: EventBatch | Spikes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Check the events of an input; of a binary one the first of every cell."""
-    if isinstance(events, Spikes):
-        return events.offsets, events.bins, events.units
+    """Check the events of an input, of a binary one the first of every cell; those of a kernel are as they are."""
     offsets, bins, units = events.offsets, events.bins, events.units
-    kernels = _device(bins)
-    if offsets.numel() != len(events) + 1:
-        raise ValueError(_WRONG[1])
-    if wrong := kernels.check_events(offsets, bins, units, events.n_steps, events.n_units):
-        raise ValueError(_WRONG[wrong].format(bins=events.n_steps - 1, units=events.n_units - 1))
+    if isinstance(events, Spikes):
+        if not events.is_checked:
+            _refuse_outside(offsets, bins, units, *events.shape)
+        return offsets, bins, units
+    _refuse_outside(offsets, bins, units, len(events), events.n_steps, events.n_units)
     if events.mode == "binary":
-        return kernels.first_in_cell(offsets, bins, units, events.n_units)  # type: ignore[no-any-return]
+        return _device(bins).first_in_cell(offsets, bins, units, events.n_units)  # type: ignore[no-any-return]
     return offsets, bins, units
+
+
+def _refuse_outside(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    batch: int,
+    n_steps: int,
+    n_units: int,
+) -> None:
+    """Refuse events that would lead out of memory."""
+    kinds = (offsets.dtype, bins.dtype, units.dtype)
+    if kinds != (torch.int64, torch.int32, torch.int32):
+        raise ValueError(f"offsets, bins and units must be int64, int32, int32; got {kinds}")
+    if offsets.numel() != batch + 1:
+        raise ValueError(_WRONG[1])
+    if wrong := _device(bins).check_events(offsets, bins, units, n_steps, n_units):
+        raise ValueError(_WRONG[wrong].format(bins=n_steps - 1, units=n_units - 1))
 
 
 @torch.library.custom_op("spikebench::event_linear", mutates_args=())

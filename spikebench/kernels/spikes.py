@@ -28,6 +28,8 @@ class Spikes:
         Carries gradients.
     is_raster : bool
         Whether the handle's values are the spikes, as in the reference kernels; :meth:`dense` is right always.
+    is_checked : bool
+        Whether a kernel made them, so that they need no look before they are used.
     """
 
     offsets: torch.Tensor
@@ -35,6 +37,7 @@ class Spikes:
     units: torch.Tensor
     handle: torch.Tensor
     is_raster: bool = False
+    is_checked: bool = False
 
     @classmethod
     def from_dense(cls, dense: torch.Tensor) -> Spikes:
@@ -53,7 +56,7 @@ class Spikes:
         rows, bins, units = dense.detach().nonzero(as_tuple=True)
         sizes = torch.bincount(rows, minlength=len(dense))
         offsets = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
-        return cls(offsets, bins.int(), units.int(), dense, is_raster=True)
+        return cls(offsets, bins.int(), units.int(), dense, is_raster=True, is_checked=True)
 
     @property
     def shape(self) -> torch.Size:

@@ -7,9 +7,10 @@ time, never a bit. BLAS keeps to one thread per piece.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import cache
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 Answer = TypeVar("Answer")
 
+_here = threading.local()
 PIECE = 16  # samples whose small matrix products are the quick ones
 
 
@@ -57,11 +59,16 @@ def share(work: Callable[[int, int], Answer], parts: list[tuple[int, int]]) -> l
     waiting = iter(range(len(parts)))  # taking the next one is one step of the interpreter
 
     def take() -> None:
-        for k in waiting:
-            answers[k] = work(*parts[k])
+        nested, _here.works = getattr(_here, "works", False), True
+        try:
+            for k in waiting:
+                answers[k] = work(*parts[k])
+        finally:
+            _here.works = nested
 
-    with _one_blas_thread():
-        helpers = min(n_threads(), len(parts)) - 1
+    with _one_blas_thread:
+        # A piece that is shared itself is done where it is: threads that wait for each other would wait forever.
+        helpers = 0 if getattr(_here, "works", False) else min(n_threads(), len(parts)) - 1
         futures = []
         if helpers > 0:
             pool = _pool(os.getpid(), n_threads())
@@ -84,7 +91,7 @@ def n_threads() -> int:
         At least 1.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
+    if asked.isascii() and asked.isdigit() and int(asked) > 0:
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -102,7 +109,23 @@ def _controller() -> Any:  # noqa: ANN401
     return ThreadpoolController().select(user_api="blas")
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    with _controller().limit(limits=1):
-        yield
+class _OneBlasThread:
+    """Keep BLAS at one thread while anybody computes; the last to leave gives the others back."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._limit = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._limit.enter_context(_controller().limit(limits=1))
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._limit.close()
+
+
+_one_blas_thread = _OneBlasThread()

@@ -19,6 +19,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from spikebench.errors import TrainingError
 from spikebench.events import EventBatch
 from spikebench.kernels.delays import delay_taps
 from spikebench.kernels.neuron import Neuron
@@ -26,6 +27,8 @@ from spikebench.kernels.spikes import Spikes
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 from spikebench.models.lif import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
+
+_MOST_TAPS = 1001  # every one costs as much as a network without delays
 
 
 class DelayLIFConfig(ModelConfig):
@@ -54,6 +57,11 @@ class DelayLIF(Classifier):
         self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
         self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
         self.n_taps = math.ceil(config.max_delay_ms * 1e-3 / shape.time_step - 1e-9) + 1
+        if self.n_taps > _MOST_TAPS:
+            raise TrainingError(
+                f"model delay_lif: max_delay_ms={config.max_delay_ms:g} is {self.n_taps - 1} bins; at most "
+                f"{_MOST_TAPS - 1}, so take wider bins (input.time_step_ms)"
+            )
         self.neuron = Neuron(slope=config.surrogate_slope)
         self.hidden, self.delays = nn.ParameterList(), nn.ParameterList()
         n_in, rate = shape.n_units, shape.input_rate
