@@ -211,8 +211,8 @@ def page(report: dict[str, Any]) -> str:
             for name, row in report["accuracy"].items()
         ),
         "",
-        "Where our time goes was measured under PyTorch's profiler, which costs some. Hidden spikes differ where a library "
-        "has a reset or a surrogate of its own.",
+        "Where our time goes was measured under PyTorch's profiler, which costs some. Hidden spikes differ where a "
+        "library has a reset or a surrogate of its own.",
         "",
         "Limits: additions of rows at half the rate of this machine's small matrix products (a product counts two), "
         "products at that rate, memory at the rate of a copy; cache misses and everything between are not in it.",
