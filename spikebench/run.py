@@ -134,6 +134,10 @@ def create_run(folder: Path, record: RunRecord) -> bool:
         os.link(temporary, folder / RUN_FILE)
     except FileExistsError:
         return False
+    except OSError:  # a file system without hard links
+        if (folder / RUN_FILE).exists():
+            return False
+        os.replace(temporary, folder / RUN_FILE)
     finally:
         temporary.unlink(missing_ok=True)
     return True
