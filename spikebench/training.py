@@ -145,10 +145,8 @@ def fit(
         together(where) as ranks,
         locked(folder) if ranks.is_first else nullcontext(),
     ):
-        if (
-            selection.is_oracle and ranks.is_first
-        ):  # the test split chooses the epoch, so it is open
-            record = count_opening(folder)
+        if selection.is_oracle and ranks.is_first:
+            record = count_opening(folder)  # the test split chooses the epoch, so it is open
         try:
             return _fit(folder, record, selection, where, report, ranks)
         except (MemoryError, RuntimeError) as error:
@@ -256,7 +254,7 @@ def _train(
             if epoch > 1:
                 kept = f"the state after epoch {epoch - 1} is kept in {folder}"
             raise TrainingError(
-                f"the loss is no longer finite in epoch {epoch}, step {stopped}, at learning rate {rate:g}; "
+                f"{stopped.what} no longer finite in epoch {epoch}, step {stopped}, at learning rate {rate:g}; "
                 f"{kept}. Try a lower training.learning_rate or set training.gradient_norm"
             ) from None
         answers = _validate(model, validation, settings.batch_size, ranks)
@@ -281,7 +279,11 @@ def _train(
 
 
 class _NotFiniteError(ArithmeticError):
-    """The loss of a step is not finite; says which step of how many."""
+    """What a step led to is not finite; says which step of how many."""
+
+    def __init__(self, step: str, what: str = "the loss is") -> None:
+        super().__init__(step)
+        self.what = what
 
 
 def _one_epoch(
@@ -295,6 +297,7 @@ def _one_epoch(
     """Go once through the training split; mean loss per sample."""
     settings = record.preset.training
     device = next(model.parameters()).device
+    n_steps = -(-len(train) // settings.batch_size)
     weights = class_weights(train.labels, len(record.dataset.classes), settings.class_weights)
     generator = np.random.default_rng([record.seed, epoch])
     order = generator.permutation(len(train))
@@ -321,11 +324,12 @@ def _one_epoch(
                 torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
             value = sum(ranks.gather(float(loss.detach())))
             if not math.isfinite(value):
-                raise _NotFiniteError(
-                    f"{start // settings.batch_size + 1} of {-(-order.size // settings.batch_size)}"
-                )
+                raise _NotFiniteError(f"{start // settings.batch_size + 1} of {n_steps}")
             optimizer.step()
             total += value * chosen.size
+    # No loss saw the last step yet, and a neuron whose weights are no numbers is only silent.
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
+        raise _NotFiniteError(f"{n_steps} of {n_steps}", "the weights are")
     return total / order.size
 
 

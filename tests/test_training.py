@@ -160,6 +160,28 @@ def test_a_loss_that_is_not_finite_stops(
         fit(tmp_path, record, selection)
 
 
+def test_weights_that_are_no_longer_finite_reach_no_checkpoint(
+    tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step an epoch: the loss of the second is that before it, and only its weights are not finite."""
+    more = ("training.batch_size=1000", "training.epochs=4", "training.schedule=constant")
+    trained(tmp_path / "whole", selection, "lif", 0, *more)
+    folder = tmp_path / "run"
+    record = start_run(folder, "lif", small("lif", *more), selection, 0)
+    right = training.learning_rate
+    wrong = {2: float("inf")}
+    monkeypatch.setattr(
+        training, "learning_rate", lambda settings, epoch: wrong.get(epoch, right(settings, epoch))
+    )
+    message = r"the weights are no longer finite in epoch 2, step 1 of 1.*after epoch 1 is kept"
+    with pytest.raises(TrainingError, match=message):
+        fit(folder, record, selection)
+    monkeypatch.undo()
+    fit(folder, record, selection)
+    one, two = (load_tensors(f / WEIGHTS_FILE)[0] for f in (tmp_path / "whole", folder))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
 def test_another_run_in_the_folder_is_refused(tmp_path: Path, selection: SelectionData) -> None:
     start_run(tmp_path, "lif", small(), selection, 0)
     with pytest.raises(TrainingError, match="holds another run"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spikebench.kernels import cpu_loops as loops
 from spikebench.kernels.memory import aligned, empty
+from spikebench.kernels.scan import REDUCTIONS
 from spikebench.kernels.threads import PIECE, pieces, share
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies, and are quicker
@@ -232,7 +233,7 @@ def readout_backward(
     batch, (n_units, n) = lengths.numel(), weight.shape
     grad_spikes = empty((batch, n_steps, n_units), weight)
     given = _arrays(offsets, bins, units, weight, decay, lengths, start)
-    is_trace = reduction == 4
+    is_trace = reduction == REDUCTIONS["trace"]
     none = weight.new_zeros(0, 0)
     first_grad = _array(none if is_trace else grad)
     whole_grad = _array(grad if is_trace else none[None])
