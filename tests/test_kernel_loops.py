@@ -13,6 +13,8 @@ from kernel_cases import Case, counts_of, random_events
 from spikebench.kernels import cpu, cpu_loops, operators
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
 from spikebench.kernels.scan import REDUCTIONS
+from spikebench.kernels.vectors import spread_row, sum_rows
+from spikebench.raster_loops import compiled
 
 COMPILED = [name for name, loop in vars(cpu_loops).items() if hasattr(loop, "py_func")]
 
@@ -86,3 +88,61 @@ def test_counting_cells_of_a_binary_batch_leaves_the_first(rng: np.random.Genera
     assert cells[1].numel() < events.bins.numel()
     left = replace(events, offsets=cells[0], bins=cells[1], units=cells[2])
     assert np.array_equal(counts_of(left), np.minimum(counts_of(events), 1))
+
+
+@compiled
+def _sum(table: np.ndarray, which: np.ndarray, begin: int, end: int, out: np.ndarray) -> None:
+    sum_rows(table, which, begin, end, out)
+
+
+@compiled
+def _spread(table: np.ndarray, which: np.ndarray, begin: int, end: int, row: np.ndarray) -> None:
+    spread_row(table, which, begin, end, row)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 127, 128, 129, 145, 300])
+def test_rows_are_added_alike_with_vectors_of_every_width(
+    n: int, dtype: type, rng: np.random.Generator
+) -> None:
+    table = rng.standard_normal((9, n)).astype(dtype)
+    row = rng.standard_normal(n).astype(dtype)
+    which = rng.integers(0, 9, 20).astype(np.int32)
+    for begin, end in ((0, 20), (3, 4), (5, 5)):
+        found, expected = row.copy(), row.copy()
+        _sum(table, which, begin, end, found)
+        sum_rows(table, which, begin, end, expected)
+        assert np.array_equal(found, expected)
+        spread, plain = table.copy(), table.copy()
+        _spread(spread, which, begin, end, row)
+        spread_row(plain, which, begin, end, row)
+        assert np.array_equal(spread, plain)
+        assert np.array_equal(spread, table) == (begin == end)
+
+
+@pytest.mark.parametrize("n_block", [1, 2, 5])
+def test_weights_get_the_same_gradients_block_of_steps_after_block(
+    n_block: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, n_steps, n_samples = 18, 12, 20  # 12 steps are not a multiple of 5
+    events = random_events(rng, n_samples, n_steps, 4)
+    numbers = [rng.normal(0.5, 1, (3, 4, n)), rng.normal(0, 0.4, (2, n, n))]
+
+    def gradients() -> list[torch.Tensor]:
+        weight, recurrent = (torch.from_numpy(array).requires_grad_() for array in numbers)
+        decay = torch.tensor(0.6, dtype=torch.float64)
+        scan = operators.recurrent_lif_scan(
+            events, recurrent, decay, decay, Neuron(), keep_membranes=True, weight=weight
+        )
+        assert scan.spikes.bins.numel() > 100
+        assert scan.membranes is not None
+        scan.membranes.square().sum().backward()
+        assert weight.grad is not None
+        assert recurrent.grad is not None
+        return [weight.grad, recurrent.grad]
+
+    whole = gradients()
+    monkeypatch.setattr(cpu, "_BLOCK_BYTES", n_block * 16 * n * 8)
+    for found, expected in zip(gradients(), whole, strict=True):
+        assert float(expected.abs().max()) > 0
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
