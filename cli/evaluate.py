@@ -165,7 +165,7 @@ def _say(result: Result, folder: Path) -> str:
         spikes = _mean([seed.spikes_per_sample for seed in seeds])
         lines.append(f"  spikes per sample    {spikes:,.0f} (hidden)")
     lines += [
-        f"  training             {_mean([seed.train_seconds for seed in seeds]):.0f} s per seed",
+        f"  training             {_mean([seed.train_seconds for seed in seeds]) or 0:.0f} s per seed",
         f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
         + ("s" if len(seeds) > 1 else ""),
         f"result: {folder}",

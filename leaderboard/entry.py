@@ -1,7 +1,15 @@
 """Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and checked on reading.
 
-An entry holds ``entry.json`` (:class:`Entry`), ``result.json`` and the predictions of every seed.
-Weights stay with their makers; ``result.json`` has their SHA-256.
+An entry holds
+
+::
+
+    entry.json               who, what is declared (Entry)
+    result.json              the claims, and what they were made with
+    predictions-seed0.csv    label and prediction of every test sample, one file per seed
+    run.json                 settings, and what every epoch came to, one log per seed
+    weights-seed0.safetensors   only if their maker hands them in; result.json has their SHA-256 anyway
+    verification.json        what was verified here, see leaderboard.tier
 """
 
 from __future__ import annotations
@@ -12,26 +20,32 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from leaderboard.verification import plain_file, verify_result
+from leaderboard.breakdown import Breakdown, break_down
+from leaderboard.declaration import Declarations, Line, declare, tracks_of
+from leaderboard.run_check import LOGS_FILE, check_logs, write_logs
+from leaderboard.tier import VERIFICATION_FILE, Verification, read_verifications, tier_of
+from leaderboard.verification import check_result, plain_file
 from spikebench.errors import OutputExistsError, ResultError
+from spikebench.record import Sha256
 from spikebench.results import (
     RESULT_FILE,
     Result,
-    Sha256,
     file_sha256,
     first_problem,
     read_json,
     write_result,
     write_text,
 )
+from spikebench.run_record import read_run_log
 
-SCHEMA_VERSION = 1
+MAX_ENTRY_BYTES = 1024 * 1024
 ENTRY_FILE = "entry.json"
 SHIPPED_ENTRIES = Path(__file__).with_name("entries")
 
@@ -52,44 +66,94 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _check_printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds characters that cannot be printed")
-    return text
-
-
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
-Line = AfterValidator(_check_printable)
+Link = Annotated[
+    str,
+    Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[^\s\"'<>`\\]*)?$", max_length=500),
+    Line,
+]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+OwnTrack = Literal[
+    "spiking",
+    "conventional-spikes",
+    "conventional-audio",
+    "few-shot",
+    "continual",
+    "online",
+    "robust",
+]
+
+
+class Withdrawal(BaseModel):
+    """When and why an entry was taken back; it stays, without a rank."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    date: Day
+    reason: Annotated[str, Field(min_length=1, max_length=1000), Line]
 
 
 class Entry(BaseModel):
     """What is said about a result beside the result itself.
 
-    ``result_sha256`` is of the ``result.json`` in the same folder. The JSON Schema of this record
-    is ``Entry.model_json_schema()``.
+    ``result_sha256`` is of the ``result.json`` in the same folder. ``spikebench leaderboard schema`` prints the JSON
+    Schema of this record.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     id: Slug
     dataset: Slug
     name: Annotated[str, Field(min_length=1, max_length=100), Line]
     authors: Annotated[str, Field(max_length=500), Line]
     note: Annotated[str, Field(max_length=2000), Line]
+    link: Link | None
+    citation: Annotated[str, Field(max_length=2000), Line]
+    submitted: Day
+    track: OwnTrack
+    declared: Declarations
     result_sha256: Sha256
+    withdrawn: Withdrawal | None = None
 
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """An entry, its result, and the folder that holds both."""
+    """An entry, its result, and the folder that holds both.
+
+    ``breakdown`` is who was understood, ``flags`` what looks odd about it beside the other entries.
+    """
 
     entry: Entry
     result: Result
     folder: Path
+    breakdown: Breakdown = field(default_factory=Breakdown)
+    verifications: tuple[Verification, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def tier(self) -> str:
+        """How far it was checked; see :mod:`leaderboard.tier`."""
+        return tier_of(self.verifications)
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Its tracks, its own first."""
+        return tracks_of(self.entry.track, self.result.model.parameters, self.entry.declared)
 
 
-def make_entry(result: Result, name: str = "", authors: str = "", note: str = "") -> Entry:
+def make_entry(
+    result: Result,
+    name: str = "",
+    authors: str = "",
+    note: str = "",
+    *,
+    link: str | None = None,
+    citation: str = "",
+    track: str = "",
+    declared: Declarations | None = None,
+    submitted: str = "",
+) -> Entry:
     """Describe a result; the same result always gets the same id.
 
     Parameters
@@ -100,6 +164,14 @@ def make_entry(result: Result, name: str = "", authors: str = "", note: str = ""
         Name to display; the model's name by default.
     authors, note
         Who made it, and what a reader should know.
+    link, citation
+        Where to read more, and how to cite it.
+    track
+        By default ``spiking`` or ``conventional-spikes``, whatever the model is.
+    declared
+        By default what the result says of itself.
+    submitted
+        The day, as 2026-01-31; by default today (UTC).
 
     Returns
     -------
@@ -109,19 +181,27 @@ def make_entry(result: Result, name: str = "", authors: str = "", note: str = ""
     Raises
     ------
     ResultError
-        If a text is too long or cannot be printed.
+        If a text is too long or cannot be printed, or a link is none.
     """
     sha256 = hashlib.sha256(_result_text(result).encode()).hexdigest()
     count = len(result.seeds)
     seeds = f"{count}-seed{'s' if count > 1 else ''}"
+    own_track = "spiking" if result.model.spiking else "conventional-spikes"
     try:
-        return Entry(
-            id=f"{slug(result.model.name, 'model')}-{seeds}-{sha256[:8]}",
-            dataset=slug(result.dataset.name, "data"),
-            name=name or printable(result.model.name)[:100],
-            authors=authors,
-            note=note,
-            result_sha256=sha256,
+        return Entry.model_validate(
+            {
+                "id": f"{slug(result.model.name, 'model')}-{seeds}-{sha256[:8]}",
+                "dataset": slug(result.dataset.name, "data"),
+                "name": name or printable(result.model.name)[:100],
+                "authors": authors,
+                "note": note,
+                "link": link,
+                "citation": citation,
+                "submitted": submitted or datetime.now(UTC).date().isoformat(),
+                "track": track or own_track,
+                "declared": declared or declare(result),
+                "result_sha256": sha256,
+            }
         )
     except ValidationError as error:
         raise ResultError(f"the entry's {first_problem(error)}") from None
@@ -148,7 +228,13 @@ def slug(text: str, fallback: str) -> str:
 
 
 def write_entry(
-    source: Path, entries: Path, entry: Entry, result: Result, *, overwrite: bool
+    source: Path,
+    entries: Path,
+    entry: Entry,
+    result: Result,
+    *,
+    overwrite: bool,
+    weights: bool = False,
 ) -> Path:
     """Write an entry's folder whole or not at all.
 
@@ -162,6 +248,8 @@ def write_entry(
         What to write; ``result`` was verified.
     overwrite
         Whether an entry of the same id is replaced.
+    weights
+        Whether the weights go into the entry.
 
     Returns
     -------
@@ -187,7 +275,7 @@ def write_entry(
         ) as temporary:
             # One level below, because mkdtemp makes folders that only their owner may read.
             partial = Path(temporary) / entry.id
-            _fill(partial, source, entry, result)
+            _fill(partial, source, entry, result, weights=weights)
             # What is published is the copy, so the copy is what is checked.
             read_entry(partial)
             _swap(partial, target, Path(temporary) / "replaced")
@@ -207,12 +295,16 @@ def _swap(partial: Path, target: Path, replaced: Path) -> None:
         raise
 
 
-def _fill(folder: Path, source: Path, entry: Entry, result: Result) -> None:
+def _fill(folder: Path, source: Path, entry: Entry, result: Result, *, weights: bool) -> None:
     write_result(folder, result)
     write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
     for record in result.seeds:
-        copy = folder / record.predictions_file
-        shutil.copyfile(plain_file(source, record.predictions_file), copy, follow_symlinks=False)
+        names = [record.predictions_file, record.weights_file if weights else None]
+        for name in filter(None, names):
+            shutil.copyfile(plain_file(source, name), folder / name, follow_symlinks=False)
+    if all(record.run_file for record in result.seeds):
+        logs = [read_run_log(plain_file(source, str(record.run_file))) for record in result.seeds]
+        write_logs(folder, logs)
 
 
 def _result_text(result: Result) -> str:
@@ -241,19 +333,52 @@ def read_entry(folder: Path) -> StoredEntry:
     """
     path = plain_file(folder, ENTRY_FILE)
     try:
-        entry = Entry.model_validate(read_json(path))
+        entry = Entry.model_validate(read_json(path, MAX_ENTRY_BYTES))
     except ValidationError as error:
-        raise ResultError(f"{path}: {first_problem(error)}") from None
+        raise ResultError(f"{path}: {first_problem(error, Entry)}") from None
     if entry.id != folder.name:
         raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
     if file_sha256(plain_file(folder, RESULT_FILE)) != entry.result_sha256:
         raise ResultError(
             f"{folder / RESULT_FILE}: not the file that was submitted; submit the result again"
         )
-    result = verify_result(folder, weights=False)
+    result, predictions = check_result(folder, weights="if there")
     if slug(result.dataset.name, "data") != entry.dataset:
         raise ResultError(f"{path}: the result is about another data set, {result.dataset.name!r}")
-    return StoredEntry(entry, result, folder)
+    _check_files(folder, result)
+    _check_declared(path, entry, result)
+    check_logs(folder, result)
+    verifications = read_verifications(folder)
+    if any(one.result_sha256 != entry.result_sha256 for one in verifications):
+        raise ResultError(f"{folder / VERIFICATION_FILE}: speaks of another result")
+    return StoredEntry(
+        entry, result, folder, break_down(predictions, result.dataset.classes), verifications
+    )
+
+
+def _check_files(folder: Path, result: Result) -> None:
+    """Refuse what has no business in an entry."""
+    known = {ENTRY_FILE, RESULT_FILE, LOGS_FILE, VERIFICATION_FILE}
+    for record in result.seeds:
+        known |= {record.predictions_file, record.weights_file or RESULT_FILE}
+    for path in folder.iterdir():
+        if path.name not in known:
+            raise ResultError(
+                f"{printable(str(path))}: does not belong to an entry; remove it, or submit again"
+            )
+        plain_file(folder, path.name)
+
+
+def _check_declared(path: Path, entry: Entry, result: Result) -> None:
+    if (entry.track == "spiking") > result.model.spiking:
+        raise ResultError(f"{path}: track spiking, but the result says that the model is not")
+    if not isinstance(result.training.get("input"), dict):
+        return  # not from our trainer: only its maker can know
+    said = declare(result)
+    for name in ("augmentation", "input", "time_step_ms", "time_steps", "look_ahead"):
+        claimed, found = getattr(entry.declared, name), getattr(said, name)
+        if claimed != found and found is not None:
+            raise ResultError(f"{path}: declared.{name} is {claimed!r}, the result says {found!r}")
 
 
 def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:

@@ -11,6 +11,7 @@ import math
 import stat
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,9 @@ _FOLD_REFUSED = (
 RELATIVE_TOLERANCE = 1e-9
 
 
+Weights = Literal["needed", "if there", "not looked at"]
+
+
 def verify_result(folder: Path, *, weights: bool = True) -> Result:
     """Read a result folder and check every claim that can be checked.
 
@@ -59,8 +63,7 @@ def verify_result(folder: Path, *, weights: bool = True) -> Result:
     folder
         Holds ``result.json``, the predictions it names and, if asked for, its weights.
     weights
-        Whether the weights must be there and agree with their SHA-256; an entry of the leaderboard
-        keeps the SHA-256 only.
+        Whether the weights must be there and agree with their SHA-256.
 
     Returns
     -------
@@ -71,6 +74,31 @@ def verify_result(folder: Path, *, weights: bool = True) -> Result:
     ------
     ResultError
         At the first thing that does not hold, with the place and, where they differ, both values.
+    """
+    return check_result(folder, weights="needed" if weights else "not looked at")[0]
+
+
+def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictions]]:
+    """Read a result folder, check every claim that can be checked, keep the predictions.
+
+    Parameters
+    ----------
+    folder
+        As for :func:`verify_result`.
+    weights
+        Whether the weights must be there; those that are looked at must agree with their SHA-256.
+
+    Returns
+    -------
+    result : Result
+        What the folder holds, checked.
+    predictions : list of Predictions
+        One per seed.
+
+    Raises
+    ------
+    ResultError
+        As for :func:`verify_result`.
     """
     if not folder.is_dir():
         raise ResultError(
@@ -83,21 +111,20 @@ def verify_result(folder: Path, *, weights: bool = True) -> Result:
     except ValueError as error:
         raise ResultError(f"{where}: cannot be written again as JSON: {error}") from None
     _check_protocol(result, where)
-    _check_files(folder, result, weights=weights)
-    first: Predictions | None = None
+    _check_files(folder, result, weights)
+    predictions: list[Predictions] = []
     for record in result.seeds:
-        predictions = read_predictions(folder / record.predictions_file)
-        _check_seed(result, record, predictions, f"{where}, seed {record.seed}")
-        first = first or predictions
-        if not _same_samples(first, predictions):
+        found = read_predictions(folder / record.predictions_file)
+        _check_seed(result, record, found, f"{where}, seed {record.seed}")
+        predictions.append(found)
+        if not _same_samples(predictions[0], found):
             raise ResultError(
                 f"{where}: seeds {result.seeds[0].seed} and {record.seed} were tested on "
                 "different samples; test every seed on the same split"
             )
     _check_summary(result, where)
-    assert first is not None
-    _check_registered(result, first, where)
-    return result
+    _check_registered(result, predictions[0], where)
+    return result, predictions
 
 
 def plain_file(folder: Path, name: str) -> Path:
@@ -156,7 +183,7 @@ def _check_protocol(result: Result, where: str) -> None:
             )
 
 
-def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
+def _check_files(folder: Path, result: Result, weights: Weights) -> None:
     total = 0
     for record in result.seeds:
         if not record.predictions_file.lower().endswith(".csv"):
@@ -173,12 +200,13 @@ def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
                 f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
                 "belong together"
             )
-        if weights:
-            if record.weights_file is None:
-                raise ResultError(
-                    f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
-                    "split chose the epoch, so a result needs them"
-                )
+        if weights == "needed" and record.weights_file is None:
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
+                "split chose the epoch, so a result needs them"
+            )
+        if weights == "needed" or (weights == "if there" and _is_there(folder, record)):
+            assert record.weights_file is not None
             weights_file = plain_file(folder, record.weights_file)
             _check_sha256(weights_file, record.weights_sha256)
             note = _note(weights_file)
@@ -186,6 +214,11 @@ def _check_files(folder: Path, result: Result, *, weights: bool) -> None:
                 raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
             if "fold" in note:
                 raise ResultError(f"{weights_file}: {_FOLD_REFUSED}")
+
+
+def _is_there(folder: Path, record: SeedRecord) -> bool:
+    path = folder / (record.weights_file or "")
+    return record.weights_file is not None and (path.exists() or path.is_symlink())
 
 
 def _note(weights: Path) -> dict[str, object]:

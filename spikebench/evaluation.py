@@ -47,6 +47,7 @@ from spikebench.results import (
     write_result,
 )
 from spikebench.run import WEIGHTS_FILE, RunRecord, count_opening, locked, read_run
+from spikebench.run_record import collect_log, write_run_log
 
 
 def evaluate(
@@ -102,6 +103,7 @@ def evaluate(
             spiking=model.spiking,
             parameters=model.n_parameters(),
             config=_full_config(record),
+            look_ahead=model.looks_ahead,
         ),
         training=record.preset.model_dump(
             mode="json", include={"input", "training", "regulariser", "augmentation"}
@@ -138,6 +140,8 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         ),
     )
     shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
+    run_file = f"run-seed{record.seed}.json"
+    write_run_log(folder / run_file, collect_log(run, record))
     correct = answers.predicted == samples.labels
     low, high, method = speaker_interval(correct, samples.speakers)
     split = record.dataset.split
@@ -164,6 +168,8 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         predictions_sha256=file_sha256(folder / predictions_file),
         weights_file=weights_file,
         weights_sha256=file_sha256(folder / weights_file),
+        run_file=run_file,
+        run_sha256=file_sha256(folder / run_file),
     )
 
 

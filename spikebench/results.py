@@ -7,6 +7,7 @@ A result folder holds
     result.json                  the Result below
     predictions-seed0.csv        index,label,predicted,speaker for every test sample, one file per seed
     weights-seed0.safetensors    the weights that made them (its header says model and seed)
+    run-seed0.json               how they came to be: settings, and what every epoch came to
 
 Everything in ``result.json`` that follows from the predictions (accuracies, confusion matrix,
 intervals) can be recomputed from them; :mod:`leaderboard.verification` does.
@@ -30,26 +31,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import ResultError, UnknownNameError
+from spikebench.metrics.record import Metrics
+from spikebench.record import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+KNOWN_VERSIONS = (1, 2)  # what version 2 added may be missing
 RESULT_FILE = "result.json"
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_JSON_DEPTH = 32
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Interval(_Record):
+class Interval(Record):
     """A 95 % interval and how it was made, e.g. ``bootstrap over test speakers``."""
 
     low: Fraction
@@ -57,7 +50,7 @@ class Interval(_Record):
     method: Name
 
 
-class Split(_Record):
+class Split(Record):
     """Which samples train, select and test, and by which rule."""
 
     protocol: Name
@@ -81,7 +74,7 @@ class Encoding(BaseModel):
 PUBLISHED_ENCODING = Encoding()
 
 
-class DatasetRecord(_Record):
+class DatasetRecord(Record):
     """The data: its name, the SHA-256 of the spike file(s), and its split."""
 
     name: Name
@@ -92,22 +85,27 @@ class DatasetRecord(_Record):
     split: Split
 
 
-class ModelRecord(_Record):
-    """The model: its name, the full configuration with units in the keys, its size."""
+class ModelRecord(Record):
+    """The model: its name, the full configuration with units in the keys, its size.
+
+    ``look_ahead`` says whether it answers only after it has seen a whole clip, so that it cannot listen.
+    """
 
     name: Name
     spiking: bool
     parameters: Count
     config: dict[str, Any]
+    look_ahead: bool | None = None
 
 
-class SeedRecord(_Record):
+class SeedRecord(Record):
     """One seed: trained, selected on validation, tested once.
 
     ``unseen_accuracy`` is over the test samples of ``split.test_only_speakers``, ``seen_accuracy`` over
     those of speakers that were trained on; samples of validation speakers and of unknown speakers are in
     neither, and a number without samples is null.
     ``spikes_per_sample`` counts hidden spikes and is null for a model without spikes.
+    ``run_file`` holds what the trainer wrote down of the run; a result from elsewhere has none.
     """
 
     seed: Count
@@ -122,15 +120,18 @@ class SeedRecord(_Record):
     selected_epoch: Count
     selected_on: Literal["validation", "none", "test"]
     test_opened: Count
-    train_seconds: NonNegative
-    test_seconds: NonNegative
+    train_seconds: NonNegative | None
+    test_seconds: NonNegative | None
     predictions_file: FileName
     predictions_sha256: Sha256
     weights_file: FileName | None
     weights_sha256: Sha256 | None
+    run_file: FileName | None = None
+    run_sha256: Sha256 | None = None
+    metrics: Metrics | None = None
 
 
-class Summary(_Record):
+class Summary(Record):
     """Over the seeds: means, sample standard deviation (null for one seed), 95 % interval."""
 
     seeds: Count
@@ -140,10 +141,10 @@ class Summary(_Record):
     test_interval: Interval
 
 
-class Result(_Record):
+class Result(Record):
     """One evaluation of one model on one data set, over one or more seeds."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
     software: Name
     command: Annotated[str, Field(max_length=4000)]
@@ -306,10 +307,11 @@ def read_result(folder: Path) -> Result:
     """
     path = folder / RESULT_FILE if folder.is_dir() else folder
     value = read_json(path)
-    if isinstance(value, dict) and value.get("schema_version") != SCHEMA_VERSION:
+    if isinstance(value, dict) and value.get("schema_version") not in KNOWN_VERSIONS:
         found = str(value.get("schema_version"))[:40]
         raise ResultError(
-            f"{path}: schema version {found} is not known; this version reads {SCHEMA_VERSION}"
+            f"{path}: schema version {found} is not known; this version reads "
+            + " and ".join(map(str, KNOWN_VERSIONS))
         )
     try:
         return Result.model_validate(value)
@@ -387,7 +389,7 @@ def write_result(folder: Path, result: Result) -> Path:
     return path
 
 
-class Predictions(_Record):
+class Predictions(Record):
     """Test predictions of one seed: parallel int64 arrays of shape (samples,); speaker -1 is unknown."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="forbid")

@@ -20,55 +20,20 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
-from spikebench.preset import Preset
-from spikebench.results import (
-    Count,
-    DatasetRecord,
-    Encoding,
-    Fraction,
-    first_problem,
-    read_json,
-    share,
-    write_text,
-)
+from spikebench.results import first_problem, read_json, share, write_text
+from spikebench.run_record import RunRecord as RunRecord
 
 RUN_FILE = "run.json"
 WEIGHTS_FILE = "weights.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"
-
-
-class RunRecord(BaseModel):
-    """Contents of ``run.json``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format_version: Literal[1] = 1
-    software: str
-    model: str
-    preset: Preset
-    data: str
-    dataset: DatasetRecord
-    input_rate: float  # mean count per unit and bin of the training split
-    seed: Count
-    status: Literal["training", "trained"] = "training"
-    epochs: Count = 0
-    selected_epoch: Count = 0
-    validation_accuracy: Fraction | None = None
-    train_seconds: float = 0.0
-    late_events: Count = 0  # events of the training split after the last bin
-    choice: dict[str, float] = {}  # what validation chose from a grid, if the model has one
-    fold: Count | None = None  # the speaker who was left out of the training split to select
-    selected_on: Literal["validation", "test"] = "validation"
-    encoding: Encoding | None = None  # of the data; None in runs from before it was kept
-    test_opened: Count = 0
 
 
 def read_run(folder: Path) -> RunRecord:

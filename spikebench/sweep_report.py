@@ -17,14 +17,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from spikebench.results import (
-    Count,
-    DatasetRecord,
-    Fraction,
-    Name,
-    NonNegative,
-    write_text,
-)
+from spikebench.record import Count, Fraction, Name, NonNegative
+from spikebench.results import DatasetRecord, write_text
 
 __all__ = [
     "CSV_FILE",

@@ -85,7 +85,10 @@ def make_result(
             parameters=11_540,
             config=config or {"hidden_units": 128, "tau_mem_ms": 20.0},
         ),
-        training={"optimizer": "adam", "learning_rate": 1e-3},
+        training={
+            "input": {"time_step_ms": 10.0, "duration_ms": 1000.0, "mode": "binary"},
+            "training": {"optimizer": "adam", "learning_rate": 1e-3},
+        },
         seeds=records,
         summary=Summary(
             seeds=seeds,

@@ -86,6 +86,8 @@ def test_import_directions(path: Path) -> None:
             if within(name, "spikebench") and name != "spikebench":
                 allowed = (
                     "results",
+                    "record",
+                    "run_record",
                     "errors",
                     "metrics",
                     "datasets",

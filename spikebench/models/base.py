@@ -89,6 +89,7 @@ class Classifier(nn.Module):
 
     Config: ClassVar[type[ModelConfig]]
     spiking: ClassVar[bool]
+    looks_ahead: ClassVar[bool] = False  # whether an answer needs the whole clip
 
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()

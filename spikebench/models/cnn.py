@@ -30,6 +30,7 @@ class CNN(Classifier):
 
     Config: ClassVar[type[ModelConfig]] = CNNConfig
     spiking = False
+    looks_ahead = True
 
     def __init__(self, config: CNNConfig, shape: DataShape) -> None:
         super().__init__(config, shape)

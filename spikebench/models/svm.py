@@ -35,6 +35,7 @@ class CountSVM(CountClassifier):
 
     Config: ClassVar[type[ModelConfig]] = CountSVMConfig
     spiking = False
+    looks_ahead = True
 
     def __init__(self, config: CountSVMConfig, shape: DataShape) -> None:
         super().__init__(config, shape)

@@ -1,0 +1,80 @@
+"""Who is understood and who is not: accuracy per speaker and per language, over all seeds of an entry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.results import Predictions
+
+# Classes of the data sets that hold more than one language.
+LANGUAGES = {
+    "English": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    "German": ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Accuracy of one group of test samples, mean over the seeds."""
+
+    name: str
+    samples: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Accuracy by group; ``fingerprints`` name the predictions of each seed (SHA-256 in the order of the samples)."""
+
+    speakers: tuple[Share, ...] = ()
+    languages: tuple[Share, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+
+def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Breakdown:
+    """Group the samples of a test split.
+
+    Parameters
+    ----------
+    predictions
+        One per seed, all of the same samples.
+    classes
+        Names of the classes.
+
+    Returns
+    -------
+    Breakdown
+        Speakers in the order of their numbers, unknown ones left out; languages only where the classes belong to
+        more than one.
+    """
+    first = predictions[0]
+    order = [np.argsort(one.index) for one in predictions]
+    said = np.stack([one.predicted[by] for one, by in zip(predictions, order, strict=True)])
+    label, speaker = first.label[order[0]], first.speaker[order[0]]
+    right = (said == label).mean(0)
+    words = {word: name for name, known in LANGUAGES.items() for word in known}
+    of_class = [words.get(name, "") for name in classes]
+    language = np.array(of_class)[label] if all(of_class) and len(set(of_class)) > 1 else None
+    names = [(str(number), speaker == number) for number in np.unique(speaker) if number >= 0]
+    return Breakdown(
+        speakers=_shares(names, right),
+        languages=()
+        if language is None
+        else _shares([(name, language == name) for name in LANGUAGES], right),
+        fingerprints=tuple(hashlib.sha256(row.astype("<i8").tobytes()).hexdigest() for row in said),
+    )
+
+
+def _shares(
+    groups: Sequence[tuple[str, NDArray[np.bool_]]], right: NDArray[np.float64]
+) -> tuple[Share, ...]:
+    return tuple(
+        Share(name, int(inside.sum()), float(right[inside].mean()))
+        for name, inside in groups
+        if inside.any()
+    )
