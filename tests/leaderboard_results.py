@@ -45,6 +45,8 @@ def make_result(
     test_samples: int = 120,
     config: dict[str, Any] | None = None,
     data_sha256: str = DATA_SHA256,
+    time_step_ms: float = 5.0,
+    protocol: str = "speakers-v1",
 ) -> Path:
     """Write a result folder of a model that is right with the probability `skill`."""
     classes = classes or CLASSES
@@ -70,7 +72,7 @@ def make_result(
             classes=classes,
             synthetic=dataset == "toy-digits",
             split=Split(
-                protocol="speakers-1",
+                protocol=protocol,
                 rule="validation: speaker 3 of the training split",
                 train_samples=400,
                 validation_samples=80,
@@ -86,7 +88,7 @@ def make_result(
             config=config or {"hidden_units": 128, "tau_mem_ms": 20.0},
         ),
         training={
-            "input": {"time_step_ms": 10.0, "duration_ms": 1000.0, "mode": "binary"},
+            "input": {"time_step_ms": time_step_ms, "duration_ms": 1000.0, "mode": "binary"},
             "training": {"optimizer": "adam", "learning_rate": 1e-3},
         },
         seeds=records,
