@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from leaderboard.run_check import check_log
 from spikebench.datasets import DATASETS, load_spec, locate
 from spikebench.errors import ResultError, SpikeFileError
 from spikebench.metrics.classification import (
@@ -38,6 +39,7 @@ from spikebench.results import (
     read_predictions,
     read_result,
 )
+from spikebench.run_record import read_run_log
 from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
@@ -205,6 +207,14 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
                 f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
                 "split chose the epoch, so a result needs them"
             )
+        if (record.run_file is None) != (record.run_sha256 is None):
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: run_file and run_sha256 belong together"
+            )
+        if weights == "needed" and record.run_file is not None:
+            run_file = plain_file(folder, record.run_file)
+            _check_sha256(run_file, record.run_sha256)
+            check_log(read_run_log(run_file), record, result, str(run_file))
         if weights == "needed" or (weights == "if there" and _is_there(folder, record)):
             assert record.weights_file is not None
             weights_file = plain_file(folder, record.weights_file)
