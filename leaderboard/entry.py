@@ -381,6 +381,42 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
             raise ResultError(f"{path}: declared.{name} is {claimed!r}, the result says {found!r}")
 
 
+def withdraw(folder: Path, reason: str) -> Entry:
+    """Take an entry back; it stays where it is, with the reason.
+
+    Parameters
+    ----------
+    folder
+        The entry, which must hold.
+    reason
+        Why, in one line.
+
+    Returns
+    -------
+    Entry
+        As it now is.
+
+    Raises
+    ------
+    ResultError
+        If it does not hold, was taken back before, or the reason does not fit.
+    """
+    stored = read_entry(folder)
+    if stored.entry.withdrawn is not None:
+        raise ResultError(f"{folder}: was withdrawn on {stored.entry.withdrawn.date}")
+    try:
+        today = datetime.now(UTC).date().isoformat()
+        taken_back = Withdrawal(date=today, reason=reason)
+    except ValidationError as error:
+        raise ResultError(f"{folder}: the {first_problem(error)}") from None
+    entry = stored.entry.model_copy(update={"withdrawn": taken_back})
+    try:
+        write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise ResultError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    return entry
+
+
 def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:
     """Read and check every entry below some folders of entries.
 

@@ -23,7 +23,9 @@ _ROUNDING = 1e-5  # logs keep six digits
 _CHOSEN_ON_TEST = "such a result was chosen on test; train again and select on validation"
 
 
-class _Logs(BaseModel):
+class Logs(BaseModel):
+    """Contents of ``run.json``: one log per seed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
@@ -40,7 +42,7 @@ def write_logs(folder: Path, logs: Sequence[RunLog]) -> None:
     logs
         One per seed.
     """
-    content = _Logs(runs=list(logs)).model_dump(mode="json")
+    content = Logs(runs=list(logs)).model_dump(mode="json")
     write_text(folder / LOGS_FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -66,7 +68,7 @@ def read_logs(folder: Path) -> list[RunLog]:
     if not path.exists():
         return []
     try:
-        return _Logs.model_validate(read_json(path)).runs
+        return Logs.model_validate(read_json(path)).runs
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error)}") from None
 
