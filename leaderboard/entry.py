@@ -35,6 +35,7 @@ from leaderboard.verification import check_result, plain_file
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.record import Sha256
 from spikebench.results import (
+    MAX_JSON_BYTES,
     RESULT_FILE,
     Result,
     file_sha256,
@@ -338,7 +339,7 @@ def read_entry(folder: Path) -> StoredEntry:
         raise ResultError(f"{path}: {first_problem(error, Entry)}") from None
     if entry.id != folder.name:
         raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
-    if file_sha256(plain_file(folder, RESULT_FILE)) != entry.result_sha256:
+    if file_sha256(plain_file(folder, RESULT_FILE, MAX_JSON_BYTES)) != entry.result_sha256:
         raise ResultError(
             f"{folder / RESULT_FILE}: not the file that was submitted; submit the result again"
         )

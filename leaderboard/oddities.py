@@ -38,7 +38,7 @@ from spikebench.results import read_predictions
 
 SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
 LEAST_SAMPLES, P_VALUE, LEAST_SPREAD = 10, 1e-4, 0.05
-LANGUAGE_GAP, VALIDATION_GAP, LEAST_PEERS = 0.2, 0.1, 4
+LANGUAGE_GAP, VALIDATION_GAP, LEAST_PEERS = 0.25, 0.1, 4
 
 
 def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:

@@ -29,6 +29,7 @@ from spikebench.metrics.classification import (
 )
 from spikebench.protocol import open_selection, open_test
 from spikebench.results import (
+    MAX_JSON_BYTES,
     RESULT_FILE,
     DatasetRecord,
     Interval,
@@ -43,6 +44,7 @@ from spikebench.run_record import read_run_log
 from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
+MAX_WEIGHTS_BYTES = 1024 * 1024 * 1024  # of one seed
 _ORACLE_REFUSED = (
     "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
     "ones; train again and select on validation"
@@ -129,7 +131,7 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     return result, predictions
 
 
-def plain_file(folder: Path, name: str) -> Path:
+def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
     """Find a file that really lies in a folder.
 
     Parameters
@@ -138,6 +140,8 @@ def plain_file(folder: Path, name: str) -> Path:
         The folder.
     name
         The file's name, without a path.
+    max_bytes
+        Its greatest size, if there is one.
 
     Returns
     -------
@@ -147,15 +151,17 @@ def plain_file(folder: Path, name: str) -> Path:
     Raises
     ------
     ResultError
-        If it is missing, or a link, a folder, a pipe or a device.
+        If it is missing or too large, or a link, a folder, a pipe or a device.
     """
     path = folder / name
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
     except OSError:
         raise ResultError(f"{path}: no such file; copy the whole result folder") from None
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise ResultError(f"{path}: larger than {max_bytes} bytes")
     return path
 
 
@@ -212,12 +218,12 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
                 f"{folder / RESULT_FILE}, seed {record.seed}: run_file and run_sha256 belong together"
             )
         if weights == "needed" and record.run_file is not None:
-            run_file = plain_file(folder, record.run_file)
+            run_file = plain_file(folder, record.run_file, MAX_JSON_BYTES)
             _check_sha256(run_file, record.run_sha256)
             check_log(read_run_log(run_file), record, result, str(run_file))
         if weights == "needed" or (weights == "if there" and _is_there(folder, record)):
             assert record.weights_file is not None
-            weights_file = plain_file(folder, record.weights_file)
+            weights_file = plain_file(folder, record.weights_file, MAX_WEIGHTS_BYTES)
             _check_sha256(weights_file, record.weights_sha256)
             note = _note(weights_file)
             if note.get("selected_on") == "test":

@@ -88,6 +88,7 @@ def test_import_directions(path: Path) -> None:
                     "results",
                     "record",
                     "run_record",
+                    "scoring",
                     "errors",
                     "metrics",
                     "datasets",
