@@ -5,6 +5,8 @@ A flag is no verdict, and refuses nothing. Every rule states its bound:
 predictions
     Two seeds, of one entry or of two on the same data, with the same predictions; or two entries that give the same
     wrong answer on :data:`SAME_MISTAKES` of all samples that either gets wrong (at least :data:`LEAST_MISTAKES`).
+seeds
+    Seeds with gaps between them: were others left out?
 speakers
     A speaker of at least :data:`LEAST_SAMPLES` samples who is understood better or worse than the others by more than
     chance (binomial test, two-sided, p < :data:`P_VALUE` divided by the number of speakers) *and* by more than three
@@ -61,6 +63,7 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
             stored,
             flags=(
                 *twins[stored.entry.id],
+                *_seeds(stored),
                 *_speakers(stored),
                 *_languages(stored, languages[stored.result.dataset.sha256]),
                 *_validation(stored, validation[stored.result.dataset.sha256]),
@@ -98,6 +101,13 @@ def _twins(entries: Iterable[StoredEntry]) -> defaultdict[str, list[str]]:
 def _list(numbers: Sequence[object]) -> str:
     shown = ", ".join(map(str, numbers[:5]))
     return shown + (" …" if len(numbers) > 5 else "")
+
+
+def _seeds(stored: StoredEntry) -> list[str]:
+    numbers = sorted(record.seed for record in stored.result.seeds)
+    if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return []
+    return [f"the seeds {_list(numbers)} have gaps between them: were others left out?"]
 
 
 def _speakers(stored: StoredEntry) -> list[str]:

@@ -162,6 +162,19 @@ def test_fingerprint_does_not_depend_on_the_order_of_the_lines() -> None:
     assert break_down([one], ["a", "b"]) == break_down([other], ["a", "b"])
 
 
+def test_gaps_between_seeds_are_found(tmp_path: Path) -> None:
+    stored = store(tmp_path / "a", seeds=3)
+    for numbers, odd in [([4, 2, 3], False), ([0, 1, 7], True)]:
+        seeds = [
+            record.model_copy(update={"seed": number})
+            for record, number in zip(stored.result.seeds, numbers, strict=True)
+        ]
+        result = stored.result.model_copy(update={"seeds": seeds})
+        found = flags(StoredEntry(stored.entry, result, stored.folder, stored.breakdown))[0]
+        said = ["the seeds 0, 1, 7 have gaps between them: were others left out?"]
+        assert found == (said if odd else [])
+
+
 @pytest.mark.parametrize("speakers", [0, 1, 3])
 def test_few_speakers_are_no_oddity(tmp_path: Path, speakers: int) -> None:
     stored = store(tmp_path / "a")
