@@ -5,14 +5,17 @@ Source: Cramer et al. (2020), arXiv:1910.07407, who train an LSTM on 10 ms bins.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from spikebench.events import EventBatch
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
+
+_PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class LSTMConfig(ModelConfig):
@@ -42,6 +45,34 @@ class LSTM(Classifier):
         hidden, _ = self.lstm(batch.dense())
         return Output(self.readout(self.dropout(hidden)).amax(1))
 
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`.
+
+        The gates' products with each other and their non-linearities belong to the updates of the cells.
+        """
+        account = Account.of(batch)
+        hidden = batch.dense()
+        steps = len(batch) * batch.n_steps
+        for k in range(self.lstm.num_layers):
+            weights = {name: getattr(self.lstm, f"{name}_l{k}") for name in _PARAMETERS}
+            layer = nn.utils.skip_init(  # type: ignore[no-untyped-call]  # draws no weights
+                nn.LSTM, hidden.shape[2], self.lstm.hidden_size, batch_first=True
+            ).to(hidden)
+            layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
+            # The first layer hears spikes, the others values.
+            came = hidden.sum((0, 1), dtype=torch.float64) if k == 0 else _nonzero(hidden)
+            kind: Literal["AC", "MAC"] = "AC" if k == 0 else "MAC"
+            account.multiply(f"lstm.weight_ih_l{k}", kind, came.long(), weights["weight_ih"], steps)
+            hidden, _ = layer(hidden)
+            account.multiply(
+                *(f"lstm.weight_hh_l{k}", "MAC", _nonzero(hidden[:, :-1])),
+                *(weights["weight_hh"], steps - len(batch)),
+            )
+            account.compute(hidden, hidden=True)
+        account.multiply("readout.weight", "MAC", _nonzero(hidden), self.readout.weight, steps)
+        account.compute(self.readout(hidden), hidden=False)
+        return account
+
     def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
         """Hear the next chunk; see :meth:`Classifier.listen`."""
         state = (memory.layers[0], memory.layers[1]) if memory else None
@@ -50,3 +81,8 @@ class LSTM(Classifier):
         best = trace.amax(1) if memory is None else torch.maximum(trace.amax(1), memory.summary)
         heard = batch.lengths + (memory.n_steps if memory else 0)
         return best, Memory(list(state), trace[:, -1], best, heard)
+
+
+def _nonzero(values: torch.Tensor) -> torch.Tensor:
+    """Count the values of every unit that are not 0, over samples and steps."""
+    return torch.count_nonzero(values, (0, 1))
