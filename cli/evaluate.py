@@ -12,6 +12,7 @@ from cli.metrics_text import metric_lines
 from cli.training_options import default_folder, training_options
 
 if TYPE_CHECKING:
+    from spikebench.metrics.cost_table import CostTable
     from spikebench.results import Result
 
 
@@ -83,7 +84,6 @@ def evaluate(
     from spikebench.errors import OutputExistsError
     from spikebench.evaluation import evaluate as test
     from spikebench.inference import find_device
-    from spikebench.metrics.cost_table import read_cost_tables
     from spikebench.parallel import this_rank
     from spikebench.preset import read_preset
     from spikebench.protocol import open_oracle, open_selection
@@ -92,8 +92,7 @@ def evaluate(
     from spikebench.training import start_run
 
     find_device(device)
-    groups, names = _choose_metrics(metrics_text, cost_tables)
-    tables = read_cost_tables(names)
+    groups, tables = _choose_metrics(metrics_text, cost_tables)
     if checkpoint is not None:
         if tensorboard:
             raise click.UsageError("--tensorboard is for training")
@@ -109,8 +108,8 @@ def evaluate(
         preset = read_preset(model, preset_file, settings)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
         words += ["--oracle"] if oracle else []
-    words += ["--metrics", ",".join(groups)] if groups else []
-    for table in names:
+    words += ["--metrics", metrics_text] if metrics_text else []
+    for table in cost_tables:
         words += ["--cost-table", table]
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need one folder: give it with -o")
@@ -137,15 +136,15 @@ def evaluate(
     click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
 
 
-def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Say which groups of metrics are wanted, and which cost tables."""
+def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str], list[CostTable]]:
+    """Say which groups of metrics are wanted, and read the cost tables for the energy."""
     from spikebench.metrics.cost import read_groups
-    from spikebench.metrics.cost_table import COST_TABLES
+    from spikebench.metrics.cost_table import COST_TABLES, read_cost_tables
 
-    wanted = [*([] if text is None else [text]), *(["energy"] if tables else [])]
-    groups = read_groups(",".join(wanted)) if wanted else []
-    names = list(tables or COST_TABLES) if "energy" in groups else []
-    return groups, names
+    groups = [] if text is None else read_groups(text)
+    if tables:
+        groups = read_groups(",".join([*groups, "energy"]))
+    return groups, read_cost_tables(tables or COST_TABLES) if "energy" in groups else []
 
 
 def _find_runs(checkpoint: Path) -> list[Path]:

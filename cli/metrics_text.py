@@ -53,15 +53,17 @@ def _energy_lines(metrics: Sequence[Metrics]) -> list[str]:
         return []
     if not all(isinstance(tables, list) for tables in given):
         return [_line("energy", given, str)]
-    return [
-        _line(
-            "energy",
-            [one.picojoules for one in column],
-            lambda x: f"{x / 1e6:,.4g} µJ per sample",
+    lines = []
+    for column in zip(*given, strict=True):
+        table = column[0]
+        lines.append(
+            _line(
+                f"energy ({table.table})",
+                [one.picojoules for one in column],
+                lambda x, table=table: f"{x / 1e6:,.4g} µJ per sample; {table.technology}",
+            )
         )
-        + f" (table {column[0].table}: {column[0].technology})"
-        for column in zip(*given, strict=True)
-    ]
+    return lines
 
 
 def _line(label: str, values: list[Any], write: Any) -> str:  # noqa: ANN401

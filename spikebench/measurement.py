@@ -12,7 +12,7 @@ from spikebench.events import BinnedSamples
 from spikebench.metrics.cost import cost_metrics
 from spikebench.metrics.cost_table import CostTable
 from spikebench.metrics.latency import N_MOMENTS, latency_of
-from spikebench.metrics.operations import Account
+from spikebench.metrics.operations import Account, footprint_of
 from spikebench.metrics.record import Latency, Metrics, NotApplicable
 from spikebench.models.base import Classifier
 from spikebench.prediction import spread_moments, up_to
@@ -53,11 +53,10 @@ def measure(
         Those asked for; the others null.
     """
     model.eval()
-    footprint = sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()])
     account = None
     if set(groups) - {"footprint", "latency"}:
         account = _account(model, samples, batch_size)
-    made = cost_metrics(groups, name, model.spiking, footprint, account, tables)
+    made = cost_metrics(groups, name, model.spiking, footprint_of(model), account, tables)
     if "latency" in groups:
         made["latency"] = _latency(model, samples, predicted, batch_size)
     return Metrics(**made)

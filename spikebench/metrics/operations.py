@@ -272,5 +272,22 @@ class Account:
         )
 
 
+def footprint_of(model: nn.Module) -> int:
+    """Count the bytes of parameters and buffers.
+
+    Parameters
+    ----------
+    model
+        Any network.
+
+    Returns
+    -------
+    int
+        Σ numel · element size.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
 def _added(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b

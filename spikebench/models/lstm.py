@@ -55,9 +55,9 @@ class LSTM(Classifier):
         steps = len(batch) * batch.n_steps
         for k in range(self.lstm.num_layers):
             weights = {name: getattr(self.lstm, f"{name}_l{k}") for name in _PARAMETERS}
-            layer = nn.utils.skip_init(  # type: ignore[no-untyped-call]  # draws no weights
-                nn.LSTM, hidden.shape[2], self.lstm.hidden_size, batch_first=True
-            ).to(hidden)
+            with torch.random.fork_rng(devices=[]):  # its initial weights are not used
+                layer = nn.LSTM(hidden.shape[2], self.lstm.hidden_size, batch_first=True)
+            layer.to(hidden)
             layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
             # The first layer hears spikes, the others values.
             came = hidden.sum((0, 1), dtype=torch.float64) if k == 0 else _nonzero(hidden)
