@@ -331,7 +331,7 @@ def count_spikes(
 @pytest.mark.parametrize(("name", "config"), SPARSE)
 def test_spikes_one_by_one(name: str, config: dict[str, object], kernels: str) -> None:
     model, batch = random_model(name, config)
-    model.kernels = choose("cpu", kernels)  # type: ignore[arg-type]
+    model.kernels = choose("cpu", kernels)
     account = account_of(model, batch)
     with torch.no_grad():
         rasters = [batch.dense().numpy(), *(s.dense().numpy() for s in model(batch).spikes)]
