@@ -173,10 +173,10 @@ class Account:
     def multiply(
         self,
         name: str,
-        kind: Literal["AC", "MAC"],
-        nonzero: torch.Tensor,
+        values: torch.Tensor,
         weight: torch.Tensor,
-        times: int,
+        spikes: bool = False,
+        inputs: int | None = None,
     ) -> None:
         """Count a product with a matrix.
 
@@ -184,29 +184,31 @@ class Account:
         ----------
         name
             Of the weights.
-        kind
-            Whether spikes come in or values.
-        nonzero
-            How many spikes or nonzero values came in by each input, int64, shape (input,).
+        values
+            What comes in, shape (…, input).
         weight
             Float (output, input).
-        times
-            How often the product was made.
+        spikes
+            Whether the values are numbers of spikes, each of which is added.
+        inputs
+            How many values there are; by default all, as no place lies outside.
         """
+        others = tuple(range(values.ndim - 1))
+        came = (values if spikes else values != 0).sum(others, dtype=torch.int64)
         outgoing = torch.count_nonzero(weight, 0)
         self.bundles.append(
             Bundle(
                 name=name,
-                kind=kind,
-                effective=int((nonzero * outgoing).sum()),
-                dense=times * weight.numel(),
+                kind="AC" if spikes else "MAC",
+                effective=int((came * outgoing).sum()),
+                dense=(values.numel() if inputs is None else inputs) * len(weight),
                 weights=weight.numel(),
                 zero_weights=weight.numel() - int(outgoing.sum()),
             )
         )
 
     def convolve(self, name: str, values: torch.Tensor, layer: nn.Conv2d) -> None:
-        """Count a convolution; at the borders are fewer weights.
+        """Count a convolution as a product with every patch; at the borders some places lie outside.
 
         Parameters
         ----------
@@ -215,25 +217,17 @@ class Account:
         values
             What comes in, shape (batch, channel, row, column).
         layer
-            The convolution.
+            The convolution, in one group.
         """
-        there = (layer.weight != 0).to(values.dtype)
-        settings = (None, layer.stride, layer.padding, layer.dilation, layer.groups)
 
-        def count(inputs: torch.Tensor, weights: torch.Tensor) -> int:
-            made = nn.functional.conv2d(inputs, weights, *settings)  # type: ignore[arg-type]
-            return int(made.sum(dtype=torch.float64))
+        def patches(picture: torch.Tensor) -> torch.Tensor:
+            assert not isinstance(layer.padding, str)
+            places = (layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+            return nn.functional.unfold(picture, *places).transpose(1, 2)
 
-        self.bundles.append(
-            Bundle(
-                name=name,
-                kind="MAC",
-                effective=count((values != 0).to(values.dtype), there),
-                dense=self.samples * count(torch.ones_like(values[:1]), torch.ones_like(there)),
-                weights=there.numel(),
-                zero_weights=there.numel() - int(there.sum(dtype=torch.float64)),
-            )
-        )
+        inside = int(torch.count_nonzero(patches(torch.ones_like(values[:1]))))
+        weight = layer.weight.flatten(1)
+        self.multiply(name, patches(values), weight, inputs=self.samples * inside)
 
     def compute(self, outputs: torch.Tensor, hidden: bool) -> None:
         """Count units that are computed whatever arrives.

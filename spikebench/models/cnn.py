@@ -77,8 +77,7 @@ class CNN(Classifier):
                 if isinstance(layer, nn.Conv2d):
                     account.convolve(name, values, layer)
                 elif isinstance(layer, nn.Linear):
-                    nonzero = torch.count_nonzero(values, 0)
-                    account.multiply(name, "MAC", nonzero, layer.weight, len(batch))
+                    account.multiply(name, values, layer.weight)
                 values = layer(values)
                 if isinstance(layer, nn.ReLU):
                     account.compute(values, hidden=True)

@@ -5,7 +5,7 @@ Source: Cramer et al. (2020), arXiv:1910.07407, who train an LSTM on 10 ms bins.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -52,7 +52,6 @@ class LSTM(Classifier):
         """
         account = Account.of(batch)
         hidden = batch.dense()
-        steps = len(batch) * batch.n_steps
         for k in range(self.lstm.num_layers):
             weights = {name: getattr(self.lstm, f"{name}_l{k}") for name in _PARAMETERS}
             with torch.random.fork_rng(devices=[]):  # its initial weights are not used
@@ -60,16 +59,11 @@ class LSTM(Classifier):
             layer.to(hidden)
             layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
             # The first layer hears spikes, the others values.
-            came = hidden.sum((0, 1), dtype=torch.float64) if k == 0 else _nonzero(hidden)
-            kind: Literal["AC", "MAC"] = "AC" if k == 0 else "MAC"
-            account.multiply(f"lstm.weight_ih_l{k}", kind, came.long(), weights["weight_ih"], steps)
+            account.multiply(f"lstm.weight_ih_l{k}", hidden, weights["weight_ih"], spikes=k == 0)
             hidden, _ = layer(hidden)
-            account.multiply(
-                *(f"lstm.weight_hh_l{k}", "MAC", _nonzero(hidden[:, :-1])),
-                *(weights["weight_hh"], steps - len(batch)),
-            )
+            account.multiply(f"lstm.weight_hh_l{k}", hidden[:, :-1], weights["weight_hh"])
             account.compute(hidden, hidden=True)
-        account.multiply("readout.weight", "MAC", _nonzero(hidden), self.readout.weight, steps)
+        account.multiply("readout.weight", hidden, self.readout.weight)
         account.compute(self.readout(hidden), hidden=False)
         return account
 
@@ -81,8 +75,3 @@ class LSTM(Classifier):
         best = trace.amax(1) if memory is None else torch.maximum(trace.amax(1), memory.summary)
         heard = batch.lengths + (memory.n_steps if memory else 0)
         return best, Memory(list(state), trace[:, -1], best, heard)
-
-
-def _nonzero(values: torch.Tensor) -> torch.Tensor:
-    """Count the values of every unit that are not 0, over samples and steps."""
-    return torch.count_nonzero(values, (0, 1))

@@ -76,8 +76,7 @@ class CountSVM(CountClassifier):
         """
         account = Account.of(batch)
         for name, values in zip(("support", "coefficients"), self._compare(batch), strict=True):
-            nonzero = torch.count_nonzero(values, 0)
-            account.multiply(name, "MAC", nonzero, getattr(self, name), len(batch))
+            account.multiply(name, values, getattr(self, name))
         return account
 
     def _compare(self, batch: EventBatch) -> tuple[torch.Tensor, torch.Tensor]:
