@@ -104,7 +104,10 @@ class Account:
             Of the input alone.
         """
         cells = len(batch) * batch.n_steps * batch.n_units
-        return cls(len(batch), batch.n_steps, cells, int(batch.sparse().values().numel()))
+        # One raster at a time: small, and quicker than sorting the events of all.
+        rasters = (batch.part(k, k + 1).dense() for k in range(len(batch)))
+        nonzero = sum(int(torch.count_nonzero(raster)) for raster in rasters)
+        return cls(len(batch), batch.n_steps, cells, nonzero)
 
     def deliver(
         self,
@@ -171,12 +174,7 @@ class Account:
         self.layers.append(Layer(arrived.numel(), event, fired))
 
     def multiply(
-        self,
-        name: str,
-        values: torch.Tensor,
-        weight: torch.Tensor,
-        spikes: bool = False,
-        inputs: int | None = None,
+        self, name: str, values: torch.Tensor, weight: torch.Tensor, spikes: bool = False
     ) -> None:
         """Count a product with a matrix.
 
@@ -190,25 +188,13 @@ class Account:
             Float (output, input).
         spikes
             Whether the values are numbers of spikes, each of which is added.
-        inputs
-            How many values there are; by default all, as no place lies outside.
         """
         others = tuple(range(values.ndim - 1))
         came = (values if spikes else values != 0).sum(others, dtype=torch.int64)
-        outgoing = torch.count_nonzero(weight, 0)
-        self.bundles.append(
-            Bundle(
-                name=name,
-                kind="AC" if spikes else "MAC",
-                effective=int((came * outgoing).sum()),
-                dense=(values.numel() if inputs is None else inputs) * len(weight),
-                weights=weight.numel(),
-                zero_weights=weight.numel() - int(outgoing.sum()),
-            )
-        )
+        self._add_product(name, "AC" if spikes else "MAC", came, values.numel(), weight)
 
     def convolve(self, name: str, values: torch.Tensor, layer: nn.Conv2d) -> None:
-        """Count a convolution as a product with every patch; at the borders some places lie outside.
+        """Count a convolution; at the borders some places of the kernel lie outside.
 
         Parameters
         ----------
@@ -219,15 +205,38 @@ class Account:
         layer
             The convolution, in one group.
         """
+        assert layer.groups == 1
+        assert not isinstance(layer.padding, str)
+        places = (layer.kernel_size, layer.dilation, layer.padding, layer.stride)
 
-        def patches(picture: torch.Tensor) -> torch.Tensor:
-            assert not isinstance(layer.padding, str)
-            places = (layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-            return nn.functional.unfold(picture, *places).transpose(1, 2)
+        def met(counts: torch.Tensor) -> torch.Tensor:
+            """Add up what every place of the kernel meets, shape (channel · row · column,)."""
+            return nn.functional.unfold(counts.double(), *places).sum(1).long()
 
-        inside = int(torch.count_nonzero(patches(torch.ones_like(values[:1]))))
-        weight = layer.weight.flatten(1)
-        self.multiply(name, patches(values), weight, inputs=self.samples * inside)
+        came = met(torch.count_nonzero(values, 0))
+        inputs = self.samples * int(met(torch.ones_like(values[0])).sum())
+        self._add_product(name, "MAC", came, inputs, layer.weight.flatten(1))
+
+    def _add_product(
+        self,
+        name: str,
+        kind: Literal["AC", "MAC"],
+        came: torch.Tensor,
+        inputs: int,
+        weight: torch.Tensor,
+    ) -> None:
+        """List weights (output, input) by how much came in by each input, of how many that could."""
+        outgoing = torch.count_nonzero(weight, 0)
+        self.bundles.append(
+            Bundle(
+                name=name,
+                kind=kind,
+                effective=int((came * outgoing).sum()),
+                dense=inputs * len(weight),
+                weights=weight.numel(),
+                zero_weights=weight.numel() - int(outgoing.sum()),
+            )
+        )
 
     def compute(self, outputs: torch.Tensor, hidden: bool) -> None:
         """Count units that are computed whatever arrives.
