@@ -25,6 +25,8 @@ from spikebench.inference import (
     run_model,
 )
 from spikebench.kernels.threads import n_threads
+from spikebench.measurement import measure
+from spikebench.metrics.cost_table import CostTable
 from spikebench.protocol import SelectionData, open_test
 from spikebench.results import (
     ModelRecord,
@@ -41,7 +43,13 @@ from spikebench.scoring import score, summarise
 
 
 def evaluate(
-    runs: Sequence[Path], selection: SelectionData, folder: Path, command: str, device: str = "cpu"
+    runs: Sequence[Path],
+    selection: SelectionData,
+    folder: Path,
+    command: str,
+    device: str = "cpu",
+    groups: Sequence[str] = (),
+    tables: Sequence[CostTable] = (),
 ) -> Result:
     """Test finished runs that differ only in their seed, and write the result folder.
 
@@ -57,6 +65,11 @@ def evaluate(
         The command that repeats it.
     device
         ``cpu`` or ``cuda``.
+    groups
+        Cost metrics to measure on the test split while it is open: names of
+        :data:`spikebench.metrics.cost.GROUPS`.
+    tables
+        For the energy.
 
     Returns
     -------
@@ -80,7 +93,7 @@ def evaluate(
     if records[0].dataset != selection.dataset:
         raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = [_test(run, selection, folder, device) for run in runs]
+    seeds = [_test(run, selection, folder, device, groups, tables) for run in runs]
     record = records[0]
     model = load_trained(runs[0], record)
     result = Result(
@@ -106,7 +119,14 @@ def evaluate(
     return result
 
 
-def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> SeedRecord:
+def _test(
+    run: Path,
+    selection: SelectionData,
+    folder: Path,
+    device: str,
+    groups: Sequence[str],
+    tables: Sequence[CostTable],
+) -> SeedRecord:
     record = read_run(run)
     model = place(load_trained(run, record), find_device(device), record)
     with locked(run):
@@ -114,9 +134,16 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
     samples = open_test(selection)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset)
+    batch_size = record.preset.training.batch_size
     with one_thread():
-        answers = run_model(model, binned, record.preset.training.batch_size)
+        answers = run_model(model, binned, batch_size)
     seconds = time.perf_counter() - began
+    metrics = None
+    if groups:
+        with one_thread():
+            metrics = measure(
+                model, record.model, binned, answers.predicted, batch_size, groups, tables
+            )
 
     predictions_file = f"predictions-seed{record.seed}.csv"
     weights_file = f"weights-seed{record.seed}.safetensors"
@@ -147,6 +174,7 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         weights_sha256=file_sha256(folder / weights_file),
         run_file=run_file,
         run_sha256=file_sha256(folder / run_file),
+        metrics=metrics,
     )
 
 
