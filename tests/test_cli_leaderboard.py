@@ -161,7 +161,7 @@ def test_show_fits_80_columns(run: Run, tmp_path: Path) -> None:
     assert "lstm (conventional)" in out
     assert "1 seed; a rank needs 5" in out
     assert "SHD, reported in the literature (not measured here)" in out
-    assert out.count("test (!)") == 14 + 1
+    assert out.count("test (!)") == 23 + 1
 
 
 def test_show_keeps_square_brackets(run: Run, result: str) -> None:
