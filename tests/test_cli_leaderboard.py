@@ -103,7 +103,7 @@ def test_refused_result_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["submit"], 2, "Missing argument 'RESULT_DIR'"),
+        (["submit"], 2, "Missing argument 'RESULT_DIR|PREDICTIONS.csv'"),
         (["submit", "absent"], 1, "absent: not a folder"),
         (["submit", "."], 1, "result.json: no such file"),
         (["leaderboard", "build", "--entries", "absent"], 1, "no such folder of entries"),
