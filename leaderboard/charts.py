@@ -90,7 +90,8 @@ def shades(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
         beside what is right.
     """
     total = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    return np.ceil(np.sqrt(confusion / total) * LEVELS).astype(np.int64)
+    shade: NDArray[np.int64] = np.ceil(np.sqrt(confusion / total) * LEVELS).astype(np.int64)
+    return shade
 
 
 @dataclass(frozen=True)
