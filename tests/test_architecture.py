@@ -28,6 +28,7 @@ TORCH = (
     "optimisation",
     "parallel",
     "prediction",
+    "reproduction",
     "run",
     "tensorboard",
     "training",
