@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.leaderboard_check import check, schema, withdraw
+from cli.leaderboard_fresh import fresh
 
 if TYPE_CHECKING:
     from leaderboard.entry import StoredEntry
@@ -29,6 +30,9 @@ def leaderboard() -> None:
     Every entry is checked again first: its numbers must follow from its predictions.
     Exit code 1: an entry fails, and nothing is written.
     """
+
+
+leaderboard.add_command(fresh)
 
 
 @leaderboard.command()
