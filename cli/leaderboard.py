@@ -32,9 +32,6 @@ def leaderboard() -> None:
     """
 
 
-leaderboard.add_command(fresh)
-
-
 @leaderboard.command()
 @_entries_option
 @click.option(
@@ -102,6 +99,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
 
 
 leaderboard.add_command(check)
+leaderboard.add_command(fresh)
 leaderboard.add_command(schema)
 leaderboard.add_command(withdraw)
 

@@ -148,7 +148,13 @@ def fresh(
     words = {word for one in ready for word in one.stored.result.dataset.classes}
     names, digests, strange = _known_words(names, sifted, words)
     if not names.clips:
-        raise ResultError(f"{audio}: no fresh recording of a word that an entry knows")
+        why = [f"{strange} are of other words"] if strange else []
+        why += [f"{one.file} {one.reason}" for one in sifted.left_out[:1]]
+        left = len(sifted.left_out) + strange
+        raise ResultError(
+            f"{audio}: no fresh recording of a word that an entry knows; {left} left out: "
+            + ", ".join(why)
+        )
     output.mkdir(parents=True, exist_ok=True)
     spikes, skipped = _convert(audio, names, digests, ready, output, seed, synthetic, jobs, quiet)
     answered = []
@@ -180,14 +186,12 @@ def fresh(
 
 
 def _read(entries: tuple[Path, ...], folders: tuple[Path, ...]) -> list[StoredEntry]:
-    from leaderboard.entry import SHIPPED_ENTRIES, read_entries, read_entry
+    from cli.leaderboard import usual_entries
+    from leaderboard.entry import read_entries, read_entry
 
     if entries:
         return [read_entry(folder) for folder in entries]
-    if not folders:
-        usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
-        folders = (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
-    return read_entries(folders)
+    return read_entries(folders or usual_entries())
 
 
 def _name(stored: StoredEntry) -> str:
@@ -376,7 +380,7 @@ def _say(document: dict[str, Any], output: Path) -> str:
     synthetic = " (synthetic voices)" if document["synthetic"] else ""
     lines = [
         f"{found['used']} of {found['found']} recordings{synthetic}: {found['words']} words, "
-        + (f"{found['speakers']} speakers" if found["speakers"] else "speakers unknown"),
+        f"{found['speakers']} known speakers",
         f"  compared with the SHA-256 of {sources or 'no known recording'}; "
         f"with the sound of {found['compared_by_sound']:,}",
         f"  left out: {found['of_words_that_no_entry_knows']} of words that no entry knows",

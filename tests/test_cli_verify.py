@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_cli_evaluate import interrupted, run
+from test_cli_evaluate import run
 from toy import write_toy
 from trained_entries import SMALL, forge, make_trained_entry
 
+from cli import training_session
 from leaderboard.entry import read_entry
 from leaderboard.tier import Verification, add_verification, why_failed
 from spikebench import reproduction
+from spikebench.checkpoint import Epoch
 from spikebench.errors import ResultError
 from spikebench.metrics.classification import (
     accuracy,
@@ -29,8 +29,11 @@ from spikebench.metrics.classification import (
     speaker_interval,
     summary_interval,
 )
+from spikebench.protocol import SelectionData
 from spikebench.results import Predictions, file_sha256, read_predictions, write_predictions
 from spikebench.run import read_run
+from spikebench.run_record import RunRecord
+from spikebench.training import Report, fit
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,12 @@ def test_without_a_log_nothing_can_be_run_again(
     entry: Path, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (entry / "run.json").unlink()
+
+    def no_logs(result: dict[str, Any]) -> None:
+        for seed in result["seeds"]:
+            seed |= {"run_file": None, "run_sha256": None}
+
+    forge(entry, no_logs)
     assert "--training: holds no run.json" in run(capsys, "verify", entry)[1]
     refused(capsys, entry, toy, "holds no run.json, so how it was trained is not known")
     refused(capsys, entry, toy, "holds no run.json", "--training")
@@ -271,36 +280,9 @@ def test_forged_labels_fail_both_checks(
     refused(capsys, entry, toy, "outside the claimed interval 100.00% … 100.00%", "--training")
 
 
-def both(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+def both(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:
     """Change the run of every seed, and the result so that reading does not notice."""
-
-    def apply(entry: Path) -> None:
-        path = entry / "run.json"
-        logs = json.loads(path.read_text())
-        for log in logs["runs"]:
-            change(log["run"])
-        path.write_text(json.dumps(logs))
-        preset, dataset = (logs["runs"][0]["run"][name] for name in ("preset", "dataset"))
-
-        def follow(result: dict[str, Any]) -> None:
-            result["model"]["config"] |= preset["model"]
-            result["training"] |= {k: v for k, v in preset.items() if k != "model"}
-            result["dataset"] = dataset
-
-        result = json.loads((entry / "result.json").read_text())
-        follow(result)
-        (entry / "result.json").write_text(json.dumps(result))
-        content = json.loads((entry / "entry.json").read_text())
-        settings = preset["input"]
-        content["declared"]["time_step_ms"] = settings["time_step_ms"]
-        content["declared"]["time_steps"] = round(
-            settings["duration_ms"] / settings["time_step_ms"]
-        )
-        content["result_sha256"] = hashlib.sha256((entry / "result.json").read_bytes()).hexdigest()
-        (entry / "entry.json").write_text(json.dumps(content))
-        read_entry(entry)
-
-    return apply
+    return lambda entry: forge(entry, lambda result: None, change)
 
 
 def table(name: str, **settings: object) -> Callable[[dict[str, Any]], None]:
@@ -387,22 +369,50 @@ def test_other_data_are_refused(
 
 
 def test_interrupted_training_goes_on_with_the_same_folder(
-    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    entry: Path,
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    entry = make_trained_entry(tmp_path / "long", toy, "lif", seeds=1, epochs=40)
-    words = ["verify", str(entry), "--data", str(toy), "--by", "A", "--training"]
-    words += ["-o", str(tmp_path / "kept"), "--quiet"]
-    place = tmp_path / "kept" / f"again-{entry.name}" / "seed0"
-    code, err = interrupted(words, place, signal.SIGINT)
+    words = ["verify", entry, "--data", toy, "--by", "A", "--training", "-o", tmp_path / "kept"]
+    seen: list[int] = []
+
+    def stopped(
+        folder: Path, record: RunRecord, selection: SelectionData, device: str, report: Report
+    ) -> RunRecord:
+        def stop(epoch: Epoch, epochs: int) -> None:
+            if record.seed == 1 and epoch.epoch == 2:
+                raise KeyboardInterrupt
+            report(epoch, epochs)
+
+        return fit(folder, record, selection, device, stop)
+
+    def counted(
+        folder: Path, record: RunRecord, selection: SelectionData, device: str, report: Report
+    ) -> RunRecord:
+        def count(epoch: Epoch, epochs: int) -> None:
+            seen.append(epoch.epoch)
+            report(epoch, epochs)
+
+        return fit(folder, record, selection, device, count)
+
+    monkeypatch.setattr(training_session, "fit", stopped)
+    code, _, err = run(capsys, *words)
     assert code == 130
-    assert "Go on with: spikebench verify" in err
-    assert read_run(place).status == "training"
+    assert f"Go on with: spikebench verify {entry} --training --data {toy} -o" in err
+    place = tmp_path / "kept" / f"again-{entry.name}"
+    assert [read_run(place / f"seed{k}").status for k in (0, 1)] == ["trained", "training"]
     assert not (entry / "verification.json").exists()
-    assert run(capsys, *words)[0] == 0
+    monkeypatch.setattr(training_session, "fit", counted)
+    code, _, err = run(capsys, *words)
+    assert code == 0
+    assert seen == [3, 4, 5, 6]
+    assert "training lif seed 1 on toy: 60 samples" in err
     (done,) = read_entry(entry).verifications
-    assert (done.kind, done.seeds[0].agreement) == ("training", 1.0)
+    assert (done.kind, [one.agreement for one in done.seeds]) == ("training", [1.0, 1.0])
     assert done.command == f"spikebench verify {entry} --training --data {toy} -o {tmp_path}/kept"
-    assert read_run(place).selected_on == "validation"
+    assert read_run(place / "seed1").selected_on == "validation"
 
 
 def test_usage_is_told(entry: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

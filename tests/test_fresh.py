@@ -13,7 +13,7 @@ import soundfile
 from numpy.testing import assert_allclose
 from synthetic_clips import tone, write_clip
 from test_cli_evaluate import run
-from trained_entries import make_trained_entry
+from trained_entries import forge, make_trained_entry
 
 from leaderboard.entry import read_entry
 from leaderboard.run_check import read_logs
@@ -118,7 +118,7 @@ def test_the_same_command_goes_on_and_other_recordings_are_told(
     words = ("--entries", world["entries"])
     code, out, _ = fresh(capsys, here, tmp_path / "out", *words)
     assert code == 0
-    assert "16 of 27 recordings: 2 words, 4 speakers" in out
+    assert "16 of 27 recordings: 2 words, 4 known speakers" in out
     assert "left out: 1 (is in tones.h5 (the same file))" in out
     assert "left out: 1 there twice" in out
     assert f"not run: tones/{world['svm'].name}: its weights are not in it" in out
@@ -144,7 +144,10 @@ def test_entries_that_cannot_be_run_are_an_error_when_there_are_no_others(
         capsys, {**world, "new": world["recordings"]}, tmp_path / "out", world["lif"]
     )
     assert code == 1
-    assert "no fresh recording of a word that an entry knows" in err
+    assert (
+        "no fresh recording of a word that an entry knows; 32 left out: high/a_0.wav is in tones.h5"
+        in err
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -235,10 +238,7 @@ def test_a_log_with_a_hostile_preset_is_named_and_the_others_are_run(
     world: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = Path(shutil.copytree(world["lif"], tmp_path / "bad" / world["lif"].name))
-    logs = json.loads((bad / "run.json").read_text())
-    for one in logs["runs"]:
-        one["run"]["encoding"]["preset"] = "../../x"
-    (bad / "run.json").write_text(json.dumps(logs))
+    forge(bad, lambda result: None, lambda run: run["encoding"].update(preset="../../x"))
     code, _, err = fresh(capsys, world, tmp_path / "out", bad)
     assert code == 1
     assert "unknown preset '../../x'" in err

@@ -13,6 +13,8 @@ from leaderboard.verification import verify_result
 from spikebench.evaluation import evaluate
 from spikebench.preset import read_preset
 from spikebench.protocol import open_selection
+from spikebench.results import file_sha256
+from spikebench.run_record import RunLog, log_text
 from spikebench.training import fit, start_run
 
 SMALL = {
@@ -47,17 +49,31 @@ def make_trained_entry(
     )
 
 
-def forge(
-    folder: Path, change: Callable[[dict[str, Any]], None], name: str = "result.json"
-) -> Path:
-    """Change a JSON file of an entry, and whatever SHA-256 would give that away."""
-    path = folder / name
-    content = json.loads(path.read_text(encoding="utf-8"))
-    change(content)
-    path.write_text(json.dumps(content), encoding="utf-8")
-    entry = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-    result = (folder / "result.json").read_bytes()
-    entry["result_sha256"] = hashlib.sha256(result).hexdigest()
+Change = Callable[[dict[str, Any]], None]
+
+
+def forge(folder: Path, change: Change, change_run: Change = lambda run: None) -> Path:
+    """Change the result and every run of an entry, and whatever SHA-256 or copy would give that away."""
+    result, entry = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("result.json", "entry.json")
+    )
+    if (folder / "run.json").exists():
+        logs = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        for log, seed in zip(logs["runs"], result["seeds"], strict=True):
+            change_run(log["run"])
+            text = log_text(RunLog.model_validate(log))
+            seed["run_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        (folder / "run.json").write_text(json.dumps(logs), encoding="utf-8")
+        run = logs["runs"][0]["run"]
+        result["model"]["config"] |= run["preset"]["model"]
+        result["training"] |= {k: v for k, v in run["preset"].items() if k != "model"}
+        result["dataset"] = run["dataset"]
+    change(result)
+    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    step, length = (result["training"]["input"][k] for k in ("time_step_ms", "duration_ms"))
+    entry["declared"] |= {"time_step_ms": step, "time_steps": round(length / step)}
+    entry["result_sha256"] = file_sha256(folder / "result.json")
     (folder / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
     read_entry(folder)  # a forgery that is found out by reading proves nothing here
     return folder
