@@ -185,7 +185,7 @@ def _train(
     # A folder of its own: runs that somebody else trained must not be taken up here.
     folder = folder / f"again-{stored.entry.id}"
     again = [folder / f"seed{run.seed}" for run in runs]
-    with bounded_memory(large):
+    with bounded_memory(large, device):
         with say_interrupted(go_on) if go_on else contextlib.nullcontext():
             for run, place in zip(runs, again, strict=True):
                 record = start_run(place, run.model, run.preset, selection, run.seed)

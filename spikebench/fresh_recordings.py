@@ -102,9 +102,12 @@ def known_recordings(more: Sequence[Path] = ()) -> Known:
     known = Known()
     for name in DATASETS:
         spec = load_spec(name)
-        for path in part_paths(spec):
-            if path.is_file():
-                _add_spikes(known, path, name)
+        there = [path for path in part_paths(spec) if path.is_file()]
+        if there and spec.kind == "published":
+            known.silent.append(name)
+            continue
+        for path in there:
+            _add_spikes(known, path, name)
         if spec.kind == "packaged":
             continue
         manifest = read_manifest(folder_of(spec))

@@ -243,7 +243,7 @@ def answer_again(
     state = check_size(run, claimed, len(samples), large=large)
     check_header(weights, state, large=large)
     where = find_device(device)
-    with bounded_memory(large), one_thread():
+    with bounded_memory(large, device), one_thread():
         try:
             model = load_weights(weights, run)
             if model.n_parameters() != claimed.parameters:
@@ -291,7 +291,7 @@ def agreement(claimed: Predictions, found: Predictions) -> float:
 
 
 @contextmanager
-def bounded_memory(large: bool = False) -> Iterator[None]:
+def bounded_memory(large: bool = False, device: str = "cpu") -> Iterator[None]:
     """Let this process take at most 8 GiB more than it has, where the system can tell (Linux).
 
     What is beyond raises in the allocation; without, the system ends whichever process it likes.
@@ -300,13 +300,15 @@ def bounded_memory(large: bool = False) -> Iterator[None]:
     ----------
     large
         Do not bound it.
+    device
+        ``cpu``; with another one nothing is bounded, since its driver maps more than it uses.
 
     Yields
     ------
     None
     """
     used = _data_bytes()
-    if large or used is None:
+    if large or used is None or device != "cpu":
         yield
         return
     before: tuple[Any, Any] = resource.getrlimit(resource.RLIMIT_DATA)

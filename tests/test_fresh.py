@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from numpy.testing import assert_allclose
+from conftest import ROOT
+from numpy.testing import assert_allclose, assert_array_equal
 from synthetic_clips import tone, write_clip
 from test_cli_evaluate import run
 from trained_entries import forge, make_trained_entry
@@ -20,11 +21,13 @@ from leaderboard.run_check import read_logs
 from spikebench.audio import find_clips
 from spikebench.clip_names import name_clips
 from spikebench.conversion import ConversionOptions, convert
+from spikebench.datasets import resolve
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.fresh_recordings import _decode, _sound, known_recordings, sift
-from spikebench.fresh_test import hearing_of, keep_words, measure
+from spikebench.fresh_test import Hearing, convert_fresh, hearing_of, keep_words, measure
 from spikebench.protocol import open_selection
 from spikebench.results import Encoding, Predictions, file_sha256, read_predictions
+from spikebench.spike_file import SpikeFile
 
 WORDS = {"high": 3000.0, "low": 300.0, "other": 1000.0}
 LABELS = "{label}/{speaker}_{take}"
@@ -187,10 +190,32 @@ def test_what_the_data_sets_on_this_machine_hold_is_known(
     assert known.covers(digits)
     assert not known.covers(digits.model_copy(update={"sha256": "0" * 64, "name": "mine"}))
     assert known.covers(digits.model_copy(update={"sha256": "0" * 64, "name": "shd"}))
-    published = tmp_path / "store" / "shd" / "shd_train.h5"
-    published.parent.mkdir()
-    convert(tmp_path / "clips", published, ConversionOptions(n_channels=2, labels="none"), jobs=1)
-    assert known_recordings().counts["shd"] == 1
+    for name, file in {"shd": "shd_train.h5", "shd-r": "shd-r.h5"}.items():
+        path = tmp_path / "store" / name / file
+        path.parent.mkdir()
+        convert(tmp_path / "clips", path, ConversionOptions(n_channels=2, labels="none"), jobs=1)
+    known = known_recordings()
+    assert known.silent == ["shd"]
+    assert known.counts == {"digits": 840, "shd-r": 1, "heidelberg-digits": 2}
+
+
+def test_recordings_become_the_spikes_that_those_of_the_data_became(tmp_path: Path) -> None:
+    source = ROOT / "data" / "digits"
+    if not source.is_dir():
+        pytest.skip("the recordings (data/digits) are only in the repository")
+    with SpikeFile(resolve("digits")[0]) as digits:
+        assert digits.sources is not None
+        chosen = [0, 300, 839]
+        files = {digits.sources[k] for k in chosen}
+        clips, _ = find_clips(source)
+        names = keep_words(name_clips(clips, "heidelberg-digits"), set(digits.keys), files)
+        sha256 = [file_sha256(clip.path) for clip in names.clips]
+        hearing = Hearing(digits.n_units, Encoding(preset="shd", time_origin="clip-start"))
+        path, _ = convert_fresh(source, names, sha256, hearing, tmp_path, jobs=1)
+        with SpikeFile(path) as fresh_file:
+            for here, there in enumerate(chosen):
+                for found, known in zip(fresh_file.events(here), digits.events(there), strict=True):
+                    assert_array_equal(found, known)
 
 
 def test_words_and_recordings_are_kept_by_name(world: dict[str, Path]) -> None:
