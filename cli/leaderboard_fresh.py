@@ -124,7 +124,7 @@ def fresh(
 
     What is converted is kept in the folder of -o, and the same command goes on with it.
     """
-    from spikebench.errors import ResultError
+    from spikebench.errors import ResultError, SpikebenchError
     from spikebench.fresh_recordings import known_recordings
     from spikebench.inference import find_device
 
@@ -161,7 +161,7 @@ def fresh(
     for item in ready:
         try:
             answered.append(_answer(item, spikes[item.hearing], output, device, large))
-        except ResultError as error:
+        except SpikebenchError as error:
             not_run[_name(item.stored)] = str(error)
     document = {
         "schema_version": 1,

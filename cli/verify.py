@@ -70,7 +70,7 @@ def verify(
     Nothing of an entry is executed or unpickled, and no path that it names is opened. Data are found by a registered
     name or with --data, and must have the SHA-256, classes and split of the result.
 
-    Exit code 1: a check failed, and nothing was written.
+    Exit code 1: a check failed, and is not written down.
     """
     from leaderboard.entry import read_entry
     from leaderboard.run_check import read_logs
@@ -109,7 +109,7 @@ def verify(
         if reason := why_failed(verification):
             if as_json:
                 click.echo(_as_json(stored, passed, reason))
-            raise ResultError(f"{entry}: {reason}; nothing was written")
+            raise ResultError(f"{entry}: --{kind}: {reason}; it is not written down")
         add_verification(entry, verification)
         passed.append(verification)
         if not as_json:

@@ -116,7 +116,7 @@ def check_size(
     cells = min(run.preset.training.batch_size, n_samples) * steps * units
     longest = max(
         (
-            value / settings.time_step_ms
+            min(value, 1e300) / settings.time_step_ms  # JSON knows integers that no float holds
             for name, value in table.items()
             if name.endswith("_ms") and isinstance(value, int | float)
         ),

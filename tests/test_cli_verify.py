@@ -280,6 +280,24 @@ def test_forged_labels_fail_both_checks(
     refused(capsys, entry, toy, "outside the claimed interval 100.00% … 100.00%", "--training")
 
 
+def test_a_configuration_that_does_not_make_these_weights_fails_by_its_training(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = make_trained_entry(tmp_path, toy, "lif", seeds=1)
+    assert read_entry(entry).result.summary.test_mean == 1.0
+    forge(
+        entry,
+        lambda result: None,
+        lambda run: run["preset"]["training"].update(learning_rate=1e-12),
+    )
+    code, out, err = verify(capsys, entry, toy, "--inference", "--training")
+    assert code == 1
+    assert out.startswith("weights run again: mean test accuracy 100.00%")
+    assert "--training: trained again, the mean test accuracy is 33.33%, outside" in err
+    # What was passed stays, what was not is not written down.
+    assert read_entry(entry).tier == "verified-inference"
+
+
 def both(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], Path]:
     """Change the run of every seed, and the result so that reading does not notice."""
     return lambda entry: forge(entry, lambda result: None, change)
@@ -297,6 +315,7 @@ def table(name: str, **settings: object) -> Callable[[dict[str, Any]], None]:
         (table("model", hidden_units=[15]), "parameters, the result says"),
         (table("model", hidden_units=["x"]), "model lif: hidden_units.0"),
         (table("model", tau_mem_ms=1e9), "time steps in a time constant"),
+        (table("model", tau_mem_ms=10**400), "time steps in a time constant"),
         (table("input", time_step_ms=0.01, duration_ms=60_000), "6,000,000 time steps"),
         (table("model", no_such_key=1), "model lif: no_such_key"),
     ],

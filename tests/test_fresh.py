@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from conftest import ROOT
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.numpy import load_file, save_file
 from synthetic_clips import tone, write_clip
 from test_cli_evaluate import run
 from trained_entries import forge, make_trained_entry
@@ -268,6 +269,26 @@ def test_a_log_with_a_hostile_preset_is_named_and_the_others_are_run(
     assert code == 1
     assert "unknown preset '../../x'" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad"]
+
+
+def test_an_entry_with_damaged_weights_does_not_keep_the_others_from_being_run(
+    world: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = Path(shutil.copytree(world["lif"], tmp_path / "bad" / world["lif"].name))
+    path = bad / "weights-seed1.safetensors"
+    tensors = load_file(path)
+    save_file({name: np.full_like(one, np.nan) for name, one in tensors.items()}, path)
+    forge(bad, lambda result: result["seeds"][1].update(weights_sha256=file_sha256(path)))
+    bad = bad.rename(bad.with_name("other"))
+    content = json.loads((bad / "entry.json").read_text())
+    (bad / "entry.json").write_text(json.dumps(content | {"id": "other"}))
+    code, out, _ = fresh(capsys, world, tmp_path / "out", bad, world["lif"], "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert [row["entry"] for row in said["entries"]] == [f"tones/{world['lif'].name}"]
+    (reason,) = said["not_run"]
+    assert reason["entry"] == "tones/other"
+    assert "holds numbers that are not finite" in reason["reason"]
 
 
 def test_digests_of_sounds_are_stable(tmp_path: Path) -> None:
