@@ -381,6 +381,9 @@ def test_a_path_that_the_entry_names_is_not_opened(
 def test_other_data_are_refused(
     entry: Path, toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    renamed = Path(shutil.copy(toy, tmp_path / "renamed.h5"))
+    assert verify(capsys, entry, renamed, "--inference", "--training")[0] == 0
+    (entry / "verification.json").unlink()
     other = write_toy(tmp_path / "toy.h5", takes=5)
     refused(capsys, entry, other, "not the data of the result (toy): its sha256 is another")
     both(lambda run: run["dataset"]["split"].update(rule="another"))(entry)
