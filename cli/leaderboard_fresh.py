@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from leaderboard.entry import StoredEntry
-    from spikebench.audio import Skipped
+    from spikebench.audio import Clip, Skipped
     from spikebench.clip_names import ClipNames
     from spikebench.fresh_recordings import Known, Sifted
     from spikebench.fresh_test import Hearing, Measured
@@ -124,18 +124,18 @@ def fresh(
 
     What is converted is kept in the folder of -o, and the same command goes on with it.
     """
+    from spikebench.audio import find_clips
     from spikebench.errors import ResultError, SpikebenchError
     from spikebench.fresh_recordings import known_recordings
     from spikebench.inference import find_device
 
     find_device(device)
     stored = _read(entries, folders)
-    known = known_recordings(without)
-    names, sifted = _find(audio, labels, speakers, known, quiet)
+    clips, unreadable = find_clips(audio)
     not_run: dict[str, str] = {}
     ready = []
     for one in stored:
-        found = _prepare(one, len(names.clips), large)
+        found = _prepare(one, len(clips), large)
         if isinstance(found, str):
             not_run[_name(one)] = found
         else:
@@ -145,6 +145,8 @@ def fresh(
             "no entry can be run"
             + "".join(f"; {name}: {why}" for name, why in list(not_run.items())[:1])
         )
+    known = known_recordings(without)
+    names, sifted = _sift(clips, unreadable, labels, speakers, known, quiet)
     words = {word for one in ready for word in one.stored.result.dataset.classes}
     names, digests, strange = _known_words(names, sifted, words)
     if not names.clips:
@@ -198,22 +200,25 @@ def _name(stored: StoredEntry) -> str:
     return f"{stored.entry.dataset}/{stored.entry.id}"
 
 
-def _find(
-    audio: Path, labels: str, speakers: str, known: Known, quiet: bool
+def _sift(
+    clips: list[Clip],
+    unreadable: list[Skipped],
+    labels: str,
+    speakers: str,
+    known: Known,
+    quiet: bool,
 ) -> tuple[ClipNames, Sifted]:
-    """Find the fresh recordings, and name them."""
+    """Name all recordings, and find the fresh ones among them."""
     from cli.conversion_running import clip_lines
-    from spikebench.audio import find_clips
     from spikebench.clip_names import name_clips
     from spikebench.fresh_recordings import sift
 
-    clips, skipped = find_clips(audio)
     # Named as a whole: what is left out must not change how the others are numbered.
     names = name_clips(clips, labels, speakers, "none")
     for line in () if quiet else names.notices:
         click.echo(line, err=True)
     sifted = sift(names.clips, known, (lambda done, total: None) if quiet else clip_lines())
-    return names, replace(sifted, left_out=[*skipped, *names.skipped, *sifted.left_out])
+    return names, replace(sifted, left_out=[*unreadable, *names.skipped, *sifted.left_out])
 
 
 def _known_words(
@@ -271,14 +276,14 @@ def _convert(
     skipped: dict[str, Skipped] = {}
     for hearing in dict.fromkeys(one.hearing for one in ready):
         with running([output / hearing.file_name], quiet, None) as here:
-            spikes[hearing], report = convert_fresh(
+            spikes[hearing], left_out = convert_fresh(
                 *(audio, names, digests, hearing, output, seed),
                 synthetic=synthetic,
                 jobs=jobs,
                 notify=here.notify,
                 progress=here.progress,
             )
-        skipped |= {one.file: one for one in (report.skipped if report else [])}
+        skipped |= {one.file: one for one in left_out}
     return spikes, list(skipped.values())
 
 

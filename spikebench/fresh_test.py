@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 import cochlea
-from spikebench.audio import printable
+from spikebench.audio import Skipped, printable
 from spikebench.clip_names import ClipNames
-from spikebench.conversion import ConversionOptions, ConversionReport, convert, request
+from spikebench.conversion import ConversionOptions, convert, request
 from spikebench.errors import ResultError, SpikebenchError, UnknownNameError
 from spikebench.metrics.classification import speaker_interval
 from spikebench.prediction import number_labels
@@ -127,7 +127,7 @@ def convert_fresh(
     jobs: int | None = None,
     notify: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[Path, ConversionReport | None]:
+) -> tuple[Path, list[Skipped]]:
     """Convert the recordings for one hearing; what an earlier call has done is kept.
 
     Parameters
@@ -151,8 +151,8 @@ def convert_fresh(
     -------
     path : Path
         The spike file.
-    report : ConversionReport or None
-        What was done; None if the file was there.
+    skipped : list of Skipped
+        Recordings that could not be converted.
 
     Raises
     ------
@@ -172,7 +172,9 @@ def convert_fresh(
     if path.is_file():
         with SpikeFile(path) as file:
             if file.provenance.get(_MARK) == mark:
-                return path, None
+                there = set(file.sources or ())
+                lacks = [clip.relative for clip in names.clips if clip.relative not in there]
+                return path, [Skipped(printable(one), "could not be converted") for one in lacks]
         raise SpikebenchError(
             f"{printable(str(path))}: made of other recordings or with other settings; choose another "
             "folder with -o, or remove it"
@@ -187,7 +189,7 @@ def convert_fresh(
         notify=notify,
         progress=progress,
     )
-    return path, report
+    return path, report.skipped
 
 
 def answer_fresh(

@@ -212,7 +212,8 @@ def test_recordings_become_the_spikes_that_those_of_the_data_became(tmp_path: Pa
         names = keep_words(name_clips(clips, "heidelberg-digits"), set(digits.keys), files)
         sha256 = [file_sha256(clip.path) for clip in names.clips]
         hearing = Hearing(digits.n_units, Encoding(preset="shd", time_origin="clip-start"))
-        path, _ = convert_fresh(source, names, sha256, hearing, tmp_path, jobs=1)
+        path, skipped = convert_fresh(source, names, sha256, hearing, tmp_path, jobs=1)
+        assert skipped == []
         with SpikeFile(path) as fresh_file:
             for here, there in enumerate(chosen):
                 for found, known in zip(fresh_file.events(here), digits.events(there), strict=True):
