@@ -124,7 +124,7 @@ def fresh(
 
     What is converted is kept in the folder of -o, and the same command goes on with it.
     """
-    from spikebench.audio import find_clips
+    from spikebench.audio import find_clips, printable
     from spikebench.errors import ResultError, SpikebenchError
     from spikebench.fresh_recordings import known_recordings
     from spikebench.inference import find_device
@@ -165,14 +165,19 @@ def fresh(
             answered.append(_answer(item, spikes[item.hearing], output, device, large))
         except SpikebenchError as error:
             not_run[_name(item.stored)] = str(error)
+    silent = {one.file for one in skipped}
+    facts = zip(names.clips, names.labels.tolist(), names.speakers.tolist(), strict=True)
+    used = [
+        (label, speaker) for clip, label, speaker in facts if printable(clip.relative) not in silent
+    ]
     document = {
         "schema_version": 1,
         **_header(audio, labels, speakers, without, synthetic, seed),
         "recordings": {
             "found": len(sifted.clips) + len(sifted.left_out),
-            "used": len(names.clips) - len(skipped),
-            "words": len(set(names.labels.tolist())),
-            "speakers": len(set(names.speakers.tolist()) - {-1}),
+            "used": len(used),
+            "words": len({label for label, _ in used}),
+            "speakers": len({speaker for _, speaker in used} - {-1}),
             "of_words_that_no_entry_knows": strange,
             "left_out": [asdict(one) for one in [*sifted.left_out, *skipped]],
             "compared_by_file": known.counts,

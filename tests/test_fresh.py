@@ -63,6 +63,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     shutil.copy(folder / "recordings" / "low" / "a_0.wav", folder / "new" / "low" / "x_0.wav")
     shutil.copy(folder / "new" / "high" / "s_0.wav", folder / "new" / "high" / "y_0.wav")
     (folder / "new" / "high" / "z_0.wav").write_bytes(b"RIFF no sound")
+    write_clip(folder / "new" / "low" / "q_0.wav", np.full((3200, 1), 0.5))  # only an offset
     return {name: folder / name for name in ("recordings", "tones.h5", "entries", "new")} | {
         "lif": entries / with_weights.name,
         "svm": entries / without.name,
@@ -89,12 +90,13 @@ def test_entries_with_weights_answer_what_is_fresh(
     said = json.loads(out)
     assert said == json.loads((output / "fresh.json").read_text())
     found = said["recordings"]
-    assert (found["found"], found["used"], found["words"], found["speakers"]) == (27, 16, 2, 4)
+    assert (found["found"], found["used"], found["words"], found["speakers"]) == (28, 16, 2, 4)
     assert found["of_words_that_no_entry_knows"] == 8
     assert {one["file"]: one["reason"] for one in found["left_out"]} == {
         "low/x_0.wav": "is in tones.h5 (the same file)",
         "high/y_0.wav": "is the same recording as high/s_0.wav",
         "high/z_0.wav": "cut short: 13 of 544173608 bytes",
+        "low/q_0.wav": "silent: nothing but a constant offset",
     }
     assert found["compared_by_file"] == {"digits": 840, "tones.h5": 32}
     (row,) = said["entries"]
@@ -122,13 +124,17 @@ def test_the_same_command_goes_on_and_other_recordings_are_told(
     words = ("--entries", world["entries"])
     code, out, _ = fresh(capsys, here, tmp_path / "out", *words)
     assert code == 0
-    assert "16 of 27 recordings: 2 words, 4 known speakers" in out
+    assert "16 of 28 recordings: 2 words, 4 known speakers" in out
     assert "left out: 1 (is in tones.h5 (the same file))" in out
     assert "left out: 1 there twice" in out
     assert f"not run: tones/{world['svm'].name}: its weights are not in it" in out
     (spikes,) = (tmp_path / "out").glob("*.h5")
     before = (spikes.stat().st_mtime_ns, file_sha256(spikes))
-    assert fresh(capsys, here, tmp_path / "out", *words)[0] == 0
+    again = fresh(capsys, here, tmp_path / "out", *words, "--json")
+    assert again[0] == 0
+    found = json.loads(again[1])["recordings"]
+    assert (found["found"], found["used"]) == (28, 16)
+    assert {"file": "low/q_0.wav", "reason": "could not be converted"} in found["left_out"]
     assert (spikes.stat().st_mtime_ns, file_sha256(spikes)) == before
     write_clip(new / "low" / "w_0.wav", tone(seconds=0.2, frequency=333.0))
     code, out, err = fresh(capsys, here, tmp_path / "out", *words)
