@@ -40,7 +40,7 @@ MOST_PARAMETERS = 20_000_000
 MOST_STEPS = 10_000
 MOST_CELLS = 2**28  # of the raster of one batch
 MOST_ITEMS = 100  # of a list in the model's table: layers, or a grid to choose from
-LONGEST_TIME_CONSTANT = 100_000  # time steps
+LONGEST_TIME_CONSTANT = 10_000  # time steps
 MOST_MEMORY = 8 * 2**30
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
 
