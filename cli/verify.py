@@ -64,7 +64,9 @@ def verify(
     the entry, and what would raise it.
 
     --inference runs its weights again on the test split: at least 99.9 % of the labels of every seed must be those
-    of the entry. --training trains every seed again and tests it once: the mean must lie in the claimed interval.
+    of the entry, and the costs that it claims must be measured again. --training trains every seed again and tests it
+    once: the mean must lie in the claimed interval.
+
     What was passed is written into the entry: who, when, with which software and hardware.
 
     Nothing of an entry is executed or unpickled, and no path that it names is opened. Data are found by a registered
@@ -106,7 +108,11 @@ def verify(
                 go_on = command if output else ""
                 answers = _train(stored, runs, selection, folder, device, large, quiet, go_on)
         verification = _verification(stored, kind, answers, _who(by), command, device)
-        if reason := why_failed(verification):
+        reason = why_failed(verification)
+        if kind == "inference" and not reason:
+            place = weights or entry
+            reason = _check_costs(stored, runs, selection, place, answers, device, large)
+        if reason:
             if as_json:
                 click.echo(_as_json(stored, passed, reason))
             raise ResultError(f"{entry}: --{kind}: {reason}; it is not written down")
@@ -158,6 +164,27 @@ def _answer(
         answer_again(path, run, result.model, test, device, large=large)
         for path, run in zip(paths, runs, strict=True)
     ]
+
+
+def _check_costs(
+    stored: StoredEntry,
+    runs: list[RunRecord],
+    selection: SelectionData,
+    folder: Path,
+    answers: list[Predictions],
+    device: str,
+    large: bool,
+) -> str:
+    """Measure again what the entry says of its cost; the first difference, or nothing."""
+    from spikebench.protocol import open_test
+    from spikebench.reproduction import measure_again
+
+    test = open_test(selection)
+    for run, record, said in zip(runs, stored.result.seeds, answers, strict=True):
+        path = folder / str(record.weights_file)
+        if odd := measure_again(path, run, record, test, said.predicted, device, large=large):
+            return f"seed {record.seed}: {odd}"
+    return ""
 
 
 def _train(

@@ -30,7 +30,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leaderboard.breakdown import Breakdown, break_down
 from leaderboard.declaration import Declarations, Line, declare, tracks_of
 from leaderboard.run_check import LOGS_FILE, check_logs, write_logs
-from leaderboard.tier import VERIFICATION_FILE, Verification, read_verifications, tier_of
+from leaderboard.tier import (
+    VERIFICATION_FILE,
+    Verification,
+    check_verification,
+    read_verifications,
+    tier_of,
+)
 from leaderboard.verification import check_result, plain_file
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.record import Sha256
@@ -350,8 +356,8 @@ def read_entry(folder: Path) -> StoredEntry:
     _check_declared(path, entry, result)
     check_logs(folder, result)
     verifications = read_verifications(folder)
-    if any(one.result_sha256 != entry.result_sha256 for one in verifications):
-        raise ResultError(f"{folder / VERIFICATION_FILE}: speaks of another result")
+    for one in verifications:
+        check_verification(one, entry.result_sha256, result, f"{folder / VERIFICATION_FILE}")
     return StoredEntry(
         entry, result, folder, break_down(predictions, result.dataset.classes), verifications
     )

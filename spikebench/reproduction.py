@@ -7,6 +7,7 @@ loaded as safetensors only. Data are found by a registered name or where the use
 
 from __future__ import annotations
 
+import math
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
@@ -29,9 +31,12 @@ from spikebench.inference import (
     place,
     run_model,
 )
+from spikebench.measurement import measure
+from spikebench.metrics.cost import GROUPS
+from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
 from spikebench.models.base import CountClassifier, model_class
 from spikebench.protocol import SelectionData, open_selection
-from spikebench.results import DatasetRecord, ModelRecord, Predictions, first_problem
+from spikebench.results import DatasetRecord, ModelRecord, Predictions, SeedRecord, first_problem
 from spikebench.run_record import RunRecord
 from spikebench.spike_dataset import SpikeDataset
 from spikebench.spike_file import MAX_UNITS
@@ -42,6 +47,8 @@ MOST_CELLS = 2**28  # of the raster of one batch
 MOST_ITEMS = 100  # of a list in the model's table: layers, or a grid to choose from
 LONGEST_TIME_CONSTANT = 10_000  # time steps
 MOST_MEMORY = 8 * 2**30
+COUNTS_AGREE = 0.01
+CURVES_AGREE = 0.01
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
 
 
@@ -261,6 +268,85 @@ def answer_again(
         predicted=answers.predicted,
         speaker=samples.speakers,
     )
+
+
+def measure_again(
+    weights: Path,
+    run: RunRecord,
+    claimed: SeedRecord,
+    samples: SpikeDataset,
+    predicted: NDArray[np.int64],
+    device: str = "cpu",
+    *,
+    large: bool = False,
+) -> str:
+    """Measure again what a result says of the cost of one seed.
+
+    Parameters
+    ----------
+    weights, run
+        As for :func:`answer_again`, which has looked at their size.
+    claimed
+        What the result says; it need not hold any metrics.
+    samples
+        The test split.
+    predicted
+        What the model said of it here, int64, shape (samples,).
+    device
+        ``cpu`` or ``cuda``.
+    large
+        As for :func:`answer_again`.
+
+    Returns
+    -------
+    str
+        The first metric that is another here, with both values; empty if all agree. Counts agree within
+        :data:`COUNTS_AGREE` of their value (another order of sums can move a spike), accuracies over the time heard
+        within :data:`CURVES_AGREE`. An energy by a table that is not shipped is not looked at; its counts are.
+    """
+    tables = [read_cost_table(name) for name in COST_TABLES]
+    with bounded_memory(large, device), one_thread():
+        model = place(load_weights(weights, run), find_device(device), run)
+        binned = bin_samples(samples, run.preset)
+        size = run.preset.training.batch_size
+        here = measure(model, run.model, binned, predicted, size, GROUPS, tables)
+    said = claimed.metrics.model_dump() if claimed.metrics else {}
+    found = here.model_dump()
+    if claimed.spikes_per_sample is not None:
+        said["spikes_per_sample"] = claimed.spikes_per_sample
+        found["spikes_per_sample"] = found["spikes_per_inference"]
+    return next(
+        (
+            f"{name} is claimed {str(said[name])[:120]}, measured again {str(found[name])[:120]}"
+            for name in said
+            if said[name] is not None and not _agree(said[name], found[name])
+        ),
+        "",
+    )
+
+
+def _agree(claimed: Any, found: Any) -> bool:  # noqa: ANN401
+    """Compare two metrics, part by part."""
+    if isinstance(claimed, dict) and isinstance(found, dict):
+        if "accuracy" in claimed:  # the latency curve; its first moment above 95 % follows from it
+            curves = zip(claimed["accuracy"], found["accuracy"], strict=False)
+            return claimed["times_s"] == found["times_s"] and all(
+                abs(a - b) <= CURVES_AGREE for a, b in curves
+            )
+        return claimed.keys() == found.keys() and all(
+            _agree(value, found[name])
+            for name, value in claimed.items()
+            if name not in ("technology", "source", "not_applicable")
+        )
+    if isinstance(claimed, list) and isinstance(found, list):
+        if claimed and "table" in claimed[0]:
+            here = {one["table"]: one for one in found}
+            return all(_agree(one, here.get(one["table"], one)) for one in claimed)
+        pairs = zip(claimed, found, strict=False)
+        return len(claimed) == len(found) and all(_agree(a, b) for a, b in pairs)
+    if isinstance(claimed, int | float) and isinstance(found, int | float):
+        return math.isclose(claimed, found, rel_tol=COUNTS_AGREE, abs_tol=1e-9)
+    return type(claimed) is type(found) and claimed == found
 
 
 def agreement(claimed: Predictions, found: Predictions) -> float:

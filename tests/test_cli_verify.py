@@ -77,6 +77,54 @@ def refused(
     assert sorted(path.name for path in entry.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("metrics", "effective_ac"), 1.0, "effective_ac is claimed 1.0, measured again"),
+        (("metrics", "footprint_bytes"), 4, "footprint_bytes is claimed 4, measured again"),
+        (("metrics", "activation_sparsity"), 0.999999, "activation_sparsity is claimed"),
+        (
+            ("metrics", "connection_sparsity"),
+            0.5,
+            "connection_sparsity is claimed 0.5, measured again 0.0",
+        ),
+        (("metrics", "effective_mac"), {"not_applicable": "no"}, "effective_mac is claimed"),
+        (("metrics", "energy", 0, "picojoules"), 1.0, "energy is claimed"),
+        (("metrics", "operations", 0, "zero_weights"), 7, "operations is claimed"),
+        (("metrics", "latency", "accuracy", 3), 0.97, "latency is claimed"),
+        (("spikes_per_sample",), 3.0, "spikes_per_sample is claimed 3.0, measured again"),
+    ],
+)
+def test_costs_that_are_not_measured_again_are_refused(
+    entry: Path,
+    toy: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: tuple[str | int, ...],
+    value: object,
+    message: str,
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        part = result["seeds"][1]
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = value
+
+    forge(entry, change)
+    refused(capsys, entry, toy, f"--inference: seed 1: {message}")
+
+
+def test_energy_by_a_table_of_ones_own_is_not_looked_at_but_its_counts_are(
+    entry: Path, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        for seed in result["seeds"]:
+            mine = seed["metrics"]["energy"][0] | {"table": "mine", "picojoules": 1.0}
+            seed["metrics"]["energy"].append(mine)
+
+    forge(entry, change)
+    assert verify(capsys, entry, toy, "--inference")[0] == 0
+
+
 @pytest.mark.parametrize("model", list(SMALL))
 def test_an_honest_entry_rises_by_its_weights_and_by_its_training(
     honest: Callable[[str], Path],

@@ -11,6 +11,8 @@ from typing import Any
 from leaderboard.entry import make_entry, read_entry, write_entry
 from leaderboard.verification import verify_result
 from spikebench.evaluation import evaluate
+from spikebench.metrics.cost import GROUPS
+from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
 from spikebench.preset import read_preset
 from spikebench.protocol import open_selection
 from spikebench.results import file_sha256
@@ -40,7 +42,9 @@ def make_trained_entry(
     runs = [folder / f"seed{seed}" for seed in range(seeds)]
     for seed, run in enumerate(runs):
         fit(run, start_run(run, model, preset, selection, seed), selection)
-    evaluate(runs, selection, folder / "result", f"spikebench evaluate --model {model}")
+    tables = [read_cost_table(name) for name in COST_TABLES]
+    command = f"spikebench evaluate --model {model}"
+    evaluate(runs, selection, folder / "result", command, "cpu", GROUPS, tables)
     result = verify_result(folder / "result")
     return write_entry(
         *(folder / "result", folder / "entries", make_entry(result), result),
