@@ -31,7 +31,7 @@ from leaderboard.breakdown import Breakdown, break_down
 from leaderboard.declaration import Declarations, Line, declare, tracks_of
 from leaderboard.run_check import LOGS_FILE, check_logs, write_logs
 from leaderboard.tier import VERIFICATION_FILE, Verification, read_verifications, tier_of
-from leaderboard.verification import check_result, plain_file
+from leaderboard.verification import check_result
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.record import Sha256
 from spikebench.results import (
@@ -39,6 +39,7 @@ from spikebench.results import (
     Result,
     file_sha256,
     first_problem,
+    plain_file,
     read_json,
     write_result,
     write_text,

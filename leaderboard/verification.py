@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -35,6 +34,7 @@ from spikebench.results import (
     Result,
     SeedRecord,
     file_sha256,
+    plain_file,
     read_predictions,
     read_result,
 )
@@ -125,36 +125,6 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     _check_summary(result, where)
     _check_registered(result, predictions[0], where)
     return result, predictions
-
-
-def plain_file(folder: Path, name: str) -> Path:
-    """Find a file that really lies in a folder.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    name
-        The file's name, without a path.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ResultError
-        If it is missing, or a link, a folder, a pipe or a device.
-    """
-    path = folder / name
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
-        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
-    if not stat.S_ISREG(mode):
-        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
-    return path
 
 
 def _check_protocol(result: Result, where: str) -> None:

@@ -22,6 +22,7 @@ import json
 import math
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -179,6 +180,36 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from None
+
+
+def plain_file(folder: Path, name: str) -> Path:
+    """Find a file that really lies in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        The file's name, without a path.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing, or a link, a folder, a pipe or a device.
+    """
+    path = folder / name
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
+    if not stat.S_ISREG(mode):
+        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    return path
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
