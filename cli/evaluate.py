@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.metrics_text import metric_lines
 from cli.training_options import default_folder, training_options
 
 if TYPE_CHECKING:
+    from spikebench.metrics.cost_table import CostTable
     from spikebench.results import Result
 
 
@@ -28,6 +30,20 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Choose the epoch on the TEST split, only to reproduce numbers that were chosen so. The result is "
     "labelled oracle, and no leaderboard takes it.",
+)
+@click.option(
+    "--metrics",
+    "metrics_text",
+    metavar="all|LIST",
+    help="Measure what the model costs, on the test split: footprint, sparsity, operations, updates, spikes, latency, "
+    "energy; see docs/metrics.md.",
+)
+@click.option(
+    "--cost-table",
+    "cost_tables",
+    multiple=True,
+    metavar="NAME|FILE.toml",
+    help="What an operation costs, for the energy; may be repeated.  [default: horowitz-45nm, loihi]",
 )
 @click.option(
     "-o",
@@ -48,6 +64,8 @@ def evaluate(
     seeds: int | None,
     checkpoint: Path | None,
     oracle: bool,
+    metrics_text: str | None,
+    cost_tables: tuple[str, ...],
     output: Path | None,
 ) -> None:
     """Train a model by its preset, test it once, write a result.
@@ -74,6 +92,7 @@ def evaluate(
     from spikebench.training import start_run
 
     find_device(device)
+    groups, tables = _choose_metrics(metrics_text, cost_tables)
     if checkpoint is not None:
         if tensorboard:
             raise click.UsageError("--tensorboard is for training")
@@ -89,6 +108,9 @@ def evaluate(
         preset = read_preset(model, preset_file, settings)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
         words += ["--oracle"] if oracle else []
+    words += ["--metrics", metrics_text] if metrics_text else []
+    for table in cost_tables:
+        words += ["--cost-table", table]
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need one folder: give it with -o")
     folder = output or default_folder(data, f"{model}-oracle" if oracle else model)
@@ -110,8 +132,19 @@ def evaluate(
                 run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return
-    result = test(runs, selection, folder, command, device)
+    result = test(runs, selection, folder, command, device, groups, tables)
     click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
+
+
+def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str], list[CostTable]]:
+    """Say which groups of metrics are wanted, and read the cost tables for the energy."""
+    from spikebench.metrics.cost import read_groups
+    from spikebench.metrics.cost_table import COST_TABLES, read_cost_tables
+
+    groups = [] if text is None else read_groups(text)
+    if tables:
+        groups = read_groups(",".join([*groups, "energy"]))
+    return groups, read_cost_tables(tables or COST_TABLES) if "energy" in groups else []
 
 
 def _find_runs(checkpoint: Path) -> list[Path]:
@@ -165,6 +198,7 @@ def _say(result: Result, folder: Path) -> str:
         spikes = _mean([seed.spikes_per_sample for seed in seeds])
         lines.append(f"  spikes per sample    {spikes:,.0f} (hidden)")
     lines += [
+        *metric_lines([seed.metrics for seed in seeds if seed.metrics]),
         f"  training             {_mean([seed.train_seconds for seed in seeds]) or 0:.0f} s per seed",
         f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
         + ("s" if len(seeds) > 1 else ""),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.leaderboard_check import check, schema, withdraw
+
 if TYPE_CHECKING:
     from leaderboard.entry import StoredEntry
 
@@ -95,10 +97,27 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
         print_literature(reports)
 
 
-def _read(folders: tuple[Path, ...]) -> list[StoredEntry]:
-    from leaderboard.entry import SHIPPED_ENTRIES, read_entries
+leaderboard.add_command(check)
+leaderboard.add_command(schema)
+leaderboard.add_command(withdraw)
 
-    if not folders:
-        usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
-        folders = (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
-    return read_entries(folders)
+
+def usual_entries() -> tuple[Path]:
+    """Find the folder of entries that is meant where none is named.
+
+    Returns
+    -------
+    tuple of Path
+        One folder.
+    """
+    from leaderboard.entry import SHIPPED_ENTRIES
+
+    usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
+    return (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
+
+
+def _read(folders: tuple[Path, ...]) -> list[StoredEntry]:
+    from leaderboard.entry import read_entries
+    from leaderboard.oddities import flag
+
+    return flag(read_entries(folders or usual_entries()))

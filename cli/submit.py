@@ -1,20 +1,50 @@
-"""``spikebench submit``: check a result and write a leaderboard entry."""
+"""``spikebench submit``: check a result, or predictions from elsewhere, and write a leaderboard entry."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from leaderboard.entry import Entry
+    from spikebench.results import Result
 
 _ENTRIES = Path("leaderboard/entries")
 _OWN_ENTRIES = Path("leaderboard-entries")
 
 
 @click.command()
-@click.argument("result_dir", type=click.Path(path_type=Path))
+@click.argument(
+    "source",
+    metavar="RESULT_DIR|PREDICTIONS.csv",
+    required=False,
+    type=click.Path(path_type=Path),
+)
 @click.option("--name", default="", help="Name to display; by default the model's.")
 @click.option("--authors", default="", help="Who made it, e.g. 'A. Smith, B. Jones'.")
 @click.option("--note", default="", help="What a reader should know, in one line.")
+@click.option("--link", help="Address of a paper or of code, https://…")
+@click.option("--citation", default="", help="How to cite it, in one line.")
+@click.option("--track", help="By default spiking or conventional-spikes, whatever the model is.")
+@click.option(
+    "--weights",
+    is_flag=True,
+    help="Hand in the weights too, so that the entry can be run again here and on new recordings.",
+)
+@click.option(
+    "--form",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With PREDICTIONS.csv: the form.toml that says the rest.",
+)
+@click.option("--data", help="With --form: where its data set lies, if not under its name.")
+@click.option(
+    "--kit",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write into this folder a form, the split of every sample and predictions to fill in, and end.",
+)
 @click.option(
     "--entries",
     type=click.Path(path_type=Path, file_okay=False),
@@ -23,48 +53,110 @@ _OWN_ENTRIES = Path("leaderboard-entries")
 @click.option("--overwrite", is_flag=True, help="Replace the entry of the same result.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
 def submit(
-    result_dir: Path,
+    source: Path | None,
     name: str,
     authors: str,
     note: str,
+    link: str | None,
+    citation: str,
+    track: str | None,
+    weights: bool,
+    form: Path | None,
+    data: str | None,
+    kit: Path | None,
     entries: Path | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Check RESULT_DIR and write a leaderboard entry.
+    """Check a result and write a leaderboard entry.
 
     RESULT_DIR is what `spikebench evaluate -o` wrote. Its files must be complete and unchanged,
     every accuracy, interval and confusion matrix must follow from the predictions, test must have
-    been opened once per seed and must not have chosen the epoch. Nothing in it is executed.
+    been opened once per seed and must not have chosen the epoch; the log of every run must agree.
 
-    The entry holds the result and its predictions; of the weights it keeps the SHA-256.
+    PREDICTIONS.csv is for models that our trainer does not know. First `spikebench submit --kit mine
+    --data shd` writes a form and the samples, then `spikebench submit mine/predictions.csv --form
+    mine/form.toml` checks and scores what was filled in (columns seed,index,predicted).
+
+    Nothing is executed. Of the weights the entry keeps the SHA-256, or with --weights all.
     Exit code 1: a check failed or the entry is there already, and nothing was written.
     """
-    from leaderboard.entry import make_entry, write_entry
-    from leaderboard.ranking import why_unranked
-    from leaderboard.verification import verify_result
-
-    result = verify_result(result_dir)
+    if kit is not None:
+        _write_kit(kit, data or "digits", as_json)
+        return
+    if source is None:
+        raise click.UsageError("Missing argument 'RESULT_DIR|PREDICTIONS.csv'.")
     if entries is None:
         entries = _ENTRIES if _ENTRIES.is_dir() else _OWN_ENTRIES
     new = not entries.is_dir()
-    entry = make_entry(result, name, authors, note)
-    target = write_entry(result_dir, entries, entry, result, overwrite=overwrite)
-    reason = why_unranked(result)
+    from leaderboard.entry import make_entry, write_entry
+
+    if source.suffix.lower() == ".csv" and not source.is_dir():
+        texts = {"name": name, "authors": authors, "note": note, "link": link}
+        _refuse(texts | {"citation": citation, "track": track}, "the form says it")
+        _refuse({"weights": weights}, "only our own models can be run again here")
+        if form is None:
+            raise click.UsageError(
+                "predictions need a form: --form form.toml (--kit FOLDER writes one to fill in)"
+            )
+        from leaderboard.outside import outside_result
+
+        with outside_result(source, form, data) as (folder, result, entry):
+            target = write_entry(folder, entries, entry, result, overwrite=overwrite)
+    else:
+        _refuse({"form": form, "data": data}, "a result says it")
+        from leaderboard.verification import verify_result
+
+        result = verify_result(source)
+        said = {"link": link, "citation": citation, "track": track or ""}
+        entry = make_entry(result, name, authors, note, **said)  # type: ignore[arg-type]
+        target = write_entry(source, entries, entry, result, overwrite=overwrite, weights=weights)
+    _say(target, result, entry, str(entries) if new else "", as_json)
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(f"--{name} has no use here: {why}")
+
+
+def _say(target: Path, result: Result, entry: Entry, new_folder: str, as_json: bool) -> None:
+    from leaderboard.declaration import tracks_of
+    from leaderboard.ranking import why_unranked
+
+    reason = why_unranked(result, entry)
+    tracks = tracks_of(entry.track, result.model.parameters, entry.declared)
     if as_json:
         import json
 
         said: dict[str, object] = entry.model_dump() | {"entry": str(target)}
         said |= {"test_accuracy": result.summary.test_mean, "unranked_reason": reason}
-        click.echo(json.dumps(said, ensure_ascii=False))
+        click.echo(json.dumps(said | {"tracks": tracks}, ensure_ascii=False))
         return
     count, size = len(result.seeds), result.dataset.split.test_samples
     click.echo(
         f"Checked: {count} seed{'s' if count > 1 else ''} with {size:,} predictions each; accuracies, "
         f"intervals and confusion matrices follow from them ({100 * result.summary.test_mean:.1f} %)."
     )
+    click.echo(f"Tracks: {', '.join(tracks)}. Tier: recomputed (spikebench verify raises it).")
     if reason:
         click.echo(f"Shown without a rank: {reason}.")
-    if new:
-        click.echo(f"Created the folder {entries}.")
+    if new_folder:
+        click.echo(f"Created the folder {new_folder}.")
     click.echo(f"Wrote {target}. `spikebench leaderboard build` puts it on the page.")
+
+
+def _write_kit(folder: Path, data: str, as_json: bool) -> None:
+    from leaderboard.outside import write_kit
+
+    form, splits, predictions = write_kit(folder, data)
+    if as_json:
+        import json
+
+        said = {"form": str(form), "splits": str(splits), "predictions": str(predictions)}
+        click.echo(json.dumps(said, ensure_ascii=False))
+        return
+    click.echo(f"Wrote {form} to fill in, {splits} (train, validation or test of every sample)")
+    click.echo(f"and {predictions} (the test samples, for seed 0; one line per seed and sample).")
+    click.echo("Select on the validation samples, test each seed once, then:")
+    click.echo(f"  spikebench submit {predictions} --form {form}")

@@ -35,6 +35,7 @@ from leaderboard.verification import check_result
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.record import Sha256
 from spikebench.results import (
+    MAX_JSON_BYTES,
     RESULT_FILE,
     Result,
     file_sha256,
@@ -339,7 +340,7 @@ def read_entry(folder: Path) -> StoredEntry:
         raise ResultError(f"{path}: {first_problem(error, Entry)}") from None
     if entry.id != folder.name:
         raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
-    if file_sha256(plain_file(folder, RESULT_FILE)) != entry.result_sha256:
+    if file_sha256(plain_file(folder, RESULT_FILE, MAX_JSON_BYTES)) != entry.result_sha256:
         raise ResultError(
             f"{folder / RESULT_FILE}: not the file that was submitted; submit the result again"
         )
@@ -380,6 +381,42 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
         claimed, found = getattr(entry.declared, name), getattr(said, name)
         if claimed != found and found is not None:
             raise ResultError(f"{path}: declared.{name} is {claimed!r}, the result says {found!r}")
+
+
+def withdraw(folder: Path, reason: str) -> Entry:
+    """Take an entry back; it stays where it is, with the reason.
+
+    Parameters
+    ----------
+    folder
+        The entry, which must hold.
+    reason
+        Why, in one line.
+
+    Returns
+    -------
+    Entry
+        As it now is.
+
+    Raises
+    ------
+    ResultError
+        If it does not hold, was taken back before, or the reason does not fit.
+    """
+    stored = read_entry(folder)
+    if stored.entry.withdrawn is not None:
+        raise ResultError(f"{folder}: was withdrawn on {stored.entry.withdrawn.date}")
+    try:
+        today = datetime.now(UTC).date().isoformat()
+        taken_back = Withdrawal(date=today, reason=reason)
+    except ValidationError as error:
+        raise ResultError(f"{folder}: the {first_problem(error)}") from None
+    entry = stored.entry.model_copy(update={"withdrawn": taken_back})
+    try:
+        write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise ResultError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    return entry
 
 
 def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:

@@ -6,6 +6,7 @@ knows the test accuracy of its epochs looked at the test split after every one o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import ResultError
 from spikebench.results import Result, SeedRecord, first_problem, read_json, write_text
-from spikebench.run_record import RunLog
+from spikebench.run_record import RunLog, log_text
 
 LOGS_FILE = "run.json"
 _ROUNDING = 1e-5  # logs keep six digits
 _CHOSEN_ON_TEST = "such a result was chosen on test; train again and select on validation"
 
 
-class _Logs(BaseModel):
+class Logs(BaseModel):
+    """Contents of ``run.json``: one log per seed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
@@ -39,7 +42,7 @@ def write_logs(folder: Path, logs: Sequence[RunLog]) -> None:
     logs
         One per seed.
     """
-    content = _Logs(runs=list(logs)).model_dump(mode="json")
+    content = Logs(runs=list(logs)).model_dump(mode="json")
     write_text(folder / LOGS_FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -65,7 +68,7 @@ def read_logs(folder: Path) -> list[RunLog]:
     if not path.exists():
         return []
     try:
-        return _Logs.model_validate(read_json(path)).runs
+        return Logs.model_validate(read_json(path)).runs
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error)}") from None
 
@@ -86,12 +89,16 @@ def check_logs(folder: Path, result: Result) -> None:
         If they tell something else, or the epoch was not chosen on validation.
     """
     logs = read_logs(folder)
-    if not logs:
-        return
     where = f"{folder / LOGS_FILE}"
+    if not logs:
+        if any(record.run_sha256 for record in result.seeds):
+            raise ResultError(f"{where}: no such file; submit the result again")
+        return
     if [log.run.seed for log in logs] != [record.seed for record in result.seeds]:
         raise ResultError(f"{where}: its seeds are not those of the result")
     for log, record in zip(logs, result.seeds, strict=True):
+        if hashlib.sha256(log_text(log).encode()).hexdigest() != record.run_sha256:
+            raise ResultError(f"{where}, seed {record.seed}: not the log that was submitted")
         check_log(log, record, result, f"{where}, seed {record.seed}")
 
 

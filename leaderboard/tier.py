@@ -59,7 +59,9 @@ class Verification(BaseModel):
     claimed_interval: Interval
 
 
-class _Verifications(BaseModel):
+class Verifications(BaseModel):
+    """Contents of ``verification.json``."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
@@ -88,7 +90,7 @@ def read_verifications(folder: Path) -> tuple[Verification, ...]:
     if not path.is_file():
         return ()
     try:
-        return tuple(_Verifications.model_validate(read_json(path)).verifications)
+        return tuple(Verifications.model_validate(read_json(path)).verifications)
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error)}") from None
 
@@ -103,7 +105,7 @@ def write_verifications(folder: Path, verifications: Sequence[Verification]) -> 
     verifications
         All of them.
     """
-    content = _Verifications(verifications=list(verifications))
+    content = Verifications(verifications=list(verifications))
     write_text(folder / VERIFICATION_FILE, content.model_dump_json(indent=2) + "\n")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from leaderboard.run_check import check_log
 from spikebench.datasets import DATASETS, load_spec, locate
 from spikebench.errors import ResultError, SpikeFileError
 from spikebench.metrics.classification import (
@@ -27,6 +28,7 @@ from spikebench.metrics.classification import (
 )
 from spikebench.protocol import open_selection, open_test
 from spikebench.results import (
+    MAX_JSON_BYTES,
     RESULT_FILE,
     DatasetRecord,
     Interval,
@@ -38,9 +40,11 @@ from spikebench.results import (
     read_predictions,
     read_result,
 )
+from spikebench.run_record import read_run_log
 from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
+MAX_WEIGHTS_BYTES = 1024 * 1024 * 1024  # of one seed
 _ORACLE_REFUSED = (
     "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
     "ones; train again and select on validation"
@@ -175,9 +179,17 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
                 f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
                 "split chose the epoch, so a result needs them"
             )
+        if (record.run_file is None) != (record.run_sha256 is None):
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: run_file and run_sha256 belong together"
+            )
+        if weights == "needed" and record.run_file is not None:
+            run_file = plain_file(folder, record.run_file, MAX_JSON_BYTES)
+            _check_sha256(run_file, record.run_sha256)
+            check_log(read_run_log(run_file), record, result, str(run_file))
         if weights == "needed" or (weights == "if there" and _is_there(folder, record)):
             assert record.weights_file is not None
-            weights_file = plain_file(folder, record.weights_file)
+            weights_file = plain_file(folder, record.weights_file, MAX_WEIGHTS_BYTES)
             _check_sha256(weights_file, record.weights_sha256)
             note = _note(weights_file)
             if note.get("selected_on") == "test":

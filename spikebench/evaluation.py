@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from spikebench import __version__
 from spikebench.errors import ProtocolError, TrainingError
@@ -27,31 +25,31 @@ from spikebench.inference import (
     run_model,
 )
 from spikebench.kernels.threads import n_threads
-from spikebench.metrics.classification import (
-    accuracy,
-    confusion_matrix,
-    speaker_groups,
-    speaker_interval,
-    summary_interval,
-)
+from spikebench.measurement import measure
+from spikebench.metrics.cost_table import CostTable
 from spikebench.protocol import SelectionData, open_test
 from spikebench.results import (
-    Interval,
     ModelRecord,
     Predictions,
     Result,
     SeedRecord,
-    Summary,
     file_sha256,
     write_predictions,
     write_result,
 )
 from spikebench.run import WEIGHTS_FILE, RunRecord, count_opening, locked, read_run
 from spikebench.run_record import collect_log, write_run_log
+from spikebench.scoring import score, summarise
 
 
 def evaluate(
-    runs: Sequence[Path], selection: SelectionData, folder: Path, command: str, device: str = "cpu"
+    runs: Sequence[Path],
+    selection: SelectionData,
+    folder: Path,
+    command: str,
+    device: str = "cpu",
+    groups: Sequence[str] = (),
+    tables: Sequence[CostTable] = (),
 ) -> Result:
     """Test finished runs that differ only in their seed, and write the result folder.
 
@@ -67,6 +65,11 @@ def evaluate(
         The command that repeats it.
     device
         ``cpu`` or ``cuda``.
+    groups
+        Cost metrics to measure on the test split while it is open: names of
+        :data:`spikebench.metrics.cost.GROUPS`.
+    tables
+        For the energy.
 
     Returns
     -------
@@ -90,7 +93,7 @@ def evaluate(
     if records[0].dataset != selection.dataset:
         raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = [_test(run, selection, folder, device) for run in runs]
+    seeds = [_test(run, selection, folder, device, groups, tables) for run in runs]
     record = records[0]
     model = load_trained(runs[0], record)
     result = Result(
@@ -109,14 +112,21 @@ def evaluate(
             mode="json", include={"input", "training", "regulariser", "augmentation"}
         ),
         seeds=seeds,
-        summary=_summary(seeds),
+        summary=summarise(seeds),
         environment=_environment(device),
     )
     write_result(folder, result)
     return result
 
 
-def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> SeedRecord:
+def _test(
+    run: Path,
+    selection: SelectionData,
+    folder: Path,
+    device: str,
+    groups: Sequence[str],
+    tables: Sequence[CostTable],
+) -> SeedRecord:
     record = read_run(run)
     model = place(load_trained(run, record), find_device(device), record)
     with locked(run):
@@ -124,39 +134,33 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
     samples = open_test(selection)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset)
+    batch_size = record.preset.training.batch_size
     with one_thread():
-        answers = run_model(model, binned, record.preset.training.batch_size)
+        answers = run_model(model, binned, batch_size)
     seconds = time.perf_counter() - began
+    metrics = None
+    if groups:
+        with one_thread():
+            metrics = measure(
+                model, record.model, binned, answers.predicted, batch_size, groups, tables
+            )
 
     predictions_file = f"predictions-seed{record.seed}.csv"
     weights_file = f"weights-seed{record.seed}.safetensors"
-    write_predictions(
-        folder / predictions_file,
-        Predictions(
-            index=samples.index,
-            label=samples.labels,
-            predicted=answers.predicted,
-            speaker=samples.speakers,
-        ),
+    predictions = Predictions(
+        index=samples.index,
+        label=samples.labels,
+        predicted=answers.predicted,
+        speaker=samples.speakers,
     )
+    write_predictions(folder / predictions_file, predictions)
     shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
     run_file = f"run-seed{record.seed}.json"
     write_run_log(folder / run_file, collect_log(run, record))
-    correct = answers.predicted == samples.labels
-    low, high, method = speaker_interval(correct, samples.speakers)
-    split = record.dataset.split
-    seen, unseen = speaker_groups(
-        samples.speakers, split.test_only_speakers, split.validation_speakers
-    )
-    n_classes = len(record.dataset.classes)
     return SeedRecord(
         seed=record.seed,
         validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
-        test_accuracy=accuracy(samples.labels, answers.predicted),
-        test_interval=Interval(low=low, high=high, method=method),
-        seen_accuracy=_mean(correct[seen]),
-        unseen_accuracy=_mean(correct[unseen]),
-        confusion=confusion_matrix(samples.labels, answers.predicted, n_classes).tolist(),
+        **vars(score(predictions, record.dataset)),
         spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
         epochs=record.epochs,
         selected_epoch=record.selected_epoch,
@@ -170,20 +174,7 @@ def _test(run: Path, selection: SelectionData, folder: Path, device: str) -> See
         weights_sha256=file_sha256(folder / weights_file),
         run_file=run_file,
         run_sha256=file_sha256(folder / run_file),
-    )
-
-
-def _summary(seeds: Sequence[SeedRecord]) -> Summary:
-    test = np.array([seed.test_accuracy for seed in seeds])
-    validation = [s.validation_accuracy for s in seeds if s.validation_accuracy is not None]
-    first = seeds[0].test_interval
-    low, high, method = summary_interval(test, (first.low, first.high, first.method))
-    return Summary(
-        seeds=len(seeds),
-        validation_mean=float(np.mean(validation)) if validation else None,
-        test_mean=float(test.mean()),
-        test_std=float(test.std(ddof=1)) if len(seeds) > 1 else None,
-        test_interval=Interval(low=low, high=high, method=method),
+        metrics=metrics,
     )
 
 
@@ -203,7 +194,3 @@ def _environment(device: str) -> dict[str, str]:
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         **{package: version(package) for package in packages},
     }
-
-
-def _mean(correct: NDArray[np.bool_]) -> float | None:
-    return float(correct.mean()) if correct.size else None

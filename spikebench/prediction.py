@@ -166,11 +166,10 @@ class Listener:
         Answers
             At each of them.
         """
-        n_moments = min(n_moments, self.n_steps)
-        steps = -(-np.arange(1, n_moments + 1) * self.n_steps // n_moments)
+        steps = spread_moments(self.n_steps, n_moments)
         parts = []
         for batch in self._batches(samples):
-            parts.append([self._scores(_up_to(batch, int(step))) for step in steps])
+            parts.append([self._scores(up_to(batch, int(step))) for step in steps])
         scores = np.concatenate([np.stack(part) for part in parts], axis=1)
         return Answers(steps * np.float64(self.time_step), scores)
 
@@ -217,8 +216,40 @@ class Listener:
         return scores
 
 
-def _up_to(batch: EventBatch, step: int) -> EventBatch:
-    """Let silence follow after a step."""
+def spread_moments(n_steps: int, n_moments: int) -> NDArray[np.int64]:
+    """Spread moments evenly over a clip.
+
+    Parameters
+    ----------
+    n_steps
+        Bins of the clip.
+    n_moments
+        How many; no more than bins.
+
+    Returns
+    -------
+    ndarray of int64, shape (moment,)
+        Bins heard at each; the last are all.
+    """
+    n_moments = min(n_moments, n_steps)
+    return -(-np.arange(1, n_moments + 1) * n_steps // n_moments)
+
+
+def up_to(batch: EventBatch, step: int) -> EventBatch:
+    """Let silence follow after a step.
+
+    Parameters
+    ----------
+    batch
+        Whole clips.
+    step
+        The first bin that is not heard.
+
+    Returns
+    -------
+    EventBatch
+        As many bins, empty from there on.
+    """
     return replace(batch.window(0, step), n_steps=batch.n_steps)
 
 

@@ -183,7 +183,7 @@ def file_sha256(path: Path) -> str:
         raise ResultError(f"{path}: {error.strerror}") from None
 
 
-def plain_file(folder: Path, name: str) -> Path:
+def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
     """Find a file that really lies in a folder.
 
     Parameters
@@ -192,6 +192,8 @@ def plain_file(folder: Path, name: str) -> Path:
         The folder.
     name
         The file's name, without a path.
+    max_bytes
+        Its greatest size, if there is one.
 
     Returns
     -------
@@ -201,15 +203,17 @@ def plain_file(folder: Path, name: str) -> Path:
     Raises
     ------
     ResultError
-        If it is missing, or a link, a folder, a pipe or a device.
+        If it is missing or too large, or a link, a folder, a pipe or a device.
     """
     path = folder / name
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
     except OSError:
         raise ResultError(f"{path}: no such file; copy the whole result folder") from None
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise ResultError(f"{path}: larger than {max_bytes} bytes")
     return path
 
 

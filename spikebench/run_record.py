@@ -84,6 +84,22 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
     return RunLog(run=record, history=[LoggedEpoch.model_validate(line) for line in lines])
 
 
+def log_text(log: RunLog) -> str:
+    """Write a log as text, always the same.
+
+    Parameters
+    ----------
+    log
+        What to write.
+
+    Returns
+    -------
+    str
+        JSON.
+    """
+    return json.dumps(log.model_dump(mode="json"), indent=1) + "\n"
+
+
 def write_run_log(path: Path, log: RunLog) -> None:
     """Write a log, whole or not at all.
 
@@ -94,7 +110,7 @@ def write_run_log(path: Path, log: RunLog) -> None:
     log
         What to write.
     """
-    write_text(path, json.dumps(log.model_dump(mode="json"), indent=1) + "\n")
+    write_text(path, log_text(log))
 
 
 def read_run_log(path: Path) -> RunLog:

@@ -16,6 +16,7 @@ from spikebench.metrics.classification import (
     seed_interval,
     speaker_interval,
 )
+from spikebench.preset import Preset
 from spikebench.results import (
     DatasetRecord,
     Interval,
@@ -28,6 +29,7 @@ from spikebench.results import (
     write_predictions,
     write_result,
 )
+from spikebench.run_record import LoggedEpoch, RunLog, RunRecord, write_run_log
 
 CLASSES = ["zero", "one", "two", "three"]
 DATA_SHA256 = "ab" * 32
@@ -45,6 +47,9 @@ def make_result(
     test_samples: int = 120,
     config: dict[str, Any] | None = None,
     data_sha256: str = DATA_SHA256,
+    time_step_ms: float = 5.0,
+    protocol: str = "speakers-v1",
+    logs: bool = False,
 ) -> Path:
     """Write a result folder of a model that is right with the probability `skill`."""
     classes = classes or CLASSES
@@ -70,7 +75,7 @@ def make_result(
             classes=classes,
             synthetic=dataset == "toy-digits",
             split=Split(
-                protocol="speakers-1",
+                protocol=protocol,
                 rule="validation: speaker 3 of the training split",
                 train_samples=400,
                 validation_samples=80,
@@ -85,10 +90,9 @@ def make_result(
             parameters=11_540,
             config=config or {"hidden_units": 128, "tau_mem_ms": 20.0},
         ),
-        training={
-            "input": {"time_step_ms": 10.0, "duration_ms": 1000.0, "mode": "binary"},
-            "training": {"optimizer": "adam", "learning_rate": 1e-3},
-        },
+        training=_preset(time_step_ms).model_dump(
+            mode="json", include={"input", "training", "regulariser", "augmentation"}
+        ),
         seeds=records,
         summary=Summary(
             seeds=seeds,
@@ -99,8 +103,52 @@ def make_result(
         ),
         environment={"python": "3.11.9", "torch": "2.13.0", "device": "cpu"},
     )
+    if logs:
+        result = result.model_copy(
+            update={"seeds": [_log(folder, result, record) for record in result.seeds]}
+        )
     write_result(folder, result)
     return folder
+
+
+def _preset(time_step_ms: float) -> Preset:
+    return Preset.model_validate(
+        {"input": {"time_step_ms": time_step_ms, "duration_ms": 1000.0, "mode": "binary"}}
+    )
+
+
+def _log(folder: Path, result: Result, record: SeedRecord) -> SeedRecord:
+    """Write the log of a run whose selected epoch is the best on validation."""
+    run = RunRecord(
+        software=result.software,
+        model=result.model.name,
+        preset=_preset(result.training["input"]["time_step_ms"]),
+        data=result.dataset.name,
+        dataset=result.dataset,
+        input_rate=0.01,
+        status="trained",
+        **record.model_dump(
+            include={
+                "seed",
+                "epochs",
+                "selected_epoch",
+                "validation_accuracy",
+                "selected_on",
+                "test_opened",
+            }
+        ),
+    )
+    best = record.validation_accuracy or 0.0
+    history = [
+        LoggedEpoch(
+            epoch=epoch,
+            validation_accuracy=best - 0.001 * abs(epoch - record.selected_epoch),
+        )
+        for epoch in range(1, record.epochs + 1)
+    ]
+    path = folder / f"run-seed{record.seed}.json"
+    write_run_log(path, RunLog(run=run, history=history))
+    return record.model_copy(update={"run_file": path.name, "run_sha256": sha256(path)})
 
 
 def _make_seed(

@@ -163,7 +163,7 @@ def test_depth_that_results_have_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (["schema_version"], 2, "schema version 2 is not known"),
+        (["schema_version"], 3, "schema version 3 is not known; this version reads 1 and 2"),
         (["extra"], 1, "extra: Extra inputs are not permitted"),
         (["model", "parameters"], 10**400, "model.parameters"),
         (["model", "parameters"], -1, "model.parameters: .* greater than or equal to 0"),
@@ -262,5 +262,20 @@ def test_text_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None
 
 def test_result_is_plain_json_with_units_in_its_keys(tmp_path: Path) -> None:
     content = json.loads((make_result(tmp_path / "r", seeds=1) / "result.json").read_text())
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert {"train_seconds", "test_seconds"} <= set(content["seeds"][0])
+
+
+def test_result_of_version_1_is_still_read(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r", seeds=2)
+    content = json.loads((folder / "result.json").read_text())
+    content["schema_version"] = 1
+    del content["model"]["look_ahead"]
+    for record in content["seeds"]:
+        for key in ("run_file", "run_sha256", "metrics"):
+            del record[key]
+    (folder / "result.json").write_text(json.dumps(content))
+    found = read_result(folder)
+    assert found.schema_version == 1
+    assert found.model.look_ahead is None
+    assert [record.metrics for record in found.seeds] == [None, None]

@@ -114,7 +114,7 @@ def speaker_interval(
 
 @lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
 def _clusters(speaker: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Number the speakers, and count their samples; no speaker if a sample is of an unknown one."""
+    """Find the speaker of each sample, and how many each has; none if one is unknown."""
     speakers, cluster = np.unique(np.frombuffer(speaker, np.int64), return_inverse=True)
     known = speakers.size > 0 and speakers[0] >= 0
     return cluster, np.bincount(cluster).astype(float) if known else np.empty(0)

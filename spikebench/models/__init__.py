@@ -8,6 +8,8 @@ The contract of a model ``M`` with its configuration ``C``:
 * ``M.forward(batch)`` takes a :class:`spikebench.events.EventBatch` and returns
   :class:`spikebench.models.base.Output`; it makes the raster (``batch.dense()``) only if it needs it.
 * ``M.listen(batch, memory)`` takes the next chunk of clips, if the model can answer while it listens.
+* ``M.account(batch)`` runs once more and says what that cost, see :mod:`spikebench.metrics.operations`; without it, the
+  metrics of operations and activity are "not applicable" to the model.
 * ``M.spiking`` says whether hidden units speak in spikes, ``M.looks_ahead`` whether an answer needs the whole clip.
 * A model that learns from spike counts at once is a ``CountClassifier`` with ``fit_counts`` (see ``svm``).
 """

@@ -24,6 +24,8 @@ from torch import nn
 from spikebench.events import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Adaptation, Scan
+from spikebench.kernels.spikes import Spikes
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
 from spikebench.models.lif import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -110,6 +112,24 @@ class AdaptiveLIF(Classifier):
         scans = self._scan(batch, list(states))
         layers = [scan.state for scan in scans]
         return self.readout.listen(self.kernels, scans[-1].spikes, batch.lengths, layers, memory)
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`."""
+        account = Account.of(batch)
+        source: EventBatch | Spikes = batch
+        scans = self._scan(batch, [None] * len(self.layers))
+        for k, (layer, scan) in enumerate(zip(self.layers, scans, strict=True)):
+            assert isinstance(layer, AdaptiveLayer)
+            name = f"layers.{k}"
+            arrived = account.deliver(self.kernels, f"{name}.weight", source, layer.weight)
+            source = scan.spikes
+            if layer.recurrent is not None:
+                arrived += account.deliver(
+                    self.kernels, f"{name}.recurrent", source, layer.recurrent, later=1
+                )
+            account.fire(arrived, source)
+        self.readout.account(account, self.kernels, scans[-1].spikes)
+        return account
 
     def _scan(self, batch: EventBatch, states: list[torch.Tensor | None]) -> list[Scan]:
         scans: list[Scan] = []

@@ -16,6 +16,7 @@ from spikebench.errors import TrainingError
 from spikebench.events import EventBatch
 from spikebench.kernels.choice import Kernels, choose
 from spikebench.kernels.spikes import Spikes
+from spikebench.metrics.operations import Account
 from spikebench.models import MODELS, check_model_name
 
 Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
@@ -125,6 +126,21 @@ class Classifier(nn.Module):
         raise TrainingError(
             f"{type(self).__name__} looks at whole clips and cannot answer while it listens"
         )
+
+    def account(self, batch: EventBatch) -> Account | None:
+        """Run once, and list what that cost.
+
+        Parameters
+        ----------
+        batch
+            A batch of events.
+
+        Returns
+        -------
+        Account or None
+            All weights and what went through them, all neurons and what they did; None if the model does not say.
+        """
+        return None
 
     def n_parameters(self) -> int:
         """Count the trained numbers.

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.events import EventBatch
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 
 
@@ -60,11 +61,35 @@ class CNN(Classifier):
 
     def forward(self, batch: EventBatch) -> Output:
         """Answer a batch of events."""
+        return Output(self.head(self.features(self._image(batch))))
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`.
+
+        Square roots of pooled counts are values. Pooling has no weights; normalisation belongs to the updates of the
+        units that it scales.
+        """
+        account = Account.of(batch)
+        values = self._image(batch)
+        for part, layers in (("features", self.features), ("head", self.head)):
+            for k, layer in enumerate(layers):
+                name = f"{part}.{k}.weight"
+                if isinstance(layer, nn.Conv2d):
+                    account.convolve(name, values, layer)
+                elif isinstance(layer, nn.Linear):
+                    account.multiply(name, values, layer.weight)
+                values = layer(values)
+                if isinstance(layer, nn.ReLU):
+                    account.compute(values, hidden=True)
+        account.compute(values, hidden=False)
+        return account
+
+    def _image(self, batch: EventBatch) -> torch.Tensor:
+        """Draw the picture, shape (batch, 1, time, row)."""
         raster = batch.dense()  # (batch, time, unit)
         # Rows of equal width up to one unit: unit u goes to row ⌊u·rows/n_units⌋.
         n_units = raster.shape[2]
         row = torch.arange(n_units, device=raster.device) * self.rows // n_units
         image = raster.new_zeros(*raster.shape[:2], self.rows).index_add_(2, row, raster)
         # Square roots keep a loud onset from hiding the rest of the picture.
-        scores = self.head(self.features(image.sqrt().unsqueeze(1)))
-        return Output(scores)
+        return image.sqrt().unsqueeze(1)

@@ -24,6 +24,7 @@ from spikebench.events import EventBatch
 from spikebench.kernels.delays import delay_taps
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.spikes import Spikes
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 from spikebench.models.lif import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -77,6 +78,23 @@ class DelayLIF(Classifier):
 
     def forward(self, batch: EventBatch) -> Output:
         """Answer a batch of events."""
+        spikes = self._spikes(batch)
+        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`. A delay between two bins delivers in both."""
+        account = Account.of(batch)
+        source: EventBatch | Spikes = batch
+        layers = zip(self.hidden, self.delays, self._spikes(batch), strict=True)
+        for k, (weight, delay, spikes) in enumerate(layers):
+            delays = delay_taps(torch.ones_like(weight), delay * (self.n_taps - 1), self.n_taps)
+            arrived = account.deliver(self.kernels, f"hidden.{k}", source, weight, delays)
+            account.fire(arrived, spikes)
+            source = spikes
+        self.readout.account(account, self.kernels, spikes)
+        return account
+
+    def _spikes(self, batch: EventBatch) -> list[Spikes]:
         decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])
         spikes: list[Spikes] = []
         for weight, delay in zip(self.hidden, self.delays, strict=True):
@@ -84,4 +102,4 @@ class DelayLIF(Classifier):
             current = self.kernels.event_linear(spikes[-1] if spikes else batch, taps)
             scan = self.kernels.lif_scan(current, decays[0], decays[1], self.neuron)
             spikes.append(scan.spikes)
-        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
+        return spikes

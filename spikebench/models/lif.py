@@ -27,6 +27,8 @@ from torch import nn
 from spikebench.events import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Scan
+from spikebench.kernels.spikes import Spikes
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
 
@@ -79,6 +81,18 @@ class LIF(Classifier):
         scans = self._scan(batch, list(states))
         layers = [scan.state for scan in scans]
         return self.readout.listen(self.kernels, scans[-1].spikes, batch.lengths, layers, memory)
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`."""
+        account = Account.of(batch)
+        source: EventBatch | Spikes = batch
+        scans = self._scan(batch, [None] * len(self.hidden))
+        for k, (weight, scan) in enumerate(zip(self.hidden, scans, strict=True)):
+            arrived = account.deliver(self.kernels, f"hidden.{k}", source, weight)
+            account.fire(arrived, scan.spikes)
+            source = scan.spikes
+        self.readout.account(account, self.kernels, scans[-1].spikes)
+        return account
 
     def _scan(self, batch: EventBatch, states: list[torch.Tensor | None]) -> list[Scan]:
         decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])

@@ -12,7 +12,10 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.events import EventBatch
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
+
+_PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class LSTMConfig(ModelConfig):
@@ -41,6 +44,28 @@ class LSTM(Classifier):
         """Answer a batch of events."""
         hidden, _ = self.lstm(batch.dense())
         return Output(self.readout(self.dropout(hidden)).amax(1))
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`.
+
+        The gates' products with each other and their non-linearities belong to the updates of the cells.
+        """
+        account = Account.of(batch)
+        hidden = batch.dense()
+        for k in range(self.lstm.num_layers):
+            weights = {name: getattr(self.lstm, f"{name}_l{k}") for name in _PARAMETERS}
+            with torch.random.fork_rng(devices=[]):  # its initial weights are not used
+                layer = nn.LSTM(hidden.shape[2], self.lstm.hidden_size, batch_first=True)
+            layer.to(hidden)
+            layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
+            # The first layer hears spikes, the others values.
+            account.multiply(f"lstm.weight_ih_l{k}", hidden, weights["weight_ih"], spikes=k == 0)
+            hidden, _ = layer(hidden)
+            account.multiply(f"lstm.weight_hh_l{k}", hidden[:, :-1], weights["weight_hh"])
+            account.compute(hidden, hidden=True)
+        account.multiply("readout.weight", hidden, self.readout.weight)
+        account.compute(self.readout(hidden), hidden=False)
+        return account
 
     def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
         """Hear the next chunk; see :meth:`Classifier.listen`."""

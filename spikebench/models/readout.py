@@ -15,6 +15,7 @@ from torch import nn
 
 from spikebench.kernels.choice import Kernels
 from spikebench.kernels.spikes import Spikes
+from spikebench.metrics.operations import Account
 from spikebench.models.base import DataShape, Memory
 
 ReadoutReduction = Literal["max", "mean", "sum", "last"]
@@ -55,6 +56,10 @@ class LeakyReadout(nn.Module):
         return self.bias + kernels.leaky_readout(
             spikes, self.weight, decay, self.reduction, lasting
         )
+
+    def account(self, account: Account, kernels: Kernels, spikes: Spikes) -> None:
+        """Count what the spikes of the last layer cost here; all steps are run, whatever the reduction looks at."""
+        account.fire(account.deliver(kernels, "readout.weight", spikes, self.weight), None)
 
     def listen(
         self,

@@ -19,6 +19,7 @@ from torch import nn
 from spikebench.events import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Scan
+from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
 from spikebench.models.lif import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -68,6 +69,16 @@ class RecurrentLIF(Classifier):
         """Hear the next chunk; see :meth:`Classifier.listen`."""
         scan = self._scan(batch, memory.layers[0] if memory else None)
         return self.readout.listen(self.kernels, scan.spikes, batch.lengths, [scan.state], memory)
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs; see :meth:`Classifier.account`."""
+        account = Account.of(batch)
+        spikes = self._scan(batch, None).spikes
+        arrived = account.deliver(self.kernels, "input", batch, self.input)
+        arrived += account.deliver(self.kernels, "recurrent", spikes, self.recurrent, later=1)
+        account.fire(arrived, spikes)
+        self.readout.account(account, self.kernels, spikes)
+        return account
 
     def _scan(self, batch: EventBatch, state: torch.Tensor | None) -> Scan:
         decays = self.input.new_tensor([self.decay_syn, self.decay_mem])

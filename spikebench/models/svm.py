@@ -19,6 +19,7 @@ from pydantic import Field
 from pydantic import PositiveFloat as Positive
 
 from spikebench.events import EventBatch
+from spikebench.metrics.operations import Account
 from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
 
 
@@ -59,16 +60,29 @@ class CountSVM(CountClassifier):
 
     def forward(self, batch: EventBatch) -> Output:
         """Count, compare with the support vectors, vote."""
-        raster = batch.dense()
-        counts = (raster.sum(1).double() - self.mean) / self.scale
-        kernel = torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
+        _, kernel = self._compare(batch)
         decisions = kernel @ self.coefficients.T + self.intercepts  # (batch, pair)
         n_classes = self.shape.n_classes
-        first, second = torch.triu_indices(n_classes, n_classes, 1, device=raster.device)
+        first, second = torch.triu_indices(n_classes, n_classes, 1, device=kernel.device)
         for_first = (decisions > 0).double()
-        votes = torch.zeros(len(raster), n_classes, dtype=torch.float64, device=raster.device)
+        votes = torch.zeros(len(kernel), n_classes, dtype=torch.float64, device=kernel.device)
         votes.index_add_(1, first, for_first).index_add_(1, second, 1 - for_first)
         return Output(votes.float())  # a tie goes to the lower index, as in libsvm
+
+    def account(self, batch: EventBatch) -> Account:
+        """List what a batch costs: products with the support vectors, and of the kernel with the coefficients.
+
+        Votes and non-linearities are not counted; there are no neurons.
+        """
+        account = Account.of(batch)
+        for name, values in zip(("support", "coefficients"), self._compare(batch), strict=True):
+            account.multiply(name, values, getattr(self, name))
+        return account
+
+    def _compare(self, batch: EventBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Standardise the counts (batch, unit), and put them through the kernel (batch, support vector)."""
+        counts = (batch.dense().sum(1).double() - self.mean) / self.scale
+        return counts, torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
 
     def n_parameters(self) -> int:
         """Count the learned numbers: support vectors, their coefficients, intercepts.

@@ -1,0 +1,296 @@
+"""What a batch costs: every bundle of weights with what went through it, every layer with what it did.
+
+A model fills an :class:`Account` while it runs (``Classifier.account``); :mod:`spikebench.metrics.cost` makes means of
+the accounts of all batches. ``docs/metrics.md`` is the specification. All counts are whole numbers, sums over the
+samples and steps of a batch.
+
+* A spike through weights is an addition (AC), a value a multiplication with one (MAC). A cell of k spikes is k spikes.
+* Effective: nonzero inputs × nonzero outgoing weights. Dense: the same if every input was nonzero, once, and no
+  weight zero.
+* What would arrive after the last step is not counted, in neither of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+import torch
+from torch import nn
+
+from spikebench.events import EventBatch
+from spikebench.kernels.choice import Kernels
+from spikebench.kernels.spikes import Spikes
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Weights that go from one layer to another.
+
+    Attributes
+    ----------
+    name : str
+        Of the parameter or buffer that holds them.
+    kind : {"AC", "MAC"}
+        Additions if spikes come in, multiply-accumulates if values do.
+    effective, dense : int
+        Operations.
+    weights, zero_weights : int
+        Connections, and those whose weight is 0.
+    """
+
+    name: str
+    kind: Literal["AC", "MAC"]
+    effective: int
+    dense: int
+    weights: int
+    zero_weights: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Neurons, or what stands for them.
+
+    Attributes
+    ----------
+    updates : int
+        Neurons × steps: so often was an output made.
+    updates_event : int or None
+        How often something had arrived; None where neurons change without.
+    nonzero : int or None
+        Outputs that are not 0; None for a read-out, which is not hidden.
+    """
+
+    updates: int
+    updates_event: int | None
+    nonzero: int | None
+
+
+@dataclass
+class Account:
+    """What a model did with some samples.
+
+    Attributes
+    ----------
+    samples, n_steps : int
+        Samples, and steps of each.
+    input_cells, input_nonzero : int
+        Cells of their rasters, and those with a spike.
+    bundles : list of Bundle
+        All weights.
+    layers : list of Layer
+        All neurons; empty for a model without.
+    """
+
+    samples: int
+    n_steps: int
+    input_cells: int
+    input_nonzero: int
+    bundles: list[Bundle] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, batch: EventBatch) -> Self:
+        """Open the account of a batch.
+
+        Parameters
+        ----------
+        batch
+            The input.
+
+        Returns
+        -------
+        Account
+            Of the input alone.
+        """
+        cells = len(batch) * batch.n_steps * batch.n_units
+        # One raster at a time: small, and quicker than sorting the events of all.
+        rasters = (batch.part(k, k + 1).dense() for k in range(len(batch)))
+        nonzero = sum(int(torch.count_nonzero(raster)) for raster in rasters)
+        return cls(len(batch), batch.n_steps, cells, nonzero)
+
+    def deliver(
+        self,
+        kernels: Kernels,
+        name: str,
+        source: EventBatch | Spikes,
+        weight: torch.Tensor,
+        delays: torch.Tensor | None = None,
+        later: int = 0,
+    ) -> torch.Tensor:
+        """Count what spikes deliver through weights: the product of spikes and weights with 1 for every weight.
+
+        Parameters
+        ----------
+        kernels
+            That multiply.
+        name
+            Of the weights.
+        source
+            The spikes.
+        weight
+            Float (input, output).
+        delays
+            Float (tap, input, output), nonzero at the taps at which a connection delivers; without, at once.
+        later
+            Steps until the first tap arrives: 1 for a layer's own spikes.
+
+        Returns
+        -------
+        Tensor of float, shape (batch, time, output)
+            Spikes that arrived.
+        """
+        there = weight != 0
+        taps = torch.ones_like(weight)[None] if delays is None else (delays != 0).to(weight.dtype)
+        mask = torch.cat([taps.new_zeros(later, *weight.shape), taps * there])
+        arrived = kernels.event_linear(source, mask)
+        # Connections at tap s deliver what was sent up to s steps before the end.
+        steps = torch.arange(self.n_steps, self.n_steps - len(mask), -1).clamp(min=0)[later:]
+        connections = torch.count_nonzero(taps, (1, 2)).cpu()
+        self.bundles.append(
+            Bundle(
+                name=name,
+                kind="AC",
+                effective=int(arrived.sum(dtype=torch.float64)),
+                dense=self.samples * int((connections * steps).sum()),
+                weights=weight.numel(),
+                zero_weights=weight.numel() - int(there.sum()),
+            )
+        )
+        return arrived
+
+    def fire(self, arrived: torch.Tensor, spikes: Spikes | None) -> None:
+        """Count the neurons at which spikes arrived, and their own; None for integrators without.
+
+        Parameters
+        ----------
+        arrived
+            Spikes of all bundles together, shape (batch, time, neuron).
+        spikes
+            What the neurons fired.
+        """
+        event = int(torch.count_nonzero(arrived))
+        fired = None if spikes is None else spikes.units.numel()
+        self.layers.append(Layer(arrived.numel(), event, fired))
+
+    def multiply(
+        self, name: str, values: torch.Tensor, weight: torch.Tensor, spikes: bool = False
+    ) -> None:
+        """Count a product with a matrix.
+
+        Parameters
+        ----------
+        name
+            Of the weights.
+        values
+            What comes in, shape (…, input).
+        weight
+            Float (output, input).
+        spikes
+            Whether the values are numbers of spikes, each of which is added.
+        """
+        others = tuple(range(values.ndim - 1))
+        came = (values if spikes else values != 0).sum(others, dtype=torch.int64)
+        self._add_product(name, "AC" if spikes else "MAC", came, values.numel(), weight)
+
+    def convolve(self, name: str, values: torch.Tensor, layer: nn.Conv2d) -> None:
+        """Count a convolution; at the borders some places of the kernel lie outside.
+
+        Parameters
+        ----------
+        name
+            Of the weights.
+        values
+            What comes in, shape (batch, channel, row, column).
+        layer
+            The convolution, in one group.
+        """
+        assert layer.groups == 1
+        assert not isinstance(layer.padding, str)
+        places = (layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+
+        def met(counts: torch.Tensor) -> torch.Tensor:
+            """Add up what every place of the kernel meets, shape (channel · row · column,)."""
+            return nn.functional.unfold(counts.double(), *places).sum(1).long()
+
+        came = met(torch.count_nonzero(values, 0))
+        inputs = self.samples * int(met(torch.ones_like(values[0])).sum())
+        self._add_product(name, "MAC", came, inputs, layer.weight.flatten(1))
+
+    def _add_product(
+        self,
+        name: str,
+        kind: Literal["AC", "MAC"],
+        came: torch.Tensor,
+        inputs: int,
+        weight: torch.Tensor,
+    ) -> None:
+        """List weights (output, input) by how much came in by each input, of how many that could."""
+        outgoing = torch.count_nonzero(weight, 0)
+        self.bundles.append(
+            Bundle(
+                name=name,
+                kind=kind,
+                effective=int((came * outgoing).sum()),
+                dense=inputs * len(weight),
+                weights=weight.numel(),
+                zero_weights=weight.numel() - int(outgoing.sum()),
+            )
+        )
+
+    def compute(self, outputs: torch.Tensor, hidden: bool) -> None:
+        """Count units that are computed whatever arrives.
+
+        Parameters
+        ----------
+        outputs
+            All that they said.
+        hidden
+            Whether other layers hear it.
+        """
+        nonzero = int(torch.count_nonzero(outputs)) if hidden else None
+        self.layers.append(Layer(outputs.numel(), None, nonzero))
+
+    def __add__(self, other: Account) -> Account:
+        """Add the account of other samples of the same model."""
+        bundles = [
+            replace(a, effective=a.effective + b.effective, dense=a.dense + b.dense)
+            for a, b in zip(self.bundles, other.bundles, strict=True)
+        ]
+        layers = [
+            Layer(
+                a.updates + b.updates,
+                _added(a.updates_event, b.updates_event),
+                _added(a.nonzero, b.nonzero),
+            )
+            for a, b in zip(self.layers, other.layers, strict=True)
+        ]
+        return Account(
+            samples=self.samples + other.samples,
+            n_steps=self.n_steps,
+            input_cells=self.input_cells + other.input_cells,
+            input_nonzero=self.input_nonzero + other.input_nonzero,
+            bundles=bundles,
+            layers=layers,
+        )
+
+
+def footprint_of(model: nn.Module) -> int:
+    """Count the bytes of parameters and buffers.
+
+    Parameters
+    ----------
+    model
+        Any network.
+
+    Returns
+    -------
+    int
+        Σ numel · element size.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _added(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
