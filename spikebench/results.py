@@ -449,14 +449,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     predictions
         What the model said; ``index`` is the position in the data set's file.
     """
-    rows = zip(
-        predictions.index,
-        predictions.label,
-        predictions.predicted,
-        predictions.speaker,
-        strict=True,
-    )
-    lines = [",".join(_COLUMNS), *(",".join(str(int(value)) for value in row) for row in rows)]
+    rows = np.stack([getattr(predictions, name) for name in _COLUMNS], axis=1).tolist()
+    lines = [",".join(_COLUMNS), *(",".join(map(str, row)) for row in rows)]
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -494,7 +488,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 _HEADER = (",".join(_COLUMNS) + "\n").encode()
-_MINUS, _COMMA, _NEWLINE, _ZERO, _ONE = b"-,\n01"
+_MINUS, _COMMA, _NEWLINE, _ZERO, _ONE, _NINE = b"-,\n019"
 
 
 def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:
@@ -505,7 +499,7 @@ def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:
     if not content.startswith(_HEADER) or not content.endswith(b"\n"):
         return None
     chars = np.frombuffer(content, np.uint8, offset=len(_HEADER))
-    ends = np.flatnonzero((chars == _COMMA) | (chars == _NEWLINE))
+    ends = np.flatnonzero(chars < _MINUS)  # comma and newline, or what does not belong here
     if ends.size == 0 or ends.size % len(_COLUMNS):
         return None
     separators = chars[ends].reshape(-1, len(_COLUMNS))
@@ -515,18 +509,16 @@ def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:
     if lengths.min() < 1 or lengths.max() > 10:
         return None
     first = chars[ends - lengths]
-    negative = first == _MINUS
-    digits = chars - np.uint8(_ZERO)  # what is no digit becomes 10 or more
-    if np.count_nonzero(digits > 9) != ends.size + np.count_nonzero(negative):
+    negative = np.flatnonzero(first == _MINUS)
+    other = np.count_nonzero(chars < _ZERO) - ends.size - negative.size
+    if other or chars.max() > _NINE or np.any((first == _ZERO) & (lengths > 1)):
         return None
-    if np.any((first == _ZERO) & (lengths > 1)) or np.any(
-        (lengths[negative] != 2) | (chars[ends[negative] - 1] != _ONE)
-    ):
+    if np.any(lengths[negative] != 2) or np.any(chars[ends[negative] - 1] != _ONE):
         return None
-    values = digits[ends - 1].astype(np.int64)
-    longer, place = np.flatnonzero((lengths > 1) & ~negative), 1
+    values = chars[ends - 1].astype(np.int64) - _ZERO
+    longer, place = np.flatnonzero((lengths > 1) & (first != _MINUS)), 1
     while longer.size:
-        values[longer] += 10**place * digits[ends[longer] - 1 - place].astype(np.int64)
+        values[longer] += 10**place * (chars[ends[longer] - 1 - place].astype(np.int64) - _ZERO)
         place += 1
         longer = longer[lengths[longer] > place]
     values[negative] = -1
