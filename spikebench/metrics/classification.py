@@ -207,9 +207,14 @@ def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
     n = accuracies.size
     if n < 2:
         raise ValueError("an interval over seeds needs at least two")
-    half = float(stats.t.ppf(0.975, n - 1) * accuracies.std(ddof=1) / np.sqrt(n))
+    half = float(_student_t(n - 1) * accuracies.std(ddof=1) / np.sqrt(n))
     mean = float(accuracies.mean())
     return max(mean - half, 0.0), min(mean + half, 1.0), f"Student t over {n} seeds"
+
+
+@lru_cache(maxsize=64)
+def _student_t(freedom: int) -> float:
+    return float(stats.t.ppf(0.975, freedom))
 
 
 def summary_interval(
