@@ -1,9 +1,11 @@
 """What papers report: ``literature.csv``, one row per reported number, checked on reading.
 
 Nothing here was measured by this project, so these rows are shown in a table of their own and
-never ranked. Two columns say how far to trust a row: ``selected_on`` (which data chose the epoch
-that is reported) and ``evidence`` (``first-hand``: paper, code or the authors' page were read;
-``second-hand``: the number was found in another text).
+never ranked. The columns that say how far to trust a row: ``selected_on`` (which data chose the
+epoch that is reported); ``evidence`` (``first-hand``: somebody of this project, ``read_by``, read
+the paper, its code, or a page of its authors or of the authors of the data set; ``second-hand``:
+the number was found in another text); ``quote``, what that source says of the number or of what
+chose the epoch, in its own words, at ``quote_url``. In a quote from a table `` | `` parts the cells.
 """
 
 from __future__ import annotations
@@ -12,7 +14,15 @@ import csv
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from spikebench.errors import ResultError
 from spikebench.results import first_problem
@@ -21,8 +31,23 @@ LITERATURE_FILE = Path(__file__).with_name("literature.csv")
 
 YesNo = Literal["yes", "no", "unknown"]
 Percent = Annotated[float, Field(ge=0.0, le=100.0, allow_inf_nan=False)]
-Text = Annotated[str, Field(max_length=500)]
-Link = Annotated[str, Field(pattern=r"^https?://[^\s\"'<>`\\]+$", max_length=500)]
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("only printable text, without line breaks")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Text = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
+Quote = Annotated[str, Field(max_length=300), AfterValidator(_printable)]
+Link = Annotated[
+    str, Field(pattern=r"^https?://[^\s\"'<>`\\]+$", max_length=500), AfterValidator(_printable)
+]
+QuoteLink = Annotated[
+    str, Field(pattern=r"^(https://[^\s\"'<>`\\]+)?$", max_length=500), AfterValidator(_printable)
+]
 
 
 class Report(BaseModel):
@@ -35,10 +60,10 @@ class Report(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
-    method: Annotated[str, Field(min_length=1, max_length=200)]
-    authors: Annotated[str, Field(min_length=1, max_length=200)]
+    method: Name
+    authors: Name
     year: Annotated[int, Field(ge=1990, le=2100)]
     url: Link
     accuracy_percent: Percent
@@ -59,12 +84,15 @@ class Report(BaseModel):
     selected_on: Literal["validation", "none", "unknown", "test"]
     evidence: Literal["first-hand", "second-hand"]
     evidence_source: Text
+    read_by: Text
+    quote: Quote
+    quote_url: QuoteLink
     note: Text
 
     @field_validator("schema_version", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        return 1 if value == "1" else value
+        return 2 if value == "2" else value
 
     @field_validator(
         "spread_percent",
@@ -83,6 +111,18 @@ class Report(BaseModel):
     def _spread_has_a_kind(self) -> Self:
         if (self.spread_percent is None) != (self.spread_kind is None):
             raise ValueError("spread_percent and spread_kind belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _quoted_by_who_read_it(self) -> Self:
+        if bool(self.quote) != bool(self.quote_url):
+            raise ValueError("quote and quote_url belong together")
+        if bool(self.read_by) != (self.evidence == "first-hand"):
+            raise ValueError(
+                "first-hand evidence names who read it (read_by), other evidence nobody"
+            )
+        if self.quote and self.evidence != "first-hand":
+            raise ValueError("a quote is first-hand evidence")
         return self
 
 

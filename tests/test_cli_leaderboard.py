@@ -103,7 +103,7 @@ def test_refused_result_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["submit"], 2, "Missing argument 'RESULT_DIR'"),
+        (["submit"], 2, "Missing argument 'RESULT_DIR|PREDICTIONS.csv'"),
         (["submit", "absent"], 1, "absent: not a folder"),
         (["submit", "."], 1, "result.json: no such file"),
         (["leaderboard", "build", "--entries", "absent"], 1, "no such folder of entries"),
@@ -161,7 +161,7 @@ def test_show_fits_80_columns(run: Run, tmp_path: Path) -> None:
     assert "lstm (conventional)" in out
     assert "1 seed; a rank needs 5" in out
     assert "SHD, reported in the literature (not measured here)" in out
-    assert out.count("test (!)") == 14 + 1
+    assert out.count("test (!)") == 23 + 1
 
 
 def test_show_keeps_square_brackets(run: Run, result: str) -> None:
