@@ -509,25 +509,26 @@ def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:
     ends = np.flatnonzero(chars < _MINUS)  # comma and newline, or what does not belong here
     if ends.size == 0 or ends.size % len(_COLUMNS):
         return None
-    separators = chars[ends].reshape(-1, len(_COLUMNS))
+    separators = chars.take(ends).reshape(-1, len(_COLUMNS))
     if np.any(separators[:, -1] != _NEWLINE) or np.any(separators[:, :-1] != _COMMA):
         return None
     lengths = np.diff(ends, prepend=-1) - 1
     if lengths.min() < 1 or lengths.max() > 10:
         return None
-    first = chars[ends - lengths]
+    first = chars.take(ends - lengths)
     negative = np.flatnonzero(first == _MINUS)
     other = np.count_nonzero(chars < _ZERO) - ends.size - negative.size
     if other or chars.max() > _NINE or np.any((first == _ZERO) & (lengths > 1)):
         return None
     if np.any(lengths[negative] != 2) or np.any(chars[ends[negative] - 1] != _ONE):
         return None
-    values = chars[ends - 1].astype(np.int64) - _ZERO
+    values = chars.take(ends - 1).astype(np.int64) - _ZERO
     longer, place = np.flatnonzero((lengths > 1) & (first != _MINUS)), 1
     while longer.size:
-        values[longer] += 10**place * (chars[ends[longer] - 1 - place].astype(np.int64) - _ZERO)
+        digits = chars.take(ends.take(longer) - 1 - place).astype(np.int64) - _ZERO
+        values[longer] += 10**place * digits
         place += 1
-        longer = longer[lengths[longer] > place]
+        longer = longer[lengths.take(longer) > place]
     values[negative] = -1
     if values.max() >= 2**31:
         return None

@@ -100,24 +100,27 @@ def speaker_interval(
     method : str
         What was resampled: test speakers, or test samples where fewer than two speakers are known.
     """
-    cluster, n_all = _clusters(speaker.tobytes())
-    if n_all.size < 2:
+    cluster, n_speakers, drawn_samples = _clusters(speaker.tobytes())
+    if n_speakers < 2:
         generator = np.random.default_rng(0)
         right = generator.binomial(correct.size, correct.mean(), _RESAMPLES) / correct.size
         return *_percentiles(right), "bootstrap over test samples"
-    n_right = np.bincount(cluster, weights=correct)
-    times = (_kept_draws if n_all.size <= _KEPT_SPEAKERS else _draws)(n_all.size)
     # Whole numbers: sums are exact in whatever order.
-    means = (times @ n_right) / (times @ n_all)
-    return *_percentiles(means), f"bootstrap over {n_all.size} test speakers"
+    means = (_times(n_speakers) @ np.bincount(cluster, weights=correct)) / drawn_samples
+    return *_percentiles(means), f"bootstrap over {n_speakers} test speakers"
 
 
 @lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
-def _clusters(speaker: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find the speaker of each sample, and how many each has; none if one is unknown."""
+def _clusters(speaker: bytes) -> tuple[NDArray[np.int64], int, NDArray[np.float64]]:
+    """Find the speaker of each sample, their number (0 if one is unknown), the samples of each draw."""
     speakers, cluster = np.unique(np.frombuffer(speaker, np.int64), return_inverse=True)
-    known = speakers.size > 0 and speakers[0] >= 0
-    return cluster, np.bincount(cluster).astype(float) if known else np.empty(0)
+    if speakers.size < 2 or speakers[0] < 0:
+        return cluster, 0, np.empty(0)
+    return cluster, speakers.size, _times(speakers.size) @ np.bincount(cluster).astype(float)
+
+
+def _times(n_speakers: int) -> NDArray[np.float64]:
+    return (_kept_draws if n_speakers <= _KEPT_SPEAKERS else _draws)(n_speakers)
 
 
 def _draws(n_speakers: int) -> NDArray[np.float64]:
