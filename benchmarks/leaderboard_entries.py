@@ -12,7 +12,8 @@ test samples of 12 speakers (the size of SHD's test split). They lie in a tempor
   lengthens less.
 * **build**: ``leaderboard.site.build_site`` on the entries that were read; ``--no-build`` leaves it out.
 
-A bar: 10,000 entries are read, checked and built in less than 30 s.
+A bar: 10,000 entries are read, checked and built in less than 30 s. Walls mean little on a machine that
+does other work: the load at the start is said, and above one per core only the CPU time tells.
 
 Writes ``benchmarks/results/leaderboard.json`` and ``.md``.
 """
