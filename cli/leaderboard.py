@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.leaderboard_check import check, schema, withdraw
+from cli.leaderboard_fresh import fresh
 
 if TYPE_CHECKING:
     from leaderboard.entry import StoredEntry
@@ -98,6 +99,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
 
 
 leaderboard.add_command(check)
+leaderboard.add_command(fresh)
 leaderboard.add_command(schema)
 leaderboard.add_command(withdraw)
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "predict": ("cli.predict:predict", "Ask a trained model about spikes and recordings."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
+    "verify": ("cli.verify:verify", "Run an entry's weights or its training again."),
     "data": (
         "cli.data:data",
         "Get, check and describe data sets; make SHD and SSC again; compare.",

@@ -109,6 +109,58 @@ def write_verifications(folder: Path, verifications: Sequence[Verification]) -> 
     write_text(folder / VERIFICATION_FILE, content.model_dump_json(indent=2) + "\n")
 
 
+def add_verification(folder: Path, verification: Verification) -> None:
+    """Write down a verification that was passed; an older one of its kind is replaced.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+    verification
+        What was done.
+
+    Raises
+    ------
+    ResultError
+        If it was not passed, or what stands there does not fit; nothing is written then.
+    """
+    if reason := why_failed(verification):
+        raise ResultError(f"{folder}: {reason}; nothing was written")
+    others = [one for one in read_verifications(folder) if one.kind != verification.kind]
+    write_verifications(folder, [*others, verification])
+
+
+def why_failed(verification: Verification) -> str:
+    """Say why a verification is none.
+
+    Parameters
+    ----------
+    verification
+        What came out.
+
+    Returns
+    -------
+    str
+        The reason, with both figures; empty if it was passed.
+    """
+    if verification.kind == "inference":
+        worst = min(verification.seeds, key=lambda one: one.agreement)
+        if worst.agreement >= LEAST_AGREEMENT:
+            return ""
+        return (
+            f"seed {worst.seed}: only {worst.agreement:.2%} of the labels are those of the entry; "
+            f"{LEAST_AGREEMENT:.1%} are needed"
+        )
+    interval = verification.claimed_interval
+    # Means of the same numbers may differ by an ulp.
+    if interval.low - 1e-12 <= verification.mean <= interval.high + 1e-12:
+        return ""
+    return (
+        f"trained again, the mean test accuracy is {verification.mean:.2%}, outside the claimed interval "
+        f"{interval.low:.2%} … {interval.high:.2%}"
+    )
+
+
 def tier_of(verifications: Sequence[Verification]) -> str:
     """Find the tier of an entry whose predictions were recomputed.
 

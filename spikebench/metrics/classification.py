@@ -82,14 +82,14 @@ def confusion_matrix(
 
 
 def speaker_interval(
-    correct: NDArray[np.bool_], speaker: NDArray[np.int64]
+    correct: NDArray[np.bool_] | NDArray[np.float64], speaker: NDArray[np.int64]
 ) -> tuple[float, float, str]:
     """Compute the 95 % bootstrap interval of the accuracy, clustered by speaker.
 
     Parameters
     ----------
     correct
-        Whether each sample was right, bool, shape (samples,).
+        Whether each sample was right, bool, shape (samples,); or how much of it, float64 in 0 … 1.
     speaker
         Speaker of each sample, int64, shape (samples,); -1 is unknown.
 
