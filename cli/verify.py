@@ -141,11 +141,10 @@ def _answer(
     large: bool,
 ) -> list[Predictions]:
     """Let the weights of every seed answer the test split."""
-    from leaderboard.verification import plain_file
     from spikebench.errors import ResultError
     from spikebench.protocol import open_test
     from spikebench.reproduction import answer_again
-    from spikebench.results import file_sha256
+    from spikebench.results import file_sha256, plain_file
 
     result = stored.result
     paths = []

@@ -99,6 +99,7 @@ def test_import_directions(path: Path) -> None:
                     "datasets",
                     "protocol",
                     "splits",
+                    "workers",
                     "__version__",
                 )
                 assert within(name, *(f"spikebench.{part}" for part in allowed))
