@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from spikebench.audio import printable
 from spikebench.metrics.significance import Estimate
-from spikebench.plotting import GRID, INK, style
+from spikebench.plotting import GRID, INK, plain, style
 from spikebench.result_comparison import ResultComparison
 
 __all__ = ["draw_results"]
@@ -135,8 +134,8 @@ def _finish(panel: Axes, names: list[str], label: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """Cut a name, and keep its dollars from being read as mathematics."""
-    return printable(name)[:_LONGEST_NAME].replace("$", r"\$")
+    """Cut a name, and keep it from being read as mathematics."""
+    return plain(name[:_LONGEST_NAME])
 
 
 def _handle(marker: str, edge: str, face: str, name: str) -> Line2D:
