@@ -62,7 +62,7 @@ def run(folder: Path, command: list[str]) -> str:
 
 def test_the_commands_run(folder: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 23
+    assert len(lines) == 25
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "spikebench"
