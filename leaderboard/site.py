@@ -135,7 +135,7 @@ def render_page(boards: Sequence[Board], reports: Sequence[Report]) -> str:
         script=Markup(script),
         style_hash=_csp_hash(style),
         script_hash=_csp_hash(script),
-        boards=[(board, [_details(ranked) for ranked in board.entries]) for board in boards],
+        boards=[(board, [_details(board, ranked) for ranked in board.entries]) for board in boards],
         reports=sorted(reports, key=lambda r: (order[r.dataset], -r.accuracy_percent)),
         plots=strip_plots(reports),
         datasets=sorted({printable(board.dataset) for board in boards}) + list(order),
@@ -155,12 +155,12 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def _details(ranked: RankedEntry) -> _Details:
+def _details(board: Board, ranked: RankedEntry) -> _Details:
     result = ranked.stored.result
     classes = [printable(name)[:40] for name in result.dataset.classes]
     confusion = np.sum([np.array(seed.confusion) for seed in result.seeds], axis=0)
     return _Details(
-        row=measured_row(ranked),
+        row=measured_row(board, ranked),
         rule=_cut(printable(result.dataset.split.rule)),
         command=_cut(printable(result.command)),
         settings=[

@@ -267,14 +267,21 @@ def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -
         ``place: what is wrong``.
     """
     problem = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
+    parts = [_shown(str(part)) for part in problem["loc"]]
+    place = ".".join(parts)
     more = error.error_count() - 1
     what = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden" and kind is not None:
-        what = _unknown_key([str(part) for part in problem["loc"]], kind) or what
+        what = _unknown_key(parts, kind) or what
     elif not place and problem["type"] != "value_error":
         place = "top level"
     return (f"{place}: " if place else "") + what + (f" (and {more} more)" if more else "")
+
+
+def _shown(key: str) -> str:
+    """Make a stranger's key fit for a terminal."""
+    short = key if len(key) <= 80 else f"{key[:80]}…"
+    return short if short.isprintable() else ascii(short)
 
 
 def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:

@@ -89,6 +89,16 @@ def test_every_metric_of_a_spiking_network_by_hand() -> None:
     assert "simulated" in loihi.technology
 
 
+def test_a_network_that_is_silent_has_counted_zeros() -> None:
+    silent = Account(1, 10, 60, 0, [Bundle("w", "AC", 0, 480, 48, 0)], [Layer(80, 0, 0)])
+    found = of("all", True, silent, *read_cost_tables(COST_TABLES))
+    assert (found.activation_sparsity, found.input_sparsity) == (1, 1)
+    assert (found.effective_ac, found.spikes_per_inference, found.spikes_per_neuron) == (0, 0, 0)
+    assert (found.neuron_updates, found.neuron_updates_event) == (80, 0)
+    assert isinstance(found.energy, list)
+    assert [one.picojoules for one in found.energy] == [0, 80 * 52]
+
+
 def test_what_has_no_meaning_for_a_conventional_network_says_so() -> None:
     found = of("all", False, CONVENTIONAL, *read_cost_tables(COST_TABLES))
     assert (found.effective_ac, found.effective_mac, found.neuron_updates) == (25, 250, 25)
@@ -315,7 +325,8 @@ def test_an_own_table(tmp_path: Path) -> None:
         (OWN.replace("2", "9" * 5000), "not readable as TOML"),
         (OWN.replace("2", "9" * 400), "addition_picojoules: Input should be"),
         (OWN + "adition_picojoules = 1\n", "Did you mean 'addition_picojoules'"),
-        (OWN + '"\\u001b[31mred" = 1\n', "unknown key '\\\\x1b[31mred'"),
+        (OWN + '"\\u001b[31mred" = 1\n', "x1b.31mred"),
+        (OWN + f"{'k' * 9000} = 1\n", "kkk…: unknown key"),
         (OWN.replace("mine", "../mine"), "name: String should match"),
         (OWN.replace("mine", "<script>"), "name: String should match"),
         (OWN.replace("mine", "loihi"), "loihi is a table that is shipped"),

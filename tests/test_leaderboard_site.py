@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import io
 import json
 import re
 from html.parser import HTMLParser
@@ -14,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from leaderboard_results import make_result
 
 from leaderboard.charts import heat_map, strip_plots, worst_confusions
@@ -23,7 +20,6 @@ from leaderboard.entry import StoredEntry, make_entry
 from leaderboard.literature import read_literature
 from leaderboard.ranking import build_boards
 from leaderboard.site import build_site, render_page
-from leaderboard.table import literature_csv, measured_csv, safe_cell, to_json
 from leaderboard.verification import verify_result
 from spikebench.errors import OutputExistsError, ResultError
 
@@ -268,41 +264,6 @@ def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot be written: Not a directory"):
         build_site([], [], tmp_path / "file" / "site")
-
-
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+1", "'+1"),
-        ("-1", "'-1"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("  =1", "'  =1"),
-        ("\t=1", "'\t=1"),
-        ("lif", "lif"),
-        ("", ""),
-        (None, ""),
-        (True, "yes"),
-        (False, "no"),
-        (-0.5, -0.5),
-        (3, 3),
-    ],
-)
-def test_cells_cannot_become_formulas(value: object, cell: object) -> None:
-    assert safe_cell(value) == cell
-    assert type(safe_cell(value)) is type(cell)
-
-
-@given(st.text())
-def test_no_text_begins_like_a_formula(text: str) -> None:
-    assert not str(safe_cell(text)).lstrip().startswith(("=", "+", "-", "@"))
-
-
-def test_literature_survives_its_own_csv() -> None:
-    rows = list(csv.DictReader(io.StringIO(literature_csv(read_literature()), newline="")))
-    assert [row["method"] for row in rows] == [r.method for r in read_literature()]
-    assert measured_csv([]).startswith("dataset,synthetic,protocol,data_sha256,rank,")
-    assert json.loads(to_json([], []))["measured"] == []
 
 
 def test_heat_map_by_hand() -> None:

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.metrics.record import Energy, NotApplicable
 from spikebench.record import Record
+from spikebench.results import first_problem
 
 COST_TABLES = ("horowitz-45nm", "loihi")
 MAX_TABLE_BYTES = 64 * 1024
@@ -129,13 +130,7 @@ def read_cost_table(wanted: str) -> CostTable:
             raise ResultError(f"{path}: larger than {MAX_TABLE_BYTES} bytes; not a cost table")
         table = CostTable.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part)[:40] for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            unknown = UnknownNameError("key", place, CostTable.model_fields)
-            raise ResultError(f"{path}: {unknown}") from None
-        message = problem["msg"].removeprefix("Value error, ")
-        raise ResultError(f"{path}: {place}: {message}") from None
+        raise ResultError(f"{path}: {first_problem(error, CostTable)}") from None
     except RecursionError:
         raise ResultError(f"{path}: nested too deeply") from None
     except (OSError, ValueError) as error:
