@@ -36,7 +36,7 @@ def leaderboard() -> None:
 def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Write a static page that works from file:// and makes no outside request.
 
-    Beside it lie leaderboard.json, leaderboard.csv and literature.csv.
+    Beside it lie a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv.
     """
     from leaderboard.literature import read_literature
     from leaderboard.site import build_site
@@ -54,7 +54,9 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
         return
     noun = "entry" if len(stored) == 1 else "entries"
     click.echo(f"{len(stored)} {noun} measured here, {len(reports)} numbers from the literature.")
-    click.echo(f"Wrote {page} ({size / 1000:.0f} kB) and beside it the downloads.")
+    click.echo(
+        f"Wrote {page} ({size / 1000:.0f} kB) and beside it a page per entry and the downloads."
+    )
 
 
 @leaderboard.command()
