@@ -49,9 +49,11 @@ def choose(
     curve = Latency(times_s=[0.25, 0.5, 1.0], accuracy=[0.2, 0.6, 0.8], to_95_percent_s=1.0)
     counted = NOT_COUNTED if operations is None else operations
     metrics = make_metrics(
+        operations or 0.0,
         effective_ac=counted if spiking else 0.0,
         effective_mac=0.0 if spiking else counted,
         spikes_per_inference=NOT_COUNTED if spikes is None else spikes,
+        energy=NOT_COUNTED if operations is None else make_metrics(operations).energy,
         latency=NOT_COUNTED
         if latency is None
         else curve.model_copy(update={"to_95_percent_s": latency}),

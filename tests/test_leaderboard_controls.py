@@ -33,12 +33,20 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site" / "index.html"
 
 
-@pytest.fixture
-def here(browser: Browser, index: Path) -> Iterator[Opened]:
-    with opened(browser, index) as page:
+@pytest.fixture(scope="module")
+def desk(browser: Browser) -> Iterator[Opened]:
+    with opened(browser, "about:blank") as page:
         yield page
-        assert page.faults == []
-        assert page.outside() == []
+
+
+@pytest.fixture
+def here(desk: Opened, index: Path) -> Iterator[Opened]:
+    """The page as it is at first; at the end of a test nothing may have gone wrong."""
+    desk.page.goto("about:blank")  # else only what follows the # in the address would change
+    desk.page.goto(index.as_uri())
+    yield desk
+    assert desk.faults == []
+    assert desk.outside() == []
 
 
 def names(page: Page, table: re.Pattern[str] | None = None) -> list[str]:
@@ -257,3 +265,99 @@ def test_every_link_to_an_entry_leads_to_its_page(here: Opened) -> None:
     for address, name in found.items():
         page.goto(address)
         assert page.get_by_role("heading", level=1).text_content() == name
+
+
+def drawn(page: Page, caption: str) -> list[str]:
+    """Wait for a caption, then read what the points of the plot say of themselves."""
+    page.locator("#plot figcaption").get_by_text(caption, exact=True).wait_for()
+    points = page.locator("#plot").get_by_role("link")
+    return points.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+
+
+def test_the_plot_says_what_it_shows(here: Opened) -> None:
+    assert drawn(here.page, "5 entries drawn, 1 withdrawn.") == [
+        "Delta: 70.0 % (68.0–72.0), 11,000 parameters, spiking, no rank, on the front",
+        "Beta: 80.0 % (78.0–82.0), 20,000 parameters, spiking, on the front",
+        "Alpha: 90.0 % (88.0–92.0), 50,000 parameters, spiking, on the front",
+        "Gamma: 89.0 % (87.0–91.0), 90,000 parameters, spiking",
+        "Conv: 82.0 % (80.0–84.0), 200,000 parameters, conventional on spikes",
+    ]
+
+
+def test_points_and_intervals_lie_where_the_figures_say(here: Opened) -> None:
+    drawn(here.page, "5 entries drawn, 1 withdrawn.")
+    marks = (
+        "all => all.map(a => a.querySelector(':not(.whisker):not(title)').getBoundingClientRect())"
+    )
+    bars = "all => all.map(a => a.querySelector('.whisker').getBoundingClientRect().height)"
+    links = here.page.locator("#plot a")
+    boxes = links.evaluate_all(marks)
+    x = [box["x"] + box["width"] / 2 for box in boxes]
+    y = [box["y"] + box["height"] / 2 for box in boxes]
+    assert x == sorted(x)
+    # Delta, Beta, Alpha, Gamma, Conv: one point of accuracy is the same length everywhere.
+    point = (y[0] - y[2]) / 20
+    assert point > 5
+    for at, accuracy in zip(y, (70, 80, 90, 89, 82), strict=True):
+        assert y[2] - at == pytest.approx((accuracy - 90) * point, abs=0.5)
+    assert links.evaluate_all(bars) == pytest.approx([4 * point] * 5, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("cost", "caption", "names_by_cost", "front"),
+    [
+        ("operations", "4 entries drawn, 1 without this figure, 1 withdrawn.", "DBAC", "DBA"),
+        ("spikes", "4 entries drawn, 1 without this figure, 1 withdrawn.", "DBAG", "DBA"),
+        ("latency", "3 entries drawn, 2 without this figure, 1 withdrawn.", "DBA", "DBA"),
+        ("energy", "4 entries drawn, 1 without this figure, 1 withdrawn.", "DBAC", "DBA"),
+    ],
+)
+def test_the_plot_against_every_cost(
+    here: Opened, cost: str, caption: str, names_by_cost: str, front: str
+) -> None:
+    options = here.page.locator("#x option").evaluate_all("all => all.map(one => one.value)")
+    (value,) = [option for option in options if option.startswith(cost)]
+    here.page.locator("#x").select_option(value=value)
+    said = drawn(here.page, caption)
+    assert "".join(text[0] for text in said) == names_by_cost
+    assert "".join(text[0] for text in said if "on the front" in text) == front
+    assert f"x={value}" in here.page.url
+
+
+def test_the_plot_follows_the_filter(here: Opened) -> None:
+    page = here.page
+    choose_in("Network", "spiking")(page)
+    assert [text[0] for text in drawn(page, "4 entries drawn, 1 withdrawn.")] == list("DBAG")
+    write_in("Find", "beta")(page)
+    assert [text[0] for text in drawn(page, "1 entry drawn.")] == ["B"]
+    write_in("Find", "nobody at all")(page)
+    assert drawn(page, "0 entries drawn.") == []
+    page.get_by_role("button", name="Clear").click()
+    assert len(drawn(page, "5 entries drawn, 1 withdrawn.")) == 5
+    choose_in("Tier", "verified inference")(page)
+    assert [text[0] for text in drawn(page, "1 entry drawn.")] == ["C"]
+
+
+def test_the_address_keeps_the_plot(browser: Browser, here: Opened) -> None:
+    page = here.page
+    page.locator("#points").select_option(label="toy-digits, speakers-v1, verified inference")
+    page.locator("#x").select_option(value="spikes")
+    (said,) = drawn(page, "1 entry drawn.")
+    assert said.startswith("Checked: 75.0 % (73.0–77.0), 300 spikes per inference")
+    with opened(browser, page.url) as other:
+        assert drawn(other.page, "1 entry drawn.") == [said]
+        assert other.page.locator("#x").input_value() == "spikes"
+
+
+def test_points_lead_to_entries_by_mouse_and_keyboard(here: Opened) -> None:
+    page = here.page
+    choose_in("Network", "spiking")(page)
+    drawn(page, "4 entries drawn, 1 withdrawn.")
+    page.locator("#plot a", has_text="Alpha").locator("circle").click()
+    page.get_by_role("heading", level=1, name="Alpha").wait_for()
+    page.get_by_role("link", name="All results").first.click()
+    drawn(page, "4 entries drawn, 1 withdrawn.")
+    page.locator("#plot a", has_text="Delta").focus()
+    page.keyboard.press("Tab")  # the next in the order of costs
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1, name="Beta").wait_for()
