@@ -68,7 +68,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
     """Show the leaderboard in the terminal."""
     from leaderboard.literature import read_literature
     from leaderboard.ranking import build_boards
-    from leaderboard.table import to_json
+    from leaderboard.table import measured_rows, to_json
 
     boards = build_boards(read_checked(entries))
     reports = read_literature()
@@ -81,7 +81,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
         boards = [board for board in boards if board.dataset == dataset]
         reports = [report for report in reports if report.dataset == dataset]
     if as_json:
-        click.echo(to_json(boards, reports), nl=False)
+        click.echo(to_json(measured_rows(boards), reports), nl=False)
         return
     from leaderboard.terminal import print_boards, print_literature
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from leaderboard.charts import Curve, latency_curve, shades, worst_confusions
+from leaderboard.charts import LEVELS, Curve, latency_curve, shades, worst_confusions
 from leaderboard.entry import StoredEntry, printable
-from leaderboard.ranking import Board, RankedEntry
-from leaderboard.table import Row, measured_row
+from leaderboard.table import Row
 from leaderboard.templating import cost, render
 from spikebench.metrics.record import Energy, Metrics, NotApplicable
 from spikebench.results import Result
@@ -84,17 +84,15 @@ class Layer:
     weights: int
 
 
-def render_entry(
-    stored: StoredEntry, placements: Sequence[tuple[Board, RankedEntry]], index: str
-) -> str:
+def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str) -> str:
     """Render the page of an entry.
 
     Parameters
     ----------
     stored
         The entry.
-    placements
-        The boards on which it stands, its own track first.
+    rows
+        The entry on every board on which it stands, its own track first.
     index
         Name of the page that leads here, two folders up.
 
@@ -104,7 +102,6 @@ def render_entry(
         HTML that needs no other file.
     """
     result = stored.result
-    rows = [measured_row(board, ranked) for board, ranked in placements]
     metrics = [seed.metrics or Metrics() for seed in result.seeds]
     classes = [printable(name)[:40] for name in result.dataset.classes]
     confusion = np.sum([np.array(seed.confusion) for seed in result.seeds], axis=0)
@@ -115,7 +112,6 @@ def render_entry(
         index=index,
         row=rows[0],
         rows=rows,
-        is_current=placements[0][0].is_current,
         n_classes=len(classes),
         rule=_cut(printable(result.dataset.split.rule)),
         command=_cut(printable(result.command)),
@@ -223,11 +219,12 @@ def _curve(metrics: Sequence[Metrics]) -> Curve | None:
     return latency_curve(found)
 
 
-def _confusion(confusion: NDArray[np.int64]) -> list[list[tuple[int, int]]]:
-    """Pair every count with its shade."""
+def _confusion(confusion: NDArray[np.int64]) -> list[Markup]:
+    """Write the cells of every row: nothing but counts and shades, so there is nothing to escape."""
+    begins = ["<td>", *(f'<td class="shade{shade}">' for shade in range(1, LEVELS + 1))]
     return [
-        list(zip(row, shade, strict=True))
-        for row, shade in zip(confusion.tolist(), shades(confusion).tolist(), strict=True)
+        Markup("".join(f"{begins[shade]}{count}</td>" for count, shade in zip(*row, strict=True)))
+        for row in zip(confusion.tolist(), shades(confusion).tolist(), strict=True)
     ]
 
 

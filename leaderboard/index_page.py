@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from markupsafe import Markup
 
@@ -16,7 +16,7 @@ from leaderboard.charts import strip_plots
 from leaderboard.entry import StoredEntry
 from leaderboard.literature import Report
 from leaderboard.ranking import Board
-from leaderboard.table import Row, measured_row
+from leaderboard.table import Row
 from leaderboard.templating import inert_json, render
 
 STATIC_ROWS_PER_BOARD, STATIC_ROWS = 10, 60
@@ -51,13 +51,15 @@ class Group:
     tiers: list[TierTables]
 
 
-def render_index(boards: Sequence[Board], reports: Sequence[Report]) -> str:
+def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence[Report]) -> str:
     """Render the page of all entries.
 
     Parameters
     ----------
     boards
         The ranked entries.
+    rows
+        The same, flat, in the order of the boards.
     reports
         The literature.
 
@@ -66,23 +68,23 @@ def render_index(boards: Sequence[Board], reports: Sequence[Report]) -> str:
     str
         HTML with style, script and rows inside; its links lead to the pages of the entries beside it.
     """
-    rows = [[measured_row(board, ranked) for ranked in board.entries] for board in boards]
-    groups = _groups(boards, rows)
+    left = iter(rows)
+    by_board = [list(islice(left, len(board.entries))) for board in boards]
+    groups = _groups(boards, by_board)
     order = {name: index for index, name in enumerate(dict.fromkeys(r.dataset for r in reports))}
-    flat = [row for board in rows for row in board]
     return render(
         "index.html.j2",
         _STYLES,
         _SCRIPTS,
-        data=_compact(boards, rows, groups),
+        data=_compact(boards, by_board, groups),
         current=[group for group in groups if group.first.protocol_in_use],
         older=[group for group in groups if not group.first.protocol_in_use],
         reports=sorted(reports, key=lambda r: (order[r.dataset], -r.accuracy_percent)),
         plots=strip_plots(reports),
-        datasets=list(dict.fromkeys([*sorted({row.dataset for row in flat}), *order])),
-        protocols=sorted({row.protocol for row in flat}),
-        used_tracks={row.track for row in flat},
-        used_tiers={row.tier for row in flat} | ({"reported"} if reports else set()),
+        datasets=list(dict.fromkeys([*sorted({row.dataset for row in rows}), *order])),
+        protocols=sorted({row.protocol for row in rows}),
+        used_tracks={row.track for row in rows},
+        used_tiers={row.tier for row in rows} | ({"reported"} if reports else set()),
     )
 
 

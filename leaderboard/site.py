@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard.entry import StoredEntry
 from leaderboard.entry_page import render_entry
 from leaderboard.index_page import render_index
 from leaderboard.literature import Report
-from leaderboard.ranking import Board, RankedEntry, build_boards
-from leaderboard.table import entry_json, literature_csv, measured_csv, page_of, to_json
+from leaderboard.ranking import Board, build_boards
+from leaderboard.table import Row, entry_json, literature_csv, measured_csv, measured_rows, to_json
 from leaderboard.templating import GENERATOR
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.results import write_text
 
 PAGE = "index.html"
 _HEAD_CHARACTERS = 4096
+
+
+@dataclass(frozen=True)
+class _Page:
+    """An entry, and its rows on all boards."""
+
+    stored: StoredEntry
+    rows: list[Row]
 
 
 def build_site(
@@ -51,42 +60,42 @@ def build_site(
     page = output if output.suffix.lower() in {".html", ".htm"} else output / PAGE
     root = page.parent
     boards = build_boards(entries)
-    placements = _placements(boards)
+    rows = measured_rows(boards)
+    pages = _by_page(boards, rows)
     downloads = {
-        "leaderboard.json": to_json(boards, reports),
-        "leaderboard.csv": measured_csv(boards),
+        "leaderboard.json": to_json(rows, reports),
+        "leaderboard.csv": measured_csv(rows),
         "literature.csv": literature_csv(reports),
     }
     try:
-        _refuse_others([page, *(root / name for name in placements)])
+        _refuse_others([page, *(root / name for name in pages)])
         root.mkdir(parents=True, exist_ok=True)
-        for name, places in placements.items():
-            _write_entry(root / name, places, page.name)
-        _remove_stale(root, set(placements))
+        for name, own in pages.items():
+            _write_entry(root / name, own, page.name)
+        _remove_stale(root, set(pages))
         for name, text in downloads.items():
             write_text(root / name, text)
-        write_text(page, render_index(boards, reports))
+        write_text(page, render_index(boards, rows, reports))
     except OSError as error:
         raise ResultError(f"{page}: cannot be written: {error.strerror or error}") from None
     return [page, *(root / name for name in downloads)]
 
 
-def _placements(boards: Sequence[Board]) -> dict[str, list[tuple[Board, RankedEntry]]]:
-    """Find the boards of each page of an entry, its own track first."""
-    found: dict[str, list[tuple[Board, RankedEntry]]] = {}
-    for board in boards:
-        for ranked in board.entries:
-            found.setdefault(page_of(ranked.stored), []).append((board, ranked))
-    for places in found.values():
-        places.sort(key=lambda place: place[0].track != place[1].stored.entry.track)
+def _by_page(boards: Sequence[Board], rows: Sequence[Row]) -> dict[str, _Page]:
+    """Find what each page of an entry shows, its own track first."""
+    found: dict[str, _Page] = {}
+    ranked = (one for board in boards for one in board.entries)
+    for one, row in zip(ranked, rows, strict=True):
+        found.setdefault(row.page, _Page(one.stored, [])).rows.append(row)
+    for page in found.values():
+        page.rows.sort(key=lambda row: row.track != page.stored.entry.track)
     return found
 
 
-def _write_entry(page: Path, places: Sequence[tuple[Board, RankedEntry]], index: str) -> None:
-    stored = places[0][1].stored
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page.with_suffix(".json"), entry_json(stored))
-    write_text(page, render_entry(stored, places, index))
+def _write_entry(path: Path, page: _Page, index: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path.with_suffix(".json"), entry_json(page.stored))
+    write_text(path, render_entry(page.stored, page.rows, index))
 
 
 def _refuse_others(pages: Iterable[Path]) -> None:

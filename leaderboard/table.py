@@ -6,9 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-
-import numpy as np
+from dataclasses import dataclass, fields
+from statistics import fmean
 
 from leaderboard.entry import StoredEntry, printable
 from leaderboard.literature import Report
@@ -182,7 +181,7 @@ def _mean(values: Iterable[float | NotApplicable | None]) -> float | None:
     """Average over the seeds, if all of them have a number."""
     found = list(values)
     known = [float(value) for value in found if isinstance(value, int | float)]
-    return float(np.mean(known)) if len(known) == len(found) else None
+    return fmean(known) if len(known) == len(found) else None
 
 
 def _energies(metrics: Sequence[Metrics]) -> dict[str, float | None]:
@@ -195,13 +194,29 @@ def _energies(metrics: Sequence[Metrics]) -> dict[str, float | None]:
     return {printable(table): _mean(seed.get(table) for seed in seeds) for table in tables}
 
 
-def to_json(boards: Sequence[Board], reports: Sequence[Report]) -> str:
-    """Write measured entries and literature as one JSON text.
+def measured_rows(boards: Iterable[Board]) -> list[Row]:
+    """Flatten all entries of all boards.
 
     Parameters
     ----------
     boards
         The ranked entries.
+
+    Returns
+    -------
+    list of Row
+        In the order of the boards.
+    """
+    return [measured_row(board, ranked) for board in boards for ranked in board.entries]
+
+
+def to_json(rows: Sequence[Row], reports: Sequence[Report]) -> str:
+    """Write measured entries and literature as one JSON text.
+
+    Parameters
+    ----------
+    rows
+        The measured entries.
     reports
         The literature.
 
@@ -213,7 +228,7 @@ def to_json(boards: Sequence[Board], reports: Sequence[Report]) -> str:
     """
     content = {
         "schema_version": EXPORT_VERSION,
-        "measured": [asdict(row) for row in _rows(boards)],
+        "measured": [_columns(row) for row in rows],
         "literature": [report.model_dump(mode="json") for report in reports],
     }
     return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -240,25 +255,24 @@ def entry_json(stored: StoredEntry) -> str:
     )
 
 
-def measured_csv(boards: Sequence[Board]) -> str:
+def measured_csv(rows: Sequence[Row]) -> str:
     """Write measured entries as CSV that a spreadsheet opens without running anything.
 
     Parameters
     ----------
-    boards
-        The ranked entries.
+    rows
+        The measured entries.
 
     Returns
     -------
     str
         A header and one line per entry.
     """
-    rows = [asdict(row) for row in _rows(boards)]
-    return _to_csv([field.name for field in fields(Row)], rows)
+    return _to_csv([field.name for field in fields(Row)], map(_columns, rows))
 
 
-def _rows(boards: Sequence[Board]) -> list[Row]:
-    return [measured_row(board, ranked) for board in boards for ranked in board.entries]
+def _columns(row: Row) -> dict[str, object]:
+    return vars(row) | {"verified": tuple(vars(one) for one in row.verified)}
 
 
 def literature_csv(reports: Sequence[Report]) -> str:

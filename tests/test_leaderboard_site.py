@@ -21,6 +21,7 @@ from leaderboard.index_page import render_index
 from leaderboard.literature import read_literature
 from leaderboard.ranking import build_boards
 from leaderboard.site import build_site
+from leaderboard.table import measured_rows
 from leaderboard.templating import inert_json
 from leaderboard.tier import SeedCheck, Verification
 from leaderboard.verification import verify_result
@@ -116,7 +117,8 @@ def verified(stored: StoredEntry, kind: str = "inference") -> StoredEntry:
 
 
 def render(*entries: StoredEntry) -> str:
-    return render_index(build_boards(entries), read_literature())
+    boards = build_boards(entries)
+    return render_index(boards, measured_rows(boards), read_literature())
 
 
 def data_of(page: str) -> Any:  # noqa: ANN401

@@ -21,7 +21,7 @@ from leaderboard.table import (
     entry_json,
     literature_csv,
     measured_csv,
-    measured_row,
+    measured_rows,
     safe_cell,
     to_json,
 )
@@ -38,7 +38,7 @@ def store(folder: Path, **options: Any) -> StoredEntry:  # noqa: ANN401
 
 
 def rows(*entries: StoredEntry) -> list[Row]:
-    return [measured_row(board, e) for board in build_boards(entries) for e in board.entries]
+    return measured_rows(build_boards(entries))
 
 
 def test_costs_are_means_over_the_seeds(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_tier_track_declarations_and_what_was_verified(tmp_path: Path) -> None:
 
 def test_csv_has_flat_harmless_cells(tmp_path: Path) -> None:
     stored = store(tmp_path / "r", seeds=2, metrics=[make_metrics(10), make_metrics(30)])
-    text = measured_csv(build_boards([verified(stored)]))
+    text = measured_csv(rows(verified(stored)))
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["name"] == "'" + FORMULA
     assert row["citation"] == "'=A. Smith, 2026"
@@ -124,7 +124,7 @@ def test_csv_has_flat_harmless_cells(tmp_path: Path) -> None:
 
 def test_json_of_rows_and_of_one_entry(tmp_path: Path) -> None:
     stored = verified(store(tmp_path / "r"))
-    content = json.loads(to_json(build_boards([stored]), read_literature()))
+    content = json.loads(to_json(rows(stored), read_literature()))
     assert content["schema_version"] == 2
     (row,) = content["measured"]
     assert row["test_accuracy"] == stored.result.summary.test_mean

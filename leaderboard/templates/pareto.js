@@ -147,6 +147,7 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
     const narrow = width < 560;
     const height = narrow ? 300 : 400;
     const left = 40;
+    const top = 28;
     const right = width - 14;
     const bottom = height - 44;
     const costs = shown.map((point) => point.cost);
@@ -160,7 +161,7 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
     const x = (value) => left + ((right - left) * (scale(value) - scale(from))) / (scale(to) - scale(from));
     const floor = Math.max(Math.floor(Math.min(...shown.map((p) => p.item.entry.low)) * 20 - 0.2) / 20, 0);
     const ceiling = Math.min(Math.ceil(Math.max(...shown.map((p) => p.item.entry.high)) * 20 + 0.2) / 20, 1);
-    const y = (value) => 14 + ((bottom - 14) * (ceiling - value)) / (ceiling - floor);
+    const y = (value) => top + ((bottom - top) * (ceiling - value)) / (ceiling - floor);
 
     const picture = draw("svg", {
       viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
@@ -176,8 +177,8 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
     for (const value of ticksOf(from, to, isLog, narrow ? 4 : 8)) {
       const at = x(value).toFixed(1);
       picture.append(
-        draw("path", { class: "grid", d: `M${at} 14V${bottom}` }),
-        draw("text", { class: "tick", x: at, y: bottom + 18 }, compact.format(value)),
+        draw("path", { class: "grid", d: `M${at} ${top}V${bottom}` }),
+        draw("text", { class: "tick", x: at, y: bottom + 18 }, compact.format(value).replace("K", "k")),
       );
     }
     const axis = narrow ? words.replace(" per sample", "").replace("synaptic operations", "operations") : words;
