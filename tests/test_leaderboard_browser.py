@@ -15,10 +15,10 @@ from leaderboard_results import make_metrics
 
 from leaderboard.entry import StoredEntry, make_entry
 from leaderboard.index_page import render_index
+from leaderboard.literature import read_literature
 from leaderboard.ranking import build_boards
 from leaderboard.site import build_site
-from leaderboard.table import page_of
-from leaderboard.tier import Verification
+from leaderboard.table import measured_rows, page_of
 from spikebench.metrics.record import Energy, NotApplicable
 
 if TYPE_CHECKING:
@@ -170,7 +170,18 @@ def test_without_script(browser: Browser, pages: dict[str, Path]) -> None:
     with opened(browser, pages["index"], java_script_enabled=False) as here:
         page = here.page
         names = page.locator("table.measured tbody th a:visible").all_text_contents()
-        assert names == ["Other", "Checked", "Alpha", "Gamma", "Gone", "Beta", "Delta", "Conv", "Beta", "Old"]
+        assert names == [
+            "Other",
+            "Checked",
+            "Alpha",
+            "Gamma",
+            "Gone",
+            "Beta",
+            "Delta",
+            "Conv",
+            "Beta",
+            "Old",
+        ]
         row = page.locator("table.measured tbody tr", has_text="Alpha").first
         assert "90.0 88.0–92.0" in " ".join(row.inner_text().split())
         assert page.locator("table.reported tbody:visible").count() == len(few_reports())
@@ -279,10 +290,31 @@ def test_hostile_entries_do_nothing(
         assert here.outside() == []
 
 
+def _many(like: StoredEntry, count: int) -> Iterator[StoredEntry]:
+    """Make entries that differ in name, accuracy and parameters."""
+    for k in range(count):
+        result = like.result
+        summary = result.summary.model_copy(
+            update={"test_mean": 0.5 + 0.4 * (k * 7919 % count) / count}
+        )
+        model = result.model.model_copy(update={"parameters": 1000 + k})
+        entry = like.entry.model_copy(update={"id": f"network-{k}", "name": f"Network-{k}"})
+        yield replace(
+            like, entry=entry, result=result.model_copy(update={"model": model, "summary": summary})
+        )
+
+
+# Until the next picture is there; what is measured is the page, not the way to it.
 TIMED = """async (act) => {
+  const find = document.getElementById('find');
   const began = performance.now();
-  eval(act);
-  await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+  if (act.startsWith('find ')) {
+    find.value = act.slice(5);
+    find.dispatchEvent(new Event('input', { bubbles: true }));
+  } else {
+    document.querySelector(`.measured [data-key=${act}] button`).click();
+  }
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   return performance.now() - began;
 }"""
 
@@ -290,28 +322,30 @@ TIMED = """async (act) => {
 def test_ten_thousand_entries_stay_usable(
     browser: Browser, entries: list[StoredEntry], tmp_path: Path
 ) -> None:
-    """Filter and sort within a second; on a quiet machine it is far less."""
+    """Filter and sort within a second: a bound for a busy machine, a quiet one takes a tenth."""
     alpha = next(stored for stored in entries if stored.entry.name == "Alpha")
-    many = []
-    for k in range(10_000):
-        model = alpha.result.model.model_copy(update={"parameters": 1000 + k})
-        entry = alpha.entry.model_copy(update={"id": f"a-{k}", "name": f"Network {k}"})
-        many.append(
-            replace(alpha, entry=entry, result=alpha.result.model_copy(update={"model": model}))
-        )
+    boards = build_boards(list(_many(alpha, 10_000)))
     page_file = tmp_path / "index.html"
-    page_file.write_text(render_index(build_boards(many), few_reports()), encoding="utf-8")
+    text = render_index(boards, measured_rows(boards), read_literature())
+    page_file.write_text(text, encoding="utf-8")
     with opened(browser, page_file) as here:
         page = here.page
-        assert "10,0" in page.locator("#count").inner_text()
-        find = "document.getElementById('find')"
-        for act in (
-            "document.querySelector('.measured [data-key=parameters] button').click()",
-            "document.querySelector('.measured [data-key=name] button').click()",
-            f"{find}.value = 'network 77'; {find}.dispatchEvent(new Event('input'))",
-            f"{find}.value = ''; {find}.dispatchEvent(new Event('input'))",
+        links = page.locator("table.measured tbody th a")
+        said = page.locator("#count")
+        for act, first, count in (
+            ("parameters", "Network-0", "10,078 of 10,078 rows"),
+            ("parameters", "Network-9999", "10,078 of 10,078 rows"),
+            # 77, 770 to 779, 7700 to 7799
+            ("find network-77", "Network-7799", "111 of 10,078 rows"),
+            ("find ", "Network-9999", "10,078 of 10,078 rows"),
+            ("name", "Network-0", "10,078 of 10,078 rows"),
         ):
             took = page.evaluate(TIMED, act)
-            print(act, took)
-            assert took < 1000, act
+            print(f"{act}: {took:.0f} ms")
+            assert (links.first.text_content(), said.text_content()) == (first, count)
+            assert took < 1000
+        assert links.count() == 100
+        page.get_by_role("button", name="Show 100 more of 9,900").click()
+        assert links.count() == 200
+        assert links.nth(100).evaluate("link => link === document.activeElement")
         assert here.faults == []
