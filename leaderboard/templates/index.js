@@ -1,7 +1,8 @@
 // Draws the rows from the JSON in the page, sorts and filters them. The state lives in the address.
 // Texts of people reach the page as text nodes and attributes only.
 (() => {
-  const PIECE = 100;
+  const PIECE = 100; // rows that a button adds
+  const AT_FIRST = 200; // rows of all tables together, before any button
   const byId = (id) => document.getElementById(id);
   const FIELDS = ["find", "dataset", "tier", "track", "protocol", "spiking", "parameters", "selected"];
   const filters = FIELDS.map(byId);
@@ -200,8 +201,11 @@
 
   function show(table) {
     const shown = table.matching.slice(0, table.limit);
-    for (const body of [...table.element.tBodies]) body.remove();
-    table.element.append(...shown.map((item) => (item.drawn ??= item.body())));
+    const bodies = shown.map((item) => (item.drawn ??= item.body()));
+    const now = table.element.tBodies;
+    if (now.length !== bodies.length || bodies.some((body, number) => body !== now[number])) {
+      table.element.replaceChildren(table.element.caption, table.element.tHead, ...bodies);
+    }
     if (!table.rest) return;
     const left = table.matching.length - shown.length;
     table.rest.hidden = left === 0;
@@ -212,10 +216,14 @@
     const matches = matcher();
     let count = 0;
     for (const table of tables) {
-      const by = sorting[table.measured ? "measured" : "reported"];
       table.matching = table.items.filter(matches);
+    }
+    const filled = tables.filter((table) => table.measured && table.matching.length).length;
+    const piece = Math.max(10, Math.min(PIECE, Math.floor(AT_FIRST / filled)));
+    for (const table of tables) {
+      const by = sorting[table.measured ? "measured" : "reported"];
       if (by) table.matching.sort(compare(by.key, by.direction));
-      table.limit = table.measured ? PIECE : Infinity;
+      table.limit = table.measured ? piece : Infinity;
       for (const { head, key } of table.heads) {
         const order = !by || by.key !== key ? "none" : by.direction > 0 ? "ascending" : "descending";
         head.setAttribute("aria-sort", order);

@@ -218,7 +218,7 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
       const name = point.item.entry.name.slice(0, 24);
       const at = x(point.cost);
       const middle = y(point.item.entry.test);
-      const size = 7 * name.length;
+      const size = 7.6 * name.length;
       const end = at - size - 10 > left;
       const box = end ? [at - size - 10, middle - 20, at - 9, middle - 5] : [at + 9, middle - 20, at + size + 10, middle - 5];
       const covers = taken.some((o) => box[0] < o[2] && o[0] < box[2] && box[1] < o[3] && o[1] < box[3]);
