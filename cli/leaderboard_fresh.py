@@ -193,7 +193,7 @@ def fresh(
 
 
 def _read(entries: tuple[Path, ...], folders: tuple[Path, ...]) -> list[StoredEntry]:
-    from cli.leaderboard import usual_entries
+    from cli.leaderboard_entries import usual_entries
     from leaderboard.entry import read_entries, read_entry
 
     if entries:

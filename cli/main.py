@@ -37,7 +37,7 @@ COMMANDS = {
         "cli.data:data",
         "Get, check and describe data sets; make SHD and SSC again; compare.",
     ),
-    "leaderboard": ("cli.leaderboard:leaderboard", "Build or show the leaderboard."),
+    "leaderboard": ("cli.leaderboard:leaderboard", "Build, show or serve the leaderboard."),
 }
 
 

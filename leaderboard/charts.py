@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.literature import Report
+from spikebench.metrics.record import Latency
 
 LEVELS = 5
 SELECTED_ON = ("validation", "none", "unknown", "test")
@@ -74,8 +75,8 @@ def _spread_out(reports: Sequence[Report], low: float, y: float) -> list[tuple[f
     return marks
 
 
-def heat_map(confusion: NDArray[np.int64]) -> list[str]:
-    """Draw a confusion matrix as one SVG path per shade, cells of one unit.
+def shades(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give every cell of a confusion matrix a shade.
 
     Parameters
     ----------
@@ -84,16 +85,59 @@ def heat_map(confusion: NDArray[np.int64]) -> list[str]:
 
     Returns
     -------
-    list of str
-        Path data for shades 1 … 5 by the square root of the part of the row's total, so that
-        mistakes show beside what is right; cells without counts are left out.
+    ndarray
+        int64, same shape: 0 (no counts) … 5, by the square root of the part of the row's total, so that mistakes show
+        beside what is right.
     """
     total = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    level = np.ceil(np.sqrt(confusion / total) * LEVELS).astype(int)
-    return [
-        "".join(f"M{column} {row}h1v1h-1z" for row, column in np.argwhere(level == shade))
-        for shade in range(1, LEVELS + 1)
-    ]
+    shade: NDArray[np.int64] = np.ceil(np.sqrt(confusion / total) * LEVELS).astype(np.int64)
+    return shade
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy over the time heard, 440 × 200 SVG units: path data, ticks as (position, label), the moment of 95 %.
+
+    ``table`` holds (seconds, accuracy) of at most 20 moments, for those who cannot see the picture.
+    """
+
+    path: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    moment: float
+    moment_s: float
+    table: list[tuple[float, float]]
+
+
+def latency_curve(latencies: Sequence[Latency]) -> Curve:
+    """Draw the mean over the seeds.
+
+    Parameters
+    ----------
+    latencies
+        One per seed, all at the same times.
+
+    Returns
+    -------
+    Curve
+        x from 40 to 430, y from 10 (100 %) to 170 (0 %); at most 200 points.
+    """
+    times = np.array(latencies[0].times_s)
+    accuracy = np.mean([one.accuracy for one in latencies], axis=0)
+    end = float(times.max()) or 1.0
+    some = np.unique(np.linspace(0, times.size - 1, min(times.size, 200)).round().astype(int))
+    few = np.unique(np.linspace(0, times.size - 1, min(times.size, 20)).round().astype(int))
+    x, y = 40 + 390 * times[some] / end, 170 - 160 * accuracy[some]
+    points = [f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True)]
+    moment_s = float(np.mean([one.to_95_percent_s for one in latencies]))
+    return Curve(
+        path="M" + "L".join(points),
+        x_ticks=[(40 + 390 * part, f"{end * part:.3g}") for part in (0.0, 0.25, 0.5, 0.75, 1.0)],
+        y_ticks=[(170 - 160 * part, f"{100 * part:.0f}") for part in (0.0, 0.25, 0.5, 0.75, 1.0)],
+        moment=round(min(40 + 390 * moment_s / end, 430), 1),
+        moment_s=moment_s,
+        table=[(float(times[k]), float(accuracy[k])) for k in few],
+    )
 
 
 def worst_confusions(

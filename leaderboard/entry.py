@@ -74,6 +74,8 @@ def printable(text: str) -> str:
     str
         The same length, with U+FFFD for what cannot be printed.
     """
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

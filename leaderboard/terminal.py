@@ -36,7 +36,7 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
         )
         return
     for board in boards:
-        rows = [measured_row(ranked) for ranked in board.entries]
+        rows = [measured_row(board, ranked) for ranked in board.entries]
         synthetic = " (synthetic voices)" if rows[0].synthetic else ""
         console.print(Text(printable(board.dataset) + synthetic, style="bold"))
         console.print(

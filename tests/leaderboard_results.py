@@ -16,6 +16,7 @@ from spikebench.metrics.classification import (
     seed_interval,
     speaker_interval,
 )
+from spikebench.metrics.record import Energy, Latency, LayerOperations, Metrics
 from spikebench.preset import Preset
 from spikebench.results import (
     DatasetRecord,
@@ -50,6 +51,7 @@ def make_result(
     time_step_ms: float = 5.0,
     protocol: str = "speakers-v1",
     logs: bool = False,
+    metrics: list[Metrics | None] | None = None,
 ) -> Path:
     """Write a result folder of a model that is right with the probability `skill`."""
     classes = classes or CLASSES
@@ -57,6 +59,11 @@ def make_result(
     records = [
         _make_seed(folder, seed, skill, spiking, classes, test_samples) for seed in range(seeds)
     ]
+    if metrics:
+        records = [
+            record.model_copy(update={"metrics": one})
+            for record, one in zip(records, metrics, strict=True)
+        ]
     test = np.array([record.test_accuracy for record in records])
     interval = (
         Interval(**dict(zip(("low", "high", "method"), seed_interval(test), strict=True)))
@@ -109,6 +116,41 @@ def make_result(
         )
     write_result(folder, result)
     return folder
+
+
+def make_metrics(additions: float = 12_000.0, **changes: Any) -> Metrics:  # noqa: ANN401
+    """Metrics of one seed of a network that only adds, at 0.9 pJ an addition."""
+    values: dict[str, Any] = {
+        "footprint_bytes": 46_160,
+        "connection_sparsity": 0.0,
+        "activation_sparsity": 0.9,
+        "effective_ac": additions,
+        "effective_mac": 0.0,
+        "dense_operations": 10 * additions,
+        "operations": [
+            LayerOperations(
+                name="hidden.weight",
+                kind="AC",
+                effective=additions,
+                dense=10 * additions,
+                weights=8_960,
+                zero_weights=0,
+            )
+        ],
+        "spikes_per_inference": additions / 16,
+        "latency": Latency(
+            times_s=[0.25, 0.5, 0.75, 1.0], accuracy=[0.2, 0.6, 0.78, 0.8], to_95_percent_s=0.75
+        ),
+        "energy": [
+            Energy(
+                table="horowitz-45nm",
+                technology="45 nm",
+                source="Horowitz (2014)",
+                picojoules=0.9 * additions,
+            )
+        ],
+    }
+    return Metrics(**(values | changes))
 
 
 def _preset(time_step_ms: float) -> Preset:
