@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cli.leaderboard_check import check, schema, withdraw
+from cli.leaderboard_entries import entries_option, read_checked
+from cli.leaderboard_fresh import fresh
+from cli.leaderboard_serve import serve
 
-if TYPE_CHECKING:
-    from leaderboard.entry import StoredEntry
-
-_entries_option = click.option(
-    "--entries",
-    multiple=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of entries, may be given several times; by default leaderboard/entries or "
-    "leaderboard-entries in this folder, else those that come with the package.",
-)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
 @click.group()
 def leaderboard() -> None:
-    """Build or show the leaderboard.
+    """Build, show or serve the leaderboard.
 
     Every entry is checked again first: its numbers must follow from its predictions.
     Exit code 1: an entry fails, and nothing is written.
@@ -32,7 +24,7 @@ def leaderboard() -> None:
 
 
 @leaderboard.command()
-@_entries_option
+@entries_option
 @click.option(
     "-o",
     "--output",
@@ -50,7 +42,7 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
     from leaderboard.literature import read_literature
     from leaderboard.site import build_site
 
-    stored, reports = _read(entries), read_literature()
+    stored, reports = read_checked(entries), read_literature()
     page, *downloads = build_site(stored, reports, output)
     size = page.stat().st_size
     if as_json:
@@ -69,7 +61,7 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
 
 
 @leaderboard.command()
-@_entries_option
+@entries_option
 @click.option("--dataset", default="", help="Only this data set.")
 @click.option("--literature", is_flag=True, help="Also what papers report.")
 @_json_option
@@ -79,7 +71,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
     from leaderboard.ranking import build_boards
     from leaderboard.table import measured_rows, to_json
 
-    boards = build_boards(_read(entries))
+    boards = build_boards(read_checked(entries))
     reports = read_literature()
     if dataset:
         known = {board.dataset for board in boards} | {report.dataset for report in reports}
@@ -100,26 +92,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
 
 
 leaderboard.add_command(check)
+leaderboard.add_command(fresh)
 leaderboard.add_command(schema)
+leaderboard.add_command(serve)
 leaderboard.add_command(withdraw)
-
-
-def usual_entries() -> tuple[Path]:
-    """Find the folder of entries that is meant where none is named.
-
-    Returns
-    -------
-    tuple of Path
-        One folder.
-    """
-    from leaderboard.entry import SHIPPED_ENTRIES
-
-    usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
-    return (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
-
-
-def _read(folders: tuple[Path, ...]) -> list[StoredEntry]:
-    from leaderboard.entry import read_entries
-    from leaderboard.oddities import flag
-
-    return flag(read_entries(folders or usual_entries()))

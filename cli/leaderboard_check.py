@@ -32,7 +32,7 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
 
     Exit code 1: an entry fails; all that do are named.
     """
-    from cli.leaderboard import usual_entries
+    from cli.leaderboard_entries import usual_entries
     from leaderboard.entry import read_entries
     from leaderboard.oddities import flag, flag_copies
     from leaderboard.tier import VERIFICATION_FILE

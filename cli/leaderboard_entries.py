@@ -1,0 +1,57 @@
+"""Which entries a command on the leaderboard means, and reading them; every one is checked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from leaderboard.entry import StoredEntry
+
+entries_option = click.option(
+    "--entries",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of entries, may be given several times; by default leaderboard/entries or "
+    "leaderboard-entries in this folder, else those that come with the package.",
+)
+
+
+def usual_entries() -> tuple[Path]:
+    """Find the folder of entries that is meant where none is named.
+
+    Returns
+    -------
+    tuple of Path
+        One folder.
+    """
+    from leaderboard.entry import SHIPPED_ENTRIES
+
+    usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
+    return (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
+
+
+def read_checked(folders: tuple[Path, ...]) -> list[StoredEntry]:
+    """Read the entries below some folders, with what looks odd about them.
+
+    Parameters
+    ----------
+    folders
+        As ``--entries`` gives them; none means the usual one.
+
+    Returns
+    -------
+    list of StoredEntry
+        Verified entries.
+
+    Raises
+    ------
+    ResultError
+        If an entry fails its checks.
+    """
+    from leaderboard.entry import read_entries
+    from leaderboard.oddities import flag
+
+    return flag(read_entries(folders or usual_entries()))
