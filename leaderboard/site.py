@@ -15,9 +15,11 @@ from leaderboard.table import Row, entry_json, literature_csv, measured_csv, mea
 from leaderboard.templating import GENERATOR
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.results import write_text
+from spikebench.workers import available_cores, worker_pool
 
 PAGE = "index.html"
 _HEAD_CHARACTERS = 4096
+SEVERAL_PROCESSES_FROM, _PER_CALL = 1000, 50
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,7 @@ def build_site(
     try:
         _refuse_others([page, *(root / name for name in pages)])
         root.mkdir(parents=True, exist_ok=True)
-        for name, own in pages.items():
-            _write_entry(root / name, own, page.name)
+        _write_entries([(root / name, own) for name, own in pages.items()], page.name)
         _remove_stale(root, set(pages))
         for name, text in downloads.items():
             write_text(root / name, text)
@@ -92,10 +93,19 @@ def _by_page(boards: Sequence[Board], rows: Sequence[Row]) -> dict[str, _Page]:
     return found
 
 
-def _write_entry(path: Path, page: _Page, index: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path.with_suffix(".json"), entry_json(page.stored))
-    write_text(path, render_entry(page.stored, page.rows, index))
+def _write_entries(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
+    jobs = available_cores() if len(pages) >= SEVERAL_PROCESSES_FROM else 1
+    with worker_pool(jobs, preload=__name__) as pool:
+        parts = [pages[i : i + _PER_CALL] for i in range(0, len(pages), _PER_CALL)]
+        for future in [pool.submit(_write_some, part, index) for part in parts]:
+            future.result()
+
+
+def _write_some(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
+    for path, page in pages:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path.with_suffix(".json"), entry_json(page.stored))
+        write_text(path, render_entry(page.stored, page.rows, index))
 
 
 def _refuse_others(pages: Iterable[Path]) -> None:

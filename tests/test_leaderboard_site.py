@@ -536,6 +536,20 @@ def test_site_is_the_same_every_time(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_several_processes_write_the_same_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [store(tmp_path / "r"), store(tmp_path / "s", skill=0.4)]
+    build_site(entries, [], tmp_path / "one")
+    monkeypatch.setattr("leaderboard.site.SEVERAL_PROCESSES_FROM", 2)
+    monkeypatch.setattr("leaderboard.site.available_cores", lambda: 2)
+    build_site(entries, [], tmp_path / "two")
+    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*")]
+    assert len(files) == 8
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
 def test_output_may_be_a_file_and_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "here" / "board.html"
     for _ in range(2):
