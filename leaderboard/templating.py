@@ -19,16 +19,10 @@ from markupsafe import Markup
 from leaderboard.declaration import TRACKS
 from leaderboard.entry import printable
 from leaderboard.ranking import MIN_SEEDS
-from leaderboard.tier import TIERS
+from leaderboard.tier import TIER_NAMES, TIERS
 
 TEMPLATES = Path(__file__).with_name("templates")
 GENERATOR = '<meta name="generator" content="spikebench leaderboard">'
-TIER_NAMES = {
-    "verified-training": "Verified training",
-    "verified-inference": "Verified inference",
-    "recomputed": "Recomputed",
-    "reported": "Reported",
-}
 
 
 def render(template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **values: Any) -> str:  # noqa: ANN401

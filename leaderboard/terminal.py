@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leaderboard.entry import printable
+from leaderboard.declaration import TRACKS
 from leaderboard.literature import Report
 from leaderboard.ranking import Board
 from leaderboard.table import Row, measured_row
+from leaderboard.tier import TIER_NAMES
 
 _NOTES = (
     "test: mean and 95 % interval in percent; unseen: speakers without training data. "
-    "Same rank: intervals overlap."
+    "Same rank: intervals overlap. ⚑: so many things look odd (the pages of `leaderboard build` say what)."
 )
 
 
 def print_boards(boards: Sequence[Board], console: Console | None = None) -> None:
-    """Print one table per board.
+    """Print one table per tier and track, under one heading per data and protocol.
 
     Parameters
     ----------
@@ -35,23 +37,35 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
             Text("No entry measured here yet: `spikebench submit RESULT_DIR` writes one.")
         )
         return
-    for board in boards:
-        rows = [measured_row(board, ranked) for ranked in board.entries]
-        synthetic = " (synthetic voices)" if rows[0].synthetic else ""
-        console.print(Text(printable(board.dataset) + synthetic, style="bold"))
-        console.print(
-            Text(
-                f"protocol {rows[0].protocol}, {rows[0].test_samples:,} test samples, "
-                f"data {board.sha256[:12]}",
-                style="dim",
+    for _, same in groupby(boards, key=lambda board: (board.dataset, board.sha256, board.protocol)):
+        group = list(same)
+        _print_heading(group[0], console)
+        for board in group:
+            rows = [measured_row(board, ranked) for ranked in board.entries]
+            console.print(Text(f"{TIER_NAMES[board.tier]}: {TRACKS[board.track]}", style="bold"))
+            console.print(_board_table(rows))
+            reasons = dict.fromkeys(
+                f"{row.name}, {row.withdrawn}" if row.withdrawn else row.unranked_reason
+                for row in rows
+                if row.rank is None
             )
-        )
-        console.print(_board_table(rows))
-        reasons = dict.fromkeys(row.unranked_reason for row in rows if row.unranked_reason)
-        if reasons:
-            console.print(Text("No rank: " + ". ".join(reasons) + ".", style="dim"))
-        console.print()
+            if reasons:
+                console.print(Text("No rank: " + ". ".join(reasons) + ".", style="dim"))
+            console.print()
     console.print(Text(_NOTES, style="dim"))
+
+
+def _print_heading(board: Board, console: Console) -> None:
+    first = measured_row(board, board.entries[0])
+    synthetic = " (synthetic voices)" if first.synthetic else ""
+    older = "" if board.is_current else " (older)"
+    facts = (
+        f"protocol {first.protocol}{older}, {first.test_samples:,} test samples, "
+        f"data {board.sha256[:12]}"
+    )
+    console.print(Text(first.dataset + synthetic, style="bold underline"))
+    console.print(Text(facts, style="dim"))
+    console.print()
 
 
 def _board_table(rows: Sequence[Row]) -> Table:
@@ -62,10 +76,12 @@ def _board_table(rows: Sequence[Row]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         rank = "–" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
-        kind = "" if row.spiking else " (conventional)"
+        named = row.track in ("spiking", "conventional-spikes", "conventional-audio")
+        kind = "" if named or row.spiking else " (conventional)"
+        odd = f" ⚑{len(row.flags)}" if row.flags else ""
         table.add_row(
             rank,
-            Text(row.name + kind),
+            Text(row.name + kind + odd),
             _percent(row.test_accuracy),
             f"{_percent(row.test_low)}–{_percent(row.test_high)}",
             _percent(row.unseen_accuracy),

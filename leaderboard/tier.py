@@ -27,6 +27,12 @@ TIERS: dict[str, str] = {
     "recomputed": "recomputed here from the predictions",
     "reported": "from a paper, not checked here",
 }
+TIER_NAMES = {
+    "verified-training": "Verified training",
+    "verified-inference": "Verified inference",
+    "recomputed": "Recomputed",
+    "reported": "Reported",
+}
 
 _Text = Annotated[str, Field(min_length=1, max_length=500), Line]
 

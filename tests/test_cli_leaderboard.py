@@ -127,6 +127,9 @@ def test_build_writes_the_page(run: Run, result: str, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert "1 entry measured here, 78 numbers from the literature." in out
     assert (tmp_path / "leaderboard-site" / "index.html").is_file()
+    (entry,) = (tmp_path / "leaderboard-entries").glob("toy-digits/*")
+    own = tmp_path / "leaderboard-site" / "entries" / "toy-digits"
+    assert {path.name for path in own.iterdir()} == {f"{entry.name}.html", f"{entry.name}.json"}
 
 
 def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
@@ -158,7 +161,12 @@ def test_show_fits_80_columns(run: Run, tmp_path: Path) -> None:
     assert max(len(line) for line in out.splitlines()) <= 80
     assert "\x1b" not in out
     assert "digits (synthetic voices)" in out
-    assert "lstm (conventional)" in out
+    assert "  –  lstm " in out
+    assert "(conventional)" not in out
+    assert out.count("digits (synthetic voices)") == 1
+    assert out.count("protocol speakers-v1, 120 test samples, data abababababab") == 1
+    assert "Recomputed: spiking networks\n" in out
+    assert "Recomputed: conventional networks on spikes\n" in out
     assert "1 seed; a rank needs 5" in out
     assert "SHD, reported in the literature (not measured here)" in out
     assert out.count("test (!)") == 23 + 1
