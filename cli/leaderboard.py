@@ -8,6 +8,7 @@ import click
 
 from cli.leaderboard_check import check, schema, withdraw
 from cli.leaderboard_entries import entries_option, read_checked
+from cli.leaderboard_fresh import fresh
 from cli.leaderboard_serve import serve
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
@@ -91,6 +92,7 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
 
 
 leaderboard.add_command(check)
+leaderboard.add_command(fresh)
 leaderboard.add_command(schema)
 leaderboard.add_command(serve)
 leaderboard.add_command(withdraw)

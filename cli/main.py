@@ -25,9 +25,14 @@ COMMANDS = {
         "cli.sweep:sweep",
         "Train many seeds and configurations; the test split stays closed.",
     ),
+    "compare": (
+        "cli.compare:compare",
+        "Compare results on the same test samples: table, paired tests, plot.",
+    ),
     "predict": ("cli.predict:predict", "Ask a trained model about spikes and recordings."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
+    "verify": ("cli.verify:verify", "Run an entry's weights or its training again."),
     "data": (
         "cli.data:data",
         "Get, check and describe data sets; make SHD and SSC again; compare.",

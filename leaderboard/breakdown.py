@@ -56,25 +56,29 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
     order = [np.argsort(one.index) for one in predictions]
     said = np.stack([one.predicted[by] for one, by in zip(predictions, order, strict=True)])
     label, speaker = first.label[order[0]], first.speaker[order[0]]
-    right = (said == label).mean(0)
+    right = (said == label).sum(0)
     words = {word: name for name, known in LANGUAGES.items() for word in known}
     of_class = [words.get(name, "") for name in classes]
-    language = np.array(of_class)[label] if all(of_class) and len(set(of_class)) > 1 else None
-    names = [(str(number), speaker == number) for number in np.unique(speaker) if number >= 0]
+    several = all(of_class) and len(set(of_class)) > 1
+    numbers, of_sample = np.unique(speaker, return_inverse=True)
+    known = {str(number): place for place, number in enumerate(numbers.tolist()) if number >= 0}
+    spoken = {name: place for place, name in enumerate(LANGUAGES) if several}
+    of_label = np.array([spoken.get(name, 0) for name in of_class], dtype=np.int64)
     return Breakdown(
-        speakers=_shares(names, right),
-        languages=()
-        if language is None
-        else _shares([(name, language == name) for name in LANGUAGES], right),
+        speakers=_shares(known, of_sample, right, len(said)),
+        languages=_shares(spoken, of_label[label], right, len(said)),
         fingerprints=tuple(hashlib.sha256(row.astype("<i8").tobytes()).hexdigest() for row in said),
     )
 
 
 def _shares(
-    groups: Sequence[tuple[str, NDArray[np.bool_]]], right: NDArray[np.float64]
+    groups: dict[str, int], group: NDArray[np.int64], right: NDArray[np.int64], seeds: int
 ) -> tuple[Share, ...]:
+    """Take the accuracy of each named group that has samples."""
+    samples = np.bincount(group, minlength=len(groups)).tolist()
+    answers = np.bincount(group, weights=right, minlength=len(groups)).tolist()
     return tuple(
-        Share(name, int(inside.sum()), float(right[inside].mean()))
-        for name, inside in groups
-        if inside.any()
+        Share(name, samples[place], answers[place] / (seeds * samples[place]))
+        for name, place in groups.items()
+        if samples[place]
     )

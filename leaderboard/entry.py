@@ -19,7 +19,7 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leaderboard.breakdown import Breakdown, break_down
 from leaderboard.declaration import Declarations, Line, declare, tracks_of
 from leaderboard.run_check import LOGS_FILE, check_logs, write_logs
-from leaderboard.tier import VERIFICATION_FILE, Verification, read_verifications, tier_of
-from leaderboard.verification import check_result, plain_file
+from leaderboard.tier import (
+    VERIFICATION_FILE,
+    Verification,
+    check_verification,
+    read_verifications,
+    tier_of,
+)
+from leaderboard.verification import check_result
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.record import Sha256
 from spikebench.results import (
@@ -40,14 +46,18 @@ from spikebench.results import (
     Result,
     file_sha256,
     first_problem,
+    plain_file,
     read_json,
     write_result,
     write_text,
 )
 from spikebench.run_record import read_run_log
+from spikebench.workers import available_cores, worker_pool
 
 MAX_ENTRY_BYTES = 1024 * 1024
 ENTRY_FILE = "entry.json"
+_SEVERAL_PROCESSES_FROM = 500  # entries; to start processes costs what one reads in that time
+_PER_CALL = 25
 SHIPPED_ENTRIES = Path(__file__).with_name("entries")
 
 
@@ -352,8 +362,8 @@ def read_entry(folder: Path) -> StoredEntry:
     _check_declared(path, entry, result)
     check_logs(folder, result)
     verifications = read_verifications(folder)
-    if any(one.result_sha256 != entry.result_sha256 for one in verifications):
-        raise ResultError(f"{folder / VERIFICATION_FILE}: speaks of another result")
+    for one in verifications:
+        check_verification(one, entry.result_sha256, result, f"{folder / VERIFICATION_FILE}")
     return StoredEntry(
         entry, result, folder, break_down(predictions, result.dataset.classes), verifications
     )
@@ -420,7 +430,7 @@ def withdraw(folder: Path, reason: str) -> Entry:
     return entry
 
 
-def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:
+def read_entries(folders: Iterable[Path], jobs: int | None = None) -> list[StoredEntry]:
     """Read and check every entry below some folders of entries.
 
     Parameters
@@ -428,6 +438,9 @@ def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:
     folders
         Folders with ``<dataset>/<id>/`` below. Names that begin with a dot and plain files are
         passed over.
+    jobs
+        Processes that read; by default one per core for 500 entries and more, else this one. What comes
+        back is the same.
 
     Returns
     -------
@@ -442,21 +455,43 @@ def read_entries(folders: Iterable[Path]) -> list[StoredEntry]:
     """
     found: dict[tuple[str, str], StoredEntry] = {}
     problems: list[str] = []
-    for folder in _entry_folders(folders):
-        try:
-            stored = read_entry(folder)
-            key = (stored.entry.dataset, stored.entry.id)
-            if stored.entry.dataset != folder.parent.name:
-                raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
-            if key in found:
-                raise ResultError(f"{folder}: the same entry as {found[key].folder}")
+    all_folders = _entry_folders(folders)
+    for folder, stored in zip(all_folders, _read_all(all_folders, jobs), strict=True):
+        if isinstance(stored, str):
+            problems.append(stored)
+            continue
+        key = (stored.entry.dataset, stored.entry.id)
+        if key in found:
+            problems.append(f"{folder}: the same entry as {found[key].folder}")
+        else:
             found[key] = stored
-        except ResultError as error:
-            problems.append(str(error))
     if problems:
         several = f"{len(problems)} entries fail their checks:\n  "
         raise ResultError((several if len(problems) > 1 else "") + "\n  ".join(problems))
     return [found[key] for key in sorted(found)]
+
+
+def _read_all(folders: list[Path], jobs: int | None) -> Iterator[StoredEntry | str]:
+    if jobs is None:
+        jobs = available_cores() if len(folders) >= _SEVERAL_PROCESSES_FROM else 1
+    parts = [folders[i : i + _PER_CALL] for i in range(0, len(folders), _PER_CALL)]
+    with worker_pool(jobs, preload=__name__) as pool:
+        for future in [pool.submit(_read_some, part) for part in parts]:
+            yield from future.result()
+
+
+def _read_some(folders: list[Path]) -> list[StoredEntry | str]:
+    """Read entries; of one that fails its checks, say why."""
+    read: list[StoredEntry | str] = []
+    for folder in folders:
+        try:
+            stored = read_entry(folder)
+            if stored.entry.dataset != folder.parent.name:
+                raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
+            read.append(stored)
+        except ResultError as error:
+            read.append(str(error))
+    return read
 
 
 def _entry_folders(folders: Iterable[Path]) -> list[Path]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leaderboard.declaration import Line
 from spikebench.errors import ResultError
 from spikebench.record import Count, Fraction, Sha256
-from spikebench.results import Interval, first_problem, read_json, write_text
+from spikebench.results import Interval, Result, first_problem, read_json, write_text
 
 VERIFICATION_FILE = "verification.json"
 LEAST_AGREEMENT = 0.999
@@ -113,6 +113,93 @@ def write_verifications(folder: Path, verifications: Sequence[Verification]) -> 
     """
     content = Verifications(verifications=list(verifications))
     write_text(folder / VERIFICATION_FILE, content.model_dump_json(indent=2) + "\n")
+
+
+def add_verification(folder: Path, verification: Verification) -> None:
+    """Write down a verification that was passed; an older one of its kind is replaced.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+    verification
+        What was done.
+
+    Raises
+    ------
+    ResultError
+        If it was not passed, or what stands there does not fit; nothing is written then.
+    """
+    if reason := why_failed(verification):
+        raise ResultError(f"{folder}: {reason}; nothing was written")
+    others = [one for one in read_verifications(folder) if one.kind != verification.kind]
+    write_verifications(folder, [*others, verification])
+
+
+def why_failed(verification: Verification) -> str:
+    """Say why a verification is none.
+
+    Parameters
+    ----------
+    verification
+        What came out.
+
+    Returns
+    -------
+    str
+        The reason, with both figures; empty if it was passed.
+    """
+    if verification.kind == "inference":
+        worst = min(verification.seeds, key=lambda one: one.agreement)
+        if worst.agreement >= LEAST_AGREEMENT:
+            return ""
+        return (
+            f"seed {worst.seed}: only {worst.agreement:.2%} of the labels are those of the entry; "
+            f"{LEAST_AGREEMENT:.1%} are needed"
+        )
+    interval = verification.claimed_interval
+    # Means of the same numbers may differ by an ulp.
+    if interval.low - 1e-12 <= verification.mean <= interval.high + 1e-12:
+        return ""
+    return (
+        f"trained again, the mean test accuracy is {verification.mean:.2%}, outside the claimed interval "
+        f"{interval.low:.2%} … {interval.high:.2%}"
+    )
+
+
+def check_verification(
+    verification: Verification, result_sha256: str, result: Result, where: str
+) -> None:
+    """Compare a verification that stands in an entry with the result beside it.
+
+    Parameters
+    ----------
+    verification
+        What is said to have come out.
+    result_sha256, result
+        The result of the entry.
+    where
+        The place, for messages.
+
+    Raises
+    ------
+    ResultError
+        If it speaks of another result, other seeds or another claim, or was not passed by its own figures.
+    """
+    if verification.result_sha256 != result_sha256:
+        raise ResultError(f"{where}: speaks of another result")
+    accuracies = [one.accuracy for one in verification.seeds]
+    agree = {
+        "seeds": [one.seed for one in verification.seeds] == [one.seed for one in result.seeds],
+        "claimed_interval": verification.claimed_interval == result.summary.test_interval,
+        "data_sha256": verification.data_sha256 == result.dataset.sha256,
+        "mean": abs(verification.mean - sum(accuracies) / len(accuracies)) < 1e-9,
+    }
+    for name, same in agree.items():
+        if not same:
+            raise ResultError(f"{where}, {verification.kind}: {name} does not fit the result")
+    if reason := why_failed(verification):
+        raise ResultError(f"{where}, {verification.kind}: {reason}")
 
 
 def tier_of(verifications: Sequence[Verification]) -> str:

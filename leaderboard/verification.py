@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -37,6 +36,7 @@ from spikebench.results import (
     Result,
     SeedRecord,
     file_sha256,
+    plain_file,
     read_predictions,
     read_result,
 )
@@ -129,40 +129,6 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     _check_summary(result, where)
     _check_registered(result, predictions[0], where)
     return result, predictions
-
-
-def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
-    """Find a file that really lies in a folder.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    name
-        The file's name, without a path.
-    max_bytes
-        Its greatest size, if there is one.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ResultError
-        If it is missing or too large, or a link, a folder, a pipe or a device.
-    """
-    path = folder / name
-    try:
-        found = path.lstat()
-    except OSError:
-        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
-    if max_bytes is not None and found.st_size > max_bytes:
-        raise ResultError(f"{path}: larger than {max_bytes} bytes")
-    return path
 
 
 def _check_protocol(result: Result, where: str) -> None:
@@ -392,8 +358,8 @@ def _compare(where: str, what: str, claimed: float | None, found: float | None) 
 
 
 def _same_samples(a: Predictions, b: Predictions) -> bool:
+    columns = [(a.index, b.index), (a.label, b.label), (a.speaker, b.speaker)]
+    if all(np.array_equal(x, y) for x, y in columns):
+        return True
     left, right = np.argsort(a.index), np.argsort(b.index)
-    return all(
-        np.array_equal(x[left], y[right])
-        for x, y in [(a.index, b.index), (a.label, b.label), (a.speaker, b.speaker)]
-    )
+    return all(np.array_equal(x[left], y[right]) for x, y in columns)

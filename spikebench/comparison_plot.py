@@ -10,10 +10,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from spikebench.alignment import LAGS, band_width
-from spikebench.audio import printable
 from spikebench.comparison import Comparison
 from spikebench.measures import NAMES
-from spikebench.plotting import INK, style
+from spikebench.plotting import INK, plain, style
 from spikebench.spike_summary import interval_edges
 
 __all__ = ["draw_comparison"]
@@ -41,7 +40,7 @@ def draw_comparison(comparison: Comparison, first: str, second: str) -> Figure:
     Figure
         With one panel per measure, and one for the classes where there are several.
     """
-    names = tuple(printable(name)[:_LONGEST_NAME] for name in (first, second))
+    names = tuple(plain(name[:_LONGEST_NAME]) for name in (first, second))
     with_classes = len(comparison.classes) > 1
     rows = 4 if with_classes else 3
     figure = Figure(figsize=(11.0, 1.0 + 2.9 * rows), layout="constrained")
@@ -178,7 +177,7 @@ def _draw_classes(panel: Axes, comparison: Comparison) -> None:
     panel.set_ylim(0, 1.1 * float(means.max()))
     panel.set_xticks(
         range(len(comparison.classes)),
-        [printable(one.name)[:12] for one in comparison.classes],
+        [plain(one.name[:12]) for one in comparison.classes],
         rotation=45 if len(comparison.classes) > 12 else 0,
         ha="right" if len(comparison.classes) > 12 else "center",
     )

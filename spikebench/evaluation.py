@@ -113,7 +113,7 @@ def evaluate(
         ),
         seeds=seeds,
         summary=summarise(seeds),
-        environment=_environment(device),
+        environment=describe_environment(device),
     )
     write_result(folder, result)
     return result
@@ -184,13 +184,35 @@ def _full_config(record: RunRecord) -> dict[str, object]:
     return kind.Config.model_validate(record.preset.model).model_dump(mode="json")
 
 
-def _environment(device: str) -> dict[str, str]:
+def describe_environment(device: str) -> dict[str, str]:
+    """Say where something was computed: system, processor, device, versions.
+
+    Parameters
+    ----------
+    device
+        ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    dict
+        Name → text.
+    """
     packages = ("torch", "numpy", "scipy", "scikit-learn", "h5py")
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cores": str(os.cpu_count()),
         "threads": str(n_threads()),  # of the kernels; torch has one
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         **{package: version(package) for package in packages},
     }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or "unknown"

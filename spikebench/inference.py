@@ -186,17 +186,38 @@ def load_trained(folder: Path, record: RunRecord) -> Classifier:
         raise TrainingError(
             f"{folder}: not trained to the end; first: spikebench train --resume {folder}"
         )
+    return load_weights(folder / WEIGHTS_FILE, record)
+
+
+def load_weights(path: Path, record: RunRecord) -> Classifier:
+    """Build the model of a run with the weights of a file.
+
+    Parameters
+    ----------
+    path
+        Weights as safetensors.
+    record
+        The run that they belong to.
+
+    Returns
+    -------
+    Classifier
+        On the CPU.
+
+    Raises
+    ------
+    TrainingError
+        If names, shapes or types do not fit, or a number is not finite.
+    """
     model = build_model(record)
-    tensors, _ = load_tensors(folder / WEIGHTS_FILE)
+    tensors, _ = load_tensors(path)
     try:
         model.load_state_dict(tensors)
         check_tensors(tensors, model.state_dict())
     except RuntimeError as error:
-        raise TrainingError(
-            f"{folder / WEIGHTS_FILE}: {str(error).splitlines()[-1].strip()}"
-        ) from None
+        raise TrainingError(f"{path}: {str(error).splitlines()[-1].strip()}") from None
     except ValueError as error:
-        raise TrainingError(f"{folder / WEIGHTS_FILE}: {error}") from None
+        raise TrainingError(f"{path}: {error}") from None
     return model
 
 

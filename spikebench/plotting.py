@@ -86,7 +86,7 @@ def draw_sample(
             len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
         )[:, 0]
     )
-    figure.suptitle(printable(sample.title), x=0.01, ha="left", fontsize=11, color=INK)
+    figure.suptitle(plain(sample.title), x=0.01, ha="left", fontsize=11, color=INK)
     waiting = iter(axes)
     if recording is not None:
         _draw_spectrogram(next(waiting), recording)
@@ -188,6 +188,22 @@ def _colour_bar(panel: Axes, image: QuadMesh, label: str) -> None:
     bar.set_label(label, fontsize=8, color=INK)
     bar.outline.set_visible(False)
     place.tick_params(colors=INK, labelsize=8, color=GRID)
+
+
+def plain(text: str) -> str:
+    """Keep a name from being read as mathematics, on one line.
+
+    Parameters
+    ----------
+    text
+        A name.
+
+    Returns
+    -------
+    str
+        As matplotlib draws it letter by letter.
+    """
+    return printable(text).replace("$", r"\$")
 
 
 def style(panel: Axes) -> None:

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from spikebench.plotting import INK, style
+from spikebench.plotting import INK, plain, style
 
 __all__ = ["draw_over_time"]
 
@@ -47,7 +47,7 @@ def draw_over_time(
     panel.set_xlabel("time heard [ms]")
     panel.set_ylim(0, 1.02)
     panel.set_xlim(left=0)
-    panel.set_title(title, loc="left")
+    panel.set_title(plain(title), loc="left")
     panel.legend(frameon=False)
     style(panel)
     return figure

@@ -22,6 +22,7 @@ import json
 import math
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,6 +40,7 @@ KNOWN_VERSIONS = (1, 2)  # what version 2 added may be missing
 RESULT_FILE = "result.json"
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_JSON_DEPTH = 32
+_CONTAINERS = (dict, list)
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 
 
@@ -181,6 +183,40 @@ def file_sha256(path: Path) -> str:
         raise ResultError(f"{path}: {error.strerror}") from None
 
 
+def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
+    """Find a file that really lies in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        The file's name, without a path.
+    max_bytes
+        Its greatest size, if there is one.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or too large, or a link, a folder, a pipe or a device.
+    """
+    path = folder / name
+    try:
+        found = path.lstat()
+    except OSError:
+        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise ResultError(f"{path}: larger than {max_bytes} bytes")
+    return path
+
+
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
     """Read JSON from a stranger: bounded size, no duplicate keys, no NaN, bounded depth.
 
@@ -216,18 +252,17 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN4
         raise ResultError(f"{path}: nested too deeply") from None
     except (ValueError, OSError) as error:
         raise ResultError(f"{path}: not readable as JSON: {error}") from None
-    level = [value]
-    for _ in range(MAX_JSON_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
-    if level:
+    level = [value] if isinstance(value, _CONTAINERS) else []
+    for _ in range(MAX_JSON_DEPTH - 1):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, _CONTAINERS)
+        ]
+    if any(level):
         raise ResultError(f"{path}: nested too deeply")
     return value
-
-
-def _children(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
 
 
 def _finite(digits: str) -> float:
@@ -421,14 +456,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     predictions
         What the model said; ``index`` is the position in the data set's file.
     """
-    rows = zip(
-        predictions.index,
-        predictions.label,
-        predictions.predicted,
-        predictions.speaker,
-        strict=True,
-    )
-    lines = [",".join(_COLUMNS), *(",".join(str(int(value)) for value in row) for row in rows)]
+    rows = np.stack([getattr(predictions, name) for name in _COLUMNS], axis=1).tolist()
+    lines = [",".join(_COLUMNS), *(",".join(map(str, row)) for row in rows)]
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -454,19 +483,68 @@ def read_predictions(path: Path) -> Predictions:
     try:
         if path.stat().st_size > MAX_PREDICTIONS_BYTES:
             raise ResultError(f"{path}: larger than {MAX_PREDICTIONS_BYTES} bytes")
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            if next(rows, None) != _COLUMNS:
-                raise ResultError(f"{path}: the first line must be {','.join(_COLUMNS)}")
-            values = [_integer_row(row) for row in rows]
+        columns = _as_we_write_it(path.read_bytes())
+        if columns is None:
+            columns = _as_csv_allows(path)
     except (OSError, ValueError, csv.Error) as error:
         raise ResultError(f"{path}: {error}") from None
-    if not values:
-        raise ResultError(f"{path}: holds no predictions")
-    columns = np.array(values, dtype=np.int64).T
-    if len(np.unique(columns[0])) != len(values):
+    index = columns[0]
+    if not np.all(index[1:] > index[:-1]) and np.unique(index).size != index.size:
         raise ResultError(f"{path}: a sample index appears twice")
     return Predictions(**dict(zip(_COLUMNS, columns, strict=True)))
+
+
+_HEADER = (",".join(_COLUMNS) + "\n").encode()
+_MINUS, _COMMA, _NEWLINE, _ZERO, _ONE, _NINE = b"-,\n019"
+
+
+def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:
+    """Parse what :func:`write_predictions` writes, all fields at once; anything else gives None.
+
+    A field is -1, 0, or at most ten digits of which the first is not 0.
+    """
+    if not content.startswith(_HEADER) or not content.endswith(b"\n"):
+        return None
+    chars = np.frombuffer(content, np.uint8, offset=len(_HEADER))
+    ends = np.flatnonzero(chars < _MINUS)  # comma and newline, or what does not belong here
+    if ends.size == 0 or ends.size % len(_COLUMNS):
+        return None
+    separators = chars.take(ends).reshape(-1, len(_COLUMNS))
+    if np.any(separators[:, -1] != _NEWLINE) or np.any(separators[:, :-1] != _COMMA):
+        return None
+    lengths = np.diff(ends, prepend=-1) - 1
+    if lengths.min() < 1 or lengths.max() > 10:
+        return None
+    first = chars.take(ends - lengths)
+    negative = np.flatnonzero(first == _MINUS)
+    other = np.count_nonzero(chars < _ZERO) - ends.size - negative.size
+    if other or chars.max() > _NINE or np.any((first == _ZERO) & (lengths > 1)):
+        return None
+    if np.any(lengths[negative] != 2) or np.any(chars[ends[negative] - 1] != _ONE):
+        return None
+    values = chars.take(ends - 1).astype(np.int64) - _ZERO
+    longer, place = np.flatnonzero((lengths > 1) & (first != _MINUS)), 1
+    while longer.size:
+        digits = chars.take(ends.take(longer) - 1 - place).astype(np.int64) - _ZERO
+        values[longer] += 10**place * digits
+        place += 1
+        longer = longer[lengths.take(longer) > place]
+    values[negative] = -1
+    if values.max() >= 2**31:
+        return None
+    return np.ascontiguousarray(values.reshape(-1, len(_COLUMNS)).T)
+
+
+def _as_csv_allows(path: Path) -> NDArray[np.int64]:
+    """Read the same columns in any way that CSV has of writing them, or say what is wrong."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        if next(rows, None) != _COLUMNS:
+            raise ValueError(f"the first line must be {','.join(_COLUMNS)}")
+        values = [_integer_row(row) for row in rows]
+    if not values:
+        raise ValueError("holds no predictions")
+    return np.array(values, dtype=np.int64).T
 
 
 def _integer_row(row: list[str]) -> list[int]:

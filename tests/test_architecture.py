@@ -28,6 +28,7 @@ TORCH = (
     "optimisation",
     "parallel",
     "prediction",
+    "reproduction",
     "run",
     "tensorboard",
     "training",
@@ -77,6 +78,7 @@ def test_import_directions(path: Path) -> None:
                 "conversion_job.py",
                 "device_cochlea.py",
                 "device_executor.py",
+                "fresh_test.py",
                 "heard_clip.py",
                 "warm_encoding.py",
             ):
@@ -97,6 +99,7 @@ def test_import_directions(path: Path) -> None:
                     "datasets",
                     "protocol",
                     "splits",
+                    "workers",
                     "__version__",
                 )
                 assert within(name, *(f"spikebench.{part}" for part in allowed))

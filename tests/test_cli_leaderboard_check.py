@@ -16,7 +16,7 @@ from cli.main import main
 from leaderboard.entry import read_entries
 from leaderboard.schemas import SCHEMAS, schema
 from leaderboard.tier import SeedCheck, Verification, write_verifications
-from spikebench.results import Interval, read_result
+from spikebench.results import read_result
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -143,9 +143,12 @@ def test_new_entry_may_not_verify_itself(run: Run, entry: Path) -> None:
         command="trust me",
         data_sha256=result.dataset.sha256,
         result_sha256=stored.entry.result_sha256,
-        seeds=[SeedCheck(seed=0, accuracy=1.0, agreement=1.0)],
-        mean=1.0,
-        claimed_interval=Interval(low=0.0, high=1.0, method="guess"),
+        seeds=[
+            SeedCheck(seed=one.seed, accuracy=one.test_accuracy, agreement=1.0)
+            for one in result.seeds
+        ],
+        mean=result.summary.test_mean,
+        claimed_interval=result.summary.test_interval,
     )
     write_verifications(entry, [verification])
     said = json.loads(run("leaderboard", "check", "--json")[1])["entries"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,6 +187,29 @@ def test_all_bad_entries_are_named(stored: Path, tmp_path: Path) -> None:
         read_entries([tmp_path / "entries"])
     assert stored.name in str(caught.value)
     assert other.name in str(caught.value)
+
+
+def test_several_processes_read_the_same_and_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_module, "_PER_CALL", 2)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for number, skill in enumerate((0.5, 0.6, 0.7, 0.8)):
+        source = make_result(tmp_path / f"source{number}", seeds=1, skill=skill)
+        stored = submit(source, folders[number % 2])
+    alone = read_entries(folders, jobs=1)
+    assert read_entries(folders, jobs=2) == alone
+    assert len(alone) == 4
+    shutil.copytree(stored, folders[0] / "toy-digits" / stored.name)
+    (folders[0] / "other").mkdir()
+    stored.rename(folders[0] / "other" / stored.name)
+    edit_json(next((tmp_path / "b").glob("*/*/entry.json")), "name", value="")
+    said = []
+    for jobs in (1, 2):
+        with pytest.raises(ResultError, match="2 entries fail their checks") as caught:
+            read_entries(folders, jobs=jobs)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
 
 
 def test_linked_entry_is_refused(stored: Path, tmp_path: Path) -> None:

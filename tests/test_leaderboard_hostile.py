@@ -283,7 +283,23 @@ def test_links_pipes_and_folders_are_no_files(entry: Path, tmp_path: Path) -> No
     refuse(entry, r"run\.json: must be a plain file")
 
 
-def test_verification_that_speaks_of_another_result(entry: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"result_sha256": "cd" * 32}, "speaks of another result"),
+        ({"seeds": [{"seed": 0, "accuracy": 1.0, "agreement": 1.0}]}, "seeds does not fit"),
+        ({"mean": 0.1}, "mean does not fit"),
+        ({"data_sha256": "cd" * 32}, "data_sha256 does not fit"),
+        ({"claimed_interval": {"low": 0.0, "high": 1.0, "method": "x"}}, "claimed_interval does"),
+        ({"kind": "inference"}, "only 99.80% of the labels are those of the entry"),
+        ({"by": "a\x1b[2Jb"}, "by: .*cannot be printed"),
+        ({"kind": "luck"}, "kind: Input should be"),
+        ({"environment": {str(k): "x" for k in range(60)}}, "environment: .* at most 50"),
+    ],
+)
+def test_verification_that_cannot_be(entry: Path, change: dict[str, Any], message: str) -> None:
+    result = json.loads((entry / "result.json").read_text())
+    seeds = [(one["seed"], one["test_accuracy"]) for one in result["seeds"]]
     verification = {
         "kind": "training",
         "by": "me",
@@ -291,15 +307,17 @@ def test_verification_that_speaks_of_another_result(entry: Path) -> None:
         "software": "mine",
         "environment": {},
         "command": "trust me",
-        "data_sha256": "ab" * 32,
-        "result_sha256": "cd" * 32,
-        "seeds": [{"seed": 0, "accuracy": 1.0, "agreement": 1.0}],
-        "mean": 1.0,
-        "claimed_interval": {"low": 0.0, "high": 1.0, "method": "guess"},
+        "data_sha256": result["dataset"]["sha256"],
+        "result_sha256": sha256(entry / "result.json"),
+        "seeds": [{"seed": k, "accuracy": a, "agreement": 0.998} for k, a in seeds],
+        "mean": result["summary"]["test_mean"],
+        "claimed_interval": result["summary"]["test_interval"],
     }
-    content = {"schema_version": 1, "verifications": [verification]}
-    (entry / "verification.json").write_text(json.dumps(content))
-    refuse(entry, "speaks of another result")
+    path = entry / "verification.json"
+    path.write_text(json.dumps({"schema_version": 1, "verifications": [verification]}))
+    assert read_entry(entry).tier == "verified-training"
+    path.write_text(json.dumps({"schema_version": 1, "verifications": [verification | change]}))
+    refuse(entry, message)
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def run(folder: Path, command: list[str]) -> str:
 
 def test_the_commands_run(folder: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 22
+    assert len(lines) == 25
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "spikebench"
@@ -72,6 +72,7 @@ def test_the_commands_run(folder: Path) -> None:
     for made in (
         *("out.png", "lif/result.json", "leaderboard-site/index.html", "tested/result.json"),
         *("again/shd-r_test.h5", "closeness.png", "heard.png", "model.nir"),
+        "compared.png",
     ):
         assert (folder / made).stat().st_size > 0
 

@@ -24,6 +24,8 @@ from spikebench.metrics.classification import (
 from spikebench.results import (
     MAX_PREDICTIONS_BYTES,
     Predictions,
+    _as_csv_allows,
+    _as_we_write_it,
     read_json,
     read_predictions,
     read_result,
@@ -103,6 +105,40 @@ def test_interval_over_samples_is_narrower_than_over_such_speakers() -> None:
     # Binomial with n = 100, p = 1/2: mean ± 1.96 · 0.05.
     assert_allclose([low, high], [0.4, 0.6], atol=0.011)
     assert method == "bootstrap over test samples"
+
+
+def plain_speaker_interval(correct: np.ndarray, speaker: np.ndarray) -> tuple[float, float, str]:
+    """What the interval is, without anything that makes it fast."""
+    generator = np.random.default_rng(0)
+    speakers, cluster = np.unique(speaker, return_inverse=True)
+    if len(speakers) < 2 or speakers[0] < 0:
+        means = generator.binomial(correct.size, correct.mean(), 10_000) / correct.size
+        method = "bootstrap over test samples"
+    else:
+        n_right, n_all = np.bincount(cluster, weights=correct), np.bincount(cluster).astype(float)
+        draw = generator.integers(0, len(speakers), (10_000, len(speakers)))
+        means = n_right[draw].sum(1) / n_all[draw].sum(1)
+        method = f"bootstrap over {len(speakers)} test speakers"
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high), method
+
+
+@pytest.mark.parametrize("speakers", [1, 2, 3, 12, 40, 257])
+@pytest.mark.parametrize("skill", [0.0, 0.03, 0.5, 0.9, 0.999, 1.0])
+def test_speaker_interval_is_bit_for_bit_the_plain_one(
+    rng: np.random.Generator, speakers: int, skill: float
+) -> None:
+    for n in (1, 7, 600):
+        correct, speaker = rng.random(n) < skill, rng.integers(0, speakers, n)
+        assert speaker_interval(correct, speaker) == plain_speaker_interval(correct, speaker)
+    speaker[3] = -1
+    assert speaker_interval(correct, speaker) == plain_speaker_interval(correct, speaker)
+
+
+def test_groups_of_speakers_cannot_be_changed_for_the_next_caller() -> None:
+    seen, _ = speaker_groups(ints(0, 1), [1], [])
+    with pytest.raises(ValueError, match="read-only"):
+        seen[0] = False
 
 
 def test_speaker_interval_is_the_same_every_time(rng: np.random.Generator) -> None:
@@ -236,6 +272,62 @@ def test_hostile_predictions_are_refused_in_one_line(
     with pytest.raises(ResultError, match=message) as caught:
         read_predictions(path)
     assert "\n" not in str(caught.value)
+
+
+@given(
+    rows=st.lists(st.tuples(*[st.integers(-1, 2**31 - 1)] * 4), min_size=1, max_size=3),
+    place=st.integers(0, 200),
+    cut=st.integers(0, 2),
+    put=st.text('019-,\n\r " +._eª', max_size=3),
+)
+def test_fast_reading_is_never_laxer_than_csv(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[int, ...]],
+    place: int,
+    cut: int,
+    put: str,
+) -> None:
+    path = tmp_path_factory.mktemp("p") / "p.csv"
+    written = "index,label,predicted,speaker\n"
+    written += "".join(f"{','.join(map(str, row))}\n" for row in rows)
+    assert_array_equal(_as_we_write_it(written.encode()), np.array(rows).T)
+    changed = (written[:place] + put + written[place + cut :]).encode()
+    path.write_bytes(changed)
+    found = _as_we_write_it(changed)
+    if found is not None:
+        assert_array_equal(found, _as_csv_allows(path))
+
+
+@pytest.mark.parametrize(
+    "body", ['"0",1,2,3\n1,1,2,3\n', "0,1,2,3\r\n1,1,2,3\r\n", "0,1,2,3\n1,1,2,3"]
+)
+def test_csv_of_others_is_read_as_well(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"index,label,predicted,speaker\n" + body.encode())
+    found = read_predictions(path)
+    assert (found.index.tolist(), found.speaker.tolist()) == ([0, 1], [3, 3])
+
+
+def test_indices_in_any_order_are_read_and_each_once(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("index,label,predicted,speaker\n7,1,1,1\n2,1,1,1\n5,0,0,-1\n")
+    assert read_predictions(path).index.tolist() == [7, 2, 5]
+    path.write_text("index,label,predicted,speaker\n7,1,1,1\n2,1,1,1\n7,0,0,-1\n")
+    with pytest.raises(ResultError, match="index appears twice"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize(("depth", "good"), [(31, True), (32, True), (33, False)])
+def test_depth_is_bounded_to_the_level(tmp_path: Path, depth: int, good: bool) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[" * depth + "]" * depth)
+    if good:
+        read_json(path)
+        path.write_text("[" * (depth - 1) + "{}" + "]" * (depth - 1))
+        read_json(path)
+    else:
+        with pytest.raises(ResultError, match="nested too deeply"):
+            read_json(path)
 
 
 def test_predictions_too_large_are_refused_unread(tmp_path: Path) -> None:

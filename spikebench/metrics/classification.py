@@ -19,12 +19,14 @@ interval over seeds
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 _RESAMPLES = 10_000
+_KEPT_SPEAKERS = 256  # 20 MB
 
 
 def accuracy(reference: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
@@ -80,14 +82,14 @@ def confusion_matrix(
 
 
 def speaker_interval(
-    correct: NDArray[np.bool_], speaker: NDArray[np.int64]
+    correct: NDArray[np.bool_] | NDArray[np.float64], speaker: NDArray[np.int64]
 ) -> tuple[float, float, str]:
     """Compute the 95 % bootstrap interval of the accuracy, clustered by speaker.
 
     Parameters
     ----------
     correct
-        Whether each sample was right, bool, shape (samples,).
+        Whether each sample was right, bool, shape (samples,); or how much of it, float64 in 0 … 1.
     speaker
         Speaker of each sample, int64, shape (samples,); -1 is unknown.
 
@@ -98,18 +100,57 @@ def speaker_interval(
     method : str
         What was resampled: test speakers, or test samples where fewer than two speakers are known.
     """
-    generator = np.random.default_rng(0)
-    speakers, cluster = np.unique(speaker, return_inverse=True)
-    if len(speakers) < 2 or speakers[0] < 0:
+    cluster, n_speakers, drawn_samples = _clusters(speaker.tobytes())
+    if n_speakers < 2:
+        generator = np.random.default_rng(0)
         right = generator.binomial(correct.size, correct.mean(), _RESAMPLES) / correct.size
-        low, high = np.quantile(right, [0.025, 0.975])
-        return float(low), float(high), "bootstrap over test samples"
-    n_right = np.bincount(cluster, weights=correct)
-    n_all = np.bincount(cluster).astype(float)
-    draw = generator.integers(0, len(speakers), (_RESAMPLES, len(speakers)))
-    means = n_right[draw].sum(1) / n_all[draw].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high), f"bootstrap over {len(speakers)} test speakers"
+        return *_percentiles(right), "bootstrap over test samples"
+    # Whole numbers: sums are exact in whatever order.
+    means = (_times(n_speakers) @ np.bincount(cluster, weights=correct)) / drawn_samples
+    return *_percentiles(means), f"bootstrap over {n_speakers} test speakers"
+
+
+@lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
+def _clusters(speaker: bytes) -> tuple[NDArray[np.int64], int, NDArray[np.float64]]:
+    """Find the speaker of each sample, their number (0 if one is unknown), the samples of each draw."""
+    speakers, cluster = np.unique(np.frombuffer(speaker, np.int64), return_inverse=True)
+    if speakers.size < 2 or speakers[0] < 0:
+        return cluster, 0, np.empty(0)
+    return cluster, speakers.size, _times(speakers.size) @ np.bincount(cluster).astype(float)
+
+
+def _times(n_speakers: int) -> NDArray[np.float64]:
+    return (_kept_draws if n_speakers <= _KEPT_SPEAKERS else _draws)(n_speakers)
+
+
+def _draws(n_speakers: int) -> NDArray[np.float64]:
+    """How often each speaker is in each draw, shape (draws, speakers)."""
+    drawn = np.random.default_rng(0).integers(0, n_speakers, (_RESAMPLES, n_speakers))
+    drawn += n_speakers * np.arange(_RESAMPLES)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=drawn.size)
+    return times.reshape(drawn.shape).astype(float)
+
+
+_kept_draws = lru_cache(maxsize=8)(_draws)
+
+
+def _percentiles(means: NDArray[np.float64]) -> tuple[float, float]:
+    """Take the quantiles 0.025 and 0.975 as :func:`numpy.quantile` does, of a few values at either end."""
+    coarse = np.sort(means[:: means.size // 200])
+    below, above = means[means <= coarse[12]], means[means >= coarse[-13]]
+    at = 0.025 * (means.size - 1), 0.975 * (means.size - 1)
+    places = int(at[0]), int(at[1]) - (means.size - above.size)
+    if below.size < places[0] + 2 or places[1] < 0:
+        low, high = np.quantile(means, [0.025, 0.975])
+        return float(low), float(high)
+    found = []
+    for part, place, exact in zip((below, above), places, at, strict=True):
+        left, right = np.partition(part, (place, place + 1))[place : place + 2]
+        share = exact % 1
+        found.append(
+            left + (right - left) * share if share < 0.5 else right - (right - left) * (1 - share)
+        )
+    return float(found[0]), float(found[1])
 
 
 def speaker_groups(
@@ -129,10 +170,21 @@ def speaker_groups(
     Returns
     -------
     seen, unseen : ndarray of bool, shape (samples,)
-        A sample of a validation speaker or of an unknown one is in neither.
+        Read only. A sample of a validation speaker or of an unknown one is in neither.
     """
+    return _groups(speaker.tobytes(), tuple(test_only), tuple(validation))
+
+
+@lru_cache(maxsize=4)
+def _groups(
+    samples: bytes, test_only: tuple[int, ...], validation: tuple[int, ...]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    speaker = np.frombuffer(samples, np.int64)
     unseen = np.isin(speaker, test_only)
-    return (speaker >= 0) & ~unseen & ~np.isin(speaker, validation), unseen
+    seen = (speaker >= 0) & ~unseen & ~np.isin(speaker, validation)
+    for group in (seen, unseen):
+        group.flags.writeable = False  # the next caller gets them too
+    return seen, unseen
 
 
 def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
@@ -158,9 +210,14 @@ def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
     n = accuracies.size
     if n < 2:
         raise ValueError("an interval over seeds needs at least two")
-    half = float(stats.t.ppf(0.975, n - 1) * accuracies.std(ddof=1) / np.sqrt(n))
+    half = float(_student_t(n - 1) * accuracies.std(ddof=1) / np.sqrt(n))
     mean = float(accuracies.mean())
     return max(mean - half, 0.0), min(mean + half, 1.0), f"Student t over {n} seeds"
+
+
+@lru_cache(maxsize=64)
+def _student_t(freedom: int) -> float:
+    return float(stats.t.ppf(0.975, freedom))
 
 
 def summary_interval(
