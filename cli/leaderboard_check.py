@@ -1,4 +1,4 @@
-"""``spikebench leaderboard check``, ``schema`` and ``withdraw``: what those need who look after entries."""
+"""``spikebench leaderboard check``: every entry, as for a pull request."""
 
 from __future__ import annotations
 
@@ -83,26 +83,3 @@ def _fields(stored: StoredEntry, flags: list[str], is_new: bool) -> dict[str, ob
         "new": is_new,
         "flags": flags,
     }
-
-
-@click.command()
-@click.argument("name")
-def schema(name: str) -> None:
-    """Print the JSON Schema of NAME: entry, result, run, verification or form."""
-    import json
-
-    from leaderboard.schemas import schema as find
-
-    click.echo(json.dumps(find(name), indent=2, ensure_ascii=False))
-
-
-@click.command()
-@click.argument("entry", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--reason", required=True, help="Why, in one line; it stays on the page.")
-def withdraw(entry: Path, reason: str) -> None:
-    """Take ENTRY (its folder) back: it stays, without a rank, with the reason."""
-    from leaderboard.entry import withdraw as take_back
-
-    taken = take_back(entry, reason)
-    assert taken.withdrawn is not None
-    click.echo(f"{taken.id}: withdrawn on {taken.withdrawn.date}.")

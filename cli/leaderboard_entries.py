@@ -18,6 +18,8 @@ entries_option = click.option(
     "leaderboard-entries in this folder, else those that come with the package.",
 )
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
 
 def usual_entries() -> tuple[Path]:
     """Find the folder of entries that is meant where none is named.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, LocatorAssertions, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -101,6 +101,13 @@ def _watched(context: BrowserContext) -> Opened:
 
     here.page.on("console", console)
     return here
+
+
+def soon(place: Locator) -> LocatorAssertions:
+    """Expect something of a place within seconds: a page may still be at it when an act returns."""
+    from playwright.sync_api import expect
+
+    return expect(place, place.page.url)
 
 
 def serious_violations(page: Page) -> list[str]:

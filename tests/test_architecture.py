@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from cli.data import COMMANDS as DATA_COMMANDS
+from cli.leaderboard import COMMANDS as LEADERBOARD_COMMANDS
 from cli.main import COMMANDS
 from spikebench.models import MODELS
 
@@ -129,9 +131,16 @@ def test_light_modules_do_not_load_torch(module: str) -> None:
     assert run_python(f"import sys, {module}; print('torch' in sys.modules)") == "False\n"
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_command_registry(name: str) -> None:
-    module, _, attribute = COMMANDS[name][0].partition(":")
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        (name, place)
+        for registry in (COMMANDS, DATA_COMMANDS, LEADERBOARD_COMMANDS)
+        for name, (place, _) in registry.items()
+    ],
+)
+def test_command_registry(name: str, place: str) -> None:
+    module, _, attribute = place.partition(":")
     command = getattr(import_module(module), attribute)
     assert command.name == name
     assert command.help

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -120,6 +121,17 @@ def test_no_other_file_and_no_folder(served: Served, path: str) -> None:
     assert status == 404
     assert b"root:" not in body
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_page_of_an_entry_and_its_json(served: Served, entries: Path) -> None:
+    (entry,) = entries.glob("*/*")
+    place = f"/entries/{entry.parent.name}/{entry.name}"
+    status, headers, body = served.ask(f"{place}.html")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert b"<h1>Alpha</h1>" in body
+    status, headers, body = served.ask(f"{place}.json")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert json.loads(body)["entry"]["name"] == "Alpha"
 
 
 def test_nothing_is_taken(served: Served) -> None:

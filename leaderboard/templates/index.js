@@ -204,7 +204,9 @@
     const bodies = shown.map((item) => (item.drawn ??= item.body()));
     const now = table.element.tBodies;
     if (now.length !== bodies.length || bodies.some((body, number) => body !== now[number])) {
-      table.element.replaceChildren(table.element.caption, table.element.tHead, ...bodies);
+      // The head stays where it is: its buttons would lose the focus.
+      for (const body of [...now]) body.remove();
+      table.element.append(...bodies);
     }
     if (!table.rest) return;
     const left = table.matching.length - shown.length;
