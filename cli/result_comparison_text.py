@@ -111,17 +111,15 @@ def _costs(comparison: ResultComparison) -> tuple[Table | None, list[str]]:
     energies = dict.fromkeys(key for one in found for key in one if key.startswith("energy"))
     if not keys and not energies:
         return None, []
-    heads = [_COSTS[key][0] for key in keys]
-    heads += [printable(key).replace("energy_picojoules", "pJ") for key in energies]
-    table = _table("result", heads)
+    heads = {key: _COSTS[key] for key in keys}
+    heads |= {key: (printable(key).replace("energy_picojoules", "pJ"), 1.0) for key in energies}
+    # A line per cost: there are more of them than fit side by side.
+    table = _table("cost", [printable(one.name) for one in comparison.results])
     reasons: dict[str, None] = {}
-    for one, metrics in zip(comparison.results, found, strict=True):
-        values = [(metrics.get(key), _COSTS[key][1]) for key in keys]
-        values += [(metrics.get(key), 1.0) for key in energies]
-        table.add_row(
-            Text(printable(one.name)), *(Text(_cost(value, factor)) for value, factor in values)
-        )
-        for head, (value, _) in zip(heads, values, strict=True):
+    for key, (head, factor) in heads.items():
+        values = [metrics.get(key) for metrics in found]
+        table.add_row(Text(head), *(Text(_cost(value, factor)) for value in values))
+        for one, value in zip(comparison.results, values, strict=True):
             if isinstance(value, NotApplicable):
                 reasons[f"n/a, {one.name}, {head}: {value.not_applicable}"] = None
     return table, [printable(reason) for reason in reasons]

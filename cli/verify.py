@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,12 +101,12 @@ def verify(
     ]
     passed: list[Verification] = []
     for kind in kinds:
-        command = _command(entry, kind, data, weights, output, device, large)
+        command = _command(stored, kind, data, by, device, large)
         if kind == "inference":
             answers = _answer(stored, runs, selection, weights or entry, device, large)
         else:
             with _folder(output) as folder:
-                go_on = command if output else ""
+                go_on = shlex.join(["spikebench", *sys.argv[1:]]) if output else ""
                 answers = _train(stored, runs, selection, folder, device, large, quiet, go_on)
         verification = _verification(stored, kind, answers, _who(by), command, device)
         reason = why_failed(verification)
@@ -301,20 +302,15 @@ def _who(by: str) -> str:
 
 
 def _command(
-    entry: Path,
-    kind: Kind,
-    data: str | None,
-    weights: Path | None,
-    output: Path | None,
-    device: str,
-    large: bool,
+    stored: StoredEntry, kind: Kind, data: str | None, by: str, device: str, large: bool
 ) -> str:
+    """Tell what repeats it elsewhere: files by their names, not by where they lie here."""
     from spikebench.audio import printable
 
-    words = ["spikebench", "verify", str(entry), f"--{kind}"]
-    words += ["--data", data] if data else []
-    words += ["--weights", str(weights)] if weights and kind == "inference" else []
-    words += ["-o", str(output)] if output and kind == "training" else []
+    entry = f"leaderboard/entries/{stored.entry.dataset}/{stored.entry.id}"
+    words = ["spikebench", "verify", entry, f"--{kind}"]
+    words += ["--data", Path(data).name] if data else []
+    words += ["--by", by] if by else []
     words += ["--device", device] if device != "cpu" else []
     return printable(shlex.join([*words, *(["--large"] if large else [])]))
 

@@ -344,6 +344,10 @@ def read_entry(folder: Path) -> StoredEntry:
         If a file is missing, does not fit its schema or its SHA-256, or a claim does not follow
         from the predictions.
     """
+    if not (folder / ENTRY_FILE).exists() and (folder / RESULT_FILE).is_file():
+        raise ResultError(
+            f"{folder / ENTRY_FILE}: no such file, so this is a result; spikebench submit makes an entry of it"
+        )
     path = plain_file(folder, ENTRY_FILE)
     try:
         entry = Entry.model_validate(read_json(path, MAX_ENTRY_BYTES))

@@ -66,7 +66,7 @@ class FormModel(_Part):
 
     name: Annotated[str, Field(min_length=1, max_length=100), Line]
     spiking: bool
-    parameters: Count
+    parameters: Annotated[Count, Field(ge=1)]
     spikes_per_sample: NonNegative | None = None
 
 
@@ -252,7 +252,7 @@ def outside_result(
             for one in form.seeds
         ]
         result = Result(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=_made(predictions),
             software=form.software,
             command=form.command,
             dataset=selection.dataset,
@@ -277,6 +277,12 @@ def outside_result(
             declared=form.declared,
         )
         yield folder, result, entry
+
+
+def _made(path: Path) -> str:
+    """Tell when predictions were written, so that the same file always makes the same entry."""
+    made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return made.isoformat(timespec="seconds")
 
 
 def _open_test(selection: SelectionData) -> _Test:
@@ -358,19 +364,19 @@ _FORM = """\
 schema_version = 1
 dataset = {dataset}
 protocol = {protocol}
-name = "My network"                # as the leaderboard shows it
-authors = "A. Smith, B. Jones"
+name = ""                          # as the leaderboard shows it
+authors = ""                       # A. Smith, B. Jones
 note = ""                          # what a reader should know, in one line
 # link = "https://example.org/paper"
 citation = ""
 track = "spiking"                  # {tracks}
-software = "my program 1.0"
+software = ""                      # with its version
 command = ""                       # that repeats it
 selected_on = "validation"         # validation, or none: the last epoch, nothing chosen
 test_opened = 1                    # how often each seed was tested
 
 [model]
-name = "my-network"
+name = ""                          # of the kind of network
 spiking = true
 parameters = 0                     # trained numbers
 # spikes_per_sample = 1000.0       # hidden spikes, mean over the test samples

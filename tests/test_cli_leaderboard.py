@@ -108,7 +108,7 @@ def test_refused_result_is_one_line_and_writes_nothing(
         (["submit", "."], 1, "result.json: no such file"),
         (["leaderboard", "build", "--entries", "absent"], 1, "no such folder of entries"),
         (["leaderboard", "show", "--dataset", "digit"], 1, "unknown data set"),
-        (["leaderboard", "paint"], 2, "No such command 'paint'"),
+        (["leaderboard", "paint"], 2, "unknown command 'paint'; known: build"),
     ],
 )
 def test_mistakes_have_an_exit_code_and_a_reason(

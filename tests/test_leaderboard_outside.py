@@ -42,6 +42,14 @@ def fill_in(folder: Path, seeds: int = 5, skill: float = 0.6) -> tuple[Path, Pat
         for seed in range(seeds)
     )
     head = head.replace("parameters = 0 ", "parameters = 4321 ")
+    for empty, filled in (
+        ('name = ""                          # as', 'name = "My network" # as'),
+        ('name = ""                          # of', 'name = "my-network" # of'),
+        ('authors = "" ', 'authors = "A. Smith" '),
+        ('software = "" ', 'software = "my program 1.0" '),
+    ):
+        assert empty in head
+        head = head.replace(empty, filled)
     form.write_text(head + tables + config + 'note = "layers"\n', encoding="utf-8")
     return predictions, form
 
@@ -74,7 +82,8 @@ def test_kit_lists_every_sample_once_and_the_test_samples_to_answer(tmp_path: Pa
     assert counts == {"train": 552, "validation": 111, "test": 177}
     lines = predictions.read_text().splitlines()
     assert lines == ["seed,index,predicted", *(f"0,{k}," for k in TEST.index)]
-    assert read_form(form).dataset == "digits"
+    with pytest.raises(ResultError, match=r"form\.toml: name: .* at least 1 character"):
+        read_form(form)  # nobody hands in what was not filled in
     with pytest.raises(OutputExistsError, match=re.escape(f"{form}: is there already")):
         write_kit(tmp_path / "mine", "digits")
 
@@ -97,6 +106,12 @@ def test_filled_in_kit_becomes_an_entry_scored_here(kit: tuple[Path, Path], tmp_
     assert stored.tier == "recomputed"
     assert stored.tracks == ("spiking", "constrained")
     assert [board.entries[0].rank for board in build_boards([stored])] == [1, 1]
+
+
+def test_the_same_predictions_make_the_same_entry(kit: tuple[Path, Path], tmp_path: Path) -> None:
+    submit(*kit, tmp_path / "entries")
+    with pytest.raises(OutputExistsError, match="submitted already; --overwrite replaces it"):
+        submit(*kit, tmp_path / "entries")
 
 
 def test_fewer_seeds_or_no_validation_have_no_rank(tmp_path: Path) -> None:
@@ -122,6 +137,7 @@ def test_fewer_seeds_or_no_validation_have_no_rank(tmp_path: Path) -> None:
         ("seed = 4\n", "seed = 3\n", "a seed appears twice"),
         ("ensemble = 1 ", "ensemble = 0 ", "declared.ensemble: .* greater than or equal to 1"),
         ("parameters = 4321", "parameters = nan", "model.parameters"),
+        ("parameters = 4321", "parameters = 0", "model.parameters: .* greater than or equal to 1"),
         ("validation_accuracy = 0.60", "validation_accuracy = nan", "seeds.0.validation_accuracy"),
         ("validation_accuracy = 0.60", "validation_accuracy = 1.2", "less than or equal to 1"),
         ('name = "My network"', 'name = "a\\u001b[2Jb"', "name: .* cannot be printed"),

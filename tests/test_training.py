@@ -332,6 +332,7 @@ def test_no_edit_of_an_oracle_result_makes_it_an_entry(
         result["dataset"]["split"] = honest.dataset.split.model_dump(mode="json")
     if "weights" in forged:
         result["seeds"][0] |= {"weights_file": None, "weights_sha256": None}
+    result["seeds"][0] |= {"run_file": None, "run_sha256": None}  # the log alone would tell
     file.write_text(json.dumps(result))
     message = "names no weights" if "weights" in forged else "chosen on the test split"
     with pytest.raises(ResultError, match=message):
@@ -353,6 +354,10 @@ def test_a_fold_with_the_split_of_an_honest_run_is_refused(toy: Path, tmp_path: 
     file = tmp_path / "result" / "result.json"
     result = json.loads(file.read_text())
     result["dataset"]["split"] = honest.dataset.split.model_dump(mode="json")
+    file.write_text(json.dumps(result))
+    with pytest.raises(ResultError, match=r"run-seed0\.json: dataset is not that of the result"):
+        verify_result(tmp_path / "result")
+    result["seeds"][0] |= {"run_file": None, "run_sha256": None}
     file.write_text(json.dumps(result))
     with pytest.raises(ResultError, match=r"safetensors: selected on a single speaker"):
         verify_result(tmp_path / "result")
