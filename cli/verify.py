@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +105,7 @@ def verify(
             answers = _answer(stored, runs, selection, weights or entry, device, large)
         else:
             with _folder(output) as folder:
-                go_on = shlex.join(["spikebench", *sys.argv[1:]]) if output else ""
+                go_on = _go_on(entry, data, output, by, device, large) if output else ""
                 answers = _train(stored, runs, selection, folder, device, large, quiet, go_on)
         verification = _verification(stored, kind, answers, _who(by), command, device)
         reason = why_failed(verification)
@@ -310,6 +309,18 @@ def _command(
     entry = f"leaderboard/entries/{stored.entry.dataset}/{stored.entry.id}"
     words = ["spikebench", "verify", entry, f"--{kind}"]
     words += ["--data", Path(data).name] if data else []
+    words += ["--by", by] if by else []
+    words += ["--device", device] if device != "cpu" else []
+    return printable(shlex.join([*words, *(["--large"] if large else [])]))
+
+
+def _go_on(entry: Path, data: str | None, output: Path, by: str, device: str, large: bool) -> str:
+    """Tell the command that takes up an interrupted training here."""
+    from spikebench.audio import printable
+
+    words = ["spikebench", "verify", str(entry), "--training"]
+    words += ["--data", data] if data else []
+    words += ["-o", str(output)]
     words += ["--by", by] if by else []
     words += ["--device", device] if device != "cpu" else []
     return printable(shlex.join([*words, *(["--large"] if large else [])]))

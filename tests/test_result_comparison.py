@@ -247,8 +247,10 @@ def test_table_fits_80_columns(two: list[Path], run: Run) -> None:
     assert max(len(line) for line in out.splitlines()) <= 80
     assert "\x1b" not in out
     lines = [line.split() for line in out.splitlines()]
-    assert ["rlif", "46.2", "1,234,567", "1,000,000"] in lines
-    assert ["lstm", "–", "n/a", "–"] in lines
+    assert ["cost", "rlif", "lstm"] in lines
+    assert ["kB", "46.2", "–"] in lines
+    assert ["additions", "1,234,567", "n/a"] in lines
+    assert ["pJ", "(45nm)", "1,000,000", "–"] in lines
     assert "n/a, lstm, additions: its input is no spike" in out
     assert "toy-digits (synthetic)" in out
     assert "lstm (conventional)" in out
