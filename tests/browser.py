@@ -107,6 +107,7 @@ def soon(place: Locator) -> LocatorAssertions:
     """Expect something of a place within seconds: a page may still be at it when an act returns."""
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=10_000)
     return expect(place, place.page.url)
 
 

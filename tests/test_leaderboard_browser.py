@@ -322,7 +322,7 @@ TIMED = """async (act) => {
 def test_ten_thousand_entries_stay_usable(
     browser: Browser, entries: list[StoredEntry], tmp_path: Path
 ) -> None:
-    """Filter and sort within a second: a bound for a busy machine, a quiet one takes a tenth."""
+    """Filter and sort within a second: a bound for a busy machine, a quiet one takes a fifth of it."""
     alpha = next(stored for stored in entries if stored.entry.name == "Alpha")
     boards = build_boards(list(_many(alpha, 10_000)))
     page_file = tmp_path / "index.html"
