@@ -19,13 +19,6 @@ from safetensors import SafetensorError, safe_open
 from leaderboard.run_check import check_log
 from spikebench.datasets import DATASETS, load_spec, locate
 from spikebench.errors import ResultError, SpikeFileError
-from spikebench.metrics.classification import (
-    accuracy,
-    confusion_matrix,
-    speaker_groups,
-    speaker_interval,
-    summary_interval,
-)
 from spikebench.protocol import open_selection, open_test
 from spikebench.results import (
     MAX_JSON_BYTES,
@@ -41,6 +34,7 @@ from spikebench.results import (
     read_result,
 )
 from spikebench.run_record import read_run_log
+from spikebench.scoring import score, summarise
 from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
@@ -235,52 +229,24 @@ def _check_seed(result: Result, record: SeedRecord, predictions: Predictions, wh
     if [len(row) for row in record.confusion] != [n_classes] * n_classes:
         raise ResultError(f"{where}: the confusion matrix is not {n_classes} × {n_classes}")
     try:
-        confusion = confusion_matrix(predictions.label, predictions.predicted, n_classes)
+        found = score(predictions, result.dataset)
     except ValueError as error:
         raise ResultError(f"{where}: {error}") from None
-    if confusion.tolist() != record.confusion:
+    if found.confusion != record.confusion:
         raise ResultError(f"{where}: the confusion matrix does not follow from the predictions")
-    correct = predictions.label == predictions.predicted
-    _compare(
-        where,
-        "test_accuracy",
-        record.test_accuracy,
-        accuracy(predictions.label, predictions.predicted),
-    )
-    split, speaker = result.dataset.split, predictions.speaker
-    seen, unseen = speaker_groups(speaker, split.test_only_speakers, split.validation_speakers)
-    _compare(where, "seen_accuracy", record.seen_accuracy, _mean(correct[seen]))
-    _compare(where, "unseen_accuracy", record.unseen_accuracy, _mean(correct[unseen]))
-    _compare_interval(where, record.test_interval, speaker_interval(correct, speaker))
-
-
-def _mean(correct: NDArray[np.bool_]) -> float | None:
-    return float(correct.mean()) if correct.size else None
+    for name in ("test_accuracy", "seen_accuracy", "unseen_accuracy"):
+        _compare(where, name, getattr(record, name), getattr(found, name))
+    _compare_interval(where, record.test_interval, found.test_interval)
 
 
 def _check_summary(result: Result, where: str) -> None:
     where = f"{where}, summary"
-    summary = result.summary
-    if summary.seeds != len(result.seeds):
-        raise ResultError(f"{where}: says {summary.seeds} seeds, there are {len(result.seeds)}")
-    test = np.array([record.test_accuracy for record in result.seeds])
-    validation = [
-        record.validation_accuracy
-        for record in result.seeds
-        if record.validation_accuracy is not None
-    ]
-    _compare(where, "test_mean", summary.test_mean, float(test.mean()))
-    _compare(
-        where,
-        "validation_mean",
-        summary.validation_mean,
-        float(np.mean(validation)) if validation else None,
-    )
-    spread = float(test.std(ddof=1)) if test.size > 1 else None
-    _compare(where, "test_std", summary.test_std, spread)
-    first = result.seeds[0].test_interval
-    found = summary_interval(test, (first.low, first.high, first.method))
-    _compare_interval(where, summary.test_interval, found)
+    summary, found = result.summary, summarise(result.seeds)
+    if summary.seeds != found.seeds:
+        raise ResultError(f"{where}: says {summary.seeds} seeds, there are {found.seeds}")
+    for name in ("test_mean", "validation_mean", "test_std"):
+        _compare(where, name, getattr(summary, name), getattr(found, name))
+    _compare_interval(where, summary.test_interval, found.test_interval)
 
 
 def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
@@ -337,13 +303,12 @@ def _registered_test(name: str) -> tuple[DatasetRecord, tuple[NDArray[np.int64],
     return selection.dataset, (test.index, test.labels, test.speakers)
 
 
-def _compare_interval(where: str, claimed: Interval, found: tuple[float, float, str]) -> None:
-    low, high, method = found
-    _compare(where, "test_interval.low", claimed.low, low)
-    _compare(where, "test_interval.high", claimed.high, high)
-    if claimed.method != method:
+def _compare_interval(where: str, claimed: Interval, found: Interval) -> None:
+    _compare(where, "test_interval.low", claimed.low, found.low)
+    _compare(where, "test_interval.high", claimed.high, found.high)
+    if claimed.method != found.method:
         raise ResultError(
-            f"{where}: test_interval.method is {claimed.method[:80]!r}, recomputed {method!r}"
+            f"{where}: test_interval.method is {claimed.method[:80]!r}, recomputed {found.method!r}"
         )
 
 
