@@ -53,9 +53,8 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
         more than one.
     """
     first = predictions[0]
-    order = [np.argsort(one.index) for one in predictions]
-    said = np.stack([one.predicted[by] for one, by in zip(predictions, order, strict=True)])
-    label, speaker = first.label[order[0]], first.speaker[order[0]]
+    said = np.stack([_in_order(one.index, one.predicted) for one in predictions])
+    label, speaker = _in_order(first.index, first.label), _in_order(first.index, first.speaker)
     right = (said == label).sum(0)
     words = {word: name for name, known in LANGUAGES.items() for word in known}
     of_class = [words.get(name, "") for name in classes]
@@ -69,6 +68,10 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
         languages=_shares(spoken, of_label[label], right, len(said)),
         fingerprints=tuple(hashlib.sha256(row.astype("<i8").tobytes()).hexdigest() for row in said),
     )
+
+
+def _in_order(index: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:
+    return values if np.all(index[1:] > index[:-1]) else values[np.argsort(index)]
 
 
 def _shares(

@@ -28,6 +28,7 @@ from spikebench.results import (
     Predictions,
     Result,
     SeedRecord,
+    check_sha256,
     file_sha256,
     plain_file,
     read_predictions,
@@ -112,7 +113,7 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     _check_files(folder, result, weights)
     predictions: list[Predictions] = []
     for record in result.seeds:
-        found = read_predictions(folder / record.predictions_file)
+        found = read_predictions(folder / record.predictions_file, record.predictions_sha256)
         _check_seed(result, record, found, f"{where}, seed {record.seed}")
         predictions.append(found)
         if not _same_samples(predictions[0], found):
@@ -162,7 +163,6 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
         total += path.stat().st_size
         if total > MAX_TOTAL_BYTES:
             raise ResultError(f"{path}: all predictions together exceed {MAX_TOTAL_BYTES} bytes")
-        _check_sha256(path, record.predictions_sha256)
         if (record.weights_file is None) != (record.weights_sha256 is None):
             raise ResultError(
                 f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
@@ -179,12 +179,12 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
             )
         if weights == "needed" and record.run_file is not None:
             run_file = plain_file(folder, record.run_file, MAX_JSON_BYTES)
-            _check_sha256(run_file, record.run_sha256)
+            check_sha256(run_file, file_sha256(run_file), record.run_sha256)
             check_log(read_run_log(run_file), record, result, str(run_file))
         if weights == "needed" or (weights == "if there" and _is_there(folder, record)):
             assert record.weights_file is not None
             weights_file = plain_file(folder, record.weights_file, MAX_WEIGHTS_BYTES)
-            _check_sha256(weights_file, record.weights_sha256)
+            check_sha256(weights_file, file_sha256(weights_file), record.weights_sha256)
             note = _note(weights_file)
             if note.get("selected_on") == "test":
                 raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
@@ -205,15 +205,6 @@ def _note(weights: Path) -> dict[str, object]:
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
     return note if isinstance(note, dict) else {}
-
-
-def _check_sha256(path: Path, claimed: str | None) -> None:
-    found = file_sha256(path)
-    if found != claimed:
-        raise ResultError(
-            f"{path}: its SHA-256 is {found[:12]}…, the result says {str(claimed)[:12]}…; "
-            "the file was changed after the evaluation"
-        )
 
 
 def _check_seed(result: Result, record: SeedRecord, predictions: Predictions, where: str) -> None:

@@ -16,12 +16,10 @@ Light on purpose: no torch, no numba.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
 import os
-import re
 import stat
 import tempfile
 from pathlib import Path
@@ -33,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.metrics.record import Metrics
+from spikebench.prediction_csv import COLUMNS, read_columns
 from spikebench.record import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
 
 SCHEMA_VERSION = 2
@@ -40,7 +39,7 @@ KNOWN_VERSIONS = (1, 2)  # what version 2 added may be missing
 RESULT_FILE = "result.json"
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_JSON_DEPTH = 32
-_CONTAINERS = (dict, list)
+_CONTAINERS = {dict, list}
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 
 
@@ -183,6 +182,30 @@ def file_sha256(path: Path) -> str:
         raise ResultError(f"{path}: {error.strerror}") from None
 
 
+def check_sha256(path: Path, found: str, claimed: str | None) -> None:
+    """Refuse a file that is not the one of which a result speaks.
+
+    Parameters
+    ----------
+    path
+        The file.
+    found
+        Its SHA-256.
+    claimed
+        What the result says.
+
+    Raises
+    ------
+    ResultError
+        If they differ.
+    """
+    if found != claimed:
+        raise ResultError(
+            f"{path}: its SHA-256 is {found[:12]}…, the result says {str(claimed)[:12]}…; "
+            "the file was changed after the evaluation"
+        )
+
+
 def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
     """Find a file that really lies in a folder.
 
@@ -252,17 +275,20 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN4
         raise ResultError(f"{path}: nested too deeply") from None
     except (ValueError, OSError) as error:
         raise ResultError(f"{path}: not readable as JSON: {error}") from None
-    level = [value] if isinstance(value, _CONTAINERS) else []
-    for _ in range(MAX_JSON_DEPTH - 1):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, _CONTAINERS)
-        ]
+    level = [[value]]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [inner for parent in level for inner in _containers(parent)]
     if any(level):
         raise ResultError(f"{path}: nested too deeply")
     return value
+
+
+def _containers(parent: list[Any]) -> list[list[Any]]:
+    """Find what a list holds that holds something itself, objects as lists of their values."""
+    if _CONTAINERS.isdisjoint(map(type, parent)):  # rows of numbers are long, and end here
+        return []
+    lists = [list(one.values()) if isinstance(one, dict) else one for one in parent]
+    return [one for one in lists if isinstance(one, list)]
 
 
 def _finite(digits: str) -> float:
@@ -442,10 +468,6 @@ class Predictions(Record):
     speaker: NDArray[np.int64]
 
 
-_INTEGER = re.compile(r"-1|0|[1-9][0-9]{0,9}")
-_COLUMNS = ["index", "label", "predicted", "speaker"]
-
-
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write predictions as CSV with the columns index, label, predicted, speaker.
 
@@ -456,18 +478,20 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     predictions
         What the model said; ``index`` is the position in the data set's file.
     """
-    rows = np.stack([getattr(predictions, name) for name in _COLUMNS], axis=1).tolist()
-    lines = [",".join(_COLUMNS), *(",".join(map(str, row)) for row in rows)]
+    rows = np.stack([getattr(predictions, name) for name in COLUMNS], axis=1).tolist()
+    lines = [",".join(COLUMNS), *(",".join(map(str, row)) for row in rows)]
     write_text(path, "\n".join(lines) + "\n")
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, sha256: str | None = None) -> Predictions:
     """Read predictions written by :func:`write_predictions`, from anyone.
 
     Parameters
     ----------
     path
         The CSV file.
+    sha256
+        What the SHA-256 of the file must be, if that was claimed.
 
     Returns
     -------
@@ -477,83 +501,19 @@ def read_predictions(path: Path) -> Predictions:
     Raises
     ------
     ResultError
-        If the file is missing, too large, or holds anything but the four integer columns, or an
-        index twice.
+        If the file is missing, too large or another one, or holds anything but the four integer columns, or
+        an index twice.
     """
     try:
         if path.stat().st_size > MAX_PREDICTIONS_BYTES:
             raise ResultError(f"{path}: larger than {MAX_PREDICTIONS_BYTES} bytes")
-        columns = _as_we_write_it(path.read_bytes())
-        if columns is None:
-            columns = _as_csv_allows(path)
-    except (OSError, ValueError, csv.Error) as error:
+        content = path.read_bytes()
+        if sha256 is not None:
+            check_sha256(path, hashlib.sha256(content).hexdigest(), sha256)
+        columns = read_columns(content)
+    except (OSError, ValueError) as error:
         raise ResultError(f"{path}: {error}") from None
     index = columns[0]
     if not np.all(index[1:] > index[:-1]) and np.unique(index).size != index.size:
         raise ResultError(f"{path}: a sample index appears twice")
-    return Predictions(**dict(zip(_COLUMNS, columns, strict=True)))
-
-
-_HEADER = (",".join(_COLUMNS) + "\n").encode()
-_MINUS, _COMMA, _NEWLINE, _ZERO, _ONE, _NINE = b"-,\n019"
-
-
-def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:
-    """Parse what :func:`write_predictions` writes, all fields at once; anything else gives None.
-
-    A field is -1, 0, or at most ten digits of which the first is not 0.
-    """
-    if not content.startswith(_HEADER) or not content.endswith(b"\n"):
-        return None
-    chars = np.frombuffer(content, np.uint8, offset=len(_HEADER))
-    ends = np.flatnonzero(chars < _MINUS)  # comma and newline, or what does not belong here
-    if ends.size == 0 or ends.size % len(_COLUMNS):
-        return None
-    separators = chars.take(ends).reshape(-1, len(_COLUMNS))
-    if np.any(separators[:, -1] != _NEWLINE) or np.any(separators[:, :-1] != _COMMA):
-        return None
-    lengths = np.diff(ends, prepend=-1) - 1
-    if lengths.min() < 1 or lengths.max() > 10:
-        return None
-    first = chars.take(ends - lengths)
-    negative = np.flatnonzero(first == _MINUS)
-    other = np.count_nonzero(chars < _ZERO) - ends.size - negative.size
-    if other or chars.max() > _NINE or np.any((first == _ZERO) & (lengths > 1)):
-        return None
-    if np.any(lengths[negative] != 2) or np.any(chars[ends[negative] - 1] != _ONE):
-        return None
-    values = chars.take(ends - 1).astype(np.int64) - _ZERO
-    longer, place = np.flatnonzero((lengths > 1) & (first != _MINUS)), 1
-    while longer.size:
-        digits = chars.take(ends.take(longer) - 1 - place).astype(np.int64) - _ZERO
-        values[longer] += 10**place * digits
-        place += 1
-        longer = longer[lengths.take(longer) > place]
-    values[negative] = -1
-    if values.max() >= 2**31:
-        return None
-    return np.ascontiguousarray(values.reshape(-1, len(_COLUMNS)).T)
-
-
-def _as_csv_allows(path: Path) -> NDArray[np.int64]:
-    """Read the same columns in any way that CSV has of writing them, or say what is wrong."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, strict=True)
-        if next(rows, None) != _COLUMNS:
-            raise ValueError(f"the first line must be {','.join(_COLUMNS)}")
-        values = [_integer_row(row) for row in rows]
-    if not values:
-        raise ValueError("holds no predictions")
-    return np.array(values, dtype=np.int64).T
-
-
-def _integer_row(row: list[str]) -> list[int]:
-    if len(row) != len(_COLUMNS):
-        raise ValueError(f"a line has {len(row)} fields instead of {len(_COLUMNS)}")
-    for field in row:
-        if not _INTEGER.fullmatch(field):
-            raise ValueError(f"{field[:40]!r} is not an integer from -1 to 2147483647")
-    values = [int(field) for field in row]
-    if max(values) >= 2**31:
-        raise ValueError("a number is outside -1 … 2147483647")
-    return values
+    return Predictions(**dict(zip(COLUMNS, columns, strict=True)))

@@ -24,8 +24,6 @@ from spikebench.metrics.classification import (
 from spikebench.results import (
     MAX_PREDICTIONS_BYTES,
     Predictions,
-    _as_csv_allows,
-    _as_we_write_it,
     read_json,
     read_predictions,
     read_result,
@@ -272,30 +270,6 @@ def test_hostile_predictions_are_refused_in_one_line(
     with pytest.raises(ResultError, match=message) as caught:
         read_predictions(path)
     assert "\n" not in str(caught.value)
-
-
-@given(
-    rows=st.lists(st.tuples(*[st.integers(-1, 2**31 - 1)] * 4), min_size=1, max_size=3),
-    place=st.integers(0, 200),
-    cut=st.integers(0, 2),
-    put=st.text('019-,\n\r " +._eª', max_size=3),
-)
-def test_fast_reading_is_never_laxer_than_csv(
-    tmp_path_factory: pytest.TempPathFactory,
-    rows: list[tuple[int, ...]],
-    place: int,
-    cut: int,
-    put: str,
-) -> None:
-    path = tmp_path_factory.mktemp("p") / "p.csv"
-    written = "index,label,predicted,speaker\n"
-    written += "".join(f"{','.join(map(str, row))}\n" for row in rows)
-    assert_array_equal(_as_we_write_it(written.encode()), np.array(rows).T)
-    changed = (written[:place] + put + written[place + cut :]).encode()
-    path.write_bytes(changed)
-    found = _as_we_write_it(changed)
-    if found is not None:
-        assert_array_equal(found, _as_csv_allows(path))
 
 
 @pytest.mark.parametrize(

@@ -135,22 +135,16 @@ _kept_draws = lru_cache(maxsize=8)(_draws)
 
 
 def _percentiles(means: NDArray[np.float64]) -> tuple[float, float]:
-    """Take the quantiles 0.025 and 0.975 as :func:`numpy.quantile` does, of a few values at either end."""
-    coarse = np.sort(means[:: means.size // 200])
-    below, above = means[means <= coarse[12]], means[means >= coarse[-13]]
-    at = 0.025 * (means.size - 1), 0.975 * (means.size - 1)
-    places = int(at[0]), int(at[1]) - (means.size - above.size)
-    if below.size < places[0] + 2 or places[1] < 0:
-        low, high = np.quantile(means, [0.025, 0.975])
-        return float(low), float(high)
+    """Take the quantiles 0.025 and 0.975 as :func:`numpy.quantile` does; to sort all is faster than its partition."""
+    ordered = np.sort(means)
     found = []
-    for part, place, exact in zip((below, above), places, at, strict=True):
-        left, right = np.partition(part, (place, place + 1))[place : place + 2]
-        share = exact % 1
+    for at in (0.025 * (means.size - 1), 0.975 * (means.size - 1)):
+        place, share = int(at), at % 1
+        left, right = ordered[place : place + 2].tolist()
         found.append(
             left + (right - left) * share if share < 0.5 else right - (right - left) * (1 - share)
         )
-    return float(found[0]), float(found[1])
+    return found[0], found[1]
 
 
 def speaker_groups(
