@@ -25,11 +25,13 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
 
     Beside it lie a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv.
     """
+    from leaderboard.collector import collector_paused
     from leaderboard.literature import read_literature
     from leaderboard.site import build_site
 
-    stored, reports = read_checked(entries), read_literature()
-    page, *downloads = build_site(stored, reports, output)
+    with collector_paused():
+        stored, reports = read_checked(entries), read_literature()
+        page, *downloads = build_site(stored, reports, output)
     size = page.stat().st_size
     if as_json:
         import json

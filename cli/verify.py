@@ -247,7 +247,8 @@ def _verification(
     from spikebench.evaluation import describe_environment
     from spikebench.metrics.classification import accuracy
     from spikebench.reproduction import agreement
-    from spikebench.results import first_problem, read_predictions
+    from spikebench.results import read_predictions
+    from spikebench.strict_json import first_problem
 
     checks = []
     for record, found in zip(stored.result.seeds, answers, strict=True):

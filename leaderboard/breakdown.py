@@ -52,9 +52,9 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
         Speakers in the order of their numbers, unknown ones left out; languages only where the classes belong to
         more than one.
     """
-    first = predictions[0]
-    said = np.stack([_in_order(one.index, one.predicted) for one in predictions])
-    label, speaker = _in_order(first.index, first.label), _in_order(first.index, first.speaker)
+    ordered = [one.in_order() for one in predictions]
+    said = np.stack([one.predicted for one in ordered])
+    label, speaker = ordered[0].label, ordered[0].speaker
     right = (said == label).sum(0)
     words = {word: name for name, known in LANGUAGES.items() for word in known}
     of_class = [words.get(name, "") for name in classes]
@@ -68,10 +68,6 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
         languages=_shares(spoken, of_label[label], right, len(said)),
         fingerprints=tuple(hashlib.sha256(row.astype("<i8").tobytes()).hexdigest() for row in said),
     )
-
-
-def _in_order(index: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:
-    return values if np.all(index[1:] > index[:-1]) else values[np.argsort(index)]
 
 
 def _shares(

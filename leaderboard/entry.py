@@ -28,6 +28,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaderboard.breakdown import Breakdown, break_down
+from leaderboard.collector import collector_paused
 from leaderboard.declaration import Declarations, Line, declare, tracks_of
 from leaderboard.run_check import LOGS_FILE, check_logs, write_logs
 from leaderboard.tier import (
@@ -41,17 +42,15 @@ from leaderboard.verification import check_result
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.record import Sha256
 from spikebench.results import (
-    MAX_JSON_BYTES,
     RESULT_FILE,
     Result,
     file_sha256,
-    first_problem,
     plain_file,
-    read_json,
     write_result,
     write_text,
 )
 from spikebench.run_record import read_run_log
+from spikebench.strict_json import MAX_JSON_BYTES, first_problem, read_record
 from spikebench.workers import available_cores, worker_pool
 
 MAX_ENTRY_BYTES = 1024 * 1024
@@ -349,10 +348,7 @@ def read_entry(folder: Path) -> StoredEntry:
             f"{folder / ENTRY_FILE}: no such file, so this is a result; spikebench submit makes an entry of it"
         )
     path = plain_file(folder, ENTRY_FILE)
-    try:
-        entry = Entry.model_validate(read_json(path, MAX_ENTRY_BYTES))
-    except ValidationError as error:
-        raise ResultError(f"{path}: {first_problem(error, Entry)}") from None
+    entry = read_record(path, Entry, 2, MAX_ENTRY_BYTES)
     if entry.id != folder.name:
         raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
     if file_sha256(plain_file(folder, RESULT_FILE, MAX_JSON_BYTES)) != entry.result_sha256:
@@ -484,6 +480,7 @@ def _read_all(folders: list[Path], jobs: int | None) -> Iterator[StoredEntry | s
             yield from future.result()
 
 
+@collector_paused()
 def _read_some(folders: list[Path]) -> list[StoredEntry | str]:
     """Read entries; of one that fails its checks, say why."""
     read: list[StoredEntry | str] = []

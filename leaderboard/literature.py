@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from spikebench.errors import ResultError
-from spikebench.results import first_problem
+from spikebench.strict_json import first_problem
 
 LITERATURE_FILE = Path(__file__).with_name("literature.csv")
 

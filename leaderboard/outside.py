@@ -33,12 +33,12 @@ from spikebench.results import (
     Result,
     SeedRecord,
     file_sha256,
-    first_problem,
     write_predictions,
     write_result,
     write_text,
 )
 from spikebench.scoring import score, summarise
+from spikebench.strict_json import first_problem
 
 MAX_FORM_BYTES = 1024 * 1024
 FORM_FILE, SPLITS_FILE, PREDICTIONS_FILE = "form.toml", "splits.csv", "predictions.csv"

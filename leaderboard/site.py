@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from leaderboard.collector import collector_paused
 from leaderboard.entry import StoredEntry
 from leaderboard.entry_page import render_entry
 from leaderboard.index_page import render_index
@@ -101,6 +102,7 @@ def _write_entries(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
             future.result()
 
 
+@collector_paused()
 def _write_some(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
     for path, page in pages:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -226,12 +226,15 @@ def to_json(rows: Sequence[Row], reports: Sequence[Report]) -> str:
         An object with ``measured`` (rows) and ``literature``. The whole of an entry stands in the file beside its
         page, see :func:`entry_json`.
     """
-    content = {
-        "schema_version": EXPORT_VERSION,
-        "measured": [_columns(row) for row in rows],
-        "literature": [report.model_dump(mode="json") for report in reports],
-    }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    measured = _json_lines(_columns(row) for row in rows)
+    literature = _json_lines(report.model_dump(mode="json") for report in reports)
+    return f'{{"schema_version": {EXPORT_VERSION},\n"measured": {measured},\n"literature": {literature}}}\n'
+
+
+def _json_lines(items: Iterable[Mapping[str, object]]) -> str:
+    """Write a list with an item per line."""
+    lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
+    return "[\n" + ",\n".join(lines) + "\n]"
 
 
 def entry_json(stored: StoredEntry) -> str:

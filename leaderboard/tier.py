@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.declaration import Line
 from spikebench.errors import ResultError
 from spikebench.record import Count, Fraction, Sha256
-from spikebench.results import Interval, Result, first_problem, read_json, write_text
+from spikebench.results import Interval, Result, write_text
+from spikebench.strict_json import read_record
 
 VERIFICATION_FILE = "verification.json"
 LEAST_AGREEMENT = 0.999
@@ -71,7 +72,7 @@ class Verifications(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
-    verifications: Annotated[list[Verification], Field(max_length=100)]
+    verifications: Annotated[list[Verification], Field(min_length=1, max_length=100)]
 
 
 def read_verifications(folder: Path) -> tuple[Verification, ...]:
@@ -95,10 +96,7 @@ def read_verifications(folder: Path) -> tuple[Verification, ...]:
     path = folder / VERIFICATION_FILE
     if not path.is_file():
         return ()
-    try:
-        return tuple(Verifications.model_validate(read_json(path)).verifications)
-    except ValidationError as error:
-        raise ResultError(f"{path}: {first_problem(error)}") from None
+    return tuple(read_record(path, Verifications, 2).verifications)
 
 
 def write_verifications(folder: Path, verifications: Sequence[Verification]) -> None:

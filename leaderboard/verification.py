@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,6 @@ from spikebench.datasets import DATASETS, load_spec, locate
 from spikebench.errors import ResultError, SpikeFileError
 from spikebench.protocol import open_selection, open_test
 from spikebench.results import (
-    MAX_JSON_BYTES,
     RESULT_FILE,
     DatasetRecord,
     Interval,
@@ -35,8 +35,9 @@ from spikebench.results import (
     read_result,
 )
 from spikebench.run_record import read_run_log
-from spikebench.scoring import score, summarise
+from spikebench.scoring import score_all, summarise
 from spikebench.splits import LEAVE_ONE_OUT, ORACLE
+from spikebench.strict_json import MAX_JSON_BYTES
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_WEIGHTS_BYTES = 1024 * 1024 * 1024  # of one seed
@@ -92,7 +93,7 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     result : Result
         What the folder holds, checked.
     predictions : list of Predictions
-        One per seed.
+        One per seed, in the order of their indices.
 
     Raises
     ------
@@ -105,22 +106,20 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
         )
     result = read_result(plain_file(folder, RESULT_FILE))
     where = f"{folder / RESULT_FILE}"
-    try:
-        result.model_dump_json()
-    except ValueError as error:
-        raise ResultError(f"{where}: cannot be written again as JSON: {error}") from None
     _check_protocol(result, where)
     _check_files(folder, result, weights)
     predictions: list[Predictions] = []
     for record in result.seeds:
-        found = read_predictions(folder / record.predictions_file, record.predictions_sha256)
-        _check_seed(result, record, found, f"{where}, seed {record.seed}")
+        path = folder / record.predictions_file
+        found = read_predictions(path, record.predictions_sha256).in_order()
+        _check_size(result, record, found, f"{where}, seed {record.seed}")
         predictions.append(found)
-        if not _same_samples(predictions[0], found):
+        if not predictions[0].same_samples(found):
             raise ResultError(
                 f"{where}: seeds {result.seeds[0].seed} and {record.seed} were tested on "
                 "different samples; test every seed on the same split"
             )
+    _check_scores(result, predictions, where)
     _check_summary(result, where)
     _check_registered(result, predictions[0], where)
     return result, predictions
@@ -207,27 +206,31 @@ def _note(weights: Path) -> dict[str, object]:
     return note if isinstance(note, dict) else {}
 
 
-def _check_seed(result: Result, record: SeedRecord, predictions: Predictions, where: str) -> None:
+def _check_size(result: Result, record: SeedRecord, predictions: Predictions, where: str) -> None:
     n_classes = len(result.dataset.classes)
     size = predictions.label.size
     if size != result.dataset.split.test_samples:
         raise ResultError(
             f"{where}: {size} predictions for {result.dataset.split.test_samples} test samples"
         )
-    if predictions.index.min() < 0:
+    if predictions.index[0] < 0:
         raise ResultError(f"{where}: a sample index is negative")
     # Before any matrix is made: 10,000 claimed classes alone would ask for 800 MB.
     if [len(row) for row in record.confusion] != [n_classes] * n_classes:
         raise ResultError(f"{where}: the confusion matrix is not {n_classes} × {n_classes}")
-    try:
-        found = score(predictions, result.dataset)
-    except ValueError as error:
-        raise ResultError(f"{where}: {error}") from None
-    if found.confusion != record.confusion:
-        raise ResultError(f"{where}: the confusion matrix does not follow from the predictions")
-    for name in ("test_accuracy", "seen_accuracy", "unseen_accuracy"):
-        _compare(where, name, getattr(record, name), getattr(found, name))
-    _compare_interval(where, record.test_interval, found.test_interval)
+    for column in (predictions.label, predictions.predicted):
+        if column.min() < 0 or column.max() >= n_classes:
+            raise ResultError(f"{where}: a class index lies outside 0 … {n_classes - 1}")
+
+
+def _check_scores(result: Result, predictions: Sequence[Predictions], where: str) -> None:
+    for record, found in zip(result.seeds, score_all(predictions, result.dataset), strict=True):
+        seed = f"{where}, seed {record.seed}"
+        if found.confusion != record.confusion:
+            raise ResultError(f"{seed}: the confusion matrix does not follow from the predictions")
+        for name in ("test_accuracy", "seen_accuracy", "unseen_accuracy"):
+            _compare(seed, name, getattr(record, name), getattr(found, name))
+        _compare_interval(seed, record.test_interval, found.test_interval)
 
 
 def _check_summary(result: Result, where: str) -> None:
@@ -256,10 +259,9 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
         raise ResultError(
             f"{where}: dataset.{wrong[0]} is not that of the data set {name!r} of this version"
         )
-    order = np.argsort(predictions.index)
     columns = (predictions.index, predictions.label, predictions.speaker)
     for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
-        if not np.array_equal(column[order], truth):
+        if not np.array_equal(column, truth):
             raise ResultError(
                 f"{where}: column {what} of the predictions is not that of the test split of {name!r}"
             )
@@ -311,11 +313,3 @@ def _compare(where: str, what: str, claimed: float | None, found: float | None) 
         agree = math.isclose(claimed, found, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-15)
     if not agree:
         raise ResultError(f"{where}: {what} is claimed {claimed}, the predictions give {found}")
-
-
-def _same_samples(a: Predictions, b: Predictions) -> bool:
-    columns = [(a.index, b.index), (a.label, b.label), (a.speaker, b.speaker)]
-    if all(np.array_equal(x, y) for x, y in columns):
-        return True
-    left, right = np.argsort(a.index), np.argsort(b.index)
-    return all(np.array_equal(x[left], y[right]) for x, y in columns)

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from spikebench.errors import TrainingError
 from spikebench.models.base import Classifier
-from spikebench.results import first_problem, write_text
+from spikebench.results import write_text
 from spikebench.run import CHECKPOINT_FILE, RunRecord, identity, load_tensors, save_tensors
+from spikebench.strict_json import first_problem
 
 
 @dataclass(frozen=True)

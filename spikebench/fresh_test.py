@@ -267,13 +267,9 @@ def measure(predictions: Sequence[Predictions]) -> Measured:
         The mean over seeds; its interval is a bootstrap over speakers where they are known, each sample counting as
         the part of the seeds that were right. (Where they are not, as for a single seed of that accuracy.)
     """
-    right = []
-    for one in predictions:
-        order = np.argsort(one.index)
-        right.append((one.label == one.predicted)[order])
-    mean = np.mean(right, axis=0)
-    first = predictions[0]
-    low, high, method = speaker_interval(mean, first.speaker[np.argsort(first.index)])
+    ordered = [one.in_order() for one in predictions]
+    mean = np.mean([one.label == one.predicted for one in ordered], axis=0)
+    low, high, method = speaker_interval(mean, ordered[0].speaker)
     return Measured(
         float(mean.mean()),
         Interval(low=low, high=high, method=method),

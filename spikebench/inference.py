@@ -18,9 +18,9 @@ from spikebench.events import BinnedSamples
 from spikebench.kernels.choice import choose
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.preset import Preset
-from spikebench.results import first_problem
 from spikebench.run import WEIGHTS_FILE, RunRecord, load_tensors
 from spikebench.spike_dataset import SpikeDataset
+from spikebench.strict_json import first_problem
 
 
 def build_model(record: RunRecord) -> Classifier:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from spikebench.audio import Recording, printable
 from spikebench.errors import SpikebenchError
+from spikebench.results import write_bytes
 
 __all__ = ["Sample", "Stages", "draw_sample", "style", "write_figure"]
 
@@ -243,11 +242,7 @@ def write_figure(figure: Figure, path: Path) -> None:
         raise SpikebenchError(f"{name}: pictures are {', '.join(FORMATS)}")
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=150)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
+        write_bytes(path, buffer.getvalue())
     except OSError as error:
         raise SpikebenchError(f"{name}: cannot write: {(error.strerror or '').lower()}") from None
-    finally:
-        partial.unlink(missing_ok=True)

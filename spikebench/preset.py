@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import TrainingError
 from spikebench.models import check_model_name
-from spikebench.results import first_problem
+from spikebench.strict_json import first_problem
 
 
 class _Settings(BaseModel):

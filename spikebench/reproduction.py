@@ -36,10 +36,11 @@ from spikebench.metrics.cost import GROUPS
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
 from spikebench.models.base import CountClassifier, model_class
 from spikebench.protocol import SelectionData, open_selection
-from spikebench.results import DatasetRecord, ModelRecord, Predictions, SeedRecord, first_problem
+from spikebench.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
 from spikebench.run_record import RunRecord
 from spikebench.spike_dataset import SpikeDataset
 from spikebench.spike_file import MAX_UNITS
+from spikebench.strict_json import first_problem
 
 MOST_PARAMETERS = 20_000_000
 MOST_STEPS = 10_000
@@ -367,13 +368,13 @@ def agreement(claimed: Predictions, found: Predictions) -> float:
     ResultError
         If they are not of the same samples with the same classes and speakers.
     """
-    order, here = np.argsort(claimed.index), np.argsort(found.index)
+    said, here = claimed.in_order(), found.in_order()
     for column in ("index", "label", "speaker"):
-        if not np.array_equal(getattr(claimed, column)[order], getattr(found, column)[here]):
+        if not np.array_equal(getattr(said, column), getattr(here, column)):
             raise ResultError(
                 f"column {column} of the predictions is not that of the test split of the data"
             )
-    return float(np.mean(claimed.predicted[order] == found.predicted[here]))
+    return float(np.mean(said.predicted == here.predicted))
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from spikebench.results import (
     Predictions,
     Result,
     SeedRecord,
-    file_sha256,
     plain_file,
     read_predictions,
     read_result,
@@ -150,11 +149,9 @@ def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
         total += path.stat().st_size
         if total > MAX_TOTAL_BYTES:
             raise ResultError(f"{path}: all predictions together exceed {MAX_TOTAL_BYTES} bytes")
-        if file_sha256(path) != record.predictions_sha256:
-            raise ResultError(f"{path}: not the file that the result names; its SHA-256 is another")
-        one = _in_order(read_predictions(path))
+        one = read_predictions(path, record.predictions_sha256).in_order()
         samples = one if samples is None else samples
-        if not _same_samples(samples, one):
+        if not samples.same_samples(one):
             raise ResultError(
                 f"{where}: seeds {seeds[0]} and {record.seed} were tested on different samples"
             )
@@ -169,20 +166,6 @@ def _check_accuracy(record: SeedRecord, found: float, where: str) -> None:
         raise ResultError(
             f"{where}: test_accuracy is claimed {record.test_accuracy}, the predictions give {found}"
         )
-
-
-def _in_order(predictions: Predictions) -> Predictions:
-    order = np.argsort(predictions.index)
-    return Predictions(
-        **{name: getattr(predictions, name)[order] for name in type(predictions).model_fields}
-    )
-
-
-def _same_samples(one: Predictions, other: Predictions) -> bool:
-    return all(
-        np.array_equal(getattr(one, column), getattr(other, column))
-        for column in ("index", "label", "speaker")
-    )
 
 
 def _check_same(
@@ -200,7 +183,7 @@ def _check_same(
         raise ResultError(
             f"{both}: other protocols, {data.split.protocol!r} and {data2.split.protocol!r}"
         )
-    if not _same_samples(samples, samples2):
+    if not samples.same_samples(samples2):
         raise ResultError(
             f"{both}: they were tested on other samples (index, label or speaker differ)"
         )

@@ -17,11 +17,9 @@ Light on purpose: no torch, no numba.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
+import secrets
 import stat
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,17 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikebench.errors import ResultError, UnknownNameError
+from spikebench.errors import ResultError
 from spikebench.metrics.record import Metrics
 from spikebench.prediction_csv import COLUMNS, read_columns
 from spikebench.record import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
+from spikebench.strict_json import as_written, first_problem, parse_json, read_bytes
 
 SCHEMA_VERSION = 2
 KNOWN_VERSIONS = (1, 2)  # what version 2 added may be missing
 RESULT_FILE = "result.json"
-MAX_JSON_BYTES = 16 * 1024 * 1024
-MAX_JSON_DEPTH = 32
-_CONTAINERS = {dict, list}
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 
 
@@ -240,121 +236,6 @@ def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
     return path
 
 
-def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
-    """Read JSON from a stranger: bounded size, no duplicate keys, no NaN, bounded depth.
-
-    Parameters
-    ----------
-    path
-        The file.
-    max_bytes
-        Larger files are refused unread.
-
-    Returns
-    -------
-    Any
-        The parsed value.
-
-    Raises
-    ------
-    ResultError
-        If the file is missing, too large, or not such JSON.
-    """
-    try:
-        if not path.is_file():
-            raise ResultError(f"{path}: no such file")
-        if path.stat().st_size > max_bytes:
-            raise ResultError(f"{path}: larger than {max_bytes} bytes")
-        value = json.loads(
-            path.read_text(encoding="utf-8"),
-            object_pairs_hook=_unique_keys,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except RecursionError:
-        raise ResultError(f"{path}: nested too deeply") from None
-    except (ValueError, OSError) as error:
-        raise ResultError(f"{path}: not readable as JSON: {error}") from None
-    level = [[value]]
-    for _ in range(MAX_JSON_DEPTH):
-        level = [inner for parent in level for inner in _containers(parent)]
-    if any(level):
-        raise ResultError(f"{path}: nested too deeply")
-    return value
-
-
-def _containers(parent: list[Any]) -> list[list[Any]]:
-    """Find what a list holds that holds something itself, objects as lists of their values."""
-    if _CONTAINERS.isdisjoint(map(type, parent)):  # rows of numbers are long, and end here
-        return []
-    lists = [list(one.values()) if isinstance(one, dict) else one for one in parent]
-    return [one for one in lists if isinstance(one, list)]
-
-
-def _finite(digits: str) -> float:
-    # 1e999 is valid JSON and becomes infinity, which JSON cannot write again.
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits[:40]} is too large a number")
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice[:80]!r} appears twice")
-    return keys
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number that JSON knows")
-
-
-def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
-    """Tell the first problem of a failed validation in one line, with its place.
-
-    Parameters
-    ----------
-    error
-        What pydantic raised.
-    kind
-        What was validated; with it, an unknown key is answered with the known ones.
-
-    Returns
-    -------
-    str
-        ``place: what is wrong``.
-    """
-    problem = error.errors(include_url=False, include_input=False)[0]
-    parts = [_shown(str(part)) for part in problem["loc"]]
-    place = ".".join(parts)
-    more = error.error_count() - 1
-    what = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden" and kind is not None:
-        what = _unknown_key(parts, kind) or what
-    elif not place and problem["type"] != "value_error":
-        place = "top level"
-    return (f"{place}: " if place else "") + what + (f" (and {more} more)" if more else "")
-
-
-def _shown(key: str) -> str:
-    """Make a stranger's key fit for a terminal."""
-    short = key if len(key) <= 80 else f"{key[:80]}…"
-    return short if short.isprintable() else ascii(short)
-
-
-def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:
-    """Name the keys that are known where an unknown one was found."""
-    for part in place[:-1]:
-        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return ""
-        kind = inner
-    return str(UnknownNameError("key", place[-1], kind.model_fields))
-
-
 def read_result(folder: Path) -> Result:
     """Read ``result.json`` of a result folder (or the file itself).
 
@@ -374,7 +255,11 @@ def read_result(folder: Path) -> Result:
         If it is missing or does not fit the schema.
     """
     path = folder / RESULT_FILE if folder.is_dir() else folder
-    value = read_json(path)
+    content = read_bytes(path)
+    result = as_written(Result, content, indent=2)
+    if result is not None:
+        return result
+    value = parse_json(path, content)
     if isinstance(value, dict) and value.get("schema_version") not in KNOWN_VERSIONS:
         found = str(value.get("schema_version"))[:40]
         raise ResultError(
@@ -382,9 +267,13 @@ def read_result(folder: Path) -> Result:
             + " and ".join(map(str, KNOWN_VERSIONS))
         )
     try:
-        return Result.model_validate(value)
+        result = Result.model_validate(value)
+        result.model_dump_json()
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error)}") from None
+    except ValueError as error:
+        raise ResultError(f"{path}: cannot be written again as JSON: {error}") from None
+    return result
 
 
 def share(path: Path) -> None:
@@ -423,16 +312,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     content
         Its contents.
     """
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".partial"
-    )
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             file.write(content)
-        share(Path(temporary))
-        os.replace(temporary, path)
+        os.replace(partial, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
@@ -466,6 +352,21 @@ class Predictions(Record):
     label: NDArray[np.int64]
     predicted: NDArray[np.int64]
     speaker: NDArray[np.int64]
+
+    def in_order(self) -> Predictions:
+        """Give the same with rising indices."""
+        if np.all(self.index[1:] > self.index[:-1]):
+            return self
+        order = np.argsort(self.index, kind="stable")
+        return Predictions(**{name: getattr(self, name)[order] for name in COLUMNS})
+
+    def same_samples(self, other: Predictions) -> bool:
+        """Whether another's samples are the same in the same order: index, label, speaker."""
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in COLUMNS
+            if name != "predicted"
+        )
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -28,8 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
-from spikebench.results import first_problem, read_json, share, write_text
+from spikebench.results import share, write_text
 from spikebench.run_record import RunRecord as RunRecord
+from spikebench.strict_json import first_problem, read_json
 
 RUN_FILE = "run.json"
 WEIGHTS_FILE = "weights.safetensors"

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spikebench.errors import ResultError
 from spikebench.preset import Preset
 from spikebench.record import Count, Fraction, NonNegative, Record
-from spikebench.results import DatasetRecord, Encoding, first_problem, read_json, write_text
+from spikebench.results import DatasetRecord, Encoding, write_text
+from spikebench.strict_json import first_problem, read_json
 
 
 class RunRecord(BaseModel):

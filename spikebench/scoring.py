@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.metrics.classification import (
-    accuracy,
     confusion_matrix,
     speaker_groups,
-    speaker_interval,
+    speaker_intervals,
     summary_interval,
 )
 from spikebench.results import DatasetRecord, Interval, Predictions, SeedRecord, Summary
@@ -49,19 +48,50 @@ def score(predictions: Predictions, dataset: DatasetRecord) -> Scores:
     ValueError
         If there are no samples or a class is out of range.
     """
-    label, predicted, speaker = predictions.label, predictions.predicted, predictions.speaker
-    confusion = confusion_matrix(label, predicted, len(dataset.classes))
-    correct = label == predicted
-    low, high, method = speaker_interval(correct, speaker)
+    return score_all([predictions], dataset)[0]
+
+
+def score_all(predictions: Sequence[Predictions], dataset: DatasetRecord) -> list[Scores]:
+    """Score the predictions of all seeds, at once.
+
+    Parameters
+    ----------
+    predictions
+        Of all test samples, one per seed; the samples of each in the order of the first.
+    dataset
+        Its classes and split.
+
+    Returns
+    -------
+    list of Scores
+        One per seed.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples or a class is out of range.
+    """
+    label, speaker = predictions[0].label, predictions[0].speaker
+    if label.size == 0:
+        raise ValueError("no predictions")
+    predicted = np.stack([one.predicted for one in predictions])
+    confusion = confusion_matrix(label, predicted, len(dataset.classes)).tolist()
+    correct = predicted == label
+    intervals, method = speaker_intervals(correct, speaker)
     split = dataset.split
     seen, unseen = speaker_groups(speaker, split.test_only_speakers, split.validation_speakers)
-    return Scores(
-        test_accuracy=accuracy(label, predicted),
-        test_interval=Interval(low=low, high=high, method=method),
-        seen_accuracy=_mean(correct[seen]),
-        unseen_accuracy=_mean(correct[unseen]),
-        confusion=confusion.tolist(),
-    )
+    right = correct.mean(axis=1).tolist()
+    right_seen, right_unseen = _means(correct[:, seen]), _means(correct[:, unseen])
+    return [
+        Scores(
+            test_accuracy=right[seed],
+            test_interval=Interval(low=low, high=high, method=method),
+            seen_accuracy=right_seen[seed],
+            unseen_accuracy=right_unseen[seed],
+            confusion=confusion[seed],
+        )
+        for seed, (low, high) in enumerate(intervals)
+    ]
 
 
 def summarise(seeds: Sequence[SeedRecord]) -> Summary:
@@ -90,5 +120,6 @@ def summarise(seeds: Sequence[SeedRecord]) -> Summary:
     )
 
 
-def _mean(correct: NDArray[np.bool_]) -> float | None:
-    return float(correct.mean()) if correct.size else None
+def _means(correct: NDArray[np.bool_]) -> list[float | None]:
+    """Take the accuracy of every seed; none without samples."""
+    return correct.mean(axis=1).tolist() if correct.shape[1] else [None] * len(correct)

@@ -41,7 +41,7 @@ from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import SpikebenchError, TrainingError, UnknownNameError
 from spikebench.models.base import model_class
 from spikebench.preset import Preset, read_preset
-from spikebench.results import first_problem
+from spikebench.strict_json import first_problem
 
 __all__ = ["MAX_RUNS", "Configuration", "SweepSpec", "list_configurations", "read_spec"]
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from leaderboard_results import edit_json, make_result, sha256
+from scipy.stats import binomtest
 
 from leaderboard.breakdown import LANGUAGES, Breakdown, Share, break_down
 from leaderboard.entry import StoredEntry, make_entry
-from leaderboard.oddities import _shared_mistakes, flag, flag_copies
+from leaderboard.oddities import _is_rare, _shared_mistakes, flag, flag_copies
 from leaderboard.verification import check_result
 from spikebench.results import Predictions, Result, read_predictions, write_predictions
 from spikebench.scoring import score, summarise
@@ -188,3 +191,20 @@ def test_edited_claims_never_reach_the_flags(tmp_path: Path) -> None:
     edit_json(folder / "result.json", "summary", "test_mean", value=0.99)
     with pytest.raises(Exception, match="test_mean is claimed"):
         check_result(folder, "not looked at")
+
+
+@given(
+    samples=st.integers(1, 400),
+    right=st.floats(0, 1),
+    rest=st.floats(0, 1),
+    of=st.integers(1, 2000),
+    bound=st.sampled_from([1e-4, 0.05, 0.3]),
+)
+def test_one_side_of_the_test_decides_as_both(
+    samples: int, right: float, rest: float, of: int, bound: float
+) -> None:
+    share = Share("a", samples, round(right * samples) / samples)
+    others = [Share("b", of, rest)]
+    chance = (rest * of + 1) / (of + 2)
+    p_value = binomtest(round(right * samples), samples, chance).pvalue
+    assert _is_rare(share, others, bound) == (p_value < bound)

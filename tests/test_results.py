@@ -24,13 +24,13 @@ from spikebench.metrics.classification import (
 from spikebench.results import (
     MAX_PREDICTIONS_BYTES,
     Predictions,
-    read_json,
     read_predictions,
     read_result,
     write_predictions,
     write_result,
     write_text,
 )
+from spikebench.strict_json import read_json
 
 
 def ints(*values: int) -> np.ndarray:

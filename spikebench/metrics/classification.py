@@ -18,6 +18,7 @@ interval over seeds
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -59,14 +60,16 @@ def confusion_matrix(
 
     Parameters
     ----------
-    reference, predicted
+    reference
         Class indices in 0 … n_classes - 1, int64, shape (samples,).
+    predicted
+        The same, shape (samples,), or (answers, samples) for several answers.
     n_classes
         Number of classes.
 
     Returns
     -------
-    ndarray of int64, shape (n_classes, n_classes)
+    ndarray of int64, shape (n_classes, n_classes) or (answers, n_classes, n_classes)
         Row: label; column: prediction.
 
     Raises
@@ -74,11 +77,15 @@ def confusion_matrix(
     ValueError
         If an index lies outside.
     """
-    both = np.concatenate([reference, predicted])
-    if both.size and (both.min() < 0 or both.max() >= n_classes):
-        raise ValueError(f"a class index lies outside 0 … {n_classes - 1}")
-    counts = np.bincount(reference * n_classes + predicted, minlength=n_classes * n_classes)
-    return counts.reshape(n_classes, n_classes).astype(np.int64)
+    for both in (reference, predicted):
+        if both.size and (both.min() < 0 or both.max() >= n_classes):
+            raise ValueError(f"a class index lies outside 0 … {n_classes - 1}")
+    shape = (*predicted.shape[:-1], n_classes, n_classes)
+    cell = reference * n_classes + predicted
+    if predicted.ndim > 1:
+        cell += n_classes * n_classes * np.arange(predicted.shape[0])[:, None]
+    counts = np.bincount(cell.ravel(), minlength=math.prod(shape))
+    return counts.reshape(shape).astype(np.int64)
 
 
 def speaker_interval(
@@ -100,14 +107,45 @@ def speaker_interval(
     method : str
         What was resampled: test speakers, or test samples where fewer than two speakers are known.
     """
+    intervals, method = speaker_intervals(correct[None], speaker)
+    return *intervals[0], method
+
+
+def speaker_intervals(
+    correct: NDArray[np.bool_] | NDArray[np.float64], speaker: NDArray[np.int64]
+) -> tuple[list[tuple[float, float]], str]:
+    """Compute :func:`speaker_interval` of several answers to the same samples.
+
+    Parameters
+    ----------
+    correct
+        Whether each sample was right, bool, shape (answers, samples); or how much of it, float64 in 0 … 1.
+    speaker
+        Speaker of each sample, int64, shape (samples,); -1 is unknown.
+
+    Returns
+    -------
+    intervals : list of (float, float)
+        One per answer.
+    method : str
+        What was resampled.
+    """
+    n_answers, n_samples = correct.shape
     cluster, n_speakers, drawn_samples = _clusters(speaker.tobytes())
     if n_speakers < 2:
-        generator = np.random.default_rng(0)
-        right = generator.binomial(correct.size, correct.mean(), _RESAMPLES) / correct.size
-        return *_percentiles(right), "bootstrap over test samples"
+        means = np.stack(
+            [
+                np.random.default_rng(0).binomial(n_samples, mean, _RESAMPLES) / n_samples
+                for mean in correct.mean(axis=1).tolist()
+            ]
+        )
+        return _percentiles(means), "bootstrap over test samples"
     # Whole numbers: sums are exact in whatever order.
-    means = (_times(n_speakers) @ np.bincount(cluster, weights=correct)) / drawn_samples
-    return *_percentiles(means), f"bootstrap over {n_speakers} test speakers"
+    group = n_speakers * np.arange(n_answers)[:, None] + cluster
+    right = np.bincount(group.ravel(), weights=correct.ravel(), minlength=n_answers * n_speakers)
+    means = right.reshape(n_answers, n_speakers) @ _times(n_speakers)
+    means /= drawn_samples
+    return _percentiles(means), f"bootstrap over {n_speakers} test speakers"
 
 
 @lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
@@ -116,7 +154,7 @@ def _clusters(speaker: bytes) -> tuple[NDArray[np.int64], int, NDArray[np.float6
     speakers, cluster = np.unique(np.frombuffer(speaker, np.int64), return_inverse=True)
     if speakers.size < 2 or speakers[0] < 0:
         return cluster, 0, np.empty(0)
-    return cluster, speakers.size, _times(speakers.size) @ np.bincount(cluster).astype(float)
+    return cluster, speakers.size, np.bincount(cluster).astype(float) @ _times(speakers.size)
 
 
 def _times(n_speakers: int) -> NDArray[np.float64]:
@@ -124,27 +162,26 @@ def _times(n_speakers: int) -> NDArray[np.float64]:
 
 
 def _draws(n_speakers: int) -> NDArray[np.float64]:
-    """How often each speaker is in each draw, shape (draws, speakers)."""
+    """How often each speaker is in each draw, shape (speakers, draws)."""
     drawn = np.random.default_rng(0).integers(0, n_speakers, (_RESAMPLES, n_speakers))
     drawn += n_speakers * np.arange(_RESAMPLES)[:, None]
     times = np.bincount(drawn.ravel(), minlength=drawn.size)
-    return times.reshape(drawn.shape).astype(float)
+    return np.ascontiguousarray(times.reshape(drawn.shape).T, dtype=float)
 
 
 _kept_draws = lru_cache(maxsize=8)(_draws)
 
 
-def _percentiles(means: NDArray[np.float64]) -> tuple[float, float]:
-    """Take the quantiles 0.025 and 0.975 as :func:`numpy.quantile` does; to sort all is faster than its partition."""
-    ordered = np.sort(means)
+def _percentiles(means: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Take the quantiles 0.025 and 0.975 of every row as :func:`numpy.quantile` does, whose partition is slower."""
+    means.sort(axis=1)
     found = []
-    for at in (0.025 * (means.size - 1), 0.975 * (means.size - 1)):
+    for at in (0.025 * (means.shape[1] - 1), 0.975 * (means.shape[1] - 1)):
         place, share = int(at), at % 1
-        left, right = ordered[place : place + 2].tolist()
-        found.append(
-            left + (right - left) * share if share < 0.5 else right - (right - left) * (1 - share)
-        )
-    return found[0], found[1]
+        left, right = means[:, place], means[:, place + 1]
+        step = right - left
+        found.append(left + step * share if share < 0.5 else right - step * (1 - share))
+    return list(zip(found[0].tolist(), found[1].tolist(), strict=True))
 
 
 def speaker_groups(

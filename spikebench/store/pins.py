@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.audio import printable
 from spikebench.errors import DataError, ResultError
-from spikebench.results import first_problem, read_json, write_text
+from spikebench.results import write_text
+from spikebench.strict_json import first_problem, read_json
 
 __all__ = [
     "Pin",

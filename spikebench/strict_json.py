@@ -1,0 +1,280 @@
+"""JSON from strangers: bounded size and depth, every key once, only numbers that JSON can write again."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from spikebench.errors import ResultError, UnknownNameError
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_JSON_DEPTH = 32
+_CONTAINERS = {dict, list}
+_ONE_DIGIT = re.compile(r"e-([0-9])(?![0-9])")
+_NO_EXPONENT = re.compile(r"0\.0000([1-9])([0-9]*)")
+_NO_NUMBERS = (b"NaN", b"Infinity")
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def read_record(path: Path, kind: type[Kind], indent: int, max_bytes: int = MAX_JSON_BYTES) -> Kind:
+    """Read a record from a stranger.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kind
+        What it must hold.
+    indent
+        By how much our own program indents it; such a file is read faster.
+    max_bytes
+        Larger files are refused unread.
+
+    Returns
+    -------
+    BaseModel
+        The record.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, too large, not such JSON, or does not fit.
+    """
+    content = read_bytes(path, max_bytes)
+    record = as_written(kind, content, indent)
+    if record is not None:
+        return record
+    try:
+        return kind.model_validate(parse_json(path, content))
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error, kind)}") from None
+
+
+def as_written(kind: type[Kind], content: bytes, indent: int) -> Kind | None:
+    """Read a record that our own program wrote, which is read fast; anything else gives None.
+
+    What comes out as the very same text when it is written again has every key once, and nothing that the
+    record does not hold. Only numbers that JSON does not know and depth would pass that test.
+
+    Parameters
+    ----------
+    kind
+        What the file holds.
+    content
+        The file.
+    indent
+        By how much every level is indented.
+
+    Returns
+    -------
+    BaseModel or None
+        What :func:`parse_json` and validation would give, or None.
+    """
+    too_deep = b"\n" + b" " * (indent * MAX_JSON_DEPTH)
+    if too_deep in content or any(word in content for word in _NO_NUMBERS):
+        return None
+    try:
+        record = kind.model_validate_json(content)
+        written = record.model_dump_json(indent=indent) + "\n"
+        if b"e-0" in content:
+            written = like_python(written)
+        return record if written.encode() == content else None
+    except ValueError:
+        return None
+
+
+def like_python(text: str) -> str:
+    """Write small numbers as Python does, 1e-05 and 1e-06, where pydantic writes 0.00001 and 1e-6.
+
+    Parameters
+    ----------
+    text
+        JSON; in its texts, what looks like such a number changes as well.
+
+    Returns
+    -------
+    str
+        The same numbers.
+    """
+    if "e-" in text:
+        text = _ONE_DIGIT.sub(r"e-0\1", text)
+    if "0.0000" in text:
+        text = _NO_EXPONENT.sub(_with_exponent, text)
+    return text
+
+
+def _with_exponent(found: re.Match[str]) -> str:
+    before = found.start() - 1
+    if before >= 0 and found.string[before].isdigit():  # 10.00001
+        return found[0]
+    return f"{found[1]}{'.' if found[2] else ''}{found[2]}e-05"
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """Read a file of bounded size.
+
+    Parameters
+    ----------
+    path
+        The file.
+    max_bytes
+        Larger files are refused unread.
+
+    Returns
+    -------
+    bytes
+        What it holds.
+
+    Raises
+    ------
+    ResultError
+        If it is missing, too large or cannot be read.
+    """
+    try:
+        if not path.is_file():
+            raise ResultError(f"{path}: no such file")
+        if path.stat().st_size > max_bytes:
+            raise ResultError(f"{path}: larger than {max_bytes} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path}: not readable: {error.strerror or error}") from None
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
+    """Read JSON from a stranger, see :func:`parse_json`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    max_bytes
+        Larger files are refused unread.
+
+    Returns
+    -------
+    Any
+        The parsed value.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, too large, or not such JSON.
+    """
+    return parse_json(path, read_bytes(path, max_bytes))
+
+
+def parse_json(path: Path, content: bytes) -> Any:  # noqa: ANN401
+    """Parse JSON from a stranger: no duplicate keys, no NaN, bounded depth.
+
+    Parameters
+    ----------
+    path
+        Where it comes from, for messages.
+    content
+        UTF-8.
+
+    Returns
+    -------
+    Any
+        The parsed value.
+
+    Raises
+    ------
+    ResultError
+        If it is not such JSON.
+    """
+    try:
+        value = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except RecursionError:
+        raise ResultError(f"{path}: nested too deeply") from None
+    except ValueError as error:
+        raise ResultError(f"{path}: not readable as JSON: {error}") from None
+    level = [[value]]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [inner for parent in level for inner in _containers(parent)]
+    if any(level):
+        raise ResultError(f"{path}: nested too deeply")
+    return value
+
+
+def _containers(parent: list[Any]) -> list[list[Any]]:
+    """Find what a list holds that holds something itself, objects as lists of their values."""
+    if _CONTAINERS.isdisjoint(map(type, parent)):  # rows of numbers are long, and end here
+        return []
+    lists = [list(one.values()) if isinstance(one, dict) else one for one in parent]
+    return [one for one in lists if isinstance(one, list)]
+
+
+def _finite(digits: str) -> float:
+    # 1e999 is valid JSON and becomes infinity, which JSON cannot write again.
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice[:80]!r} appears twice")
+    return keys
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
+    """Tell the first problem of a failed validation in one line, with its place.
+
+    Parameters
+    ----------
+    error
+        What pydantic raised.
+    kind
+        What was validated; with it, an unknown key is answered with the known ones.
+
+    Returns
+    -------
+    str
+        ``place: what is wrong``.
+    """
+    problem = error.errors(include_url=False, include_input=False)[0]
+    parts = [_shown(str(part)) for part in problem["loc"]]
+    place = ".".join(parts)
+    more = error.error_count() - 1
+    what = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden" and kind is not None:
+        what = _unknown_key(parts, kind) or what
+    elif not place and problem["type"] != "value_error":
+        place = "top level"
+    return (f"{place}: " if place else "") + what + (f" (and {more} more)" if more else "")
+
+
+def _shown(key: str) -> str:
+    """Make a stranger's key fit for a terminal."""
+    short = key if len(key) <= 80 else f"{key[:80]}…"
+    return short if short.isprintable() else ascii(short)
+
+
+def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:
+    """Name the keys that are known where an unknown one was found."""
+    for part in place[:-1]:
+        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ""
+        kind = inner
+    return str(UnknownNameError("key", place[-1], kind.model_fields))
