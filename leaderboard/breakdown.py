@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.metrics.classification import by_speaker
 from spikebench.results import Predictions
 
 # Classes of the data sets that hold more than one language.
@@ -16,6 +17,7 @@ LANGUAGES = {
     "English": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
     "German": ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],
 }
+_LANGUAGE_OF = {word: name for name, words in LANGUAGES.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -54,30 +56,40 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
     """
     ordered = [one.in_order() for one in predictions]
     said = np.stack([one.predicted for one in ordered])
-    label, speaker = ordered[0].label, ordered[0].speaker
-    right = (said == label).sum(0)
-    words = {word: name for name, known in LANGUAGES.items() for word in known}
-    of_class = [words.get(name, "") for name in classes]
-    several = all(of_class) and len(set(of_class)) > 1
-    numbers, of_sample = np.unique(speaker, return_inverse=True)
-    known = {str(number): place for place, number in enumerate(numbers.tolist()) if number >= 0}
-    spoken = {name: place for place, name in enumerate(LANGUAGES) if several}
-    of_label = np.array([spoken.get(name, 0) for name in of_class], dtype=np.int64)
+    label = ordered[0].label
+    correct = said == label
+    counts = by_speaker(correct, ordered[0].speaker)
+    speakers = zip(
+        counts.speakers.tolist(),
+        counts.samples.tolist(),
+        counts.right.sum(axis=0).tolist(),
+        strict=True,
+    )
     return Breakdown(
-        speakers=_shares(known, of_sample, right, len(said)),
-        languages=_shares(spoken, of_label[label], right, len(said)),
-        fingerprints=tuple(hashlib.sha256(row.astype("<i8").tobytes()).hexdigest() for row in said),
+        speakers=tuple(
+            Share(str(speaker), samples, right / (len(said) * samples))
+            for speaker, samples, right in speakers
+            if speaker >= 0
+        ),
+        languages=_languages(correct, label, classes),
+        fingerprints=tuple(
+            hashlib.sha256(row).hexdigest() for row in np.ascontiguousarray(said, dtype="<i4")
+        ),
     )
 
 
-def _shares(
-    groups: dict[str, int], group: NDArray[np.int64], right: NDArray[np.int64], seeds: int
+def _languages(
+    correct: NDArray[np.bool_], label: NDArray[np.int64], classes: Sequence[str]
 ) -> tuple[Share, ...]:
-    """Take the accuracy of each named group that has samples."""
-    samples = np.bincount(group, minlength=len(groups)).tolist()
-    answers = np.bincount(group, weights=right, minlength=len(groups)).tolist()
+    """Take the accuracy of each language, if every class belongs to one and there are several."""
+    of_class = [_LANGUAGE_OF.get(name, "") for name in classes]
+    if not all(of_class) or len(set(of_class)) < 2:
+        return ()
+    place = np.array([list(LANGUAGES).index(name) for name in of_class])[label]
+    samples = np.bincount(place, minlength=len(LANGUAGES)).tolist()
+    right = np.bincount(place, weights=correct.sum(axis=0), minlength=len(LANGUAGES)).tolist()
     return tuple(
-        Share(name, samples[place], answers[place] / (seeds * samples[place]))
-        for name, place in groups.items()
-        if samples[place]
+        Share(name, n, right[number] / (len(correct) * n))
+        for number, (name, n) in enumerate(zip(LANGUAGES, samples, strict=True))
+        if n
     )

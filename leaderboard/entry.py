@@ -15,6 +15,7 @@ An entry holds
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -374,12 +375,14 @@ def _check_files(folder: Path, result: Result) -> None:
     known = {ENTRY_FILE, RESULT_FILE, LOGS_FILE, VERIFICATION_FILE}
     for record in result.seeds:
         known |= {record.predictions_file, record.weights_file or RESULT_FILE}
-    for path in folder.iterdir():
-        if path.name not in known:
-            raise ResultError(
-                f"{printable(str(path))}: does not belong to an entry; remove it, or submit again"
-            )
-        plain_file(folder, path.name)
+    with os.scandir(folder) as found:
+        for one in found:
+            if one.name not in known:
+                raise ResultError(
+                    f"{printable(one.path)}: does not belong to an entry; remove it, or submit again"
+                )
+            if not one.is_file(follow_symlinks=False):
+                plain_file(folder, one.name)  # says what it must be
 
 
 def _check_declared(path: Path, entry: Entry, result: Result) -> None:

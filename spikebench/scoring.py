@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikebench.metrics.classification import (
+    by_speaker,
     confusion_matrix,
     speaker_groups,
     speaker_intervals,
@@ -76,21 +76,22 @@ def score_all(predictions: Sequence[Predictions], dataset: DatasetRecord) -> lis
         raise ValueError("no predictions")
     predicted = np.stack([one.predicted for one in predictions])
     confusion = confusion_matrix(label, predicted, len(dataset.classes)).tolist()
-    correct = predicted == label
-    intervals, method = speaker_intervals(correct, speaker)
+    counts = by_speaker(predicted == label, speaker)
+    intervals, method = speaker_intervals(counts)
     split = dataset.split
-    seen, unseen = speaker_groups(speaker, split.test_only_speakers, split.validation_speakers)
-    right = correct.mean(axis=1).tolist()
-    right_seen, right_unseen = _means(correct[:, seen]), _means(correct[:, unseen])
+    groups = speaker_groups(counts.speakers, split.test_only_speakers, split.validation_speakers)
+    seen, unseen = (counts.accuracies(group) for group in groups)
     return [
         Scores(
-            test_accuracy=right[seed],
+            test_accuracy=accuracy,
             test_interval=Interval(low=low, high=high, method=method),
-            seen_accuracy=right_seen[seed],
-            unseen_accuracy=right_unseen[seed],
+            seen_accuracy=seen[seed],
+            unseen_accuracy=unseen[seed],
             confusion=confusion[seed],
         )
-        for seed, (low, high) in enumerate(intervals)
+        for seed, (accuracy, (low, high)) in enumerate(
+            zip((counts.right.sum(axis=1) / label.size).tolist(), intervals, strict=True)
+        )
     ]
 
 
@@ -118,8 +119,3 @@ def summarise(seeds: Sequence[SeedRecord]) -> Summary:
         test_std=float(test.std(ddof=1)) if len(seeds) > 1 else None,
         test_interval=Interval(low=low, high=high, method=method),
     )
-
-
-def _means(correct: NDArray[np.bool_]) -> list[float | None]:
-    """Take the accuracy of every seed; none without samples."""
-    return correct.mean(axis=1).tolist() if correct.shape[1] else [None] * len(correct)

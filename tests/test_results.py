@@ -15,10 +15,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from spikebench.errors import ResultError
 from spikebench.metrics.classification import (
     accuracy,
+    by_speaker,
     confusion_matrix,
     seed_interval,
     speaker_groups,
     speaker_interval,
+    speaker_intervals,
     summary_interval,
 )
 from spikebench.results import (
@@ -133,10 +135,25 @@ def test_speaker_interval_is_bit_for_bit_the_plain_one(
     assert speaker_interval(correct, speaker) == plain_speaker_interval(correct, speaker)
 
 
-def test_groups_of_speakers_cannot_be_changed_for_the_next_caller() -> None:
-    seen, _ = speaker_groups(ints(0, 1), [1], [])
+def test_counts_by_speaker_by_hand() -> None:
+    correct = np.array([[True, True, False, True], [False, False, False, True]])
+    counts = by_speaker(correct, ints(7, -1, 7, 3))
+    assert counts.speakers.tolist() == [-1, 3, 7]
+    assert counts.samples.tolist() == [1, 1, 2]
+    assert counts.right.tolist() == [[1, 1, 1], [0, 1, 0]]
+    assert counts.accuracies(counts.speakers >= 0) == [2 / 3, 1 / 3]
+    assert counts.accuracies(counts.speakers > 7) == [None, None]
     with pytest.raises(ValueError, match="read-only"):
-        seen[0] = False
+        counts.samples[0] = 5  # the next caller gets them too
+
+
+def test_several_answers_are_measured_as_each_alone(rng: np.random.Generator) -> None:
+    for speakers in (1, 2, 12):
+        correct, speaker = rng.random((5, 300)) < 0.7, rng.integers(0, speakers, 300)
+        intervals, method = speaker_intervals(by_speaker(correct, speaker))
+        assert [(*one, method) for one in intervals] == [
+            plain_speaker_interval(one, speaker) for one in correct
+        ]
 
 
 def test_speaker_interval_is_the_same_every_time(rng: np.random.Generator) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -107,14 +108,33 @@ def speaker_interval(
     method : str
         What was resampled: test speakers, or test samples where fewer than two speakers are known.
     """
-    intervals, method = speaker_intervals(correct[None], speaker)
+    intervals, method = speaker_intervals(by_speaker(correct[None], speaker))
     return *intervals[0], method
 
 
-def speaker_intervals(
+@dataclass(frozen=True)
+class BySpeaker:
+    """Right answers of each speaker.
+
+    ``speakers`` and ``samples`` are the number of each speaker and of their samples, int64, shape (speakers,), rising;
+    ``right`` how many of them were right, float64, shape (answers, speakers).
+    """
+
+    speakers: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    right: NDArray[np.float64]
+
+    def accuracies(self, chosen: NDArray[np.bool_]) -> list[float | None]:
+        """Take the accuracy of each answer over some speakers, bool, shape (speakers,); None if there are none."""
+        samples = self.samples[chosen].sum()
+        right = self.right[:, chosen].sum(axis=1)
+        return (right / samples).tolist() if samples else [None] * len(right)
+
+
+def by_speaker(
     correct: NDArray[np.bool_] | NDArray[np.float64], speaker: NDArray[np.int64]
-) -> tuple[list[tuple[float, float]], str]:
-    """Compute :func:`speaker_interval` of several answers to the same samples.
+) -> BySpeaker:
+    """Count what was right, speaker by speaker.
 
     Parameters
     ----------
@@ -125,36 +145,55 @@ def speaker_intervals(
 
     Returns
     -------
+    BySpeaker
+        The unknown ones as one speaker, -1.
+    """
+    speakers, samples, of_sample = _speakers(speaker.tobytes())
+    group = speakers.size * np.arange(len(correct))[:, None] + of_sample
+    cells = len(correct) * speakers.size
+    right = np.bincount(group.ravel(), weights=correct.ravel(), minlength=cells).astype(float)
+    return BySpeaker(speakers, samples, right.reshape(len(correct), -1))
+
+
+@lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
+def _speakers(speaker: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Find the speakers, the number of their samples, and the place of each sample's speaker among them."""
+    speakers, of_sample, samples = np.unique(
+        np.frombuffer(speaker, np.int64), return_inverse=True, return_counts=True
+    )
+    for shared in (speakers, samples, of_sample):
+        shared.flags.writeable = False
+    return speakers, samples, of_sample
+
+
+def speaker_intervals(counts: BySpeaker) -> tuple[list[tuple[float, float]], str]:
+    """Compute :func:`speaker_interval` of several answers to the same samples.
+
+    Parameters
+    ----------
+    counts
+        From :func:`by_speaker`.
+
+    Returns
+    -------
     intervals : list of (float, float)
         One per answer.
     method : str
         What was resampled.
     """
-    n_answers, n_samples = correct.shape
-    cluster, n_speakers, drawn_samples = _clusters(speaker.tobytes())
-    if n_speakers < 2:
-        means = np.stack(
-            [
-                np.random.default_rng(0).binomial(n_samples, mean, _RESAMPLES) / n_samples
-                for mean in correct.mean(axis=1).tolist()
-            ]
-        )
-        return _percentiles(means), "bootstrap over test samples"
+    samples = counts.samples.astype(float)
+    if counts.speakers.size < 2 or counts.speakers[0] < 0:
+        n_samples = int(counts.samples.sum())
+        drawn = [
+            np.random.default_rng(0).binomial(n_samples, right / n_samples, _RESAMPLES)
+            for right in counts.right.sum(axis=1).tolist()
+        ]
+        return _percentiles(np.stack(drawn) / n_samples), "bootstrap over test samples"
     # Whole numbers: sums are exact in whatever order.
-    group = n_speakers * np.arange(n_answers)[:, None] + cluster
-    right = np.bincount(group.ravel(), weights=correct.ravel(), minlength=n_answers * n_speakers)
-    means = right.reshape(n_answers, n_speakers) @ _times(n_speakers)
-    means /= drawn_samples
-    return _percentiles(means), f"bootstrap over {n_speakers} test speakers"
-
-
-@lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
-def _clusters(speaker: bytes) -> tuple[NDArray[np.int64], int, NDArray[np.float64]]:
-    """Find the speaker of each sample, their number (0 if one is unknown), the samples of each draw."""
-    speakers, cluster = np.unique(np.frombuffer(speaker, np.int64), return_inverse=True)
-    if speakers.size < 2 or speakers[0] < 0:
-        return cluster, 0, np.empty(0)
-    return cluster, speakers.size, np.bincount(cluster).astype(float) @ _times(speakers.size)
+    times = _times(counts.speakers.size)
+    means = counts.right @ times
+    means /= samples @ times
+    return _percentiles(means), f"bootstrap over {counts.speakers.size} test speakers"
 
 
 def _times(n_speakers: int) -> NDArray[np.float64]:
@@ -187,12 +226,12 @@ def _percentiles(means: NDArray[np.float64]) -> list[tuple[float, float]]:
 def speaker_groups(
     speaker: NDArray[np.int64], test_only: Sequence[int], validation: Sequence[int]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell samples of speakers who were trained on from samples of speakers never met.
+    """Tell speakers who were trained on from speakers never met.
 
     Parameters
     ----------
     speaker
-        Speaker of each test sample, int64, shape (samples,); -1 is unknown.
+        Speakers, or the speaker of each test sample, int64, shape (n,); -1 is unknown.
     test_only
         Speakers without a sample in training and validation.
     validation
@@ -200,21 +239,11 @@ def speaker_groups(
 
     Returns
     -------
-    seen, unseen : ndarray of bool, shape (samples,)
-        Read only. A sample of a validation speaker or of an unknown one is in neither.
+    seen, unseen : ndarray of bool, shape (n,)
+        A validation speaker and an unknown one is in neither.
     """
-    return _groups(speaker.tobytes(), tuple(test_only), tuple(validation))
-
-
-@lru_cache(maxsize=4)
-def _groups(
-    samples: bytes, test_only: tuple[int, ...], validation: tuple[int, ...]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    speaker = np.frombuffer(samples, np.int64)
     unseen = np.isin(speaker, test_only)
     seen = (speaker >= 0) & ~unseen & ~np.isin(speaker, validation)
-    for group in (seen, unseen):
-        group.flags.writeable = False  # the next caller gets them too
     return seen, unseen
 
 
