@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from leaderboard.charts import LEVELS, Curve, latency_curve, shades, worst_confusions
+from leaderboard.charts import Curve, latency_curve, shades, worst_confusions
 from leaderboard.entry import StoredEntry, printable
 from leaderboard.table import Row
 from leaderboard.templating import cost, render
@@ -104,7 +105,7 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str) -> str:
     result = stored.result
     metrics = [seed.metrics or Metrics() for seed in result.seeds]
     classes = [printable(name)[:40] for name in result.dataset.classes]
-    confusion = np.sum([np.array(seed.confusion) for seed in result.seeds], axis=0)
+    confusion = np.array([seed.confusion for seed in result.seeds]).sum(axis=0)
     return render(
         "entry.html.j2",
         _STYLES,
@@ -221,11 +222,15 @@ def _curve(metrics: Sequence[Metrics]) -> Curve | None:
 
 def _confusion(confusion: NDArray[np.int64]) -> list[Markup]:
     """Write the cells of every row: nothing but counts and shades, so there is nothing to escape."""
-    begins = ["<td>", *(f'<td class="shade{shade}">' for shade in range(1, LEVELS + 1))]
     return [
-        Markup("".join(f"{begins[shade]}{count}</td>" for count, shade in zip(*row, strict=True)))
+        Markup("".join(map(_cell, *row)))
         for row in zip(confusion.tolist(), shades(confusion).tolist(), strict=True)
     ]
+
+
+@lru_cache(maxsize=10_000)
+def _cell(count: int, shade: int) -> str:
+    return f'<td class="shade{shade}">{count}</td>' if shade else f"<td>{count}</td>"
 
 
 def _speakers(stored: StoredEntry) -> list[Group]:

@@ -33,7 +33,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
-from scipy.stats import binomtest
 
 from leaderboard.breakdown import Share
 from leaderboard.entry import StoredEntry
@@ -198,6 +197,8 @@ def _is_rare(share: Share, others: Sequence[Share], bound: float = P_VALUE) -> b
     one_side = min(bdtr(right, share.samples, chance), bdtrc(right - 1, share.samples, chance))
     if one_side > bound:
         return False
+    from scipy.stats import binomtest  # takes half a second to load, and is seldom needed
+
     return float(binomtest(right, share.samples, chance).pvalue) < bound
 
 

@@ -65,19 +65,26 @@ def build_site(
     boards = build_boards(entries)
     rows = measured_rows(boards)
     pages = _by_page(boards, rows)
-    downloads = {
-        "leaderboard.json": to_json(rows, reports),
-        "leaderboard.csv": measured_csv(rows),
-        "literature.csv": literature_csv(reports),
-    }
+    jobs = available_cores() if len(pages) >= SEVERAL_PROCESSES_FROM else 1
     try:
         _refuse_others([page, *(root / name for name in pages)])
         root.mkdir(parents=True, exist_ok=True)
-        _write_entries([(root / name, own) for name, own in pages.items()], page.name)
+        with worker_pool(jobs, preload=__name__) as pool:
+            own = [(root / name, one) for name, one in pages.items()]
+            parts = [own[i : i + _PER_CALL] for i in range(0, len(own), _PER_CALL)]
+            written = [pool.submit(_write_some, part, page.name) for part in parts]
+            downloads = {
+                "leaderboard.json": to_json(rows, reports),
+                "leaderboard.csv": measured_csv(rows),
+                "literature.csv": literature_csv(reports),
+            }
+            index = render_index(boards, rows, reports)
+            for future in written:
+                future.result()
         _remove_stale(root, set(pages))
         for name, text in downloads.items():
             write_text(root / name, text)
-        write_text(page, render_index(boards, rows, reports))
+        write_text(page, index)
     except OSError as error:
         raise ResultError(f"{page}: cannot be written: {error.strerror or error}") from None
     return [page, *(root / name for name in downloads)]
@@ -92,14 +99,6 @@ def _by_page(boards: Sequence[Board], rows: Sequence[Row]) -> dict[str, _Page]:
     for page in found.values():
         page.rows.sort(key=lambda row: row.track != page.stored.entry.track)
     return found
-
-
-def _write_entries(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
-    jobs = available_cores() if len(pages) >= SEVERAL_PROCESSES_FROM else 1
-    with worker_pool(jobs, preload=__name__) as pool:
-        parts = [pages[i : i + _PER_CALL] for i in range(0, len(pages), _PER_CALL)]
-        for future in [pool.submit(_write_some, part, index) for part in parts]:
-            future.result()
 
 
 @collector_paused()

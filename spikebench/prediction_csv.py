@@ -100,21 +100,22 @@ def _of_known_samples(content: bytes, known: _Samples) -> NDArray[np.int64] | No
     width[1:] -= ends[:-1] + 1
     if width.min() < 1 or width.max() > _MOST_DIGITS:
         return None
-    digits = chars.take(starts)
-    if np.any((digits == _ZERO) & (width > 1)):
-        return None
+    digits = chars.take(starts) - np.uint8(_ZERO)  # what is before 0 becomes more than 9
+    most = digits.max()
     kept = np.ones(chars.size, dtype=bool)
     kept[starts] = False
-    predicted = digits.astype(np.int64) - _ZERO
-    good = digits.min() >= _ZERO and digits.max() <= _NINE
+    predicted = digits.astype(np.int64)
     for place in range(1, int(width.max())):
         longer = np.flatnonzero(width > place)
+        before = predicted.take(longer)
+        if before.min() == 0:
+            return None
         at = starts.take(longer) + place
-        digits = chars.take(at)
-        good = good and digits.min() >= _ZERO and digits.max() <= _NINE
-        predicted[longer] = 10 * predicted[longer] + digits - _ZERO
+        digits = chars.take(at) - np.uint8(_ZERO)
+        most = max(most, digits.max())
+        predicted[longer] = 10 * before + digits
         kept[at] = False
-    if not good or chars[kept].tobytes() != known.text:
+    if most > 9 or chars[kept].tobytes() != known.text:
         return None
     columns = known.columns.copy()
     columns[_PREDICTED] = predicted

@@ -25,7 +25,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 _RESAMPLES = 10_000
 _KEPT_SPEAKERS = 256  # 20 MB
@@ -277,7 +277,7 @@ def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
 
 @lru_cache(maxsize=64)
 def _student_t(freedom: int) -> float:
-    return float(stats.t.ppf(0.975, freedom))
+    return float(stdtrit(freedom, 0.975))
 
 
 def summary_interval(
