@@ -29,7 +29,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaderboard.breakdown import Breakdown, break_down
-from leaderboard.collector import collector_paused
 from leaderboard.declaration import Declarations, Line, declare, tracks_of
 from leaderboard.run_check import LOGS_FILE, check_logs, write_logs
 from leaderboard.tier import (
@@ -478,12 +477,11 @@ def _read_all(folders: list[Path], jobs: int | None) -> Iterator[StoredEntry | s
     if jobs is None:
         jobs = available_cores() if len(folders) >= _SEVERAL_PROCESSES_FROM else 1
     parts = [folders[i : i + _PER_CALL] for i in range(0, len(folders), _PER_CALL)]
-    with worker_pool(jobs, preload=__name__) as pool:
+    with worker_pool(jobs, preload=__name__, collect=False) as pool:
         for future in [pool.submit(_read_some, part) for part in parts]:
             yield from future.result()
 
 
-@collector_paused()
 def _read_some(folders: list[Path]) -> list[StoredEntry | str]:
     """Read entries; of one that fails its checks, say why."""
     read: list[StoredEntry | str] = []

@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,13 +115,14 @@ def _speakers(stored: StoredEntry) -> list[str]:
     shares = stored.breakdown.speakers
     found = []
     if len(shares) >= 4:
-        accuracy = np.array([share.accuracy for share in shares])
-        middle = float(np.median(accuracy))
-        spread = max(1.4826 * float(np.median(np.abs(accuracy - middle))), LEAST_SPREAD)
+        middle = median(share.accuracy for share in shares)
+        away = median(abs(share.accuracy - middle) for share in shares)
+        spread = max(1.4826 * away, LEAST_SPREAD)
         for share in shares:
+            if share.samples < LEAST_SAMPLES or abs(share.accuracy - middle) <= 3 * spread:
+                continue
             others = [other for other in shares if other is not share]
-            far = share.samples >= LEAST_SAMPLES and abs(share.accuracy - middle) > 3 * spread
-            if far and _is_rare(share, others, P_VALUE / len(shares)):
+            if _is_rare(share, others, P_VALUE / len(shares)):
                 side = "better" if share.accuracy > middle else "worse"
                 found.append(
                     f"speaker {share.name} is understood far {side} ({share.accuracy:.1%} of {share.samples}) than "

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.collector import collector_paused
 from leaderboard.entry import StoredEntry
 from leaderboard.entry_page import render_entry
 from leaderboard.index_page import render_index
@@ -69,7 +68,7 @@ def build_site(
     try:
         _refuse_others([page, *(root / name for name in pages)])
         root.mkdir(parents=True, exist_ok=True)
-        with worker_pool(jobs, preload=__name__) as pool:
+        with worker_pool(jobs, preload=__name__, collect=False) as pool:
             own = [(root / name, one) for name, one in pages.items()]
             parts = [own[i : i + _PER_CALL] for i in range(0, len(own), _PER_CALL)]
             written = [pool.submit(_write_some, part, page.name) for part in parts]
@@ -101,7 +100,6 @@ def _by_page(boards: Sequence[Board], rows: Sequence[Row]) -> dict[str, _Page]:
     return found
 
 
-@collector_paused()
 def _write_some(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
     for path, page in pages:
         path.parent.mkdir(parents=True, exist_ok=True)

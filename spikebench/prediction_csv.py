@@ -29,7 +29,11 @@ _KEPT_SAMPLES = 4  # test splits
 _MOST_DIGITS = 4  # of a class: there are at most 10,000
 
 
-def read_columns(content: bytes) -> NDArray[np.int64]:
+Column = NDArray[np.int64]
+Columns = tuple[Column, Column, Column, Column]
+
+
+def read_columns(content: bytes) -> Columns:
     """Read the four columns.
 
     Parameters
@@ -39,8 +43,8 @@ def read_columns(content: bytes) -> NDArray[np.int64]:
 
     Returns
     -------
-    ndarray of int64, shape (4, samples)
-        Read only; every number is in -1 … 2147483647.
+    index, label, predicted, speaker : ndarray of int64, shape (samples,)
+        Read only; every number is in -1 … 2147483647. Files with the same samples share the arrays of them.
 
     Raises
     ------
@@ -51,12 +55,15 @@ def read_columns(content: bytes) -> NDArray[np.int64]:
         columns = _of_known_samples(content, known)
         if columns is not None:
             return columns
-    columns = _as_we_write_it(content)
-    if columns is None:
-        columns = _as_csv_allows(content)
-    else:
+    table = _as_we_write_it(content)
+    written = table is not None
+    if table is None:
+        table = _as_csv_allows(content)
+    table.flags.writeable = False
+    index, label, predicted, speaker = table
+    columns = index, label, predicted, speaker
+    if written:
         _read_before.appendleft(_remember(content, columns))
-    columns.flags.writeable = False
     return columns
 
 
@@ -64,16 +71,16 @@ def read_columns(content: bytes) -> NDArray[np.int64]:
 class _Samples:
     """Samples of a file that was read before, with its text but for the predictions."""
 
-    columns: NDArray[np.int64]
+    columns: Columns
     text: bytes
-    before: NDArray[np.int64]  # characters of a line before the prediction
-    around: NDArray[np.int64]  # and in all, the end of the line with them
+    before: Column  # characters of a line before the prediction
+    around: Column  # and in all, the end of the line with them
 
 
 _read_before: deque[_Samples] = deque(maxlen=_KEPT_SAMPLES)
 
 
-def _remember(content: bytes, columns: NDArray[np.int64]) -> _Samples:
+def _remember(content: bytes, columns: Columns) -> _Samples:
     chars = np.frombuffer(content, np.uint8, offset=len(_HEADER))
     ends = np.flatnonzero(chars < _MINUS).reshape(-1, len(COLUMNS))
     starts = np.concatenate([[0], ends[:-1, -1] + 1])
@@ -85,7 +92,7 @@ def _remember(content: bytes, columns: NDArray[np.int64]) -> _Samples:
     return _Samples(columns, chars[kept].tobytes(), before, ends[:, -1] + 1 - starts - width)
 
 
-def _of_known_samples(content: bytes, known: _Samples) -> NDArray[np.int64] | None:
+def _of_known_samples(content: bytes, known: _Samples) -> Columns | None:
     """Read the predictions alone, if all else is the text that is known; anything else gives None."""
     chars = np.frombuffer(content, np.uint8, offset=min(len(_HEADER), len(content)))
     samples = known.before.size
@@ -117,10 +124,9 @@ def _of_known_samples(content: bytes, known: _Samples) -> NDArray[np.int64] | No
         kept[at] = False
     if most > 9 or chars[kept].tobytes() != known.text:
         return None
-    columns = known.columns.copy()
-    columns[_PREDICTED] = predicted
-    columns.flags.writeable = False
-    return columns
+    predicted.flags.writeable = False
+    index, label, _, speaker = known.columns
+    return index, label, predicted, speaker
 
 
 def _as_we_write_it(content: bytes) -> NDArray[np.int64] | None:

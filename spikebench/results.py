@@ -362,11 +362,12 @@ class Predictions(Record):
 
     def same_samples(self, other: Predictions) -> bool:
         """Whether another's samples are the same in the same order: index, label, speaker."""
-        return all(
-            np.array_equal(getattr(self, name), getattr(other, name))
-            for name in COLUMNS
-            if name != "predicted"
-        )
+        pairs = [
+            (self.index, other.index),
+            (self.label, other.label),
+            (self.speaker, other.speaker),
+        ]
+        return all(one is another or np.array_equal(one, another) for one, another in pairs)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
