@@ -35,7 +35,7 @@ from spikebench.results import (
     read_result,
 )
 from spikebench.run_record import read_run_log
-from spikebench.scoring import score, score_all, summarise
+from spikebench.scoring import score_all, summarise
 from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 from spikebench.strict_json import MAX_JSON_BYTES
 
@@ -218,18 +218,13 @@ def _check_size(result: Result, record: SeedRecord, predictions: Predictions, wh
     # Before any matrix is made: 10,000 claimed classes alone would ask for 800 MB.
     if [len(row) for row in record.confusion] != [n_classes] * n_classes:
         raise ResultError(f"{where}: the confusion matrix is not {n_classes} × {n_classes}")
+    for column in (predictions.label, predictions.predicted):
+        if column.min() < 0 or column.max() >= n_classes:
+            raise ResultError(f"{where}: a class index lies outside 0 … {n_classes - 1}")
 
 
 def _check_scores(result: Result, predictions: Sequence[Predictions], where: str) -> None:
-    try:
-        scores = score_all(predictions, result.dataset)
-    except ValueError:
-        for record, one in zip(result.seeds, predictions, strict=True):
-            try:
-                score(one, result.dataset)
-            except ValueError as error:
-                raise ResultError(f"{where}, seed {record.seed}: {error}") from None
-        raise
+    scores = score_all(predictions, result.dataset)
     for record, found in zip(result.seeds, scores, strict=True):
         seed = f"{where}, seed {record.seed}"
         if found.confusion != record.confusion:

@@ -137,7 +137,7 @@ def test_other_samples_are_refused(
         (["dataset", "split", "protocol"], "shd-v1", "other protocols, 'speakers-v1' and 'shd-v1'"),
         (["seeds", 1, "seed"], 0, "a seed appears twice"),
         (["seeds", 1, "test_accuracy"], 1.0, r"seed 1: test_accuracy is claimed 1\.0"),
-        (["seeds", 0, "predictions_sha256"], "ab" * 32, "predictions-seed0.csv: not the file that"),
+        (["seeds", 0, "predictions_sha256"], "ab" * 32, r"predictions-seed0\.csv: its SHA-256 is"),
         (["seeds", 0, "predictions_file"], "none.csv", r"none\.csv: no such file"),
         (["seeds", 0, "predictions_file"], "../x.csv", "predictions_file"),
     ],
