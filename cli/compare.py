@@ -63,7 +63,7 @@ def compare(
 
 
 def _report(comparison: ResultComparison) -> dict[str, object]:
-    from spikebench.result_comparison import mean_metrics, mean_spikes, mean_validation
+    from spikebench.result_comparison import mean_metrics, mean_over_seeds
 
     data = comparison.results[0].result.dataset
     names = [one.name for one in comparison.results]
@@ -83,9 +83,9 @@ def _report(comparison: ResultComparison) -> dict[str, object]:
                 "seeds": [record.seed for record in one.result.seeds],
                 "selected_on": sorted({record.selected_on for record in one.result.seeds}),
                 "test_accuracy": _estimate(one.accuracy),
-                "validation_accuracy": mean_validation(one.result),
+                "validation_accuracy": mean_over_seeds(one.result, "validation_accuracy"),
                 "parameters": one.result.model.parameters,
-                "spikes_per_sample": mean_spikes(one.result),
+                "spikes_per_sample": mean_over_seeds(one.result, "spikes_per_sample"),
                 "metrics": {key: _value(value) for key, value in mean_metrics(one.result).items()},
             }
             for one in comparison.results

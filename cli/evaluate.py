@@ -81,7 +81,7 @@ def evaluate(
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed and --seeds exclude each other")
     from cli.training_session import reopen, run_training, say_interrupted
-    from spikebench.errors import OutputExistsError
+    from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation import evaluate as test
     from spikebench.inference import find_device
     from spikebench.parallel import this_rank
@@ -118,7 +118,10 @@ def evaluate(
         raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
     command = shlex.join(["spikebench", "evaluate", *words])
     if checkpoint is not None:
-        selection = reopen(record)
+        try:
+            selection = reopen(record)
+        except SpikeFileError as error:
+            raise TrainingError(f"{runs[0]}: cannot be tested without its data: {error}") from None
     else:
         selection = open_oracle(data) if oracle else open_selection(data)
         if not quiet and this_rank().is_first:

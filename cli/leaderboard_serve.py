@@ -94,6 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
                 shutil.copyfileobj(file, self.wfile)
 
     def _head(self) -> Path | None:
+        asked_for = self.headers.get("Host", HOST).partition(":")[0]
+        if asked_for not in (HOST, "localhost"):  # a page elsewhere whose name leads here
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            return None
         name = unquote(self.path.partition("?")[0]).removeprefix("/") or "index.html"
         path = self.server.files.get(name)
         if not path:

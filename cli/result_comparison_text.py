@@ -78,14 +78,15 @@ def _results(comparison: ResultComparison) -> Table:
     from rich.text import Text
 
     from spikebench.audio import printable
-    from spikebench.result_comparison import mean_spikes, mean_validation
+    from spikebench.result_comparison import mean_over_seeds
 
     table = _table(
         "result", ("seeds", "test %", "95 % interval", "validation %", "params", "spikes")
     )
     for one in comparison.results:
         kind = "" if one.result.model.spiking else " (conventional)"
-        validation, spikes = mean_validation(one.result), mean_spikes(one.result)
+        validation = mean_over_seeds(one.result, "validation_accuracy")
+        spikes = mean_over_seeds(one.result, "spikes_per_sample")
         table.add_row(
             Text(printable(one.name) + kind),
             str(len(one.result.seeds)),

@@ -154,7 +154,9 @@ def _answer(
         try:
             path = plain_file(folder, record.weights_file)
         except ResultError as error:
-            raise ResultError(f"{error}; --weights FOLDER says where they are") from None
+            raise ResultError(
+                f"{str(error).partition(';')[0]}; --weights FOLDER says where the weights are"
+            ) from None
         if file_sha256(path) != record.weights_sha256:
             raise ResultError(f"{path}: not the weights of the result: their SHA-256 is another")
         paths.append(path)

@@ -55,6 +55,7 @@ class _Test:
     index: NDArray[np.int64]
     label: NDArray[np.int64]
     speaker: NDArray[np.int64]
+    n_classes: int
 
 
 class _Part(BaseModel):
@@ -287,7 +288,7 @@ def _made(path: Path) -> str:
 
 def _open_test(selection: SelectionData) -> _Test:
     opened = open_test(selection)
-    return _Test(opened.index, opened.labels, opened.speakers)
+    return _Test(opened.index, opened.labels, opened.speakers, len(selection.dataset.classes))
 
 
 def _check_honest(form: Form, path: Path) -> None:
@@ -320,7 +321,14 @@ def _order(path: Path, said: dict[int, int], seed: FormSeed, test: _Test) -> NDA
         what += " and " if missing and more else ""
         what += f"{len(more)} are not of the test split ({_few(more)})" if more else ""
         raise ResultError(f"{path}: seed {seed.seed}: {what}; {SPLITS_FILE} lists them")
-    return np.array([said[index] for index in known], dtype=np.int64)
+    predicted = np.array([said[index] for index in known], dtype=np.int64)
+    wrong = np.flatnonzero(predicted >= test.n_classes)
+    if wrong.size:
+        raise ResultError(
+            f"{path}: seed {seed.seed}, sample {known[wrong[0]]}: class {predicted[wrong[0]]} is none of 0 … "
+            f"{test.n_classes - 1}"
+        )
+    return predicted
 
 
 def _seed(
@@ -335,15 +343,11 @@ def _seed(
         index=test.index, label=test.label, predicted=predicted, speaker=test.speaker
     )
     path = folder / f"predictions-seed{seed.seed}.csv"
-    try:
-        scores = score(said, selection.dataset)
-    except ValueError as error:
-        raise ResultError(f"seed {seed.seed}: {error}") from None
     write_predictions(path, said)
     return SeedRecord(
         seed=seed.seed,
         validation_accuracy=seed.validation_accuracy,
-        **vars(scores),
+        **vars(score(said, selection.dataset)),
         spikes_per_sample=form.model.spikes_per_sample,
         epochs=seed.epochs,
         selected_epoch=seed.selected_epoch,

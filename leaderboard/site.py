@@ -64,6 +64,8 @@ def build_site(
     boards = build_boards(entries)
     rows = measured_rows(boards)
     pages = _by_page(boards, rows)
+    if root.exists() and not root.is_dir():
+        raise ResultError(f"{root}: is no folder; give one, or a file that ends in .html")
     jobs = available_cores() if len(pages) >= SEVERAL_PROCESSES_FROM else 1
     try:
         _refuse_others([page, *(root / name for name in pages)])

@@ -87,6 +87,7 @@ def _environment() -> Environment:
         "percent": percent,
         "number": number,
         "cost": cost,
+        "seconds": seconds,
         "clean": printable,
     }
     environment.globals |= {
@@ -124,3 +125,8 @@ def cost(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds(value: float | None) -> str:
+    """Write seconds to the hundredth, shorter ones as a cost, a dash for what is not known."""
+    return cost(value) if value is None or value < 0.01 else f"{value:.2f}"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,7 @@ __all__ = [
     "Value",
     "compare_results",
     "mean_metrics",
-    "mean_spikes",
-    "mean_validation",
+    "mean_over_seeds",
 ]
 
 MAX_RESULTS = 20  # 190 pairs: what a table and a picture still show
@@ -200,37 +200,24 @@ def _names(results: Sequence[tuple[Path, Result]]) -> list[str]:
     return [name if times[name] == 1 else f"{name} #{place}" for place, name in enumerate(names, 1)]
 
 
-def mean_validation(result: Result) -> float | None:
-    """Take the mean validation accuracy over seeds.
+def mean_over_seeds(
+    result: Result, field: Literal["validation_accuracy", "spikes_per_sample"]
+) -> float | None:
+    """Take the mean of what a result says of every seed.
 
     Parameters
     ----------
     result
         The result.
+    field
+        Of a :class:`spikebench.results.SeedRecord`.
 
     Returns
     -------
     float or None
         Null if a seed has none.
     """
-    mean = _mean([record.validation_accuracy for record in result.seeds])
-    return mean if isinstance(mean, float) else None
-
-
-def mean_spikes(result: Result) -> float | None:
-    """Take the mean number of hidden spikes per sample over seeds.
-
-    Parameters
-    ----------
-    result
-        The result.
-
-    Returns
-    -------
-    float or None
-        Null if a seed has none.
-    """
-    mean = _mean([record.spikes_per_sample for record in result.seeds])
+    mean = _mean([getattr(record, field) for record in result.seeds])
     return mean if isinstance(mean, float) else None
 
 

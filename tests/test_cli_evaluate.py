@@ -292,6 +292,10 @@ def test_a_checkpoint_is_not_tested_on_data_that_were_replaced(
     assert code == 1
     assert "not the data that run was started on" in err
     assert read_run(tmp_path / "run").test_opened == 0
+    toy.unlink()
+    code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("spikebench: run: cannot be tested without its data: no such file: ")
 
 
 def test_a_checkpoint_brings_its_own_data(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:

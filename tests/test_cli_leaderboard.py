@@ -132,6 +132,16 @@ def test_build_writes_the_page(run: Run, result: str, tmp_path: Path) -> None:
     assert {path.name for path in own.iterdir()} == {f"{entry.name}.html", f"{entry.name}.json"}
 
 
+def test_build_wants_a_folder(run: Run, result: str, tmp_path: Path) -> None:
+    run("submit", result)
+    (tmp_path / "taken").write_text("mine")
+    for output in ("taken", "taken/board.html"):
+        code, out, err = run("leaderboard", "build", "-o", output)
+        assert (code, out) == (1, "")
+        assert err == "spikebench: taken: is no folder; give one, or a file that ends in .html\n"
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
     run("submit", result)
     _, out, _ = run("leaderboard", "build", "-o", "board.html", "--json")

@@ -53,11 +53,11 @@ class Served:
         assert found, self.process.communicate()
         self.port = int(found[1])
 
-    def ask(self, path: str, method: str = "GET") -> Answer:
+    def ask(self, path: str, method: str = "GET", host: str = "") -> Answer:
         """Ask for a path exactly as it is written."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers={"Host": host} if host else {})
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
@@ -132,6 +132,22 @@ def test_page_of_an_entry_and_its_json(served: Served, entries: Path) -> None:
     status, headers, body = served.ask(f"{place}.json")
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert json.loads(body)["entry"]["name"] == "Alpha"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1", 200),
+        ("evil.example:8000", 421),
+        ("evil.example", 421),
+        ("[::1]:8000", 421),
+    ],
+)
+def test_only_this_machine_is_answered(served: Served, host: str, status: int) -> None:
+    found, _, body = served.ask("/", host=host)
+    assert found == status
+    assert (b"Alpha" in body) == (status == 200)
 
 
 def test_nothing_is_taken(served: Served) -> None:

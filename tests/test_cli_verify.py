@@ -186,6 +186,11 @@ def test_without_an_option_it_says_what_would_raise_it(
     assert said["tier"] == "verified-inference"
     assert "--weights FOLDER says where they are" in said["lacks"]["inference"]
     assert "--inference: passed" in run(capsys, "verify", entry)[1]
+    code, _, err = run(capsys, "verify", entry, "--inference", "--data", toy)
+    assert code == 1
+    assert err.endswith(
+        "weights-seed0.safetensors: no such file; --weights FOLDER says where the weights are\n"
+    )
 
 
 def test_without_a_log_nothing_can_be_run_again(

@@ -167,7 +167,7 @@ def test_form_that_does_not_fit_is_refused(
         (lambda lines: [*lines, "0,0,3"], "seed 0: 1 are not of the test split"),
         (lambda lines: [*lines, lines[1]], "line 887: sample .* of seed 0 again"),
         (lambda lines: [lines[0]], "holds no predictions"),
-        (lambda lines: [*lines[:-1], lines[-1][:-1] + "20"], "class index lies outside 0 … 19|missing"),
+        (lambda lines: [*lines[:-1], lines[-1].rsplit(",", 1)[0] + ",20"], "sample .*: class 20 is none of 0 … 19"),
         (lambda lines: ["index,predicted", *lines[1:]], "the first line must be seed,index,predicted"),
         (lambda lines: [*lines, "1,2"], "line 887 has 2 fields instead of 3"),
         (lambda lines: [*lines, "1,2,=1+1"], "'=1\\+1' is not a whole number"),

@@ -21,8 +21,7 @@ from spikebench.result_comparison import (
     Value,
     compare_results,
     mean_metrics,
-    mean_spikes,
-    mean_validation,
+    mean_over_seeds,
 )
 from spikebench.results import Result, read_predictions, read_result, write_predictions
 
@@ -226,11 +225,16 @@ def test_costs_are_means_over_seeds_and_never_zero_for_nothing(tmp_path: Path) -
 def test_means_need_every_seed(two: list[Path]) -> None:
     result = read_result(two[0])
     # Skill 0.9, 0.01 more per seed; 812.5 spikes, 1 more per seed.
-    assert_allclose(mean_validation(result), 0.92, rtol=1e-12)
-    assert_allclose(mean_spikes(result), 814.5, rtol=1e-12)
+    assert_allclose(mean_over_seeds(result, "validation_accuracy"), 0.92, rtol=1e-12)
+    assert_allclose(mean_over_seeds(result, "spikes_per_sample"), 814.5, rtol=1e-12)
     first = result.seeds[0].model_copy(update={"validation_accuracy": None})
-    assert mean_validation(result.model_copy(update={"seeds": [first, *result.seeds[1:]]})) is None
-    assert mean_spikes(read_result(two[1])) is None
+    assert (
+        mean_over_seeds(
+            result.model_copy(update={"seeds": [first, *result.seeds[1:]]}), "validation_accuracy"
+        )
+        is None
+    )
+    assert mean_over_seeds(read_result(two[1]), "spikes_per_sample") is None
 
 
 def put_metrics(folder: Path, metrics: object) -> None:

@@ -41,6 +41,7 @@
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
   const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
   const cost = (value) => (value === null ? "–" : (Math.abs(value) >= 100 ? whole : digits).format(value));
+  const seconds = (value) => (value === null || value < 0.01 ? cost(value) : value.toFixed(2));
 
   // ---- rows of the measured tables
 
@@ -89,7 +90,7 @@
     );
     const numbers = [
       percent(entry.unseen), percent(entry.validation), whole.format(entry.parameters), cost(entry.operations),
-      cost(entry.spikes), cost(entry.latency), String(entry.seeds),
+      cost(entry.spikes), seconds(entry.latency), String(entry.seeds),
     ];
     return make(
       "tbody", {},
