@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.leaderboard_entries import entries_option, json_option, read_checked
+from cli.leaderboard_progress import entries_progress
 
 
 @click.command()
@@ -31,7 +32,8 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
 
     with collector_paused():
         stored, reports = read_checked(entries), read_literature()
-        page, *downloads = build_site(stored, reports, output)
+        with entries_progress("writing") as tell:
+            page, *downloads = build_site(stored, reports, output, tell)
     size = page.stat().st_size
     if as_json:
         import json

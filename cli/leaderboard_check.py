@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.leaderboard_progress import entries_progress
+
 if TYPE_CHECKING:
     from leaderboard.entry import StoredEntry
 
@@ -39,7 +41,8 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     from spikebench.errors import ResultError
 
     folders = entries or usual_entries()
-    stored = flag(read_entries(folders))
+    with entries_progress("reading") as tell:
+        stored = flag(read_entries(folders, tell=tell))
     looked_at = [one for one in stored if _is_one_of(one.folder, new)]
     if len(looked_at) < len(new):
         raise ResultError(

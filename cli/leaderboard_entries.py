@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.leaderboard_progress import entries_progress
+
 if TYPE_CHECKING:
     from leaderboard.entry import StoredEntry
 
@@ -56,4 +58,5 @@ def read_checked(folders: tuple[Path, ...]) -> list[StoredEntry]:
     from leaderboard.entry import read_entries
     from leaderboard.oddities import flag
 
-    return flag(read_entries(folders or usual_entries()))
+    with entries_progress("reading") as tell:
+        return flag(read_entries(folders or usual_entries(), tell=tell))

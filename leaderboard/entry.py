@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -432,7 +432,11 @@ def withdraw(folder: Path, reason: str) -> Entry:
     return entry
 
 
-def read_entries(folders: Iterable[Path], jobs: int | None = None) -> list[StoredEntry]:
+def read_entries(
+    folders: Iterable[Path],
+    jobs: int | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> list[StoredEntry]:
     """Read and check every entry below some folders of entries.
 
     Parameters
@@ -443,6 +447,8 @@ def read_entries(folders: Iterable[Path], jobs: int | None = None) -> list[Store
     jobs
         Processes that read; by default one per core for 500 entries and more, else this one. What comes
         back is the same.
+    tell
+        Is told now and then how many entries of how many are read.
 
     Returns
     -------
@@ -458,7 +464,7 @@ def read_entries(folders: Iterable[Path], jobs: int | None = None) -> list[Store
     found: dict[tuple[str, str], StoredEntry] = {}
     problems: list[str] = []
     all_folders = _entry_folders(folders)
-    for folder, stored in zip(all_folders, _read_all(all_folders, jobs), strict=True):
+    for folder, stored in zip(all_folders, _read_all(all_folders, jobs, tell), strict=True):
         if isinstance(stored, str):
             problems.append(stored)
             continue
@@ -473,13 +479,17 @@ def read_entries(folders: Iterable[Path], jobs: int | None = None) -> list[Store
     return [found[key] for key in sorted(found)]
 
 
-def _read_all(folders: list[Path], jobs: int | None) -> Iterator[StoredEntry | str]:
+def _read_all(
+    folders: list[Path], jobs: int | None, tell: Callable[[int, int], None]
+) -> Iterator[StoredEntry | str]:
     if jobs is None:
         jobs = available_cores() if len(folders) >= _SEVERAL_PROCESSES_FROM else 1
     parts = [folders[i : i + _PER_CALL] for i in range(0, len(folders), _PER_CALL)]
     with worker_pool(jobs, preload=__name__, collect=False) as pool:
-        for future in [pool.submit(_read_some, part) for part in parts]:
+        reading = [pool.submit(_read_some, part) for part in parts]
+        for number, future in enumerate(reading, 1):
             yield from future.result()
+            tell(min(number * _PER_CALL, len(folders)), len(folders))
 
 
 def _read_some(folders: list[Path]) -> list[StoredEntry | str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,10 @@ class _Page:
 
 
 def build_site(
-    entries: Sequence[StoredEntry], reports: Sequence[Report], output: Path
+    entries: Sequence[StoredEntry],
+    reports: Sequence[Report],
+    output: Path,
+    tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Path]:
     """Write the page, a page per entry, and the downloads.
 
@@ -45,6 +48,8 @@ def build_site(
         The literature.
     output
         A folder (made if it is not there), or a file that ends in ``.html``.
+    tell
+        Is told now and then how many pages of how many are written.
 
     Returns
     -------
@@ -80,8 +85,9 @@ def build_site(
                 "literature.csv": literature_csv(reports),
             }
             index = render_index(boards, rows, reports)
-            for future in written:
+            for number, future in enumerate(written, 1):
                 future.result()
+                tell(min(number * _PER_CALL, len(own)), len(own))
         _remove_stale(root, set(pages))
         for name, text in downloads.items():
             write_text(root / name, text)

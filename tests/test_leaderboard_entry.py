@@ -198,7 +198,9 @@ def test_several_processes_read_the_same_and_say_the_same(
         source = make_result(tmp_path / f"source{number}", seeds=1, skill=skill)
         stored = submit(source, folders[number % 2])
     alone = read_entries(folders, jobs=1)
-    assert read_entries(folders, jobs=2) == alone
+    told: list[tuple[int, int]] = []
+    assert read_entries(folders, 2, lambda *progress: told.append(progress)) == alone
+    assert told == [(2, 4), (4, 4)]
     assert len(alone) == 4
     shutil.copytree(stored, folders[0] / "toy-digits" / stored.name)
     (folders[0] / "other").mkdir()
