@@ -96,6 +96,7 @@ def test_import_directions(path: Path) -> None:
                     "record",
                     "run_record",
                     "scoring",
+                    "strict_json",
                     "errors",
                     "metrics",
                     "datasets",
