@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
                 shutil.copyfileobj(file, self.wfile)
 
     def _head(self) -> Path | None:
-        asked_for = self.headers.get("Host", HOST).partition(":")[0]
+        asked_for = self.headers.get("Host", HOST).partition(":")[0].lower()
         if asked_for not in (HOST, "localhost"):  # a page elsewhere whose name leads here
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return None

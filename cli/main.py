@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 from typing import NoReturn
 
 import click
@@ -11,6 +12,8 @@ import click
 from cli.lazy_group import LazyGroup
 from spikebench import __version__
 from spikebench.errors import SpikebenchError
+
+_MOST_DETAILS = 50
 
 # name -> (module:attribute, one-line help). The help stands here so that `spikebench --help`
 # imports no command, hence neither torch nor numba.
@@ -65,6 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
 
         # One line, whatever is in the names of files.
         click.echo(f"spikebench: {printable(str(error))}", err=True)
+        for detail in error.details[:_MOST_DETAILS]:
+            click.echo(f"  {printable(detail)}", err=True)
+        if len(error.details) > _MOST_DETAILS:
+            click.echo(f"  … and {len(error.details) - _MOST_DETAILS} more", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -72,6 +79,13 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("spikebench: interrupted", err=True)
         sys.exit(130)
+    except BrokenExecutor:
+        click.echo(
+            "spikebench: a process that shared the work was ended from outside, perhaps for lack of memory; "
+            "run the command again",
+            err=True,
+        )
+        sys.exit(1)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             _leave_quietly()

@@ -107,6 +107,10 @@ def submit(
         _refuse({"form": form, "data": data}, "a result says it")
         from leaderboard.verification import verify_result
 
+        if (source / "entry.json").is_file():
+            from spikebench.errors import ResultError
+
+            raise ResultError(f"{source}: is an entry already; spikebench verify raises its tier")
         result = verify_result(source)
         said = {"link": link, "citation": citation, "track": track or ""}
         entry = make_entry(result, name, authors, note, **said)  # type: ignore[arg-type]

@@ -347,6 +347,10 @@ def read_entry(folder: Path) -> StoredEntry:
         raise ResultError(
             f"{folder / ENTRY_FILE}: no such file, so this is a result; spikebench submit makes an entry of it"
         )
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: no such folder; give the folder of an entry")
+    if not (folder / ENTRY_FILE).is_symlink() and not (folder / ENTRY_FILE).exists():
+        raise ResultError(f"{folder / ENTRY_FILE}: no such file, so the folder is no entry")
     path = plain_file(folder, ENTRY_FILE)
     entry = read_record(path, Entry, 2, MAX_ENTRY_BYTES)
     if entry.id != folder.name:
@@ -474,8 +478,11 @@ def read_entries(
         else:
             found[key] = stored
     if problems:
-        several = f"{len(problems)} entries fail their checks:\n  "
-        raise ResultError((several if len(problems) > 1 else "") + "\n  ".join(problems))
+        if len(problems) == 1:
+            raise ResultError(problems[0])
+        failed = ResultError(f"{len(problems)} entries fail their checks:")
+        failed.details = tuple(problems)
+        raise failed
     return [found[key] for key in sorted(found)]
 
 
@@ -511,7 +518,13 @@ def _entry_folders(folders: Iterable[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise ResultError(f"{folder}: no such folder of entries")
+        if (folder / ENTRY_FILE).exists():
+            raise ResultError(f"{folder}: is an entry; give the folder two levels above")
         for dataset in _subfolders(folder):
+            if (dataset / ENTRY_FILE).exists():
+                raise ResultError(
+                    f"{folder}: holds the entries of one data set; give the folder above"
+                )
             found.extend(_subfolders(dataset))
     return found
 

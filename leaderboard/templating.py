@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,4 +130,6 @@ def cost(value: float | None) -> str:
 
 def seconds(value: float | None) -> str:
     """Write seconds to the hundredth, shorter ones as a cost, a dash for what is not known."""
-    return cost(value) if value is None or value < 0.01 else f"{value:.2f}"
+    if value is None or value < 0.01:
+        return cost(value)
+    return str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))  # as the script's toFixed

@@ -40,6 +40,7 @@ from spikebench.splits import LEAVE_ONE_OUT, ORACLE
 from spikebench.strict_json import MAX_JSON_BYTES
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
+MAX_SPEAKERS = 10_000
 MAX_WEIGHTS_BYTES = 1024 * 1024 * 1024  # of one seed
 _ORACLE_REFUSED = (
     "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
@@ -119,6 +120,8 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
                 f"{where}: seeds {result.seeds[0].seed} and {record.seed} were tested on "
                 "different samples; test every seed on the same split"
             )
+    if np.unique(predictions[0].speaker).size > MAX_SPEAKERS:
+        raise ResultError(f"{where}: its test samples have more than {MAX_SPEAKERS} speakers")
     _check_scores(result, predictions, where)
     _check_summary(result, where)
     _check_registered(result, predictions[0], where)

@@ -42,7 +42,9 @@ __all__ = [
 
 
 class SpikebenchError(Exception):
-    """A failure to be told in one line, without a traceback."""
+    """A failure to be told in one line, without a traceback; ``details`` may follow, a line each."""
+
+    details: tuple[str, ...] = ()
 
     exit_code = 1
 

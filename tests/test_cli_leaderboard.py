@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,27 @@ def test_submit_says_why_there_is_no_rank(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("submit", "one")
     assert code == 0
     assert "Shown without a rank: 1 seed; a rank needs 5." in out
+
+
+def test_an_entry_is_not_submitted_again(run: Run, result: str, tmp_path: Path) -> None:
+    run("submit", result)
+    (entry,) = (tmp_path / "leaderboard-entries").glob("toy-digits/*")
+    code, out, err = run("submit", str(entry))
+    assert (code, out) == (1, "")
+    assert err.endswith(f"{entry.name}: is an entry already; spikebench verify raises its tier\n")
+
+
+def test_a_worker_that_was_killed_is_one_line(
+    run: Run, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    run("submit", result)
+    monkeypatch.setattr("leaderboard.site.build_site", killed)
+    code, out, err = run("leaderboard", "build")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "run the command again" in err
 
 
 def test_submit_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:

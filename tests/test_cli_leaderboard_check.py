@@ -114,7 +114,8 @@ def test_check_names_every_entry_that_fails(run: Run, entry: Path, tmp_path: Pat
     code, out, err = run("leaderboard", "check")
     assert (code, out) == (1, "")
     assert err.count("declared.augmentation is 'a lot', the result says 'none'") == 2
-    assert "2 entries fail their checks" in err
+    assert "2 entries fail their checks:\n  " in err
+    assert err.count("\n") == 3
 
 
 def test_check_of_a_pull_request_looks_for_copies(run: Run, entry: Path, tmp_path: Path) -> None:

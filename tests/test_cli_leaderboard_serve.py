@@ -137,7 +137,7 @@ def test_page_of_an_entry_and_its_json(served: Served, entries: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("localhost:8000", 200),
+        ("LocalHost:8000", 200),
         ("127.0.0.1", 200),
         ("evil.example:8000", 421),
         ("evil.example", 421),

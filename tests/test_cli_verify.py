@@ -496,7 +496,7 @@ def test_usage_is_told(entry: Path, capsys: pytest.CaptureFixture[str], tmp_path
     assert run(capsys, "verify", entry, "-o", tmp_path / "x")[0] == 2
     code, _, err = run(capsys, "verify", tmp_path / "nowhere", "--inference")
     assert code == 1
-    assert "nowhere/entry.json: no such file" in err
+    assert "nowhere: no such folder; give the folder of an entry" in err
 
 
 def test_a_failed_verification_is_never_written(

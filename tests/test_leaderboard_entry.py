@@ -185,8 +185,21 @@ def test_all_bad_entries_are_named(stored: Path, tmp_path: Path) -> None:
         (folder / "entry.json").unlink()
     with pytest.raises(ResultError, match="2 entries fail") as caught:
         read_entries([tmp_path / "entries"])
-    assert stored.name in str(caught.value)
-    assert other.name in str(caught.value)
+    said = "\n".join(caught.value.details)
+    assert stored.name in said
+    assert other.name in said
+
+
+def test_a_folder_of_another_level_is_named(stored: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="toy-digits: holds the entries of one data set; give"):
+        read_entries([stored.parent])
+    with pytest.raises(ResultError, match="is an entry; give the folder two levels above"):
+        read_entries([stored])
+    for place in (tmp_path / "absent", stored / "entry.json"):
+        with pytest.raises(ResultError, match="no such folder; give the folder of an entry"):
+            read_entry(place)
+    with pytest.raises(ResultError, match="no such file, so the folder is no entry"):
+        read_entry(stored.parent)
 
 
 def test_several_processes_read_the_same_and_say_the_same(
@@ -210,7 +223,7 @@ def test_several_processes_read_the_same_and_say_the_same(
     for jobs in (1, 2):
         with pytest.raises(ResultError, match="2 entries fail their checks") as caught:
             read_entries(folders, jobs=jobs)
-        said.append(str(caught.value))
+        said.append((str(caught.value), caught.value.details))
     assert said[0] == said[1]
 
 

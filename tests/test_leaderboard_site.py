@@ -22,7 +22,7 @@ from leaderboard.literature import read_literature
 from leaderboard.ranking import build_boards
 from leaderboard.site import build_site
 from leaderboard.table import measured_rows
-from leaderboard.templating import inert_json
+from leaderboard.templating import inert_json, seconds
 from leaderboard.tier import SeedCheck, Verification
 from leaderboard.verification import verify_result
 from spikebench.errors import OutputExistsError, ResultError
@@ -550,6 +550,21 @@ def test_several_processes_write_the_same_pages(
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (0.00123, "0.00123"),
+        (0.4, "0.40"),
+        (0.125, "0.13"),
+        (1.005, "1.00"),
+    ],
+)
+def test_seconds_as_the_script_shows_them(value: float | None, shown: str) -> None:
+    assert seconds(value) == shown
+
+
 def test_output_may_be_a_file_and_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "here" / "board.html"
     for _ in range(2):
@@ -568,6 +583,7 @@ def test_pages_of_entries_that_are_gone_go_and_others_stay(tmp_path: Path) -> No
     assert sorted(p.name for p in page.parent.iterdir()) == ["mine.html", "mine.json"]
     (page.parent / "mine.html").unlink()
     (page.parent / "mine.json").unlink()
+    (page.parent / f".{page.name}.0badbeef.partial").write_text("<h1>stopped in the mid")
     build_site([old], [], site)
     build_site([new], [], site)
     assert [p.name for p in (site / "entries").iterdir()] == ["other"]

@@ -111,6 +111,12 @@ def test_label_outside_the_classes(folder: Path) -> None:
         verify_result(folder)
 
 
+def test_more_speakers_than_anybody_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leaderboard.verification.MAX_SPEAKERS", 2)
+    with pytest.raises(ResultError, match="its test samples have more than 2 speakers"):
+        verify_result(folder)
+
+
 def test_negative_index(folder: Path) -> None:
     rewrite_predictions(folder, 0, index=np.arange(-1, 119))
     with pytest.raises(ResultError, match="a sample index is negative"):

@@ -145,6 +145,13 @@ def test_what_comes_back_cannot_be_changed() -> None:
                 column[0] = 5
 
 
+def test_large_files_are_not_kept() -> None:
+    rows = prediction_csv._KEPT_BYTES // len("0,1,2,3\n") + 1
+    columns = read_columns((HEADER + "0,1,2,3\n" * rows).encode())
+    assert columns[0].size == rows
+    assert not prediction_csv._read_before
+
+
 def test_files_with_the_same_samples_share_them() -> None:
     one = read_columns((HEADER + "0,1,2,3\n1,1,2,3\n").encode())
     other = read_columns((HEADER + "0,1,17,3\n1,1,0,3\n").encode())

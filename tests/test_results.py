@@ -123,7 +123,7 @@ def plain_speaker_interval(correct: np.ndarray, speaker: np.ndarray) -> tuple[fl
     return float(low), float(high), method
 
 
-@pytest.mark.parametrize("speakers", [1, 2, 3, 12, 40, 257])
+@pytest.mark.parametrize("speakers", [1, 2, 3, 12, 40, 257, 900])
 @pytest.mark.parametrize("skill", [0.0, 0.03, 0.5, 0.9, 0.999, 1.0])
 def test_speaker_interval_is_bit_for_bit_the_plain_one(
     rng: np.random.Generator, speakers: int, skill: float

@@ -19,7 +19,7 @@ interval over seeds
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -190,25 +190,30 @@ def speaker_intervals(counts: BySpeaker) -> tuple[list[tuple[float, float]], str
         ]
         return _percentiles(np.stack(drawn) / n_samples), "bootstrap over test samples"
     # Whole numbers: sums are exact in whatever order.
-    times = _times(counts.speakers.size)
-    means = counts.right @ times
-    means /= samples @ times
+    parts = [(counts.right @ times) / (samples @ times) for times in _times(counts.speakers.size)]
+    means = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     return _percentiles(means), f"bootstrap over {counts.speakers.size} test speakers"
 
 
-def _times(n_speakers: int) -> NDArray[np.float64]:
-    return (_kept_draws if n_speakers <= _KEPT_SPEAKERS else _draws)(n_speakers)
+def _times(n_speakers: int) -> Iterable[NDArray[np.float64]]:
+    """How often each speaker is in each draw, shape (speakers, draws), in blocks of draws."""
+    return _kept_draws(n_speakers) if n_speakers <= _KEPT_SPEAKERS else _draws(n_speakers)
 
 
-def _draws(n_speakers: int) -> NDArray[np.float64]:
-    """How often each speaker is in each draw, shape (speakers, draws)."""
-    drawn = np.random.default_rng(0).integers(0, n_speakers, (_RESAMPLES, n_speakers))
-    drawn += n_speakers * np.arange(_RESAMPLES)[:, None]
-    times = np.bincount(drawn.ravel(), minlength=drawn.size)
-    return np.ascontiguousarray(times.reshape(drawn.shape).T, dtype=float)
+def _draws(n_speakers: int) -> Iterator[NDArray[np.float64]]:
+    generator = np.random.default_rng(0)
+    block = max(_RESAMPLES * _KEPT_SPEAKERS // n_speakers, 1)
+    for begin in range(0, _RESAMPLES, block):
+        draws = min(block, _RESAMPLES - begin)
+        drawn = generator.integers(0, n_speakers, (draws, n_speakers))
+        drawn += n_speakers * np.arange(draws)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=drawn.size)
+        yield np.ascontiguousarray(times.reshape(drawn.shape).T, dtype=float)
 
 
-_kept_draws = lru_cache(maxsize=8)(_draws)
+@lru_cache(maxsize=8)
+def _kept_draws(n_speakers: int) -> list[NDArray[np.float64]]:
+    return list(_draws(n_speakers))
 
 
 def _percentiles(means: NDArray[np.float64]) -> list[tuple[float, float]]:
