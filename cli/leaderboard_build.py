@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli.leaderboard_entries import entries_option, json_option, read_checked
-from cli.leaderboard_progress import entries_progress
+from cli.leaderboard_progress import MANY, entries_progress
 
 
 @click.command()
@@ -26,6 +26,10 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
 
     Beside it lie a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv.
     """
+    if sum(1 for folder in entries for _ in folder.glob("*/*")) >= MANY:
+        from spikebench.workers import prepare_workers
+
+        prepare_workers("leaderboard.site")
     from leaderboard.collector import collector_paused
     from leaderboard.literature import read_literature
     from leaderboard.site import build_site

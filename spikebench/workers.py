@@ -20,7 +20,13 @@ from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
-__all__ = ["CallLostError", "ExecutorLostError", "available_cores", "worker_pool"]
+__all__ = [
+    "CallLostError",
+    "ExecutorLostError",
+    "available_cores",
+    "prepare_workers",
+    "worker_pool",
+]
 
 PRELOAD_NOTE = "SPIKEBENCH_PRELOAD"
 
@@ -105,6 +111,17 @@ def worker_pool(
         pool.shutdown(cancel_futures=True)
         stop.close()
         parent_lives.close()
+
+
+def prepare_workers(preload: str) -> None:
+    """Begin to make the process that workers come from, while this one does something else.
+
+    Parameters
+    ----------
+    preload
+        Module that it imports meanwhile.
+    """
+    _start_fork_server(preload, "")
 
 
 def _start_fork_server(preload: str, note: str) -> None:

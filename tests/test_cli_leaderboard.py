@@ -164,6 +164,20 @@ def test_build_wants_a_folder(run: Run, result: str, tmp_path: Path) -> None:
     assert (tmp_path / "taken").read_text() == "mine"
 
 
+def test_many_entries_prepare_their_workers(
+    run: Run, result: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("submit", result)
+    prepared: list[str] = []
+    monkeypatch.setattr("spikebench.workers.prepare_workers", prepared.append)
+    words = ("leaderboard", "build", "--entries", "leaderboard-entries")
+    assert run(*words)[0] == 0
+    assert prepared == []
+    monkeypatch.setattr("cli.leaderboard_build.MANY", 1)
+    assert run(*words)[0] == 0
+    assert prepared == ["leaderboard.site"]
+
+
 def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
     run("submit", result)
     _, out, _ = run("leaderboard", "build", "-o", "board.html", "--json")

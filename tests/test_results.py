@@ -135,6 +135,12 @@ def test_speaker_interval_is_bit_for_bit_the_plain_one(
     assert speaker_interval(correct, speaker) == plain_speaker_interval(correct, speaker)
 
 
+def test_groups_of_speakers_cannot_be_changed_for_the_next_caller() -> None:
+    seen, _ = speaker_groups(ints(0, 1), [1], [])
+    with pytest.raises(ValueError, match="read-only"):
+        seen[0] = False
+
+
 def test_counts_by_speaker_by_hand() -> None:
     correct = np.array([[True, True, False, True], [False, False, False, True]])
     counts = by_speaker(correct, ints(7, -1, 7, 3))

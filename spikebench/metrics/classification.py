@@ -245,10 +245,20 @@ def speaker_groups(
     Returns
     -------
     seen, unseen : ndarray of bool, shape (n,)
-        A validation speaker and an unknown one is in neither.
+        Read only. A validation speaker and an unknown one is in neither.
     """
+    return _groups(speaker.tobytes(), tuple(test_only), tuple(validation))
+
+
+@lru_cache(maxsize=16)
+def _groups(
+    speakers: bytes, test_only: tuple[int, ...], validation: tuple[int, ...]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    speaker = np.frombuffer(speakers, np.int64)
     unseen = np.isin(speaker, test_only)
     seen = (speaker >= 0) & ~unseen & ~np.isin(speaker, validation)
+    for group in (seen, unseen):
+        group.flags.writeable = False  # the next caller gets them too
     return seen, unseen
 
 
