@@ -221,11 +221,13 @@ def milliseconds(folders: Sequence[Path], rounds: int) -> float:
 def write(report: dict[str, Any]) -> None:
     """Write the report as JSON and as a page."""
     (RESULTS / "leaderboard.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    rounds = max(len(row["command_s"]) for row in report["entries"].values())
     lines = [
         "# What a leaderboard of many entries costs",
         "",
-        "Made by `python benchmarks/leaderboard_entries.py`, whose head says what is measured. The entries are "
-        f"synthetic by construction: drawn predictions, {SEEDS} seeds, {CLASSES} classes, {SAMPLES:,} test samples of "
+        f"Made by `python benchmarks/leaderboard_entries.py --rounds {rounds}`, whose head says what is measured. "
+        f"The entries are synthetic by construction: drawn predictions, {SEEDS} seeds, {CLASSES} classes, "
+        f"{SAMPLES:,} test samples of "
         f"{SPEAKERS} speakers.",
         "",
         f"{report['machine']}. {report['date']}.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.leaderboard_entries import entries_option, json_option, read_checked
+from cli.leaderboard_entries import entries_option, json_option, read_checked, usual_entries
 from cli.leaderboard_progress import MANY, entries_progress
 
 
@@ -26,7 +26,7 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
 
     Beside it lie a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv.
     """
-    if sum(1 for folder in entries for _ in folder.glob("*/*")) >= MANY:
+    if sum(1 for folder in entries or usual_entries() for _ in folder.glob("*/*")) >= MANY:
         from spikebench.workers import prepare_workers
 
         prepare_workers("leaderboard.site")

@@ -127,8 +127,9 @@ def _is_ours(page: Path) -> bool:
 
 
 def _remove_stale(root: Path, kept: set[str]) -> None:
-    for left in (root / "entries").glob("*/.*.????????.partial"):  # of a build that was stopped
-        left.unlink(missing_ok=True)
+    for kind in ("html", "json"):  # what a build that was stopped has left
+        for left in (root / "entries").glob(f"*/.*.{kind}.????????.partial"):
+            left.unlink(missing_ok=True)
     for page in (root / "entries").glob("*/*.html"):
         if page.relative_to(root).as_posix() not in kept and page.is_file() and _is_ours(page):
             page.with_suffix(".json").unlink(missing_ok=True)

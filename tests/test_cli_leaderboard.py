@@ -175,7 +175,8 @@ def test_many_entries_prepare_their_workers(
     assert prepared == []
     monkeypatch.setattr("cli.leaderboard_build.MANY", 1)
     assert run(*words)[0] == 0
-    assert prepared == ["leaderboard.site"]
+    assert run("leaderboard", "build")[0] == 0
+    assert prepared == ["leaderboard.site"] * 2
 
 
 def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:

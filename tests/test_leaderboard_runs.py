@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 from leaderboard_results import edit_json, make_result, sha256
 
 from leaderboard.entry import make_entry, read_entry, write_entry
-from leaderboard.run_check import read_logs
+from leaderboard.run_check import _is_log, read_logs
 from leaderboard.verification import verify_result
 from spikebench.errors import ResultError
+from spikebench.run_record import RunLog, log_text, read_run_log
 
 LOG = "run-seed0.json"
 
@@ -48,6 +50,24 @@ def test_logs_go_into_the_entry_and_are_checked_again(folder: Path, tmp_path: Pa
     (entry / "run.json").unlink()
     with pytest.raises(ResultError, match=r"run\.json: no such file"):
         read_entry(entry)
+
+
+def test_a_log_is_known_by_its_own_text_alone(folder: Path) -> None:
+    log = read_run_log(folder / LOG)
+
+    def named(software: str, **more: float) -> RunLog:
+        return log.model_copy(
+            update={"run": log.run.model_copy(update={"software": software, **more})}
+        )
+
+    def digest(log: RunLog) -> str:
+        return hashlib.sha256(log_text(log).encode()).hexdigest()
+
+    for one in (named("a"), named("e-5"), named("0.00001"), named("é", input_rate=1.5e-5)):
+        assert _is_log(one, digest(one))
+    assert not _is_log(named("e-5"), digest(named("e-05")))
+    assert not _is_log(named("0.00001"), digest(named("1e-05")))
+    assert not _is_log(named("a"), digest(named("b")))
 
 
 def epochs(*accuracies: float, **more: list[float]) -> list[dict[str, Any]]:
