@@ -30,7 +30,7 @@ import torch
 import cochlea
 from spikebench import device_cochlea
 from spikebench.audio import Recording, find_clips, read_clip
-from spikebench.conversion import clip_seed
+from spikebench.clip_encoding import clip_seed
 from spikebench.device_batches import find_device
 from spikebench.errors import SpikebenchError
 
@@ -83,7 +83,7 @@ def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) 
     found, _ = find_clips(folder)
     chosen = found[:n_clips]
     recordings: list[Recording] = [read_clip(clip.path, 60.0) for clip in chosen]
-    seeds = [clip_seed(0, clip.key) for clip in chosen]
+    seeds = [clip_seed(0, one.samples, one.sample_rate) for one in recordings]
     audio = sum(recording.duration for recording in recordings)
 
     def prepare() -> list[device_cochlea.Prepared]:

@@ -27,7 +27,6 @@ interpolation        8(n+m), 8n·16 per   31                                    
                      block for weights
 hair cells           16                  21 and 1 division                               –
 hazards              16, 8 for the sum   27 and 1 division, 1 for the sum                –
-generators           –                   –                                               as measured: no limit
 waiting times        –                   –                                               as many exponentials
 bushy cells          8                   18, events apart                                –
 rest                 –                   –                                               allocation, sorting
@@ -61,7 +60,7 @@ T = TypeVar("T")
 
 STAGES = (
     *("prepare", "weights", "filter", "inverse FFT", "interpolation"),
-    *("hair cells", "hazards", "generators", "waiting times", "bushy cells"),
+    *("hair cells", "hazards", "waiting times", "bushy cells"),
 )
 HAIR_OPERATIONS, HAZARD_OPERATIONS, BUSHY_OPERATIONS = 21, 27, 18
 FILTER_OPERATIONS = 2 * 2 * 15 + 6 + 2
@@ -130,6 +129,9 @@ class _Needs:
     def hazard_sum(self, block: Floats, totals: Floats) -> None:
         self.add("hazards", block.nbytes, block.size)
 
+    def waiting(self, key: NDArray[np.uint64], stream: int, count: int) -> None:
+        self.draws += count
+
     def bushy(self, hazard: Floats, *rest: object) -> None:
         self.add("bushy cells", hazard.nbytes, hazard.size * BUSHY_OPERATIONS)
 
@@ -148,20 +150,9 @@ def _timed(
     return run
 
 
-class _TimedGenerator:
-    def __init__(self, needs: _Needs, generator: np.random.Generator) -> None:
-        self._needs, self._generator = needs, generator
-
-    def standard_exponential(self, out: Floats) -> None:
-        self._needs.draws += out.size
-        draw: Callable[..., object] = self._generator.standard_exponential
-        _timed(self._needs, "waiting times", draw)(out=out)
-
-
 @contextlib.contextmanager
 def _clocks(needs: _Needs) -> Iterator[None]:
     """Wrap the stages where the program looks them up; a stage that is gone is an AttributeError."""
-    generator = _timed(needs, "generators", bushy_cell._channel_generator)
     wrapped: list[tuple[Any, str, str, Callable[..., None] | None]] = [
         (pipeline, "_prepare", "prepare", None),
         (basilar_membrane, "design_inverse_transform", "weights", needs.weights),
@@ -171,19 +162,13 @@ def _clocks(needs: _Needs) -> Iterator[None]:
         (pipeline, "hair_cell_block", "hair cells", needs.hair),
         (bushy_cell, "_hazard_kernel", "hazards", needs.hazard),
         (bushy_cell, "_sum_kernel", "hazards", needs.hazard_sum),
+        (bushy_cell, "waiting_times", "waiting times", needs.waiting),
         (bushy_cell, "_bushy_cell_kernel", "bushy cells", needs.bushy),
     ]
     with contextlib.ExitStack() as stack:
         for module, name, stage, count in wrapped:
             clock = _timed(needs, stage, getattr(module, name), count)
             stack.enter_context(mock.patch.object(module, name, clock))
-        stack.enter_context(
-            mock.patch.object(
-                bushy_cell,
-                "_channel_generator",
-                lambda seed, channel: _TimedGenerator(needs, generator(seed, channel)),
-            )
-        )
         yield
 
 

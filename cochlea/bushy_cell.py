@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
 from cochlea.lanes import LANES, blocks_of
+from cochlea.waiting_times import philox_key, waiting_times
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def run_bushy_cell(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw the releases and let the cells fire, eqs. (B1)–(B6).
 
-    Every channel draws from its own generator, seeded by (seed, channel), so that neither the number
-    of channels run together nor their order changes a spike.
+    Every channel draws from a stream of its own, named by (seed, channel), so that neither the number
+    of channels run together nor their order changes a spike (:mod:`cochlea.waiting_times`).
 
     Parameters
     ----------
@@ -181,12 +182,13 @@ def bushy_cell_block(
     totals = np.empty(LANES)
     _sum_kernel(block, totals)
     capacity = _draws_needed(float(totals[:lanes].max(initial=0.0)), n, c)
+    key = philox_key(seed)
     spikes = np.empty((LANES, n // c.n_ref + 2), dtype=np.int64)
     counts = np.empty(LANES, dtype=np.int64)
     while True:
         waits = np.full((LANES, capacity), np.inf)
         for lane, channel in enumerate(channels):
-            _channel_generator(seed, int(channel)).standard_exponential(out=waits[lane])
+            waits[lane] = waiting_times(key, int(channel), capacity)
         if _bushy_cell_kernel(
             *(block, c.n_trains, c.n_dead, c.n_ref, c.decay_mem, c.decay_syn, c.gain),
             *(waits, spikes, counts),
@@ -226,11 +228,6 @@ def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
     hazard = np.array(p_fire, dtype=np.float64, order="C")
     _hazard_kernel(hazard.reshape(-1))
     return hazard
-
-
-def _channel_generator(seed: int | Sequence[int], channel: int) -> np.random.Generator:
-    sequence = np.random.SeedSequence(seed, spawn_key=(channel,))
-    return np.random.Generator(np.random.PCG64(sequence))
 
 
 @compiled

@@ -4,10 +4,11 @@ Channels run in blocks of sixteen, so that memory does not grow with their numbe
 its input in cache. A spike depends on the samples,
 the parameters, the seed and the channel, not on the blocks, the threads or other clips.
 
-Limits of "same seed, same spikes, bit for bit": the FFT, the Bessel functions and the ziggurat of the
-random numbers belong to scipy, numpy and numba. Another version of these, or another processor, may
-round a value differently in the last bit; a release whose hazard lies within that bit of its threshold
-then moves by a sample. On one machine with one set of versions the spikes never change.
+Same recording, parameters and seed, same spikes, on every machine: random numbers are arithmetic on the words of
+a counter-based generator (:mod:`cochlea.waiting_times`), loops are + − × ÷ √ and comparisons in a fixed order.
+What another processor or release may round differently is the FFT and, in the design, exponential and
+Bessel functions. That moves a release only where the hazard comes as close to a waiting time as the
+rounding; how often that can happen is measured by ``benchmarks/same_spikes.py``.
 """
 
 from __future__ import annotations

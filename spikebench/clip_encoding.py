@@ -104,41 +104,27 @@ class EncodedClip:
     reason: str = ""
 
 
-def clip_seed(seed: int, key: bytes) -> list[int]:
-    """Make the seed of one clip.
+def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list[int]:
+    """Make the seed of one clip from what is heard in it, whatever the clip is called.
 
     Parameters
     ----------
     seed
         Of the conversion.
-    key
-        Relative POSIX path of the clip, as bytes; for a piece of it ``#`` and its number follow.
+    samples
+        As decoded and mixed down, float64, shape (n,): of the piece, where a recording is cut.
+    sample_rate
+        Their rate [Hz].
 
     Returns
     -------
     list of int
-        The seed and the eight little-endian 32-bit words of the SHA-256 of the path.
+        The seed and the eight little-endian 32-bit words of the SHA-256 of rate (int64) and samples (float64),
+        both little-endian; −0 counts as 0.
     """
-    digest = hashlib.sha256(key).digest()
-    return [seed, *(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 32, 4))]
-
-
-def piece_key(key: bytes, number: int) -> bytes:
-    """Name one piece of a clip.
-
-    Parameters
-    ----------
-    key
-        Relative POSIX path of the clip.
-    number
-        Of the piece; 0 is the whole clip.
-
-    Returns
-    -------
-    bytes
-        What :func:`clip_seed` takes.
-    """
-    return key + b"#%d" % number if number else key
+    digest = hashlib.sha256(np.array([sample_rate], dtype="<i8").tobytes())
+    digest.update((samples + 0.0).astype("<f8", copy=False).tobytes())
+    return [seed, *np.frombuffer(digest.digest(), dtype="<u4").tolist()]
 
 
 @lru_cache(maxsize=1)
@@ -154,15 +140,13 @@ def software() -> str:
     return f"spikebench {__version__} ({libraries})"
 
 
-def encode_clip(data: bytes, key: bytes, settings: EncodingSettings) -> EncodedClip:
+def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
     """Decode and encode one recording; one that cannot be used gives the reason instead.
 
     Parameters
     ----------
     data
         The file.
-    key
-        Its relative POSIX path.
     settings
         How to encode it.
 
@@ -176,12 +160,11 @@ def encode_clip(data: bytes, key: bytes, settings: EncodingSettings) -> EncodedC
         samples, rate = recording.samples, recording.sample_rate
         return cochlea.encode(samples, rate, settings.params, settings.n_channels, seed)
 
-    return each_piece(data, key, settings, encode)
+    return each_piece(data, settings, encode)
 
 
 def each_piece(
     data: bytes,
-    key: bytes,
     settings: EncodingSettings,
     encode: Callable[[Recording, list[int]], cochlea.Spikes],
 ) -> EncodedClip:
@@ -189,7 +172,7 @@ def each_piece(
 
     Parameters
     ----------
-    data, key, settings
+    data, settings
         As for :func:`encode_clip`.
     encode
         Called with each piece and its seed; a ``ValueError`` of it is the reason to leave the piece out.
@@ -217,7 +200,9 @@ def each_piece(
                 recording.require_usable()
                 if not heard.samples.any():
                     raise AudioError("silent: nothing but a constant offset")
-                spikes = encode(heard, clip_seed(settings.seed, piece_key(key, number)))
+                # Of what was decoded, whether or not an offset is removed from it.
+                seed = clip_seed(settings.seed, recording.samples, rate)
+                spikes = encode(heard, seed)
             except (AudioError, ValueError) as error:
                 reason = printable(str(error))
             pieces.append(

@@ -1,8 +1,8 @@
 """Recordings into a spike file: find, name, encode side by side, write in order.
 
 The samples of a file stand in the order of their relative paths, unless who names them orders them.
-Every clip draws from a generator seeded by the seed and the SHA-256 of its relative path: the order, the
-number of workers and the other clips change nothing, and the file is the same byte for byte.
+Every clip draws from a generator seeded by the seed and the SHA-256 of its decoded samples and their rate:
+names, folders, lossless formats, the order, the number of workers and the other clips change no spike.
 
 What is done is kept in a journal beside the file (:mod:`spikebench.conversion_journal`), in whatever order
 the clips finish; the file is written from it at the end. Whatever stops a conversion, the same command
@@ -29,10 +29,7 @@ from numpy.typing import NDArray
 import cochlea
 from cochlea import CochleaParams, Trace
 from spikebench.audio import Clip, Recording, Skipped, find_clips, printable
-from spikebench.clip_encoding import (
-    clip_seed,
-    software,
-)
+from spikebench.clip_encoding import software
 from spikebench.clip_names import ClipNames, name_clips
 from spikebench.conversion_job import (
     ConversionOptions,
@@ -61,7 +58,6 @@ __all__ = [
     "ConversionOptions",
     "ConversionReport",
     "characteristic_frequency",
-    "clip_seed",
     "convert",
     "request",
     "trace_sample",

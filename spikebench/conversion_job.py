@@ -218,8 +218,7 @@ def encode_all(
                 count += 1
                 progress(count, total)
                 continue
-            key = job.names.clips[position].key
-            pending[_submit(executor, data, key, job.settings)] = (position, sha256)
+            pending[_submit(executor, data, job.settings)] = (position, sha256)
         while pending and (len(pending) >= _ask(window) or position is None):
             # Woken now and then, to notice that the workers are gone for good.
             for future in wait(pending, timeout=2.0, return_when=FIRST_COMPLETED).done:
@@ -236,11 +235,9 @@ def _ask(window: Callable[[], int]) -> int:
         raise _lost(error) from None
 
 
-def _submit(
-    executor: Executor, data: bytes, key: bytes, settings: EncodingSettings
-) -> Future[EncodedClip]:
+def _submit(executor: Executor, data: bytes, settings: EncodingSettings) -> Future[EncodedClip]:
     try:
-        return executor.submit(encode_clip, data, key, settings)
+        return executor.submit(encode_clip, data, settings)
     except BrokenExecutor as error:
         raise _lost(error) from None
 

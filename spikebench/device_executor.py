@@ -108,7 +108,7 @@ class _Device(Executor):
         if fn is not encode_clip:
             raise TypeError(f"a device encodes clips, it does not run {fn!r}")
         outer: Future[EncodedClip] = Future()
-        settings = cast("EncodingSettings", args[2])
+        settings = cast("EncodingSettings", args[1])
 
         def hand_over(prepared: Future[_Ready]) -> None:
             error = prepared.exception()
@@ -167,7 +167,7 @@ class _Device(Executor):
         return clips
 
 
-def _prepare_clip(data: bytes, key: bytes, settings: EncodingSettings) -> _Ready:
+def _prepare_clip(data: bytes, settings: EncodingSettings) -> _Ready:
     """Do what needs no device; runs in another process."""
     prepared: list[Prepared] = []
     seeds: list[list[int]] = []
@@ -177,4 +177,4 @@ def _prepare_clip(data: bytes, key: bytes, settings: EncodingSettings) -> _Ready
         seeds.append(seed)
         return cochlea.Spikes(np.empty(0), np.empty(0, np.uint16))
 
-    return _Ready(each_piece(data, key, settings, keep), prepared, seeds)
+    return _Ready(each_piece(data, settings, keep), prepared, seeds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 import cochlea
@@ -26,7 +24,7 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
     encoding
         Preset of the cochlea, and what time 0 is.
     seed
-        Of the conversion; with the name of the file it decides the random releases.
+        Of the conversion; with what was recorded it decides the random releases.
 
     Returns
     -------
@@ -50,10 +48,8 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
         segment=None,
         keep_offset=encoding.preset == "lauscher",
     )
-    # By its own name: what is said of a recording does not depend on the folder that was named.
-    key = os.fsencode(clip.path.name)
     try:
-        encoded = encode_clip(read_bytes(clip.path), key, settings)
+        encoded = encode_clip(read_bytes(clip.path), settings)
         reason = encoded.reason or encoded.pieces[0].reason
     except AudioError as error:
         reason = str(error)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cochlea import BushyCellParams, bushy_cell, design_bushy_cell, release_hazard, run_bushy_cell
 from cochlea.bushy_cell import BushyCellCoeffs, _bushy_cell_kernel, _hazard_kernel, _sum_kernel
+from cochlea.waiting_times import philox_key, waiting_times
 
 
 def oracle(
@@ -102,10 +103,8 @@ def test_cell_by_hand() -> None:
 
 def one_cell(p_fire: NDArray[np.float64], c: BushyCellCoeffs, seed: int, channel: int) -> list[int]:
     """Slow twin of the loop over sixteen cells: one cell, one waiting time at a time, if by if."""
-    generator = np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(channel,)))
-    )
-    available, to_next = c.n_trains, generator.standard_exponential()
+    waits = iter(waiting_times(philox_key(seed), channel, 20_000).tolist())
+    available, to_next = c.n_trains, next(waits)
     back_at: dict[int, int] = {}
     v = i = 0.0
     ready, spikes = 0, []
@@ -116,7 +115,7 @@ def one_cell(p_fire: NDArray[np.float64], c: BushyCellCoeffs, seed: int, channel
             hazard -= to_next / available
             available -= 1
             events += 1
-            to_next = generator.standard_exponential()
+            to_next = next(waits)
         if available > 0:
             to_next -= available * hazard
         back_at[s + c.n_dead] = events

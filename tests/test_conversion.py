@@ -1,4 +1,5 @@
 import hashlib
+import struct
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,10 +13,10 @@ from synthetic_clips import tone, write_clip
 
 import cochlea
 from spikebench.audio import read_clip
+from spikebench.clip_encoding import clip_seed
 from spikebench.conversion import (
     ConversionOptions,
     characteristic_frequency,
-    clip_seed,
     convert,
     trace_sample,
 )
@@ -69,7 +70,7 @@ def test_the_file_holds_what_the_cochlea_says_in_the_order_of_paths(
             clip = read_clip(recordings / source)
             assert spikes.sha256[i] == clip.sha256
             expected = cochlea.encode(
-                clip.samples, 16_000, "shd", 20, clip_seed(0, source.encode())
+                clip.samples, 16_000, "shd", 20, clip_seed(0, clip.samples, 16_000)
             )
             times, units = spikes.events(i)
             assert_array_equal(times, expected.times.astype(np.float32).astype(np.float64))
@@ -117,10 +118,12 @@ def test_the_seed_decides_and_other_clips_do_not(recordings: Path, tmp_path: Pat
     assert b != c
 
 
-def test_the_seed_of_a_clip_is_its_path() -> None:
-    digest = hashlib.sha256("ü/1.wav".encode()).digest()
-    words = np.frombuffer(digest, dtype="<u4").tolist()
-    assert clip_seed(7, "ü/1.wav".encode()) == [7, *words]
+def test_the_seed_of_a_clip_is_what_is_heard() -> None:
+    samples = np.array([0.5, -0.0, -0.25])
+    packed = struct.pack("<q3d", 16_000, 0.5, 0.0, -0.25)
+    words = list(struct.unpack("<8I", hashlib.sha256(packed).digest()))
+    assert clip_seed(7, samples, 16_000) == [7, *words]
+    assert clip_seed(7, samples, 8_000) != [7, *words]
 
 
 def test_the_native_rate_is_kept_on_demand(recordings: Path, tmp_path: Path) -> None:

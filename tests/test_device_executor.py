@@ -42,7 +42,7 @@ def test_batches_give_the_spikes_of_the_device(
         assert [one.reason for one in report.skipped] == ["silent"]
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     clips = [read_clip(audio / f"{i}.wav") for i in range(5)]
-    seeds = [clip_seed(0, b"%d.wav" % i) for i in range(5)]
+    seeds = [clip_seed(0, clip.samples, clip.sample_rate) for clip in clips]
     pairs = [(clip.samples, clip.sample_rate) for clip in clips]
     expected = encode_batch(pairs, seeds, cochlea.PRESETS["shd"], 10, "cpu")
     with SpikeFile(tmp_path / "a.h5") as spikes:
