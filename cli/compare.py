@@ -70,6 +70,7 @@ def _report(comparison: ResultComparison) -> dict[str, object]:
     return {
         "dataset": data.name,
         "data_sha256": data.sha256,
+        "data_fingerprint": data.fingerprint,
         "synthetic": data.synthetic,
         "protocol": data.split.protocol,
         "test_samples": comparison.samples,

@@ -29,7 +29,7 @@ _HEADINGS = {
 @click.argument("data", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(data: str, as_json: bool) -> None:
-    """Show what FILE holds, how it was made, and statistics per class and speaker.
+    """Show what FILE holds, how it was made, its fingerprint, and statistics per class and speaker.
 
     FILE is a spike file or the name of a data set.
     """
@@ -56,6 +56,7 @@ def info(data: str, as_json: bool) -> None:
 
 
 def _report(file: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    from spikebench.fingerprint import Part, fingerprint
     from spikebench.spike_file import SpikeFile
     from spikebench.spike_report import group_statistics, sample_table
 
@@ -70,6 +71,7 @@ def _report(file: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             "spikes": int(events.offsets[-1]),
             "classes": len(spikes.keys),
             "speakers": len(set(spikes.speakers.tolist()) - {-1}),
+            "fingerprint": fingerprint([Part(file)]),
         }
         if spikes.durations_s is not None:
             report["audio_seconds"] = round(float(spikes.durations_s.sum()), 6)

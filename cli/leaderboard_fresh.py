@@ -50,7 +50,7 @@ class _Answered:
     @property
     def board(self) -> tuple[str, str]:
         """Only entries on the same data are ranked together."""
-        return self.ready.stored.result.dataset.name, self.ready.stored.result.dataset.sha256
+        return self.ready.stored.result.dataset.name, self.ready.stored.result.dataset.identity
 
 
 @click.command()

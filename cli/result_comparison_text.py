@@ -47,7 +47,7 @@ def print_comparison(comparison: ResultComparison, console: Console | None = Non
     console.print(
         Text(
             f"protocol {printable(data.split.protocol)}, {comparison.samples:,} test samples, "
-            f"data {data.sha256[:12]}",
+            f"data {data.identity[:12]}",
             style="dim",
         )
     )

@@ -79,7 +79,7 @@ def train(
             )
         folder, record = resume, read_run(resume)
         selection = reopen(record)
-        if selection.dataset != record.dataset:
+        if selection.dataset.first_difference(record.dataset):
             raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
         with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
             record = run_training(folder, record, selection, device, quiet, tensorboard)

@@ -45,7 +45,7 @@ def philox_key(seed: int | Sequence[int]) -> NDArray[np.uint64]:
     ndarray of uint64, shape (2,)
         Mixed by NumPy's SeedSequence, whose result NumPy promises for all releases.
     """
-    return np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    return np.random.SeedSequence(seed).generate_state(2, np.uint64).astype(np.uint64)
 
 
 def waiting_times(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:

@@ -111,7 +111,7 @@ def _groups(boards: Sequence[Board], rows: Sequence[list[Row]]) -> list[Group]:
 
 def _group_key(board: Board) -> tuple[str, str, str, str]:
     split = board.entries[0].stored.result.dataset.split.model_dump_json()
-    return board.dataset, board.sha256, board.protocol, split
+    return board.dataset, board.identity, board.protocol, split
 
 
 class _Texts:
@@ -153,7 +153,7 @@ def _compact(boards: Sequence[Board], rows: Sequence[list[Row]], groups: list[Gr
                 [
                     group.first.dataset,
                     group.first.protocol,
-                    group.first.data_sha256[:8],
+                    (group.first.data_fingerprint or group.first.data_sha256)[:8],
                     group.n_classes,
                     int(group.first.synthetic),
                 ]

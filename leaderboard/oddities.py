@@ -66,8 +66,8 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
                 *twins[stored.entry.id],
                 *_seeds(stored),
                 *_speakers(stored),
-                *_languages(stored, languages[stored.result.dataset.sha256]),
-                *_validation(stored, validation[stored.result.dataset.sha256]),
+                *_languages(stored, languages[stored.result.dataset.identity]),
+                *_validation(stored, validation[stored.result.dataset.identity]),
             ),
         )
         for stored in entries
@@ -80,7 +80,7 @@ def _twins(entries: Iterable[StoredEntry]) -> defaultdict[str, list[str]]:
     for stored in entries:
         numbers = [record.seed for record in stored.result.seeds]
         for fingerprint, number in zip(stored.breakdown.fingerprints, numbers, strict=False):
-            key = (stored.result.dataset.sha256, fingerprint)
+            key = (stored.result.dataset.identity, fingerprint)
             owners.setdefault(key, []).append((stored.entry.id, number))
     found: defaultdict[str, list[str]] = defaultdict(list)
     for same in owners.values():
@@ -148,7 +148,7 @@ def _usual(
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     for stored in entries:
         found = gap(stored)
-        gaps[stored.result.dataset.sha256] += [] if found is None else [found]
+        gaps[stored.result.dataset.identity] += [] if found is None else [found]
     return {
         data: float(np.median(values)) if len(values) >= LEAST_PEERS else 0.0
         for data, values in gaps.items()

@@ -41,7 +41,7 @@ class Board:
     """
 
     dataset: str
-    sha256: str
+    identity: str
     protocol: str
     tier: str
     track: str
@@ -121,7 +121,7 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
         split = data.split.model_dump_json()  # other samples, other speakers: another board
         tier = list(TIERS).index(stored.tier)
         for track in stored.tracks:
-            place = (data.name, data.sha256, protocol not in PROTOCOLS, protocol, split)
+            place = (data.name, data.identity, protocol not in PROTOCOLS, protocol, split)
             groups.setdefault((*place, tier, list(TRACKS).index(track)), []).append(stored)
     return [
         Board(

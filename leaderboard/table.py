@@ -40,6 +40,7 @@ class Row:
     protocol: str
     protocol_in_use: bool
     data_sha256: str
+    data_fingerprint: str
     tier: str
     track: str
     rank: int | None
@@ -113,6 +114,7 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         protocol=printable(data.split.protocol),
         protocol_in_use=board.is_current,
         data_sha256=data.sha256,
+        data_fingerprint=data.fingerprint or "",
         tier=board.tier,
         track=board.track,
         rank=ranked.rank,

@@ -37,7 +37,9 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
             Text("No entry measured here yet: `spikebench submit RESULT_DIR` writes one.")
         )
         return
-    for _, same in groupby(boards, key=lambda board: (board.dataset, board.sha256, board.protocol)):
+    for _, same in groupby(
+        boards, key=lambda board: (board.dataset, board.identity, board.protocol)
+    ):
         group = list(same)
         _print_heading(group[0], console)
         for board in group:
@@ -61,7 +63,7 @@ def _print_heading(board: Board, console: Console) -> None:
     older = "" if board.is_current else " (older)"
     facts = (
         f"protocol {first.protocol}{older}, {first.test_samples:,} test samples, "
-        f"data {board.sha256[:12]}"
+        f"data {board.identity[:12]}"
     )
     console.print(Text(first.dataset + synthetic, style="bold underline"))
     console.print(Text(facts, style="dim"))

@@ -253,18 +253,14 @@ def _check_summary(result: Result, where: str) -> None:
 def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
     """Compare with the data set of that name or hash, if it is here: record, samples, labels, speakers."""
     claimed = result.dataset
+    _check_fingerprint(claimed, where)
     name = _known_name(claimed)
     if name is None:
         return
     dataset, test = _registered_test(name)
-    if claimed != dataset:
-        wrong = [
-            field
-            for field in type(dataset).model_fields
-            if getattr(claimed, field) != getattr(dataset, field)
-        ]
+    if field := claimed.first_difference(dataset):
         raise ResultError(
-            f"{where}: dataset.{wrong[0]} is not that of the data set {name!r} of this version"
+            f"{where}: dataset.{field} is not that of the data set {name!r} of this version"
         )
     columns = (predictions.index, predictions.label, predictions.speaker)
     for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
@@ -272,6 +268,17 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
             raise ResultError(
                 f"{where}: column {what} of the predictions is not that of the test split of {name!r}"
             )
+
+
+def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
+    """Compare with the fingerprint that is registered for the name; that takes no data."""
+    if claimed.name not in DATASETS or claimed.fingerprint is None:
+        return
+    registered = load_spec(claimed.name).fingerprint
+    if registered and claimed.fingerprint != registered:
+        raise ResultError(
+            f"{where}: dataset.fingerprint is not that of the data set {claimed.name!r} of this version"
+        )
 
 
 def _known_name(claimed: DatasetRecord) -> str | None:
@@ -287,13 +294,13 @@ def _known_name(claimed: DatasetRecord) -> str | None:
             locate(name)
         except SpikeFileError:
             return None
-        # A remake differs from machine to machine: only the same file can be compared.
+        # A remake of an older version differs from machine to machine: only the same data can be compared.
         return name if spec.kind == "published" or _same_file(name, claimed) else None
     return None
 
 
 def _same_file(name: str, claimed: DatasetRecord) -> bool:
-    return _registered_test(name)[0].sha256 == claimed.sha256
+    return _registered_test(name)[0].identity == claimed.identity
 
 
 @lru_cache(maxsize=8)

@@ -84,13 +84,13 @@ def evaluate(
         If the data have changed since training.
     """
     records = [read_run(run) for run in runs]
-    settings = [(record.model, record.preset, record.dataset) for record in records]
+    settings = [(record.model, record.preset, record.dataset.identity) for record in records]
     seeds_given = {record.seed for record in records}
     if any(setting != settings[0] for setting in settings) or len(seeds_given) < len(runs):
         raise TrainingError(
             "the runs differ in more than the seed, or not even in it: test them apart"
         )
-    if records[0].dataset != selection.dataset:
+    if any(record.dataset.first_difference(selection.dataset) for record in records):
         raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
     folder.mkdir(parents=True, exist_ok=True)
     seeds = [_test(run, selection, folder, device, groups, tables) for run in runs]

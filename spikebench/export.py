@@ -168,6 +168,7 @@ def describe(record: RunRecord) -> About:
         "model": record.model,
         "dataset": data.name,
         "dataset_sha256": data.sha256,
+        "dataset_fingerprint": data.fingerprint or "",
         "synthetic_voices": int(data.synthetic),
         "seed": record.seed,
         # Weights go their own ways; what selected them goes with them.

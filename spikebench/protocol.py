@@ -23,6 +23,7 @@ from spikebench.audio import printable
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
 from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.event_cache import open_events
+from spikebench.fingerprint import Part, dataset_fingerprint
 from spikebench.results import PUBLISHED_ENCODING, DatasetRecord, Encoding, file_sha256
 from spikebench.spike_dataset import SpikeDataset
 from spikebench.spike_file import SpikeFile
@@ -100,14 +101,12 @@ class _Opened:
     synthetic: bool
     remade: str
     encoding: Encoding
+    fingerprint: str
 
     @property
     def sha256(self) -> str:
-        """One SHA-256 for the data set: its file's own, or that of the list of its files'."""
-        digests = [file.sha256 for file in self.files]
-        if len(digests) == 1:
-            return digests[0]
-        return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+        """One SHA-256 for the bytes of the data set."""
+        return _one_sha256(self.files)
 
     def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
         """Open some samples, which lie in one file, on arrays in which no spike of the closed ones is."""
@@ -197,8 +196,8 @@ def open_test(selection: SelectionData) -> SpikeDataset:
         If the file is no longer the one that the selection was read from.
     """
     opened = _open(selection.data)
-    if opened.sha256 != selection.dataset.sha256:
-        raise ProtocolError(f"{selection.data}: the file has changed since training")
+    if opened.fingerprint != selection.dataset.fingerprint:
+        raise ProtocolError(f"{selection.data}: holds other data than at training")
     # Test does not depend on who validates, so the rule without a fold finds the same samples.
     return _test(opened, _partition(opened))
 
@@ -287,8 +286,10 @@ def _open(data: str) -> _Opened:
             facts.append((file.labels, file.speakers, np.array(marks, dtype=str)))
             headers.append((file.keys, file.n_units, file.provenance))
         files.append(_File(path, digest, len(marks)))
+    parts = [Part(file.path, split) for file, (_, split) in zip(files, located, strict=True)]
+    fingerprint = dataset_fingerprint(parts, _one_sha256(files))
     if spec is None:
-        spec = _recognise(files[0])
+        spec = _recognise(files[0], fingerprint)
     else:
         _check_published(spec, files)
     (keys, n_units, made), *others = headers
@@ -298,6 +299,12 @@ def _open(data: str) -> _Opened:
     if spec is not None and spec.kind == "made" and remade != spec.name:
         raise ProtocolError(
             f"{files[0].path}: is not all of {spec.name} (attributes dataset, complete)"
+        )
+    if spec is not None and spec.fingerprint and fingerprint != spec.fingerprint:
+        raise ProtocolError(
+            f"{printable(str(files[0].path))}: is not {spec.name} as registered (fingerprint {fingerprint[:16]}…, "
+            f"not {spec.fingerprint[:16]}…); 'spikebench data verify {spec.name}' says what differs, and "
+            "--data FILE takes it under a name of its own"
         )
     labels, speakers, marks_of_all = (np.concatenate(column) for column in zip(*facts, strict=True))
     return _Opened(
@@ -309,6 +316,7 @@ def _open(data: str) -> _Opened:
         synthetic=spec.synthetic if spec else bool(made.get("synthetic_voices")),
         remade=remade,
         encoding=_encoding(made),
+        fingerprint=fingerprint,
     )
 
 
@@ -323,9 +331,18 @@ def _encoding(made: dict[str, Any]) -> Encoding:
     )
 
 
-def _recognise(file: _File) -> DatasetSpec | None:
-    """Find the data set that a file of the user's is a copy of, whatever it is called."""
+def _one_sha256(files: list[_File]) -> str:
+    """Take the SHA-256 of the one file, or that of the list of the files'."""
+    if len(files) == 1:
+        return files[0].sha256
+    return hashlib.sha256("".join(f"{file.sha256}\n" for file in files).encode()).hexdigest()
+
+
+def _recognise(file: _File, fingerprint: str) -> DatasetSpec | None:
+    """Find the data set that a file of the user's is, whatever it is called."""
     for spec in map(load_spec, DATASETS):
+        if spec.fingerprint == fingerprint:
+            return spec
         if file.sha256 not in [part.sha256 for part in spec.parts]:
             continue
         if len(spec.parts) > 1:  # alone it would be divided anew, test samples and all
@@ -369,6 +386,7 @@ def _record(opened: _Opened, found: Partition) -> DatasetRecord:
     return DatasetRecord(
         name=opened.name,
         sha256=opened.sha256,
+        fingerprint=opened.fingerprint,
         n_units=opened.n_units,
         classes=list(opened.facts.keys),
         synthetic=opened.synthetic,

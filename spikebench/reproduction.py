@@ -83,11 +83,13 @@ def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionDa
             )
         data = claimed.name
     selection = open_selection(data)
-    for field in ("sha256", "n_units", "classes", "synthetic", "split"):
-        if getattr(selection.dataset, field) != getattr(claimed, field):
-            raise ProtocolError(
-                f"{data}: not the data of the result ({claimed.name}): its {field} is another"
-            )
+    found = selection.dataset.model_copy(
+        update={"name": claimed.name}
+    )  # a file may have another name
+    if field := found.first_difference(claimed):
+        raise ProtocolError(
+            f"{data}: not the data of the result ({claimed.name}): its {field} is another"
+        )
     return selection
 
 

@@ -174,10 +174,11 @@ def _check_same(
     (folder, result, samples), (folder2, result2, samples2) = one, other
     data, data2 = result.dataset, result2.dataset
     both = f"{folder} and {folder2} cannot be compared"
-    if data.sha256 != data2.sha256:
+    field = data.first_difference(data2)
+    if field in ("fingerprint", "sha256"):
+        one, two = getattr(data, field), getattr(data2, field)
         raise ResultError(
-            f"{both}: other data, {data.name!r} ({data.sha256[:12]}…) and {data2.name!r} "
-            f"({data2.sha256[:12]}…)"
+            f"{both}: other data, {data.name!r} ({field} {one[:12]}…) and {data2.name!r} ({two[:12]}…)"
         )
     if data.split.protocol != data2.split.protocol:
         raise ResultError(

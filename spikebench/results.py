@@ -72,14 +72,41 @@ PUBLISHED_ENCODING = Encoding()
 
 
 class DatasetRecord(Record):
-    """The data: its name, the SHA-256 of the spike file(s), and its split."""
+    """The data: its name, the SHA-256 of the spike file(s), what they say, and its split.
+
+    ``fingerprint`` (:mod:`spikebench.fingerprint`) decides whether two results are on the same data; records of
+    version 0.1 have none, and only the bytes of the file to go by.
+    """
 
     name: Name
     sha256: Sha256
+    fingerprint: Sha256 | None = None
     n_units: Count
     classes: Annotated[list[str], Field(max_length=10_000)]
     synthetic: bool
     split: Split
+
+    @property
+    def identity(self) -> str:
+        """What two results on the same data share: the fingerprint, else the SHA-256 of the file."""
+        return self.fingerprint or self.sha256
+
+    def first_difference(self, other: DatasetRecord) -> str:
+        """Compare with the data of another record.
+
+        Parameters
+        ----------
+        other
+            The other record.
+
+        Returns
+        -------
+        str
+            Name of the first field that differs; empty if both are the same data, divided in the same way.
+        """
+        what = "fingerprint" if self.fingerprint and other.fingerprint else "sha256"
+        fields = (what, "name", "n_units", "classes", "synthetic", "split")
+        return next((one for one in fields if getattr(self, one) != getattr(other, one)), "")
 
 
 class ModelRecord(Record):

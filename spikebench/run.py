@@ -123,8 +123,12 @@ def identity(record: RunRecord) -> str:
         SHA-256 of model, preset, data, seed and what selects; checkpoints carry it.
     """
     same = {"model", "preset", "dataset", "seed", "fold", "selected_on"}
-    said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+    said = record.model_dump(mode="json", include=same)
+    if (
+        record.dataset.fingerprint is None
+    ):  # a run of version 0.1, whose checkpoints know no such field
+        del said["dataset"]["fingerprint"]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def count_opening(folder: Path) -> RunRecord:

@@ -159,9 +159,9 @@ def plan_sweep(spec: SweepSpec, output: Path) -> Sweep:
 
 def _is_record_of(record: RunRecord, run: Run, dataset: DatasetRecord) -> bool:
     one = run.configuration
-    found = (record.model, record.preset, record.dataset, record.seed)
-    return found == (one.model, one.preset, dataset, run.seed) and (
-        record.fold is None and record.selected_on == "validation"
+    found = (record.model, record.preset, record.seed, record.fold, record.selected_on)
+    return found == (one.model, one.preset, run.seed, None, "validation") and (
+        not record.dataset.first_difference(dataset)
     )
 
 

@@ -115,7 +115,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
             selection = _open(task.data, task.dataset.sha256)
         except SpikebenchError as error:
             raise SpikebenchError(f"{here} cannot open the data: {error}") from None
-        if selection.dataset != task.dataset:
+        if selection.dataset.first_difference(task.dataset):
             raise SpikebenchError(f"{here}: {task.data} is not what it was when the sweep began")
         return _fit(task, selection, look)
     finally:

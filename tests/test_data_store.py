@@ -37,6 +37,7 @@ def spec(kind: str, parts: tuple[SpikePart, ...], downloads: tuple[Download, ...
         released="",
         kind=kind,  # type: ignore[arg-type]
         parts=parts,
+        fingerprint="",
         downloads=downloads,
         audio="toy" if kind == "audio" else "",
         naming="{label}_{speaker}" if kind == "audio" else "",

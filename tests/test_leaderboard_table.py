@@ -77,6 +77,7 @@ def verified(stored: StoredEntry) -> StoredEntry:
         environment={"cpu": "x86"},
         command="spikebench verify --inference",
         data_sha256="ab" * 32,
+        data_fingerprint="",
         result_sha256=stored.entry.result_sha256,
         seeds=[SeedCheck(seed=0, accuracy=0.8, agreement=1.0)],
         mean=0.8,
@@ -169,6 +170,6 @@ def test_literature_survives_its_own_csv() -> None:
     rows = list(csv.DictReader(io.StringIO(literature_csv(read_literature()), newline="")))
     assert [row["method"] for row in rows] == [r.method for r in read_literature()]
     assert measured_csv([]).startswith(
-        "dataset,synthetic,protocol,protocol_in_use,data_sha256,tier,track,rank,"
+        "dataset,synthetic,protocol,protocol_in_use,data_sha256,data_fingerprint,tier,track,rank,"
     )
     assert json.loads(to_json([], []))["measured"] == []

@@ -19,6 +19,7 @@ SPEC = DatasetSpec(
             sha256="5223205a8a6956182242ae4ef47419e58a2d3e9a46d083a5b6422b32471f4090",
         ),
     ),
+    fingerprint="",
     downloads=(),
     audio="",
     naming="",

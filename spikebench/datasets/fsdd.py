@@ -21,6 +21,7 @@ SPEC = DatasetSpec(
     released="2020-08-12",
     kind="audio",
     parts=(SpikePart(file="fsdd.h5", split="", md5=None, sha256=None),),
+    fingerprint="",
     downloads=(
         Download(
             file="free-spoken-digit-dataset-1.0.10.zip",

@@ -19,6 +19,7 @@ SPEC = DatasetSpec(
     released="",
     kind="audio",
     parts=(SpikePart(file="heidelberg-digits.h5", split="", md5=None, sha256=None),),
+    fingerprint="",
     downloads=(
         Download(
             file="hd_audio.tar.gz",

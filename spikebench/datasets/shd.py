@@ -31,6 +31,7 @@ SPEC = DatasetSpec(
             sha256="47d8621a092cb483bea9448a93c0a3375a6726d370045090c2f7a77f70f95df3",
         ),
     ),
+    fingerprint="",
     downloads=(
         Download(
             file="shd_train.h5.gz",

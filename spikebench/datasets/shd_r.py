@@ -257,6 +257,7 @@ SPEC = DatasetSpec(
     released="",
     kind="made",
     parts=(SpikePart(file="shd-r.h5", split="", md5=None, sha256=None),),
+    fingerprint="",
     downloads=(),
     audio="heidelberg-digits",
     naming="",

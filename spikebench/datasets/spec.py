@@ -128,6 +128,8 @@ class DatasetSpec:
         See the module.
     parts
         Its spike files, in the order training, validation, test.
+    fingerprint
+        Of all of them together (:mod:`spikebench.fingerprint`); empty where nobody has registered it.
     downloads
         What is fetched for it; empty for what is in the package or made from another data set's recordings.
     audio
@@ -166,6 +168,7 @@ class DatasetSpec:
     released: str
     kind: Kind
     parts: tuple[SpikePart, ...]
+    fingerprint: str
     downloads: tuple[Download, ...]
     audio: str
     naming: str

@@ -16,6 +16,7 @@ SPEC = DatasetSpec(
     released="2018-04-11",
     kind="audio",
     parts=(SpikePart(file="speech-commands.h5", split="", md5=None, sha256=None),),
+    fingerprint="",
     downloads=(
         Download(
             file="speech_commands_v0.02.tar.gz",

@@ -31,6 +31,7 @@ SPEC = DatasetSpec(
             sha256="37eb723ad795cfba2a85cb78de7f0f1f2115ddfbe71fa4c979a7722e31a16253",
         ),
     ),
+    fingerprint="",
     downloads=(
         Download(
             file="ssc_train.h5.zip",

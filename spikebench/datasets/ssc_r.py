@@ -78,6 +78,7 @@ SPEC = DatasetSpec(
     released="",
     kind="made",
     parts=(SpikePart(file="ssc-r.h5", split="", md5=None, sha256=None),),
+    fingerprint="",
     downloads=(),
     audio="speech-commands",
     naming="",
