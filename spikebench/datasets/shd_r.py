@@ -156,7 +156,7 @@ def from_lists(test: str, train: str | None = None) -> Recipe:
     ----------
     test, train
         Contents of ``test_filenames.txt`` and ``train_filenames.txt``. Without the second, training
-        recordings are in the order of their paths.
+        recordings are in the order of their names.
 
     Returns
     -------
@@ -173,7 +173,9 @@ def from_lists(test: str, train: str | None = None) -> Recipe:
     held_out = frozenset(in_test)
     if both := held_out & set(in_train):
         raise ProtocolError(f"{min(both)} is in both lists, of the training and of the test split")
-    place = {name: i for i, name in enumerate((*in_train, *in_test), start=1)}
+    place = {
+        name: i for i, name in enumerate((*(in_train or sorted({*names()} - held_out)), *in_test))
+    }
     # The order of the lines does not decide the split, but the file.
     digest = hashlib.sha256("\n".join([*in_test, "", *in_train]).encode()).hexdigest()[:12]
     lists = "test_filenames.txt" + (" and train_filenames.txt" if in_train else "")
@@ -181,7 +183,7 @@ def from_lists(test: str, train: str | None = None) -> Recipe:
         RECIPE,
         facts=partial(facts, test=held_out),
         split_rule=f"as published: {lists} of hd_audio.tar.gz ({digest})",
-        rank=lambda path: place.get(_stem(path), 0),
+        rank=lambda path: place[_stem(path)],
     )
 
 
@@ -306,6 +308,17 @@ SPEC = DatasetSpec(
     ),
 )
 
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, int]:
+    return {name: place for place, name in enumerate(sorted(names()))}
+
+
+def _by_name(path: str) -> int:
+    """Place of a recording: in the order of the names, in whatever folders they lie."""
+    return _places()[_stem(path)]
+
+
 RECIPE = Recipe(
     spec=SPEC,
     published="SHD",
@@ -316,5 +329,6 @@ RECIPE = Recipe(
         "speakers 4 and 5 are test, and 5 % of each other speaker and language by hash "
         "(spikebench.datasets.shd_r); which 5 % the published test set holds is not public"
     ),
+    rank=_by_name,
     from_lists=from_lists,
 )
