@@ -126,7 +126,13 @@ def report_as_json(report: ConversionReport) -> dict[str, object]:
     }
 
 
-def tell(reports: Sequence[ConversionReport], document: object, as_json: bool, quiet: bool) -> None:
+def tell(
+    reports: Sequence[ConversionReport],
+    document: object,
+    as_json: bool,
+    quiet: bool,
+    more: Sequence[str] = (),
+) -> None:
     """Tell what was done.
 
     Parameters
@@ -137,6 +143,8 @@ def tell(reports: Sequence[ConversionReport], document: object, as_json: bool, q
         What ``--json`` prints.
     as_json, quiet
         The options.
+    more
+        Lines that follow those of the files.
 
     Raises
     ------
@@ -150,6 +158,8 @@ def tell(reports: Sequence[ConversionReport], document: object, as_json: bool, q
     elif not quiet:
         for report in reports:
             click.echo(_summary(report))
+        for line in more:
+            click.echo(line)
     skipped = [one for report in reports for one in report.skipped]
     for one in skipped if quiet else ():
         click.echo(f"skipped {one.file}: {one.reason}", err=True)

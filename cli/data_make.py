@@ -84,8 +84,11 @@ def make(
     test is public only in the archive (--published-test). 'spikebench data compare' tells how close they are.
     Fewer recordings than the data set has make a part of it; the files say so (attribute complete).
 
-    The same command goes on after an interrupt and keeps what is finished. Samples are in the order of the
-    paths of the recordings, or of the published lists.
+    Equal recordings give equal spikes on every machine, so that shd-r is one data set for everybody: the last
+    line says whether the files are as registered, or how many recordings are missing, different or extra.
+
+    The same command goes on after an interrupt and keeps what is finished. Samples of shd-r are in the order of
+    the names of the recordings (ssc-r: of their paths), or of the published lists.
 
     Exit codes: 0 all converted, 3 some recordings could not be used, 4 none of a file, 1 and 2 refused or
     stopped, 130 interrupted.
@@ -93,6 +96,7 @@ def make(
     from spikebench.datasets.recipe import load_recipe
     from spikebench.regeneration import make as run
     from spikebench.regeneration import output_files
+    from spikebench.registered import find_differences
 
     recipe = load_recipe(name)
     if audio is None:
@@ -116,8 +120,10 @@ def make(
             notify=here.notify,
             progress=here.progress,
         )
+    found = find_differences(recipe, [report.file for report in reports])
     document = {
         "dataset": recipe.spec.name,
         "files": [report_as_json(report) for report in reports],
+        "registered": None if found is None else found.as_json(),
     }
-    tell(reports, document, as_json, quiet)
+    tell(reports, document, as_json, quiet, found.lines() if found else ())

@@ -3,36 +3,64 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 
 @click.command()
 @click.argument("name")
+@click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def verify(ctx: click.Context, name: str, as_json: bool) -> None:
+def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool) -> None:
     """Read everything of the data set NAME that is here, and check it.
 
     Every spike file is compared with its published hash, or with the SHA-256 that was pinned when it first came
     or was made, and checked as 'spikebench validate' does; every recording is compared with SHA256SUMS of the data
     set's folder. Prints what was compared with what, then one line per problem.
 
-    --json prints dataset, valid, compared (the former lines) and problems.
+    A data set that everybody makes for himself (shd-r) is compared with what is registered: 'this is shd-r', or how
+    many of its recordings are missing, different or extra, and which. FILE… are its spike files where 'spikebench
+    data make' put them, instead of those in the folder of the data set.
+
+    --json prints dataset, valid, compared (the former lines), problems and registered (every recording that
+    differs; null where nothing is registered).
 
     Exit codes: 0 no problem, 1 at least one, or nothing is here.
     """
     from spikebench.datasets import load_spec
+    from spikebench.datasets.recipe import RECIPES, load_recipe
+    from spikebench.errors import DataError
+    from spikebench.registered import find_differences
+    from spikebench.spike_report import find_problems
     from spikebench.store.contents import verify as check
+    from spikebench.store.folder import part_paths
 
+    spec = load_spec(name)
+    recipe = load_recipe(name) if name in RECIPES else None
     compared: list[str] = []
-    problems = check(load_spec(name), compared.append)
+    if files and (recipe is None or recipe.registered is None):
+        raise DataError(f"{name}: nothing is registered to compare files with; leave them out")
+    problems = (
+        [problem for file in files for problem in find_problems(file)]
+        if files
+        else check(spec, compared.append)
+    )
+    found = None
+    if recipe is not None and not (problems and files):
+        found = find_differences(
+            recipe, files or [one for one in part_paths(spec) if one.is_file()]
+        )
+    if found is not None:
+        (compared if found.is_registered else problems).extend(found.lines())
     if as_json:
         report = {
             "dataset": name,
             "valid": not problems,
             "compared": compared,
             "problems": problems,
+            "registered": None if found is None else found.as_json(),
         }
         click.echo(json.dumps(report, ensure_ascii=False))
     else:

@@ -30,6 +30,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from spikebench.fingerprint import Part, fingerprint
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "digits"
 SPLITS = FOLDER / "splits.csv"
@@ -233,7 +235,7 @@ def write_flac(path: Path, samples: Samples) -> None:
 
 
 def make_spikes() -> None:
-    """Convert the recordings with ``spikebench convert`` and pin the file's SHA-256."""
+    """Convert the recordings with ``spikebench convert``; pin the file's SHA-256 and its fingerprint."""
     command = [
         sys.executable, "-m", "cli.main", "convert", "data/digits", str(SPIKES.relative_to(ROOT)),
         "--preset", "shd", "--channels", "70", "--seed", "0",
@@ -243,8 +245,11 @@ def make_spikes() -> None:
     subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - fixed words
     digest = hashlib.sha256(SPIKES.read_bytes()).hexdigest()
     text = SPEC.read_text(encoding="utf-8")
-    SPEC.write_text(re.sub(r'sha256="[0-9a-f]*"', f'sha256="{digest}"', text), encoding="utf-8")
-    print(f"{SPIKES.name}: {SPIKES.stat().st_size} bytes, SHA-256 {digest}")
+    text = re.sub(r'sha256="[0-9a-f]*"', f'sha256="{digest}"', text)
+    mark = fingerprint([Part(SPIKES)])
+    text = re.sub(r'fingerprint="[0-9a-f]*"', f'fingerprint="{mark}"', text)
+    SPEC.write_text(text, encoding="utf-8")
+    print(f"{SPIKES.name}: {SPIKES.stat().st_size} bytes, SHA-256 {digest}, fingerprint {mark}")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ recordings belong to it, who is in which split, and in which order they stand.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from spikebench.clip_names import Facts
@@ -20,6 +20,22 @@ RECIPES = {
     "shd-r": "spikebench.datasets.shd_r:RECIPE",
     "ssc-r": "spikebench.datasets.ssc_r:RECIPE",
 }
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What everybody who makes a data set again should get (:mod:`spikebench.registered`).
+
+    Attributes
+    ----------
+    fingerprints
+        Name of a file → its fingerprint.
+    digests
+        Reads: name of a recording without suffix → the beginning of the SHA-256 of its sample.
+    """
+
+    fingerprints: Mapping[str, str]
+    digests: Callable[[], Mapping[str, str]]
 
 
 def _no_rank(path: str) -> int:
@@ -51,6 +67,8 @@ class Recipe:
     from_lists
         Makes the recipe with the split and the order of the authors' lists of the test and the training
         recordings (None: that one is not known); None where no such lists are known.
+    registered
+        What it is, to the last spike; None where nobody has made it whole.
     """
 
     spec: DatasetSpec
@@ -61,6 +79,7 @@ class Recipe:
     split_rule: str
     rank: Callable[[str], int] = _no_rank
     from_lists: Callable[[str, str | None], Recipe] | None = None
+    registered: Registered | None = None
 
 
 def load_recipe(name: str) -> Recipe:

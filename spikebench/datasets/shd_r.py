@@ -43,10 +43,11 @@ import re
 from collections.abc import Set
 from dataclasses import replace
 from functools import lru_cache, partial
+from importlib import resources
 from pathlib import PurePosixPath
 
 from spikebench.clip_names import HEIDELBERG_DIGITS, Facts
-from spikebench.datasets.recipe import Recipe
+from spikebench.datasets.recipe import Recipe, Registered
 from spikebench.datasets.spec import Card, DatasetSpec, SpikePart
 from spikebench.errors import ProtocolError
 
@@ -54,6 +55,7 @@ __all__ = [
     "RECIPE",
     "SPEC",
     "TRIALS",
+    "digests",
     "facts",
     "from_lists",
     "names",
@@ -310,6 +312,19 @@ SPEC = DatasetSpec(
 
 
 @lru_cache(maxsize=1)
+def digests() -> dict[str, str]:
+    """Read what each recording becomes.
+
+    Returns
+    -------
+    dict
+        Name without suffix → the first 12 hexadecimal digits of the SHA-256 of its sample, in the order of the names.
+    """
+    text = resources.files("spikebench").joinpath("datasets", "shd-r.digests").read_text("ascii")
+    return dict(zip(sorted(names()), text.split(), strict=True))
+
+
+@lru_cache(maxsize=1)
 def _places() -> dict[str, int]:
     return {name: place for place, name in enumerate(sorted(names()))}
 
@@ -331,4 +346,12 @@ RECIPE = Recipe(
     ),
     rank=_by_name,
     from_lists=from_lists,
+    registered=Registered(
+        fingerprints={
+            "shd-r.h5": SPEC.fingerprint,
+            "shd-r_train.h5": "TRAIN",
+            "shd-r_test.h5": "TEST",
+        },
+        digests=digests,
+    ),
 )

@@ -1,0 +1,189 @@
+"""Whether spike files that were made again from recordings are the registered data set, and if not, where they differ.
+
+A data set that everybody makes for himself is the same for everybody only if that can be checked. So the package
+keeps its fingerprints and, for every recording, the beginning of the SHA-256 of its sample
+(:func:`spikebench.fingerprint.sample_digests`): of label, speaker and spikes. Recordings are known by their names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from spikebench.audio import printable
+from spikebench.datasets.recipe import Recipe
+from spikebench.fingerprint import Part, fingerprint, sample_digests
+from spikebench.spike_file import SpikeFile
+
+__all__ = ["Differences", "find_differences"]
+
+DIGEST_DIGITS = 12  # of 64: of 10,420 samples two agree by chance with odds of 2e-7
+_SHOWN = 3
+
+
+@dataclass
+class Differences:
+    """How files differ from the registered data set.
+
+    Attributes
+    ----------
+    name
+        Of the data set.
+    fingerprints
+        File → its fingerprint.
+    known_as
+        Registered files that they are, by their fingerprints.
+    expected
+        Recordings that should be in the splits that the files hold.
+    missing, different, extra, other_split
+        Names of recordings: not there; there with another label, speaker or spikes; no recording of the data set,
+        or there twice; in another split than registered.
+    reasons
+        Settings with which the files were made and the data set was not.
+    """
+
+    name: str
+    fingerprints: dict[str, str]
+    known_as: tuple[str, ...]
+    expected: int = 0
+    missing: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    other_split: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether every file is one of the registered ones."""
+        return len(self.known_as) == len(self.fingerprints)
+
+    def as_json(self) -> dict[str, object]:
+        """Say it to a program.
+
+        Returns
+        -------
+        dict
+            ``is_registered``, ``fingerprints`` by file, and the full lists of recordings.
+        """
+        return {
+            "is_registered": self.is_registered,
+            "fingerprints": self.fingerprints,
+            "expected": self.expected,
+            "missing": self.missing,
+            "different": self.different,
+            "extra": self.extra,
+            "other_split": self.other_split,
+            "reasons": self.reasons,
+        }
+
+    def lines(self) -> list[str]:
+        """Say it.
+
+        Returns
+        -------
+        list of str
+            One line if the files are as registered, else one for each way in which they are not.
+        """
+        if self.is_registered:
+            marks = ", ".join(f"{mark[:16]}…" for mark in self.fingerprints.values())
+            return [
+                f"this is {self.name}: {', '.join(self.known_as)}, {self.expected:,} recordings with the "
+                f"registered spikes (fingerprint {marks})"
+            ]
+        lines = [
+            f"{len(found):,} of {self.expected:,} recordings {what}: {_some(found)}"
+            for what, found in (
+                ("are missing", self.missing),
+                ("differ from the registered ones", self.different),
+                ("are in another split than registered", self.other_split),
+            )
+            if found
+        ]
+        if self.extra:
+            lines.append(f"{len(self.extra):,} recordings are extra: {_some(self.extra)}")
+        lines += self.reasons
+        return [
+            f"this is not {self.name} as registered",
+            *(lines or ["its samples are in another order"]),
+        ]
+
+
+def find_differences(recipe: Recipe, paths: Sequence[Path]) -> Differences | None:
+    """Compare spike files with the registered data set.
+
+    Parameters
+    ----------
+    recipe
+        Of the data set.
+    paths
+        Spike files that hold it together, or some of its splits.
+
+    Returns
+    -------
+    Differences or None
+        None if nothing is registered for this data set.
+
+    Raises
+    ------
+    SpikeFileError
+        If a file is missing or damaged.
+    """
+    if recipe.registered is None:
+        return None
+    digests, files = recipe.registered.digests(), recipe.registered.fingerprints
+    names = {mark: name for name, mark in files.items()}
+    marks = {str(path): fingerprint([Part(path)]) for path in paths}
+    found = Differences(
+        recipe.spec.name, marks, tuple(names[mark] for mark in marks.values() if mark in names)
+    )
+    there: Counter[str] = Counter()
+    splits: set[str] = set()
+    for path in paths:
+        with SpikeFile(path) as file:
+            found.reasons += _reasons(recipe, file)
+            marked = file.splits or ("",) * file.n_samples
+            sources = file.sources or ("",) * file.n_samples
+            splits.update(marked)
+            for source, split, digest in zip(sources, marked, sample_digests(file), strict=True):
+                stem = PurePosixPath(source).stem
+                there[stem] += 1
+                if stem not in digests or there[stem] > 1:
+                    found.extra.append(printable(source))
+                    continue
+                facts = recipe.facts(source)
+                if facts is not None and facts.split != split:
+                    found.other_split.append(stem)
+                if digests[stem] != digest.hex()[:DIGEST_DIGITS]:
+                    found.different.append(stem)
+    for name in digests:
+        facts = recipe.facts(name)
+        if facts is not None and facts.split in splits:
+            found.expected += 1
+            if name not in there:
+                found.missing.append(name)
+    return found
+
+
+def _reasons(recipe: Recipe, file: SpikeFile) -> list[str]:
+    """Name settings that explain other spikes."""
+    made, shown = file.provenance, printable(file.path.name)
+    wanted = {"preset": "shd", "seed": 0, "time_origin": recipe.time_origin.replace("-", " ")}
+    reasons = [
+        f"{shown}: made with {name} {printable(str(made[name]))}, {recipe.spec.name} with {value}"
+        for name, value in wanted.items()
+        if name in made and made[name] != value
+    ]
+    if "device" in made:
+        reasons.append(f"{shown}: made on a GPU, whose spikes are others")
+    if "preset" not in made:
+        reasons.append(f"{shown}: does not say how it was made")
+    return reasons
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (
+        f" and {rest:,} more (--json lists them)" if rest > 0 else ""
+    )
