@@ -1,0 +1,63 @@
+"""What the names of classes look like, where that is hardly what was meant: folds, splits, speakers, numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from spikebench.audio import Clip
+from spikebench.clip_folders import folder_names
+from spikebench.conventions.convention import stem
+from spikebench.split_words import fold_number, is_split_word
+
+__all__ = ["what_folders_look_like"]
+
+_SPEAKER = re.compile(
+    r"(?:speaker|spkr?|subject|subj|sub|actor|person|participant|user|voice|id|s|p)[ _-]?\d{1,5}",
+    re.ASCII | re.IGNORECASE,
+)
+_MANY_NAMES = 0.9  # of the clips whose folder is a part of their own name
+
+
+def what_folders_look_like(words: Sequence[str], clips: Sequence[Clip], names: bool = True) -> str:
+    """Tell what folders look like, if not like classes.
+
+    Parameters
+    ----------
+    words
+        Names of the folders that would be classes.
+    clips
+        The recordings.
+    names
+        Whether folders whose name is a part of the file names count.
+
+    Returns
+    -------
+    str
+        E.g. ``plain numbers``; empty if nothing speaks against classes.
+    """
+    if not words:
+        return ""
+    if sum(fold_number(word) is not None for word in words) > 1:
+        return "folds"
+    if sum(map(is_split_word, words)) > 1:
+        return "splits"
+    if all(word.isascii() and word.isdigit() for word in words):
+        return "plain numbers"
+    if all(_SPEAKER.fullmatch(word) for word in words):
+        return "speakers"
+    if names and _are_parts_of_names(set(words), clips):
+        return "parts of the file names"
+    return ""
+
+
+def _are_parts_of_names(words: set[str], clips: Sequence[Clip]) -> bool:
+    inside = total = 0
+    for clip in clips:
+        word = next((name for name in reversed(folder_names(clip)) if name in words), None)
+        if word is None:
+            continue
+        total += 1
+        name, part = stem(clip).casefold(), re.escape(word.casefold())
+        inside += re.search(rf"(?<![^\W_]){part}(?![^\W_])", name) is not None
+    return total > 0 and inside >= _MANY_NAMES * total

@@ -1,0 +1,157 @@
+"""What the folders of recordings mean: which are classes, which splits, which folds.
+
+A folder that is called like a split is one only where its neighbours are splits too: on that level of the
+tree all folders have such names. ``dog``, ``rain`` and ``train`` side by side are three classes.
+Folders are looked at together, level by level, because one clip alone does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from spikebench.audio import Clip
+from spikebench.conventions.convention import Facts, composed
+from spikebench.split_words import fold_number, is_split_word, read_splits
+
+__all__ = ["Folders", "folder_names", "read_folders"]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """What the levels of a tree of folders mean, from 0 at the top.
+
+    Attributes
+    ----------
+    split_levels
+        Levels whose folders are splits.
+    fold_level
+        Level whose folders are the folds of a cross-validation, if there is one.
+    has_several_splits
+        Whether there is more than one split; else all recordings lie below one folder called so.
+    """
+
+    split_levels: tuple[int, ...] = ()
+    fold_level: int | None = None
+    has_several_splits: bool = False
+
+    def facts(self, clip: Clip) -> Facts:
+        """Read the folders of a clip.
+
+        Parameters
+        ----------
+        clip
+            Any of those that the tree consists of.
+
+        Returns
+        -------
+        Facts
+            Label and speaker: the folder it lies in, passing over splits and folds.
+        """
+        return _facts(self, clip.relative.rpartition("/")[0])
+
+    def with_folds_as_classes(self) -> Folders:
+        """Take folders of folds for what others are.
+
+        Returns
+        -------
+        Folders
+            Without a level of folds.
+        """
+        return replace(self, fold_level=None)
+
+
+@lru_cache(maxsize=65_536)
+def _facts(folders: Folders, path: str) -> Facts:
+    words: list[str] = []
+    split: str | None = None
+    fold: int | None = None
+    for level, name in enumerate(composed(path).split("/") if path else ()):
+        if level in folders.split_levels and is_split_word(name):
+            split = name
+        elif level == folders.fold_level:
+            fold = fold_number(name)
+        else:
+            words.append(name)
+    word = words[-1] if words else None
+    return Facts(word, word, split, fold)
+
+
+@dataclass
+class _Level:
+    """Names of the folders on one level, and of those that have folders below."""
+
+    names: set[str] = field(default_factory=set)
+    with_folders: set[str] = field(default_factory=set)
+
+
+def folder_names(clip: Clip) -> list[str]:
+    """List the folders around a clip, from the top.
+
+    Parameters
+    ----------
+    clip
+        Any.
+
+    Returns
+    -------
+    list of str
+        Composed; empty if it lies where the search began.
+    """
+    return [composed(name) for name in clip.relative.split("/")[:-1]]
+
+
+def read_folders(clips: Iterable[Clip], classes_are_folders: bool = True) -> Folders:
+    """Find out what the levels of a tree of folders mean.
+
+    Parameters
+    ----------
+    clips
+        All recordings.
+    classes_are_folders
+        Whether labels may come from folders. Then, beside folders that are no splits, those called so are
+        splits only if there are folders below each of them; else they are classes.
+
+    Returns
+    -------
+    Folders
+        What they mean.
+    """
+    levels = _levels(clips)
+    whole = [i for i, level in enumerate(levels) if all(map(is_split_word, level.names))]
+    several = [i for i in whole if _n_splits(levels[i].names) > 1]
+    mixed = [i for i, level in enumerate(levels) if _is_mixed(level, classes_are_folders)]
+    folds = [
+        i
+        for i, level in enumerate(levels)
+        if len(level.names) > 1 and all(fold_number(name) is not None for name in level.names)
+    ]
+    return Folders(
+        tuple(several or mixed or whole), folds[0] if folds else None, bool(several or mixed)
+    )
+
+
+def _levels(clips: Iterable[Clip]) -> Sequence[_Level]:
+    levels: list[_Level] = []
+    # Many clips share a folder, and all that matters is the folders.
+    for path in {clip.relative.rpartition("/")[0] for clip in clips} - {""}:
+        names = [composed(name) for name in path.split("/")]
+        levels.extend(_Level() for _ in range(len(names) - len(levels)))
+        for i, name in enumerate(names):
+            levels[i].names.add(name)
+            if i + 1 < len(names):
+                levels[i].with_folders.add(name)
+    return levels
+
+
+def _n_splits(names: Iterable[str]) -> int:
+    return len(set(read_splits(names).values()))
+
+
+def _is_mixed(level: _Level, classes_are_folders: bool) -> bool:
+    """Tell whether several folders are splits although others beside them are not."""
+    splits = {name for name in level.names if is_split_word(name)}
+    if splits == level.names or _n_splits(splits) < 2:
+        return False
+    return splits <= level.with_folders or not classes_are_folders

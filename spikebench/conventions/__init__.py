@@ -1,0 +1,52 @@
+"""How published corpora name their files: one file each, named here as strings so that the list costs no import.
+
+A module holds one constant, ``CONVENTION``, a :class:`~spikebench.conventions.convention.Convention`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from spikebench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from spikebench.conventions.convention import Convention
+
+__all__ = ["CONVENTIONS", "load_convention"]
+
+CONVENTIONS = {
+    "heidelberg-digits": "spikebench.conventions.heidelberg_digits:CONVENTION",
+    "speech-commands": "spikebench.conventions.speech_commands:CONVENTION",
+    "fsdd": "spikebench.conventions.fsdd:CONVENTION",
+    "audiomnist": "spikebench.conventions.audiomnist:CONVENTION",
+    "tidigits": "spikebench.conventions.tidigits:CONVENTION",
+    "common-voice": "spikebench.conventions.common_voice:CONVENTION",
+    "esc50": "spikebench.conventions.esc50:CONVENTION",
+    "urbansound8k": "spikebench.conventions.urbansound8k:CONVENTION",
+}
+
+
+def load_convention(name: str) -> Convention:
+    """Look up a naming convention.
+
+    Parameters
+    ----------
+    name
+        Its name.
+
+    Returns
+    -------
+    Convention
+        What its file names say.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such convention.
+    """
+    if name not in CONVENTIONS:
+        raise UnknownNameError("naming convention", name, CONVENTIONS)
+    module, _, attribute = CONVENTIONS[name].partition(":")
+    convention: Convention = getattr(importlib.import_module(module), attribute)
+    return convention

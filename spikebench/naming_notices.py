@@ -1,0 +1,154 @@
+"""What the user is told about labels, speakers and splits: what was decided, and what looks odd."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.audio import Clip, printable
+from spikebench.class_warnings import what_folders_look_like
+from spikebench.clip_folders import folder_names
+from spikebench.clip_source import NONE, Source
+from spikebench.split_words import SPLITS, is_split_word, read_splits
+
+__all__ = ["label_notices", "speaker_notices", "split_notices"]
+
+_MOST_LETTERS = 100  # of class names in one line
+_MANY_CLASSES = 20  # from here on, classes of a clip or two are no classes
+
+
+def label_notices(
+    source: Source, keys: Sequence[str], labels: NDArray[np.int64], clips: Sequence[Clip]
+) -> list[str]:
+    """Say which classes there are.
+
+    Parameters
+    ----------
+    source
+        Where they come from.
+    keys
+        Class names; index = label.
+    labels
+        int64, shape (len(clips),); -1 is unknown.
+    clips
+        The recordings that are kept.
+
+    Returns
+    -------
+    list of str
+        One line each.
+    """
+    if source is NONE:
+        return ["labels: none found, every label is -1 (--labels names them)"]
+    used = np.unique(labels[labels >= 0])
+    notices = [f"labels: {len(keys)} classes from {source.name}: {_listed(keys)}"]
+    if len(used) < len(keys):
+        there = _listed([keys[i] for i in used.tolist()])
+        notices.append(f"labels: recordings are there for {len(used)} of them: {there}")
+    if unknown := int(np.count_nonzero(labels < 0)):
+        notices.append(f"labels: {unknown} clips have none there, their label is -1")
+    if source.name == "sub-folders":
+        notices += _warnings(keys, clips)
+    if len(used) > _MANY_CLASSES and 2 * len(used) > np.count_nonzero(labels >= 0):
+        notices.append("labels: most classes have one recording; are they classes?")
+    return notices
+
+
+def _warnings(keys: Sequence[str], clips: Sequence[Clip]) -> list[str]:
+    looks = what_folders_look_like(keys, clips)
+    if not looks:
+        return []
+    remedy = {
+        "folds": "--split folders takes them as folds",
+        "splits": "--split folders takes them as splits",
+        "parts of the file names": "a pattern, --labels '{speaker}_{label}_{take}', takes such names apart",
+    }.get(
+        looks,
+        "--speakers folders takes them as speakers, --labels '{label}_{take}' or a table names classes",
+    )
+    return [f"WARNING: the classes look like {looks}, e.g. {printable(keys[0])}: {remedy}"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """List names, but for the middle where they are many."""
+    text = ", ".join(names)
+    if len(text) <= _MOST_LETTERS or len(names) < 3:
+        return text
+    head, length = [], len(names[-1])
+    for name in names[:-1]:
+        length += len(name) + 2
+        if length > _MOST_LETTERS:
+            break
+        head.append(name)
+    return ", ".join([*(head or names[:1]), "…", names[-1]])
+
+
+def speaker_notices(source: Source, speakers: NDArray[np.int64]) -> list[str]:
+    """Say how many speakers there are.
+
+    Parameters
+    ----------
+    source
+        Where they come from.
+    speakers
+        int64; -1 is unknown.
+
+    Returns
+    -------
+    list of str
+        One line, or none where they are not asked for.
+    """
+    if source is NONE:
+        return []
+    count = len(set(speakers.tolist()) - {-1})
+    return [f"speakers: {count} from {source.name}"]
+
+
+def split_notices(
+    source: Source, splits: Sequence[str], clips: Sequence[Clip], rule: str
+) -> list[str]:
+    """Say who trains, selects and tests, and which folders look like splits and are none.
+
+    Parameters
+    ----------
+    source
+        Where splits come from.
+    splits
+        One per clip, or empty.
+    clips
+        The recordings that are kept.
+    rule
+        Who is in which split; may be empty.
+
+    Returns
+    -------
+    list of str
+        One line each.
+    """
+    notices = []
+    if source is not NONE:
+        counts = Counter(splits)
+        parts = [f"{counts[name]} {name}" for name in SPLITS]
+        parts += [f"{counts['']} in none"] if counts[""] else []
+        notices.append(f"split: {', '.join(parts)} from {source.name}{', ' if rule else ''}{rule}")
+    if unused := _unused_folders(splits, clips):
+        shown = _listed([printable(name) for name in unused])
+        notices.append(
+            f"split: folders that look like splits and are not used as such: {shown} (--split folders, or a "
+            "pattern or table, says otherwise)"
+        )
+    return notices
+
+
+def _unused_folders(splits: Sequence[str], clips: Sequence[Clip]) -> list[str]:
+    """List folders called like splits that hold recordings of another one."""
+    places: dict[str, set[str]] = {}
+    for clip, split in zip(clips, splits, strict=True):
+        for name in folder_names(clip):
+            if is_split_word(name):
+                places.setdefault(name, set()).add(split)
+    meaning = read_splits(places)
+    return sorted(name for name, found in places.items() if found - {meaning[name]})

@@ -1,0 +1,161 @@
+"""Where labels, speakers and splits come from, as the user names it: a word, a pattern or tables.
+
+=================  ==============================================================================
+``none``           unknown: label -1, speaker -1, split empty
+``folders``        label, speaker: the folder a clip lies in (passing over folders that name a split or a
+                   fold); split: the folder that names one (:mod:`spikebench.clip_folders`)
+a convention       ``heidelberg-digits``, ``speech-commands`` …: :mod:`spikebench.conventions`
+a pattern          ``{speaker}_{digit}_take{take}``: :mod:`spikebench.name_pattern`
+a table            ``table.csv``, columns by their common names (:mod:`spikebench.tables`), or as told:
+                   ``table.csv:path=filename,label=category``
+several tables     ``train=a.tsv,test=b.tsv``: one per split; without ``=`` the name of the file tells,
+                   as in ``train.tsv,dev.tsv,test.tsv``
+=================  ==============================================================================
+
+Where folds say who is tested, one fold is the test split and the others train: ``esc50:test_fold=3`` names it,
+and so it does after ``folders``, a pattern or tables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from spikebench.audio import Clip
+from spikebench.clip_folders import read_folders
+from spikebench.clip_source import NONE, Source
+from spikebench.conventions import CONVENTIONS, load_convention
+from spikebench.conventions.convention import Convention
+from spikebench.errors import SpikebenchError, UnknownNameError
+from spikebench.name_pattern import pattern_reader
+from spikebench.table_source import convention_tables, table_files, table_source
+from spikebench.tables import COLUMNS
+
+__all__ = ["convention_source", "parse_source"]
+
+_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
+_OPTIONS = re.compile(rf"(?P<head>.+):(?P<options>(?:{'|'.join(COLUMNS)}|test_fold)=.*)", re.DOTALL)
+
+
+def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Source:
+    """Turn the user's word into a source.
+
+    Parameters
+    ----------
+    clips
+        All recordings.
+    text
+        See the module; not ``auto``.
+    what
+        ``label``, ``speaker`` or ``split``: what it is asked for.
+
+    Returns
+    -------
+    Source
+        What it says.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is no word that is known, no pattern and no table.
+    SpikebenchError
+        If a pattern or a table cannot be used.
+    """
+    if text == "none":
+        return NONE
+    if os.path.isfile(text) and text not in ("folders", *CONVENTIONS):
+        return table_source(clips, text, [(None, text)], {})
+    head, options = _split_options(text)
+    if os.path.isfile(head) and options:
+        return _with_test_fold(table_source(clips, text, [(None, head)], options), options)
+    if head == "folders":
+        return _with_test_fold(_folders(clips, what), _fold_only(text, options))
+    if head in CONVENTIONS:
+        source = convention_source(clips, load_convention(head))
+        return _with_test_fold(source, _fold_only(text, options))
+    if "{" in head or "}" in head:
+        source = Source(f"pattern {head}", pattern_reader(head))
+        return _with_test_fold(source, _fold_only(text, options))
+    files = table_files(head)
+    if not any(file.lower().endswith(_TABLE_SUFFIXES) for _, file in files):
+        words = ["auto", "none", "folders", *CONVENTIONS, "a {pattern}", "a table.csv"]
+        raise UnknownNameError("source of labels", text, words)
+    return _with_test_fold(table_source(clips, text, files, options), options)
+
+
+def convention_source(clips: Sequence[Clip], convention: Convention) -> Source:
+    """Read names as a convention says.
+
+    Parameters
+    ----------
+    clips
+        All recordings.
+    convention
+        How they are named.
+
+    Returns
+    -------
+    Source
+        What their names, or the tables of the convention, say.
+
+    Raises
+    ------
+    SpikebenchError
+        If the convention takes tables, and they are not there or cannot be used.
+    """
+    if convention.tables:
+        return convention_tables(clips, convention)
+    return Source(
+        convention.name,
+        convention.read,
+        convention.keys,
+        convention.split_rule,
+        convention.test_fold,
+        needs_class=True,
+    )
+
+
+def _folders(clips: Sequence[Clip], what: str) -> Source:
+    folders = read_folders(clips, classes_are_folders=what != "split")
+    source = Source("sub-folders", folders.facts)
+    if what != "split" and folders.fold_level is not None and not source.says("label", clips):
+        # Folds alone: whoever asks for folders as labels gets them, and a warning.
+        label_of = folders.with_folds_as_classes().facts
+        source = replace(
+            source, read=lambda clip: replace(label_of(clip), fold=folders.facts(clip).fold)
+        )
+    return source
+
+
+def _split_options(text: str) -> tuple[str, dict[str, str]]:
+    """Part ``table.csv:path=filename,label=category`` at its colon."""
+    match = _OPTIONS.fullmatch(text)
+    if match is None:
+        return text, {}
+    options: dict[str, str] = {}
+    for option in match["options"].split(","):
+        what, _, value = option.partition("=")
+        known = [*COLUMNS, "test_fold"]
+        if what not in known or not value or what in options:
+            raise SpikebenchError(
+                f"{text}: after the colon stand {', '.join(f'{name}=…' for name in known)}, parted by commas, "
+                "each at most once"
+            )
+        options[what] = value
+    return match["head"], options
+
+
+def _fold_only(text: str, options: Mapping[str, str]) -> Mapping[str, str]:
+    if options.keys() - {"test_fold"}:
+        raise SpikebenchError(f"{text}: only tables have columns; test_fold=N alone may stand here")
+    return options
+
+
+def _with_test_fold(source: Source, options: Mapping[str, str]) -> Source:
+    if "test_fold" not in options:
+        return source
+    if not re.fullmatch(r"\d{1,9}", options["test_fold"], re.ASCII):
+        raise SpikebenchError(f"test_fold={options['test_fold']}: is no number")
+    return replace(source, test_fold=int(options["test_fold"]))

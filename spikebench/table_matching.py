@@ -1,0 +1,128 @@
+"""Which line of a table means which recording.
+
+Tables name recordings as their authors had them: by the bare name, below another folder, with an absolute path
+of another machine, with backslashes, without a suffix, with accents written in another way. A line and a
+recording belong together if one path is the end of the other and nothing else in the table or the folder fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spikebench.audio import Clip
+from spikebench.conventions.convention import composed
+from spikebench.tables import Row
+
+__all__ = ["match_rows", "place_of"]
+
+_SUFFIX = re.compile(
+    r"\.(wav|wave|flac|ogg|oga|opus|mp3|aiff?|aifc|au|snd|w64|rf64|caf|sph|m4a|mp4|wma|aac|webm)$",
+    re.IGNORECASE,
+)
+_MOST_FOLDERS = 16
+
+Place = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A path as its parts; the clip's or the row's number."""
+
+    number: int
+    place: Place
+    is_absolute: bool
+
+
+def match_rows(rows: Sequence[Row], clips: Sequence[Clip]) -> dict[str, Row]:
+    """Find the line that means each recording.
+
+    Parameters
+    ----------
+    rows
+        Lines whose paths differ.
+    clips
+        All recordings.
+
+    Returns
+    -------
+    dict
+        Relative path of a clip → its line; clips without one are left out.
+    """
+    there = {place_of(row.path): row for row in rows}
+    found = {
+        clip.relative: there[place] for clip in clips if (place := place_of(clip.relative)) in there
+    }
+    for without_suffix in (False, True):
+        ours = [
+            _Named(i, _end(clip.relative, without_suffix), False) for i, clip in enumerate(clips)
+        ]
+        theirs = [
+            _Named(i, _end(row.path, without_suffix), _is_absolute(row.path))
+            for i, row in enumerate(rows)
+        ]
+        taken = {id(row) for row in found.values()}
+        for row, clip in _by_ends(theirs, ours):
+            if clips[clip].relative not in found and id(rows[row]) not in taken:
+                found[clips[clip].relative] = rows[row]
+    return found
+
+
+def place_of(path: str) -> Place:
+    """Take a path apart, however it is written.
+
+    Parameters
+    ----------
+    path
+        With slashes or backslashes.
+
+    Returns
+    -------
+    tuple of str
+        Its folders and its name, composed.
+    """
+    parts = composed(path).replace("\\", "/").split("/")
+    return tuple(part for part in parts if part not in ("", "."))
+
+
+def _end(path: str, without_suffix: bool) -> Place:
+    place = place_of(path)
+    if without_suffix and place:
+        place = (*place[:-1], _SUFFIX.sub("", place[-1]))
+    return place
+
+
+def _is_absolute(path: str) -> bool:
+    return re.match(r"[/\\]|[A-Za-z]:[/\\]", path) is not None
+
+
+def _by_ends(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:
+    """Pair those that end alike, and alone do, the longest common end first."""
+    pairs: list[tuple[int, int]] = []
+    moved: defaultdict[tuple[Place, Place], list[tuple[int, int]]] = defaultdict(list)
+    paired: set[int] = set()
+    longest = max((len(one.place) for one in clips), default=0)
+    for length in range(min(longest, _MOST_FOLDERS), 0, -1):
+        ours = _alone(clips, length)
+        for end, row in _alone(rows, length).items():
+            clip = ours.get(end)
+            if clip is None or clip.number in paired:
+                continue
+            before = row.place[:-length], clip.place[:-length]
+            pair = row.number, clip.number
+            if not all(before):
+                pairs.append(pair)
+                paired.add(clip.number)
+            elif row.is_absolute:
+                moved[before].append(pair)
+                paired.add(clip.number)
+    # A corpus that was moved has one folder where it was and one where it is.
+    return pairs + (next(iter(moved.values())) if len(moved) == 1 else [])
+
+
+def _alone(named: list[_Named], length: int) -> dict[Place, _Named]:
+    ends = [(one.place[-length:], one) for one in named if len(one.place) >= length]
+    count = Counter(end for end, _ in ends)
+    return {end: one for end, one in ends if count[end] == 1}

@@ -1,0 +1,155 @@
+"""One table or several as a source: which files, in which split, which line for which recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from spikebench.audio import Clip, printable
+from spikebench.clip_source import Source
+from spikebench.conventions.convention import Convention
+from spikebench.errors import SpikebenchError
+from spikebench.split_words import is_split_word
+from spikebench.table_matching import match_rows, place_of
+from spikebench.tables import COLUMNS, Row, read_table
+
+__all__ = ["convention_tables", "table_files", "table_source"]
+
+
+def table_files(text: str) -> list[tuple[str | None, str]]:
+    """List tables and the split of each.
+
+    Parameters
+    ----------
+    text
+        ``table.csv``, ``train=a.csv,test=b.csv`` or ``train.csv,test.csv``.
+
+    Returns
+    -------
+    list of (str or None, str)
+        Split and file; None where no split is said. A table alone is of no split, whatever it is called.
+    """
+    pieces = text.split(",")
+    if len(pieces) == 1 and "=" not in text:
+        return [(None, text)]
+    files: list[tuple[str | None, str]] = []
+    for piece in pieces:
+        split, equals, file = piece.partition("=")
+        if equals and is_split_word(split.strip()):
+            files.append((split.strip(), file.strip()))
+            continue
+        words = re.split(r"[\W_]+", Path(piece).stem)
+        named = [word for word in words if is_split_word(word)]
+        files.append((named[0] if len(named) == 1 else None, piece.strip()))
+    return files
+
+
+def table_source(
+    clips: Sequence[Clip],
+    name: str,
+    files: Sequence[tuple[str | None, str]],
+    options: Mapping[str, str],
+) -> Source:
+    """Read tables and find the line of every recording.
+
+    Parameters
+    ----------
+    clips
+        All recordings.
+    name
+        What the user called the tables.
+    files
+        Split (None: by its columns) and path of each.
+    options
+        Names of columns, and others.
+
+    Returns
+    -------
+    Source
+        What the tables say.
+
+    Raises
+    ------
+    SpikebenchError
+        If a table cannot be used, a recording is there twice, or none of the recordings is.
+    """
+    columns = {what: column for what, column in options.items() if what in COLUMNS}
+    tables = [read_table(Path(file), columns, split) for split, file in files]
+    rows = [row for table in tables for row in table.rows]
+    _refuse_twice(rows)
+    shown = printable(name)
+    found = match_rows(rows, clips)
+    if clips and not found:
+        there = f"the table has {printable(rows[0].path)!r}" if rows else "it has no line"
+        raise SpikebenchError(
+            f"{shown}: none of its {len(rows)} names is a recording here; {there}, the folder "
+            f"{printable(clips[0].relative)!r}"
+        )
+    used = {id(row) for row in found.values()}
+    others = [row for row in rows if id(row) not in used]
+    notices = [table.notice for table in tables if table.notice]
+    if others:
+        notices.append(
+            f"{shown}: {len(others)} of its {len(rows)} names are no recordings here, the first: "
+            f"{printable(others[0].path)}"
+        )
+    return Source(
+        name,
+        lambda clip: facts.facts if (facts := found.get(clip.relative)) else None,
+        misfit=f"is not in {shown}",
+        notices=tuple(notices),
+    )
+
+
+def _refuse_twice(rows: Sequence[Row]) -> None:
+    first: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        place = place_of(row.path)
+        if place in first:
+            before = first[place]
+            also = "" if before.table == row.table else f", and in {before.table}"
+            raise SpikebenchError(
+                f"{row.table}: line {row.line}: {printable(row.path)!r} is there twice (line "
+                f"{before.line}{also}); keep one"
+            )
+        first[place] = row
+
+
+def convention_tables(clips: Sequence[Clip], convention: Convention) -> Source:
+    """Find the tables of a convention beside the recordings, or beside their folder.
+
+    Parameters
+    ----------
+    clips
+        All recordings.
+    convention
+        One with tables.
+
+    Returns
+    -------
+    Source
+        What the tables say.
+
+    Raises
+    ------
+    SpikebenchError
+        If no recording is named so, or there is no table, or one cannot be used.
+    """
+    name, expected = convention.name, ", ".join(convention.tables)
+    first = next((clip for clip in clips if convention.read(clip)), None)
+    if first is None:
+        raise SpikebenchError(f"{name} gives no label for any clip")
+    folder = first.path.absolute().parent
+    files = [
+        (place / table).as_posix()
+        for place in (folder, folder.parent)
+        for table in convention.tables
+        if (place / table).is_file()
+    ]
+    if not files:
+        shown = printable(str(folder.parent))
+        raise SpikebenchError(f"{name}: none of {expected} is in {shown} (or name tables yourself)")
+    source = table_source(clips, name, [(Path(file).stem, file) for file in files], {})
+    return replace(source, rule=convention.split_rule, misfit=f"is in none of {expected}")

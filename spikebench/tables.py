@@ -1,0 +1,254 @@
+"""Tables that say which recording is what: comma-separated and the like, as corpora publish them.
+
+The first line names the columns. Names that are common are known (:data:`COLUMNS`); others are told. Commas,
+tabs, semicolons and bars separate, whichever gives the columns that are looked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikebench.audio import printable
+from spikebench.conventions.convention import Facts, composed
+from spikebench.errors import SpikebenchError
+
+__all__ = ["COLUMNS", "Row", "Table", "read_table"]
+
+# In order of preference; compared without capitals, with _ for spaces and hyphens.
+COLUMNS = {
+    "path": (
+        *("path", "file", "filename", "file_name", "filepath", "file_path", "fname"),
+        *("slice_file_name", "audio", "audio_path", "audio_file", "audio_filename"),
+        *("wav", "wav_path", "wav_file", "wav_filename", "clip", "recording"),
+    ),
+    "label": (
+        *("label", "labels", "class", "class_name", "category", "word", "keyword", "digit"),
+        *("sentence", "text", "transcript", "transcription", "target", "class_id", "classid"),
+    ),
+    "speaker": (
+        *("speaker", "speaker_id", "speakerid", "client_id", "spk", "spk_id", "speaker_name"),
+        *("subject", "subject_id"),
+    ),
+    "split": ("split", "set", "subset", "partition"),
+    "fold": ("fold",),
+}
+_SENTENCES = {"sentence", "text", "transcript", "transcription"}
+_ORDINARY = {"path", "file", "label", "speaker", "split"}
+_DELIMITERS = (",", "\t", ";", "|")
+_MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: the recording as it is written, what is said about it, and where that stands."""
+
+    path: str
+    facts: Facts
+    table: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """The lines of a table, and one line on how it was read, where that is not obvious."""
+
+    rows: list[Row]
+    notice: str
+
+
+def read_table(path: Path, columns: Mapping[str, str], split: str | None = None) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    path
+        Text in UTF-8, of at most 64 MiB.
+    columns
+        What each column is called, for those whose names are not common: any of ``path``, ``label``,
+        ``speaker``, ``split`` and ``fold`` → name of the column.
+    split
+        Of all its recordings, where the table is that of one split.
+
+    Returns
+    -------
+    Table
+        Its lines.
+
+    Raises
+    ------
+    SpikebenchError
+        If it cannot be read, has no column that names recordings or none that says something about them, or
+        a line is broken, or has several labels in one cell.
+    """
+    shown = printable(str(path))
+    lines = _records(_text(path, shown), columns, shown)
+    _, header = next(lines, (0, []))
+    if not any(header):
+        raise SpikebenchError(f"{shown}: empty; the first line must name a column path and others")
+    places = _find_columns(header, columns, shown, split)
+    rows: list[Row] = []
+    for number, cells in lines:
+        value = {what: cells[place].strip() for what, place in places.items()}
+        if not value["path"]:
+            raise SpikebenchError(f"{shown}: line {number} names no recording")
+        if _plain(header[places["label"]] if "label" in places else "") not in _SENTENCES:
+            _refuse_several_labels(value.get("label", ""), shown, number)
+        rows.append(Row(value["path"], _facts(value, split, shown, number), shown, number))
+    return Table(_with_folds(rows, split), _notice(header, places, shown))
+
+
+def _text(path: Path, shown: str) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise SpikebenchError(f"{shown}: {(error.strerror or str(error)).lower()}") from None
+    if len(data) > _MAX_BYTES:
+        raise SpikebenchError(f"{shown}: larger than {_MAX_BYTES // 2**20} MiB")
+    if data[:4] == b"PK\3\4":
+        raise SpikebenchError(f"{shown}: is a spreadsheet, no text; save it as 'CSV UTF-8'")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SpikebenchError(_not_utf8(shown, f"line {line}")) from None
+    if "\0" in text:
+        raise SpikebenchError(_not_utf8(shown, "it holds zero bytes"))
+    return text
+
+
+def _not_utf8(shown: str, where: str) -> str:
+    return (
+        f"{shown}: is not UTF-8 ({where}); save it again as UTF-8: 'CSV UTF-8' in a spreadsheet, or "
+        "iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW (UTF-16 in place of WINDOWS-1252 if it holds zero bytes)"
+    )
+
+
+def _records(text: str, columns: Mapping[str, str], shown: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line and the cells of every record that is not empty; the header is the first."""
+    delimiter = _delimiter(text.partition("\n")[0], columns)
+    # Tab-separated corpora hold quotation marks that open nothing.
+    source = io.StringIO(text, newline="")
+    reader = (
+        csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        if delimiter == "\t"
+        else csv.reader(source, delimiter=delimiter, strict=True)
+    )
+    width = 0
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if delimiter == "\t":
+                cells = [_unquoted(cell) for cell in cells]
+            width = width or len(cells)
+            if len(cells) < width or any(cells[width:]):
+                raise SpikebenchError(
+                    f"{shown}: line {reader.line_num} has too many or few fields: {len(cells)}, not {width}"
+                )
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise SpikebenchError(f"{shown}: not readable as CSV: {error}") from None
+
+
+def _unquoted(cell: str) -> str:
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
+        return cell[1:-1].replace('""', '"')
+    return cell
+
+
+def _delimiter(header: str, columns: Mapping[str, str]) -> str:
+    """Choose what separates: the sign that gives most of the columns looked for, then most columns."""
+    wanted = {_plain(name) for name in columns.values()}
+    wanted |= {name for names in COLUMNS.values() for name in names}
+
+    def quality(delimiter: str) -> tuple[int, int]:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        return sum(_plain(cell) in wanted for cell in cells), len(cells)
+
+    return max(_DELIMITERS, key=quality)
+
+
+def _find_columns(
+    header: list[str], columns: Mapping[str, str], shown: str, split: str | None
+) -> dict[str, int]:
+    names = [_plain(name) for name in header]
+    found = ", ".join(repr(printable(name.strip()[:40])) for name in header[:20])
+    places: dict[str, int] = {}
+    for what, known in COLUMNS.items():
+        if what in columns and _plain(columns[what]) not in names:
+            raise SpikebenchError(f"{shown}: no column {columns[what]!r} (found: {found})")
+        wanted = (_plain(columns[what]),) if what in columns else known
+        name = next((name for name in wanted if name in names), None)
+        if name is not None:
+            places[what] = names.index(name)
+    remedy = f"; name them by {shown}:path=COLUMN,label=COLUMN"
+    if "path" not in places:
+        raise SpikebenchError(
+            f"{shown}: the first line must name a column path, or one that means the same (found: "
+            f"{found}){remedy}"
+        )
+    if len(places) == 1 and split is None:
+        raise SpikebenchError(
+            f"{shown}: the first line must name at least one of label, speaker, split (found: {found}){remedy}"
+        )
+    return places
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", composed(name).strip().casefold())
+
+
+def _refuse_several_labels(label: str, shown: str, line: int) -> None:
+    # A comma and a space may be one class ("Guitar, acoustic"); a comma alone parts two.
+    if re.search(r"[^;|\s]\s*[;|]\s*[^;|\s]|\S,\S", label):
+        raise SpikebenchError(
+            f"{shown}: line {line}: several labels in one cell, {printable(label[:80])!r}; a recording has one "
+            "class here: keep one label per recording, or put something other than , ; | into its name"
+        )
+
+
+def _facts(value: Mapping[str, str], split: str | None, shown: str, line: int) -> Facts:
+    fold = value.get("fold", "")
+    if fold and not re.fullmatch(r"\d{1,9}(\.0)?", fold, re.ASCII):
+        raise SpikebenchError(f"{shown}: line {line}: fold {printable(fold[:40])!r} is no number")
+    return Facts(
+        value.get("label") or None,
+        value.get("speaker") or None,
+        split or value.get("split") or None,
+        int(float(fold)) if fold else None,
+    )
+
+
+def _with_folds(rows: list[Row], split: str | None) -> list[Row]:
+    """Take splits for folds where all of them are numbers."""
+    said = {row.facts.split for row in rows} - {None}
+    if split is not None or not said or not all(re.fullmatch(r"\d{1,9}", s or "") for s in said):
+        return rows
+    return [
+        Row(
+            row.path,
+            Facts(
+                row.facts.label,
+                row.facts.speaker,
+                None,
+                int(row.facts.split) if row.facts.split else row.facts.fold,
+            ),
+            row.table,
+            row.line,
+        )
+        for row in rows
+    ]
+
+
+def _notice(header: list[str], places: Mapping[str, int], shown: str) -> str:
+    """Say which columns were taken, where their names leave a doubt."""
+    if {header[place].strip() for place in places.values()} <= _ORDINARY:
+        return ""
+    taken = ", ".join(f"{what} from {header[place].strip()!r}" for what, place in places.items())
+    return f"{shown}: {taken}"
