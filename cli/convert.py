@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from cli.conversion_running import device_option, report_as_json, run_options, running, tell
+from spikebench.conventions import CONVENTIONS
 
-_SOURCES = (
-    "auto, none, folders, heidelberg-digits, speech-commands, fsdd, a '{pattern}' or a CSV file"
-)
+_SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a table.csv"
 
 
 @click.command()
@@ -100,15 +99,21 @@ def convert(
     it was: what is done is kept in OUT.h5.partial until OUT.h5 is there. Changed options or recordings
     are noticed and refused; --restart begins anew.
 
-    By default labels come from sub-folders if there are at least two, else from a known file-name
-    pattern, else there are none (-1). A pattern names its parts in braces:
+    By default labels come from sub-folders if there are at least two, or from the names of a known corpus
+    if at least 90 % fit (the others are left out), else there are none (-1). Folders called train, test and
+    the like are splits if all beside them are. If that does not decide, the command stops and says so.
+
+    A pattern names its parts in braces; speaker, split, fold, trial, take, repetition and session are no
+    part of the label. A table has a column path (or filename, fname …) and any of label (class, category …),
+    speaker, split and fold; other names follow a colon, several tables are parted by commas:
 
     \b
       spikebench convert digits out.h5 --labels '{speaker}_{digit}_take{take}'
+      spikebench convert own out.h5 --labels 'table.csv:path=Recording,label=Kind'
+      spikebench convert own out.h5 --labels train=a.tsv,test=b.tsv
+      spikebench convert ESC-50 out.h5 --labels esc50:test_fold=3
 
-    The groups speaker, split, trial, take, repetition and session are no part of the label. A CSV file
-    has a column path and any of label, speaker, split. heidelberg-digits: the classes of SHD, speakers
-    4 and 5 are the test split. speech-commands: the folder is the word, the split Google's rule.
+    docs/recordings.md lists conventions, columns and rules.
 
     A recording that cannot be used is named and left out. Exit codes: 0 all converted, 3 some left out,
     4 none usable (no file), 1 and 2 refused or stopped (no file), 130 interrupted (no file).

@@ -26,7 +26,7 @@ _SHOWN = 20  # answers in a terminal
 @click.option(
     "--labels",
     metavar="SOURCE",
-    help="Classes of recordings, to compare with: auto, folders, heidelberg-digits, … as in convert.",
+    help="Classes of recordings, to compare with: auto, folders, a table … as in convert.",
 )
 @click.option(
     "--over-time",
@@ -161,7 +161,7 @@ def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:
         return {}
     from spikebench.clip_names import name_clips
 
-    found = name_clips(clips, labels)
+    found = name_clips(clips, labels, "none", "none")
     return {
         clip.relative: found.keys[label]
         for clip, label in zip(found.clips, found.labels.tolist(), strict=True)

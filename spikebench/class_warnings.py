@@ -19,7 +19,9 @@ _SPEAKER = re.compile(
 _MANY_NAMES = 0.9  # of the clips whose folder is a part of their own name
 
 
-def what_folders_look_like(words: Sequence[str], clips: Sequence[Clip], names: bool = True) -> str:
+def what_folders_look_like(
+    words: Sequence[str], clips: Sequence[Clip], names: bool = True
+) -> tuple[str, list[str]]:
     """Tell what folders look like, if not like classes.
 
     Parameters
@@ -33,22 +35,24 @@ def what_folders_look_like(words: Sequence[str], clips: Sequence[Clip], names: b
 
     Returns
     -------
-    str
+    looks : str
         E.g. ``plain numbers``; empty if nothing speaks against classes.
+    which : list of str
+        The folders that look so.
     """
-    if not words:
-        return ""
-    if sum(fold_number(word) is not None for word in words) > 1:
-        return "folds"
-    if sum(map(is_split_word, words)) > 1:
-        return "splits"
-    if all(word.isascii() and word.isdigit() for word in words):
-        return "plain numbers"
-    if all(_SPEAKER.fullmatch(word) for word in words):
-        return "speakers"
+    folds = [word for word in words if fold_number(word) is not None]
+    splits = [word for word in words if is_split_word(word)]
+    if len(folds) > 1:
+        return "folds", folds
+    if len(splits) > 1:
+        return "splits", splits
+    if words and all(word.isascii() and word.isdigit() for word in words):
+        return "plain numbers", list(words)
+    if words and all(_SPEAKER.fullmatch(word) for word in words):
+        return "speakers", list(words)
     if names and _are_parts_of_names(set(words), clips):
-        return "parts of the file names"
-    return ""
+        return "parts of the file names", list(words)
+    return "", []
 
 
 def _are_parts_of_names(words: set[str], clips: Sequence[Clip]) -> bool:

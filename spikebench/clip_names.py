@@ -121,7 +121,7 @@ def name_clips(
     notices = [
         *label_notices(chosen.label, names.keys, names.labels, kept),
         *speaker_notices(chosen.speaker, names.speakers),
-        *split_notices(chosen.split, names.splits, kept, rule),
+        *split_notices(chosen.split, names.splits, kept, names.keys, rule),
         *chosen.notices,
         *chosen.label.notices,
         *chosen.speaker.notices,

@@ -58,7 +58,7 @@ def label_notices(
 
 
 def _warnings(keys: Sequence[str], clips: Sequence[Clip]) -> list[str]:
-    looks = what_folders_look_like(keys, clips)
+    looks, which = what_folders_look_like(keys, clips)
     if not looks:
         return []
     remedy = {
@@ -67,9 +67,11 @@ def _warnings(keys: Sequence[str], clips: Sequence[Clip]) -> list[str]:
         "parts of the file names": "a pattern, --labels '{speaker}_{label}_{take}', takes such names apart",
     }.get(
         looks,
-        "--speakers folders takes them as speakers, --labels '{label}_{take}' or a table names classes",
+        "--speakers folders takes them as speakers; a pattern, --labels '{label}_{take}', or a table names "
+        "classes",
     )
-    return [f"WARNING: the classes look like {looks}, e.g. {printable(keys[0])}: {remedy}"]
+    shown = ", ".join(which[:2])
+    return [f"WARNING: classes that look like {looks} ({shown}): {remedy}"]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -108,7 +110,11 @@ def speaker_notices(source: Source, speakers: NDArray[np.int64]) -> list[str]:
 
 
 def split_notices(
-    source: Source, splits: Sequence[str], clips: Sequence[Clip], rule: str
+    source: Source,
+    splits: Sequence[str],
+    clips: Sequence[Clip],
+    keys: Sequence[str],
+    rule: str,
 ) -> list[str]:
     """Say who trains, selects and tests, and which folders look like splits and are none.
 
@@ -120,6 +126,8 @@ def split_notices(
         One per clip, or empty.
     clips
         The recordings that are kept.
+    keys
+        Class names.
     rule
         Who is in which split; may be empty.
 
@@ -134,7 +142,10 @@ def split_notices(
         parts = [f"{counts[name]} {name}" for name in SPLITS]
         parts += [f"{counts['']} in none"] if counts[""] else []
         notices.append(f"split: {', '.join(parts)} from {source.name}{', ' if rule else ''}{rule}")
-    if unused := _unused_folders(splits, clips):
+    unused = _unused_folders(splits, clips)
+    if taken := [name for name in unused if name in keys]:
+        notices.append(f"split: folders that look like splits are classes: {_listed(taken)}")
+    if unused := [name for name in unused if name not in keys]:
         shown = _listed([printable(name) for name in unused])
         notices.append(
             f"split: folders that look like splits and are not used as such: {shown} (--split folders, or a "

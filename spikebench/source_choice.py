@@ -155,7 +155,7 @@ class _Chooser:
         if not agrees and not convention.is_specific:
             if self.fit.share < PARTLY:
                 return folders
-            looks = what_folders_look_like(self.words, self.clips, names=False)
+            looks, _ = what_folders_look_like(self.words, self.clips, names=False)
             if not looks:
                 self.is_doubtful = True
                 self.notices.append(
@@ -274,4 +274,6 @@ def _best_fit(clips: Sequence[Clip]) -> _Fit | None:
                 stray = clip
         if count and (best is None or count > best.count):
             best = _Fit(convention, count, total, stray)
+        if best is not None and best.count == len(clips):
+            break
     return best

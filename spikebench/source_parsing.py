@@ -36,7 +36,10 @@ from spikebench.tables import COLUMNS
 __all__ = ["convention_source", "parse_source"]
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
-_OPTIONS = re.compile(rf"(?P<head>.+):(?P<options>(?:{'|'.join(COLUMNS)}|test_fold)=.*)", re.DOTALL)
+_KEYS = (*COLUMNS, "test_fold")
+_OPTIONS = re.compile(
+    r"(?P<head>[^{}]+):(?P<options>\w+=.*)|(?P<pattern>.+):(?P<fold>test_fold=.*)"
+)
 
 
 def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Source:
@@ -69,20 +72,20 @@ def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Sourc
         return table_source(clips, text, [(None, text)], {})
     head, options = _split_options(text)
     if os.path.isfile(head) and options:
-        return _with_test_fold(table_source(clips, text, [(None, head)], options), options)
+        return _with_test_fold(clips, table_source(clips, text, [(None, head)], options), options)
     if head == "folders":
-        return _with_test_fold(_folders(clips, what), _fold_only(text, options))
+        return _with_test_fold(clips, _folders(clips, what), _fold_only(text, options))
     if head in CONVENTIONS:
         source = convention_source(clips, load_convention(head))
-        return _with_test_fold(source, _fold_only(text, options))
+        return _with_test_fold(clips, source, _fold_only(text, options))
     if "{" in head or "}" in head:
         source = Source(f"pattern {head}", pattern_reader(head))
-        return _with_test_fold(source, _fold_only(text, options))
+        return _with_test_fold(clips, source, _fold_only(text, options))
     files = table_files(head)
     if not any(file.lower().endswith(_TABLE_SUFFIXES) for _, file in files):
         words = ["auto", "none", "folders", *CONVENTIONS, "a {pattern}", "a table.csv"]
         raise UnknownNameError("source of labels", text, words)
-    return _with_test_fold(table_source(clips, text, files, options), options)
+    return _with_test_fold(clips, table_source(clips, text, files, options), options)
 
 
 def convention_source(clips: Sequence[Clip], convention: Convention) -> Source:
@@ -135,16 +138,15 @@ def _split_options(text: str) -> tuple[str, dict[str, str]]:
     if match is None:
         return text, {}
     options: dict[str, str] = {}
-    for option in match["options"].split(","):
+    for option in (match["options"] or match["fold"]).split(","):
         what, _, value = option.partition("=")
-        known = [*COLUMNS, "test_fold"]
-        if what not in known or not value or what in options:
+        if what not in _KEYS or not value or what in options:
             raise SpikebenchError(
-                f"{text}: after the colon stand {', '.join(f'{name}=…' for name in known)}, parted by commas, "
+                f"{text}: after the colon stand {', '.join(f'{name}=…' for name in _KEYS)}, parted by commas, "
                 "each at most once"
             )
         options[what] = value
-    return match["head"], options
+    return match["head"] or match["pattern"], options
 
 
 def _fold_only(text: str, options: Mapping[str, str]) -> Mapping[str, str]:
@@ -153,9 +155,16 @@ def _fold_only(text: str, options: Mapping[str, str]) -> Mapping[str, str]:
     return options
 
 
-def _with_test_fold(source: Source, options: Mapping[str, str]) -> Source:
+def _with_test_fold(clips: Sequence[Clip], source: Source, options: Mapping[str, str]) -> Source:
     if "test_fold" not in options:
         return source
     if not re.fullmatch(r"\d{1,9}", options["test_fold"], re.ASCII):
         raise SpikebenchError(f"test_fold={options['test_fold']}: is no number")
-    return replace(source, test_fold=int(options["test_fold"]))
+    tested = int(options["test_fold"])
+    folds = {
+        facts.fold for clip in clips if (facts := source.read(clip)) and facts.fold is not None
+    }
+    if tested not in folds:
+        found = ", ".join(map(str, sorted(folds)[:20])) or "none"
+        raise SpikebenchError(f"test_fold={tested}: there is no such fold (found: {found})")
+    return replace(source, test_fold=tested)

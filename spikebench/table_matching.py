@@ -56,17 +56,16 @@ def match_rows(rows: Sequence[Row], clips: Sequence[Clip]) -> dict[str, Row]:
         clip.relative: there[place] for clip in clips if (place := place_of(clip.relative)) in there
     }
     for without_suffix in (False, True):
-        ours = [
-            _Named(i, _end(clip.relative, without_suffix), False) for i, clip in enumerate(clips)
-        ]
+        ours = [_Named(i, _end(one.relative, without_suffix), False) for i, one in enumerate(clips)]
         theirs = [
             _Named(i, _end(row.path, without_suffix), _is_absolute(row.path))
             for i, row in enumerate(rows)
         ]
-        taken = {id(row) for row in found.values()}
-        for row, clip in _by_ends(theirs, ours):
-            if clips[clip].relative not in found and id(rows[row]) not in taken:
-                found[clips[clip].relative] = rows[row]
+        for pair in (_whole, _by_ends):
+            taken = {row.path for row in found.values()}
+            for row, clip in pair(theirs, ours):
+                if clips[clip].relative not in found and rows[row].path not in taken:
+                    found[clips[clip].relative] = rows[row]
     return found
 
 
@@ -96,6 +95,17 @@ def _end(path: str, without_suffix: bool) -> Place:
 
 def _is_absolute(path: str) -> bool:
     return re.match(r"[/\\]|[A-Za-z]:[/\\]", path) is not None
+
+
+def _whole(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:
+    """Pair those that are equal, and alone are."""
+    count = Counter(one.place for one in rows), Counter(one.place for one in clips)
+    there = {one.place: one.number for one in rows if count[0][one.place] == 1}
+    return [
+        (there[one.place], one.number)
+        for one in clips
+        if count[1][one.place] == 1 and one.place in there
+    ]
 
 
 def _by_ends(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:

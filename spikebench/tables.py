@@ -112,20 +112,22 @@ def _text(path: Path, shown: str) -> str:
         raise SpikebenchError(f"{shown}: larger than {_MAX_BYTES // 2**20} MiB")
     if data[:4] == b"PK\3\4":
         raise SpikebenchError(f"{shown}: is a spreadsheet, no text; save it as 'CSV UTF-8'")
+    encoding = "UTF-16" if b"\0" in data[:4096] else "WINDOWS-1252"
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise SpikebenchError(_not_utf8(shown, f"line {line}")) from None
-    if "\0" in text:
-        raise SpikebenchError(_not_utf8(shown, "it holds zero bytes"))
-    return text
+        raise SpikebenchError(_not_utf8(shown, line, encoding)) from None
+    if encoding == "UTF-16":
+        raise SpikebenchError(_not_utf8(shown, 1, encoding))
+    # Excel's hint to itself; the separator shows in the header too.
+    return re.sub(r"\Asep=.\r?\n", "", text)
 
 
-def _not_utf8(shown: str, where: str) -> str:
+def _not_utf8(shown: str, line: int, encoding: str) -> str:
     return (
-        f"{shown}: is not UTF-8 ({where}); save it again as UTF-8: 'CSV UTF-8' in a spreadsheet, or "
-        "iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW (UTF-16 in place of WINDOWS-1252 if it holds zero bytes)"
+        f"{shown}: is not UTF-8 (line {line}); save it again as UTF-8: 'CSV UTF-8' in a spreadsheet, or "
+        f"iconv -f {encoding} -t UTF-8 OLD > NEW if it is {encoding}"
     )
 
 

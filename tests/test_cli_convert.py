@@ -48,7 +48,7 @@ def test_convert_says_what_it_did(
     said = capsys.readouterr()
     assert "a.h5: 3 samples, " in said.out
     assert said.err.splitlines() == [
-        "labels: 2 classes from sub-folders",
+        "labels: 2 classes from sub-folders: no, yes",
         "resampled to 48000 Hz: 3 recordings",
     ]
 

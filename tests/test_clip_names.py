@@ -20,7 +20,7 @@ def test_auto_takes_sub_folders_first() -> None:
     assert names.speakers.tolist() == [-1] * 4
     assert set(names.splits) == {""}
     assert names.notices == [
-        "labels: 2 classes from sub-folders",
+        "labels: 2 classes from sub-folders: no, yes",
         "labels: 1 clips have none there, their label is -1",
     ]
 
