@@ -86,7 +86,7 @@ def test_the_file_holds_what_the_cochlea_says_in_the_order_of_paths(
     assert made["source_root"] == str(recordings)
     assert ticks == [(i, 4) for i in range(5)]
     assert notes == [
-        "labels: 2 classes from sub-folders: no, yes",
+        "labels: 2 classes from sub-folders: high, low",
         "mixed down to one channel: 2 recordings",
         "resampled to 48000 Hz: 4 recordings",
     ]
