@@ -120,7 +120,11 @@ def report_as_json(report: ConversionReport) -> dict[str, object]:
         "spikes": report.spikes,
         "audio_seconds": round(report.audio_seconds, 6),
         "classes": list(report.classes),
-        "skipped": [{"file": one.file, "reason": one.reason} for one in report.skipped],
+        "skipped": [
+            {"file": one.file, "reason": one.reason}
+            | ({"files": one.files} if one.files > 1 else {})
+            for one in report.skipped
+        ],
         "resumed": report.resumed,
         "wall_seconds": round(report.wall_seconds, 3),
     }
@@ -165,7 +169,8 @@ def tell(
         click.echo(f"skipped {one.file}: {one.reason}", err=True)
     if skipped:
         samples = sum(report.samples for report in reports)
-        raise PartialConversionError(f"{len(skipped)} left out, {samples} converted")
+        left_out = sum(one.files for one in skipped)
+        raise PartialConversionError(f"{left_out} left out, {samples} converted")
 
 
 def _summary(report: ConversionReport) -> str:

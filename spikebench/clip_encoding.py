@@ -80,8 +80,9 @@ class EncodedPiece:
     reason
         Why the piece cannot be used; empty if it can.
     remarks
-        What is odd about it: ``offset`` (one was removed), ``clipped``, ``rest`` (left out because it is the
-        end of a recording that was cut, too short for a piece).
+        What is odd about it: ``offset`` (one was removed), ``clipped``, ``open`` (the file does not say where
+        its sound ends), ``rest`` (left out because it is the end of a recording that was cut, too short for a
+        piece).
     """
 
     number: int
@@ -193,6 +194,7 @@ def each_piece(
             heard = recording if settings.keep_offset else recording.without_offset()
             remarks = ["offset"] if heard is not recording else []
             remarks += ["clipped"] if recording.is_clipped else []
+            remarks += ["open"] if recording.has_open_length else []
             try:
                 if recording.is_rest:
                     remarks = ["rest"]

@@ -180,7 +180,7 @@ def convert(
             if writer.n_samples == 0:
                 journal.finish()
                 raise NothingConvertedError(
-                    f"{printable(str(source))}: no usable recording among {len(skipped)}, no file "
+                    f"{printable(str(source))}: no usable recording among {sum(one.files for one in skipped)}, no file "
                     f"written; the first: {skipped[0].file}: {skipped[0].reason}"
                 )
         journal.finish()

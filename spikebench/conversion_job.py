@@ -319,7 +319,9 @@ def write_samples(
         Seconds of audio in the file.
     """
     seconds = rest = 0.0
-    found = dict.fromkeys(("mixed", "resampled", "offset", "clipped", "rest"), 0)  # in recordings
+    found = dict.fromkeys(
+        ("mixed", "resampled", "offset", "clipped", "open", "rest"), 0
+    )  # in recordings
     names = job.names
     for clip in journal.done():
         i, relative = clip.position, names.clips[clip.position].relative
@@ -343,7 +345,7 @@ def write_samples(
             )
             seconds += piece.duration
         rest += sum(piece.duration for piece in pieces if "rest" in piece.remarks)
-        for remark in ("offset", "clipped"):
+        for remark in ("offset", "clipped", "open"):
             found[remark] += any(remark in piece.remarks for piece in used)
         found["rest"] += any("rest" in piece.remarks for piece in pieces)
         found["mixed"] += bool(used) and clip.n_channels > 1
@@ -353,6 +355,7 @@ def write_samples(
         ("resampled", f"resampled to {job.params.input_rate} Hz"),
         ("offset", "constant offset removed (--keep-offset leaves it)"),
         ("clipped", "clipped, peaks were cut off before we came"),
+        ("open", "length in the header is 0 or unknown, read to the end of the file"),
         ("rest", f"ends shorter than half a segment left out, {rest:.1f} s in all"),
     ):
         if found[remark]:

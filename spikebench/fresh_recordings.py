@@ -28,6 +28,7 @@ from spikebench.audio import (
     read_bytes,
 )
 from spikebench.datasets import DATASETS, load_spec
+from spikebench.decoder_output import quiet_decoder
 from spikebench.errors import AudioError
 from spikebench.results import DatasetRecord, file_sha256
 from spikebench.spike_file import SpikeFile
@@ -227,7 +228,8 @@ def _known_sounds(known: Known, shapes: set[tuple[int, int]]) -> dict[str, str]:
     sounds: dict[str, str] = {}
     for clip, where in known.audio:
         try:
-            about = soundfile.info(str(clip.path))
+            with quiet_decoder():
+                about = soundfile.info(str(clip.path))
             if (about.samplerate, about.frames) in shapes:
                 sounds.setdefault(_sound(_decode(clip)), where)
         except (AudioError, soundfile.LibsndfileError, RuntimeError):

@@ -108,9 +108,11 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
     if not audio.is_dir():
         raise AudioError(f"{shown}: is no folder; {where}")
     try:
-        clips, _ = find_clips(audio)
+        clips, skipped = find_clips(audio)
     except AudioError as error:
         raise AudioError(f"{error}; {where}") from None
+    for one in skipped:
+        notify(f"left out {one.file}: {one.reason}")
     known: list[tuple[Clip, Facts]] = []
     others: list[str] = []
     for clip in clips:

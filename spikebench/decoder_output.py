@@ -1,0 +1,80 @@
+"""Decoders kept quiet: what libraries write to standard error themselves, past Python.
+
+The decoder of MP3 inside libsndfile comments on every odd byte there, and nothing that libsndfile offers turns
+that off. File descriptor 2 belongs to the whole process, so it is turned away only while such data are decoded;
+threads that decode at the same time share it, the first turns it away, the last puts it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+__all__ = ["quiet_decoder"]
+
+_STDERR = 2
+_lock = threading.Lock()
+_inside = 0
+_kept = -1
+
+
+@contextlib.contextmanager
+def quiet_decoder(is_needed: bool = True) -> Iterator[None]:
+    """Lose what is written to file descriptor 2 while the block runs.
+
+    Parameters
+    ----------
+    is_needed
+        Whether to do anything.
+    """
+    if not is_needed:
+        yield
+        return
+    _begin()
+    try:
+        yield
+    finally:
+        _end()
+
+
+def _begin() -> None:
+    global _inside, _kept
+    with _lock:
+        _inside += 1
+        if _inside > 1:
+            return
+        # A process may have no standard error, or no descriptor left: then it is not quiet, no more.
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                _kept = os.dup(_STDERR)
+                os.dup2(nowhere, _STDERR)
+            finally:
+                os.close(nowhere)
+
+
+def _end() -> None:
+    global _inside, _kept
+    with _lock:
+        _inside -= 1
+        if _inside > 0 or _kept < 0:
+            return
+        os.dup2(_kept, _STDERR)
+        os.close(_kept)
+        _kept = -1
+
+
+def _begin_anew() -> None:
+    """Give a forked child its own lock, and the standard error that another thread had turned away."""
+    global _lock, _inside, _kept
+    _lock = threading.Lock()
+    _inside = 0
+    if _kept >= 0:
+        os.dup2(_kept, _STDERR)
+        os.close(_kept)
+        _kept = -1
+
+
+os.register_at_fork(after_in_child=_begin_anew)

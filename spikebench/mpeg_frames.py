@@ -1,0 +1,219 @@
+"""MPEG audio (MP3) frame by frame: how many a file announces, and how many there are.
+
+Frames follow each other without a table of contents. Most encoders write a first one that holds no sound but
+the number of the others: "Xing" or "Info" (Xing, LAME), or "VBRI" (Fraunhofer). Without it libsndfile guesses
+the length from the first frame, reads no further than that, and so leaves out most of a recording whose bit
+rate varies; it is given such a frame then.
+
+Layout of a header: ISO/IEC 11172-3, section 2.4.1.3, and ISO/IEC 13818-3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["InfoTag", "MpegFrames", "mpeg_frames"]
+
+_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_KBIT_PER_S = {  # by whether it is MPEG-1, and by layer
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_SAME = 0xFFFE0C00  # of a header: sync, version, layer and rate, which a stream does not change
+_VBRI_AT = 36
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Length in bytes and samples, and how far behind its header the side information ends."""
+
+    n_bytes: int
+    n_samples: int
+    tag_at: int
+    layer: int
+
+
+@dataclass(frozen=True)
+class InfoTag:
+    """What a file says about itself: frames of sound and bytes of the stream, 0 where it does not say."""
+
+    n_frames: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class MpegFrames:
+    """The frames of a file.
+
+    Attributes
+    ----------
+    start
+        Where the first begins, in bytes.
+    n_frames
+        Those of sound: what the tag says, or else the whole ones that follow each other from there, up to
+        where they are interrupted.
+    frame_samples
+        Samples in each.
+    layer
+        I to III, as a number.
+    tag
+        What the first says about all; None if it is one of sound.
+    ends_within
+        Whether the last is there in part; looked at only where no tag says how many there are.
+    is_whole
+        Whether nothing but frames, and perhaps a tag (ID3v1, APE) or zeros, stands between the first and the
+        end of the file.
+    """
+
+    start: int
+    n_frames: int
+    frame_samples: int
+    layer: int
+    tag: InfoTag | None
+    ends_within: bool
+    is_whole: bool
+
+    @property
+    def n_samples(self) -> int:
+        """Samples per channel in all frames of sound."""
+        return self.n_frames * self.frame_samples
+
+    def is_cut(self, data: bytes, missing: int) -> bool:
+        """Tell whether a file holds less than its tag announces.
+
+        Parameters
+        ----------
+        data
+            The file.
+        missing
+            Samples that were announced and could not be decoded.
+
+        Returns
+        -------
+        bool
+            True where bytes are missing as well, or more than two frames: delay and padding of the encoder
+            are not always counted.
+        """
+        if self.tag is None or self.tag.n_frames == 0 or missing <= 0:
+            return False
+        return len(data) - self.start < self.tag.n_bytes or missing > 2 * self.frame_samples
+
+    def with_tag(self, data: bytes) -> bytes:
+        """Put the number of frames before the first of them, where a file does not have it.
+
+        Parameters
+        ----------
+        data
+            The file.
+
+        Returns
+        -------
+        bytes
+            The stream with a frame more, without what stood before it; the file itself where it has a tag,
+            is no layer III or was not understood.
+        """
+        if self.tag is not None or self.layer != 3 or not self.is_whole or self.n_frames < 2:
+            return data
+        header = bytearray(data[self.start : self.start + 4])
+        header[1] |= 1  # no checksum
+        header[2] = header[2] & 0x0F | 0x80  # room enough: the eighth bit rate
+        frame = _read_frame(bytes(header))
+        if frame is None:
+            return data
+        tag = b"Xing" + (1).to_bytes(4, "big") + self.n_frames.to_bytes(4, "big")
+        return (
+            bytes(header + bytes(frame.tag_at - 4) + tag).ljust(frame.n_bytes, b"\0")
+            + data[self.start :]
+        )
+
+
+def mpeg_frames(data: bytes) -> MpegFrames | None:
+    """Follow the frames of a file.
+
+    Parameters
+    ----------
+    data
+        A file; tags (ID3v2) may stand before the first frame.
+
+    Returns
+    -------
+    MpegFrames or None
+        None if no frame stands where the first should.
+    """
+    start = at = _after_id3(data)
+    first = _read_frame(data[at : at + 4])
+    if first is None:
+        return None
+    tag = _read_tag(data, start, first)
+    if tag is not None and tag.n_frames:
+        return MpegFrames(start, tag.n_frames, first.n_samples, first.layer, tag, False, True)
+    like = int.from_bytes(data[at : at + 4], "big") & _SAME
+    count = 0
+    ends_within = False
+    while (frame := _read_frame(data[at : at + 4])) is not None:
+        if int.from_bytes(data[at : at + 4], "big") & _SAME != like:
+            break
+        if at + frame.n_bytes > len(data):
+            ends_within = True
+            break
+        at += frame.n_bytes
+        count += 1
+    rest = data[at : at + 8]
+    is_whole = (
+        ends_within or rest[:3] == b"TAG" or rest == b"APETAGEX" or not data[at:].strip(b"\0")
+    )
+    n_frames = count - (tag is not None)
+    return MpegFrames(start, n_frames, first.n_samples, first.layer, tag, ends_within, is_whole)
+
+
+def _after_id3(data: bytes) -> int:
+    """Pass over ID3v2 tags, whose length is written with seven bits to the byte."""
+    at = 0
+    while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
+        size = 0
+        for byte in data[at + 6 : at + 10]:
+            size = size << 7 | byte & 0x7F
+        at += 10 + size + (10 if data[at + 5] & 0x10 else 0)
+    return at
+
+
+def _read_frame(header: bytes) -> _Frame | None:
+    """Read a header of four bytes; None if it is none, or its bit rate is free."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
+    kbit, rate = header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or layer == 4 or kbit in (0, 15) or rate == 3:
+        return None
+    is_first = version == 3
+    bits = 1000 * _KBIT_PER_S[is_first, layer][kbit - 1]
+    padding = header[2] >> 1 & 1
+    mono = header[3] >> 6 == 3
+    side = (17 if mono else 32) if is_first else (9 if mono else 17)
+    if layer == 1:
+        return _Frame(4 * (12 * bits // _RATES_HZ[version][rate] + padding), 384, 4 + side, 1)
+    samples = 576 if layer == 3 and not is_first else 1152
+    length = samples // 8 * bits // _RATES_HZ[version][rate] + padding
+    return _Frame(length, samples, 4 + side, layer)
+
+
+def _read_tag(data: bytes, at: int, frame: _Frame) -> InfoTag | None:
+    """Read what the first frame says about the others, if it is one that does."""
+    if frame.layer != 3:
+        return None
+    xing = at + frame.tag_at
+    if data[xing : xing + 4] in (b"Xing", b"Info"):
+        flags = data[xing + 7] if xing + 7 < len(data) else 0
+        fields = [int.from_bytes(data[xing + 8 + 4 * k : xing + 12 + 4 * k], "big") for k in (0, 1)]
+        if not flags & 1:
+            fields.insert(0, 0)
+        return InfoTag(fields[0], fields[1] if flags & 2 else 0)
+    vbri = at + _VBRI_AT
+    if data[vbri : vbri + 4] == b"VBRI":
+        n_bytes, n_frames = (int.from_bytes(data[vbri + k : vbri + k + 4], "big") for k in (10, 14))
+        return InfoTag(n_frames, n_bytes)
+    return None
