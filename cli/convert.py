@@ -92,8 +92,9 @@ def convert(
 ) -> None:
     """Turn AUDIO (a folder, searched recursively, or one file) into spikes in OUT.h5.
 
-    Reads WAV, FLAC, OGG and MP3 of any rate and depth; several channels are mixed down. Low units are
-    high frequencies; times count from the start of the clip unless --time-origin says otherwise.
+    Reads WAV, AIFF, AU, CAF, W64, SPHERE, FLAC, Ogg, MP3 and what else libsndfile does, of any rate and
+    depth; several channels are mixed down. Audio of other types (M4A, WMA …) is counted and left out. Low
+    units are high frequencies; times count from the start of the clip unless --time-origin says otherwise.
 
     Whatever interrupts a conversion, the same command (the same options, the same paths) goes on where
     it was: what is done is kept in OUT.h5.partial until OUT.h5 is there. Changed options or recordings

@@ -196,7 +196,10 @@ class AudioStream:
         if not self._type:
             return "broken or not audio: its content is of no type that is known"
         if getattr(error, "code", 0) in _UNSUPPORTED:
-            return f"its encoding of {self._type} is not read; convert it: {remedy()}"
+            return (
+                f"broken header, or an encoding of {self._type} that is not read; if other players can: "
+                f"{remedy()}"
+            )
         return (
             f"broken or cut short: nothing in this {self._type} file can be decoded (if other players can: "
             f"{remedy()})"

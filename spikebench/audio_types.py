@@ -28,21 +28,9 @@ READABLE = (
 # Suffixes of audio that it does not read.
 UNREADABLE = (
     *(".m4a", ".m4b", ".m4r", ".mp4", ".aac", ".adts", ".alac", ".wma", ".asf", ".webm", ".weba"),
-    *(
-        ".mka",
-        ".amr",
-        ".awb",
-        ".3gp",
-        ".3gpp",
-        ".3g2",
-        ".3ga",
-        ".ape",
-        ".wv",
-        ".tta",
-        ".mpc",
-        ".ac3",
-    ),
-    *(".eac3", ".dts", ".ra", ".rm", ".dsf", ".dff", ".gsm", ".spx", ".shn", ".qcp", ".sd2", ".sds"),
+    *(".mka", ".amr", ".awb", ".3gp", ".3gpp", ".3g2", ".3ga", ".ape", ".wv", ".tta", ".mpc"),
+    *(".ac3", ".eac3", ".dts", ".ra", ".rm", ".dsf", ".dff", ".gsm", ".spx", ".shn", ".qcp"),
+    *(".sd2", ".sds"),
 )
 # Suffixes of bare samples, whose rate and depth no file says.
 HEADERLESS = (".raw", ".pcm", ".vox", ".sln", ".ulaw", ".alaw", ".g722")

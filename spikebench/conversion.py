@@ -156,7 +156,8 @@ def convert(
         else name_clips(clips, options.labels, options.speakers, options.split)
     )
     skipped += named.skipped
-    for line in [*named.notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
+    notices = named.notices if clips else []  # nothing is known of no recordings
+    for line in [*notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
     job = Job(source, params, options, named, [stamp(clip) for clip in named.clips], notify)
     made_by = _provenance(source, options, named)

@@ -143,7 +143,7 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
         "silent.wav": "silent",
     }
     assert "constant offset removed (--keep-offset leaves it): 1 recordings" in notes
-    assert "clipped, peaks were cut off before we came: 2 recordings" in notes
+    assert "clipped, peaks were cut off before we came: 1 recordings" in notes
     numbers = spike_counts(tmp_path / "a.h5")
     assert numbers.keys() == {
         *("clipped.wav", "four.wav", "good.wav", "loud.wav", "offset.wav", "short.wav")

@@ -76,7 +76,7 @@ def _cut(path: Path) -> None:
             r"^longer than 1 s \(--max-duration, or --segment to cut it\): 1.2 s$",
         ),
         (_samples(tone(), rate=500), "^sample rate of 500 Hz is outside 1000 … 1000000 Hz$"),
-        (_cut, r"^cut short: \d+ of 3244 bytes$"),
+        (_cut, r"^cut short: \d+ of 3200 bytes of sound$"),
         (lambda path: None, "^no such file or directory$"),
         (os.mkdir, "^not a regular file$"),
         (os.mkfifo, "^not a regular file$"),
@@ -151,3 +151,17 @@ def test_a_wav_that_was_cut_is_refused(tmp_path: Path, missing: int) -> None:
     path.write_bytes(path.read_bytes()[:-missing])
     with pytest.raises(AudioError, match="cut short"):
         read_clip(path)
+
+
+def test_floating_point_beyond_full_scale_is_not_clipped(tmp_path: Path) -> None:
+    loud = 8 * tone()
+    flat = np.clip(loud, -1, 1)
+    for name, samples, subtype, is_clipped in (
+        ("loud", loud, "FLOAT", False),
+        ("loud, double", loud, "DOUBLE", False),
+        ("flat", flat, "FLOAT", True),
+        ("flat, integer", flat, "PCM_16", True),
+        ("integer", loud, "PCM_24", True),
+    ):
+        path = write_clip(tmp_path / f"{name}.wav", samples, subtype=subtype)
+        assert read_clip(path).is_clipped == is_clipped, name
