@@ -125,6 +125,7 @@ def report_as_json(report: ConversionReport) -> dict[str, object]:
             | ({"files": one.files} if one.files > 1 else {})
             for one in report.skipped
         ],
+        "remarks": list(report.remarks),
         "resumed": report.resumed,
         "wall_seconds": round(report.wall_seconds, 3),
     }

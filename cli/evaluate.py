@@ -80,7 +80,7 @@ def evaluate(
         raise click.UsageError("give --model to train one, or --checkpoint to test a trained one")
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed and --seeds exclude each other")
-    from cli.training_session import reopen, run_training, say_interrupted
+    from cli.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation import evaluate as test
     from spikebench.inference import find_device
@@ -122,8 +122,10 @@ def evaluate(
             selection = reopen(record)
         except SpikeFileError as error:
             raise TrainingError(f"{runs[0]}: cannot be tested without its data: {error}") from None
+        warn_of_copies(selection, quiet)
     else:
         selection = open_oracle(data) if oracle else open_selection(data)
+        warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
             source = preset_file or f"its preset{' with changes' if settings else ''}"
             click.echo(f"no checkpoint: training {model} by {source}", err=True)

@@ -62,7 +62,7 @@ def train(
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to take one up")
-    from cli.training_session import reopen, run_training, say_interrupted
+    from cli.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.inference import find_device
     from spikebench.parallel import this_rank
@@ -81,6 +81,7 @@ def train(
         selection = reopen(record)
         if selection.dataset.first_difference(record.dataset):
             raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
+        warn_of_copies(selection, quiet)
         with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
             record = run_training(folder, record, selection, device, quiet, tensorboard)
         if this_rank().is_first:
@@ -97,6 +98,8 @@ def train(
     for speaker in speakers:
         run = folder / f"fold-{speaker}" if fold == "all" else folder
         selection = open_selection(data, speaker)
+        if not runs:
+            warn_of_copies(selection, quiet)
         record = start_run(run, model, preset, selection, seed)
         again = f"spikebench train --resume {shlex.quote(str(run))}"
         if fold == "all":

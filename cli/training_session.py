@@ -68,6 +68,24 @@ def run_training(
         return fit(folder, record, selection, device, report)
 
 
+def warn_of_copies(selection: SelectionData, quiet: bool) -> None:
+    """Say that test samples are trained on as well, where the author of the splits put copies into both.
+
+    Parameters
+    ----------
+    selection
+        The data.
+    quiet
+        Say nothing.
+    """
+    if selection.test_copies and not quiet and this_rank().is_first:
+        click.echo(
+            f"WARNING: {selection.test_copies} of {selection.dataset.split.test_samples} test samples are copies of "
+            "training or validation samples, so the test accuracy says too much (which: spikebench validate)",
+            err=True,
+        )
+
+
 @contextmanager
 def _scalars(folder: Path, wanted: bool) -> Iterator[Report | None]:
     if not wanted or not this_rank().is_first:

@@ -16,18 +16,35 @@ def validate(ctx: click.Context, data: str, as_json: bool) -> None:
 
     FILE is a spike file or the name of a data set. Prints one line per problem. Exit codes: 0 no
     problem, 1 at least one.
+
+    What breaks no rule but should be known is said as well: recordings that are copies of others, above all in
+    different splits, and samples without a spike.
     """
+    from spikebench.audio import printable
     from spikebench.datasets import resolve
+    from spikebench.spike_file import SpikeFile
+    from spikebench.spike_remarks import find_remarks
     from spikebench.spike_report import find_problems
 
     file, _ = resolve(data)
     problems = find_problems(file)
+    remarks: list[str] = []
+    if not problems:
+        with SpikeFile(file) as spikes:
+            remarks = find_remarks(spikes)
     if as_json:
-        report = {"file": str(file), "valid": not problems, "problems": problems}
+        report = {
+            "file": str(file),
+            "valid": not problems,
+            "problems": problems,
+            "remarks": remarks,
+        }
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
         for problem in problems:
             click.echo(problem)
+        for remark in remarks:
+            click.echo(f"{printable(str(file))}: {remark}")
         if not problems:
             click.echo(f"{file}: no problem found")
     ctx.exit(1 if problems else 0)

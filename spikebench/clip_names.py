@@ -63,6 +63,8 @@ class ClipNames:
         Clips whose names did not fit.
     notices
         What was decided, for the user.
+    classes_are_fixed
+        Whether a convention lists the classes; else they are those that occur.
     """
 
     clips: list[Clip]
@@ -74,6 +76,7 @@ class ClipNames:
     rules: tuple[str, str, str]
     skipped: list[Skipped] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    classes_are_fixed: bool = False
 
 
 def name_clips(
@@ -162,7 +165,10 @@ def number_facts(
     number = partial(_number_labels, fixed=None) if speakers_are_names else _number_speakers
     speaker_names, speakers = number([fact.speaker and composed(fact.speaker) for fact in facts])
     splits = tuple(fact.split or "" for fact in facts)
-    return ClipNames(clips, labels, speakers, splits, class_names, speaker_names, rules)
+    return ClipNames(
+        *(clips, labels, speakers, splits, class_names, speaker_names, rules),
+        classes_are_fixed=keys is not None,
+    )
 
 
 def _read(source: Source, clip: Clip) -> Facts:

@@ -51,6 +51,7 @@ from spikebench.errors import (
     UnknownNameError,
 )
 from spikebench.spike_file import SpikeFile, SpikeWriter, refuse_existing, remove_left_overs
+from spikebench.spike_remarks import find_remarks
 from spikebench.warm_encoding import note
 from spikebench.workers import available_cores, worker_pool
 
@@ -63,6 +64,7 @@ __all__ = [
     "trace_sample",
 ]
 
+_SHOWN = 10  # classes that a notice names
 TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
 
 
@@ -70,7 +72,8 @@ TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
 class ConversionReport:
     """What was done: the file, what it holds, what was left out and why.
 
-    ``resumed`` counts the recordings that an earlier, interrupted run had done.
+    ``resumed`` counts the recordings that an earlier, interrupted run had done; ``remarks`` say what is odd about the
+    samples (:func:`spikebench.spike_remarks.find_remarks`).
     """
 
     file: Path
@@ -81,6 +84,7 @@ class ConversionReport:
     skipped: list[Skipped]
     wall_seconds: float
     resumed: int
+    remarks: tuple[str, ...] = ()
 
 
 def convert(
@@ -177,6 +181,7 @@ def convert(
         )
         with writer:
             seconds = write_samples(job, journal, writer, skipped)
+            _settle_classes(named, writer, notify)
             writer.annotate(describe(writer.n_samples))
             if writer.n_samples == 0:
                 journal.finish()
@@ -185,10 +190,27 @@ def convert(
                     f"written; the first: {skipped[0].file}: {skipped[0].reason}"
                 )
         journal.finish()
+    with SpikeFile(output) as spikes:
+        remarks = tuple(find_remarks(spikes))
+    for line in remarks:
+        notify(line)
     return ConversionReport(
-        *(output, writer.n_samples, writer.n_spikes, seconds, named.keys, skipped),
-        *(time.monotonic() - started, len(resumed)),
+        *(output, writer.n_samples, writer.n_spikes, seconds, writer.keys, skipped),
+        *(time.monotonic() - started, len(resumed), remarks),
     )
+
+
+def _settle_classes(named: ClipNames, writer: SpikeWriter, notify: Callable[[str], None]) -> None:
+    """Drop classes of which every clip was left out, unless a convention lists them."""
+    if named.classes_are_fixed:
+        empty = writer.empty_classes()
+        what = f"classes of {printable(named.rules[0])} without a recording, which stay outputs"
+    else:
+        empty = writer.drop_empty_classes() if writer.n_samples else []
+        what = "classes left out, no recording of theirs could be used"
+    if empty:
+        names = ", ".join(map(printable, empty[:_SHOWN])) + (", …" if len(empty) > _SHOWN else "")
+        notify(f"{what}: {len(empty)} of {len(named.keys)}: {names}")
 
 
 def _is_finished(output: Path, job: Job, journal: ConversionJournal) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.audio import printable
+from spikebench.copies import CopyFinder
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
 from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.event_cache import open_events
@@ -65,6 +67,9 @@ class SelectionData:
         The speaker who was left out of the training split to select, if one was.
     encoding : Encoding
         How its recordings became spikes, as far as the file says.
+    test_copies : int
+        Test samples that are the same recording as a training or validation sample, where the author of the splits
+        put them into both. Of data sets with official splits only files with the same SHA-256 are known as such.
     """
 
     train: SpikeDataset
@@ -73,6 +78,7 @@ class SelectionData:
     data: str
     fold: int | None = None
     encoding: Encoding = PUBLISHED_ENCODING
+    test_copies: int = 0
 
     @property
     def is_oracle(self) -> bool:
@@ -149,7 +155,10 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
     train, validation = (
         opened.samples(part, closed=found.test) for part in (found.train, found.validation)
     )
-    return SelectionData(train, validation, _record(opened, found), data, fold, opened.encoding)
+    record = _record(opened, found)
+    return SelectionData(
+        train, validation, record, data, fold, opened.encoding, test_copies=found.copies
+    )
 
 
 def open_oracle(data: str) -> SelectionData:
@@ -174,7 +183,10 @@ def open_oracle(data: str) -> SelectionData:
     found = oracle(opened.facts, _partition(opened))
     train = opened.samples(found.train, closed=found.test)
     record = _record(opened, found)
-    return SelectionData(train, _test(opened, found), record, data, None, opened.encoding)
+    return SelectionData(
+        *(train, _test(opened, found), record, data, None, opened.encoding),
+        test_copies=found.copies,
+    )
 
 
 def open_test(selection: SelectionData) -> SpikeDataset:
@@ -296,6 +308,7 @@ def _open(data: str) -> _Opened:
     if any((other[0], other[1]) != (keys, n_units) for other in others):
         raise ProtocolError(f"{data}: its files differ in their classes or units")
     remade = str(made.get("dataset")) if made.get("complete") == 1 else ""
+    protocol, _ = _protocol(spec, remade)
     if spec is not None and spec.kind == "made" and remade != spec.name:
         raise ProtocolError(
             f"{files[0].path}: is not all of {spec.name} (attributes dataset, complete)"
@@ -311,7 +324,10 @@ def _open(data: str) -> _Opened:
         name=spec.name if spec else _own_name(files[0].path),
         spec=spec,
         files=files,
-        facts=Facts(printable(str(files[0].path)), labels, speakers, marks_of_all, keys),
+        facts=Facts(
+            *(printable(str(files[0].path)), labels, speakers, marks_of_all, keys),
+            firsts=_firsts(tuple(files), by_spikes=protocol == SPEAKERS_V1),
+        ),
         n_units=n_units,
         synthetic=spec.synthetic if spec else bool(made.get("synthetic_voices")),
         remade=remade,
@@ -374,11 +390,28 @@ def _own_name(path: Path) -> str:
     return f"{name}-file" if name in DATASETS else name or "file"
 
 
+@lru_cache(maxsize=2)
+def _firsts(files: tuple[_File, ...], by_spikes: bool) -> NDArray[np.int64] | None:
+    """Find the samples that are copies; None where there are none. Files are told apart by their SHA-256."""
+    finder = CopyFinder()
+    for file in files:
+        with SpikeFile(file.path) as spikes:
+            finder.add_file(spikes, by_spikes)
+    firsts = finder.firsts()
+    return None if np.array_equal(firsts, np.arange(firsts.size)) else firsts
+
+
+def _protocol(spec: DatasetSpec | None, remade: str) -> tuple[str, tuple[int, ...]]:
+    """Say by which protocol samples are divided, and which speakers validate."""
+    if spec is not None:
+        return spec.protocol, spec.validation_speakers
+    if remade in DATASETS:  # a complete remake lies where its maker put it
+        return load_spec(remade).protocol, ()
+    return SPEAKERS_V1, ()
+
+
 def _partition(opened: _Opened, fold: int | None = None) -> Partition:
-    spec = opened.spec
-    protocol, speakers = (spec.protocol, spec.validation_speakers) if spec else (SPEAKERS_V1, ())
-    if spec is None and opened.remade in DATASETS:  # a complete remake lies where its maker put it
-        protocol = load_spec(opened.remade).protocol
+    protocol, speakers = _protocol(opened.spec, opened.remade)
     return partition(opened.facts, protocol, speakers, fold)
 
 

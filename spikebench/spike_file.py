@@ -543,6 +543,32 @@ class SpikeWriter:
         except OSError as error:
             raise self._cannot_write(error) from None
 
+    def empty_classes(self) -> list[str]:
+        """List the classes of which no sample was appended.
+
+        Returns
+        -------
+        list of str
+            Their names, in order.
+        """
+        there = set(self._columns["labels"])
+        return [key for label, key in enumerate(self.keys) if label not in there]
+
+    def drop_empty_classes(self) -> list[str]:
+        """Take the classes of which no sample was appended off the list, and number the others anew.
+
+        Returns
+        -------
+        list of str
+            Their names, in order.
+        """
+        dropped = self.empty_classes()
+        kept = sorted({*self._columns["labels"]} - {-1})
+        number = {-1: -1, **{label: place for place, label in enumerate(kept)}}
+        self._columns["labels"] = [number[label] for label in self._columns["labels"]]
+        self.keys = tuple(self.keys[label] for label in kept)
+        return dropped
+
     def _checked_events(
         self, times: ArrayLike, units: ArrayLike
     ) -> tuple[NDArray[Any], NDArray[np.uint16]]:

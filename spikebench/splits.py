@@ -16,6 +16,11 @@ speakers that nobody has heard. They differ in who decides:
     2. Validation: the samples that the file marks ``validation``; else, of what remains, the samples of the data
        set's fixed validation speakers; else those of a sixth of the remaining speakers (rounded, at least one).
     3. Train: the rest.
+    4. Copies of one recording (:mod:`spikebench.copies`) stay in one split, as far as this rule makes the splits. Where
+       single samples are chosen, copies are chosen together, as one. Where whole speakers are, a copy stands with
+       another speaker, and voices stay apart: samples that are copies of test samples are left out of training and
+       validation, those that are copies of validation samples out of training; test loses none. What the file marks
+       is its author's and is kept, copies and all; the rule then says how many test samples are copies of others.
 
     Speakers are chosen by the order of SHA-256("<role>:<speaker>"), so that neither the author of a model nor the
     order of a file decides. Where no speakers are known, single samples are chosen in the same way by
@@ -101,6 +106,9 @@ class Facts:
         Split of each sample as its file says, str, shape (samples,); empty is unknown.
     keys
         Class names, index = label.
+    firsts
+        Position of the first sample that is the same recording as each, int64, shape (samples,); None where none is
+        a copy of another.
     """
 
     where: str
@@ -108,16 +116,43 @@ class Facts:
     speakers: NDArray[np.int64]
     marks: NDArray[np.str_]
     keys: tuple[str, ...]
+    firsts: NDArray[np.int64] | None = None
+
+    @property
+    def recordings(self) -> NDArray[np.int64]:
+        """Number of the recording that each sample is, equal for copies, int64, shape (samples,)."""
+        return np.arange(self.labels.size) if self.firsts is None else self.firsts
+
+    def copies(self, among: NDArray[np.bool_], of: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Find the samples that are the same recording as one of others.
+
+        Parameters
+        ----------
+        among
+            Where to look, bool, shape (samples,).
+        of
+            The others, bool, shape (samples,).
+
+        Returns
+        -------
+        ndarray of bool, shape (samples,)
+            Those of ``among`` that are copies of one of ``of``.
+        """
+        return among & np.isin(self.recordings, self.recordings[of])
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Positions of the samples of each split, int64, ascending; and the record of how they were chosen."""
+    """Positions of the samples of each split, int64, ascending; and the record of how they were chosen.
+
+    ``copies`` counts the test samples that are the same recording as a training or validation sample.
+    """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
     record: Split
+    copies: int = 0
 
 
 def fixed_speakers(protocol: str) -> FixedSpeakers:
@@ -175,7 +210,7 @@ def partition(
     Returns
     -------
     Partition
-        Disjoint; samples without a label are in none.
+        Disjoint; samples without a label are in none, nor, under ``speakers-v1``, copies that would stand in two.
 
     Raises
     ------
@@ -196,7 +231,11 @@ def partition(
         validation, word = _fixed(facts, rest, protocol)
     else:
         validation, word = _validation(facts, rest, protocol, validation_speakers)
-    return _checked(facts, protocol, f"{words}; {word}", rest & ~validation, validation, test)
+    train, rule = rest & ~validation, f"{words}; {word}"
+    if protocol == SPEAKERS_V1:
+        train, validation, said = _keep_together(facts, train, validation, test, fold is not None)
+        rule += said
+    return _checked(facts, protocol, rule, train, validation, test)
 
 
 def oracle(facts: Facts, found: Partition) -> Partition:
@@ -267,7 +306,7 @@ def _test(facts: Facts, protocol: str) -> tuple[NDArray[np.bool_], str]:
             f"{facts.where}: no sample is marked test, which {protocol} needs ('spikebench data make "
             "--one-file' puts all splits into one file)"
         )
-    test, how = _choose(facts.where, labelled, facts.speakers, "test", 5)
+    test, how = _choose(facts, labelled, "test", 5)
     return test, f"test {how}"
 
 
@@ -301,7 +340,7 @@ def _validation(
     if speakers:
         fixed = np.array(speakers, dtype=np.int64)
         return rest & np.isin(facts.speakers, fixed), "validation speakers fixed by the data set"
-    validation, how = _choose(facts.where, rest, facts.speakers, "validation", 6)
+    validation, how = _choose(facts, rest, "validation", 6)
     return validation, f"validation {how}"
 
 
@@ -317,6 +356,29 @@ def _fold(facts: Facts, rest: NDArray[np.bool_], fold: int) -> tuple[NDArray[np.
             f"{facts.where}: {unknown} training samples have no speaker, so nobody can be left out for sure"
         )
     return rest & (facts.speakers == fold), f"validation speaker {fold} alone {LEAVE_ONE_OUT}"
+
+
+def _keep_together(
+    facts: Facts,
+    train: NDArray[np.bool_],
+    validation: NDArray[np.bool_],
+    test: NDArray[np.bool_],
+    is_fold: bool,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], str]:
+    """Leave copies out that would stand in two splits of our making; count those that the file's author put there."""
+    before = int(np.count_nonzero(train | validation))
+    test_is_ours = not (facts.marks[test] == "test").any()
+    if test_is_ours:
+        validation = validation & ~facts.copies(validation, test)
+        train = train & ~facts.copies(train, test)
+    if is_fold or test_is_ours or not (facts.marks[validation] == "validation").any():
+        train = train & ~facts.copies(train, validation)
+    said = ""
+    if left_out := before - int(np.count_nonzero(train | validation)):
+        said += f"; {left_out} copies of test or validation samples left out"
+    if kept := int(np.count_nonzero(facts.copies(test, train | validation))):
+        said += f"; {kept} test samples are copies of training or validation samples, as the file marks them"
+    return train, validation, said
 
 
 def _checked(
@@ -349,13 +411,15 @@ def _checked(
         validation_speakers=sorted(speakers[1] - speakers[0]),
         test_only_speakers=sorted(speakers[2] - speakers[0] - speakers[1]),
     )
-    return Partition(parts[0], parts[1], parts[2], record)
+    copies = int(np.count_nonzero(facts.copies(test, train | validation)))
+    return Partition(parts[0], parts[1], parts[2], record, copies)
 
 
 def _choose(
-    where: str, among: NDArray[np.bool_], speakers: NDArray[np.int64], role: str, share: int
+    facts: Facts, among: NDArray[np.bool_], role: str, share: int
 ) -> tuple[NDArray[np.bool_], str]:
-    """Choose one in ``share`` speakers (or samples) by hash order."""
+    """Choose one in ``share`` speakers (or samples, with their copies) by hash order."""
+    where, speakers = facts.where, facts.speakers
     known = np.unique(speakers[among])
     if known.size > 1 and known[0] < 0:
         count = int((speakers[among] < 0).sum())
@@ -372,8 +436,9 @@ def _choose(
         chosen = _by_hash(known, role, share)
         return among & np.isin(speakers, chosen), f"speakers {', '.join(map(str, sorted(chosen)))}"
     index = np.flatnonzero(among)
-    mask = np.zeros(among.size, dtype=bool)
-    mask[_by_hash(index, role, share)] = True
+    _, first = np.unique(facts.recordings[index], return_index=True)
+    chosen = _by_hash(index[first], role, share)
+    mask = among & np.isin(facts.recordings, facts.recordings[chosen])
     return mask, f"one sample in {share} (speakers not known: voices may be shared between splits)"
 
 
