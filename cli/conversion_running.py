@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from cli.download_progress import duration
+from spikebench.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -276,7 +276,6 @@ def _progress(
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
     )
 
     console = Console(stderr=True)
@@ -284,20 +283,16 @@ def _progress(
         TextColumn("converting"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} clips/s"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[speed]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("converting", total=None, rate=0.0)
-
-        first: list[int] = []  # clips that an earlier run had done
+        task = bar.add_task("converting", total=None, speed="")
+        watch = _watch()
 
         def progress(done: int, total: int) -> None:
             check()
-            first.append(done) if not first else None
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = (done - first[0]) / elapsed if elapsed else 0.0
-            bar.update(task, completed=done, total=total, rate=rate)
+            speed = watch(done, total, time.monotonic())
+            bar.update(task, completed=done, total=total, speed=speed)
 
         yield lambda text: console.print(text, markup=False, highlight=False), progress
 
@@ -310,18 +305,33 @@ def clip_lines() -> Callable[[int, int], None]:
     callable
         Takes the recordings done and their total.
     """
-    started = last = time.monotonic()
-    first: int | None = None  # what an earlier run had done
+    last = time.monotonic()
+    watch = _watch()
 
     def progress(done: int, total: int) -> None:
-        nonlocal last, first
-        first = done if first is None else first
+        nonlocal last
         now = time.monotonic()
-        if now - last < _EVERY_SECONDS or done == first:
+        speed = watch(done, total, now)
+        if now - last < _EVERY_SECONDS:
             return
         last = now
-        rate = (done - first) / (now - started)
-        left = duration((total - done) / rate)
-        click.echo(f"{done:,} of {total:,} recordings, {rate:.1f} clips/s, {left} left", err=True)
+        said = f"{done:,} of {total:,} recordings"
+        click.echo(f"{said}, {speed}" if speed else said, err=True)
 
     return progress
+
+
+def _watch() -> Callable[[int, int, float], str]:
+    """Give a function that says rate and time left; recordings come one by one, more at once were done before."""
+    left = TimeLeft()
+    before: int | None = None
+
+    def watch(done: int, total: int, now: float) -> str:
+        nonlocal before
+        if before is not None and done > before + 1:
+            left.skip(done - before)
+        left.see(done, now)
+        before = done
+        return f"{left.rate:.1f} clips/s, {left.words(total)}" if left.rate else ""
+
+    return watch

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import click
 
+from spikebench.time_left import TimeLeft
+
 _EVERY_SECONDS = 10.0
 
 
@@ -53,7 +55,6 @@ def _bar() -> Iterator[Showing]:
         DownloadColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
@@ -63,61 +64,46 @@ def _bar() -> Iterator[Showing]:
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("downloading", total=None, visible=False)
+        task = bar.add_task("downloading", total=None, visible=False, left="")
         before = -1
+        left = _estimate()
 
         def progress(done: int, total: int | None) -> None:
             nonlocal before
             if before < 0 or done < before:  # another file
                 bar.reset(task, total=total, completed=done, visible=True)
-            bar.update(task, completed=done, total=total)
+            left.see(done, time.monotonic())
+            bar.update(task, completed=done, total=total, left=left.words(total) if total else "")
             before = done
 
         yield Showing(lambda text: console.print(text, markup=False, highlight=False), progress)
 
 
 def _lines() -> Callable[[int, int | None], None]:
-    first = before = 0
-    started = last = time.monotonic()
+    last = time.monotonic()
+    left = _estimate()
 
     def progress(done: int, total: int | None) -> None:
-        nonlocal first, before, started, last
+        nonlocal last
         now = time.monotonic()
-        if done < before or before == 0:  # another file; what is there already did not come now
-            first, started = done, now
-        before = done
-        if now - last < _EVERY_SECONDS or done == first:
+        left.see(done, now)
+        if now - last < _EVERY_SECONDS or left.rate is None:
             return
         last = now
-        rate = (done - first) / (now - started)
+        speed = f"{left.rate / 1e6:.2f} MB/s"
         if total is None:
-            click.echo(f"{done / 1e6:.0f} MB, {rate / 1e6:.2f} MB/s", err=True)
-            return
-        left = duration((total - done) / rate)
-        click.echo(
-            f"{done / 1e6:.0f} of {total / 1e6:.0f} MB, {rate / 1e6:.2f} MB/s, {left} left",
-            err=True,
-        )
+            click.echo(f"{done / 1e6:.0f} MB, {speed}", err=True)
+        else:
+            click.echo(
+                f"{done / 1e6:.0f} of {total / 1e6:.0f} MB, {speed}, {left.words(total)}", err=True
+            )
 
     return progress
 
 
-def duration(seconds: float) -> str:
-    """Write a time as h:mm:ss.
-
-    Parameters
-    ----------
-    seconds
-        The time [s].
-
-    Returns
-    -------
-    str
-        For people.
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
+def _estimate() -> TimeLeft:
+    """Nothing starts up: what is told first is what an earlier command left, and bytes come from then on."""
+    return TimeLeft(least_pieces=1, has_start_up=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.download_progress import duration
+from spikebench.time_left import duration
 
 if TYPE_CHECKING:
     from spikebench.sweep import SweepProgress

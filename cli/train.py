@@ -94,7 +94,7 @@ def train(
         raise click.UsageError("several processes need one folder: give it with -o")
     folder = output or default_folder(data, model)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
-    runs = []
+    runs: list[tuple[Path, RunRecord]] = []
     for speaker in speakers:
         run = folder / f"fold-{speaker}" if fold == "all" else folder
         selection = open_selection(data, speaker)

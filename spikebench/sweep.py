@@ -33,6 +33,7 @@ from spikebench.sweep_report import (
 )
 from spikebench.sweep_spec import Configuration, SweepSpec, list_configurations
 from spikebench.sweep_worker import Outcome, Task, finished, software, train_run
+from spikebench.time_left import TimeLeft
 from spikebench.training import start_run
 from spikebench.workers import (
     CallLostError,
@@ -290,12 +291,12 @@ class _Watch:
     under_way: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._began = time.monotonic()
+        self._left = TimeLeft(least_pieces=1)
         self._parts = {
             run.folder: 1.0 if run.folder in self.outcomes else _part(run)
             for run in self.sweep.runs
         }
-        self._at_start = sum(self._parts.values())
+        self._left.see(sum(self._parts.values()), time.monotonic())
 
     def finish(self, run: Run, outcome: Outcome) -> None:
         """Take down what became of a run."""
@@ -308,8 +309,7 @@ class _Watch:
         for run in self.under_way:
             self._parts[run.folder] = max(_part(run), self._parts[run.folder])
         work, total = sum(self._parts.values()), len(self._parts)
-        gained = work - self._at_start
-        elapsed = time.monotonic() - self._began
+        self._left.see(work, time.monotonic())
         accuracies = [
             outcome.record.validation_accuracy
             for outcome in self.outcomes.values()
@@ -322,7 +322,7 @@ class _Watch:
                 total=total,
                 work=work,
                 best=max(accuracies, default=None),
-                seconds_left=elapsed * (total - work) / gained if gained > 0 else None,
+                seconds_left=self._left.seconds(total),
             )
         )
 

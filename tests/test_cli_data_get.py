@@ -19,7 +19,6 @@ from https_server import HttpsServer, serve
 from synthetic_clips import tone, write_clip
 from test_data_store import download, spec, spike_file, tar
 
-from cli.conversion_running import clip_lines
 from cli.download_progress import download_progress
 from cli.main import main
 from spikebench.datasets.recipe import load_recipe
@@ -257,20 +256,6 @@ def test_a_log_gets_lines(
     if total:
         told = ["2 of 4 MB, 0.10 MB/s, 0:00:24 left", "3 of 4 MB, 0.10 MB/s, 0:00:12 left"]
     assert capsys.readouterr().err.splitlines() == told
-
-
-def test_a_log_of_a_conversion_gets_lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter(range(0, 1000, 6))
-    monkeypatch.setattr("cli.conversion_running.time.monotonic", lambda: next(clock))
-    progress = clip_lines()
-    for done in (1000, 1012, 1024, 1036):
-        progress(done, 2000)
-    assert (
-        capsys.readouterr().err == "1,012 of 2,000 recordings, 1.0 clips/s, 0:16:28 left\n"
-        "1,036 of 2,000 recordings, 1.5 clips/s, 0:10:43 left\n"
-    )
 
 
 @pytest.mark.parametrize("name", ["shd-r", "voices"])
