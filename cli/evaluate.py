@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.chance_text import chance_line
 from cli.metrics_text import metric_lines
 from cli.training_options import default_folder, training_options
 
@@ -207,10 +208,18 @@ def _say(result: Result, folder: Path) -> str:
         f"  training             {_mean([seed.train_seconds for seed in seeds]) or 0:.0f} s per seed",
         f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
         + ("s" if len(seeds) > 1 else ""),
+        *_at_chance(result, oracle),
         f"result: {folder}",
         _next(result, folder, oracle),
     ]
     return "\n".join(lines)
+
+
+def _at_chance(result: Result, oracle: bool) -> list[str]:
+    confusions = [seed.confusion for seed in result.seeds]
+    right = [sum(row[label] for label, row in enumerate(matrix)) for matrix in confusions]
+    tries = max(seed.epochs for seed in result.seeds) if oracle else 1
+    return chance_line(right, [sum(row) for row in confusions[0]], "test", tries)
 
 
 def _next(result: Result, folder: Path, oracle: bool) -> str:

@@ -33,6 +33,7 @@ def info(data: str, as_json: bool) -> None:
 
     FILE is a spike file or the name of a data set.
     """
+    from cli.parameter_table import parameter_lines
     from spikebench.audio import printable
     from spikebench.datasets import resolve
 
@@ -49,8 +50,14 @@ def info(data: str, as_json: bool) -> None:
     provenance = report.pop("provenance")
     for name, value in report.items():
         console.print(f"{name.replace('_', ' '):<16} {value}")
+    nested = {name: value for name, value in provenance.items() if isinstance(value, dict)}
     for name, value in provenance.items():
-        console.print(f"  {name:<20} {printable(str(value))}")
+        if name not in nested:
+            console.print(f"  {printable(name):<20} {printable(str(value))}")
+    for name, values in nested.items():
+        console.print(f"  {printable(name)}")
+        for line in parameter_lines(values):
+            console.print(f"    {line}")
     for name, table in tables.items():
         _print_table(console, name.replace("_", " "), table)
 
@@ -69,6 +76,7 @@ def _report(file: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
             "samples": spikes.n_samples,
             "units": spikes.n_units,
             "spikes": int(events.offsets[-1]),
+            "without_spikes": int((spikes.spike_counts == 0).sum()),
             "classes": len(spikes.keys),
             "speakers": len(set(spikes.speakers.tolist()) - {-1}),
             "fingerprint": fingerprint([Part(file)]),

@@ -86,6 +86,9 @@ def predict(
     chunk it says what it says of the whole clip.
 
     Data on which the run was trained are refused: their test split is opened by evaluate, which counts it.
+
+    Exit codes: 0 all were answered, 3 some recordings were left out (they are named), 4 none could be used, 1 and 2
+    refused.
     """
     if plot is not None and n_moments is None:
         raise click.UsageError("--plot draws --over-time N")
@@ -104,33 +107,67 @@ def predict(
         if path is not None:
             refuse_existing(path, overwrite)
     listener = Listener(run, device)
-    names, samples, truth = _gather(listener, sources, labels, seed)
+    names, samples, truth, left_out = _gather(listener, sources, labels, seed)
+    longer = _say_longer(listener, samples)
     if chunk_ms is not None:
         _say_live(listener, names, samples, truth, chunk_ms * 1e-3, as_json)
+        _end(left_out, len(samples))
         return
     answers = listener.over_time(samples, n_moments or 1)
     rows = _rows(listener, names, truth, answers)
     summary = _summary(truth, answers)
+    summary |= {"left_out": left_out, "longer_than_heard": longer}
     if output is not None:
         _write_csv(output, rows)
     if plot is not None:
         _draw(plot, listener, truth, answers)
     if as_json:
         click.echo(json.dumps({**summary, "answers": rows}, indent=2))
-        return
-    _say(rows, summary, n_moments is not None, output)
+    else:
+        _say(rows, summary, n_moments is not None, output)
+    _end(left_out, len(samples))
+
+
+def _end(left_out: int, answered: int) -> None:
+    """End with the exit code of convert where recordings were left out."""
+    from spikebench.errors import PartialConversionError
+
+    if left_out:
+        raise PartialConversionError(f"{left_out} left out, {answered} answered")
+
+
+def _say_longer(listener: Listener, samples: list[Sample]) -> int:
+    """Say how many recordings go on after the model has stopped listening."""
+    heard = listener.n_steps * listener.time_step
+    ends = [
+        sample.duration
+        if sample.duration > 0
+        else float(sample.times[-1])
+        if len(sample.times)
+        else 0
+        for sample in samples
+    ]
+    longer = sum(end > heard + listener.time_step for end in ends)
+    if longer:
+        what = "recording is" if longer == 1 else "recordings are"
+        click.echo(
+            f"{longer} {what} longer than the {heard:g} s that the model hears; what comes later is not heard",
+            err=True,
+        )
+    return longer
 
 
 def _gather(
     listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
-) -> tuple[list[str], list[Sample], list[int]]:
-    """Names, spikes and classes (-1 is unknown) of everything that is asked about."""
+) -> tuple[list[str], list[Sample], list[int], int]:
+    """Names, spikes and classes (-1 is unknown) of everything that is asked about; how many were left out."""
     from spikebench.audio import find_clips, printable
     from spikebench.prediction import number_labels
 
     names: list[str] = []
     samples: list[Sample] = []
     truth: list[int] = []
+    left_out = 0
     for source in sources:
         if source.suffix.lower() in (".h5", ".hdf5"):
             data = listener.open_file(source)
@@ -139,12 +176,15 @@ def _gather(
             truth += number_labels(data.labels, data.keys, listener.classes).tolist()
             continue
         clips, skipped = find_clips(source)
+        left_out += len(skipped)
         for skip in skipped:
             click.echo(f"left out: {skip.file}: {skip.reason}", err=True)
         known = _label_names(clips, labels)
         for clip in clips:
             sample = _hear(listener, clip, seed)
-            if sample is not None:
+            if sample is None:
+                left_out += 1
+            else:
                 names.append(printable(str(clip.path)))
                 samples.append(sample)
                 name = known.get(clip.relative)
@@ -153,7 +193,7 @@ def _gather(
         from spikebench.errors import NothingConvertedError
 
         raise NothingConvertedError("no recording could be used")
-    return names, samples, truth
+    return names, samples, truth, left_out
 
 
 def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.chance_text import chance_line
 from cli.training_options import default_folder, training_options
 
 if TYPE_CHECKING:
+    from spikebench.protocol import SelectionData
     from spikebench.run import RunRecord
 
 
@@ -85,7 +87,7 @@ def train(
         with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
             record = run_training(folder, record, selection, device, quiet, tensorboard)
         if this_rank().is_first:
-            _tell(folder, record, as_json)
+            _tell(folder, record, _class_sizes(selection), as_json)
         return
     assert model is not None
     data = data or "digits"
@@ -95,11 +97,13 @@ def train(
     folder = output or default_folder(data, model)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
     runs: list[tuple[Path, RunRecord]] = []
+    sizes: list[list[int]] = []  # samples of each class that select
     for speaker in speakers:
         run = folder / f"fold-{speaker}" if fold == "all" else folder
         selection = open_selection(data, speaker)
         if not runs:
             warn_of_copies(selection, quiet)
+        sizes.append(_class_sizes(selection))
         record = start_run(run, model, preset, selection, seed)
         again = f"spikebench train --resume {shlex.quote(str(run))}"
         if fold == "all":
@@ -109,9 +113,9 @@ def train(
     if not this_rank().is_first:
         return
     if fold == "all":
-        _tell_folds(folder, [record for _, record in runs], as_json)
+        _tell_folds(folder, [record for _, record in runs], sizes, as_json)
     else:
-        _tell(*runs[0], as_json)
+        _tell(*runs[0], sizes[0], as_json)
 
 
 def _speaker(fold: str | None) -> int | None:
@@ -122,7 +126,16 @@ def _speaker(fold: str | None) -> int | None:
     return int(fold)
 
 
-def _tell(folder: Path, record: RunRecord, as_json: bool) -> None:
+def _class_sizes(selection: SelectionData) -> list[int]:
+    """Count the samples of each class on which is selected."""
+    import numpy as np
+
+    n_classes = len(selection.dataset.classes)
+    sizes: list[int] = np.bincount(selection.validation.labels, minlength=n_classes).tolist()
+    return sizes
+
+
+def _tell(folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool) -> None:
     if as_json:
         click.echo(record.model_dump_json(indent=2))
         return
@@ -132,11 +145,16 @@ def _tell(folder: Path, record: RunRecord, as_json: bool) -> None:
         click.echo(
             f"epoch {record.selected_epoch} of {record.epochs}, {record.train_seconds:.0f} s"
         )
+    right = round(_accuracy(record) * sum(class_sizes))
+    for line in chance_line([right], class_sizes, "validation", record.epochs):
+        click.echo(line)
     click.echo(f"run: {folder}\ntest split opened: {record.test_opened} times")
     click.echo(f"next: spikebench evaluate --checkpoint {shlex.quote(str(folder))}")
 
 
-def _tell_folds(folder: Path, records: list[RunRecord], as_json: bool) -> None:
+def _tell_folds(
+    folder: Path, records: list[RunRecord], sizes: list[list[int]], as_json: bool
+) -> None:
     accuracies = [_accuracy(record) for record in records]
     mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)
     if as_json:
@@ -149,6 +167,11 @@ def _tell_folds(folder: Path, records: list[RunRecord], as_json: bool) -> None:
         samples = record.dataset.split.validation_samples
         click.echo(f"  speaker {record.fold:>3}  {accuracy:6.1%} of {samples} samples")
     click.echo(f"  mean         {mean:6.1%} ± {spread:.1%} between {len(records)} speakers")
+    right = sum(round(a * sum(size)) for a, size in zip(accuracies, sizes, strict=True))
+    together = [sum(column) for column in zip(*sizes, strict=True)]
+    epochs = max(record.epochs for record in records)
+    for line in chance_line([right], together, "validation", epochs):
+        click.echo(line)
     click.echo(f"runs: {folder}\ntest split opened: {sum(r.test_opened for r in records)} times")
 
 

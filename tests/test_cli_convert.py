@@ -404,6 +404,7 @@ def test_validate_accepts_what_convert_writes(
         "file": str(file),
         "valid": True,
         "problems": [],
+        "remarks": [],
     }
 
 

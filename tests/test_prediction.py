@@ -190,16 +190,38 @@ def test_the_command_on_recordings(
         soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(4800), 16000)
     (tmp_path / "up" / "broken.wav").write_bytes(b"RIFF")
     code, out, err = call(capsys, run, tmp_path, "--labels", "folders", "--json")
-    assert code == 0
     said = json.loads(out)
+    assert (code, said["left_out"]) == (3, 1)
     assert [row["class"] for row in said["answers"]] == ["down", "up"]
     assert err.count("left out:") == 1
     assert "broken.wav: " in err
+    assert err.endswith("spikebench: 1 left out, 2 answered\n")
+    code, out, err = call(capsys, run, tmp_path, "--live", 300)
+    assert (code, out.count("\n")) == (3, 2)
+    assert err.endswith("spikebench: 1 left out, 2 answered\n")
     code, out, _ = call(capsys, run, tmp_path / "up" / "a.wav", "--live", 100, "--json")
     heard = [json.loads(line) for line in out.splitlines()]
     assert [line["heard_ms"] for line in heard] == [100, 200, 300]
     assert heard[-1]["answer"] == said["answers"][1]["answer"]
     assert heard[-1]["confidence"] == said["answers"][1]["confidence"]
+
+
+@pytest.mark.parametrize("words", [["--json"], ["--live", 300]])
+def test_clips_longer_than_the_model_hears_are_told_once(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[object]
+) -> None:
+    heard = Listener(run).n_steps * Listener(run).time_step
+    rng = np.random.default_rng(0)
+    for name, seconds in (("a", 3 * heard), ("b", 2 * heard), ("c", heard)):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, 0.1 * rng.standard_normal(round(16000 * seconds)), 16000)
+    code, out, err = call(capsys, run, tmp_path, *words)
+    assert code == 0
+    assert err == (
+        f"2 recordings are longer than the {heard:g} s that the model hears; what comes later is not heard\n"
+    )
+    if words == ["--json"]:
+        assert json.loads(out)["longer_than_heard"] == 2
 
 
 @pytest.mark.parametrize(
