@@ -160,7 +160,7 @@ def test_initial_fluctuations_are_as_asked() -> None:
     assert abs(float(torch.stack(trace).std()) - 1) < 0.1
 
 
-@pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4]])
+@pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4], [0, 1], [1, 3]])
 def test_svm_votes_as_scikit_learn(present: list[int], rng: np.random.Generator) -> None:
     shape = DataShape(n_units=6, n_classes=5, n_steps=4, time_step=0.01, input_rate=1.0)
     labels = rng.choice(present, 120)

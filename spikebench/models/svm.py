@@ -147,14 +147,16 @@ class CountSVM(CountClassifier):
                 for _ in range(first + 1, n_classes)
             ]
         )
+        # Of two classes scikit-learn turns the signs round, so that its decision is positive for the second.
+        sign = -1.0 if present.size == 2 else 1.0
         row = {pair: k for k, pair in enumerate(zip(*np.triu_indices(n_classes, 1), strict=True))}
         k = 0
         for i in range(present.size):
             for j in range(i + 1, present.size):
                 at = row[present[i], present[j]]
-                coefficients[at, groups[i]] = machine.dual_coef_[j - 1, groups[i]]
-                coefficients[at, groups[j]] = machine.dual_coef_[i, groups[j]]
-                intercepts[at] = machine.intercept_[k]
+                coefficients[at, groups[i]] = sign * machine.dual_coef_[j - 1, groups[i]]
+                coefficients[at, groups[j]] = sign * machine.dual_coef_[i, groups[j]]
+                intercepts[at] = sign * machine.intercept_[k]
                 k += 1
         for name, value in {
             "mean": scaler.mean_,
