@@ -55,8 +55,12 @@ def parameter_lines(parameters: Mapping[str, object]) -> list[str]:
     from spikebench.audio import printable
 
     rows = [(printable(name), printable(value)) for name, value in _flat(parameters, "", _DEPTH)]
-    width = max((len(name) for name, _ in rows), default=0)
-    return [f"{name:<{width}}  {value} {UNITS.get(name, '')}".rstrip() for name, value in rows]
+    names = max((len(name) for name, _ in rows), default=0)
+    values = max((len(value) for name, value in rows if name in UNITS), default=0)
+    return [
+        f"{name:<{names}}  {value:<{values}}  {UNITS.get(name, '')}".rstrip()
+        for name, value in rows
+    ]
 
 
 def _flat(values: Mapping[str, object], above: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -66,5 +70,7 @@ def _flat(values: Mapping[str, object], above: str, depth: int) -> Iterator[tupl
             yield from _flat(value, f"{name}.", depth - 1)
         elif isinstance(value, str):
             yield name, value
+        elif isinstance(value, float):
+            yield name, f"{value:.12g}"
         else:
             yield name, "none" if value is None else json.dumps(value, ensure_ascii=False)

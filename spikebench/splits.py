@@ -375,9 +375,9 @@ def _keep_together(
         train = train & ~facts.copies(train, validation)
     said = ""
     if left_out := before - int(np.count_nonzero(train | validation)):
-        said += f"; {left_out} copies of test or validation samples left out"
+        said += f"; copies of test or validation samples left out: {left_out}"
     if kept := int(np.count_nonzero(facts.copies(test, train | validation))):
-        said += f"; {kept} test samples are copies of training or validation samples, as the file marks them"
+        said += f"; test samples that are copies of others, as the file marks them: {kept}"
     return train, validation, said
 
 
