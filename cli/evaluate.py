@@ -134,7 +134,7 @@ def evaluate(
         runs = [folder / f"seed{number}" for number in numbers]
         with say_interrupted(f"{command} -o {shlex.quote(str(folder))}"):
             for number, run in zip(numbers, runs, strict=True):
-                record = start_run(run, model, preset, selection, number)
+                record = start_run(run, model, preset, selection, number, device)
                 run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return

@@ -81,7 +81,7 @@ def sweep(
 
     spec = read_spec(spec_file)
     folder = output or default_folder(spec.data, "sweep")
-    plan = plan_sweep(spec, folder)
+    plan = plan_sweep(spec, folder, None if scheduler else "cpu")
     if dry_run:
         _list_runs(plan, as_json)
         return

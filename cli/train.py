@@ -104,7 +104,7 @@ def train(
         if not runs:
             warn_of_copies(selection, quiet)
         sizes.append(_class_sizes(selection))
-        record = start_run(run, model, preset, selection, seed)
+        record = start_run(run, model, preset, selection, seed, device)
         again = f"spikebench train --resume {shlex.quote(str(run))}"
         if fold == "all":
             again = f"the same command with -o {shlex.quote(str(folder))}"

@@ -216,7 +216,7 @@ def _train(
     with bounded_memory(large, device):
         with say_interrupted(go_on) if go_on else contextlib.nullcontext():
             for run, place in zip(runs, again, strict=True):
-                record = start_run(place, run.model, run.preset, selection, run.seed)
+                record = start_run(place, run.model, run.preset, selection, run.seed, device)
                 run_training(place, record, selection, device, quiet)
         result = evaluate(again, selection, folder / "result", go_on, device)
     return [read_predictions(folder / "result" / seed.predictions_file) for seed in result.seeds]

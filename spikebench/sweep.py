@@ -102,7 +102,7 @@ class SweepProgress:
     seconds_left: float | None
 
 
-def plan_sweep(spec: SweepSpec, output: Path) -> Sweep:
+def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Sweep:
     """Check everything that a sweep is going to do, before it does anything.
 
     Parameters
@@ -111,6 +111,8 @@ def plan_sweep(spec: SweepSpec, output: Path) -> Sweep:
         From :func:`spikebench.sweep_spec.read_spec`.
     output
         Folder of the sweep; nothing is written.
+    device
+        ``cpu`` if this machine trains, and is asked whether it can; None if others do.
 
     Returns
     -------
@@ -150,7 +152,8 @@ def plan_sweep(spec: SweepSpec, output: Path) -> Sweep:
             if key not in built:
                 try:
                     start_run(
-                        Path(scratch, str(number)), one.model, one.preset, selection, run.seed
+                        *(Path(scratch, str(number)), one.model, one.preset, selection, run.seed),
+                        device,
                     )
                 except (TrainingError, ValueError) as error:
                     raise TrainingError(f"configuration {one.name}: {error}") from None

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +34,7 @@ from spikebench.inference import (
 from spikebench.models.base import Classifier, CountClassifier
 from spikebench.optimisation import batch_loss, class_weights, learning_rate, make_optimizer
 from spikebench.parallel import Ranks, this_rank, together
+from spikebench.precision import check_precision, products_in
 from spikebench.preset import Preset
 from spikebench.protocol import SelectionData
 from spikebench.run import (
@@ -55,7 +55,12 @@ Report = Callable[[Epoch, int], None]
 
 
 def start_run(
-    folder: Path, model: str, preset: Preset, selection: SelectionData, seed: int
+    folder: Path,
+    model: str,
+    preset: Preset,
+    selection: SelectionData,
+    seed: int,
+    device: str | None = "cpu",
 ) -> RunRecord:
     """Begin a run, or take up the same one again.
 
@@ -67,6 +72,9 @@ def start_run(
         What to train, and how.
     selection
         The data opened for selection.
+    device
+        Where it is going to be trained, ``cpu`` or ``cuda``, and whether that can be is asked here; None if
+        another machine does it, which is asked when it begins.
 
     Returns
     -------
@@ -76,7 +84,7 @@ def start_run(
     Raises
     ------
     TrainingError
-        If the folder holds another run.
+        If the folder holds another run, or a new one cannot be trained as the preset says; nothing is written then.
     """
     binned = bin_samples(selection.train, preset)
     cells = len(binned) * binned.n_steps * binned.n_units
@@ -96,6 +104,8 @@ def start_run(
     if not (folder / RUN_FILE).exists():
         # A bad configuration is told before anything is written.
         _check_settings(build_model(record), record, this_rank())
+        if device is not None:
+            check_precision(record, torch.device(device))
         if create_run(folder, record):
             return record
     found = read_run(folder)
@@ -145,8 +155,6 @@ def fit(
         together(where) as ranks,
         locked(folder) if ranks.is_first else nullcontext(),
     ):
-        if selection.is_oracle and ranks.is_first:
-            record = count_opening(folder)  # the test split chooses the epoch, so it is open
         try:
             return _fit(folder, record, selection, where, report, ranks)
         except (MemoryError, RuntimeError) as error:
@@ -166,10 +174,13 @@ def _fit(
     report: Report | None,
     ranks: Ranks,
 ) -> RunRecord:
-    train = bin_samples(selection.train, record.preset)
-    validation = bin_samples(selection.validation, record.preset)
     model = place(build_model(record), device, record)
     _check_settings(model, record, ranks)
+    check_precision(record, device)  # a run that is taken up may have been begun elsewhere
+    if selection.is_oracle and ranks.is_first:
+        record = count_opening(folder)  # the test split chooses the epoch, so it is open
+    train = bin_samples(selection.train, record.preset)
+    validation = bin_samples(selection.validation, record.preset)
     if isinstance(model, CountClassifier):
         began = time.perf_counter()
         choice = model.fit_counts(
@@ -311,7 +322,7 @@ def _one_epoch(
             batch = training_batch(train, chosen, record.preset, generator)
             denominator = float(weights[batch.labels].sum())
             batch = batch.part(*ranks.share(chosen.size)).to(device)
-            with _precision(settings.precision, device):
+            with products_in(settings.precision, device):
                 output = model(batch)
             loss = batch_loss(
                 *(output, batch.labels, weights.to(device), denominator, chosen.size),
@@ -331,12 +342,6 @@ def _one_epoch(
     if not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
         raise _NotFiniteError(f"{n_steps} of {n_steps}", "the weights are")
     return total / order.size
-
-
-def _precision(precision: str, device: torch.device) -> Any:  # noqa: ANN401
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def _validate(

@@ -29,6 +29,7 @@ TORCH = (
     "learning",
     "optimisation",
     "parallel",
+    "precision",
     "prediction",
     "reproduction",
     "run",

@@ -382,20 +382,6 @@ def test_precision_is_refused_where_it_would_do_nothing(
         assert not (tmp_path / model).exists()  # the folder is free for a better setting
 
 
-def test_lower_precision_learns(tmp_path: Path, selection: SelectionData) -> None:
-    more = ("training.epochs=30", "training.learning_rate=1e-2")
-    accuracies = []
-    for precision in ("bfloat16", "float32"):
-        done = trained(
-            tmp_path / precision, selection, "lstm", 0, *more, f"training.precision={precision}"
-        )
-        accuracies.append(done.validation_accuracy)
-    assert min(a for a in accuracies if a is not None) > 0.8
-    weights = [load_tensors(tmp_path / p / WEIGHTS_FILE)[0] for p in ("bfloat16", "float32")]
-    assert not all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert all(tensor.dtype == torch.float32 for tensor in weights[0].values())
-
-
 def test_schedules_by_hand() -> None:
     settings = TrainingSettings(epochs=10, learning_rate=1.0, warmup_epochs=2)
     rates = {
