@@ -15,27 +15,44 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from spikebench.errors import TrainingError
 from spikebench.models.base import Classifier
 from spikebench.results import write_text
-from spikebench.run import CHECKPOINT_FILE, RunRecord, identity, load_tensors, save_tensors
+from spikebench.run import (
+    CHECKPOINT_FILE,
+    REFIT_CHECKPOINT_FILE,
+    RunRecord,
+    identity,
+    load_tensors,
+    save_tensors,
+)
+from spikebench.run_record import HISTORY_FILE, REFIT_HISTORY_FILE
 from spikebench.strict_json import first_problem
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history."""
+    """One line of the history; what is measured on validation samples is None in a refit, which has none."""
 
     epoch: int
     loss: float
-    validation_loss: float
-    validation_accuracy: float
-    spikes_per_sample: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    spikes_per_sample: float | None
     learning_rate: float
     seconds: float
     samples_per_second: float
 
+    @property
+    def is_refit(self) -> bool:
+        """Whether it is one of a refit."""
+        return self.validation_accuracy is None
+
 
 @dataclass
 class State:
-    """What the loop carries from epoch to epoch beside weights and optimiser."""
+    """What the loop carries from epoch to epoch beside weights and optimiser.
+
+    ``best`` are the weights of ``epoch``: of the best one, or in a refit of the last one, which has neither accuracy
+    nor loss on validation samples.
+    """
 
     best: dict[str, torch.Tensor]
     accuracy: float = -1.0
@@ -72,17 +89,40 @@ def save_checkpoint(
         tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
     history = [vars(line) for line in state.history]
     note = {
-        "run": identity(record),
+        "run": _phase(record),
         "accuracy": state.accuracy,
         "loss": state.loss,
         "epoch": state.epoch,
         "seconds": state.seconds,
         "history": history,
     }
-    save_tensors(folder / CHECKPOINT_FILE, tensors, note)
-    columns = list(history[0])
+    save_tensors(checkpoint_of(folder, record), tensors, note)
+    columns = [name for name, value in history[0].items() if value is not None]
     lines = [",".join(columns), *(",".join(f"{line[c]:.6g}" for c in columns) for line in history)]
-    write_text(folder / "history.csv", "\n".join(lines) + "\n")
+    name = REFIT_HISTORY_FILE if record.status == "chosen" else HISTORY_FILE
+    write_text(folder / name, "\n".join(lines) + "\n")
+
+
+def checkpoint_of(folder: Path, record: RunRecord) -> Path:
+    """Name the checkpoint of the phase in which a run is: each has its own, so that none is taken for the other's.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+
+    Returns
+    -------
+    Path
+        The file, which may not be there.
+    """
+    return folder / (REFIT_CHECKPOINT_FILE if record.status == "chosen" else CHECKPOINT_FILE)
+
+
+def _phase(record: RunRecord) -> str:
+    """Name what a checkpoint belongs to: the run, and of a refit how long that is."""
+    refit = f", {record.refit_epochs} epochs of its refit" if record.status == "chosen" else ""
+    return identity(record) + refit
 
 
 def load_checkpoint(
@@ -108,7 +148,7 @@ def load_checkpoint(
         If the checkpoint is damaged or that of another run.
     """
     initial = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    path = folder / CHECKPOINT_FILE
+    path = checkpoint_of(folder, record)
     if not path.exists():
         return State(best=initial)
     tensors, said = load_tensors(path)
@@ -119,10 +159,13 @@ def load_checkpoint(
         parts.setdefault(kind, {})[rest] = tensor.to(device)
     try:
         note = _Note.model_validate(said)
-        if note.run != identity(record):
+        if note.run != _phase(record):
             raise ValueError("is the checkpoint of another run")
-        if len(note.history) > record.preset.training.epochs:
+        is_refit = record.status == "chosen"
+        if len(note.history) > (record.refit_epochs or record.preset.training.epochs):
             raise ValueError("has more epochs than the run")
+        if any((line.validation_accuracy is None) != is_refit for line in note.history):
+            raise ValueError("validation is missing, or was where a refit has none")
         for kind in ("model", "best"):
             check_tensors(parts[kind], initial)
         slots = _optimizer_state(parts["optimizer"], optimizer)
@@ -200,12 +243,19 @@ class _Line(BaseModel):
 
     epoch: int
     loss: FiniteFloat
-    validation_loss: float
-    validation_accuracy: float = Field(ge=0, le=1)
-    spikes_per_sample: FiniteFloat
+    validation_loss: float | None
+    validation_accuracy: float | None = Field(ge=0, le=1)
+    spikes_per_sample: FiniteFloat | None
     learning_rate: FiniteFloat
     seconds: FiniteFloat
     samples_per_second: FiniteFloat
+
+    @model_validator(mode="after")
+    def _validation_is_whole(self) -> _Line:
+        measured = (self.validation_loss, self.validation_accuracy, self.spikes_per_sample)
+        if len({value is None for value in measured}) > 1:
+            raise ValueError("an epoch of the history was measured in part")
+        return self
 
 
 class _Note(BaseModel):
@@ -214,7 +264,7 @@ class _Note(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     run: str
-    accuracy: float = Field(ge=0, le=1)
+    accuracy: float = Field(ge=-1, le=1)  # -1: nothing was measured
     loss: float
     epoch: int = Field(ge=1)
     seconds: FiniteFloat = Field(ge=0)

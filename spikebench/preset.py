@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spikebench.errors import TrainingError
 from spikebench.models import check_model_name
@@ -54,6 +54,16 @@ class TrainingSettings(_Settings):
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
     kernels: Literal["events", "reference"] = "events"  # of spiking layers
+    # Of a refit; 0: as many as validation chose. Not written where it is 0, as in runs from before it was there.
+    refit_epochs: int = Field(default=0, ge=0, le=100_000, exclude_if=lambda epochs: epochs == 0)
+
+    @model_validator(mode="after")
+    def _refit_is_within_the_schedule(self) -> Self:
+        if self.refit_epochs > self.epochs:
+            raise ValueError(
+                f"refit_epochs: {self.refit_epochs} are more than the {self.epochs} that the schedule is made for"
+            )
+        return self
 
 
 class AugmentationSettings(_Settings):

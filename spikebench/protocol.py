@@ -27,7 +27,7 @@ from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.event_cache import open_events
 from spikebench.fingerprint import Part, dataset_fingerprint
 from spikebench.results import PUBLISHED_ENCODING, DatasetRecord, Encoding, file_sha256
-from spikebench.spike_dataset import SpikeDataset
+from spikebench.spike_dataset import SpikeDataset, join
 from spikebench.spike_file import SpikeFile
 from spikebench.splits import (
     ORACLE,
@@ -48,6 +48,7 @@ __all__ = [
     "open_oracle",
     "open_selection",
     "open_test",
+    "open_training",
 ]
 
 
@@ -187,6 +188,31 @@ def open_oracle(data: str) -> SelectionData:
         *(train, _test(opened, found), record, data, None, opened.encoding),
         test_copies=found.copies,
     )
+
+
+def open_training(selection: SelectionData) -> SpikeDataset:
+    """Open all samples that a model may be trained on once everything is chosen: training and validation.
+
+    Parameters
+    ----------
+    selection
+        What the model was selected on.
+
+    Returns
+    -------
+    SpikeDataset
+        On the arrays of the selection, in which no spike of the test split is.
+
+    Raises
+    ------
+    ProtocolError
+        If the test split is what selected.
+    """
+    if selection.is_oracle:
+        raise ProtocolError(
+            f"{selection.data}: an oracle selects on the test split, which nothing is trained on"
+        )
+    return join(selection.train, selection.validation)
 
 
 def open_test(selection: SelectionData) -> SpikeDataset:

@@ -2,10 +2,11 @@
 
 ::
 
-    run.json                 what is trained, on what, how far; how often the test split was opened
-    checkpoint.safetensors   after the last whole epoch: weights, best weights, optimiser, history
-    weights.safetensors      the selected weights, once training is over
-    history.csv              one line per epoch
+    run.json                       what is trained, on what, how far; how often the test split was opened
+    checkpoint.safetensors         after the last whole epoch: weights, best weights, optimiser, history
+    weights.safetensors            the selected weights (those of the refit, if there is one), once training is over
+    history.csv                    one line per epoch
+    refit-checkpoint.safetensors, refit-history.csv   the same of a refit
 
 Every file is replaced in one step, so a run that is killed at any time can be resumed.
 """
@@ -35,6 +36,7 @@ from spikebench.strict_json import first_problem, read_json
 RUN_FILE = "run.json"
 WEIGHTS_FILE = "weights.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"
+REFIT_CHECKPOINT_FILE = "refit-checkpoint.safetensors"
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -120,13 +122,14 @@ def identity(record: RunRecord) -> str:
     Returns
     -------
     str
-        SHA-256 of model, preset, data, seed and what selects; checkpoints carry it.
+        SHA-256 of model, preset, data, seed, what selects and whether it is refitted; checkpoints carry it.
     """
-    same = {"model", "preset", "dataset", "seed", "fold", "selected_on"}
+    same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit"}
     said = record.model_dump(mode="json", include=same)
-    if (
-        record.dataset.fingerprint is None
-    ):  # a run of version 0.1, whose checkpoints know no such field
+    # Checkpoints of version 0.1 know neither field.
+    if not record.refit:
+        del said["refit"]
+    if record.dataset.fingerprint is None:
         del said["dataset"]["fingerprint"]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import operator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,9 +19,17 @@ from spikebench.record import Count, Fraction, NonNegative, Record
 from spikebench.results import DatasetRecord, Encoding, write_text
 from spikebench.strict_json import first_problem, read_json
 
+HISTORY_FILE = "history.csv"
+REFIT_HISTORY_FILE = "refit-history.csv"
+
 
 class RunRecord(BaseModel):
-    """Contents of ``run.json``."""
+    """Contents of ``run.json``.
+
+    A run with ``refit`` has two phases: validation chooses (``training``), and once it has (``chosen``) the model is
+    trained anew on training and validation samples; ``epochs``, ``selected_epoch``, ``validation_accuracy`` and
+    ``choice`` speak of the first, ``train_seconds`` of both.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +41,7 @@ class RunRecord(BaseModel):
     dataset: DatasetRecord
     input_rate: float  # mean count per unit and bin of the training split
     seed: Count
-    status: Literal["training", "trained"] = "training"
+    status: Literal["training", "chosen", "trained"] = "training"
     epochs: Count = 0
     selected_epoch: Count = 0
     validation_accuracy: Fraction | None = None
@@ -43,6 +52,15 @@ class RunRecord(BaseModel):
     selected_on: Literal["validation", "test"] = "validation"
     encoding: Encoding | None = None  # of the data; None in runs from before it was kept
     test_opened: Count = 0
+    # Not written where there was none: so were the runs from before it was there, and their logs have a SHA-256.
+    refit: bool = Field(default=False, exclude_if=operator.not_)
+
+    @property
+    def refit_epochs(self) -> int | None:
+        """Epochs of the refit, once they are known: 0 for a model without epochs, None without a refit."""
+        if not self.refit or self.status == "training":
+            return None
+        return (self.preset.training.refit_epochs or self.selected_epoch) if self.epochs else 0
 
 
 class LoggedEpoch(Record):
@@ -55,12 +73,28 @@ class LoggedEpoch(Record):
     test_accuracy: Fraction | None = None
 
 
+class LoggedRefitEpoch(Record):
+    """One epoch of a refit, in which nothing is held out to judge it."""
+
+    epoch: Count
+    loss: NonNegative | None = None
+
+
+LineT = TypeVar("LineT", LoggedEpoch, LoggedRefitEpoch)
+
+
 class RunLog(Record):
-    """A run and what every epoch came to; one per seed, beside the predictions."""
+    """A run and what every epoch came to; one per seed, beside the predictions.
+
+    ``history`` is that of the choice, ``refit_history`` that of the refit, if there was one.
+    """
 
     format_version: Literal[1] = 1
     run: RunRecord
     history: Annotated[list[LoggedEpoch], Field(max_length=100_000)] = Field(default=[])
+    refit_history: Annotated[list[LoggedRefitEpoch], Field(max_length=100_000)] = Field(
+        default=[], exclude_if=operator.not_
+    )
 
 
 def collect_log(folder: Path, record: RunRecord) -> RunLog:
@@ -69,20 +103,26 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
     Parameters
     ----------
     folder, record
-        The run; its ``history.csv`` may be missing, as for a model without epochs.
+        The run; its histories may be missing, as for a model without epochs.
 
     Returns
     -------
     RunLog
         What it has become of it.
     """
-    path = folder / "history.csv"
+    lines = _read_history(folder / HISTORY_FILE, LoggedEpoch)
+    refit = _read_history(folder / REFIT_HISTORY_FILE, LoggedRefitEpoch) if record.refit else []
+    return RunLog(run=record, history=lines, refit_history=refit)
+
+
+def _read_history(path: Path, kind: type[LineT]) -> list[LineT]:
+    """Read what every epoch came to, as far as a log keeps it; nothing if there is no such file."""
     if not path.is_file():
-        return RunLog(run=record)
-    kept = ("epoch", "validation_accuracy", "validation_loss", "loss")
+        return []
     with path.open(encoding="utf-8", newline="") as file:
-        lines = [{name: line[name] for name in kept} for line in csv.DictReader(file)]
-    return RunLog(run=record, history=[LoggedEpoch.model_validate(line) for line in lines])
+        lines = list(csv.DictReader(file))
+    kept = [name for name in kind.model_fields if name != "test_accuracy"]
+    return [kind.model_validate({name: line[name] for name in kept}) for line in lines]
 
 
 def log_text(log: RunLog) -> str:

@@ -20,7 +20,7 @@ from spikebench.event_cache import FlatEvents, open_events
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["STRUCTURED", "Sample", "SpikeDataset"]
+__all__ = ["STRUCTURED", "Sample", "SpikeDataset", "join"]
 
 # Fields, order and integers as tonic's loaders of SHD and SSC return them: time in µs, unit, polarity 1.
 STRUCTURED = np.dtype([("t", np.int64), ("x", np.int64), ("p", np.int64)])
@@ -206,6 +206,37 @@ class SpikeDataset:
                 "spikes": self.spike_counts,
             }
         )
+
+
+def join(first: SpikeDataset, second: SpikeDataset) -> SpikeDataset:
+    """Make one data set of two that share no sample.
+
+    Parameters
+    ----------
+    first, second
+        With the same units and classes.
+
+    Returns
+    -------
+    SpikeDataset
+        Of one file: on the same arrays, in the order of the file. Of two files: one after the other, their spikes
+        copied into memory (of SSC some gigabytes).
+    """
+    one, other = first.events, second.events
+    if one is other or (one.folder is not None and one.folder == other.folder):
+        return SpikeDataset(one, np.sort(np.concatenate([first.rows, second.rows])))
+    events = FlatEvents(
+        offsets=np.concatenate([one.offsets, one.offsets[-1] + other.offsets[1:]]),
+        times=np.concatenate([one.times, other.times]),
+        units=np.concatenate([one.units, other.units]),
+        positions=np.concatenate([one.positions, other.positions]),
+        labels=np.concatenate([one.labels, other.labels]),
+        speakers=np.concatenate([one.speakers, other.speakers]),
+        durations=np.concatenate([one.durations, other.durations]),
+        n_units=one.n_units,
+        keys=one.keys,
+    )
+    return SpikeDataset(events, np.concatenate([first.rows, len(one) + second.rows]))
 
 
 def _chosen(which: ArrayLike, size: int) -> NDArray[np.int64]:

@@ -3,6 +3,11 @@
 Every epoch draws its order, its augmentation and its dropout from generators seeded by (seed, epoch), so a run
 that was interrupted goes on as if it had not been. The selected weights are those of the epoch with the
 highest validation accuracy (ties: the lower validation loss, then the earlier epoch).
+
+A refit follows that choice: the same initial weights are trained anew on training and validation samples, for as many
+epochs as validation chose (or the preset says), and the last weights are kept. Epoch k has the learning rate that
+epoch k of the choice had, so that the schedule is the preset's, cut off where the choice fell: that is what validation
+judged. An epoch goes once through the samples, of which there are more now, and so has more steps.
 """
 
 from __future__ import annotations
@@ -12,13 +17,14 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from spikebench import __version__
 from spikebench.augmented import training_batch
-from spikebench.checkpoint import Epoch, State, load_checkpoint, save_checkpoint
+from spikebench.checkpoint import Epoch, State, checkpoint_of, load_checkpoint, save_checkpoint
 from spikebench.errors import TrainingError
 from spikebench.events import BinnedSamples
 from spikebench.inference import (
@@ -36,9 +42,8 @@ from spikebench.optimisation import batch_loss, class_weights, learning_rate, ma
 from spikebench.parallel import Ranks, this_rank, together
 from spikebench.precision import check_precision, products_in
 from spikebench.preset import Preset
-from spikebench.protocol import SelectionData
+from spikebench.protocol import SelectionData, open_training
 from spikebench.run import (
-    CHECKPOINT_FILE,
     RUN_FILE,
     WEIGHTS_FILE,
     RunRecord,
@@ -61,6 +66,8 @@ def start_run(
     selection: SelectionData,
     seed: int,
     device: str | None = "cpu",
+    *,
+    refit: bool = False,
 ) -> RunRecord:
     """Begin a run, or take up the same one again.
 
@@ -75,6 +82,8 @@ def start_run(
     device
         Where it is going to be trained, ``cpu`` or ``cuda``, and whether that can be is asked here; None if
         another machine does it, which is asked when it begins.
+    refit
+        Train anew on training and validation samples, once validation has chosen.
 
     Returns
     -------
@@ -84,8 +93,10 @@ def start_run(
     Raises
     ------
     TrainingError
-        If the folder holds another run, or a new one cannot be trained as the preset says; nothing is written then.
+        If the folder holds another run, a new one cannot be trained as the preset says (nothing is written then), or
+        there is nothing to refit on.
     """
+    _check_refit(preset, selection, refit)
     binned = bin_samples(selection.train, preset)
     cells = len(binned) * binned.n_steps * binned.n_units
     record = RunRecord(
@@ -100,6 +111,7 @@ def start_run(
         fold=selection.fold,
         encoding=selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
+        refit=refit,
     )
     if not (folder / RUN_FILE).exists():
         # A bad configuration is told before anything is written.
@@ -112,6 +124,21 @@ def start_run(
     if identity(found) != identity(record):
         raise TrainingError(f"{folder}: holds another run; choose another folder")
     return found
+
+
+def _check_refit(preset: Preset, selection: SelectionData, refit: bool) -> None:
+    if preset.training.refit_epochs and not refit:
+        raise TrainingError(
+            "training.refit_epochs is how long a refit takes; ask for one (--refit), or leave it out"
+        )
+    if refit and selection.is_oracle:
+        raise TrainingError(
+            "an oracle selects on the test split, which nothing is trained on: --refit is for an honest choice"
+        )
+    if refit and selection.fold is not None:
+        raise TrainingError(
+            "a fold compares settings on the speaker whom it leaves out; --refit would train on that speaker too"
+        )
 
 
 def fit(
@@ -174,6 +201,22 @@ def _fit(
     report: Report | None,
     ranks: Ranks,
 ) -> RunRecord:
+    if record.status == "training":
+        record = _choose(folder, record, selection, device, report, ranks)
+    if record.status == "chosen":
+        record = _refit(folder, record, selection, device, report, ranks)
+    return record
+
+
+def _choose(
+    folder: Path,
+    record: RunRecord,
+    selection: SelectionData,
+    device: torch.device,
+    report: Report | None,
+    ranks: Ranks,
+) -> RunRecord:
+    """Train on the training split, and let validation choose."""
     model = place(build_model(record), device, record)
     _check_settings(model, record, ranks)
     check_precision(record, device)  # a run that is taken up may have been begun elsewhere
@@ -187,23 +230,17 @@ def _fit(
             (train.counts(), train.labels), (validation.counts(), validation.labels)
         )
         state = State(
-            best={name: tensor.clone() for name, tensor in model.state_dict().items()},
+            best=_weights(model),
             accuracy=choice["validation_accuracy"],
             seconds=time.perf_counter() - began,
         )
     else:
         choice = {}
         state = _train(folder, record, model, train, validation, report, ranks)
-    note = {"model": record.model, "seed": record.seed}
-    # Weights go their own ways; what else than the protocol selected them goes with them.
-    if record.selected_on == "test":
-        note["selected_on"] = record.selected_on
-    if record.fold is not None:
-        note["fold"] = record.fold
-    done = RunRecord.model_validate(
+    chosen = RunRecord.model_validate(
         record.model_dump()
         | {
-            "status": "trained",
+            "status": "chosen" if record.refit else "trained",
             "epochs": len(state.history),
             "selected_epoch": state.epoch,
             "validation_accuracy": state.accuracy,
@@ -211,12 +248,60 @@ def _fit(
             "choice": choice,
         }
     )
-    if ranks.is_first:
-        save_tensors(folder / WEIGHTS_FILE, state.best, note)
-        write_run(folder, done)
-        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    ranks.wait()
+    _finish(folder, record, chosen, state.best, ranks)
+    return chosen
+
+
+def _refit(
+    folder: Path,
+    record: RunRecord,
+    selection: SelectionData,
+    device: torch.device,
+    report: Report | None,
+    ranks: Ranks,
+) -> RunRecord:
+    """Train anew on all that is not the test split, with what validation chose."""
+    samples = bin_samples(open_training(selection), record.preset)
+    model = place(build_model(record), device, record)
+    check_precision(record, device)  # a run that is taken up may have been begun elsewhere
+    if isinstance(model, CountClassifier):
+        began = time.perf_counter()
+        model.refit_counts((samples.counts(), samples.labels), record.choice)
+        state = State(best=_weights(model), seconds=time.perf_counter() - began)
+    else:
+        state = _train(folder, record, model, samples, None, report, ranks)
+    seconds = record.train_seconds + state.seconds
+    done = record.model_copy(update={"status": "trained", "train_seconds": seconds})
+    _finish(folder, record, done, state.best, ranks)
     return done
+
+
+def _finish(
+    folder: Path, phase: RunRecord, done: RunRecord, weights: dict[str, torch.Tensor], ranks: Ranks
+) -> None:
+    """Write down that a phase is over; its checkpoint goes last, so that a kill on the way loses nothing."""
+    if ranks.is_first:
+        if done.status == "trained":
+            save_tensors(folder / WEIGHTS_FILE, weights, _note(done))
+        write_run(folder, done)
+        checkpoint_of(folder, phase).unlink(missing_ok=True)
+    ranks.wait()
+
+
+def _note(record: RunRecord) -> dict[str, Any]:
+    """Say of weights, which go their own ways, what else than the protocol selected them, and if on all speakers."""
+    note: dict[str, Any] = {"model": record.model, "seed": record.seed}
+    if record.selected_on == "test":
+        note["selected_on"] = record.selected_on
+    if record.fold is not None:
+        note["fold"] = record.fold
+    if record.refit:
+        note["refit_epochs"] = record.refit_epochs
+    return note
+
+
+def _weights(model: Classifier) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def _check_settings(model: Classifier, record: RunRecord, ranks: Ranks) -> None:
@@ -244,15 +329,18 @@ def _train(
     record: RunRecord,
     model: Classifier,
     train: BinnedSamples,
-    validation: BinnedSamples,
+    validation: BinnedSamples | None,
     report: Report | None,
     ranks: Ranks,
 ) -> State:
+    """Go through the epochs; without validation samples to the last one of a refit, which is the one that is kept."""
     settings = record.preset.training
+    last = settings.epochs if record.refit_epochs is None else record.refit_epochs
     optimizer = make_optimizer(model, settings)
     state = load_checkpoint(folder, record, model, optimizer)
-    for epoch in range(len(state.history) + 1, settings.epochs + 1):
-        if 0 < settings.patience_epochs < epoch - state.epoch and state.epoch:
+    for epoch in range(len(state.history) + 1, last + 1):
+        patience = settings.patience_epochs if validation is not None else 0
+        if 0 < patience < epoch - state.epoch and state.epoch:
             break
         began = time.perf_counter()
         rate = learning_rate(settings, epoch)
@@ -264,29 +352,54 @@ def _train(
             kept = "none is kept"
             if epoch > 1:
                 kept = f"the state after epoch {epoch - 1} is kept in {folder}"
+            phase = " of the refit" if validation is None else ""
             raise TrainingError(
-                f"{stopped.what} no longer finite in epoch {epoch}, step {stopped}, at learning rate {rate:g}; "
+                f"{stopped.what} no longer finite in epoch {epoch}{phase}, step {stopped}, at learning rate {rate:g}; "
                 f"{kept}. Try a lower training.learning_rate or set training.gradient_norm"
             ) from None
-        answers = _validate(model, validation, settings.batch_size, ranks)
-        accuracy = float(np.mean(answers.predicted == validation.labels))
+        measured = _measure(model, validation, settings.batch_size, ranks)
         seconds = time.perf_counter() - began
         state.seconds += seconds
-        if (accuracy, -answers.loss) > (state.accuracy, -state.loss):
-            state.accuracy, state.loss, state.epoch = accuracy, answers.loss, epoch
-            state.best = {
-                name: tensor.detach().clone() for name, tensor in model.state_dict().items()
-            }
+        _keep(state, epoch, measured, model)
         line = Epoch(
-            *(epoch, loss, answers.loss, accuracy, answers.spikes_per_sample),
+            *(epoch, loss, measured.loss, measured.accuracy, measured.spikes_per_sample),
             *(rate, seconds, len(train) / seconds),
         )
         state.history = (*state.history, line)
         if ranks.is_first:
             save_checkpoint(folder, record, model, optimizer, state)
             if report:
-                report(line, settings.epochs)
+                report(line, last)
     return state
+
+
+class _Measured(NamedTuple):
+    """What an epoch came to on the validation samples; in a refit there are none."""
+
+    loss: float | None = None
+    accuracy: float | None = None
+    spikes_per_sample: float | None = None
+
+
+def _measure(
+    model: Classifier, validation: BinnedSamples | None, batch_size: int, ranks: Ranks
+) -> _Measured:
+    """Measure loss, accuracy and hidden spikes on the validation samples, if there are any."""
+    if validation is None:
+        return _Measured()
+    answers = _validate(model, validation, batch_size, ranks)
+    accuracy = float(np.mean(answers.predicted == validation.labels))
+    return _Measured(answers.loss, accuracy, answers.spikes_per_sample)
+
+
+def _keep(state: State, epoch: int, measured: _Measured, model: Classifier) -> None:
+    """Keep the weights of an epoch if it is the best so far, or if nothing judges it."""
+    loss, accuracy = measured.loss, measured.accuracy
+    if loss is not None and accuracy is not None:
+        if not (accuracy, -loss) > (state.accuracy, -state.loss):  # also where a loss is no number
+            return
+        state.accuracy, state.loss = accuracy, loss
+    state.epoch, state.best = epoch, _weights(model)
 
 
 class _NotFiniteError(ArithmeticError):

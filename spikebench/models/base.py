@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
@@ -167,6 +168,20 @@ class CountClassifier(Classifier):
         -------
         dict
             What validation chose, with its ``validation_accuracy``.
+        """
+        raise NotImplementedError
+
+    def refit_counts(
+        self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
+    ) -> None:
+        """Learn anew with what validation chose; counts (samples, units) and labels (samples,) in.
+
+        Parameters
+        ----------
+        train
+            All that may be learned from.
+        choice
+            From :meth:`fit_counts`.
         """
         raise NotImplementedError
 

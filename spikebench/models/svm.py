@@ -10,6 +10,7 @@ Source: Cramer et al. (2020), arXiv:1910.07407, classifiers on spike counts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -112,7 +113,6 @@ class CountSVM(CountClassifier):
             The choice and its validation accuracy.
         """
         from sklearn.preprocessing import StandardScaler
-        from sklearn.svm import SVC
 
         scaler = StandardScaler().fit(train[0])
         x, x_validation = scaler.transform(train[0]), scaler.transform(validation[0])
@@ -120,14 +120,31 @@ class CountSVM(CountClassifier):
         machine: Any = None
         for C in self.config.C:
             for width in self.config.gamma_scale:
-                gamma = width / x.shape[1]
-                candidate = SVC(C=C, gamma=gamma, break_ties=False).fit(x, train[1])
+                candidate = _machine(x, train[1], C, width)
                 right = float(candidate.score(x_validation, validation[1]))
                 if right > best["validation_accuracy"]:
                     best = {"validation_accuracy": right, "C": C, "gamma_scale": width}
                     machine = candidate
         self._keep(machine, scaler, best["gamma_scale"] / x.shape[1])
         return best
+
+    def refit_counts(
+        self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
+    ) -> None:
+        """Train on counts with the C and the width that validation chose; the standardisation is theirs, too.
+
+        Parameters
+        ----------
+        train
+            Counts, int64, shape (samples, units), and labels, int64, shape (samples,).
+        choice
+            From :meth:`fit_counts`.
+        """
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler().fit(train[0])
+        x, width = scaler.transform(train[0]), choice["gamma_scale"]
+        self._keep(_machine(x, train[1], choice["C"], width), scaler, width / x.shape[1])
 
     def _keep(self, machine: Any, scaler: Any, gamma: float) -> None:  # noqa: ANN401
         """Unfold libsvm's packed dual coefficients into one row per pair of classes."""
@@ -179,3 +196,14 @@ class CountSVM(CountClassifier):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def _machine(
+    x: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    C: float,
+    width: float,
+) -> Any:  # noqa: ANN401
+    from sklearn.svm import SVC
+
+    return SVC(C=C, gamma=width / x.shape[1], break_ties=False).fit(x, labels)
