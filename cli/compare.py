@@ -82,6 +82,7 @@ def _report(comparison: ResultComparison) -> dict[str, object]:
                 "model": one.result.model.name,
                 "spiking": one.result.model.spiking,
                 "seeds": [record.seed for record in one.result.seeds],
+                "refitted": one.result.is_refitted,
                 "selected_on": sorted({record.selected_on for record in one.result.seeds}),
                 "test_accuracy": _estimate(one.accuracy),
                 "validation_accuracy": mean_over_seeds(one.result, "validation_accuracy"),

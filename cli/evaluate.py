@@ -57,6 +57,7 @@ def evaluate(
     data: str | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
+    refit: bool,
     device: str,
     tensorboard: bool,
     quiet: bool,
@@ -75,12 +76,19 @@ def evaluate(
     training is over, and the result says how often it was. Runs, predictions and weights are kept in the
     folder of the result. An interrupted command is taken up by repeating it with the same -o.
 
+    --refit then trains anew on the validation speakers as well, for as many epochs as were chosen, and tests that. The
+    result says so.
+
     Then: spikebench submit FOLDER
     """
     if (model is None) == (checkpoint is None):
         raise click.UsageError("give --model to train one, or --checkpoint to test a trained one")
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed and --seeds exclude each other")
+    if oracle and refit:
+        raise click.UsageError(
+            "an oracle selects on the test split, which nothing is trained on: --refit is for an honest choice"
+        )
     from cli.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation import evaluate as test
@@ -97,8 +105,11 @@ def evaluate(
     if checkpoint is not None:
         if tensorboard:
             raise click.UsageError("--tensorboard is for training")
-        if data or preset_file or settings or oracle or seed is not None or seeds is not None:
-            raise click.UsageError("a checkpoint brings its own data, preset, settings and seed")
+        given = (data, preset_file, settings, oracle, refit)
+        if any(given) or seed is not None or seeds is not None:
+            raise click.UsageError(
+                "a checkpoint brings its own data, preset, settings, seed and refit"
+            )
         runs = _find_runs(checkpoint)
         record = read_run(runs[0])
         model, data = record.model, record.data
@@ -108,13 +119,14 @@ def evaluate(
         data = data or "digits"
         preset = read_preset(model, preset_file, settings)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
-        words += ["--oracle"] if oracle else []
+        words += [name for name, given in (("--oracle", oracle), ("--refit", refit)) if given]
     words += ["--metrics", metrics_text] if metrics_text else []
     for table in cost_tables:
         words += ["--cost-table", table]
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need one folder: give it with -o")
-    folder = output or default_folder(data, f"{model}-oracle" if oracle else model)
+    kind = "-oracle" if oracle else "-refit" if refit else ""
+    folder = output or default_folder(data, f"{model}{kind}")
     if (folder / RESULT_FILE).exists():
         raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
     command = shlex.join(["spikebench", "evaluate", *words])
@@ -134,7 +146,7 @@ def evaluate(
         runs = [folder / f"seed{number}" for number in numbers]
         with say_interrupted(f"{command} -o {shlex.quote(str(folder))}"):
             for number, run in zip(numbers, runs, strict=True):
-                record = start_run(run, model, preset, selection, number, device)
+                record = start_run(run, model, preset, selection, number, device, refit=refit)
                 run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return
@@ -191,11 +203,13 @@ def _say(result: Result, folder: Path) -> str:
     opened = ", ".join(str(seed.test_opened) for seed in seeds)
     lines = [
         f"{result.model.name} on {data.name}{synthetic}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
-        + (", ORACLE: the epoch was chosen on the test split" if oracle else ""),
+        + (", ORACLE: the epoch was chosen on the test split" if oracle else "")
+        + (", refitted: trained anew on validation speakers too" if result.is_refitted else ""),
         f"  {'oracle' if oracle else 'test'} accuracy {'' if oracle else '  '}     {summary.test_mean:.1%}"
         + (f" ± {summary.test_std:.1%}" if summary.test_std is not None else "")
         + f"   95 %: {interval.low:.1%} … {interval.high:.1%} ({interval.method})",
-        f"  validation accuracy  {_percent(summary.validation_mean)}",
+        f"  validation accuracy  {_percent(summary.validation_mean)}"
+        + (" (of what was chosen, before the refit)" if result.is_refitted else ""),
         f"  speakers seen        {_percent(_mean([s.seen_accuracy for s in seeds]))}",
         f"  speakers unseen      {_percent(_mean([s.unseen_accuracy for s in seeds]))}",
         f"  parameters           {result.model.parameters:,}",

@@ -67,6 +67,10 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     for one in looked_at or stored:
         for text in flags[one.entry.id]:
             click.echo(f"look at {one.entry.dataset}/{one.entry.id}: {text}")
+    if refitted := sum(1 for one in looked_at or stored if one.result.is_refitted):
+        click.echo(
+            f"{refitted} refitted: trained anew on validation speakers too, after the choice."
+        )
     noun = "entry holds" if len(stored) == 1 else "entries hold"
     odd = sum(1 for one in looked_at or stored if flags[one.entry.id])
     click.echo(f"{len(stored)} {noun}; {odd or 'none'} to be looked at.")
@@ -83,6 +87,7 @@ def _fields(stored: StoredEntry, flags: list[str], is_new: bool) -> dict[str, ob
         "dataset": stored.entry.dataset,
         "tier": stored.tier,
         "tracks": stored.tracks,
+        "refitted": stored.result.is_refitted,
         "new": is_new,
         "flags": flags,
     }

@@ -177,6 +177,13 @@ def _notes(comparison: ResultComparison) -> list[str]:
     adjusted = f"; p-values adjusted for {count} pairs (Holm), intervals not" if count > 1 else ""
     notes.append(f"differ: p < 0.05{adjusted}.")
     notes.append("McNemar takes the samples of one voice for independent; p decides.")
+    refitted = [one.result.is_refitted for one in comparison.results]
+    if any(refitted):
+        notes.append(
+            "Refitted: trained anew on validation speakers too, once they had chosen; validation is of the choice."
+        )
+    if len(set(refitted)) > 1:
+        notes.append("Refitted results had more training data than the others.")
     if any(r.selected_on == "test" for one in comparison.results for r in one.result.seeds):
         notes.append("The epoch was chosen on test: no honest accuracies.")
     return notes

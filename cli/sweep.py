@@ -15,6 +15,7 @@ from cli.sweep_progress import sweep_progress
 from cli.training_options import default_folder
 
 if TYPE_CHECKING:
+    from spikebench.results import Split
     from spikebench.sweep import Sweep
     from spikebench.sweep_report import ConfigurationReport, SweepReport
 
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 @click.option(
     "--scheduler", metavar="tcp://HOST:PORT", help="Train on the Dask cluster that listens there."
 )
+@click.option(
+    "--refit",
+    is_flag=True,
+    help="As refit = true in SPEC.toml: every run is trained anew on all training speakers after its choice.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors and the table.")
@@ -43,6 +49,7 @@ def sweep(
     output: Path | None,
     workers: int | None,
     scheduler: str | None,
+    refit: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -54,6 +61,7 @@ def sweep(
       data = "digits"                          # a data set, or a spike file
       preset = "mine.toml"                     # instead of the model's own
       seeds = 3                                # 0, 1, 2; or a list
+      refit = true                             # as --refit
       [settings]                               # the same for all, like --set
       "training.epochs" = 10
       [grid]                                   # every combination
@@ -65,7 +73,8 @@ def sweep(
 
     The table shows validation accuracy, the best first. The test split stays closed, because the best of many
     on the same samples looks better than it is: only samples that chose nothing can tell how good the chosen one
-    is, and only once. The last line is the command that does that.
+    is, and only once. The last line is the command that does that. A refit changes nothing about the table: what
+    validation says is of the choice, before it.
 
     Every run is a folder as train makes it, FOLDER/CONFIGURATION/seedN. Whatever interrupts a sweep, the
     same command with the same -o goes on; it may have more seeds and more values in its grid by then. A run
@@ -80,6 +89,7 @@ def sweep(
     from spikebench.sweep_spec import read_spec
 
     spec = read_spec(spec_file)
+    spec = spec.model_copy(update={"refit": spec.refit or refit})
     folder = output or default_folder(spec.data, "sweep")
     plan = plan_sweep(spec, folder, None if scheduler else "cpu")
     if dry_run:
@@ -88,6 +98,7 @@ def sweep(
     if not quiet:
         click.echo(_opening(plan), err=True)
     again = ["spikebench", "sweep", str(spec_file), "-o", str(folder)]
+    again += ["--refit"] if refit else []
     again += ["--workers", str(workers)] if workers else []
     again += ["--scheduler", scheduler] if scheduler else []
     with (
@@ -112,13 +123,17 @@ def _opening(plan: Sweep) -> str:
     split = dataset.split
     lines = [
         f"sweep of {_count(plan.configurations, 'configuration')}, {_count(plan.runs, 'run')}, on {dataset.name}: "
-        f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule}); "
-        "test stays closed"
+        f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule})"
+        f"{f', then anew on all {_all(split)}' if plan.spec.refit else ''}; test stays closed"
     ]
     if plan.records:
         begun = len(plan.records) - plan.n_trained
         lines.append(f"going on: {plan.n_trained} of {total} runs are trained, {begun} begun")
     return "\n".join(lines)
+
+
+def _all(split: Split) -> int:
+    return split.train_samples + split.validation_samples
 
 
 def _list_runs(plan: Sweep, as_json: bool) -> None:
@@ -153,6 +168,10 @@ def _table(report: SweepReport, folder: Path) -> str:
         "      validation  seeds  epochs   seconds   parameters  configuration",
         *(_row(one) for one in report.configurations),
     ]
+    if report.spec.get("refit"):
+        lines.append(
+            f"refitted, after that choice, on all {_all(split)} training and validation samples"
+        )
     lines += [f"failed: {run.folder}: {run.failed}" for run in report.runs if run.failed]
     opened = sum(run.test_opened for run in report.runs)
     lines += [f"table: {folder / 'sweep.csv'}", f"test split opened: {opened} times"]

@@ -39,6 +39,7 @@ def train(
     data: str | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
+    refit: bool,
     device: str,
     tensorboard: bool,
     quiet: bool,
@@ -52,6 +53,9 @@ def train(
 
     The selected epoch is the one with the best accuracy on validation speakers, who are held out of the
     training split. The test split is not read. Ctrl-C (or a kill) leaves a run that --resume takes up.
+
+    --refit then trains anew, from the same initial weights, on the validation speakers as well, for as many epochs
+    as were chosen; those weights are kept. Epoch k has the learning rate that it had in the choice.
 
     --fold all trains once per speaker of the training split, selects on that speaker, and prints the mean: the
     spread between speakers is what a single held-out list cannot show. Interrupted, the same command with the
@@ -75,9 +79,9 @@ def train(
 
     find_device(device)
     if resume is not None:
-        if data or preset_file or settings or fold:
+        if data or preset_file or settings or fold or refit:
             raise click.UsageError(
-                "a run that is taken up brings its own data, preset, settings and fold"
+                "a run that is taken up brings its own data, preset, settings, fold and refit"
             )
         folder, record = resume, read_run(resume)
         selection = reopen(record)
@@ -90,11 +94,15 @@ def train(
             _tell(folder, record, _class_sizes(selection), as_json)
         return
     assert model is not None
+    if fold and refit:
+        raise click.UsageError(
+            "a fold compares settings on the speaker whom it leaves out; --refit would train on that speaker too"
+        )
     data = data or "digits"
     preset = read_preset(model, preset_file, settings)
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need one folder: give it with -o")
-    folder = output or default_folder(data, model)
+    folder = output or default_folder(data, f"{model}-refit" if refit else model)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
     runs: list[tuple[Path, RunRecord]] = []
     sizes: list[list[int]] = []  # samples of each class that select
@@ -104,7 +112,7 @@ def train(
         if not runs:
             warn_of_copies(selection, quiet)
         sizes.append(_class_sizes(selection))
-        record = start_run(run, model, preset, selection, seed, device)
+        record = start_run(run, model, preset, selection, seed, device, refit=refit)
         again = f"spikebench train --resume {shlex.quote(str(run))}"
         if fold == "all":
             again = f"the same command with -o {shlex.quote(str(folder))}"
@@ -144,6 +152,12 @@ def _tell(folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool
     if record.epochs:
         click.echo(
             f"epoch {record.selected_epoch} of {record.epochs}, {record.train_seconds:.0f} s"
+        )
+    if record.refit:
+        split = record.dataset.split
+        click.echo(
+            f"refitted on all {split.train_samples + split.validation_samples} training and validation samples"
+            + (f", {record.refit_epochs} epochs" if record.epochs else "")
         )
     right = round(_accuracy(record) * sum(class_sizes))
     for line in chance_line([right], class_sizes, "validation", record.epochs):

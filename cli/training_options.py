@@ -30,6 +30,12 @@ _OPTIONS = [
         metavar="TABLE.KEY=VALUE",
         help="Change one setting, e.g. training.epochs=10; may be repeated.",
     ),
+    click.option(
+        "--refit",
+        is_flag=True,
+        help="After the choice train anew on all training speakers, validation included, for the epochs that it "
+        "found (or training.refit_epochs says).",
+    ),
     click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
     click.option(
         "--tensorboard", is_flag=True, help="Write the history for TensorBoard into the run."

@@ -60,7 +60,12 @@ def _bar(title: str) -> Iterator[Report]:
         def report(epoch: Epoch, epochs: int) -> None:
             said = left(epoch, epochs)
             progress.update(
-                task, total=epochs, completed=epoch.epoch, state=_state(epoch), left=said
+                task,
+                description=_phase(title, epoch),
+                total=epochs,
+                completed=epoch.epoch,
+                state=_state(epoch),
+                left=said,
             )
 
         yield report
@@ -76,7 +81,7 @@ def _lines(title: str) -> Report:
         if time.monotonic() - last >= _EVERY_SECONDS or epoch.epoch == epochs:
             last = time.monotonic()
             click.echo(
-                f"{title}: epoch {epoch.epoch}/{epochs}, {_state(epoch)}"
+                f"{_phase(title, epoch)}: epoch {epoch.epoch}/{epochs}, {_state(epoch)}"
                 + (f", {said}" if said else ""),
                 err=True,
             )
@@ -87,8 +92,12 @@ def _lines(title: str) -> Report:
 def _estimate() -> Callable[[Epoch, int], str]:
     """Give a function that says the time left; the first epoch, in which loops are compiled, does not count."""
     left = TimeLeft(least_pieces=1)
+    is_refit = False
 
     def said(epoch: Epoch, epochs: int) -> str:
+        nonlocal left, is_refit
+        if epoch.is_refit != is_refit:  # its epochs count from 1 again
+            left, is_refit = TimeLeft(least_pieces=1), epoch.is_refit
         now = time.monotonic()
         for done in (epoch.epoch - 1, epoch.epoch):
             left.see(done, now)
@@ -97,8 +106,12 @@ def _estimate() -> Callable[[Epoch, int], str]:
     return said
 
 
+def _phase(title: str, epoch: Epoch) -> str:
+    return f"{title}, refit" if epoch.is_refit else title
+
+
 def _state(epoch: Epoch) -> str:
-    return (
-        f"loss {epoch.loss:.3f}, validation {epoch.validation_accuracy:.1%}, "
-        f"{epoch.samples_per_second:.0f} samples/s"
+    validation = (
+        "" if epoch.validation_accuracy is None else f"validation {epoch.validation_accuracy:.1%}, "
     )
+    return f"loss {epoch.loss:.3f}, {validation}{epoch.samples_per_second:.0f} samples/s"

@@ -45,13 +45,7 @@ def run_training(
     title = f"{record.model} seed {record.seed}"
     quiet = quiet or not this_rank().is_first
     if not quiet:
-        split = record.dataset.split
-        closed = "test is open" if selection.is_oracle else "test stays closed"
-        click.echo(
-            f"training {title} on {record.dataset.name}: {split.train_samples} samples, selected on "
-            f"{split.validation_samples} ({split.rule}); {closed}",
-            err=True,
-        )
+        click.echo(f"training {title} on {record.dataset.name}: {_plan(record)}", err=True)
         if record.late_events:
             click.echo(
                 f"{record.late_events} spikes of the training split lie after "
@@ -84,6 +78,20 @@ def warn_of_copies(selection: SelectionData, quiet: bool) -> None:
             "training or validation samples, so the test accuracy says too much (which: spikebench validate)",
             err=True,
         )
+
+
+def _plan(record: RunRecord) -> str:
+    """Say on what a run is trained, and what selects."""
+    split = record.dataset.split
+    closed = "test is open" if record.selected_on == "test" else "test stays closed"
+    anew = f"anew on all {split.train_samples + split.validation_samples}"
+    if record.status == "chosen":
+        return f"validation has chosen, now {anew} samples; {closed}"
+    then = f", then {anew}" if record.refit else ""
+    return (
+        f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule}){then}; "
+        f"{closed}"
+    )
 
 
 @contextmanager

@@ -207,16 +207,19 @@ def _train(
     from spikebench.training import start_run
 
     first = runs[0]
-    if any(run.preset != first.preset for run in runs):
+    if any((run.preset, run.refit) != (first.preset, first.refit) for run in runs):
         raise ResultError(f"{stored.folder}: its seeds were trained with different settings")
-    check_size(first, stored.result.model, len(selection.train), large=large)
+    samples = len(selection.train) + (len(selection.validation) if first.refit else 0)
+    check_size(first, stored.result.model, samples, large=large)
     # A folder of its own: runs that somebody else trained must not be taken up here.
     folder = folder / f"again-{stored.entry.id}"
     again = [folder / f"seed{run.seed}" for run in runs]
     with bounded_memory(large, device):
         with say_interrupted(go_on) if go_on else contextlib.nullcontext():
             for run, place in zip(runs, again, strict=True):
-                record = start_run(place, run.model, run.preset, selection, run.seed, device)
+                record = start_run(
+                    *(place, run.model, run.preset, selection, run.seed, device), refit=run.refit
+                )
                 run_training(place, record, selection, device, quiet)
         result = evaluate(again, selection, folder / "result", go_on, device)
     return [read_predictions(folder / "result" / seed.predictions_file) for seed in result.seeds]
@@ -352,6 +355,8 @@ def _tell(stored: StoredEntry, as_json: bool) -> None:
         f"  {len(stored.result.seeds)} seeds, mean test accuracy {summary.test_mean:.2%}, "
         f"{summary.test_interval.low:.2%} … {summary.test_interval.high:.2%}: follow from the predictions"
     )
+    if stored.result.is_refitted:
+        click.echo("  refitted: trained anew on validation speakers too, after they had chosen")
     done = {one.kind: one for one in stored.verifications}
     for kind, reason in _open(stored).items():
         if kind in done:

@@ -234,9 +234,9 @@ def _cell(count: int, shade: int) -> str:
 
 
 def _speakers(stored: StoredEntry) -> list[Group]:
-    split = stored.result.dataset.split
+    split, refitted = stored.result.dataset.split, stored.result.is_refitted
     kinds = dict.fromkeys(split.test_only_speakers, "unseen")
-    kinds |= dict.fromkeys(split.validation_speakers, "validation")
+    kinds |= dict.fromkeys(split.validation_speakers, "seen" if refitted else "validation")
     return [
         Group(one.name, kinds.get(int(one.name), "seen"), one.samples, one.accuracy)
         for one in stored.breakdown.speakers

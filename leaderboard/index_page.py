@@ -190,6 +190,7 @@ def _compact_entry(
         _short(row.latency_to_95_percent_s),
         row.seeds,
         text(row.selected_on),
+        int(row.refitted),
         len(row.flags),
         text(row.unranked_reason),
         int(bool(row.withdrawn)),

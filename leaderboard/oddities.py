@@ -21,13 +21,14 @@ validation
     usual.
 
 What is usual is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`, else 0: some
-test splits are easier than their validation speakers, and some languages than others.
+test splits are easier than their validation speakers, and some languages than others. A refitted entry was trained on
+more than what validation judged, so its gap is compared with those of refitted entries, if they are enough.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -59,6 +60,12 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
     """
     twins = _twins(entries)
     languages, validation = _usual(entries, _language_gap), _usual(entries, _validation_gap)
+    refitted = [stored for stored in entries if stored.result.is_refitted]
+    others = [stored for stored in entries if not stored.result.is_refitted]
+    of_kind = {
+        True: _usual(refitted, _validation_gap, validation),
+        False: _usual(others, _validation_gap, validation),
+    }
     return [
         replace(
             stored,
@@ -67,7 +74,9 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
                 *_seeds(stored),
                 *_speakers(stored),
                 *_languages(stored, languages[stored.result.dataset.identity]),
-                *_validation(stored, validation[stored.result.dataset.identity]),
+                *_validation(
+                    stored, of_kind[stored.result.is_refitted][stored.result.dataset.identity]
+                ),
             ),
         )
         for stored in entries
@@ -129,8 +138,9 @@ def _speakers(stored: StoredEntry) -> list[str]:
                     f"the others (median {middle:.1%})"
                 )
     split = stored.result.dataset.split
+    held_out = [] if stored.result.is_refitted else split.validation_speakers
     unseen = _sum([s for s in shares if int(s.name) in split.test_only_speakers])
-    apart = {*split.test_only_speakers, *split.validation_speakers}
+    apart = {*split.test_only_speakers, *held_out}
     seen = _sum([s for s in shares if int(s.name) not in apart])
     better = unseen.samples and seen.samples and unseen.accuracy > seen.accuracy
     if better and _is_rare(unseen, [seen]):
@@ -142,15 +152,19 @@ def _speakers(stored: StoredEntry) -> list[str]:
 
 
 def _usual(
-    entries: Sequence[StoredEntry], gap: Callable[[StoredEntry], float | None]
+    entries: Sequence[StoredEntry],
+    gap: Callable[[StoredEntry], float | None],
+    instead: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Find the median of a gap over the entries on each data file; 0 where there are few."""
+    """Find the median of a gap over the entries on each data file; where there are few, another one, or 0."""
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     for stored in entries:
         found = gap(stored)
         gaps[stored.result.dataset.identity] += [] if found is None else [found]
     return {
-        data: float(np.median(values)) if len(values) >= LEAST_PEERS else 0.0
+        data: float(np.median(values))
+        if len(values) >= LEAST_PEERS
+        else (instead or {}).get(data, 0.0)
         for data, values in gaps.items()
     }
 

@@ -95,6 +95,7 @@ class Form(_Part):
     software: Annotated[str, Field(min_length=1, max_length=200), Line]
     command: Annotated[str, Field(max_length=4000), Line] = ""
     selected_on: Literal["validation", "none", "test"]
+    refit: bool = False
     test_opened: Count
     model: FormModel
     declared: Declarations
@@ -347,7 +348,7 @@ def _seed(
     return SeedRecord(
         seed=seed.seed,
         validation_accuracy=seed.validation_accuracy,
-        **vars(score(said, selection.dataset)),
+        **vars(score(said, selection.dataset, form.refit)),
         spikes_per_sample=form.model.spikes_per_sample,
         epochs=seed.epochs,
         selected_epoch=seed.selected_epoch,
@@ -359,6 +360,7 @@ def _seed(
         predictions_sha256=file_sha256(path),
         weights_file=None,
         weights_sha256=None,
+        refit_epochs=seed.selected_epoch if form.refit else None,
     )
 
 
@@ -377,6 +379,7 @@ track = "spiking"                  # {tracks}
 software = ""                      # with its version
 command = ""                       # that repeats it
 selected_on = "validation"         # validation, or none: the last epoch, nothing chosen
+refit = false                      # trained anew on training and validation samples, once validation had chosen
 test_opened = 1                    # how often each seed was tested
 
 [model]

@@ -136,6 +136,8 @@ def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> No
         "validation_accuracy": run.validation_accuracy == record.validation_accuracy,
         "test_opened": run.test_opened == record.test_opened,
         "fold": run.fold is None,
+        "refit": run.refit == (record.refit_epochs is not None),
+        "refit_epochs": run.refit_epochs == record.refit_epochs,
         "preset": all(
             result.training.get(table) == settings
             for table, settings in run.preset.model_dump(mode="json").items()
@@ -147,6 +149,8 @@ def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> No
         if not same:
             raise ResultError(f"{where}: {name} is not that of the result")
     _check_choice(log, where)
+    if [line.epoch for line in log.refit_history] != list(range(1, (run.refit_epochs or 0) + 1)):
+        raise ResultError(f"{where}: the epochs of its refit are not 1 to {run.refit_epochs or 0}")
 
 
 def _check_choice(log: RunLog, where: str) -> None:

@@ -68,6 +68,7 @@ class Row:
     energy_picojoules: dict[str, float | None]
     seeds: int
     selected_on: str
+    refitted: bool
     test_samples: int
     augmentation: str
     extra_data: str
@@ -145,6 +146,7 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         energy_picojoules=_energies(metrics),
         seeds=len(seeds),
         selected_on=", ".join(sorted({seed.selected_on for seed in seeds})),
+        refitted=result.is_refitted,
         test_samples=data.split.test_samples,
         **declared.model_dump(),
         verified=tuple(

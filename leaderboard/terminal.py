@@ -19,6 +19,7 @@ _NOTES = (
     "test: mean and 95 % interval in percent; unseen: speakers without training data. "
     "Same rank: intervals overlap. ⚑: so many things look odd (the pages of `leaderboard build` say what)."
 )
+_REFITTED = "Refitted: trained anew on validation speakers too, once they had chosen."
 
 
 def print_boards(boards: Sequence[Board], console: Console | None = None) -> None:
@@ -54,6 +55,8 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
             if reasons:
                 console.print(Text("No rank: " + ". ".join(reasons) + ".", style="dim"))
             console.print()
+    if any(ranked.stored.result.is_refitted for board in boards for ranked in board.entries):
+        console.print(Text(_REFITTED, style="dim"))
     console.print(Text(_NOTES, style="dim"))
 
 
@@ -80,6 +83,7 @@ def _board_table(rows: Sequence[Row]) -> Table:
         rank = "–" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
         named = row.track in ("spiking", "conventional-spikes", "conventional-audio")
         kind = "" if named or row.spiking else " (conventional)"
+        kind += " (refitted)" if row.refitted else ""
         odd = f" ⚑{len(row.flags)}" if row.flags else ""
         table.add_row(
             rank,

@@ -142,6 +142,8 @@ def _check_protocol(result: Result, where: str) -> None:
         raise ResultError(f"{where}: {_ORACLE_REFUSED}")
     if LEAVE_ONE_OUT in result.dataset.split.rule:
         raise ResultError(f"{where}: {_FOLD_REFUSED}")
+    if len({record.refit_epochs is None for record in result.seeds}) > 1:
+        raise ResultError(f"{where}: some seeds are refitted and others are not; test them apart")
     for record in result.seeds:
         if record.selected_on == "test":
             raise ResultError(f"{where}, seed {record.seed}: {_ORACLE_REFUSED}")
@@ -195,6 +197,18 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
                 raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
             if "fold" in note:
                 raise ResultError(f"{weights_file}: {_FOLD_REFUSED}")
+            said, claimed = note.get("refit_epochs"), record.refit_epochs
+            if said != claimed:
+                raise ResultError(
+                    f"{weights_file}: says {_refit(said)}, the result says {_refit(claimed)}"
+                )
+
+
+def _refit(epochs: object) -> str:
+    """Say in words what a header or a result says of a refit."""
+    if epochs is None:
+        return "not refitted"
+    return f"refitted ({epochs:,} epochs)" if isinstance(epochs, int) else "refitted"
 
 
 def _is_there(folder: Path, record: SeedRecord) -> bool:
@@ -230,7 +244,7 @@ def _check_size(result: Result, record: SeedRecord, predictions: Predictions, wh
 
 
 def _check_scores(result: Result, predictions: Sequence[Predictions], where: str) -> None:
-    scores = score_all(predictions, result.dataset)
+    scores = score_all(predictions, result.dataset, result.is_refitted)
     for record, found in zip(result.seeds, scores, strict=True):
         seed = f"{where}, seed {record.seed}"
         if found.confusion != record.confusion:

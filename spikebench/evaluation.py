@@ -84,7 +84,7 @@ def evaluate(
         If the data have changed since training.
     """
     records = [read_run(run) for run in runs]
-    settings = [(record.model, record.preset, record.dataset.identity) for record in records]
+    settings = [(one.model, one.preset, one.dataset.identity, one.refit) for one in records]
     seeds_given = {record.seed for record in records}
     if any(setting != settings[0] for setting in settings) or len(seeds_given) < len(runs):
         raise TrainingError(
@@ -160,7 +160,7 @@ def _test(
     return SeedRecord(
         seed=record.seed,
         validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
-        **vars(score(predictions, record.dataset)),
+        **vars(score(predictions, record.dataset, record.refit)),
         spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
         epochs=record.epochs,
         selected_epoch=record.selected_epoch,
@@ -175,6 +175,7 @@ def _test(
         run_file=run_file,
         run_sha256=file_sha256(folder / run_file),
         metrics=metrics,
+        refit_epochs=record.refit_epochs,
     )
 
 

@@ -181,4 +181,6 @@ def describe(record: RunRecord) -> About:
         "edge_tolerance_us": round(EDGE_TOLERANCE * 1e6, 3),
         "input": _INPUT,
     }
+    if record.refit_epochs is not None:
+        about["refit_epochs"] = record.refit_epochs
     return about if record.fold is None else about | {"fold": record.fold}

@@ -191,8 +191,14 @@ def _check_same(
 
 
 def _names(results: Sequence[tuple[Path, Result]]) -> list[str]:
-    """Name each by its model; those that share it also by their folder, and a folder given twice by its place."""
-    models = [result.model.name for _, result in results]
+    """Name each by its model, and whether it was refitted.
+
+    Those that share that also by their folder, and a folder given twice by its place.
+    """
+    models = [
+        f"{result.model.name}, refitted" if result.is_refitted else result.model.name
+        for _, result in results
+    ]
     names = [
         model if models.count(model) == 1 else f"{model} ({folder.resolve().name})"
         for model, (folder, _) in zip(models, results, strict=True)

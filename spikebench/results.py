@@ -130,6 +130,9 @@ class SeedRecord(Record):
     neither, and a number without samples is null.
     ``spikes_per_sample`` counts hidden spikes and is null for a model without spikes.
     ``run_file`` holds what the trainer wrote down of the run; a result from elsewhere has none.
+    ``refit_epochs``: after the choice the model was trained anew on training and validation samples, for so many
+    epochs (0 for a model without), and that is what was tested; the validation accuracy is that of the choice. Absent
+    or null: what was chosen was tested. The samples of validation speakers count as seen then.
     """
 
     seed: Count
@@ -153,6 +156,8 @@ class SeedRecord(Record):
     run_file: FileName | None = None
     run_sha256: Sha256 | None = None
     metrics: Metrics | None = None
+    # Not written where there is none, as in results from before it was there.
+    refit_epochs: Count | None = Field(default=None, exclude_if=lambda epochs: epochs is None)
 
 
 class Summary(Record):
@@ -178,6 +183,11 @@ class Result(Record):
     seeds: Annotated[list[SeedRecord], Field(min_length=1, max_length=1000)]
     summary: Summary
     environment: dict[str, str]
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether what was tested was trained on training and validation samples."""
+        return any(seed.refit_epochs is not None for seed in self.seeds)
 
 
 def file_sha256(path: Path) -> str:

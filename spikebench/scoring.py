@@ -28,7 +28,7 @@ class Scores:
     confusion: list[list[int]]
 
 
-def score(predictions: Predictions, dataset: DatasetRecord) -> Scores:
+def score(predictions: Predictions, dataset: DatasetRecord, refitted: bool = False) -> Scores:
     """Score the predictions of one seed.
 
     Parameters
@@ -37,6 +37,8 @@ def score(predictions: Predictions, dataset: DatasetRecord) -> Scores:
         Of all test samples.
     dataset
         Its classes and split.
+    refitted
+        As for :func:`score_all`.
 
     Returns
     -------
@@ -48,10 +50,12 @@ def score(predictions: Predictions, dataset: DatasetRecord) -> Scores:
     ValueError
         If there are no samples or a class is out of range.
     """
-    return score_all([predictions], dataset)[0]
+    return score_all([predictions], dataset, refitted)[0]
 
 
-def score_all(predictions: Sequence[Predictions], dataset: DatasetRecord) -> list[Scores]:
+def score_all(
+    predictions: Sequence[Predictions], dataset: DatasetRecord, refitted: bool = False
+) -> list[Scores]:
     """Score the predictions of all seeds, at once.
 
     Parameters
@@ -60,6 +64,8 @@ def score_all(predictions: Sequence[Predictions], dataset: DatasetRecord) -> lis
         Of all test samples, one per seed; the samples of each in the order of the first.
     dataset
         Its classes and split.
+    refitted
+        Whether validation speakers were trained on as well, and so count as seen.
 
     Returns
     -------
@@ -79,7 +85,8 @@ def score_all(predictions: Sequence[Predictions], dataset: DatasetRecord) -> lis
     counts = by_speaker(predicted == label, speaker)
     intervals, method = speaker_intervals(counts)
     split = dataset.split
-    groups = speaker_groups(counts.speakers, split.test_only_speakers, split.validation_speakers)
+    held_out = [] if refitted else split.validation_speakers
+    groups = speaker_groups(counts.speakers, split.test_only_speakers, held_out)
     seen, unseen = (counts.accuracies(group) for group in groups)
     return [
         Scores(

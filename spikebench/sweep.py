@@ -24,6 +24,7 @@ from spikebench.errors import TrainingError
 from spikebench.protocol import SelectionData, open_selection
 from spikebench.results import DatasetRecord
 from spikebench.run import RUN_FILE, RunRecord, locked, read_run
+from spikebench.run_record import HISTORY_FILE, REFIT_HISTORY_FILE
 from spikebench.sweep_report import (
     RunReport,
     SweepReport,
@@ -133,7 +134,7 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
         for seed in spec.seeds
         for configuration in configurations
     ]
-    selection = open_selection(spec.data)
+    selection, refit = open_selection(spec.data), spec.refit
     records = {}
     built = set()
     with tempfile.TemporaryDirectory() as scratch:
@@ -141,19 +142,22 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
             one = run.configuration
             if (run.folder / RUN_FILE).exists():
                 record = read_run(run.folder)
-                if not _is_record_of(record, run, selection.dataset):
+                if not _is_record_of(record, run, selection.dataset, refit):
                     # Says that it is another run, and where.
-                    record = start_run(run.folder, one.model, one.preset, selection, run.seed)
+                    record = start_run(
+                        run.folder, one.model, one.preset, selection, run.seed, refit=refit
+                    )
                 records[run.folder] = record
                 continue
             # Seeds and training settings change nothing about whether a model can be built.
             key = f"{one.model} {one.preset.model_dump_json(include={'input', 'model'})}"
-            key += one.preset.training.precision
+            key += f"{one.preset.training.precision} {one.preset.training.refit_epochs}"
             if key not in built:
                 try:
                     start_run(
                         *(Path(scratch, str(number)), one.model, one.preset, selection, run.seed),
                         device,
+                        refit=refit,
                     )
                 except (TrainingError, ValueError) as error:
                     raise TrainingError(f"configuration {one.name}: {error}") from None
@@ -161,10 +165,17 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
     return Sweep(spec, output, selection, configurations, runs, records)
 
 
-def _is_record_of(record: RunRecord, run: Run, dataset: DatasetRecord) -> bool:
+def _is_record_of(record: RunRecord, run: Run, dataset: DatasetRecord, refit: bool) -> bool:
     one = run.configuration
-    found = (record.model, record.preset, record.seed, record.fold, record.selected_on)
-    return found == (one.model, one.preset, run.seed, None, "validation") and (
+    found = (
+        record.model,
+        record.preset,
+        record.seed,
+        record.fold,
+        record.selected_on,
+        record.refit,
+    )
+    return found == (one.model, one.preset, run.seed, None, "validation", refit) and (
         not record.dataset.first_difference(dataset)
     )
 
@@ -245,7 +256,7 @@ def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
     one, selection = run.configuration, sweep.selection
     return Task(
         *(run.folder, one.model, one.preset, run.seed, selection.data, selection.dataset),
-        *(sign, software()),
+        *(sign, software(), sweep.spec.refit),
     )
 
 
@@ -296,7 +307,7 @@ class _Watch:
     def __post_init__(self) -> None:
         self._left = TimeLeft(least_pieces=1)
         self._parts = {
-            run.folder: 1.0 if run.folder in self.outcomes else _part(run)
+            run.folder: 1.0 if run.folder in self.outcomes else _part(run, self.sweep.spec.refit)
             for run in self.sweep.runs
         }
         self._left.see(sum(self._parts.values()), time.monotonic())
@@ -310,7 +321,8 @@ class _Watch:
     def look(self) -> None:
         """Tell how far it is."""
         for run in self.under_way:
-            self._parts[run.folder] = max(_part(run), self._parts[run.folder])
+            part = _part(run, self.sweep.spec.refit)
+            self._parts[run.folder] = max(part, self._parts[run.folder])
         work, total = sum(self._parts.values()), len(self._parts)
         self._left.see(work, time.monotonic())
         accuracies = [
@@ -330,13 +342,18 @@ class _Watch:
         )
 
 
-def _part(run: Run) -> float:
-    """Tell which part of its epochs a run has behind it."""
+def _part(run: Run, refit: bool) -> float:
+    """Tell which part of its epochs a run has behind it; those of a refit are at most as many again."""
+    files = (HISTORY_FILE, REFIT_HISTORY_FILE) if refit else (HISTORY_FILE,)
+    done = sum(_epochs_in(run.folder / name) for name in files)
+    return min(done / (len(files) * run.configuration.preset.training.epochs), 1.0)
+
+
+def _epochs_in(path: Path) -> int:
     try:
-        lines = (run.folder / "history.csv").read_text(encoding="utf-8").count("\n") - 1
+        return max(path.read_text(encoding="utf-8").count("\n") - 1, 0)
     except (OSError, ValueError):
-        return 0.0  # not begun, or a model without epochs
-    return min(max(lines, 0) / run.configuration.preset.training.epochs, 1.0)
+        return 0  # not begun, or a model without epochs
 
 
 def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:

@@ -6,6 +6,7 @@
     data = "digits"                          # a data set, or the path of a spike file
     preset = "mine.toml"                     # instead of the model's own
     seeds = 3                                # 0, 1, 2; or a list
+    refit = true                             # every run trained anew on all training speakers, like --refit
     [settings]                               # the same for all, like --set
     "training.epochs" = 10
     [grid]                                   # every combination
@@ -65,6 +66,7 @@ class SweepSpec(BaseModel):
     data: Annotated[str, Field(min_length=1)] = "digits"
     preset: Annotated[str, Field(min_length=1)] | None = None
     seeds: tuple[int, ...] = (0,)
+    refit: bool = False
     settings: dict[str, Any] = {}
     grid: dict[str, tuple[Any, ...]] = {}
 

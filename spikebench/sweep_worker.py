@@ -49,6 +49,7 @@ class Task:
     dataset: DatasetRecord
     sign: Path
     software: str
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,9 @@ def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) 
             raise _StoppedError("stopped with its sweep")
 
     try:
-        record = start_run(task.folder, task.model, task.preset, selection, task.seed)
+        record = start_run(
+            *(task.folder, task.model, task.preset, selection, task.seed), refit=task.refit
+        )
         return finished(task.folder, fit(task.folder, record, selection, "cpu", report))
     except _FAILURES as error:
         return Outcome(None, failed=_reason(error))

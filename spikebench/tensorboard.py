@@ -42,8 +42,9 @@ def write_scalars(folder: Path) -> Iterator[Callable[[Epoch, int], None]]:
 
         def report(epoch: Epoch, epochs: int) -> None:
             for name, value in asdict(epoch).items():
-                if name != "epoch":
-                    writer.add_scalar(name, value, epoch.epoch)
+                if name != "epoch" and value is not None:
+                    tag = f"refit/{name}" if epoch.is_refit else name
+                    writer.add_scalar(tag, value, epoch.epoch)
             writer.flush()
 
         yield report

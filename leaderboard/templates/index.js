@@ -9,7 +9,7 @@
   const data = JSON.parse(byId("data").textContent);
   const COLUMNS = [
     "name", "id", "slug", "authors", "model", "spiking", "test", "low", "high", "method", "unseen", "validation",
-    "parameters", "operations", "spikes", "latency", "seeds", "selected", "flags", "reason", "withdrawn", "note",
+    "parameters", "operations", "spikes", "latency", "seeds", "selected", "refitted", "flags", "reason", "withdrawn", "note",
   ];
   const TEXTS = ["slug", "authors", "model", "method", "selected", "reason", "note"];
   const entries = data.entries.map((values) => {
@@ -67,7 +67,8 @@
       const words = entry.flags === 1 ? " thing looks odd, see its page" : " things look odd, see its page";
       cell.append(" ", make("span", { class: "flag" }, `⚑ ${entry.flags}`, make("span", { class: "unseen" }, words)));
     }
-    const kind = (entry.spiking ? "spiking" : "conventional") + (group.synthetic ? ", synthetic voices" : "");
+    const kind = (entry.spiking ? "spiking" : "conventional") + (entry.refitted ? ", refitted" : "")
+      + (group.synthetic ? ", synthetic voices" : "");
     cell.append(make("small", {}, (entry.name === entry.model ? "" : entry.model + ", ") + kind));
     if (entry.authors) cell.append(make("small", {}, entry.authors));
     if (entry.reason) cell.append(make("small", { class: "why" }, entry.reason));
@@ -117,7 +118,10 @@
         spiking: entry.spiking ? "yes" : "no", parameters: entry.parameters, selected: entry.selected,
       };
       item.words = () => (
-        [entry.name, entry.authors, entry.model, entry.note, entry.reason, group.dataset, group.protocol].join(" ")
+        [
+          entry.name, entry.authors, entry.model, entry.note, entry.reason, group.dataset, group.protocol,
+          entry.refitted ? "refitted" : "",
+        ].join(" ")
       );
       item.body = () => row(item);
       items.push(item);
