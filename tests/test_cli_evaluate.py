@@ -241,7 +241,9 @@ def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(err.splitlines()) == 1
 
 
-def interrupted(command: list[str], folder: Path, how: signal.Signals) -> tuple[int, str]:
+def interrupted(
+    command: list[str], folder: Path, how: signal.Signals, file: str = "checkpoint.safetensors"
+) -> tuple[int, str]:
     """Run a command, and signal it once the first epoch is kept."""
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", *command],
@@ -251,7 +253,7 @@ def interrupted(command: list[str], folder: Path, how: signal.Signals) -> tuple[
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     deadline = time.monotonic() + 60
-    while not (folder / "checkpoint.safetensors").exists():
+    while not (folder / file).exists():
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -85,9 +85,10 @@ def preset(model: str, *more: str) -> Preset:
     return read_preset(model, None, [*SETTINGS, *more])
 
 
-def trained_here(folder: Path, model: str, toy: Path, *more: str) -> RunRecord:
+def trained_here(folder: Path, model: str, toy: Path, *more: str, refit: bool = False) -> RunRecord:
     selection = open_selection(str(toy))
-    return fit(folder, start_run(folder, model, preset(model, *more), selection, 0), selection)
+    record = start_run(folder, model, preset(model, *more), selection, 0, refit)
+    return fit(folder, record, selection)
 
 
 def epochs_done(folder: Path) -> int:
@@ -112,12 +113,13 @@ def test_two_processes_get_the_gradient_of_one(model: str, toy: Path, tmp_path: 
     assert float((shared - alone).norm()) < 1e-6 * float(alone.norm())
 
 
-def test_torchrun_trains_one_run(toy: Path, tmp_path: Path) -> None:
-    one = trained_here(tmp_path / "run1", "lif", toy)
+def test_torchrun_trains_and_refits_one_run(toy: Path, tmp_path: Path) -> None:
+    one = trained_here(tmp_path / "run1", "lif", toy, refit=True)
     words = ["-m", "spikebench", "train", "--model", "lif", "--data", str(toy)]
     words += [word for setting in SETTINGS for word in ("--set", setting)]
-    done = torchrun(*words, "-o", str(tmp_path / "run2"))
+    done = torchrun(*words, "--refit", "-o", str(tmp_path / "run2"))
     assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("refitted on all 72") == 1
     assert done.stdout.count("validation accuracy") == 1
     two = read_run(tmp_path / "run2")
     assert one.model_dump(exclude={"train_seconds"}) == two.model_dump(exclude={"train_seconds"})
