@@ -208,3 +208,48 @@ def test_one_side_of_the_test_decides_as_both(
     chance = (rest * of + 1) / (of + 2)
     p_value = binomtest(round(right * samples), samples, chance).pvalue
     assert _is_rare(share, others, bound) == (p_value < bound)
+
+
+def test_refitted_entries_are_compared_with_each_other(tmp_path: Path) -> None:
+    """More training data lift test above the validation of the choice: among refitted entries that is usual."""
+    entries = [store(tmp_path / str(k), model=f"m{k}", skill=0.5 + 0.02 * k) for k in range(8)]
+
+    def lifted(stored: StoredEntry, validation: float, refit: bool) -> StoredEntry:
+        seeds = [
+            record.model_copy(
+                update={
+                    "validation_accuracy": validation,
+                    "refit_epochs": record.selected_epoch if refit else None,
+                }
+            )
+            for record in stored.result.seeds
+        ]
+        result = stored.result.model_copy(update={"seeds": seeds, "summary": summarise(seeds)})
+        return StoredEntry(stored.entry, result, stored.folder, stored.breakdown)
+
+    mean = [stored.result.summary.test_mean for stored in entries]
+    plain = [lifted(one, m, False) for one, m in zip(entries[:4], mean[:4], strict=True)]
+    refitted = [lifted(one, m - 0.15, True) for one, m in zip(entries[4:], mean[4:], strict=True)]
+    assert flags(*plain, *refitted) == [[]] * 8
+    # One among others is judged as they are, and a plain one with that gap is odd.
+    assert any("far above validation" in text for text in flags(*plain, refitted[0])[4])
+    odd = lifted(entries[3], mean[3] - 0.15, False)
+    assert any("far above validation" in text for text in flags(*plain[:3], odd, *refitted)[3])
+
+
+def test_validation_speakers_of_a_refit_are_no_strangers(tmp_path: Path) -> None:
+    """Speakers 0 to 2 trained, 3 selected, 4 and 5 are new: known better than 0 to 2, but not than 0 to 3."""
+
+    def said(predictions: Predictions, seed: int) -> np.ndarray:
+        wrong = (predictions.label + 1) % 4
+        rank = np.arange(predictions.label.size) // 6
+        right = np.where(predictions.speaker >= 4, rank % 10 < 7, rank % 10 < 6)
+        right |= predictions.speaker == 3
+        return np.where(right, predictions.label, wrong)
+
+    stored = store(tmp_path / "a", said, test_samples=2400)
+    assert any("nobody trained on are understood better" in text for text in flags(stored)[0])
+    seeds = [one.model_copy(update={"refit_epochs": 3}) for one in stored.result.seeds]
+    result = stored.result.model_copy(update={"seeds": seeds})
+    refitted = StoredEntry(stored.entry, result, stored.folder, stored.breakdown)
+    assert not any("nobody trained on" in text for text in flags(refitted)[0])

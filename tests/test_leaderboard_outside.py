@@ -17,6 +17,7 @@ from leaderboard.outside import (
     write_kit,
 )
 from leaderboard.ranking import build_boards
+from leaderboard.table import measured_rows
 from spikebench.errors import OutputExistsError, ResultError, SpikebenchError
 from spikebench.protocol import open_selection, open_test
 
@@ -106,6 +107,15 @@ def test_filled_in_kit_becomes_an_entry_scored_here(kit: tuple[Path, Path], tmp_
     assert stored.tier == "recomputed"
     assert stored.tracks == ("spiking", "constrained")
     assert [board.entries[0].rank for board in build_boards([stored])] == [1, 1]
+
+
+def test_a_form_may_say_that_the_model_was_refitted(tmp_path: Path) -> None:
+    predictions, form = fill_in(tmp_path / "mine")
+    edit(form, "refit = false", "refit = true")
+    stored = submit(predictions, form, tmp_path / "entries")
+    assert [record.refit_epochs for record in stored.result.seeds] == [12] * 5
+    (row, _) = measured_rows(build_boards([stored]))
+    assert row.refitted
 
 
 def test_the_same_predictions_make_the_same_entry(kit: tuple[Path, Path], tmp_path: Path) -> None:

@@ -52,6 +52,10 @@ from spikebench.run import (
 )
 from spikebench.run_record import collect_log, log_text, read_run_log
 from spikebench.scoring import score
+from spikebench.spike_dataset import SpikeDataset, join
+from spikebench.sweep import plan_sweep, run_sweep
+from spikebench.sweep_spec import read_spec
+from spikebench.tensorboard import write_scalars
 from spikebench.training import fit, start_run
 
 # Noise of the input and a rate that stays high: the best epoch is not the last one.
@@ -118,6 +122,20 @@ def test_all_that_may_train_is_no_test_sample(selection: SelectionData) -> None:
     assert samples.index.tolist() == sorted(both.tolist())
     # The arrays behind it hold no spike of the test split either.
     assert not set(samples.events.positions.tolist()) & set(test.index.tolist())
+
+
+def test_samples_of_two_files_become_one_data_set(tmp_path: Path) -> None:
+    """As the training and the validation file of SSC."""
+    parts = [
+        SpikeDataset(write_toy(tmp_path / f"{takes}.h5", takes=takes), np.arange(5, 20, 2))
+        for takes in (1, 2)
+    ]
+    both = join(*parts)
+    assert len(both) == 16
+    assert both.spike_counts.sum() == sum(int(part.spike_counts.sum()) for part in parts)
+    for found, wanted in zip(both, [sample for part in parts for sample in part], strict=True):
+        for one, two in zip(found, wanted, strict=True):
+            assert np.array_equal(one, two)
 
 
 def test_an_oracle_gives_nothing_to_train_on(toy: Path) -> None:
@@ -278,14 +296,14 @@ def test_a_refit_that_is_killed_is_resumed_to_the_same_weights(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["train", "--model", "lif", "--data", str(toy), "--refit", "--quiet"]
-    words += ["--set", "input.duration_ms=300", "--set", "training.epochs=100"]
-    words += ["--set", "training.patience_epochs=1", "--set", "training.refit_epochs=100"]
+    words += ["--set", "input.duration_ms=300", "--set", "training.epochs=60"]
+    words += ["--set", "training.patience_epochs=1", "--set", "training.refit_epochs=60"]
     folder = tmp_path / "cut"
     interrupted([*words, "-o", "cut"], folder, signal.SIGKILL, file=REFIT_CHECKPOINT_FILE)
     assert read_run(tmp_path / "cut").status == "chosen"
     code, out, _ = run(capsys, "train", "--resume", "cut", "--quiet")
     assert code == 0
-    assert "refitted on all 72 training and validation samples, 100 epochs" in out
+    assert "refitted on all 72 training and validation samples, 60 epochs" in out
     assert run(capsys, *words, "-o", "whole")[0] == 0
     assert are_equal(tmp_path / "cut", tmp_path / "whole")
 
@@ -513,3 +531,81 @@ def test_compared_results_are_told_apart_by_it(
     assert "Refitted results had more training data than the others." in out
     said = json.loads(run(capsys, "compare", made, plain, "--json")[1])
     assert [one["refitted"] for one in said["results"]] == [True, False]
+
+
+def test_a_sweep_refits_every_run_and_ranks_by_the_choice(
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    selection: SelectionData,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"model = 'svm'\ndata = '{toy}'\n[grid]\n'model.C' = [[1.0], [10.0]]\n"
+    (tmp_path / "plain.toml").write_text(text)
+    (tmp_path / "spec.toml").write_text("refit = true\n" + text)
+    code, out, err = run(capsys, "sweep", "spec.toml", "-o", "out", "--workers", 1)
+    assert code == 0
+    assert "then anew on all 72; test stays closed" in err
+    assert "refitted, after that choice, on all 72 training and validation samples" in out
+    report = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    for one in report["configurations"]:
+        folder = Path(one["folder"]) / "seed0"
+        record = read_run(folder)
+        assert record.refit
+        assert one["validation_mean"] == record.choice["validation_accuracy"]
+        alone = start_run(tmp_path / one["name"], "svm", record.preset, selection, 0, refit=True)
+        fit(tmp_path / one["name"], alone, selection)
+        assert are_equal(folder, tmp_path / one["name"])
+    # The option says the same as the key; without either it is another sweep.
+    assert "2 trained" in run(capsys, "sweep", "plain.toml", "-o", "out", "--refit", "--dry-run")[1]
+    code, _, err = run(capsys, "sweep", "plain.toml", "-o", "out")
+    assert code == 1
+    assert "seed0: holds another run" in err
+
+
+def test_a_sweep_that_was_stopped_in_a_refit_goes_on(toy: Path, tmp_path: Path) -> None:
+    settings = "".join(f"{one}\n" for one in SETTINGS)
+    (tmp_path / "spec.toml").write_text(
+        f"model = 'lif'\ndata = '{toy}'\nrefit = true\n[settings]\n{settings}"
+    )
+    spec = read_spec(tmp_path / "spec.toml")
+    work: list[float] = []
+
+    def stop(state: Any) -> None:  # noqa: ANN401
+        work.append(state.work)
+        if (tmp_path / "out" / "lif" / "seed0" / REFIT_CHECKPOINT_FILE).exists():
+            raise KeyboardInterrupt
+
+    run_sweep(plan_sweep(spec, tmp_path / "whole"), workers=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan_sweep(spec, tmp_path / "out"), workers=1, progress=stop)
+    assert work == sorted(work)
+    assert work[-1] == pytest.approx(0.6, rel=1e-9)  # 5 epochs of 5, then 1 of at most 5
+    run_sweep(plan_sweep(spec, tmp_path / "out"), workers=1)
+    assert are_equal(tmp_path / "whole" / "lif" / "seed0", tmp_path / "out" / "lif" / "seed0")
+
+
+def test_tensorboard_keeps_the_phases_apart(
+    early: None, tmp_path: Path, selection: SelectionData
+) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    record = start_run(tmp_path, "lif", preset(), selection, 0, refit=True)
+    with write_scalars(tmp_path) as report:
+        fit(tmp_path, record, selection, report=report)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    steps = {name: len(events.Scalars(name)) for name in events.Tags()["scalars"]}
+    assert (steps["loss"], steps["validation_accuracy"], steps["refit/loss"]) == (5, 5, 3)
+    assert "refit/validation_accuracy" not in steps
+
+
+def test_a_refit_that_does_not_stay_finite_is_told(
+    early: None, tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = start_run(tmp_path, "lif", preset(), selection, 0, refit=True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, record, selection, report=stop_at(1, True))
+    monkeypatch.setattr(training, "batch_loss", lambda output, *_: output.scores.sum() * np.nan)
+    with pytest.raises(TrainingError, match=r"in epoch 2 of the refit, .* after epoch 1 is kept"):
+        fit(tmp_path, read_run(tmp_path), selection)
