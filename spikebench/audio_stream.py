@@ -22,6 +22,7 @@ __all__ = ["AudioStream"]
 
 _NOT_ANNOUNCED = 2**40  # samples; libsndfile gives the largest number it has where it does not know
 _UNSUPPORTED = (4, 18)  # SF_ERR_UNSUPPORTED_ENCODING of sndfile.h, SFE_UNIMPLEMENTED of common.h
+_MARGIN = 1024  # samples, beyond those announced
 _MPEG_IN_WAV = (0x50, 0x55)  # codec numbers of layer II and III
 
 
@@ -76,6 +77,7 @@ class AudioStream:
         self._data = data
         self._type = read_type(data[:HEAD_BYTES])
         self._mpeg: MpegFrames | None = None
+        self._n_read = 0
         self.has_open_length = False
         if not self._type:
             _refuse_unread(data)
@@ -137,6 +139,9 @@ class AudioStream:
         AudioError
             If they cannot be decoded.
         """
+        if self.announced is not None:
+            # libsndfile clears what it does not fill: no more room than will be needed, and a little.
+            length = min(length, max(self.announced - self._n_read, 0) + _MARGIN)
         try:
             with quiet_decoder(self._quiet):
                 block: NDArray[np.float64] = self._sound.read(
@@ -146,6 +151,7 @@ class AudioStream:
             raise AudioError(
                 f"broken or cut short: the {self._name} data cannot be decoded to their end"
             ) from None
+        self._n_read += len(block)
         return block
 
     def require_whole(self, length: int) -> None:
