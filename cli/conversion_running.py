@@ -120,11 +120,7 @@ def report_as_json(report: ConversionReport) -> dict[str, object]:
         "spikes": report.spikes,
         "audio_seconds": round(report.audio_seconds, 6),
         "classes": list(report.classes),
-        "skipped": [
-            {"file": one.file, "reason": one.reason}
-            | ({"files": one.files} if one.files > 1 else {})
-            for one in report.skipped
-        ],
+        "skipped": [one.as_json() for one in report.skipped],
         "remarks": list(report.remarks),
         "resumed": report.resumed,
         "wall_seconds": round(report.wall_seconds, 3),

@@ -179,7 +179,7 @@ def fresh(
             "words": len({label for label, _ in used}),
             "speakers": len({speaker for _, speaker in used} - {-1}),
             "of_words_that_no_entry_knows": strange,
-            "left_out": [asdict(one) for one in [*sifted.left_out, *skipped]],
+            "left_out": [one.as_json() for one in [*sifted.left_out, *skipped]],
             "compared_by_file": known.counts,
             "compared_by_sound": sifted.sounds,
             "not_comparable": known.silent,

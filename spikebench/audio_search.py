@@ -37,6 +37,11 @@ class Skipped:
     reason: str
     files: int = 1
 
+    def as_json(self) -> dict[str, str | int]:
+        """Give what reports hold of it; the number of files only where there are several."""
+        said: dict[str, str | int] = {"file": self.file, "reason": self.reason}
+        return said | ({"files": self.files} if self.files > 1 else {})
+
 
 def find_clips(source: Path) -> tuple[list[Clip], list[Skipped]]:
     """Find the audio files in a folder and everything below it, or take one file.
