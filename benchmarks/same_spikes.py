@@ -13,7 +13,8 @@ compared bit for bit with those of the first:
 - loops compiled for any processor of the architecture (``NUMBA_CPU_NAME=generic``; every tenth)
 - these three together (all recordings)
 - the oldest and the newest numpy, scipy, numba, soxr and soundfile that ``pyproject.toml`` allows, each in an
-  environment that is made for the purpose (``--environments FOLDER``; pip must reach an index; all recordings)
+  environment that is made for the purpose (``--environments FOLDER``; pip must reach an index): the oldest on all
+  recordings, the newest, which are those of the first line where everything is up to date, on every tenth
 
 **Rounding.** The membrane velocity of some clips is changed by a relative error as large as stated, drawn
 for every value, and the channels whose spikes differ are counted. The share falls in proportion to the error, so it
@@ -149,7 +150,7 @@ def settings(environments: Path | None) -> dict[str, tuple[str, dict[str, str], 
     if environments is not None:
         old = environment(environments, "oldest", oldest())
         found["oldest versions"] = (old, {}, 1)
-        found["newest versions"] = (environment(environments, "newest", NAMES), {}, 1)
+        found["newest versions"] = (environment(environments, "newest", NAMES), {}, 10)
     return found
 
 
