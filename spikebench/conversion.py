@@ -181,7 +181,8 @@ def convert(
         )
         with writer:
             seconds = write_samples(job, journal, writer, skipped)
-            _settle_classes(named, writer, notify)
+            if names is None:  # who names clips knows what is not here
+                _settle_classes(named, writer, notify)
             writer.annotate(describe(writer.n_samples))
             if writer.n_samples == 0:
                 journal.finish()
