@@ -1,13 +1,13 @@
-"""The README's commands run, in order, in an empty folder with a few recordings."""
+"""The README's commands run, in order, in an empty folder with a few recordings.
+
+All in this process, which has loaded what each of them would load anew.
+"""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 from conftest import ROOT
 from synthetic_clips import write_clip
 
+from cli.main import main
 from spikebench.spike_file import SpikeWriter
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,19 +49,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, command: list[str]) -> str:
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
-    )
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
+@pytest.fixture(autouse=True)
+def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
 
 
-def test_the_commands_run(folder: Path) -> None:
+def say(code: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run lines of Python, as if they stood in a file; what they print."""
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+    return capsys.readouterr().out
+
+
+def command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0, f"{words}: {capsys.readouterr().err}"
+
+
+def test_the_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     assert len(lines) == 25
     for line in lines:
@@ -68,7 +74,7 @@ def test_the_commands_run(folder: Path) -> None:
         assert program == "spikebench"
         if "--model" in words:  # one epoch is enough to see that the command runs
             words += ["--set", "training.epochs=1"]
-        run(folder, ["-m", "cli.main", *words])
+        command(words, capsys)
     for made in (
         *("out.png", "lif/result.json", "leaderboard-site/index.html", "tested/result.json"),
         *("again/shd-r_test.h5", "closeness.png", "heard.png", "model.nir"),
@@ -77,20 +83,21 @@ def test_the_commands_run(folder: Path) -> None:
         assert (folder / made).stat().st_size > 0
 
 
-def test_the_python_runs(folder: Path) -> None:
+def test_the_python_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, third = blocks("python")
-    assert "(3, 12001) (3, 12001) 24000" in run(folder, ["-c", first])
+    assert "(3, 12001) (3, 12001) 24000" in say(first, capsys)
     if not (folder / "out.h5").exists():
-        run(folder, ["-m", "cli.main", "convert", "recordings", "out.h5", "--channels", "70"])
-    assert "made by spikebench" in run(folder, ["-c", second])
-    assert "torch.Size([64, 100, 70]) torch.Size([64, " in run(folder, ["-c", third])
+        command(["convert", "recordings", "out.h5", "--channels", "70"], capsys)
+        capsys.readouterr()
+    assert "made by spikebench" in say(second, capsys)
+    assert "torch.Size([64, 100, 70]) torch.Size([64, " in say(third, capsys)
 
 
-def test_the_python_of_the_page_on_training_runs(folder: Path) -> None:
+def test_the_python_of_the_page_on_training_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     shapes = "torch.Size([8, 20]) torch.Size([8, 128]) torch.Size([70, 128])"
-    assert shapes in run(folder, ["-c", code])
+    assert shapes in say(code, capsys)
 
 
 def test_the_make_targets_exist() -> None:
