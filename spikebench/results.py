@@ -80,7 +80,7 @@ class DatasetRecord(Record):
 
     name: Name
     sha256: Sha256
-    fingerprint: Sha256 | None = None
+    fingerprint: Sha256 | None = Field(default=None, exclude_if=lambda mark: mark is None)
     n_units: Count
     classes: Annotated[list[str], Field(max_length=10_000)]
     synthetic: bool

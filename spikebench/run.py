@@ -125,13 +125,8 @@ def identity(record: RunRecord) -> str:
         SHA-256 of model, preset, data, seed, what selects and whether it is refitted; checkpoints carry it.
     """
     same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit"}
-    said = record.model_dump(mode="json", include=same)
-    # Checkpoints of version 0.1 know neither field.
-    if not record.refit:
-        del said["refit"]
-    if record.dataset.fingerprint is None:
-        del said["dataset"]["fingerprint"]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def count_opening(folder: Path) -> RunRecord:
