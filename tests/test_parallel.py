@@ -87,7 +87,7 @@ def preset(model: str, *more: str) -> Preset:
 
 def trained_here(folder: Path, model: str, toy: Path, *more: str, refit: bool = False) -> RunRecord:
     selection = open_selection(str(toy))
-    record = start_run(folder, model, preset(model, *more), selection, 0, refit)
+    record = start_run(folder, model, preset(model, *more), selection, 0, refit=refit)
     return fit(folder, record, selection)
 
 

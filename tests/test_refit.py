@@ -321,7 +321,7 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
     ]
     for selection, more, refit, message in cases:
         with pytest.raises(TrainingError, match=message):
-            start_run(tmp_path / "run", "lif", preset("lif", *more), selection, 0, refit)
+            start_run(tmp_path / "run", "lif", preset("lif", *more), selection, 0, refit=refit)
     assert not (tmp_path / "run").exists()
     with pytest.raises(
         TrainingError, match="refit_epochs: 6 are more than the 5 that the schedule"

@@ -132,7 +132,11 @@ def test_other_samples_are_refused(
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (["dataset", "sha256"], "cd" * 32, r"other data, 'toy-digits' \(abab.*'toy-digits' \(cdcd"),
+        (
+            ["dataset", "sha256"],
+            "cd" * 32,
+            r"other data, 'toy-digits' \(sha256 abab.*'toy-digits' \(cdcd",
+        ),
         (["dataset", "split", "protocol"], "shd-v1", "other protocols, 'speakers-v1' and 'shd-v1'"),
         (["seeds", 1, "seed"], 0, "a seed appears twice"),
         (["seeds", 1, "test_accuracy"], 1.0, r"seed 1: test_accuracy is claimed 1\.0"),

@@ -42,7 +42,7 @@ def make_trained_entry(
     preset = read_preset(model, None, words)
     runs = [folder / f"seed{seed}" for seed in range(seeds)]
     for seed, run in enumerate(runs):
-        fit(run, start_run(run, model, preset, selection, seed, refit), selection)
+        fit(run, start_run(run, model, preset, selection, seed, refit=refit), selection)
     tables = [read_cost_table(name) for name in COST_TABLES]
     command = f"spikebench evaluate --model {model}"
     evaluate(runs, selection, folder / "result", command, "cpu", GROUPS, tables)
