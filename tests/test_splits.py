@@ -127,6 +127,16 @@ def test_splits_are_disjoint_and_keep_speakers_together(
     assert not set(found.record.validation_speakers) & set(some.speakers[found.train].tolist())
 
 
+def test_thousands_of_speakers_fit_into_the_rule() -> None:
+    found = partition(facts(list(range(3000))))
+    assert len(found.record.rule) < 500
+    assert found.record.test_samples == 1200
+    assert len(found.record.test_only_speakers) == 600
+    first, last = found.record.test_only_speakers[0], found.record.test_only_speakers[-1]
+    assert found.record.rule.startswith(f"test speakers {first}, ")
+    assert f", …, {last}; validation speakers " in found.record.rule
+
+
 def test_unknown_protocols_are_named() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown protocol 'shd-v2'.*Did you mean 'shd-v1'"):
         partition(SHD, "shd-v2")
