@@ -34,10 +34,11 @@ needs_triton = pytest.mark.skipif(
 
 
 @needs_triton
-def test_triton_interpreted_equals_the_cpu_and_the_reference() -> None:
+@pytest.mark.parametrize("part", ["functions", "networks"])
+def test_triton_interpreted_equals_the_cpu_and_the_reference(part: str) -> None:
     script = Path(__file__).with_name("interpreted_scans.py")
     done = subprocess.run(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), part],
         env={**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
