@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
 from numpy.testing import assert_allclose
 from toy import write_toy
 
+from cli.main import main
 from spikebench import training
+from spikebench.checkpoint import Epoch
 from spikebench.errors import TrainingError
-from spikebench.inference import build_model
-from spikebench.parallel import Ranks, this_rank
+from spikebench.inference import bin_samples, build_model
+from spikebench.optimisation import batch_loss, class_weights
+from spikebench.parallel import Ranks, this_rank, together
 from spikebench.preset import Preset, read_preset
 from spikebench.protocol import open_selection
 from spikebench.run import WEIGHTS_FILE, RunRecord, load_tensors, read_run
@@ -29,43 +34,40 @@ SETTINGS = [
     *("training.epochs=3", "training.unit_jitter_percent=3", "training.class_weights=balanced"),
 ]
 PATH = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+# What every process does; this one, alone, does it too.
 GRADIENT = """
 import sys
-import torch
-from spikebench.inference import bin_samples, build_model
-from spikebench.optimisation import batch_loss, class_weights
-from spikebench.parallel import together
-from spikebench.preset import read_preset
-from spikebench.protocol import open_selection
-from spikebench.training import start_run
 from pathlib import Path
-import numpy as np
+sys.path.insert(0, sys.argv[1])
+from test_parallel import keep_gradients
+keep_gradients(*map(Path, sys.argv[2:]))
+"""
 
-model_name, data, folder = sys.argv[1:]
-torch.set_num_threads(1)
-settings = ["input.time_step_ms=10", "input.duration_ms=300"]
-if model_name != "lstm":
-    settings += ["regulariser.lower_strength=0.5", "regulariser.upper_strength=0.5", "regulariser.lower_spikes=3",
-                 "model.init_fluctuation=1.0"]
-else:
-    settings += ["model.dropout=0.0"]
-preset = read_preset(model_name, None, settings)
-selection = open_selection(data)
-with together(torch.device("cpu")) as ranks:
-    record = start_run(Path(folder) / "run", model_name, preset, selection, 0)
-    model = build_model(record)
-    train = bin_samples(selection.train, preset)
-    weights = class_weights(train.labels, 3, "balanced")
-    whole = train.batch(np.arange(21))
+
+def keep_gradients(data: Path, folder: Path) -> None:
+    """Compute loss and gradients of a batch for two models, together with the other processes."""
+    with together(torch.device("cpu")) as ranks:
+        for model in ("rlif", "lstm"):
+            found = gradients(model, data, folder, ranks)
+            if ranks.is_first:
+                torch.save(found, folder / f"{model}{ranks.size}.pt")
+
+
+def gradients(name: str, data: Path, folder: Path, ranks: Ranks) -> list[Any]:
+    strength = ["regulariser.lower_strength=0.5", "regulariser.upper_strength=0.5"]
+    spiking = [*strength, "regulariser.lower_spikes=3", "model.init_fluctuation=1.0"]
+    more = ["model.dropout=0.0"] if name == "lstm" else spiking
+    preset = read_preset(name, None, ["input.time_step_ms=10", "input.duration_ms=300", *more])
+    selection = open_selection(str(data))
+    model = build_model(start_run(folder / name, name, preset, selection, 0))
+    whole = bin_samples(selection.train, preset).batch(np.arange(21))
+    weights = class_weights(whole.labels.numpy(), 3, "balanced")
     batch = whole.part(*ranks.share(len(whole)))
-    output = model(batch)
-    loss = batch_loss(output, batch.labels, weights, float(weights[whole.labels].sum()), 21, preset.regulariser, ranks)
+    total = float(weights[whole.labels].sum())
+    loss = batch_loss(model(batch), batch.labels, weights, total, 21, preset.regulariser, ranks)
     loss.backward()
     ranks.sum_gradients(model.parameters())
-    total = sum(ranks.gather(float(loss.detach())))
-    if ranks.is_first:
-        torch.save([total, [p.grad for p in model.parameters()]], Path(folder) / f"gradients{ranks.size}.pt")
-"""
+    return [sum(ranks.gather(float(loss.detach()))), [p.grad for p in model.parameters()]]
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +98,35 @@ def epochs_done(folder: Path) -> int:
     return len(history.read_text().splitlines()) - 1 if history.exists() else 0
 
 
-@pytest.mark.parametrize("model", ["rlif", "lstm"])
-def test_two_processes_get_the_gradient_of_one(model: str, toy: Path, tmp_path: Path) -> None:
-    script = tmp_path / "gradient.py"
-    script.write_text(GRADIENT)
-    words = [str(script), model, str(toy), str(tmp_path)]
-    subprocess.run([sys.executable, *words], env=os.environ | PATH, check=True)
-    done = torchrun(*words)
-    assert done.returncode == 0, done.stderr[-2000:]
-    (one_loss, one), (two_loss, two) = (
-        torch.load(tmp_path / f"gradients{n}.pt", weights_only=True) for n in (1, 2)
-    )
-    assert_allclose(two_loss, one_loss, rtol=1e-6)
-    assert all(float(gradient.abs().max()) > 0 for gradient in one)
-    alone, shared = (torch.cat([g.flatten() for g in gradients]) for gradients in (one, two))
-    assert float((shared - alone).norm()) < 1e-6 * float(alone.norm())
+def test_two_processes_get_the_gradient_of_one(toy: Path, tmp_path: Path) -> None:
+    keep_gradients(toy, tmp_path)
+    port = str(free_port())
+    others = []
+    for rank in ("0", "1"):  # as torchrun starts them
+        named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        words = ["-c", GRADIENT, str(Path(__file__).parent), str(toy), str(tmp_path)]
+        environment = os.environ | PATH | named | place
+        others.append(
+            subprocess.Popen([sys.executable, *words], env=environment, stderr=subprocess.PIPE)
+        )
+    for process in others:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err.decode()[-2000:]
+    for model in ("rlif", "lstm"):
+        (one_loss, one), (two_loss, two) = (
+            torch.load(tmp_path / f"{model}{n}.pt", weights_only=True) for n in (1, 2)
+        )
+        assert_allclose(two_loss, one_loss, rtol=1e-6)
+        assert all(float(gradient.abs().max()) > 0 for gradient in one)
+        alone, shared = (torch.cat([g.flatten() for g in gradients]) for gradients in (one, two))
+        assert float((shared - alone).norm()) < 1e-6 * float(alone.norm())
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def test_torchrun_trains_and_refits_one_run(toy: Path, tmp_path: Path) -> None:
@@ -128,11 +144,21 @@ def test_torchrun_trains_and_refits_one_run(toy: Path, tmp_path: Path) -> None:
         assert_allclose(second[name], tensor, rtol=0, atol=1e-3)  # Adam magnifies the last digits
 
 
-def test_a_failure_in_several_processes_is_one_line_each(toy: Path, tmp_path: Path) -> None:
-    words = ["-m", "spikebench", "train", "--model", "svm", "--data", str(toy)]
-    done = torchrun(*words, "-o", str(tmp_path / "run"))
-    assert done.returncode != 0
-    assert "spikebench: model svm is not trained by gradients: one process does it" in done.stderr
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_failure_in_several_processes_is_one_line_each(
+    rank: int,
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--model", "svm", "--data", str(toy), "-o", str(tmp_path / "run")])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said == "spikebench: model svm is not trained by gradients: one process does it\n"
 
 
 @pytest.mark.parametrize("model", ["svm", "cnn"])
@@ -144,22 +170,41 @@ def test_what_several_processes_would_change_is_refused(
         training._check_settings(build_model(record), record, Ranks(0, 2))
 
 
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from cli.main import main
+
+def kill():
+    history = Path(sys.argv[1], "history.csv")
+    while not history.exists() or len(history.read_text().splitlines()) < 3:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=kill, daemon=True).start()
+main(["train", "--resume", sys.argv[1], "--quiet"])
+"""
+
+
 def test_killed_at_any_time_a_run_goes_on_to_the_same_weights(toy: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    more = ["training.epochs=80", "training.schedule=linear"]
+    more = ["training.epochs=30", "training.schedule=linear"]
     trained_here(whole, "rlif", toy, *more)
-    record = start_run(killed, "rlif", preset("rlif", *more), open_selection(str(toy)), 0)
-    command = [sys.executable, "-m", "spikebench", "train", "--resume", str(killed)]
-    for _ in range(2):
-        wait_for = epochs_done(killed) + 2
-        process = subprocess.Popen(command, env=os.environ | PATH)
-        while process.poll() is None and epochs_done(killed) < wait_for:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-    assert 4 <= epochs_done(killed) < 80
-    record = fit(killed, read_run(killed), open_selection(str(toy)))
-    assert (record.status, record.epochs) == ("trained", 80)
+    selection = open_selection(str(toy))
+    start_run(killed, "rlif", preset("rlif", *more), selection, 0)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(killed)], env=os.environ | PATH)
+    assert done.returncode == -signal.SIGKILL
+    before = epochs_done(killed)
+    assert 2 <= before < 30
+
+    def interrupt(epoch: Epoch, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # and once more
+        fit(killed, read_run(killed), selection, report=interrupt)
+    assert epochs_done(killed) == before + 1
+    record = fit(killed, read_run(killed), selection)
+    assert (record.status, record.epochs) == ("trained", 30)
     one, other = (load_tensors(folder / WEIGHTS_FILE)[0] for folder in (whole, killed))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
