@@ -31,6 +31,14 @@ class Cluster:
                 return
             time.sleep(0.05)
 
+    def have_workers(self, n: int) -> None:
+        """Start as many workers of one thread as are missing; those of earlier tests have loaded torch."""
+        for _ in range(n - len(self.alive())):
+            self.add_worker()
+
+    def alive(self) -> list[subprocess.Popen[bytes]]:
+        return [process for process in self.workers if process.poll() is None]
+
     def add_worker(self, threads: int = 1) -> None:
         self.workers.append(
             self._start(

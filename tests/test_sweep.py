@@ -56,12 +56,16 @@ def plan(toy: Path, tmp_path: Path) -> Callable[..., Sweep]:
     """Plan a sweep of one network below ``tmp_path``."""
 
     def make(grid: str = TWO, seeds: object = 2, output: str = "out", epochs: int = 4) -> Sweep:
-        text = f"model = 'lif'\ndata = '{toy}'\nseeds = {seeds}\n{SETTINGS}"
-        text += f"'training.epochs' = {epochs}\n{grid}"
-        (tmp_path / "spec.toml").write_text(text)
-        return plan_sweep(read_spec(tmp_path / "spec.toml"), tmp_path / output)
+        return plan_of(toy, tmp_path, grid, seeds, output, epochs)
 
     return make
+
+
+def plan_of(toy: Path, folder: Path, grid: str, seeds: object, output: str, epochs: int) -> Sweep:
+    text = f"model = 'lif'\ndata = '{toy}'\nseeds = {seeds}\n{SETTINGS}"
+    text += f"'training.epochs' = {epochs}\n{grid}"
+    (folder / "spec.toml").write_text(text)
+    return plan_sweep(read_spec(folder / "spec.toml"), folder / output)
 
 
 def weights(folder: Path) -> list[torch.Tensor]:
@@ -384,10 +388,17 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_LOOKS", 0.05)
 
 
-@pytest.mark.usefixtures("look_often")
-def test_a_worker_process_is_killed_and_the_rest_is_done_later(plan: Callable[..., Sweep]) -> None:
-    whole = run_sweep(plan(seeds=1, output="whole", epochs=60), workers=1)
+@pytest.fixture(scope="module")
+def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepReport:
+    """The two runs of 60 epochs that nobody interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run_sweep(plan_of(toy, folder, TWO, 1, "whole", 60), workers=1)
 
+
+@pytest.mark.usefixtures("look_often")
+def test_a_worker_process_is_killed_and_the_rest_is_done_later(
+    plan: Callable[..., Sweep], whole: SweepReport
+) -> None:
     def kill(state: SweepProgress) -> None:
         if state.work > 0.2:
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
@@ -455,32 +466,32 @@ def test_a_run_ends_with_its_sweep(task: Task) -> None:
     assert (task.folder / "checkpoint.safetensors").exists()
 
 
-@pytest.fixture
-def dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     pytest.importorskip("distributed", reason="dask.distributed (extra cluster) is not installed")
-    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with started(tmp_path / "dask") as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        with started(tmp_path_factory.mktemp("dask") / "here") as running:
+            yield running
 
 
 @pytest.mark.usefixtures("look_often")
 def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
-    dask: Cluster, plan: Callable[..., Sweep]
+    dask: Cluster, plan: Callable[..., Sweep], whole: SweepReport
 ) -> None:
-    dask.add_worker()
-    dask.add_worker()
-    whole = run_sweep(plan(seeds=1, output="whole", epochs=60), workers=1)
+    dask.have_workers(2)
+    victim = dask.alive()[0]
 
     def kill(state: SweepProgress) -> None:
-        if state.work > 0.2 and dask.workers[0].poll() is None:
-            dask.workers[0].kill()
+        if state.work > 0.2 and victim.poll() is None:
+            victim.kill()
 
     with cluster_executor(dask.address) as (executor, threads):
         report = run_sweep(
             plan(seeds=1, epochs=60), workers=threads, executor=executor, progress=kill
         )
-    assert dask.workers[0].wait(timeout=10) == -signal.SIGKILL
+    assert victim.wait(timeout=10) == -signal.SIGKILL
     assert [run.failed for run in report.runs] == ["", ""]
     for one, two in zip(report.runs, whole.runs, strict=True):
         assert are_equal(Path(one.folder), Path(two.folder))
@@ -489,7 +500,8 @@ def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
 def test_a_cluster_stops_with_the_sweep(
     dask: Cluster, plan: Callable[..., Sweep], tmp_path: Path
 ) -> None:
-    dask.add_worker()
+    dask.have_workers(1)
+    before = dask.alive()
     folder = tmp_path / "out" / NAMES[0] / "seed0"
 
     def stop(state: SweepProgress) -> None:
@@ -510,14 +522,15 @@ def test_a_cluster_stops_with_the_sweep(
             time.sleep(0.05)
     with locked(folder):
         assert (folder / "checkpoint.safetensors").exists()
-    assert dask.workers[0].poll() is None
+    assert dask.alive() == before
 
 
 def test_workers_of_several_threads_are_refused(dask: Cluster, plan: Callable[..., Sweep]) -> None:
+    others = len(dask.alive())
     dask.add_worker(threads=2)
     with cluster_executor(dask.address) as (executor, threads):
-        deadline = time.monotonic() + 30
-        while threads() < 2 and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while threads() < others + 2 and time.monotonic() < deadline:
             time.sleep(0.1)
         with pytest.raises(SpikebenchError, match="two runs at a time"):
             run_sweep(plan(epochs=100_000), workers=threads, executor=executor)
