@@ -253,7 +253,8 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
     Returns
     -------
     bool
-        Whether it is that file, one of its files, or a file that says to be of the same data set.
+        Whether it is that file, one of its files, a file that says the same, or one that claims to be of the same
+        data set.
 
     Raises
     ------
@@ -268,6 +269,8 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
     with SpikeFile(path) as file:
         if file.provenance.get("dataset") == dataset.name:
             return True
+    if dataset.fingerprint == dataset_fingerprint([Part(path)], sha256):
+        return True
     try:
         located, _ = locate(data)
     except SpikebenchError:  # the run's data are not here

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy import write_toy
 
 from spikebench.errors import SpikeFileError
 from spikebench.fingerprint import Part, dataset_fingerprint, event_keys, fingerprint
+from spikebench.protocol import is_data_of, open_selection, open_test
+from spikebench.results import file_sha256
 from spikebench.spike_file import SpikeFile, SpikeWriter
 
 SAMPLES = [
@@ -140,3 +143,34 @@ def test_a_large_sample_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.Mo
     blocks = SpikeFile.blocks
     monkeypatch.setattr(SpikeFile, "blocks", lambda self: blocks(self, 1))
     assert fingerprint([Part(path)]) == one
+
+
+def test_a_run_goes_by_what_its_data_say(tmp_path: Path) -> None:
+    """Other bytes that say the same are the data of the run, for its test and for those who must not see it."""
+    selection = open_selection(str(write_toy(tmp_path / "toy.h5")))
+    copy = tmp_path / "copy.h5"
+    with h5py.File(tmp_path / "toy.h5") as file, h5py.File(copy, "w") as other:
+        for name in file:
+            file.copy(name, other)
+        other.attrs.update({**file.attrs, "software": "another 9.9"})
+    sha256 = file_sha256(copy)
+    assert sha256 != selection.dataset.sha256
+    assert is_data_of(selection.data, selection.dataset, copy, sha256)
+    assert open_selection(str(copy)).dataset.first_difference(selection.dataset) == "name"
+    copy.replace(tmp_path / "toy.h5")
+    assert len(open_test(selection)) == selection.dataset.split.test_samples
+    other = write_toy(tmp_path / "other.h5", takes=5)
+    assert not is_data_of(selection.data, selection.dataset, other, file_sha256(other))
+
+
+def test_records_without_one_go_by_the_hash_of_the_file(tmp_path: Path) -> None:
+    dataset = open_selection(str(write_toy(tmp_path / "toy.h5"))).dataset
+    old = dataset.model_copy(update={"fingerprint": None})
+    assert "fingerprint" not in old.model_dump_json()
+    assert old.identity == dataset.sha256
+    assert dataset.identity == dataset.fingerprint
+    assert dataset.first_difference(old) == ""
+    assert dataset.first_difference(old.model_copy(update={"sha256": "ab" * 32})) == "sha256"
+    assert dataset.first_difference(dataset.model_copy(update={"sha256": "ab" * 32})) == ""
+    forged = dataset.model_copy(update={"fingerprint": "ab" * 32})
+    assert dataset.first_difference(forged) == "fingerprint"
