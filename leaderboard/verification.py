@@ -300,6 +300,7 @@ def _known_name(claimed: DatasetRecord) -> str | None:
     for name in DATASETS:
         spec = load_spec(name)
         copied = [claimed.sha256] == [part.sha256 for part in spec.parts]
+        copied |= bool(spec.fingerprint) and claimed.fingerprint == spec.fingerprint
         if claimed.name != name and not copied:
             continue
         if spec.kind == "packaged":

@@ -72,7 +72,7 @@ def test_other_data_are_another_board(tmp_path: Path) -> None:
     here = store(tmp_path / "a")
     other = store(tmp_path / "b", data_sha256="cd" * 32)
     boards = build_boards([other, here])
-    assert [(b.dataset, b.sha256[:2], b.entries[0].rank) for b in boards] == [
+    assert [(b.dataset, b.identity[:2], b.entries[0].rank) for b in boards] == [
         ("toy-digits", "ab", 1),
         ("toy-digits", "cd", 1),
     ]

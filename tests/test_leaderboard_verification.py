@@ -183,7 +183,7 @@ def registered(tmp_path: Path) -> Path:
 def test_a_result_on_registered_data_is_compared_with_them(registered: Path) -> None:
     verify_result(registered)
     truth = (registered / "result.json").read_text()
-    for key, value in {"sha256": "0" * 64, "synthetic": False, "name": "mine"}.items():
+    for key, value in {"fingerprint": "0" * 64, "synthetic": False, "name": "mine"}.items():
         edited = json.loads(truth)
         edited["dataset"][key] = value
         edited["seeds"][0] |= {"run_file": None, "run_sha256": None}  # the log would tell first
@@ -192,6 +192,19 @@ def test_a_result_on_registered_data_is_compared_with_them(registered: Path) -> 
             ResultError, match=rf"dataset\.{key} is not that of the data set 'digits'"
         ):
             verify_result(registered)
+
+
+def test_the_bytes_of_the_file_may_be_others(registered: Path) -> None:
+    edit_json(registered / "result.json", "dataset", "sha256", value="0" * 64)
+    edit_json(registered / "result.json", "seeds", 0, "run_file", value=None)
+    edit_json(registered / "result.json", "seeds", 0, "run_sha256", value=None)
+    verify_result(registered)
+    edit_json(registered / "result.json", "dataset", "name", value="mine")
+    with pytest.raises(ResultError, match=r"dataset\.name is not that of the data set 'digits'"):
+        verify_result(registered)
+    edit_json(registered / "result.json", "dataset", "fingerprint", value="xyz")
+    with pytest.raises(ResultError, match=r"dataset\.fingerprint"):
+        verify_result(registered)
 
 
 def test_predictions_for_other_samples_are_refused(registered: Path) -> None:
