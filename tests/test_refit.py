@@ -50,7 +50,7 @@ from spikebench.run import (
     load_tensors,
     read_run,
 )
-from spikebench.run_record import collect_log, log_text, read_run_log
+from spikebench.run_record import REFIT_HISTORY_FILE, collect_log, log_text, read_run_log
 from spikebench.scoring import score
 from spikebench.spike_dataset import SpikeDataset, join
 from spikebench.sweep import plan_sweep, run_sweep
@@ -299,7 +299,7 @@ def test_a_refit_that_is_killed_is_resumed_to_the_same_weights(
     words += ["--set", "input.duration_ms=300", "--set", "training.epochs=60"]
     words += ["--set", "training.patience_epochs=1", "--set", "training.refit_epochs=60"]
     folder = tmp_path / "cut"
-    interrupted([*words, "-o", "cut"], folder, signal.SIGKILL, file=REFIT_CHECKPOINT_FILE)
+    interrupted([*words, "-o", "cut"], folder, signal.SIGKILL, REFIT_HISTORY_FILE)
     assert read_run(tmp_path / "cut").status == "chosen"
     code, out, _ = run(capsys, "train", "--resume", "cut", "--quiet")
     assert code == 0
