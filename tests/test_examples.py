@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy(tmp_path_factory.mktemp("toy") / "toy.h5")
 
 
-def run(python: Path | str, name: str, data: Path | str) -> str:
+def run(python: Path, name: str, data: Path) -> str:
+    """Run an example with other libraries, in their environment."""
     done = subprocess.run(
         [str(python), str(EXAMPLES / f"{name}.py"), str(data)],
         capture_output=True,
@@ -33,21 +36,35 @@ def run(python: Path | str, name: str, data: Path | str) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def said(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """Run an example that needs nothing else in this process, which has loaded all of it."""
+
+    def run_here(name: str) -> str:
+        path = EXAMPLES / f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [str(path), str(data)])
+        runpy.run_path(str(path), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_here
+
+
 def test_every_example_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):
         assert f'"{path.stem}"' in text, path
 
 
-def test_plain_h5py(data: Path) -> None:
-    said = run(sys.executable, "plain_h5py", data)
-    assert "96 samples of 3 classes on 12 units" in said
-    assert "the first says 'up': 48 spikes in 100 bins of 10 ms" in said
+def test_plain_h5py(said: Callable[[str], str]) -> None:
+    text = said("plain_h5py")
+    assert "96 samples of 3 classes on 12 units" in text
+    assert "the first says 'up': 48 spikes in 100 bins of 10 ms" in text
 
 
-def test_a_loader_with_workers(data: Path) -> None:
-    said = run(sys.executable, "torch_dataloader", data)
-    losses = [float(x) for x in re.findall(r"loss (\S+),", said)]
+def test_a_loader_with_workers(said: Callable[[str], str]) -> None:
+    losses = [float(x) for x in re.findall(r"loss (\S+),", said("torch_dataloader"))]
     assert len(losses) == 5
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from leaderboard_results import edit_json, make_result, sha256
 
+from cli.main import main
 from leaderboard.verification import MAX_TOTAL_BYTES, verify_result
 from spikebench.errors import ResultError
 from spikebench.results import read_predictions, read_result, write_predictions
@@ -170,14 +170,20 @@ def test_not_a_folder(tmp_path: Path) -> None:
         verify_result(tmp_path / "absent")
 
 
-@pytest.fixture
-def registered(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real result on a registered data set, quickly made."""
-    code = (
-        "from cli.main import main; main(['evaluate', '--model', 'svm', '--quiet', '-o', 'real'])"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path / "real"
+    folder = tmp_path_factory.mktemp("registered") / "real"
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--model", "svm", "--quiet", "-o", str(folder)])
+    assert ended.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def registered(real: Path, tmp_path: Path) -> Path:
+    """Copy it, to be changed."""
+    return Path(shutil.copytree(real, tmp_path / "real"))
 
 
 def test_a_result_on_registered_data_is_compared_with_them(registered: Path) -> None:
