@@ -1,24 +1,24 @@
-"""Whether the same recordings give the same spikes everywhere, and how near rounding comes to moving one.
+"""Whether the same recordings give the same spikes everywhere, and how sensitive spikes are to rounding.
 
 ::
 
     python benchmarks/same_spikes.py --digits data/digits --commands FOLDER --heidelberg FOLDER
 
-**Settings.** Recordings are converted by a process of their own under each of these settings, and all spikes are
+**Settings.** Recordings are converted in a separate process under each of these settings, and all spikes are
 compared bit for bit with those of the first:
 
-- as it is, one BLAS and OpenMP thread
+- default settings, one BLAS and OpenMP thread
 - two threads (every tenth recording)
-- numpy without AVX-512, AVX2 and FMA3, whichever the processor has (``NPY_DISABLE_CPU_FEATURES``; every tenth)
+- numpy without AVX-512, AVX2 and FMA3, if the processor has them (``NPY_DISABLE_CPU_FEATURES``; every tenth)
 - loops compiled for any processor of the architecture (``NUMBA_CPU_NAME=generic``; every tenth)
 - these three together (all recordings)
-- the oldest and the newest numpy, scipy, numba, soxr and soundfile that ``pyproject.toml`` allows, each in an
-  environment that is made for the purpose (``--environments FOLDER``; pip must reach an index): the oldest on all
-  recordings, the newest, which are those of the first line where everything is up to date, on every tenth
+- the oldest and the newest numpy, scipy, numba, soxr and soundfile that ``pyproject.toml`` allows, each in its own
+  virtual environment (``--environments FOLDER``; pip must reach an index): the oldest on all recordings, the newest
+  on every tenth, since they are usually those of the first setting
 
-**Rounding.** The membrane velocity of some clips is changed by a relative error as large as stated, drawn
-for every value, and the channels whose spikes differ are counted. The share falls in proportion to the error, so it
-says what an error of rounding does. The errors that really occur are those between the settings above.
+**Rounding.** The membrane velocity of some recordings is perturbed by a relative error of stated size, drawn
+for every value, and the channels whose spikes differ are counted. Their number is proportional to the error, so it
+can be extrapolated to rounding errors. The errors that really occur are the differences between the settings above.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ERRORS = (1e-4, 1e-5, 1e-6, 1e-7)
 
 
 def worker(listed: Path) -> None:
-    """Convert the recordings of a list and print one SHA-256 of spikes for each (in a process of its own)."""
+    """Convert the recordings of a list and print the SHA-256 of the spikes of each (run in its own process)."""
     sys.path.insert(0, str(ROOT))
     import numpy as np
 
@@ -80,7 +80,7 @@ def worker(listed: Path) -> None:
 
 
 def vector_instructions() -> list[str]:
-    """List what numpy chooses loops by on this processor, as far as it is enabled."""
+    """List the enabled processor features by which numpy dispatches its loops."""
     from numpy._core import _multiarray_umath as numpy_core
 
     features = numpy_core.__cpu_features__
@@ -88,14 +88,14 @@ def vector_instructions() -> list[str]:
 
 
 def without_vectors(python: str) -> dict[str, str]:
-    """Disable them; their names differ between releases (X86_V3 is AVX2 and FMA3, X86_V4 AVX-512)."""
+    """Give the variables that disable these features (X86_V3 is AVX2 and FMA3, X86_V4 AVX-512)."""
     ask = "import runpy, sys; print(*runpy.run_path(sys.argv[1])['vector_instructions']())"
     done = subprocess.run([python, "-c", ask, __file__], capture_output=True, text=True, check=True)
     return {"NPY_DISABLE_CPU_FEATURES": done.stdout.strip()}
 
 
 def run(python: str, clips: Sequence[tuple[str, int]], extra: Mapping[str, str]) -> dict[str, Any]:
-    """Convert under one setting, with caches of compiled loops of its own."""
+    """Convert under one setting, with its own cache of compiled loops."""
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "clips.json")
         listed.write_text(json.dumps({"clips": list(clips)}))
@@ -114,7 +114,7 @@ def run(python: str, clips: Sequence[tuple[str, int]], extra: Mapping[str, str])
 
 
 def oldest() -> list[str]:
-    """Read the oldest versions that pyproject.toml allows."""
+    """List the oldest versions that pyproject.toml allows."""
     text = (ROOT / "pyproject.toml").read_text()
     return [
         f"{name}=={version}.*" if version.count(".") < 2 else f"{name}=={version}"
@@ -124,7 +124,7 @@ def oldest() -> list[str]:
 
 
 def environment(folder: Path, name: str, wanted: Sequence[str]) -> str:
-    """Make a virtual environment, once."""
+    """Make a virtual environment unless it exists, and return its interpreter."""
     python = folder / name / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
@@ -132,12 +132,12 @@ def environment(folder: Path, name: str, wanted: Sequence[str]) -> str:
         subprocess.run([*pip, *wanted], check=True)
         subprocess.run(
             [*pip, "--no-deps", str(ROOT)], check=True
-        )  # its version; the code is this one
+        )  # for its version number; the code that runs is that of this folder
     return str(python)
 
 
 def settings(environments: Path | None) -> dict[str, tuple[str, dict[str, str], int]]:
-    """Name every setting: the interpreter, the variables of its process, and one of how many recordings."""
+    """List the settings: interpreter, environment variables, and the step through the recordings."""
     here = sys.executable
     no_vectors = without_vectors(here)
     found = {
@@ -155,7 +155,7 @@ def settings(environments: Path | None) -> dict[str, tuple[str, dict[str, str], 
 
 
 def compare(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Count the recordings whose spikes differ, and the largest difference of a velocity."""
+    """Count the recordings whose spikes differ, and find the largest difference of the velocity."""
     pairs = zip(first["digests"], other["digests"], strict=True)
     mine, theirs = ([float.fromhex(value) for value in one["velocity"]] for one in (first, other))
     peak = max(map(abs, mine))
@@ -170,7 +170,7 @@ def compare(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def rounding(clips: Sequence[str]) -> list[dict[str, Any]]:
-    """Count the channels whose spikes an error of the velocity changes."""
+    """Count the channels whose spikes change with an error of the velocity."""
     import numpy as np
     from numpy.typing import NDArray
 
@@ -214,7 +214,7 @@ def rounding(clips: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def report(found: dict[str, dict[str, Any]], rows: list[dict[str, Any]], command: str) -> str:
-    """Write the page."""
+    """Format the results as Markdown."""
     lines = [
         "# The same recordings, the same spikes",
         "",
@@ -250,14 +250,14 @@ def report(found: dict[str, dict[str, Any]], rows: list[dict[str, Any]], command
 
 
 def some(folder: Path, count: int | None, channels: int) -> list[tuple[str, int]]:
-    """Take recordings evenly from a folder."""
+    """Take evenly spaced recordings from a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))
     step = 1 if count is None else max(len(paths) // count, 1)
     return [(str(path), channels) for path in paths[::step][:count]]
 
 
 def main() -> None:
-    """Run it."""
+    """Run all settings and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--digits", type=Path, default=ROOT / "data" / "digits")

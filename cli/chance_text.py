@@ -1,4 +1,4 @@
-"""What is said of a network that learned nothing that can be seen."""
+"""The warning for a network whose accuracy cannot be distinguished from chance."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Sequence
 
 _LEVEL = 0.05
 _REMEDY = (
-    "look at some spikes (spikebench plot) and the classes (spikebench info); try more training.epochs, another "
-    "training.learning_rate, or more recordings"
+    "check some spikes (spikebench plot) and the classes (spikebench info); try more training.epochs, another "
+    "training.learning_rate or more recordings"
 )
 
 
 def chance_line(
     right: Sequence[int], class_sizes: Sequence[int], samples: str, tries: int = 1
 ) -> list[str]:
-    """Say that accuracies cannot be told from chance, where that is so.
+    """Warn if accuracies cannot be distinguished from chance.
 
     Parameters
     ----------
     right
-        Right answers of each network.
+        Number of correct answers of each network.
     class_sizes
-        Samples of each class, the same for all networks.
+        Number of samples of each class, the same for all networks.
     samples
-        What the samples are called, as ``validation``.
+        Name of the samples, e.g. ``validation``.
     tries
-        Of how many epochs these are the best; more than one where the same samples selected.
+        Number of epochs of which these are the best; more than one if the same samples selected the epoch.
 
     Returns
     -------
     list of str
-        One line, or none.
+        One line; empty if every network is above chance.
     """
     from spikebench.metrics.chance import chance_level, p_of_chance
 
@@ -40,8 +40,8 @@ def chance_line(
     weak = [n for n in right if p_of_chance(n, class_sizes, tries) > _LEVEL]
     if not weak:
         return []
-    who = f"{len(weak)} of {len(right)} seeds " if len(right) > 1 else ""
+    who = f"{len(weak)} of {len(right)} seeds " if len(right) > 1 else "the accuracy "
     best = f" in the best of {tries} epochs" if tries > 1 else ""
     found = f"{max(weak)} of {sum(class_sizes)} {samples} samples right{best}"
-    level = f"guessing gets {chance_level(class_sizes):.1%}"
-    return [f"AT CHANCE: {who}cannot be told from guessing ({found}, {level}); {_REMEDY}"]
+    level = f"chance level {chance_level(class_sizes):.1%}"
+    return [f"AT CHANCE: {who}cannot be distinguished from chance ({found}, {level}); {_REMEDY}"]

@@ -145,7 +145,7 @@ def tell(
     as_json, quiet
         The options.
     more
-        Lines that follow those of the files.
+        Lines to print after those of the files.
 
     Raises
     ------
@@ -318,7 +318,7 @@ def clip_lines() -> Callable[[int, int], None]:
 
 
 def _watch() -> Callable[[int, int, float], str]:
-    """Give a function that says rate and time left; recordings come one by one, more at once were done before."""
+    """Give a function that words rate and time left; a jump by more than one recording is earlier work."""
     left = TimeLeft()
     before: int | None = None
 

@@ -92,21 +92,22 @@ def convert(
 ) -> None:
     """Turn AUDIO (a folder, searched recursively, or one file) into spikes in OUT.h5.
 
-    Reads WAV, AIFF, AU, CAF, W64, SPHERE, FLAC, Ogg, MP3 and what else libsndfile does, of any rate and
+    Reads WAV, AIFF, AU, CAF, W64, SPHERE, FLAC, Ogg, MP3 and the other types of libsndfile, of any rate and
     depth; several channels are mixed down. Audio of other types (M4A, WMA …) is counted and left out. Low
-    units are high frequencies; times count from the start of the clip unless --time-origin says otherwise.
+    units are high frequencies; times count from the start of the recording unless --time-origin says otherwise.
 
     Whatever interrupts a conversion, the same command (the same options, the same paths) goes on where
     it was: what is done is kept in OUT.h5.partial until OUT.h5 is there. Changed options or recordings
     are noticed and refused; --restart begins anew.
 
-    By default labels come from sub-folders if there are at least two, or from the names of a known corpus
-    if at least 90 % fit (the others are left out), else there are none (-1). Folders called train, test and
-    the like are splits if all beside them are. If that does not decide, the command stops and says so.
+    By default labels come from sub-folders if there are at least two, or from the file names of a known
+    corpus if at least 90 % fit (the others are left out), else there are none (-1). Folders named train, test
+    and so on are splits if all folders beside them are. If these rules do not decide, the command stops with
+    the options that do.
 
-    A pattern names its parts in braces; speaker, split, fold, trial, take, repetition and session are no
+    A pattern names its parts in braces; speaker, split, fold, trial, take, repetition and session are not
     part of the label. A table has a column path (or filename, fname …) and any of label (class, category …),
-    speaker, split and fold; other names follow a colon, several tables are parted by commas:
+    speaker, split and fold; other column names follow a colon, several tables are separated by commas:
 
     \b
       spikebench convert digits out.h5 --labels '{speaker}_{digit}_take{take}'
@@ -114,7 +115,7 @@ def convert(
       spikebench convert own out.h5 --labels train=a.tsv,test=b.tsv
       spikebench convert ESC-50 out.h5 --labels esc50:test_fold=3
 
-    docs/recordings.md lists conventions, columns and rules.
+    docs/recordings.md describes the conventions, the columns and the rules.
 
     A recording that cannot be used is named and left out. Exit codes: 0 all converted, 3 some left out,
     4 none usable (no file), 1 and 2 refused or stopped (no file), 130 interrupted (no file).

@@ -84,8 +84,8 @@ def make(
     test is public only in the archive (--published-test). 'spikebench data compare' tells how close they are.
     Fewer recordings than the data set has make a part of it; the files say so (attribute complete).
 
-    Equal recordings give equal spikes on every machine, so that shd-r is one data set for everybody: the last
-    line says whether the files are as registered, or how many recordings are missing, different or extra.
+    Equal recordings give equal spikes on every machine, so that everyone makes the same shd-r: the last lines
+    say whether the files are as registered, or how many recordings are missing, different or extra.
 
     The same command goes on after an interrupt and keeps what is finished. Samples of shd-r are in the order of
     the names of the recordings (ssc-r: of their paths), or of the published lists.

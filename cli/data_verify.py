@@ -20,12 +20,12 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
     or was made, and checked as 'spikebench validate' does; every recording is compared with SHA256SUMS of the data
     set's folder. Prints what was compared with what, then one line per problem.
 
-    A data set that everybody makes for himself (shd-r) is compared with what is registered: 'this is shd-r', or how
-    many of its recordings are missing, different or extra, and which. FILE… are its spike files where 'spikebench
-    data make' put them, instead of those in the folder of the data set.
+    A data set that users make themselves (shd-r) is compared with its registered fingerprints: 'this is shd-r', or
+    how many of its recordings are missing, different or extra, and which. FILE… are its spike files if 'spikebench
+    data make' wrote them elsewhere than into the folder of the data set.
 
     --json prints dataset, valid, compared (the former lines), problems and registered (every recording that
-    differs; null where nothing is registered).
+    differs; null if no fingerprint is registered).
 
     Exit codes: 0 no problem, 1 at least one, or nothing is here.
     """
@@ -41,7 +41,9 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
     recipe = load_recipe(name) if name in RECIPES else None
     compared: list[str] = []
     if files and (recipe is None or recipe.registered is None):
-        raise DataError(f"{name}: nothing is registered to compare files with; leave them out")
+        raise DataError(
+            f"{name}: has no registered fingerprint to compare files with; leave FILE out"
+        )
     problems = (
         [problem for file in files for problem in find_problems(file)]
         if files

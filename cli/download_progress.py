@@ -105,5 +105,5 @@ def _lines() -> Callable[[int, int | None], None]:
 
 
 def _estimate() -> TimeLeft:
-    """Nothing starts up: what is told first is what an earlier command left, and bytes come from then on."""
+    """Give an estimate without start-up: the first count is what an earlier command left on disk."""
     return TimeLeft(least_pieces=1, has_start_up=False)

@@ -76,8 +76,8 @@ def evaluate(
     training is over, and the result says how often it was. Runs, predictions and weights are kept in the
     folder of the result. An interrupted command is taken up by repeating it with the same -o.
 
-    --refit then trains anew on the validation speakers as well, for as many epochs as were chosen, and tests that. The
-    result says so.
+    --refit then trains the model again with the validation speakers included, for as many epochs as were selected,
+    and tests the refitted model. The result is marked as refitted.
 
     Then: spikebench submit FOLDER
     """
@@ -87,7 +87,7 @@ def evaluate(
         raise click.UsageError("--seed and --seeds exclude each other")
     if oracle and refit:
         raise click.UsageError(
-            "an oracle selects on the test split, which nothing is trained on: --refit is for an honest choice"
+            "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
     from cli.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
@@ -204,12 +204,16 @@ def _say(result: Result, folder: Path) -> str:
     lines = [
         f"{result.model.name} on {data.name}{synthetic}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
         + (", ORACLE: the epoch was chosen on the test split" if oracle else "")
-        + (", refitted: trained anew on validation speakers too" if result.is_refitted else ""),
+        + (
+            ", refitted: trained again with the validation speakers included"
+            if result.is_refitted
+            else ""
+        ),
         f"  {'oracle' if oracle else 'test'} accuracy {'' if oracle else '  '}     {summary.test_mean:.1%}"
         + (f" ± {summary.test_std:.1%}" if summary.test_std is not None else "")
         + f"   95 %: {interval.low:.1%} … {interval.high:.1%} ({interval.method})",
         f"  validation accuracy  {_percent(summary.validation_mean)}"
-        + (" (of what was chosen, before the refit)" if result.is_refitted else ""),
+        + (" (of the selected model, before the refit)" if result.is_refitted else ""),
         f"  speakers seen        {_percent(_mean([s.seen_accuracy for s in seeds]))}",
         f"  speakers unseen      {_percent(_mean([s.unseen_accuracy for s in seeds]))}",
         f"  parameters           {result.model.parameters:,}",

@@ -68,9 +68,7 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
         for text in flags[one.entry.id]:
             click.echo(f"look at {one.entry.dataset}/{one.entry.id}: {text}")
     if refitted := sum(1 for one in looked_at or stored if one.result.is_refitted):
-        click.echo(
-            f"{refitted} refitted: trained anew on validation speakers too, after the choice."
-        )
+        click.echo(f"{refitted} refitted: trained again with the validation speakers included.")
     noun = "entry holds" if len(stored) == 1 else "entries hold"
     odd = sum(1 for one in looked_at or stored if flags[one.entry.id])
     click.echo(f"{len(stored)} {noun}; {odd or 'none'} to be looked at.")

@@ -1,11 +1,11 @@
-"""Parameters of a conversion as lines: name, value, unit."""
+"""Parameters of a conversion as lines of name, value and unit."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 
-# As the tables in the modules of the cochlea give them; what is not here has no unit.
+# As in the tables in the modules of the cochlea; other parameters have no unit.
 UNITS = {
     "input_rate": "Hz",
     "ramp": "s",
@@ -40,17 +40,17 @@ _DEPTH = 4
 
 
 def parameter_lines(parameters: Mapping[str, object]) -> list[str]:
-    """Write nested parameters as lines.
+    """Format nested parameters as lines.
 
     Parameters
     ----------
     parameters
-        Names and values; a value may be such a mapping itself. From a file of anybody.
+        Names and values; a value may itself be such a mapping. Untrusted.
 
     Returns
     -------
     list of str
-        ``name  value unit``, names of one level joined to those above with a dot.
+        ``name  value unit``; the names of nested levels are joined with dots.
     """
     from spikebench.audio import printable
 

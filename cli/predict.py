@@ -87,8 +87,7 @@ def predict(
 
     Data on which the run was trained are refused: their test split is opened by evaluate, which counts it.
 
-    Exit codes: 0 all were answered, 3 some recordings were left out (they are named), 4 none could be used, 1 and 2
-    refused.
+    Exit codes: 0 all recordings answered, 3 some left out (they are named), 4 none usable, 1 and 2 refused.
     """
     if plot is not None and n_moments is None:
         raise click.UsageError("--plot draws --over-time N")
@@ -129,7 +128,7 @@ def predict(
 
 
 def _end(left_out: int, answered: int) -> None:
-    """End with the exit code of convert where recordings were left out."""
+    """End with the exit code of convert if recordings were left out."""
     from spikebench.errors import PartialConversionError
 
     if left_out:
@@ -137,7 +136,7 @@ def _end(left_out: int, answered: int) -> None:
 
 
 def _say_longer(listener: Listener, samples: list[Sample]) -> int:
-    """Say how many recordings go on after the model has stopped listening."""
+    """Report how many recordings are longer than the input of the model."""
     heard = listener.n_steps * listener.time_step
     ends = [
         sample.duration
@@ -151,7 +150,7 @@ def _say_longer(listener: Listener, samples: list[Sample]) -> int:
     if longer:
         what = "recording is" if longer == 1 else "recordings are"
         click.echo(
-            f"{longer} {what} longer than the {heard:g} s that the model hears; what comes later is not heard",
+            f"{longer} {what} longer than the {heard:g} s of input of the model; the rest is ignored",
             err=True,
         )
     return longer

@@ -180,7 +180,7 @@ def _notes(comparison: ResultComparison) -> list[str]:
     refitted = [one.result.is_refitted for one in comparison.results]
     if any(refitted):
         notes.append(
-            "Refitted: trained anew on validation speakers too, once they had chosen; validation is of the choice."
+            "Refitted: trained again with the validation speakers included; validation is from before the refit."
         )
     if len(set(refitted)) > 1:
         notes.append("Refitted results had more training data than the others.")

@@ -143,7 +143,7 @@ def _say(target: Path, result: Result, entry: Entry, new_folder: str, as_json: b
         f"intervals and confusion matrices follow from them ({100 * result.summary.test_mean:.1f} %)."
     )
     if result.is_refitted:
-        click.echo("Refitted: trained anew on validation speakers too, after they had chosen.")
+        click.echo("Refitted: trained again with the validation speakers included.")
     click.echo(f"Tracks: {', '.join(tracks)}. Tier: recomputed (spikebench verify raises it).")
     if reason:
         click.echo(f"Shown without a rank: {reason}.")

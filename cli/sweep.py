@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--refit",
     is_flag=True,
-    help="As refit = true in SPEC.toml: every run is trained anew on all training speakers after its choice.",
+    help="Like refit = true in SPEC.toml: refit every run with the validation speakers included.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
@@ -61,7 +61,7 @@ def sweep(
       data = "digits"                          # a data set, or a spike file
       preset = "mine.toml"                     # instead of the model's own
       seeds = 3                                # 0, 1, 2; or a list
-      refit = true                             # as --refit
+      refit = true                             # like --refit
       [settings]                               # the same for all, like --set
       "training.epochs" = 10
       [grid]                                   # every combination
@@ -73,8 +73,8 @@ def sweep(
 
     The table shows validation accuracy, the best first. The test split stays closed, because the best of many
     on the same samples looks better than it is: only samples that chose nothing can tell how good the chosen one
-    is, and only once. The last line is the command that does that. A refit changes nothing about the table: what
-    validation says is of the choice, before it.
+    is, and only once. The last line is the command that does that. A refit does not change the table: its
+    validation accuracies are those before the refit.
 
     Every run is a folder as train makes it, FOLDER/CONFIGURATION/seedN. Whatever interrupts a sweep, the
     same command with the same -o goes on; it may have more seeds and more values in its grid by then. A run
@@ -124,7 +124,7 @@ def _opening(plan: Sweep) -> str:
     lines = [
         f"sweep of {_count(plan.configurations, 'configuration')}, {_count(plan.runs, 'run')}, on {dataset.name}: "
         f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule})"
-        f"{f', then anew on all {_all(split)}' if plan.spec.refit else ''}; test stays closed"
+        f"{f', then refitted on all {_all(split)}' if plan.spec.refit else ''}; test stays closed"
     ]
     if plan.records:
         begun = len(plan.records) - plan.n_trained
@@ -169,9 +169,7 @@ def _table(report: SweepReport, folder: Path) -> str:
         *(_row(one) for one in report.configurations),
     ]
     if report.spec.get("refit"):
-        lines.append(
-            f"refitted, after that choice, on all {_all(split)} training and validation samples"
-        )
+        lines.append(f"then refitted on all {_all(split)} training and validation samples")
     lines += [f"failed: {run.folder}: {run.failed}" for run in report.runs if run.failed]
     opened = sum(run.test_opened for run in report.runs)
     lines += [f"table: {folder / 'sweep.csv'}", f"test split opened: {opened} times"]

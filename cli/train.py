@@ -54,8 +54,8 @@ def train(
     The selected epoch is the one with the best accuracy on validation speakers, who are held out of the
     training split. The test split is not read. Ctrl-C (or a kill) leaves a run that --resume takes up.
 
-    --refit then trains anew, from the same initial weights, on the validation speakers as well, for as many epochs
-    as were chosen; those weights are kept. Epoch k has the learning rate that it had in the choice.
+    --refit then trains the model again, from the same initial weights and with the validation speakers included, for
+    as many epochs as were selected, and keeps those weights. Epoch k has the same learning rate as before.
 
     --fold all trains once per speaker of the training split, selects on that speaker, and prints the mean: the
     spread between speakers is what a single held-out list cannot show. Interrupted, the same command with the
@@ -96,7 +96,7 @@ def train(
     assert model is not None
     if fold and refit:
         raise click.UsageError(
-            "a fold compares settings on the speaker whom it leaves out; --refit would train on that speaker too"
+            "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
         )
     data = data or "digits"
     preset = read_preset(model, preset_file, settings)
@@ -105,7 +105,7 @@ def train(
     folder = output or default_folder(data, f"{model}-refit" if refit else model)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
     runs: list[tuple[Path, RunRecord]] = []
-    sizes: list[list[int]] = []  # samples of each class that select
+    sizes: list[list[int]] = []  # validation samples of each class
     for speaker in speakers:
         run = folder / f"fold-{speaker}" if fold == "all" else folder
         selection = open_selection(data, speaker)
@@ -135,7 +135,7 @@ def _speaker(fold: str | None) -> int | None:
 
 
 def _class_sizes(selection: SelectionData) -> list[int]:
-    """Count the samples of each class on which is selected."""
+    """Count the validation samples of each class."""
     import numpy as np
 
     n_classes = len(selection.dataset.classes)

@@ -33,8 +33,8 @@ _OPTIONS = [
     click.option(
         "--refit",
         is_flag=True,
-        help="After the choice train anew on all training speakers, validation included, for the epochs that it "
-        "found (or training.refit_epochs says).",
+        help="Train again with the validation speakers included, for as many epochs as they selected (or for "
+        "training.refit_epochs).",
     ),
     click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
     click.option(

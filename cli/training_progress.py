@@ -90,7 +90,7 @@ def _lines(title: str) -> Report:
 
 
 def _estimate() -> Callable[[Epoch, int], str]:
-    """Give a function that says the time left; the first epoch, in which loops are compiled, does not count."""
+    """Give a function that words the time left; the first epoch, in which loops are compiled, does not count."""
     left = TimeLeft(least_pieces=1)
     is_refit = False
 

@@ -63,31 +63,31 @@ def run_training(
 
 
 def warn_of_copies(selection: SelectionData, quiet: bool) -> None:
-    """Say that test samples are trained on as well, where the author of the splits put copies into both.
+    """Warn if test samples are copies of training or validation samples, as the splits of the file have it.
 
     Parameters
     ----------
     selection
-        The data.
+        The data opened for selection.
     quiet
-        Say nothing.
+        Print nothing.
     """
     if selection.test_copies and not quiet and this_rank().is_first:
         click.echo(
             f"WARNING: {selection.test_copies} of {selection.dataset.split.test_samples} test samples are copies of "
-            "training or validation samples, so the test accuracy says too much (which: spikebench validate)",
+            "training or validation samples, so the test accuracy is too high ('spikebench validate' lists them)",
             err=True,
         )
 
 
 def _plan(record: RunRecord) -> str:
-    """Say on what a run is trained, and what selects."""
+    """Describe the samples of training and of selection."""
     split = record.dataset.split
     closed = "test is open" if record.selected_on == "test" else "test stays closed"
-    anew = f"anew on all {split.train_samples + split.validation_samples}"
+    refit = f"refitted on all {split.train_samples + split.validation_samples}"
     if record.status == "chosen":
-        return f"validation has chosen, now {anew} samples; {closed}"
-    then = f", then {anew}" if record.refit else ""
+        return f"selection is done, now {refit} samples; {closed}"
+    then = f", then {refit}" if record.refit else ""
     return (
         f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule}){then}; "
         f"{closed}"

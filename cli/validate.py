@@ -17,8 +17,8 @@ def validate(ctx: click.Context, data: str, as_json: bool) -> None:
     FILE is a spike file or the name of a data set. Prints one line per problem. Exit codes: 0 no
     problem, 1 at least one.
 
-    What breaks no rule but should be known is said as well: recordings that are copies of others, above all in
-    different splits, and samples without a spike.
+    Remarks follow on samples that break no rule: recordings that are copies of others, above all in different
+    splits, and samples without a spike.
     """
     from spikebench.audio import printable
     from spikebench.datasets import resolve

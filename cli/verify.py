@@ -356,7 +356,7 @@ def _tell(stored: StoredEntry, as_json: bool) -> None:
         f"{summary.test_interval.low:.2%} … {summary.test_interval.high:.2%}: follow from the predictions"
     )
     if stored.result.is_refitted:
-        click.echo("  refitted: trained anew on validation speakers too, after they had chosen")
+        click.echo("  refitted: trained again with the validation speakers included")
     done = {one.kind: one for one in stored.verifications}
     for kind, reason in _open(stored).items():
         if kind in done:

@@ -117,7 +117,7 @@ def run_bushy_cell(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw the releases and let the cells fire, eqs. (B1)–(B6).
 
-    Every channel draws from a stream of its own, named by (seed, channel), so that neither the number
+    Every channel draws from its own random stream, selected by (seed, channel), so that neither the number
     of channels run together nor their order changes a spike (:mod:`cochlea.waiting_times`).
 
     Parameters

@@ -4,11 +4,11 @@ Channels run in blocks of sixteen, so that memory does not grow with their numbe
 its input in cache. A spike depends on the samples,
 the parameters, the seed and the channel, not on the blocks, the threads or other clips.
 
-Same recording, parameters and seed, same spikes, on every machine: random numbers are arithmetic on the words of
-a counter-based generator (:mod:`cochlea.waiting_times`), loops are + − × ÷ √ and comparisons in a fixed order.
-What another processor or release may round differently is the FFT and, in the design, exponential and
-Bessel functions. That moves a release only where the hazard comes as close to a waiting time as the
-rounding; how often that can happen is measured by ``benchmarks/same_spikes.py``.
+The same recording, parameters and seed give the same spikes on every machine: random numbers are computed from the
+raw words of a counter-based generator (:mod:`cochlea.waiting_times`), and loops consist of + − × ÷ √ and
+comparisons in a fixed order. Another processor or library release may round the FFT differently and, in the design,
+exponential and Bessel functions. That moves a release only if its accumulated hazard is within the rounding error of
+a waiting time; ``benchmarks/same_spikes.py`` measures how often that can happen.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""Exponential waiting times that are the same numbers everywhere.
+"""Exponential waiting times, bit for bit the same on every machine.
 
-A counter-based generator gives 64 random bits W for each (key, stream, number); arithmetic turns them into
-a waiting time::
+A counter-based generator gives 64 random bits W for each (key, stream, index), from which a waiting time is
+computed::
 
     k = ⌊W / 2¹¹⌋ + 1,  U = k·2⁻⁵³        uniform on 2⁻⁵³, 2·2⁻⁵³, …, 1      (W1)
     E = −ln U                             exponential with mean 1            (W2)
     U = m·2ᵉ,  √½ ≤ m < √2                read off the bits of U             (W3)
     −ln U = −e·ln 2 − 2·artanh z,  z = (m − 1)/(m + 1),  |z| < 0.172         (W4)
-    artanh z = Σ z^(2j+1)/(2j+1),  j = 0 … 10; what is left out is below 1e-18    (W5)
+    artanh z = Σ z^(2j+1)/(2j+1),  j = 0 … 10; truncation error below 1e-18      (W5)
 
-Every step is an integer operation or + − × ÷ on float64, which IEEE 754 rounds in one way only; no
-logarithm of a mathematical library takes part. So a waiting time depends on the words alone, and NumPy
-promises the words of its bit generators for all releases (it does not promise its distributions). The
-largest waiting time is 53·ln 2 = 36.7, where an exact exponential would exceed it with odds of 1e-16.
+Every step is an integer operation or + − × ÷ on float64, whose rounding IEEE 754 defines; the logarithm of a
+mathematical library is not used. So a waiting time depends only on the words, and NumPy guarantees the words of
+its bit generators for all releases (but not its distributions). The largest waiting time is 53·ln 2 = 36.7; an
+exact exponential variable exceeds it with probability 1e-16.
 
 Source of the words: Philox 4×64 with 10 rounds (Salmon, Moraes, Dror, Shaw 2011, doi:10.1145/2063384.2063405).
 """
@@ -38,12 +38,12 @@ def philox_key(seed: int | Sequence[int]) -> NDArray[np.uint64]:
     Parameters
     ----------
     seed
-        A non-negative number, or several that together are one.
+        A non-negative integer, or a sequence of them.
 
     Returns
     -------
     ndarray of uint64, shape (2,)
-        Mixed by NumPy's SeedSequence, whose result NumPy promises for all releases.
+        Output of NumPy's SeedSequence, which NumPy guarantees for all releases.
     """
     return np.random.SeedSequence(seed).generate_state(2, np.uint64).astype(np.uint64)
 
@@ -56,9 +56,9 @@ def waiting_times(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[n
     key
         From :func:`philox_key`.
     stream
-        Number of the stream, 0 … 2⁶⁴ - 1; streams of one key are independent.
+        Index of the stream, 0 … 2⁶⁴ − 1; streams of one key are independent.
     count
-        How many; more begin with the same.
+        Number of waiting times; a larger number extends the same sequence.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def waiting_times(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[n
 def _logarithm_kernel(
     mantissa: NDArray[np.float64], exponent: NDArray[np.int64], waits: NDArray[np.float64]
 ) -> None:
-    """Take −ln(m·2ᵉ), 1 ≤ m < 2."""
+    """Compute −ln(m·2ᵉ), 1 ≤ m < 2."""
     for i in range(waits.size):
         large = mantissa[i] >= _SQRT2
         m = 0.5 * mantissa[i] if large else mantissa[i]  # eq. (W3)

@@ -235,7 +235,7 @@ def write_flac(path: Path, samples: Samples) -> None:
 
 
 def make_spikes() -> None:
-    """Convert the recordings with ``spikebench convert``; pin the file's SHA-256 and its fingerprint."""
+    """Convert the recordings with ``spikebench convert``; pin the SHA-256 of the file and its fingerprint."""
     command = [
         sys.executable, "-m", "cli.main", "convert", "data/digits", str(SPIKES.relative_to(ROOT)),
         "--preset", "shd", "--channels", "70", "--seed", "0",

@@ -22,7 +22,8 @@ validation
 
 What is usual is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`, else 0: some
 test splits are easier than their validation speakers, and some languages than others. A refitted entry was trained on
-more than what validation judged, so its gap is compared with those of refitted entries, if they are enough.
+more samples than the model that was validated, so its gap is compared with those of the refitted entries, if there are
+at least :data:`LEAST_PEERS` of them.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def _usual(
     gap: Callable[[StoredEntry], float | None],
     instead: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Find the median of a gap over the entries on each data file; where there are few, another one, or 0."""
+    """Find the median of a gap over the entries on each data set; where there are few, ``instead`` or 0."""
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     for stored in entries:
         found = gap(stored)

@@ -379,7 +379,7 @@ track = "spiking"                  # {tracks}
 software = ""                      # with its version
 command = ""                       # that repeats it
 selected_on = "validation"         # validation, or none: the last epoch, nothing chosen
-refit = false                      # trained anew on training and validation samples, once validation had chosen
+refit = false                      # trained again on training and validation samples after selection
 test_opened = 1                    # how often each seed was tested
 
 [model]

@@ -19,7 +19,7 @@ _NOTES = (
     "test: mean and 95 % interval in percent; unseen: speakers without training data. "
     "Same rank: intervals overlap. ⚑: so many things look odd (the pages of `leaderboard build` say what)."
 )
-_REFITTED = "Refitted: trained anew on validation speakers too, once they had chosen."
+_REFITTED = "Refitted: trained again with the validation speakers included."
 
 
 def print_boards(boards: Sequence[Board], console: Console | None = None) -> None:

@@ -143,7 +143,9 @@ def _check_protocol(result: Result, where: str) -> None:
     if LEAVE_ONE_OUT in result.dataset.split.rule:
         raise ResultError(f"{where}: {_FOLD_REFUSED}")
     if len({record.refit_epochs is None for record in result.seeds}) > 1:
-        raise ResultError(f"{where}: some seeds are refitted and others are not; test them apart")
+        raise ResultError(
+            f"{where}: some seeds are refitted and others are not; test them separately"
+        )
     for record in result.seeds:
         if record.selected_on == "test":
             raise ResultError(f"{where}, seed {record.seed}: {_ORACLE_REFUSED}")
@@ -205,7 +207,7 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
 
 
 def _refit(epochs: object) -> str:
-    """Say in words what a header or a result says of a refit."""
+    """Describe the refit of a header or a result."""
     if epochs is None:
         return "not refitted"
     return f"refitted ({epochs:,} epochs)" if isinstance(epochs, int) else "refitted"
@@ -285,7 +287,7 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
 
 
 def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
-    """Compare with the fingerprint that is registered for the name; that takes no data."""
+    """Compare with the registered fingerprint of the data set, which needs no data."""
     if claimed.name not in DATASETS or claimed.fingerprint is None:
         return
     registered = load_spec(claimed.name).fingerprint
@@ -309,7 +311,7 @@ def _known_name(claimed: DatasetRecord) -> str | None:
             locate(name)
         except SpikeFileError:
             return None
-        # A remake of an older version differs from machine to machine: only the same data can be compared.
+        # A remake by an older version differs between machines: only the same data can be compared.
         return name if spec.kind == "published" or _same_file(name, claimed) else None
     return None
 

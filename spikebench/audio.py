@@ -4,8 +4,8 @@ A recording is read once: the bytes whose SHA-256 is recorded are the bytes that
 Everything is decoded block by block and mixed down on the way, so that a file which claims to be
 long, or has many channels, costs no more memory than the longest clip allowed.
 
-Its content says how a file is read, whatever its suffix; which files are candidates, says
-:mod:`spikebench.audio_search`. What is shorter than its header announces is refused.
+The content of a file decides how it is read, whatever its suffix; :mod:`spikebench.audio_search` finds the
+candidates. A file that is shorter than its header declares is refused.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Recording:
     is_rest
         Whether it is the last piece of a recording that was cut, and shorter than half of the others.
     is_float
-        Whether the file holds floating-point numbers, whose full scale is a convention and no limit.
+        Whether the file holds floating-point samples, which may exceed full scale.
     has_open_length
-        Whether the file does not say where its sound ends, so that it was read to the end of the file.
+        Whether the file does not declare where its sound ends, so that it was read to the end of the file.
     """
 
     samples: NDArray[np.float64]
@@ -127,7 +127,7 @@ class Recording:
     def is_clipped(self) -> bool:
         """Whether at least 1 of 200 samples lies at full scale, where peaks were cut off.
 
-        Floating-point samples beyond full scale show that nothing was cut off there.
+        Floating-point samples beyond full scale show that no peaks were cut off.
         """
         magnitudes = np.abs(self.samples)
         if self.is_float and magnitudes.max() > 1:
@@ -154,8 +154,8 @@ def read_clip(path: Path, max_duration: float = 60.0) -> Recording:
     Parameters
     ----------
     path
-        Anything that libsndfile reads (WAV, AIFF, FLAC, Ogg, MP3, SPHERE …), of any rate, depth and number
-        of channels.
+        File of any type that libsndfile reads (WAV, AIFF, FLAC, Ogg, MP3, SPHERE …), of any rate, depth and
+        number of channels.
     max_duration
         Longest clip allowed [s].
 
@@ -214,7 +214,7 @@ def decode_segments(
     Parameters
     ----------
     data
-        A file of any type that libsndfile reads.
+        Contents of a file of any type that libsndfile reads.
     max_duration
         Longest piece allowed [s].
     segment
@@ -253,7 +253,7 @@ def _decode(
         raise AudioError(f"{stream.n_channels} channels; at most {MAX_CHANNELS} are read")
     longest = int(max_duration * rate)
     too_long = f"longer than {max_duration:g} s (--max-duration, or --segment to cut it)"
-    # Where no number of samples is announced: read them, then judge.
+    # If no number of samples is declared, the length is checked after reading.
     if segment is None and stream.announced is not None and longest < stream.announced:
         raise AudioError(f"{too_long}: {stream.announced / rate:.1f} s")
     piece = longest + 1 if segment is None else max(round(segment * rate), 1)

@@ -1,9 +1,9 @@
-"""How long a recording says it is, and how much of it is there.
+"""Declared and actual length of the sound in a recording.
 
-libsndfile takes what is there, in silence, where a header announces more, and reads nothing where a recorder
-that was stopped left a length of 0. So the length that the header gives for the sound itself is compared with
-the bytes that follow. Ogg is looked at in :mod:`spikebench.ogg_pages`, MP3 in :mod:`spikebench.mpeg_frames`;
-FLAC is checked by its decoder. IRCAM, PAF and PVF hold no length.
+Where a header declares more sound than the file has, libsndfile silently reads what is there; where a recorder was
+stopped and left a length of 0, it reads nothing. So the length that the header declares for the sound itself is
+compared with the bytes that follow. Ogg is checked in :mod:`spikebench.ogg_pages`, MP3 in
+:mod:`spikebench.mpeg_frames`; FLAC is checked by its decoder. IRCAM, PAF and PVF files hold no length.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ __all__ = ["sound_length"]
 
 
 def sound_length(data: bytes) -> SoundLength | None:
-    """Compare the length that a header gives with what is there.
+    """Compare the declared length of the sound with the bytes present.
 
     Parameters
     ----------
     data
-        A file.
+        Contents of a file.
 
     Returns
     -------
     SoundLength or None
-        None if the type gives no such length, or the header is too damaged to tell.
+        None if the type declares no such length, or the header is too damaged to read it.
     """
     look = (CHUNKED | WITH_HEADER).get(read_type(data[:HEAD_BYTES]))
     return look(data) if look else None

@@ -1,4 +1,4 @@
-"""Which files of a folder are recordings."""
+"""Finding the recordings in a folder."""
 
 from __future__ import annotations
 
@@ -31,14 +31,20 @@ class Clip:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or folder that was left out, and why; or several ``files`` of one type, named by ``*.suffix``."""
+    """A file or folder that was left out, and the reason; or several ``files`` of one type, named ``*.suffix``."""
 
     file: str
     reason: str
     files: int = 1
 
     def as_json(self) -> dict[str, str | int]:
-        """Give what reports hold of it; the number of files only where there are several."""
+        """Return the entry for a JSON report.
+
+        Returns
+        -------
+        dict
+            ``file`` and ``reason``; ``files`` only if there are several.
+        """
         said: dict[str, str | int] = {"file": self.file, "reason": self.reason}
         return said | ({"files": self.files} if self.files > 1 else {})
 
@@ -46,10 +52,9 @@ class Skipped:
 def find_clips(source: Path) -> tuple[list[Clip], list[Skipped]]:
     """Find the audio files in a folder and everything below it, or take one file.
 
-    A file is one by its suffix; one with no suffix, or with that of a type that is not read, by its first
-    bytes. Hidden files and folders are passed over. Symbolic links are followed; a folder that can be
-    reached twice is searched once, by its own name rather than by that of a link, so that links cannot go
-    in circles.
+    Files are recognised by their suffix; files without one, or with the suffix of a type that is not read, by their
+    first bytes. Hidden files and folders are ignored. Symbolic links are followed; a folder that can be reached
+    twice is searched once, under its own name rather than that of a link, so that cycles of links end.
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ def find_clips(source: Path) -> tuple[list[Clip], list[Skipped]]:
 
 
 def _one_file(path: Path) -> Clip:
-    """Take a file that was named: whatever its suffix says, if its content is audio."""
+    """Take a single file that the user named, whatever its suffix, if its content is audio."""
     suffix = path.suffix.lower()
     if suffix in READABLE or _holds_audio(path, suffix):
         return Clip(path.name, path)
@@ -109,7 +114,7 @@ def _search(root: Path) -> tuple[list[Clip], list[Skipped]]:
             clips.append(Clip(relative, path))
         elif doubtful and suffix:
             unread[suffix].append(relative)
-    # Whoever followed the remedy has both, as a corpus of videos has with sound beside them.
+    # A file that was converted as advised lies beside its original, like sound extracted from videos.
     converted = {os.path.splitext(clip.relative)[0] for clip in clips}
     for suffix, found in sorted(unread.items()):
         names = sorted(name for name in found if os.path.splitext(name)[0] not in converted)
@@ -122,7 +127,7 @@ def _search(root: Path) -> tuple[list[Clip], list[Skipped]]:
 
 
 def _files(root: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield the files below a folder: of all real folders first, then of what only links lead to."""
+    """Yield the files below a folder: first of all real folders, then of those reached only by links."""
     visited: set[tuple[int, int]] = set()
     waiting = [str(root)]
     while waiting:
@@ -142,7 +147,7 @@ def _files(root: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
 
 
 def _holds_audio(path: Path, suffix: str) -> bool:
-    """Look into a file; a pipe is not opened, it might never answer."""
+    """Look at the first bytes of a file; a pipe is not opened, since reading could block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
@@ -150,13 +155,13 @@ def _holds_audio(path: Path, suffix: str) -> bool:
             head = file.read(HEAD_BYTES)
     except OSError:
         return False
-    # Eleven bits begin a frame of MPEG audio, and many a text in UTF-16: too few without a suffix of audio.
+    # An MPEG frame begins with only eleven fixed bits, as does text in UTF-16: not enough without a suffix.
     return bool(read_type(head)) and (suffix in UNREADABLE or head[0] != 0xFF)
 
 
 def _unread(suffix: str, count: int) -> str:
     what = (
-        "bare samples, whose rate no header says"
+        "samples without a header, which would give their rate"
         if suffix in HEADERLESS
         else "a type that is not read"
     )

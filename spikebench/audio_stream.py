@@ -1,4 +1,4 @@
-"""One file, opened by libsndfile: read once from front to back, with our words where it fails."""
+"""Decoding one file with libsndfile: read once from front to back, with error messages of our own."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from spikebench.ogg_pages import ogg_pages
 
 __all__ = ["AudioStream"]
 
-_NOT_ANNOUNCED = 2**40  # samples; libsndfile gives the largest number it has where it does not know
+_NOT_ANNOUNCED = (
+    2**40
+)  # samples; libsndfile gives the largest integer if it does not know the length
 _UNSUPPORTED = (4, 18)  # SF_ERR_UNSUPPORTED_ENCODING of sndfile.h, SFE_UNIMPLEMENTED of common.h
-_MARGIN = 1024  # samples, beyond those announced
+_MARGIN = 1024  # samples beyond those declared
 _MPEG_IN_WAV = (0x50, 0x55)  # codec numbers of layer II and III
 
 
 class _OnePass(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is never sought in.
+    """A file without seeking.
 
-    After every block soundfile seeks to where it is. In MP3 that decodes the frames around anew, a little
-    differently; in FLAC of unknown length it fails.
+    After every block soundfile seeks to its current position. In MP3 that decodes neighbouring frames again, with
+    slightly different results; in FLAC of unknown length it fails.
     """
 
     def seekable(self) -> bool:
@@ -38,7 +40,7 @@ class _OnePass(soundfile.SoundFile):  # type: ignore[misc]
 
 
 class _Source(io.BytesIO):
-    """Bytes in which a damaged file may seek anywhere: an exception in a callback would be printed."""
+    """Bytes that tolerate the invalid seeks of damaged files: an exception in a callback would be printed."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         with contextlib.suppress(ValueError, OverflowError):
@@ -52,25 +54,25 @@ class AudioStream:
     Parameters
     ----------
     data
-        A file, whole.
+        Contents of a file.
 
     Attributes
     ----------
     sample_rate
-        [Hz].
+        Sample rate [Hz].
     n_channels
-        Channels.
+        Number of channels.
     announced
-        Samples per channel; None where the file does not say.
+        Declared number of samples per channel; None if the file declares none.
     is_float
         Whether the samples are stored as floating-point numbers.
     has_open_length
-        Whether the file does not say where its sound ends.
+        Whether the file does not declare where its sound ends.
 
     Raises
     ------
     AudioError
-        If it is shorter than its header announces, of a type that is not read, or broken.
+        If the file is shorter than its header declares, of a type that is not read, or broken.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -94,7 +96,7 @@ class AudioStream:
         frames = int(self._sound.frames)
         self.announced = frames if frames < _NOT_ANNOUNCED else None
         self.has_open_length |= self.announced is None
-        if untagged is not None:  # what libsndfile gives is a guess
+        if untagged is not None:  # the length from libsndfile is an estimate
             self.announced = untagged.n_samples if untagged.is_whole else None
 
     def _open(self, data: bytes) -> _OnePass:
@@ -105,7 +107,7 @@ class AudioStream:
             raise AudioError(self._why_not_opened(error)) from None
 
     def __enter__(self) -> Self:
-        """Open already."""
+        """Return the stream, which is open already."""
         return self
 
     def __exit__(
@@ -114,7 +116,7 @@ class AudioStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the stream."""
         self._close()
 
     def _close(self) -> None:
@@ -127,12 +129,12 @@ class AudioStream:
         Parameters
         ----------
         length
-            How many, at most.
+            Largest number of samples per channel.
 
         Returns
         -------
         ndarray of float64, shape (n, n_channels)
-            Full scale 1; none at the end.
+            Full scale is 1; n = 0 at the end.
 
         Raises
         ------
@@ -140,7 +142,7 @@ class AudioStream:
             If they cannot be decoded.
         """
         if self.announced is not None:
-            # libsndfile clears what it does not fill: no more room than will be needed, and a little.
+            # libsndfile zeroes the unused rest of the buffer, so it is not made larger than needed.
             length = min(length, max(self.announced - self._n_read, 0) + _MARGIN)
         try:
             with quiet_decoder(self._quiet):
@@ -155,12 +157,12 @@ class AudioStream:
         return block
 
     def require_whole(self, length: int) -> None:
-        """Refuse a recording of which less was decoded than announced.
+        """Refuse a recording of which fewer samples were decoded than declared.
 
         Parameters
         ----------
         length
-            Samples that were decoded.
+            Number of samples per channel that were decoded.
 
         Raises
         ------
@@ -176,7 +178,7 @@ class AudioStream:
         raise AudioError(f"cut short: {length} of {self.announced} samples")
 
     def _check_length(self, data: bytes) -> bytes:
-        """Compare what the file says of its length with what is there; give what libsndfile reads to the end."""
+        """Compare declared and actual length; return the bytes that libsndfile reads to the end."""
         if self._type == "Ogg":
             pages = ogg_pages(data)
             if pages.is_cut:
@@ -198,33 +200,33 @@ class AudioStream:
         return self._type or "audio"
 
     def _why_not_opened(self, error: soundfile.SoundFileError) -> str:
-        """Say in our words what libsndfile's mean; they speak of pipes and internal errors."""
+        """Word the reason; libsndfile's own messages mention pipes and internal errors."""
         if not self._type:
-            return "broken or not audio: its content is of no type that is known"
+            return "broken or not audio: its content is of no known type"
         if getattr(error, "code", 0) in _UNSUPPORTED:
             return (
-                f"broken header, or an encoding of {self._type} that is not read; if other players can: "
+                f"broken header, or an encoding of {self._type} that is not read; if other programs play it: "
                 f"{remedy()}"
             )
         return (
-            f"broken or cut short: nothing in this {self._type} file can be decoded (if other players can: "
+            f"broken or cut short: nothing in this {self._type} file can be decoded (if other programs play it: "
             f"{remedy()})"
         )
 
 
 def _refuse_unread(data: bytes) -> None:
-    """Name what is audio, or stands where it should be, and is not read."""
+    """Refuse audio of types that are not read, and what often lies in place of audio."""
     head = data[:HEAD_BYTES]
     if kind := unread_type(head):
         raise AudioError(f"holds {kind}, which is not read; convert it: {remedy()}")
     if head.startswith(b"version https://git-lfs"):
-        raise AudioError("holds a pointer of Git LFS and no sound; 'git lfs pull' fetches it")
+        raise AudioError("holds a Git LFS pointer instead of sound; fetch it with 'git lfs pull'")
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise AudioError("not audio: holds a web page or XML")
 
 
 def _holds_mpeg(data: bytes) -> bool:
-    """Tell whether a WAV file holds MPEG audio, whose decoder speaks."""
+    """Tell whether a WAV file holds MPEG audio, whose decoder prints warnings."""
     at = data.find(b"fmt ", 0, 4096)
     size_bytes = 8 if data[:4] == b"riff" else 4
     content = at + (24 if size_bytes == 8 else 8)

@@ -1,7 +1,7 @@
-"""Types of audio files: which suffixes may be recordings, and what a file is by its first bytes.
+"""Types of audio files: suffixes of recordings, and the type of a file by its first bytes.
 
-A suffix makes a file a candidate, its content says how it is read. What libsndfile cannot read is known by
-name as well, so that it can be told what it is and what turns it into something that can be read.
+The suffix makes a file a candidate, its content decides how it is read. Types that libsndfile does not read are
+listed as well, so that messages can name them and the command that converts them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNREADABLE = (
     *(".ac3", ".eac3", ".dts", ".ra", ".rm", ".dsf", ".dff", ".gsm", ".spx", ".shn", ".qcp"),
     *(".sd2", ".sds"),
 )
-# Suffixes of bare samples, whose rate and depth no file says.
+# Suffixes of headerless samples, whose rate and depth are not in the file.
 HEADERLESS = (".raw", ".pcm", ".vox", ".sln", ".ulaw", ".alaw", ".g722")
 
 _READ: tuple[tuple[int, bytes, str], ...] = (
@@ -79,18 +79,18 @@ _UNREAD: tuple[tuple[int, bytes, str], ...] = (
 
 
 def read_type(head: bytes) -> str:
-    """Tell the type of a file that libsndfile should be able to read.
+    """Identify the type of a file that libsndfile should be able to read.
 
     Parameters
     ----------
     head
-        Its first :data:`HEAD_BYTES` bytes.
+        The first :data:`HEAD_BYTES` bytes of the file.
 
     Returns
     -------
     str
         ``WAV``, ``RF64``, ``W64``, ``AIFF``, ``SVX``, ``AU``, ``CAF``, ``SPHERE``, ``FLAC``, ``Ogg``, ``MP3``
-        (also layers I and II) or the name of a rarer one; empty if it is none of them.
+        (also layers I and II) or the name of a rarer type; empty if it is none of them.
     """
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         return "WAV"
@@ -115,7 +115,7 @@ def _is_mpeg_header(head: bytes) -> bool:
 
 
 def unread_type(head: bytes) -> str:
-    """Tell the type of audio that libsndfile does not read.
+    """Identify a type of audio that libsndfile does not read.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def unread_type(head: bytes) -> str:
     Returns
     -------
     str
-        In words; empty if it is none that is known.
+        Description for messages; empty if the type is not known.
     """
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "a video (AVI)"
@@ -145,12 +145,12 @@ def remedy(suffix: str = "") -> str:
     Parameters
     ----------
     suffix
-        Of the file, with its dot.
+        Suffix of the file, lower case, with its dot; empty if it does not matter.
 
     Returns
     -------
     str
-        Of ffmpeg, with NAME for the name of the file.
+        A command line of ffmpeg, with NAME for the name of the file.
     """
     if suffix in HEADERLESS:
         return f"ffmpeg -f s16le -ar RATE -ac 1 -i NAME{suffix} NAME.flac"

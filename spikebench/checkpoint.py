@@ -29,7 +29,7 @@ from spikebench.strict_json import first_problem
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history; what is measured on validation samples is None in a refit, which has none."""
+    """One line of the history; the columns measured on validation samples are None in a refit."""
 
     epoch: int
     loss: float
@@ -42,7 +42,7 @@ class Epoch:
 
     @property
     def is_refit(self) -> bool:
-        """Whether it is one of a refit."""
+        """Whether the epoch belongs to a refit."""
         return self.validation_accuracy is None
 
 
@@ -50,8 +50,8 @@ class Epoch:
 class State:
     """What the loop carries from epoch to epoch beside weights and optimiser.
 
-    ``best`` are the weights of ``epoch``: of the best one, or in a refit of the last one, which has neither accuracy
-    nor loss on validation samples.
+    ``best`` are the weights of ``epoch``: the best epoch, or in a refit the last one, which has neither accuracy nor
+    loss on validation samples.
     """
 
     best: dict[str, torch.Tensor]
@@ -104,7 +104,7 @@ def save_checkpoint(
 
 
 def checkpoint_of(folder: Path, record: RunRecord) -> Path:
-    """Name the checkpoint of the phase in which a run is: each has its own, so that none is taken for the other's.
+    """Give the path of the checkpoint for the current phase of a run, selection or refit.
 
     Parameters
     ----------
@@ -114,13 +114,13 @@ def checkpoint_of(folder: Path, record: RunRecord) -> Path:
     Returns
     -------
     Path
-        The file, which may not be there.
+        The file, which may not exist.
     """
     return folder / (REFIT_CHECKPOINT_FILE if record.status == "chosen" else CHECKPOINT_FILE)
 
 
 def _phase(record: RunRecord) -> str:
-    """Name what a checkpoint belongs to: the run, and of a refit how long that is."""
+    """Identify the phase of a run that a checkpoint belongs to, with the epochs of a refit."""
     refit = f", {record.refit_epochs} epochs of its refit" if record.status == "chosen" else ""
     return identity(record) + refit
 
@@ -165,7 +165,7 @@ def load_checkpoint(
         if len(note.history) > (record.refit_epochs or record.preset.training.epochs):
             raise ValueError("has more epochs than the run")
         if any((line.validation_accuracy is None) != is_refit for line in note.history):
-            raise ValueError("validation is missing, or was where a refit has none")
+            raise ValueError("validation is missing, or is given for a refit")
         for kind in ("model", "best"):
             check_tensors(parts[kind], initial)
         slots = _optimizer_state(parts["optimizer"], optimizer)
@@ -254,7 +254,7 @@ class _Line(BaseModel):
     def _validation_is_whole(self) -> _Line:
         measured = (self.validation_loss, self.validation_accuracy, self.spikes_per_sample)
         if len({value is None for value in measured}) > 1:
-            raise ValueError("an epoch of the history was measured in part")
+            raise ValueError("an epoch of the history has only part of its validation values")
         return self
 
 
@@ -264,7 +264,7 @@ class _Note(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     run: str
-    accuracy: float = Field(ge=-1, le=1)  # -1: nothing was measured
+    accuracy: float = Field(ge=-1, le=1)  # -1: not measured
     loss: float
     epoch: int = Field(ge=1)
     seconds: FiniteFloat = Field(ge=0)

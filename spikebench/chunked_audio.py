@@ -1,7 +1,7 @@
 """Length of the sound in files made of chunks: WAV (RIFF, RIFX, RF64), W64, AIFF, SVX and CAF.
 
-The chunk that holds the sound gives its size. Sizes of what lies around it (of the whole RIFF file, which many
-programs get wrong) decide nothing.
+The size of the chunk that holds the sound counts. The sizes of enclosing structures (of the whole RIFF file, which
+many programs write wrongly) are not used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["CHUNKED"]
 
 _W64_ID_BYTES, _W64_HEAD_BYTES = 16, 24
 _MAX_CHUNKS = 10_000
-_PLAIN_WAV = (1, 3, 6, 7, 0xFFFE)  # integers, floats, A-law, µ-law, and whatever has a long header
+_PLAIN_WAV = (1, 3, 6, 7, 0xFFFE)  # integers, floats, A-law, µ-law, and the extensible format
 _PLAIN_AIFC = (
     b"NONE",
     b"sowt",
@@ -32,7 +32,7 @@ _PLAIN_AIFC = (
 
 @dataclass(frozen=True)
 class _Layout:
-    """How chunks are written: an identifier, a size, the content, padding."""
+    """How chunks are laid out: an identifier, a size, the content, padding."""
 
     first: int
     id_bytes: int
@@ -42,12 +42,12 @@ class _Layout:
     size_of_all: bool = False  # whether the size counts identifier and size as well
 
     def size(self, value: int) -> bytes:
-        """Write the size of a content."""
+        """Encode the size field for content of a given length."""
         value += self.id_bytes + self.size_bytes if self.size_of_all else 0
         return value.to_bytes(self.size_bytes, "big" if self.big_endian else "little")
 
     def chunks(self, data: bytes, at: int = -1) -> Iterator[tuple[bytes, int, int]]:
-        """Yield identifier, first byte of the content and size of every chunk, as far as they make sense."""
+        """Yield identifier, offset of the content and size of every chunk, up to the first that is invalid."""
         at = self.first if at < 0 else at
         head = self.id_bytes + self.size_bytes
         for _ in range(_MAX_CHUNKS):
@@ -69,7 +69,7 @@ def _riff(data: bytes) -> SoundLength | None:
     big = data[:4] == b"RIFX"
     layout = _Layout(12, 4, 4, big)
     frame = 1
-    long_size: tuple[int, int] | None = None  # of an RF64: where it stands, and what it says
+    long_size: tuple[int, int] | None = None  # of an RF64: its offset and its value
     for name, at, size in layout.chunks(data):
         if name == b"ds64" and data[:4] == b"RF64":
             long_size = at + 8, number(data, at + 8, 8, big_endian=False)
@@ -77,7 +77,7 @@ def _riff(data: bytes) -> SoundLength | None:
             frame = _wav_frame(data, at, big)
         elif name == b"data":
             present = len(data) - at
-            # RF64 says the length in ds64; some writers leave that at 0 until they know it.
+            # RF64 has the length in ds64; some programs write 0 there until they know it.
             declared = long_size[1] if long_size and size in (0, 0xFFFF_FFFF) else size
             if not is_open(declared, present, OPEN_32) or _only_chunks(layout, data, at, declared):
                 return SoundLength(declared, present, frame)
@@ -89,14 +89,14 @@ def _riff(data: bytes) -> SoundLength | None:
 
 
 def _wav_frame(data: bytes, at: int, big: bool) -> int:
-    """Bytes of one sample of all channels; 1 for codecs, whose last block may be a part of one."""
+    """Give the bytes of one sample of all channels; 1 for codecs, whose last block may be incomplete."""
     if number(data, at, 2, big_endian=big) not in _PLAIN_WAV:
         return 1
     return max(number(data, at + 12, 2, big_endian=big), 1)
 
 
 def _only_chunks(layout: _Layout, data: bytes, at: int, declared: int) -> bool:
-    """Tell whether other chunks follow a length of 0 to the very end: then there is no sound."""
+    """Tell whether a length of 0 is followed only by other chunks to the end: then there is no sound."""
     end = at
     if declared:
         return False
@@ -122,7 +122,7 @@ def _w64(data: bytes) -> SoundLength | None:
 
 
 def _iff(data: bytes) -> SoundLength | None:
-    """AIFF and AIFC, and their ancestor SVX."""
+    """Read AIFF, AIFC and their predecessor SVX."""
     layout = _Layout(12, 4, 4, True)
     frame = 1
     for name, at, size in layout.chunks(data):
@@ -150,10 +150,10 @@ def _caf(data: bytes) -> SoundLength | None:
         if name == b"desc":
             frame = max(number(data, at + 16, 4, big_endian=True), 1)
         elif name == b"data":
-            edits = 4  # a count of edits stands before the sound
+            edits = 4  # bytes of the edit count, before the sound
             present = len(data) - at - edits
             declared = max(size - edits, 0)
-            # -1 says that the sound goes on to the end of the file.
+            # -1 means that the sound reaches to the end of the file.
             if not is_open(declared, present, OPEN_64) or _only_chunks(
                 layout, data, at + size, declared
             ):

@@ -1,4 +1,4 @@
-"""What the names of classes look like, where that is hardly what was meant: folds, splits, speakers, numbers."""
+"""Names of classes that are probably something else: folds, splits, speakers, numbers, parts of file names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SPEAKER = re.compile(
     r"(?:speaker|spkr?|subject|subj|sub|actor|person|participant|user|voice|id|s|p)[ _-]?\d{1,5}",
     re.ASCII | re.IGNORECASE,
 )
-_MANY_NAMES = 0.9  # of the clips whose folder is a part of their own name
+_MANY_NAMES = 0.9  # share of the clips whose name contains the name of their folder
 
 
 def what_folders_look_like(
     words: Sequence[str], clips: Sequence[Clip], names: bool = True
 ) -> tuple[str, list[str]]:
-    """Tell what folders look like, if not like classes.
+    """Classify folders that do not look like classes.
 
     Parameters
     ----------
@@ -31,14 +31,15 @@ def what_folders_look_like(
     clips
         The recordings.
     names
-        Whether folders whose name is a part of the file names count.
+        Whether to detect folders whose name is part of the file names.
 
     Returns
     -------
     looks : str
-        E.g. ``plain numbers``; empty if nothing speaks against classes.
+        ``folds``, ``splits``, ``plain numbers``, ``speakers`` or ``parts of the file names``; empty if they look
+        like classes.
     which : list of str
-        The folders that look so.
+        The folders concerned.
     """
     folds = [word for word in words if fold_number(word) is not None]
     splits = [word for word in words if is_split_word(word)]

@@ -80,8 +80,8 @@ class EncodedPiece:
     reason
         Why the piece cannot be used; empty if it can.
     remarks
-        What is odd about it: ``offset`` (one was removed), ``clipped``, ``open`` (the file does not say where
-        its sound ends), ``rest`` (left out because it is the end of a recording that was cut, too short for a
+        What is odd about it: ``offset`` (one was removed), ``clipped``, ``open`` (the file does not declare
+        where its sound ends), ``rest`` (left out because it is the end of a recording that was cut, too short for a
         piece).
     """
 
@@ -106,22 +106,22 @@ class EncodedClip:
 
 
 def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list[int]:
-    """Make the seed of one clip from what is heard in it, whatever the clip is called.
+    """Make the seed of one clip from its samples, independent of its name.
 
     Parameters
     ----------
     seed
         Of the conversion.
     samples
-        As decoded and mixed down, float64, shape (n,): of the piece, where a recording is cut.
+        Samples as decoded and mixed down, float64, shape (n,); those of the piece if the recording is cut.
     sample_rate
-        Their rate [Hz].
+        Sample rate [Hz].
 
     Returns
     -------
     list of int
         The seed and the eight little-endian 32-bit words of the SHA-256 of rate (int64) and samples (float64),
-        both little-endian; −0 counts as 0.
+        both little-endian; −0 is taken as 0.
     """
     digest = hashlib.sha256(np.array([sample_rate], dtype="<i8").tobytes())
     digest.update((samples + 0.0).astype("<f8", copy=False).tobytes())
@@ -202,7 +202,7 @@ def each_piece(
                 recording.require_usable()
                 if not heard.samples.any():
                     raise AudioError("silent: nothing but a constant offset")
-                # Of what was decoded, whether or not an offset is removed from it.
+                # Of the decoded samples, before an offset is removed.
                 seed = clip_seed(settings.seed, recording.samples, rate)
                 spikes = encode(heard, seed)
             except (AudioError, ValueError) as error:

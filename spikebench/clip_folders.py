@@ -1,8 +1,8 @@
-"""What the folders of recordings mean: which are classes, which splits, which folds.
+"""The meaning of folders of recordings: classes, splits or folds.
 
-A folder that is called like a split is one only where its neighbours are splits too: on that level of the
-tree all folders have such names. ``dog``, ``rain`` and ``train`` side by side are three classes.
-Folders are looked at together, level by level, because one clip alone does not tell.
+A folder named like a split is one only if the folders beside it are splits too: on that level of the tree all
+folders have such names. ``dog``, ``rain`` and ``train`` side by side are three classes. So the folders of all clips
+are examined together, level by level.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Folders", "folder_names", "read_folders"]
 
 @dataclass(frozen=True)
 class Folders:
-    """What the levels of a tree of folders mean, from 0 at the top.
+    """The meaning of the levels of a tree of folders; 0 is the top.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Folders:
     fold_level
         Level whose folders are the folds of a cross-validation, if there is one.
     has_several_splits
-        Whether there is more than one split; else all recordings lie below one folder called so.
+        Whether there is more than one split.
     """
 
     split_levels: tuple[int, ...] = ()
@@ -42,22 +42,22 @@ class Folders:
         Parameters
         ----------
         clip
-            Any of those that the tree consists of.
+            One of the clips of the tree.
 
         Returns
         -------
         Facts
-            Label and speaker: the folder it lies in, passing over splits and folds.
+            Label and speaker: the innermost folder that is neither split nor fold; and split and fold.
         """
         return _facts(self, clip.relative.rpartition("/")[0])
 
     def with_folds_as_classes(self) -> Folders:
-        """Take folders of folds for what others are.
+        """Treat folders of folds like other folders.
 
         Returns
         -------
         Folders
-            Without a level of folds.
+            The same without a level of folds.
         """
         return replace(self, fold_level=None)
 
@@ -87,36 +87,36 @@ class _Level:
 
 
 def folder_names(clip: Clip) -> list[str]:
-    """List the folders around a clip, from the top.
+    """List the folders that contain a clip, outermost first.
 
     Parameters
     ----------
     clip
-        Any.
+        The clip.
 
     Returns
     -------
     list of str
-        Composed; empty if it lies where the search began.
+        Names in normalisation form C; empty if the clip lies in the folder that was searched.
     """
     return [composed(name) for name in clip.relative.split("/")[:-1]]
 
 
 def read_folders(clips: Iterable[Clip], classes_are_folders: bool = True) -> Folders:
-    """Find out what the levels of a tree of folders mean.
+    """Determine the meaning of the levels of a tree of folders.
 
     Parameters
     ----------
     clips
         All recordings.
     classes_are_folders
-        Whether labels may come from folders. Then, beside folders that are no splits, those called so are
-        splits only if there are folders below each of them; else they are classes.
+        Whether labels may come from folders. Then, beside folders that are not splits, those named like splits
+        are splits only if each of them contains folders; else they are classes.
 
     Returns
     -------
     Folders
-        What they mean.
+        The meaning of the levels.
     """
     levels = _levels(clips)
     whole = [i for i, level in enumerate(levels) if all(map(is_split_word, level.names))]
@@ -134,7 +134,7 @@ def read_folders(clips: Iterable[Clip], classes_are_folders: bool = True) -> Fol
 
 def _levels(clips: Iterable[Clip]) -> Sequence[_Level]:
     levels: list[_Level] = []
-    # Many clips share a folder, and all that matters is the folders.
+    # Many clips share a folder, and only the folders matter.
     for path in {clip.relative.rpartition("/")[0] for clip in clips} - {""}:
         names = [composed(name) for name in path.split("/")]
         levels.extend(_Level() for _ in range(len(names) - len(levels)))
@@ -150,7 +150,7 @@ def _n_splits(names: Iterable[str]) -> int:
 
 
 def _is_mixed(level: _Level, classes_are_folders: bool) -> bool:
-    """Tell whether several folders are splits although others beside them are not."""
+    """Tell whether several folders are splits although others on the level are not."""
     splits = {name for name in level.names if is_split_word(name)}
     if splits == level.names or _n_splits(splits) < 2:
         return False

@@ -1,11 +1,12 @@
 """Label, speaker and split of a clip: from its folder, its file name, or a table.
 
-Each of the three is asked for by one word, pattern or file, the *source* (:mod:`spikebench.source_parsing`);
+Each of the three is given by a *source*: a word, a pattern or a table (:mod:`spikebench.source_parsing`);
 ``auto`` leaves the choice to :mod:`spikebench.source_choice`.
 
-Classes are numbered in sorted order, as numbers if all of them are; a naming convention has an order of its
-own. Speakers that are all numbers keep them; other names are numbered in sorted order, and the names are
-kept. Names are compared, and kept, in Unicode's normalisation form C; files are read by their real names.
+Classes are numbered in alphabetical order, or in numerical order if all are numbers; a naming convention has an
+order of its own. Speakers whose names are all numbers keep them; other names are numbered in alphabetical order, and
+the names are kept. Names are compared and stored in Unicode normalisation form C; files are opened by their real
+names.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ _MAX_KEY_BYTES = 256
 
 @dataclass(frozen=True)
 class ClipNames:
-    """Everything that names say about a list of clips.
+    """Labels, speakers and splits of a list of clips.
 
     Attributes
     ----------
     clips
-        Those whose names could be read, in the order given.
+        Clips whose names could be read, in the order given.
     labels, speakers
         int64, shape (len(clips),); -1 is unknown.
     splits
@@ -58,11 +59,11 @@ class ClipNames:
     speaker_names
         Index = speaker; empty where speakers are numbers already or unknown.
     rules
-        Where labels, speakers and splits came from.
+        Names of the sources of labels, speakers and splits.
     skipped
         Clips whose names did not fit.
     notices
-        What was decided, for the user.
+        Decisions and warnings for the user, one line each.
     classes_are_fixed
         Whether a convention lists the classes; else they are those that occur.
     """
@@ -94,15 +95,15 @@ def name_clips(
     Returns
     -------
     ClipNames
-        Numbers, class names, and what was left out.
+        Numbers, class names, and the clips that were left out.
 
     Raises
     ------
     UnknownNameError
-        If a source is no word that is known, no pattern and no table.
+        If a source is neither a known word nor a pattern nor a table.
     SpikebenchError
-        If a pattern or a table cannot be used, or says nothing about what it is asked for; if ``auto`` cannot
-        decide between two readings.
+        If a pattern or a table cannot be used, or a source does not give what it is used for; if ``auto`` cannot
+        decide.
     """
     chosen = choose_sources(clips, labels, speakers, split)
     split_of, rule = _split_reader(chosen.split, clips)
@@ -146,11 +147,11 @@ def number_facts(
     Parameters
     ----------
     clips, facts
-        The clips, and what is known about each.
+        The clips, and label, speaker and split of each.
     keys
         Class names in their order; None numbers those that occur.
     rules
-        Where labels, speakers and splits came from.
+        Names of the sources of labels, speakers and splits.
     speakers_are_names
         Number speakers even if their names all happen to be numbers.
 
@@ -159,7 +160,7 @@ def number_facts(
     ClipNames
         The clips with numbers instead of names.
     """
-    # A folder's name may hold bytes that are no text; a class's name may not.
+    # The name of a folder may hold bytes that are not text; the name of a class may not.
     labels_read = [fact.label and printable(composed(fact.label)) for fact in facts]
     class_names, labels = _number_labels(labels_read, keys)
     number = partial(_number_labels, fixed=None) if speakers_are_names else _number_speakers
@@ -198,7 +199,7 @@ def _bounded(value: str | None, source: Source, what: str) -> str | None:
 def _split_reader(
     source: Source, clips: Sequence[Clip]
 ) -> tuple[Callable[[Clip], str | None], str]:
-    """Give a function that reads the split of a clip, and the rule in a few words."""
+    """Give a function that reads the split of a clip, and a short description of the rule."""
     said = [facts for facts in map(source.read, clips) if facts is not None]
     words = {facts.split for facts in said if facts.split is not None}
     folds = {facts.fold for facts in said if facts.split is None and facts.fold is not None}
@@ -206,7 +207,7 @@ def _split_reader(
     tested = source.test_fold if source.test_fold is not None else max(folds, default=None)
     rule = source.rule
     if folds:
-        rule = f"fold {tested} is test (:test_fold=N after the source takes another)"
+        rule = f"fold {tested} is test (append :test_fold=N to the source to choose another)"
     elif evaluation := sorted(word for word in words if word.casefold().startswith("eval")):
         rule = f"{evaluation[0]} is {meaning[evaluation[0]]}"
 
@@ -216,8 +217,8 @@ def _split_reader(
             return None if facts.fold is None else ("test" if facts.fold == tested else "train")
         if facts.split not in meaning:
             raise ValueError(
-                f"{source.name}: unknown split {facts.split!r} (known: train, validation, test and words "
-                "that mean the same)"
+                f"{source.name}: unknown split {facts.split!r} (known: train, validation, test and their "
+                "synonyms)"
             )
         return meaning[facts.split]
 

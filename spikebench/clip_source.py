@@ -1,4 +1,4 @@
-"""What says something about clips: folders, names or tables, all of one shape."""
+"""The interface of all sources of labels, speakers and splits: folders, names and tables."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["NONE", "Source"]
 
 @dataclass(frozen=True)
 class Source:
-    """A way to know clips.
+    """A source of labels, speakers and splits.
 
     Attributes
     ----------
     name
-        For notices and for the file.
+        For notices and for the spike file.
     read
-        What it says about a clip; None if that clip is to be left out.
+        Gives label, speaker and split of a clip; None if the clip is to be left out.
     keys
-        Class names in their order, where they are fixed.
+        Class names in their order, if they are fixed.
     rule
-        Who is in which split, in a few words.
+        Short description of how the splits are made.
     test_fold
         Fold that is the test split; None is the highest.
     misfit
-        Why a clip is left out.
+        Reason for leaving a clip out.
     needs_class
-        Whether a clip without a class is left out when labels come from here.
+        Whether a clip without a class is left out if this is the source of the labels.
     notices
-        What was decided on the way.
+        Lines for the user about how the source was read.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Source:
     notices: tuple[str, ...] = ()
 
     def says(self, what: str, clips: Sequence[Clip]) -> bool:
-        """Tell whether it says something about any clip.
+        """Tell whether the source gives something for any clip.
 
         Parameters
         ----------
@@ -57,7 +57,7 @@ class Source:
         Returns
         -------
         bool
-            Whether it does.
+            Whether at least one clip has a value.
         """
         return any(
             getattr(facts, what) is not None or (what == "split" and facts.fold is not None)

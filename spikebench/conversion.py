@@ -2,7 +2,7 @@
 
 The samples of a file stand in the order of their relative paths, unless who names them orders them.
 Every clip draws from a generator seeded by the seed and the SHA-256 of its decoded samples and their rate:
-names, folders, lossless formats, the order, the number of workers and the other clips change no spike.
+names, folders, lossless formats, the order, the number of workers and the other clips do not affect its spikes.
 
 What is done is kept in a journal beside the file (:mod:`spikebench.conversion_journal`), in whatever order
 the clips finish; the file is written from it at the end. Whatever stops a conversion, the same command
@@ -64,7 +64,7 @@ __all__ = [
     "trace_sample",
 ]
 
-_SHOWN = 10  # classes that a notice names
+_SHOWN = 10  # classes shown in a notice
 TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
 
 
@@ -72,8 +72,8 @@ TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
 class ConversionReport:
     """What was done: the file, what it holds, what was left out and why.
 
-    ``resumed`` counts the recordings that an earlier, interrupted run had done; ``remarks`` say what is odd about the
-    samples (:func:`spikebench.spike_remarks.find_remarks`).
+    ``resumed`` counts the recordings that an earlier, interrupted run had done; ``remarks`` are those on the samples
+    (:func:`spikebench.spike_remarks.find_remarks`).
     """
 
     file: Path
@@ -160,7 +160,7 @@ def convert(
         else name_clips(clips, options.labels, options.speakers, options.split)
     )
     skipped += named.skipped
-    notices = named.notices if clips else []  # nothing is known of no recordings
+    notices = named.notices if clips else []  # without recordings there is nothing to report
     for line in [*notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
     job = Job(source, params, options, named, [stamp(clip) for clip in named.clips], notify)
@@ -181,7 +181,7 @@ def convert(
         )
         with writer:
             seconds = write_samples(job, journal, writer, skipped)
-            if names is None:  # who names clips knows what is not here
+            if names is None:  # a caller that gives the names decides on classes itself
                 _settle_classes(named, writer, notify)
             writer.annotate(describe(writer.n_samples))
             if writer.n_samples == 0:
@@ -205,10 +205,10 @@ def _settle_classes(named: ClipNames, writer: SpikeWriter, notify: Callable[[str
     """Drop classes of which every clip was left out, unless a convention lists them."""
     if named.classes_are_fixed:
         empty = writer.empty_classes()
-        what = f"classes of {printable(named.rules[0])} without a recording, which stay outputs"
+        what = f"classes of {printable(named.rules[0])} without recordings, kept as outputs"
     else:
         empty = writer.drop_empty_classes() if writer.n_samples else []
-        what = "classes left out, no recording of theirs could be used"
+        what = "classes dropped, since none of their recordings could be used"
     if empty:
         names = ", ".join(map(printable, empty[:_SHOWN])) + (", …" if len(empty) > _SHOWN else "")
         notify(f"{what}: {len(empty)} of {len(named.keys)}: {names}")

@@ -319,9 +319,8 @@ def write_samples(
         Seconds of audio in the file.
     """
     seconds = rest = 0.0
-    found = dict.fromkeys(
-        ("mixed", "resampled", "offset", "clipped", "open", "rest"), 0
-    )  # in recordings
+    # Numbers of recordings.
+    found = dict.fromkeys(("mixed", "resampled", "offset", "clipped", "open", "rest"), 0)
     names = job.names
     for clip in journal.done():
         i, relative = clip.position, names.clips[clip.position].relative
@@ -354,12 +353,13 @@ def write_samples(
         ("mixed", "mixed down to one channel"),
         ("resampled", f"resampled to {job.params.input_rate} Hz"),
         ("offset", "constant offset removed (--keep-offset leaves it)"),
-        ("clipped", "clipped, peaks were cut off before we came"),
-        ("open", "length in the header is 0 or unknown, read to the end of the file"),
+        ("clipped", "clipped: peaks were cut off in the recording"),
+        ("open", "length in the header is 0 or undefined, read to the end of the file"),
         ("rest", f"ends shorter than half a segment left out, {rest:.1f} s in all"),
     ):
         if found[remark]:
-            job.notify(f"{text}: {found[remark]} recordings")
+            noun = "recording" if found[remark] == 1 else "recordings"
+            job.notify(f"{text}: {found[remark]} {noun}")
     if found["offset"]:
         writer.annotate({"offsets_removed": found["offset"]})
     return seconds

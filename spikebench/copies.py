@@ -1,11 +1,11 @@
-"""Which samples are one recording: found by their spikes, or by the file that they were made from.
+"""Which samples are copies of one recording, found by their spikes or by the file that they were made from.
 
-Two samples are *copies* if they have the same spikes (the same units at the same times, at least :data:`MIN_SPIKES` of
-them, for few can agree by chance) or come from the same piece of files with the same SHA-256. ``convert`` gives the
-same sound the same spikes whatever its file is called, so a copy under another name, or in another lossless format,
-is found as well; of spikes that others made, a copy that was drawn anew is not.
+Two samples are *copies* if they have the same spikes (the same units at the same times, and at least
+:data:`MIN_SPIKES` of them, since few can agree by chance) or come from the same piece of files with the same SHA-256.
+``convert`` gives equal sound equal spikes whatever the file name, so copies under other names, or in other lossless
+formats, are found as well. Not found are copies whose spikes another program drew with different random numbers.
 
-A copy that is tested as well as trained on raises the accuracy without anything having been learned about others.
+If copies are both trained on and tested, the accuracy overestimates that on new recordings.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from spikebench.spike_file import SpikeFile
 __all__ = ["MIN_SPIKES", "CopyFinder", "describe_copies", "sample_names"]
 
 MIN_SPIKES = 10
-_SHOWN = 3  # groups that a line names
+_SHOWN = 3  # groups shown in a line
 _SHOWN_IN_GROUP = 4
 
 
 class CopyFinder:
-    """Takes samples one after the other, and says which are copies of earlier ones."""
+    """Takes samples one after the other, and finds those that are copies of earlier ones."""
 
     def __init__(self) -> None:
         self._seen: dict[bytes, int] = {}
-        self._earlier: list[int] = []  # of each sample an earlier copy, or itself
+        self._earlier: list[int] = []  # for each sample an earlier copy, or the sample itself
 
     def add(self, times: NDArray[Any], units: NDArray[Any], recording: str = "") -> None:
-        """Take one sample.
+        """Add one sample.
 
         Parameters
         ----------
@@ -44,7 +44,7 @@ class CopyFinder:
         units
             Integers, shape (spikes,).
         recording
-            What names its recording by contents, e.g. a SHA-256; empty is unknown.
+            Identifies its recording by contents, e.g. a SHA-256; empty if unknown.
         """
         here = len(self._earlier)
         self._earlier.append(here)
@@ -57,14 +57,14 @@ class CopyFinder:
             self._earlier[max(one, other)] = min(one, other)
 
     def add_file(self, spikes: SpikeFile, by_spikes: bool = True) -> None:
-        """Take all samples of a file.
+        """Add all samples of a file.
 
         Parameters
         ----------
         spikes
             The file.
         by_spikes
-            Read its spikes; else copies are known by the SHA-256 of their files alone.
+            Compare spikes too; else copies are found only by the SHA-256 of their recordings.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class CopyFinder:
         Returns
         -------
         ndarray of int64, shape (samples,)
-            Position of the first sample that is the same recording: its own where there is none before it.
+            Position of the first sample of the same recording; its own position if there is no earlier one.
         """
         return np.array([self._first(i) for i in range(len(self._earlier))], dtype=np.int64)
 
@@ -101,7 +101,7 @@ class CopyFinder:
 
 
 def _recordings(spikes: SpikeFile) -> list[str]:
-    """Name what each sample was made from: SHA-256 of the file, number and start of the piece."""
+    """Identify the recording of each sample: SHA-256 of the file, number and start of the piece."""
     digests = spikes.sha256 or ("",) * spikes.n_samples
     if spikes.segments is None:
         return list(digests)
@@ -110,7 +110,7 @@ def _recordings(spikes: SpikeFile) -> list[str]:
 
 
 def sample_names(spikes: SpikeFile) -> list[str]:
-    """Name the samples of a file for people.
+    """Name the samples of a file for messages.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def sample_names(spikes: SpikeFile) -> list[str]:
     Returns
     -------
     list of str
-        Path of the recording, with ``#`` and its number where recordings were cut; else ``sample 7``.
+        Path of the recording, with ``#`` and the number of the piece if it was cut; else e.g. ``sample 7``.
 
     Raises
     ------
@@ -142,20 +142,20 @@ def describe_copies(
     speakers: Sequence[str],
     splits: Sequence[str],
 ) -> list[str]:
-    """Say which samples are copies, and where they disagree.
+    """Describe the copies, and those whose label, speaker or split differ.
 
     Parameters
     ----------
     firsts
         From :meth:`CopyFinder.firsts`, shape (samples,).
     names, classes, speakers, splits
-        Of every sample, as they are shown; empty is unknown.
+        Name, class, speaker and split of every sample, as text for messages; empty if unknown.
 
     Returns
     -------
     list of str
-        A line each: the copies; those of different classes; those of different speakers; those in different splits,
-        which begins with ``WARNING``. No line where there is nothing to say.
+        One line for each finding: copies; copies with different labels; with different speakers; in different
+        splits (begins with ``WARNING``). Empty if there are no copies.
     """
     members: dict[int, list[int]] = {}
     for position in np.flatnonzero(firsts != np.arange(firsts.size)).tolist():
@@ -175,8 +175,8 @@ def describe_copies(
     if odd := _that_differ(groups, splits):
         lines.append(
             f"WARNING: copies of one recording lie in different splits, {len(odd)} in all: "
-            f"{_show(odd, names, splits)}; what is trained on is tested or selected on as well, so accuracy says "
-            "too much. Remove the copies from all splits but one"
+            f"{_show(odd, names, splits)}; some samples are trained on and also selected or tested on, so accuracy "
+            "is too high. Keep the copies in one split only"
         )
     return lines
 
@@ -192,12 +192,13 @@ def _show(groups: list[list[int]], names: Sequence[str], said: Sequence[str] | N
         parts = [names[i] + (f" ({said[i] or 'none'})" if said is not None else "") for i in some]
         parts += [f"{len(group) - len(some)} more"] if len(some) < len(group) else []
         shown.append(" = ".join(parts))
-    more = f", and {len(groups) - _SHOWN} more recordings" if len(groups) > _SHOWN else ""
+    left = len(groups) - _SHOWN
+    more = f", and {left} more recording{'s' * (left > 1)}" if left > 0 else ""
     return ", ".join(shown) + more
 
 
 def _spread(group: list[int], said: Sequence[str] | None) -> list[int]:
-    """Choose whom to show of a large group: one of each that differs comes first."""
+    """Choose the samples of a large group to show: first one of each different value."""
     if said is None:
         return group[:_SHOWN_IN_GROUP]
     unlike = list({said[i]: i for i in reversed(group)}.values())

@@ -1,8 +1,8 @@
-"""Decoders kept quiet: what libraries write to standard error themselves, past Python.
+"""Muting decoders that write to standard error themselves, bypassing Python.
 
-The decoder of MP3 inside libsndfile comments on every odd byte there, and nothing that libsndfile offers turns
-that off. File descriptor 2 belongs to the whole process, so it is turned away only while such data are decoded;
-threads that decode at the same time share it, the first turns it away, the last puts it back.
+The MP3 decoder of libsndfile prints a warning for every irregularity, and libsndfile has no option to disable that.
+File descriptor 2 belongs to the whole process, so it is redirected only while such data are decoded; threads that
+decode at the same time share the redirection: the first begins it, the last ends it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _kept = -1
 
 @contextlib.contextmanager
 def quiet_decoder(is_needed: bool = True) -> Iterator[None]:
-    """Lose what is written to file descriptor 2 while the block runs.
+    """Discard what is written to file descriptor 2 while the block runs.
 
     Parameters
     ----------
     is_needed
-        Whether to do anything.
+        Whether to redirect at all.
     """
     if not is_needed:
         yield
@@ -45,7 +45,7 @@ def _begin() -> None:
         _inside += 1
         if _inside > 1:
             return
-        # A process may have no standard error, or no descriptor left: then it is not quiet, no more.
+        # A process may have no standard error, or no free descriptor: then output is not muted.
         with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             try:
@@ -67,7 +67,7 @@ def _end() -> None:
 
 
 def _begin_anew() -> None:
-    """Give a forked child its own lock, and the standard error that another thread had turned away."""
+    """Give a forked child its own lock, and restore standard error if another thread had redirected it."""
     global _lock, _inside, _kept
     _lock = threading.Lock()
     _inside = 0

@@ -1,8 +1,8 @@
-r"""What a spike file says, as one number: its fingerprint.
+r"""Fingerprint of a spike file: a hash of its contents.
 
 Two files have the same fingerprint if they hold the same samples in the same order, with the same units, spikes,
-labels, speakers and splits, and name the same classes; whatever HDF5 made of that, whichever version wrote it,
-and however it is compressed. The SHA-256 of the file, in contrast, changes with all of these.
+labels, speakers and splits, and name the same classes, whatever their HDF5 storage, compression and the version that
+wrote them. The SHA-256 of the file, in contrast, changes with all of these.
 
 ::
 
@@ -12,10 +12,10 @@ and however it is compressed. The SHA-256 of the file, in contrast, changes with
                         for each class: length int64, UTF-8;
                         for each sample: its SHA-256, its split in ASCII, "\n" )
 
-All numbers are little-endian; -1 is an unknown label or speaker, and an unknown split is empty. Times count as
-float16, the coarsest type in which such files are published (SHD, SSC), so that a file and its float16 copy are
-one data set: differences below 0.24 ms at 0.5 s and 0.49 ms at 1 s do not show. The order of spikes within a sample
-does not count. Samples of several files count as those of one, in the order of the files.
+All numbers are little-endian; -1 is an unknown label or speaker, and an unknown split is empty. Times are rounded to
+float16, the coarsest type in which such files are published (SHD, SSC), so that a file and its float16 copy have the
+same fingerprint: differences below 0.24 ms at 0.5 s and 0.49 ms at 1 s are not seen. The order of spikes within a
+sample does not matter. The samples of several files are taken as those of one, in the order of the files.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _HEADER = b"spikebench fingerprint %d\n" % VERSION
 
 
 class Part(NamedTuple):
-    """One file of a data set, and the split of its samples; empty where the file marks them itself."""
+    """One file of a data set, and the split of its samples; empty if the file marks the splits itself."""
 
     path: Path
     split: str = ""
 
 
 def sample_digests(file: SpikeFile) -> list[bytes]:
-    """Compute the SHA-256 of every sample: of its label, speaker and spikes.
+    """Compute the SHA-256 of the label, speaker and spikes of every sample.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def sample_digests(file: SpikeFile) -> list[bytes]:
 
 
 def event_keys(times: NDArray[np.float64], units: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """Make one number of each spike, for the fingerprint.
+    """Encode each spike as one integer, for the fingerprint.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def event_keys(times: NDArray[np.float64], units: NDArray[np.uint16]) -> NDArray
     Returns
     -------
     ndarray of uint32, little-endian, shape (spikes,)
-        The bits of the time as float16, which grow with the time, above those of the unit.
+        The bits of the time as float16, which increase with the time, above those of the unit.
     """
     with np.errstate(over="ignore"):  # beyond 18 hours float16 is infinite
         bits = (times + 0.0).astype(np.float16).view(np.uint16)  # -0.0 is 0.0
@@ -104,7 +104,7 @@ def fingerprint(parts: Sequence[Part]) -> str:
     Parameters
     ----------
     parts
-        Its files, in order; at least one, with equal classes and units.
+        Its files, in order; at least one, all with the same classes and units.
 
     Returns
     -------
@@ -131,26 +131,26 @@ def fingerprint(parts: Sequence[Part]) -> str:
 
 
 def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
-    """Look up the fingerprint of a data set; compute it where its files were not read before.
+    """Look up the fingerprint of a data set; compute and keep it if its files were not read before.
 
     Parameters
     ----------
     parts
         As for :func:`fingerprint`.
     sha256
-        One SHA-256 for the bytes of its files.
+        SHA-256 of the bytes of its files.
 
     Returns
     -------
     str
-        64 lower-case hexadecimal digits; kept beside the data sets for the next time.
+        64 lower-case hexadecimal digits; kept in a folder beside the data sets.
 
     Raises
     ------
     SpikeFileError
         If a file is missing or damaged.
     DataError
-        If it cannot be kept.
+        If the fingerprint cannot be written there.
     """
     splits = "".join(f"-{part.split}" for part in parts if part.split)
     kept = data_root() / "fingerprints" / f"{sha256}{splits}-v{VERSION}"
@@ -168,7 +168,7 @@ def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(
-            f"{kept.parent}: the fingerprint cannot be kept: {reason}; SPIKEBENCH_DATA=FOLDER names another place"
+            f"{kept.parent}: the fingerprint cannot be written: {reason}; SPIKEBENCH_DATA=FOLDER names another folder"
         ) from None
     finally:
         partial.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ _AU_BYTES = {
     6: 4,
     7: 8,
     27: 1,
-}  # of a sample, by the number of its encoding
+}  # bytes of a sample, by the number of its encoding
 
 
 def _au(data: bytes) -> SoundLength | None:
@@ -58,11 +58,11 @@ def _sphere(data: bytes) -> SoundLength | None:
 
 
 def _voc(data: bytes) -> SoundLength | None:
-    """Creative Voice: blocks of a type and a length of three bytes; the first of sound counts."""
+    """Read Creative Voice: blocks with a type and a length of three bytes; the first block of sound counts."""
     at = number(data, 20, 2, big_endian=False)
     while at + 4 <= len(data) and data[at] != 0:
         kind, size = data[at], number(data, at + 1, 3, big_endian=False)
-        # In front of the sound stand its rate and its encoding.
+        # Rate and encoding come before the sound.
         before = {1: 2, 9: 12}.get(kind)
         if before is not None:
             return SoundLength(max(size - before, 0), max(len(data) - at - 4 - before, 0))

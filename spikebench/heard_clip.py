@@ -24,7 +24,7 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
     encoding
         Preset of the cochlea, and what time 0 is.
     seed
-        Of the conversion; with what was recorded it decides the random releases.
+        Seed of the conversion; together with the samples it determines the random releases.
 
     Returns
     -------

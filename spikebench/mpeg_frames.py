@@ -1,9 +1,9 @@
-"""MPEG audio (MP3) frame by frame: how many a file announces, and how many there are.
+"""MPEG audio (MP3) frame by frame: how many frames a file declares, and how many it has.
 
-Frames follow each other without a table of contents. Most encoders write a first one that holds no sound but
-the number of the others: "Xing" or "Info" (Xing, LAME), or "VBRI" (Fraunhofer). Without it libsndfile guesses
-the length from the first frame, reads no further than that, and so leaves out most of a recording whose bit
-rate varies; it is given such a frame then.
+Frames follow each other without an index. Most encoders write an information frame first, which holds no sound but
+the number of the other frames: "Xing" or "Info" (Xing, LAME), or "VBRI" (Fraunhofer). Without it libsndfile
+estimates the length from the first frame, reads no further, and so misses much of a recording whose bit rate
+varies; such a file is decoded with an information frame put in front.
 
 Layout of a header: ISO/IEC 11172-3, section 2.4.1.3, and ISO/IEC 13818-3.
 """
@@ -23,13 +23,15 @@ _KBIT_PER_S = {  # by whether it is MPEG-1, and by layer
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-_SAME = 0xFFFE0C00  # of a header: sync, version, layer and rate, which a stream does not change
+_SAME = (
+    0xFFFE0C00  # bits of a header: sync, version, layer and rate, which are constant in a stream
+)
 _VBRI_AT = 36
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """Length in bytes and samples, and how far behind its header the side information ends."""
+    """Length in bytes and samples, offset of the information tag in the frame, and layer."""
 
     n_bytes: int
     n_samples: int
@@ -39,7 +41,7 @@ class _Frame:
 
 @dataclass(frozen=True)
 class InfoTag:
-    """What a file says about itself: frames of sound and bytes of the stream, 0 where it does not say."""
+    """Declared frames of sound and bytes of the stream; 0 if not declared."""
 
     n_frames: int
     n_bytes: int
@@ -52,21 +54,21 @@ class MpegFrames:
     Attributes
     ----------
     start
-        Where the first begins, in bytes.
+        Offset of the first frame, in bytes.
     n_frames
-        Those of sound: what the tag says, or else the whole ones that follow each other from there, up to
-        where they are interrupted.
+        Frames of sound: as declared by the tag, else the complete frames that follow each other from the first
+        one without interruption.
     frame_samples
-        Samples in each.
+        Samples per channel in each frame.
     layer
-        I to III, as a number.
+        1 to 3.
     tag
-        What the first says about all; None if it is one of sound.
+        Contents of the information frame; None if the first frame holds sound.
     ends_within
-        Whether the last is there in part; looked at only where no tag says how many there are.
+        Whether the file ends within a frame; checked only if no tag declares the number of frames.
     is_whole
-        Whether nothing but frames, and perhaps a tag (ID3v1, APE) or zeros, stands between the first and the
-        end of the file.
+        Whether only frames, and perhaps a trailing tag (ID3v1, APE) or zeros, lie between the first frame and
+        the end of the file.
     """
 
     start: int
@@ -83,19 +85,19 @@ class MpegFrames:
         return self.n_frames * self.frame_samples
 
     def is_cut(self, data: bytes, missing: int) -> bool:
-        """Tell whether a file holds less than its tag announces.
+        """Tell whether a file holds less than its tag declares.
 
         Parameters
         ----------
         data
-            The file.
+            Contents of the file.
         missing
-            Samples that were announced and could not be decoded.
+            Number of samples that were declared and could not be decoded.
 
         Returns
         -------
         bool
-            True where bytes are missing as well, or more than two frames: delay and padding of the encoder
+            True if bytes are missing as well, or more than two frames: the delay and padding of the encoder
             are not always counted.
         """
         if self.tag is None or self.tag.n_frames == 0 or missing <= 0:
@@ -103,24 +105,24 @@ class MpegFrames:
         return len(data) - self.start < self.tag.n_bytes or missing > 2 * self.frame_samples
 
     def with_tag(self, data: bytes) -> bytes:
-        """Put the number of frames before the first of them, where a file does not have it.
+        """Put an information frame with the number of frames in front, if the file has none.
 
         Parameters
         ----------
         data
-            The file.
+            Contents of the file.
 
         Returns
         -------
         bytes
-            The stream with a frame more, without what stood before it; the file itself where it has a tag,
-            is no layer III or was not understood.
+            The stream with one more frame, without the bytes before its start; ``data`` itself if it has a tag,
+            is not layer III, or is not frames to the end.
         """
         if self.tag is not None or self.layer != 3 or not self.is_whole or self.n_frames < 2:
             return data
         header = bytearray(data[self.start : self.start + 4])
         header[1] |= 1  # no checksum
-        header[2] = header[2] & 0x0F | 0x80  # room enough: the eighth bit rate
+        header[2] = header[2] & 0x0F | 0x80  # the eighth bit rate, with enough room for the tag
         frame = _read_frame(bytes(header))
         if frame is None:
             return data
@@ -137,12 +139,12 @@ def mpeg_frames(data: bytes) -> MpegFrames | None:
     Parameters
     ----------
     data
-        A file; tags (ID3v2) may stand before the first frame.
+        Contents of a file; ID3v2 tags may precede the first frame.
 
     Returns
     -------
     MpegFrames or None
-        None if no frame stands where the first should.
+        None if there is no frame after these tags.
     """
     start = at = _after_id3(data)
     first = _read_frame(data[at : at + 4])
@@ -171,7 +173,7 @@ def mpeg_frames(data: bytes) -> MpegFrames | None:
 
 
 def _after_id3(data: bytes) -> int:
-    """Pass over ID3v2 tags, whose length is written with seven bits to the byte."""
+    """Skip ID3v2 tags, whose length is stored with seven bits per byte."""
     at = 0
     while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
         size = 0
@@ -182,7 +184,7 @@ def _after_id3(data: bytes) -> int:
 
 
 def _read_frame(header: bytes) -> _Frame | None:
-    """Read a header of four bytes; None if it is none, or its bit rate is free."""
+    """Read a header of four bytes; None if it is not one, or uses a free bit rate."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -202,7 +204,7 @@ def _read_frame(header: bytes) -> _Frame | None:
 
 
 def _read_tag(data: bytes, at: int, frame: _Frame) -> InfoTag | None:
-    """Read what the first frame says about the others, if it is one that does."""
+    """Read the tag of an information frame, if the first frame is one."""
     if frame.layer != 3:
         return None
     xing = at + frame.tag_at

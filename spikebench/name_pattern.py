@@ -1,4 +1,4 @@
-"""Patterns of file names that the user writes: ``{speaker}_{digit}_take{take}``."""
+"""Patterns of file names given by the user: ``{speaker}_{digit}_take{take}``."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def pattern_reader(pattern: str) -> Callable[[Clip], Facts | None]:
     Parameters
     ----------
     pattern
-        Named groups in braces, matched against the name without its suffix and as many folders as the
+        Named groups in braces, matched against the file name without its suffix and as many folders as the
         pattern has slashes. Label: the group ``label``; else all groups but speaker, split, fold, trial, take,
         repetition and session, joined with ``-``.
 
     Returns
     -------
     callable
-        Clip → what its name says, or None if it does not fit.
+        Clip → label, speaker, split and fold, or None if the name does not fit.
 
     Raises
     ------
     SpikebenchError
-        If the pattern cannot be used.
+        If braces do not match, a group has an invalid name or occurs twice, or two groups touch.
     """
     parts = re.split(r"\{([^{}]*)\}", composed(pattern))
     literals, names = parts[::2], parts[1::2]
@@ -63,13 +63,15 @@ def _check(pattern: str, literals: list[str], names: list[str]) -> None:
         raise SpikebenchError(f"pattern {pattern!r}: braces do not match")
     for name in names:
         if not re.fullmatch(r"[a-z_][a-z0-9_]*", name) or names.count(name) > 1:
-            raise SpikebenchError(f"pattern {pattern!r}: group {{{name}}} is no name, or is twice")
+            raise SpikebenchError(
+                f"pattern {pattern!r}: group {{{name}}} is not a valid name, or occurs twice"
+            )
     if "" in literals[1:-1]:
         raise SpikebenchError(f"pattern {pattern!r}: put something between two groups")
 
 
 def _expression(literals: list[str], names: list[str]) -> str:
-    # Every group but the last ends for good where its literal first comes (atomic): no backtracking, so
+    # Every group but the last ends at the first occurrence of its literal (atomic group): without backtracking
     # the time is linear in the length of the name.
     expression = re.escape(literals[0]) + "".join(
         f"(?>(?P<{name}>[^/]+?){re.escape(literal)})"

@@ -1,4 +1,4 @@
-"""What the user is told about labels, speakers and splits: what was decided, and what looks odd."""
+"""Notices about labels, speakers and splits: decisions and warnings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spikebench.split_words import SPLITS, is_split_word, read_splits
 
 __all__ = ["label_notices", "speaker_notices", "split_notices"]
 
-_MOST_LETTERS = 100  # of class names in one line
-_MANY_CLASSES = 20  # from here on, classes of a clip or two are no classes
+_MOST_LETTERS = 100  # characters of class names in one line
+_MANY_CLASSES = 20  # with more, classes of one or two clips are suspicious
 
 
 def label_notices(
     source: Source, keys: Sequence[str], labels: NDArray[np.int64], clips: Sequence[Clip]
 ) -> list[str]:
-    """Say which classes there are.
+    """Describe the classes.
 
     Parameters
     ----------
     source
-        Where they come from.
+        Source of the labels.
     keys
         Class names; index = label.
     labels
@@ -42,18 +42,23 @@ def label_notices(
         One line each.
     """
     if source is NONE:
-        return ["labels: none found, every label is -1 (--labels names them)"]
+        return ["labels: none found, every label is -1 (--labels names a source)"]
     used = np.unique(labels[labels >= 0])
-    notices = [f"labels: {len(keys)} classes from {source.name}: {_listed(keys)}"]
+    notices = [
+        f"labels: {_count(len(keys), 'class', 'classes')} from {source.name}: {_listed(keys)}"
+    ]
     if len(used) < len(keys):
         there = _listed([keys[i] for i in used.tolist()])
-        notices.append(f"labels: recordings are there for {len(used)} of them: {there}")
+        notices.append(f"labels: {len(used)} of them have recordings: {there}")
     if unknown := int(np.count_nonzero(labels < 0)):
-        notices.append(f"labels: {unknown} clips have none there, their label is -1")
+        without = "recording has" if unknown == 1 else "recordings have"
+        notices.append(f"labels: {unknown} {without} no label there, which is written as -1")
     if source.name == "sub-folders":
         notices += _warnings(keys, clips)
     if len(used) > _MANY_CLASSES and 2 * len(used) > np.count_nonzero(labels >= 0):
-        notices.append("labels: most classes have one recording; are they classes?")
+        notices.append(
+            "labels: most classes have a single recording; check the source of labels (--labels)"
+        )
     return notices
 
 
@@ -64,18 +69,22 @@ def _warnings(keys: Sequence[str], clips: Sequence[Clip]) -> list[str]:
     remedy = {
         "folds": "--split folders takes them as folds",
         "splits": "--split folders takes them as splits",
-        "parts of the file names": "a pattern, --labels '{speaker}_{label}_{take}', takes such names apart",
+        "parts of the file names": "a pattern, e.g. --labels '{speaker}_{label}_{take}', reads such names",
     }.get(
         looks,
-        "--speakers folders takes them as speakers; a pattern, --labels '{label}_{take}', or a table names "
-        "classes",
+        "--speakers folders takes them as speakers; a pattern, e.g. --labels '{label}_{take}', or a table "
+        "gives the classes",
     )
     shown = ", ".join(which[:2])
     return [f"WARNING: classes that look like {looks} ({shown}): {remedy}"]
 
 
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
+
+
 def _listed(names: Sequence[str]) -> str:
-    """List names, but for the middle where they are many."""
+    """List names, without the middle if there are many."""
     text = ", ".join(names)
     if len(text) <= _MOST_LETTERS or len(names) < 3:
         return text
@@ -89,19 +98,19 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def speaker_notices(source: Source, speakers: NDArray[np.int64]) -> list[str]:
-    """Say how many speakers there are.
+    """Count the speakers.
 
     Parameters
     ----------
     source
-        Where they come from.
+        Source of the speakers.
     speakers
-        int64; -1 is unknown.
+        int64, shape (clips,); -1 is unknown.
 
     Returns
     -------
     list of str
-        One line, or none where they are not asked for.
+        One line; empty if there is no source.
     """
     if source is NONE:
         return []
@@ -116,20 +125,20 @@ def split_notices(
     keys: Sequence[str],
     rule: str,
 ) -> list[str]:
-    """Say who trains, selects and tests, and which folders look like splits and are none.
+    """Count the recordings of each split, and list folders that look like splits but are not used as such.
 
     Parameters
     ----------
     source
-        Where splits come from.
+        Source of the splits.
     splits
-        One per clip, or empty.
+        One per clip; an empty string is no split.
     clips
         The recordings that are kept.
     keys
         Class names.
     rule
-        Who is in which split; may be empty.
+        Short description of how the splits are made; may be empty.
 
     Returns
     -------
@@ -148,14 +157,14 @@ def split_notices(
     if unused := [name for name in unused if name not in keys]:
         shown = _listed([printable(name) for name in unused])
         notices.append(
-            f"split: folders that look like splits and are not used as such: {shown} (--split folders, or a "
-            "pattern or table, says otherwise)"
+            f"split: folders that look like splits and are not used as such: {shown} (--split folders, a "
+            "pattern or a table changes that)"
         )
     return notices
 
 
 def _unused_folders(splits: Sequence[str], clips: Sequence[Clip]) -> list[str]:
-    """List folders called like splits that hold recordings of another one."""
+    """List folders named like splits that hold recordings of another split."""
     places: dict[str, set[str]] = {}
     for clip, split in zip(clips, splits, strict=True):
         for name in folder_names(clip):

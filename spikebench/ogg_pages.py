@@ -1,8 +1,8 @@
-"""Whether an Ogg stream is there to its end.
+"""Whether an Ogg stream is complete.
 
 A stream is a chain of pages (RFC 3533, section 6): 27 bytes of header, of which byte 5 holds flags and byte
 26 the number of segments, a table with the length of every segment, and the segments. The last page of a
-stream is marked. libsndfile takes whole pages in silence and stops at the first that is not.
+stream is marked. libsndfile reads complete pages and silently stops at the first incomplete one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _END_OF_STREAM = 4
 
 @dataclass(frozen=True)
 class OggPages:
-    """What the chain of pages says: whether its last page is cut short, and whether it is marked as the end."""
+    """Whether the last page of a stream is cut short, and whether it is marked as the end."""
 
     is_cut: bool
     has_end: bool
@@ -29,12 +29,12 @@ def ogg_pages(data: bytes) -> OggPages:
     Parameters
     ----------
     data
-        A file; what follows the last page and is none is passed over.
+        Contents of a file; other data after the last page is ignored.
 
     Returns
     -------
     OggPages
-        What was found.
+        State of the last page.
     """
     at, flags = 0, 0
     while data[at : at + 4] == b"OggS":

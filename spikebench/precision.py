@@ -1,7 +1,7 @@
-"""The precision of products in training, and whether this processor has it.
+"""The precision of products in training, and whether this processor supports it.
 
 Not every processor computes every layer in bfloat16: on x86 without AVX-512, torch 2.13 does so for convolutions
-and not for LSTM layers. No list of instruction sets says which, so the processor is asked by one step.
+but not for LSTM layers. Lists of instruction sets do not tell which, so support is tested by one training step.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ __all__ = ["check_precision", "products_in"]
 
 
 def products_in(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Let products be computed in a precision; weights and sums of gradients stay in float32.
+    """Give a context that computes products in a precision; weights and gradient sums stay in float32.
 
     Parameters
     ----------
     precision
         ``float32`` or ``bfloat16``.
     device
-        Where they are computed.
+        Device of the computation.
 
     Returns
     -------
     context manager
-        For the forward pass.
+        Around the forward pass.
     """
     if precision == "float32":
         return nullcontext()
@@ -42,28 +42,28 @@ def products_in(precision: str, device: torch.device) -> AbstractContextManager[
 
 
 def check_precision(record: RunRecord, device: torch.device) -> None:
-    """Ask the processor whether it trains a model in the precision of its preset.
+    """Test whether the processor can train a model in the precision of its preset.
 
-    The model takes one step on two clips of one spike each. Without bfloat16, and on a GPU, nothing is asked.
+    The model takes one step on two samples of one spike each. For float32, and on a GPU, nothing is tested.
 
     Parameters
     ----------
     record
-        The run; nothing of it is changed.
+        The run; it is not changed.
     device
-        Where it is going to be trained.
+        Device of the training.
 
     Raises
     ------
     TrainingError
-        If it cannot be; it names the reason and the remedy.
+        If it cannot; the message gives the reason and the remedy.
     """
     precision = record.preset.training.precision
     if precision == "float32" or device.type != "cpu":
         return
     model = build_model(record)
     reason = _why_not(model, precision, device)
-    # What fails in float32 too (want of memory, say) is not for the precision to tell; training tells it.
+    # If float32 fails too (lack of memory, say), precision is not the reason; training reports the error.
     if reason and not _why_not(model, "float32", device):
         raise TrainingError(
             f"model {record.model} cannot be trained in {precision} on this processor (torch: {reason}); "
@@ -72,7 +72,7 @@ def check_precision(record: RunRecord, device: torch.device) -> None:
 
 
 def _why_not(model: Classifier, precision: str, device: torch.device) -> str:
-    """Take one step forward and back; what torch says against it, or nothing."""
+    """Take one forward and backward step; return the error message of torch, or an empty string."""
     model.train()
     try:
         with one_thread(), torch.random.fork_rng(devices=[]):
@@ -86,7 +86,7 @@ def _why_not(model: Classifier, precision: str, device: torch.device) -> str:
 
 
 def _two_clips(shape: DataShape) -> EventBatch:
-    """Make a batch; of two clips, since normalisation over one has no variance."""
+    """Make a batch of two samples, since normalisation over one has no variance."""
     return EventBatch(
         offsets=torch.arange(3),
         bins=torch.zeros(2, dtype=torch.int32),

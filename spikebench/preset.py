@@ -54,14 +54,14 @@ class TrainingSettings(_Settings):
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
     kernels: Literal["events", "reference"] = "events"  # of spiking layers
-    # Of a refit; 0: as many as validation chose. Not written where it is 0, as in runs from before it was there.
+    # Epochs of a refit; 0: as many as validation selected. Not written if 0, so that older runs keep their format.
     refit_epochs: int = Field(default=0, ge=0, le=100_000, exclude_if=lambda epochs: epochs == 0)
 
     @model_validator(mode="after")
     def _refit_is_within_the_schedule(self) -> Self:
         if self.refit_epochs > self.epochs:
             raise ValueError(
-                f"refit_epochs: {self.refit_epochs} are more than the {self.epochs} that the schedule is made for"
+                f"refit_epochs: {self.refit_epochs} are more than the {self.epochs} epochs of the schedule"
             )
         return self
 

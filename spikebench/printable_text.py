@@ -1,4 +1,4 @@
-"""Text of strangers (file names, messages that hold them) made fit for a terminal and for UTF-8."""
+"""Untrusted text (file names, messages that contain them) escaped for terminals and UTF-8."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ class SelectionData:
     encoding : Encoding
         How its recordings became spikes, as far as the file says.
     test_copies : int
-        Test samples that are the same recording as a training or validation sample, where the author of the splits
-        put them into both. Of data sets with official splits only files with the same SHA-256 are known as such.
+        Number of test samples that are copies of a training or validation sample, as the splits of the file have it.
+        In data sets with official splits, copies are found only by the SHA-256 of their recordings.
     """
 
     train: SpikeDataset
@@ -191,26 +191,26 @@ def open_oracle(data: str) -> SelectionData:
 
 
 def open_training(selection: SelectionData) -> SpikeDataset:
-    """Open all samples that a model may be trained on once everything is chosen: training and validation.
+    """Open all samples that a model may be trained on after selection: training and validation.
 
     Parameters
     ----------
     selection
-        What the model was selected on.
+        The data that the model was selected on.
 
     Returns
     -------
     SpikeDataset
-        On the arrays of the selection, in which no spike of the test split is.
+        On the arrays of the selection, which hold no spikes of the test split.
 
     Raises
     ------
     ProtocolError
-        If the test split is what selected.
+        If the model was selected on the test split.
     """
     if selection.is_oracle:
         raise ProtocolError(
-            f"{selection.data}: an oracle selects on the test split, which nothing is trained on"
+            f"{selection.data}: opened for an oracle, which selects on the test split; it cannot be trained on"
         )
     return join(selection.train, selection.validation)
 
@@ -235,7 +235,9 @@ def open_test(selection: SelectionData) -> SpikeDataset:
     """
     opened = _open(selection.data)
     if opened.fingerprint != selection.dataset.fingerprint:
-        raise ProtocolError(f"{selection.data}: holds other data than at training")
+        raise ProtocolError(
+            f"{selection.data}: the data differ from those of the training; restore the file"
+        )
     # Test does not depend on who validates, so the rule without a fold finds the same samples.
     return _test(opened, _partition(opened))
 
@@ -345,8 +347,8 @@ def _open(data: str) -> _Opened:
     if spec is not None and spec.fingerprint and fingerprint != spec.fingerprint:
         raise ProtocolError(
             f"{printable(str(files[0].path))}: is not {spec.name} as registered (fingerprint {fingerprint[:16]}…, "
-            f"not {spec.fingerprint[:16]}…); 'spikebench data verify {spec.name}' says what differs, and "
-            "--data FILE takes it under a name of its own"
+            f"not {spec.fingerprint[:16]}…); 'spikebench data verify {spec.name}' lists the differences, and "
+            "--data FILE uses it as a data set of its own"
         )
     labels, speakers, marks_of_all = (np.concatenate(column) for column in zip(*facts, strict=True))
     return _Opened(
@@ -377,14 +379,14 @@ def _encoding(made: dict[str, Any]) -> Encoding:
 
 
 def _one_sha256(files: list[_File]) -> str:
-    """Take the SHA-256 of the one file, or that of the list of the files'."""
+    """Return the SHA-256 of a single file, or the SHA-256 of the list of those of several."""
     if len(files) == 1:
         return files[0].sha256
     return hashlib.sha256("".join(f"{file.sha256}\n" for file in files).encode()).hexdigest()
 
 
 def _recognise(file: _File, fingerprint: str) -> DatasetSpec | None:
-    """Find the data set that a file of the user's is, whatever it is called."""
+    """Find the data set that a file of the user holds, whatever its name."""
     for spec in map(load_spec, DATASETS):
         if spec.fingerprint == fingerprint:
             return spec
@@ -421,7 +423,7 @@ def _own_name(path: Path) -> str:
 
 @lru_cache(maxsize=2)
 def _firsts(files: tuple[_File, ...], by_spikes: bool) -> NDArray[np.int64] | None:
-    """Find the samples that are copies; None where there are none. Files are told apart by their SHA-256."""
+    """Find the samples that are copies; None if there are none. Cached by the SHA-256 of the files."""
     finder = CopyFinder()
     for file in files:
         with SpikeFile(file.path) as spikes:
@@ -431,10 +433,10 @@ def _firsts(files: tuple[_File, ...], by_spikes: bool) -> NDArray[np.int64] | No
 
 
 def _protocol(spec: DatasetSpec | None, remade: str) -> tuple[str, tuple[int, ...]]:
-    """Say by which protocol samples are divided, and which speakers validate."""
+    """Give the protocol, and the validation speakers that it fixes."""
     if spec is not None:
         return spec.protocol, spec.validation_speakers
-    if remade in DATASETS:  # a complete remake lies where its maker put it
+    if remade in DATASETS:  # a complete remake, given by its path
         return load_spec(remade).protocol, ()
     return SPEAKERS_V1, ()
 

@@ -1,8 +1,8 @@
-"""Whether spike files that were made again from recordings are the registered data set, and if not, where they differ.
+"""Whether spike files made from recordings are the registered data set, and if not, where they differ.
 
-A data set that everybody makes for himself is the same for everybody only if that can be checked. So the package
-keeps its fingerprints and, for every recording, the beginning of the SHA-256 of its sample
-(:func:`spikebench.fingerprint.sample_digests`): of label, speaker and spikes. Recordings are known by their names.
+To check that all users of a data set that they make themselves have the same one, the package contains its
+fingerprints and, for every recording, the first digits of the SHA-256 of its label, speaker and spikes
+(:func:`spikebench.fingerprint.sample_digests`). Recordings are identified by their names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spikebench.spike_file import SpikeFile
 
 __all__ = ["Differences", "find_differences"]
 
-DIGEST_DIGITS = 12  # of 64: of 10,420 samples two agree by chance with odds of 2e-7
+DIGEST_DIGITS = 12  # of 64: the probability that two of 10,420 samples agree by chance is 2e-7
 _SHOWN = 3
 
 
@@ -30,18 +30,18 @@ class Differences:
     Attributes
     ----------
     name
-        Of the data set.
+        Name of the data set.
     fingerprints
-        File → its fingerprint.
+        Path of each file → its fingerprint.
     known_as
-        Registered files that they are, by their fingerprints.
+        Names of the registered files with these fingerprints.
     expected
-        Recordings that should be in the splits that the files hold.
+        Number of recordings that belong to the splits in the files.
     missing, different, extra, other_split
-        Names of recordings: not there; there with another label, speaker or spikes; no recording of the data set,
-        or there twice; in another split than registered.
+        Names of recordings: absent; with another label, speaker or spikes; not of the data set, or present twice;
+        in another split than registered.
     reasons
-        Settings with which the files were made and the data set was not.
+        Settings of the files that differ from those of the data set, one line each.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Differences:
         return len(self.known_as) == len(self.fingerprints)
 
     def as_json(self) -> dict[str, object]:
-        """Say it to a program.
+        """Return the entry for a JSON report.
 
         Returns
         -------
@@ -79,12 +79,12 @@ class Differences:
         }
 
     def lines(self) -> list[str]:
-        """Say it.
+        """Describe the differences.
 
         Returns
         -------
         list of str
-            One line if the files are as registered, else one for each way in which they are not.
+            One line if the files are as registered, else one for each kind of difference.
         """
         if self.is_registered:
             marks = ", ".join(f"{mark[:16]}…" for mark in self.fingerprints.values())
@@ -95,18 +95,19 @@ class Differences:
         lines = [
             f"{len(found):,} of {self.expected:,} recordings {what}: {_some(found)}"
             for what, found in (
-                ("are missing", self.missing),
-                ("differ from the registered ones", self.different),
-                ("are in another split than registered", self.other_split),
+                ("missing", self.missing),
+                ("different from the registered ones", self.different),
+                ("in another split than registered", self.other_split),
             )
             if found
         ]
         if self.extra:
-            lines.append(f"{len(self.extra):,} recordings are extra: {_some(self.extra)}")
+            are = "recording is" if len(self.extra) == 1 else "recordings are"
+            lines.append(f"{len(self.extra):,} {are} extra: {_some(self.extra)}")
         lines += self.reasons
         return [
             f"this is not {self.name} as registered",
-            *(lines or ["its samples are in another order"]),
+            *(lines or ["the samples are in another order"]),
         ]
 
 
@@ -116,14 +117,14 @@ def find_differences(recipe: Recipe, paths: Sequence[Path]) -> Differences | Non
     Parameters
     ----------
     recipe
-        Of the data set.
+        Recipe of the data set.
     paths
-        Spike files that hold it together, or some of its splits.
+        Spike files that together hold the data set, or some of its splits.
 
     Returns
     -------
     Differences or None
-        None if nothing is registered for this data set.
+        None if the data set has no registered fingerprints.
 
     Raises
     ------
@@ -167,16 +168,16 @@ def find_differences(recipe: Recipe, paths: Sequence[Path]) -> Differences | Non
 
 
 def _reasons(recipe: Recipe, file: SpikeFile) -> list[str]:
-    """Name settings that explain other spikes."""
+    """List settings that explain different spikes."""
     made, shown = file.provenance, printable(file.path.name)
     wanted = {"preset": "shd", "seed": 0, "time_origin": recipe.time_origin.replace("-", " ")}
     reasons = [
-        f"{shown}: made with {name} {printable(str(made[name]))}, {recipe.spec.name} with {value}"
+        f"{shown}: made with {name} {printable(str(made[name]))}, {recipe.spec.name} is made with {value}"
         for name, value in wanted.items()
         if name in made and made[name] != value
     ]
     if "device" in made:
-        reasons.append(f"{shown}: made on a GPU, whose spikes are others")
+        reasons.append(f"{shown}: made on a GPU, which gives different spikes")
     if "preset" not in made:
         reasons.append(f"{shown}: does not say how it was made")
     return reasons

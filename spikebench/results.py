@@ -88,7 +88,7 @@ class DatasetRecord(Record):
 
     @property
     def identity(self) -> str:
-        """What two results on the same data share: the fingerprint, else the SHA-256 of the file."""
+        """The fingerprint, else the SHA-256 of the file: equal for results on the same data."""
         return self.fingerprint or self.sha256
 
     def first_difference(self, other: DatasetRecord) -> str:
@@ -102,7 +102,7 @@ class DatasetRecord(Record):
         Returns
         -------
         str
-            Name of the first field that differs; empty if both are the same data, divided in the same way.
+            Name of the first field that differs; empty if data and split are the same.
         """
         what = "fingerprint" if self.fingerprint and other.fingerprint else "sha256"
         fields = (what, "name", "n_units", "classes", "synthetic", "split")
@@ -156,7 +156,7 @@ class SeedRecord(Record):
     run_file: FileName | None = None
     run_sha256: Sha256 | None = None
     metrics: Metrics | None = None
-    # Not written where there is none, as in results from before it was there.
+    # Not written if there is none, so that older results keep their format.
     refit_epochs: Count | None = Field(default=None, exclude_if=lambda epochs: epochs is None)
 
 
@@ -186,7 +186,7 @@ class Result(Record):
 
     @property
     def is_refitted(self) -> bool:
-        """Whether what was tested was trained on training and validation samples."""
+        """Whether the tested models were trained on training and validation samples."""
         return any(seed.refit_epochs is not None for seed in self.seeds)
 
 

@@ -6,7 +6,7 @@
     checkpoint.safetensors         after the last whole epoch: weights, best weights, optimiser, history
     weights.safetensors            the selected weights (those of the refit, if there is one), once training is over
     history.csv                    one line per epoch
-    refit-checkpoint.safetensors, refit-history.csv   the same of a refit
+    refit-checkpoint.safetensors, refit-history.csv   the same for a refit
 
 Every file is replaced in one step, so a run that is killed at any time can be resumed.
 """

@@ -52,12 +52,12 @@ class RunRecord(BaseModel):
     selected_on: Literal["validation", "test"] = "validation"
     encoding: Encoding | None = None  # of the data; None in runs from before it was kept
     test_opened: Count = 0
-    # Not written where there was none: so were the runs from before it was there, and their logs have a SHA-256.
+    # Not written if false, so that older runs keep their format and their logs their SHA-256.
     refit: bool = Field(default=False, exclude_if=operator.not_)
 
     @property
     def refit_epochs(self) -> int | None:
-        """Epochs of the refit, once they are known: 0 for a model without epochs, None without a refit."""
+        """Epochs of the refit, once known; 0 for a model without epochs, None without a refit."""
         if not self.refit or self.status == "training":
             return None
         return (self.preset.training.refit_epochs or self.selected_epoch) if self.epochs else 0
@@ -116,7 +116,7 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
 
 
 def _read_history(path: Path, kind: type[LineT]) -> list[LineT]:
-    """Read what every epoch came to, as far as a log keeps it; nothing if there is no such file."""
+    """Read the columns of a history that a log keeps; empty if there is no such file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:

@@ -65,7 +65,7 @@ def score_all(
     dataset
         Its classes and split.
     refitted
-        Whether validation speakers were trained on as well, and so count as seen.
+        Whether validation speakers were trained on as well, so that they count as seen.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The length of the sound in a file: what its header announces, and what is there."""
+"""The length of the sound in a file: as declared by its header, and as present."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 __all__ = ["OPEN_32", "OPEN_64", "SoundLength", "is_open", "number"]
 
-OPEN_32 = 0x7FFF_0000  # from here on a program that writes to a pipe did not know the length
+OPEN_32 = 0x7FFF_0000  # programs that write to a pipe put such large numbers for an unknown length
 OPEN_64 = 0x7FFF_FFFF_FFFF_0000
 
 
@@ -17,14 +17,14 @@ class SoundLength:
     Attributes
     ----------
     declared
-        What the header announces; None if it leaves that open (0 with sound behind it, or the largest number).
+        Declared by the header; None if it is undefined (0 with sound behind it, or the largest number).
     present
-        From the first byte of the sound to the end of the file.
+        Present: from the first byte of the sound to the end of the file.
     frame
-        Bytes of one sample of every channel, or of one packet; 1 where that is not known.
+        Bytes of one sample of all channels, or of one packet; 1 if not known.
     corrections
-        Where and what to write into the header so that a decoder reads to the end of the file; empty
-        unless the length is open.
+        Offsets and bytes to write into the header so that a decoder reads to the end of the file; empty
+        unless the declared length is undefined.
     """
 
     declared: int | None
@@ -34,7 +34,7 @@ class SoundLength:
 
     @property
     def is_cut(self) -> bool:
-        """Whether at least one frame is missing; padding that was counted and not written is none."""
+        """Whether at least one frame is missing; a pad byte that was counted but not written does not count."""
         if self.declared is None or self.present >= self.declared:
             return False
         if self.declared - self.present == 1 and self.declared % 2 == 0 and self.frame % 2 == 1:
@@ -42,17 +42,17 @@ class SoundLength:
         return self.present // self.frame < self.declared // self.frame
 
     def mended(self, data: bytes) -> bytes:
-        """Write the length that is there into the header.
+        """Write the length that is present into the header.
 
         Parameters
         ----------
         data
-            The file.
+            Contents of the file.
 
         Returns
         -------
         bytes
-            A copy with the corrections, or the file itself if there are none.
+            A copy with the corrections, or ``data`` itself if there are none.
         """
         if not self.corrections:
             return data
@@ -68,29 +68,29 @@ def number(data: bytes, at: int, length: int, *, big_endian: bool) -> int:
     Parameters
     ----------
     data
-        A file.
+        Contents of a file.
     at, length
-        Where it stands, and in how many bytes.
+        Offset and number of bytes.
     big_endian
-        Whether the highest byte comes first.
+        Whether the most significant byte comes first.
 
     Returns
     -------
     int
-        The number; of the bytes that are there, at the end of a file.
+        The number; at the end of the file, that of the bytes which are left.
     """
     return int.from_bytes(data[at : at + length], "big" if big_endian else "little")
 
 
 def is_open(declared: int, present: int, largest: int) -> bool:
-    """Tell whether a length was left open: 0 or the largest number, with something behind it.
+    """Tell whether a declared length is undefined: 0 or the largest number, with data behind it.
 
     Parameters
     ----------
     declared, present
-        Announced, and there, in bytes.
+        Declared and present length, in bytes.
     largest
-        Numbers from here on announce nothing: :data:`OPEN_32` or :data:`OPEN_64`.
+        Numbers from here on declare nothing: :data:`OPEN_32` or :data:`OPEN_64`.
 
     Returns
     -------

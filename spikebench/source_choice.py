@@ -1,11 +1,11 @@
-"""What ``auto`` means: which folders, naming convention or tables fit the recordings at hand.
+"""The source ``auto``: choosing folders or a naming convention for the recordings at hand.
 
-- A convention is taken if at least :data:`NEARLY` of the names fit it; the others are left out by name. If
-  fewer fit, but at least :data:`PARTLY`, what was meant is not clear: the command stops and says so.
-- Labels come from sub-folders if there are at least two and the convention does not say otherwise. It does if
-  such names are specific to its corpus, or if the folders look like folds, splits, speakers or numbers.
-- Speakers come from the labels' source if it says any, else from the convention.
-- Splits come from tables and patterns that say any; else from folders that are splits; else from the
+- A convention is used if at least :data:`NEARLY` of the names fit it; the other recordings are left out by name. If
+  fewer fit, but at least :data:`PARTLY`, the case is unclear and the command stops.
+- Labels come from sub-folders if there are at least two and the convention does not take precedence. It does if
+  its names are specific to its corpus, or if the folders look like folds, splits, speakers or numbers.
+- Speakers come from the source of the labels if it gives any, else from the convention.
+- Splits come from tables and patterns that give any; else from folders that are splits; else from the
   convention; else from folders that are folds.
 """
 
@@ -32,7 +32,7 @@ _OPTIONS = {"label": "--labels", "speaker": "--speakers", "split": "--split"}
 
 @dataclass(frozen=True)
 class Choice:
-    """The source of labels, speakers and splits, and what was decided on the way."""
+    """The sources of labels, speakers and splits, and notices on the choice."""
 
     label: Source
     speaker: Source
@@ -42,7 +42,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Fit:
-    """The convention that most names fit, how many do, of how many, and the first that does not."""
+    """The convention that most names fit, the number that fit, their total, and the first that does not fit."""
 
     convention: Convention
     count: int
@@ -65,19 +65,19 @@ def choose_sources(clips: Sequence[Clip], labels: str, speakers: str, split: str
     clips
         All recordings.
     labels, speakers, split
-        The user's words; ``auto`` leaves the choice.
+        Sources as given by the user, or ``auto``.
 
     Returns
     -------
     Choice
-        The sources.
+        The sources and the notices.
 
     Raises
     ------
     UnknownNameError
-        If a source is no word that is known, no pattern and no table.
+        If a source is neither a known word nor a pattern nor a table.
     SpikebenchError
-        If a source cannot be used or says nothing about what it is asked for, or if ``auto`` cannot decide.
+        If a source cannot be used or does not give what it is used for, or if ``auto`` cannot decide.
     """
     asked = {"label": labels, "speaker": speakers, "split": split}
     told = {what: _told(clips, text, what) for what, text in asked.items() if text != "auto"}
@@ -89,12 +89,12 @@ def choose_sources(clips: Sequence[Clip], labels: str, speakers: str, split: str
 def _told(clips: Sequence[Clip], text: str, what: str) -> Source:
     source = parse_source(clips, text, what)
     if source is not NONE and not source.says(what, clips):
-        raise SpikebenchError(f"{printable(source.name)} gives no {what} for any clip")
+        raise SpikebenchError(f"{printable(source.name)} gives no {what} for any recording")
     return source
 
 
 class _Chooser:
-    """Chooses label, then speaker, then split; each may depend on those before."""
+    """Chooses the sources of label, speaker and split, in this order; each may depend on those before."""
 
     def __init__(self, clips: Sequence[Clip], told: dict[str, Source]) -> None:
         self.clips, self.told, self.notices = clips, told, list[str]()
@@ -103,7 +103,7 @@ class _Chooser:
         words = {self.folders.facts(clip).label for clip in clips}
         self.words = sorted(word for word in words if word is not None)
         self._label = NONE
-        # Whether the convention is only one of two readings: then it must fit all, and leaves out nothing.
+        # Whether the convention may have been meant or not: then it is used only if all names fit.
         self.is_doubtful = False
 
     def label(self) -> Source:
@@ -166,7 +166,7 @@ class _Chooser:
         if source is None:
             return folders
         if agrees or convention.classes_are_folders:
-            # The same words, those that are there and no others; what is foreign is left out.
+            # Only the folders present become classes; names that do not fit are left out.
             facts, read = self.folders.facts, convention.read
             return replace(
                 folders,
@@ -176,7 +176,7 @@ class _Chooser:
         return source
 
     def _agrees(self, convention: Convention) -> bool:
-        """Tell whether folders are called like the classes of the convention."""
+        """Tell whether folders have the names of classes of the convention."""
         known = ((clip, convention.read(clip)) for clip in self.clips)
         same = [
             facts.label == self.folders.facts(clip).label
@@ -186,7 +186,7 @@ class _Chooser:
         return bool(same) and all(same)
 
     def _recognised(self, what: str, needs: bool = True) -> Source | None:
-        """Give the source of the convention that nearly all names fit, if it says what is asked for."""
+        """Give the source of the convention that nearly all names fit, if it gives what is wanted."""
         fit = self.fit
         if fit is None or fit.count == 0 or (self.is_doubtful and fit.count < fit.total):
             return None
@@ -212,7 +212,7 @@ class _Chooser:
         if what == "label" and len(self.words) > 1:
             other = other.replace("--labels none", "--labels folders")
         return (
-            f"{fit}, others do not, e.g. {stray}: {option} {name} takes those that do and leaves out the "
+            f"{fit}, others do not, e.g. {stray}: {option} {name} takes those that fit and leaves out the "
             f"others; {other} takes all"
         )
 
@@ -221,7 +221,7 @@ class _Chooser:
             self.notices.append(text)
 
     def _split_folders(self) -> Source | None:
-        """Give the folders that are splits, if there are several."""
+        """Give the source of splits from folders, if there are several splits."""
         folders = read_folders(self.clips, classes_are_folders=self._labels_are_folders)
         if not folders.has_several_splits:
             return None
@@ -235,7 +235,7 @@ class _Chooser:
             )
             if share >= PARTLY:
                 raise SpikebenchError(
-                    f"{text}: --split folders leaves the others without a split, --split none takes none"
+                    f"{text}: --split folders leaves the others without a split, --split none uses no split"
                 )
             self._note(f"{text}; they are not used (--split folders)")
             return None
@@ -259,7 +259,7 @@ def _split_names(folders: Folders, clips: Sequence[Clip]) -> list[str]:
 
 
 def _best_fit(clips: Sequence[Clip]) -> _Fit | None:
-    """Find the convention that most names fit; folders that its corpus keeps apart do not count."""
+    """Find the convention that most names fit; folders outside its classes do not count."""
     best: _Fit | None = None
     for convention in map(load_convention, CONVENTIONS):
         count = total = 0

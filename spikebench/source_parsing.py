@@ -1,19 +1,19 @@
-"""Where labels, speakers and splits come from, as the user names it: a word, a pattern or tables.
+"""Parsing the source of labels, speakers or splits that the user names: a word, a pattern or tables.
 
 =================  ==============================================================================
 ``none``           unknown: label -1, speaker -1, split empty
-``folders``        label, speaker: the folder a clip lies in (passing over folders that name a split or a
-                   fold); split: the folder that names one (:mod:`spikebench.clip_folders`)
+``folders``        label, speaker: the folder that holds the clip (ignoring folders that name a split or a
+                   fold); split: the folder that names a split or a fold (:mod:`spikebench.clip_folders`)
 a convention       ``heidelberg-digits``, ``speech-commands`` …: :mod:`spikebench.conventions`
 a pattern          ``{speaker}_{digit}_take{take}``: :mod:`spikebench.name_pattern`
-a table            ``table.csv``, columns by their common names (:mod:`spikebench.tables`), or as told:
+a table            ``table.csv`` with common column names (:mod:`spikebench.tables`), or with named columns:
                    ``table.csv:path=filename,label=category``
-several tables     ``train=a.tsv,test=b.tsv``: one per split; without ``=`` the name of the file tells,
+several tables     ``train=a.tsv,test=b.tsv``: one per split; without ``=`` the split is in the file name,
                    as in ``train.tsv,dev.tsv,test.tsv``
 =================  ==============================================================================
 
-Where folds say who is tested, one fold is the test split and the others train: ``esc50:test_fold=3`` names it,
-and so it does after ``folders``, a pattern or tables.
+Where folds make the split, one fold is the test split and the others are the training split: ``esc50:test_fold=3``
+names the test fold, and the same suffix works after ``folders``, a pattern or tables.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OPTIONS = re.compile(
 
 
 def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Source:
-    """Turn the user's word into a source.
+    """Turn the text of an option into a source.
 
     Parameters
     ----------
@@ -52,17 +52,17 @@ def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Sourc
     text
         See the module; not ``auto``.
     what
-        ``label``, ``speaker`` or ``split``: what it is asked for.
+        ``label``, ``speaker`` or ``split``: what the source is for.
 
     Returns
     -------
     Source
-        What it says.
+        The source.
 
     Raises
     ------
     UnknownNameError
-        If it is no word that is known, no pattern and no table.
+        If it is neither a known word nor a pattern nor a table.
     SpikebenchError
         If a pattern or a table cannot be used.
     """
@@ -89,24 +89,24 @@ def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Sourc
 
 
 def convention_source(clips: Sequence[Clip], convention: Convention) -> Source:
-    """Read names as a convention says.
+    """Make the source of a naming convention.
 
     Parameters
     ----------
     clips
         All recordings.
     convention
-        How they are named.
+        The naming convention.
 
     Returns
     -------
     Source
-        What their names, or the tables of the convention, say.
+        Reads the names, or the tables of the convention.
 
     Raises
     ------
     SpikebenchError
-        If the convention takes tables, and they are not there or cannot be used.
+        If the convention needs tables, and they are missing or cannot be used.
     """
     if convention.tables:
         return convention_tables(clips, convention)
@@ -124,7 +124,7 @@ def _folders(clips: Sequence[Clip], what: str) -> Source:
     folders = read_folders(clips, classes_are_folders=what != "split")
     source = Source("sub-folders", folders.facts)
     if what != "split" and folders.fold_level is not None and not source.says("label", clips):
-        # Folds alone: whoever asks for folders as labels gets them, and a warning.
+        # Only folds: if folders are asked for as labels, the folds become classes, with a warning.
         label_of = folders.with_folds_as_classes().facts
         source = replace(
             source, read=lambda clip: replace(label_of(clip), fold=folders.facts(clip).fold)
@@ -133,7 +133,7 @@ def _folders(clips: Sequence[Clip], what: str) -> Source:
 
 
 def _split_options(text: str) -> tuple[str, dict[str, str]]:
-    """Part ``table.csv:path=filename,label=category`` at its colon."""
+    """Split ``table.csv:path=filename,label=category`` at its colon."""
     match = _OPTIONS.fullmatch(text)
     if match is None:
         return text, {}
@@ -142,7 +142,7 @@ def _split_options(text: str) -> tuple[str, dict[str, str]]:
         what, _, value = option.partition("=")
         if what not in _KEYS or not value or what in options:
             raise SpikebenchError(
-                f"{text}: after the colon stand {', '.join(f'{name}=…' for name in _KEYS)}, parted by commas, "
+                f"{text}: allowed after the colon: {', '.join(f'{name}=…' for name in _KEYS)}, separated by commas, "
                 "each at most once"
             )
         options[what] = value
@@ -151,7 +151,7 @@ def _split_options(text: str) -> tuple[str, dict[str, str]]:
 
 def _fold_only(text: str, options: Mapping[str, str]) -> Mapping[str, str]:
     if options.keys() - {"test_fold"}:
-        raise SpikebenchError(f"{text}: only tables have columns; test_fold=N alone may stand here")
+        raise SpikebenchError(f"{text}: only tables have columns; use test_fold=N or leave it out")
     return options
 
 
@@ -159,7 +159,7 @@ def _with_test_fold(clips: Sequence[Clip], source: Source, options: Mapping[str,
     if "test_fold" not in options:
         return source
     if not re.fullmatch(r"\d{1,9}", options["test_fold"], re.ASCII):
-        raise SpikebenchError(f"test_fold={options['test_fold']}: is no number")
+        raise SpikebenchError(f"test_fold={options['test_fold']}: is not a number")
     tested = int(options["test_fold"])
     folds = {
         facts.fold for clip in clips if (facts := source.read(clip)) and facts.fold is not None

@@ -209,18 +209,18 @@ class SpikeDataset:
 
 
 def join(first: SpikeDataset, second: SpikeDataset) -> SpikeDataset:
-    """Make one data set of two that share no sample.
+    """Join two data sets that share no sample.
 
     Parameters
     ----------
     first, second
-        With the same units and classes.
+        Data sets with the same units and classes.
 
     Returns
     -------
     SpikeDataset
-        Of one file: on the same arrays, in the order of the file. Of two files: one after the other, their spikes
-        copied into memory (of SSC some gigabytes).
+        If both are of one file: on the same arrays, in the order of the file. Else the first followed by the second,
+        with their spikes copied into memory (some gigabytes for SSC).
     """
     one, other = first.events, second.events
     if one is other or (one.folder is not None and one.folder == other.folder):

@@ -544,7 +544,7 @@ class SpikeWriter:
             raise self._cannot_write(error) from None
 
     def empty_classes(self) -> list[str]:
-        """List the classes of which no sample was appended.
+        """List the classes without samples.
 
         Returns
         -------
@@ -555,12 +555,12 @@ class SpikeWriter:
         return [key for label, key in enumerate(self.keys) if label not in there]
 
     def drop_empty_classes(self) -> list[str]:
-        """Take the classes of which no sample was appended off the list, and number the others anew.
+        """Remove the classes without samples, and renumber the others.
 
         Returns
         -------
         list of str
-            Their names, in order.
+            Names of the removed classes, in order.
         """
         dropped = self.empty_classes()
         kept = sorted({*self._columns["labels"]} - {-1})

@@ -1,4 +1,4 @@
-"""What is odd about the samples of a file that keeps the layout: copies of recordings, samples without spikes."""
+"""Remarks on the samples of a valid spike file: copies of recordings, samples without spikes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = 5
 
 
 def find_remarks(spikes: SpikeFile) -> list[str]:
-    """Look for what is no fault of the file, but should be known before anything is learned from it.
+    """Find properties that are valid, but matter for training and testing.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def find_remarks(spikes: SpikeFile) -> list[str]:
     Returns
     -------
     list of str
-        A line each; empty if nothing is odd.
+        One line for each remark; empty if there is none.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def _without_spikes(spikes: SpikeFile, names: list[str]) -> list[str]:
     if not silent:
         return []
     shown = ", ".join(names[i] for i in silent[:_SHOWN]) + (", …" if len(silent) > _SHOWN else "")
-    return [f"without a single spike: {len(silent)} of {spikes.n_samples} samples: {shown}"]
+    return [f"{len(silent)} of {spikes.n_samples} samples without a spike: {shown}"]
 
 
 def _name(names: tuple[str, ...], number: int) -> str:

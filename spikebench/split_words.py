@@ -1,4 +1,4 @@
-"""Words and numbers that say in which split a recording is: folders, columns and patterns use them alike."""
+"""Words that name a split, and names of folds; the same in folders, columns and patterns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_split_word(text: str) -> bool:
     Parameters
     ----------
     text
-        E.g. the name of a folder; capitals do not matter.
+        E.g. the name of a folder; case is ignored.
 
     Returns
     -------
@@ -36,20 +36,20 @@ def is_split_word(text: str) -> bool:
 
 
 def read_splits(words: Iterable[str]) -> dict[str, str]:
-    """Find out which split each word means.
+    """Find the split that each word names.
 
-    ``eval`` and ``evaluation`` depend on the others: beside a test split without a validation split they
-    are the validation split, else the test split (as in corpora of training, development and evaluation).
+    ``eval`` and ``evaluation`` depend on the other words: with a test split and no validation split they name the
+    validation split, else the test split (as in corpora of training, development and evaluation data).
 
     Parameters
     ----------
     words
-        All that occur; capitals do not matter.
+        All words that occur; case is ignored.
 
     Returns
     -------
     dict
-        Word as it was given → ``train``, ``validation`` or ``test``. Words that are not known are left out.
+        Word as given → ``train``, ``validation`` or ``test``. Unknown words are left out.
     """
     words = list(words)
     known = {_WORDS[_plain(word)] for word in words if _plain(word) in _WORDS}
@@ -69,7 +69,7 @@ def fold_number(folder: str) -> int | None:
     Returns
     -------
     int or None
-        None if the folder is not called so.
+        None if the name is not that of a fold.
     """
     match = _FOLD.fullmatch(folder)
     return int(match[1]) if match else None

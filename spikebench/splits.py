@@ -17,10 +17,10 @@ speakers that nobody has heard. They differ in who decides:
        set's fixed validation speakers; else those of a sixth of the remaining speakers (rounded, at least one).
     3. Train: the rest.
     4. Copies of one recording (:mod:`spikebench.copies`) stay in one split, as far as this rule makes the splits. Where
-       single samples are chosen, copies are chosen together, as one. Where whole speakers are, a copy stands with
-       another speaker, and voices stay apart: samples that are copies of test samples are left out of training and
-       validation, those that are copies of validation samples out of training; test loses none. What the file marks
-       is its author's and is kept, copies and all; the rule then says how many test samples are copies of others.
+       single samples are chosen, copies are chosen together. Where whole speakers are chosen, copies may have different
+       speakers, and speakers stay in one split: samples that are copies of test samples are left out of training and
+       validation, copies of validation samples out of training; test loses none. Splits marked in the file are kept
+       with their copies; the rule then records how many test samples are copies.
 
     Speakers are chosen by the order of SHA-256("<role>:<speaker>"), so that neither the author of a model nor the
     order of a file decides. Where no speakers are known, single samples are chosen in the same way by
@@ -109,8 +109,8 @@ class Facts:
     keys
         Class names, index = label.
     firsts
-        Position of the first sample that is the same recording as each, int64, shape (samples,); None where none is
-        a copy of another.
+        Position of the first sample of the same recording, for each sample, int64, shape (samples,); None if there
+        are no copies.
     """
 
     where: str
@@ -122,18 +122,18 @@ class Facts:
 
     @property
     def recordings(self) -> NDArray[np.int64]:
-        """Number of the recording that each sample is, equal for copies, int64, shape (samples,)."""
+        """Number of the recording of each sample, equal for copies, int64, shape (samples,)."""
         return np.arange(self.labels.size) if self.firsts is None else self.firsts
 
     def copies(self, among: NDArray[np.bool_], of: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Find the samples that are the same recording as one of others.
+        """Find the samples that are copies of certain others.
 
         Parameters
         ----------
         among
-            Where to look, bool, shape (samples,).
+            Mask of the samples to examine, bool, shape (samples,).
         of
-            The others, bool, shape (samples,).
+            Mask of the others, bool, shape (samples,).
 
         Returns
         -------
@@ -147,7 +147,7 @@ class Facts:
 class Partition:
     """Positions of the samples of each split, int64, ascending; and the record of how they were chosen.
 
-    ``copies`` counts the test samples that are the same recording as a training or validation sample.
+    ``copies`` counts the test samples that are copies of a training or validation sample.
     """
 
     train: NDArray[np.int64]
@@ -212,7 +212,7 @@ def partition(
     Returns
     -------
     Partition
-        Disjoint; samples without a label are in none, nor, under ``speakers-v1``, copies that would stand in two.
+        Disjoint; samples without a label are in none, nor, under ``speakers-v1``, copies that would be in two.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def partition(
 
 
 def _short(rule: str) -> str:
-    """Name only the first and the last of thousands of speakers; a result takes no longer rule."""
+    """Shorten long lists of speakers to the first ones and the last; results limit the length of the rule."""
     if len(rule) <= _MAX_RULE:
         return rule
     return re.sub(r"(speakers (?:\d+, ){20})(?:\d+, )+(\d+)", r"\1…, \2", rule)
@@ -374,7 +374,7 @@ def _keep_together(
     test: NDArray[np.bool_],
     is_fold: bool,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], str]:
-    """Leave copies out that would stand in two splits of our making; count those that the file's author put there."""
+    """Leave out copies that would be in two splits made here; count those in splits marked in the file."""
     before = int(np.count_nonzero(train | validation))
     test_is_ours = not (facts.marks[test] == "test").any()
     if test_is_ours:

@@ -113,7 +113,7 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
     output
         Folder of the sweep; nothing is written.
     device
-        ``cpu`` if this machine trains, and is asked whether it can; None if others do.
+        ``cpu`` if this machine trains, whose support is tested; None if other machines do.
 
     Returns
     -------
@@ -343,7 +343,7 @@ class _Watch:
 
 
 def _part(run: Run, refit: bool) -> float:
-    """Tell which part of its epochs a run has behind it; those of a refit are at most as many again."""
+    """Give the share of its epochs that a run has done; a refit adds at most as many again."""
     files = (HISTORY_FILE, REFIT_HISTORY_FILE) if refit else (HISTORY_FILE,)
     done = sum(_epochs_in(run.folder / name) for name in files)
     return min(done / (len(files) * run.configuration.preset.training.epochs), 1.0)

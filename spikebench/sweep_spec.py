@@ -6,7 +6,7 @@
     data = "digits"                          # a data set, or the path of a spike file
     preset = "mine.toml"                     # instead of the model's own
     seeds = 3                                # 0, 1, 2; or a list
-    refit = true                             # every run trained anew on all training speakers, like --refit
+    refit = true                             # refit every run with validation speakers, like --refit
     [settings]                               # the same for all, like --set
     "training.epochs" = 10
     [grid]                                   # every combination

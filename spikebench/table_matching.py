@@ -1,8 +1,8 @@
-"""Which line of a table means which recording.
+"""Which line of a table belongs to which recording.
 
-Tables name recordings as their authors had them: by the bare name, below another folder, with an absolute path
-of another machine, with backslashes, without a suffix, with accents written in another way. A line and a
-recording belong together if one path is the end of the other and nothing else in the table or the folder fits.
+Tables name recordings as they lay on the machines of their authors: by the bare name, below another folder, with an
+absolute path, with backslashes, without a suffix, with accents encoded in another way. A line and a recording belong
+together if one path is the end of the other and no other line or recording has this ending.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Place = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Named:
-    """A path as its parts; the clip's or the row's number."""
+    """A path as its parts, with the index of its clip or line."""
 
     number: int
     place: Place
@@ -37,12 +37,12 @@ class _Named:
 
 
 def match_rows(rows: Sequence[Row], clips: Sequence[Clip]) -> dict[str, Row]:
-    """Find the line that means each recording.
+    """Find the line of each recording.
 
     Parameters
     ----------
     rows
-        Lines whose paths differ.
+        Lines with different paths.
     clips
         All recordings.
 
@@ -70,7 +70,7 @@ def match_rows(rows: Sequence[Row], clips: Sequence[Clip]) -> dict[str, Row]:
 
 
 def place_of(path: str) -> Place:
-    """Take a path apart, however it is written.
+    """Split a path into its parts.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def place_of(path: str) -> Place:
     Returns
     -------
     tuple of str
-        Its folders and its name, composed.
+        Its folders and its name, in normalisation form C.
     """
     parts = composed(path).replace("\\", "/").split("/")
     return tuple(part for part in parts if part not in ("", "."))
@@ -98,7 +98,7 @@ def _is_absolute(path: str) -> bool:
 
 
 def _whole(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:
-    """Pair those that are equal, and alone are."""
+    """Pair paths that are equal and unique."""
     count = Counter(one.place for one in rows), Counter(one.place for one in clips)
     there = {one.place: one.number for one in rows if count[0][one.place] == 1}
     return [
@@ -109,7 +109,7 @@ def _whole(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:
 
 
 def _by_ends(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:
-    """Pair those that end alike, and alone do, the longest common end first."""
+    """Pair paths with the same unique ending, the longest common ending first."""
     pairs: list[tuple[int, int]] = []
     moved: defaultdict[tuple[Place, Place], list[tuple[int, int]]] = defaultdict(list)
     paired: set[int] = set()
@@ -128,7 +128,7 @@ def _by_ends(rows: list[_Named], clips: list[_Named]) -> list[tuple[int, int]]:
             elif row.is_absolute:
                 moved[before].append(pair)
                 paired.add(clip.number)
-    # A corpus that was moved has one folder where it was and one where it is.
+    # Of a corpus that was moved, all absolute paths differ in the same leading folders.
     return pairs + (next(iter(moved.values())) if len(moved) == 1 else [])
 
 

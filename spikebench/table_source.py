@@ -1,4 +1,4 @@
-"""One table or several as a source: which files, in which split, which line for which recording."""
+"""One or several tables as a source: their files, their splits, and the line of each recording."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table_files(text: str) -> list[tuple[str | None, str]]:
     Returns
     -------
     list of (str or None, str)
-        Split and file; None where no split is said. A table alone is of no split, whatever it is called.
+        Split (or None) and path of each table. A single table has no split, whatever its name.
     """
     pieces = text.split(",")
     if len(pieces) == 1 and "=" not in text:
@@ -59,21 +59,21 @@ def table_source(
     clips
         All recordings.
     name
-        What the user called the tables.
+        The tables as named by the user.
     files
-        Split (None: by its columns) and path of each.
+        Split (None: given by a column) and path of each table.
     options
-        Names of columns, and others.
+        Options after the colon; those that name columns are used.
 
     Returns
     -------
     Source
-        What the tables say.
+        Label, speaker, split and fold as in the tables.
 
     Raises
     ------
     SpikebenchError
-        If a table cannot be used, a recording is there twice, or none of the recordings is.
+        If a table cannot be used, lists a recording twice, or lists none of the recordings.
     """
     columns = {what: column for what, column in options.items() if what in COLUMNS}
     tables = [read_table(Path(file), columns, split) for split, file in files]
@@ -82,9 +82,9 @@ def table_source(
     shown = printable(name)
     found = match_rows(rows, clips)
     if clips and not found:
-        there = f"the table has {printable(rows[0].path)!r}" if rows else "it has no line"
+        there = f"the table has {printable(rows[0].path)!r}" if rows else "the table has no lines"
         raise SpikebenchError(
-            f"{shown}: none of its {len(rows)} names is a recording here; {there}, the folder "
+            f"{shown}: none of its {len(rows)} names is a recording in the folder; {there}, the folder has "
             f"{printable(clips[0].relative)!r}"
         )
     used = {id(row) for row in found.values()}
@@ -92,7 +92,7 @@ def table_source(
     notices = [table.notice for table in tables if table.notice]
     if others:
         notices.append(
-            f"{shown}: {len(others)} of its {len(rows)} names are no recordings here, the first: "
+            f"{shown}: {len(others)} of its {len(rows)} names match no recording, the first: "
             f"{printable(others[0].path)}"
         )
     return Source(
@@ -111,36 +111,36 @@ def _refuse_twice(rows: Sequence[Row]) -> None:
             before = first[place]
             also = "" if before.table == row.table else f", and in {before.table}"
             raise SpikebenchError(
-                f"{row.table}: line {row.line}: {printable(row.path)!r} is there twice (line "
+                f"{row.table}: line {row.line}: {printable(row.path)!r} occurs twice (line "
                 f"{before.line}{also}); keep one"
             )
         first[place] = row
 
 
 def convention_tables(clips: Sequence[Clip], convention: Convention) -> Source:
-    """Find the tables of a convention beside the recordings, or beside their folder.
+    """Find the tables of a convention, in the folder of the recordings or in the one above.
 
     Parameters
     ----------
     clips
         All recordings.
     convention
-        One with tables.
+        A convention with tables.
 
     Returns
     -------
     Source
-        What the tables say.
+        Label, speaker and split as in the tables.
 
     Raises
     ------
     SpikebenchError
-        If no recording is named so, or there is no table, or one cannot be used.
+        If no recording fits the convention, no table is found, or one cannot be used.
     """
     name, expected = convention.name, ", ".join(convention.tables)
     first = next((clip for clip in clips if convention.read(clip)), None)
     if first is None:
-        raise SpikebenchError(f"{name} gives no label for any clip")
+        raise SpikebenchError(f"{name} gives no label for any recording")
     folder = first.path.absolute().parent
     files = [
         (place / table).as_posix()
@@ -150,6 +150,8 @@ def convention_tables(clips: Sequence[Clip], convention: Convention) -> Source:
     ]
     if not files:
         shown = printable(str(folder.parent))
-        raise SpikebenchError(f"{name}: none of {expected} is in {shown} (or name tables yourself)")
+        raise SpikebenchError(
+            f"{name}: none of {expected} is in {shown}; put them there, or name tables with --labels"
+        )
     source = table_source(clips, name, [(Path(file).stem, file) for file in files], {})
     return replace(source, rule=convention.split_rule, misfit=f"is in none of {expected}")

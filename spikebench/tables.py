@@ -1,7 +1,7 @@
-"""Tables that say which recording is what: comma-separated and the like, as corpora publish them.
+"""Reading tables of recordings, as corpora publish them: comma-separated values and similar formats.
 
-The first line names the columns. Names that are common are known (:data:`COLUMNS`); others are told. Commas,
-tabs, semicolons and bars separate, whichever gives the columns that are looked for.
+The first line names the columns. Common names are recognised (:data:`COLUMNS`); others are given by the user. The
+separator is the one of comma, tab, semicolon and vertical bar that yields the most expected columns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spikebench.errors import SpikebenchError
 
 __all__ = ["COLUMNS", "Row", "Table", "read_table"]
 
-# In order of preference; compared without capitals, with _ for spaces and hyphens.
+# In order of preference; compared in lower case, with _ for spaces and hyphens.
 COLUMNS = {
     "path": (
         *("path", "file", "filename", "file_name", "filepath", "file_path", "fname"),
@@ -45,7 +45,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: the recording as it is written, what is said about it, and where that stands."""
+    """One line of a table: path of the recording as written, its facts, and table and line number."""
 
     path: str
     facts: Facts
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The lines of a table, and one line on how it was read, where that is not obvious."""
+    """The lines of a table, and a notice on the columns used, unless they are obvious."""
 
     rows: list[Row]
     notice: str
@@ -67,12 +67,12 @@ def read_table(path: Path, columns: Mapping[str, str], split: str | None = None)
     Parameters
     ----------
     path
-        Text in UTF-8, of at most 64 MiB.
+        Text file in UTF-8, of at most 64 MiB.
     columns
-        What each column is called, for those whose names are not common: any of ``path``, ``label``,
-        ``speaker``, ``split`` and ``fold`` → name of the column.
+        Names of columns given by the user: any of ``path``, ``label``, ``speaker``, ``split`` and ``fold`` → name
+        of the column.
     split
-        Of all its recordings, where the table is that of one split.
+        Split of all its recordings, if the table lists one split.
 
     Returns
     -------
@@ -82,8 +82,8 @@ def read_table(path: Path, columns: Mapping[str, str], split: str | None = None)
     Raises
     ------
     SpikebenchError
-        If it cannot be read, has no column that names recordings or none that says something about them, or
-        a line is broken, or has several labels in one cell.
+        If the table cannot be read, has no column of paths or no other known column, or if a line is malformed or
+        has several labels in one cell.
     """
     shown = printable(str(path))
     lines = _records(_text(path, shown), columns, shown)
@@ -111,7 +111,7 @@ def _text(path: Path, shown: str) -> str:
     if len(data) > _MAX_BYTES:
         raise SpikebenchError(f"{shown}: larger than {_MAX_BYTES // 2**20} MiB")
     if data[:4] == b"PK\3\4":
-        raise SpikebenchError(f"{shown}: is a spreadsheet, no text; save it as 'CSV UTF-8'")
+        raise SpikebenchError(f"{shown}: is a spreadsheet, not text; save it as 'CSV UTF-8'")
     encoding = "UTF-16" if b"\0" in data[:4096] else "WINDOWS-1252"
     try:
         text = data.decode("utf-8-sig")
@@ -120,7 +120,7 @@ def _text(path: Path, shown: str) -> str:
         raise SpikebenchError(_not_utf8(shown, line, encoding)) from None
     if encoding == "UTF-16":
         raise SpikebenchError(_not_utf8(shown, 1, encoding))
-    # Excel's hint to itself; the separator shows in the header too.
+    # A hint that Excel writes for itself; the separator is found from the header.
     return re.sub(r"\Asep=.\r?\n", "", text)
 
 
@@ -132,9 +132,9 @@ def _not_utf8(shown: str, line: int, encoding: str) -> str:
 
 
 def _records(text: str, columns: Mapping[str, str], shown: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the line and the cells of every record that is not empty; the header is the first."""
+    """Yield line number and cells of every record that is not empty, the header first."""
     delimiter = _delimiter(text.partition("\n")[0], columns)
-    # Tab-separated corpora hold quotation marks that open nothing.
+    # Tab-separated corpora contain quotation marks that do not quote.
     source = io.StringIO(text, newline="")
     reader = (
         csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE)
@@ -151,7 +151,7 @@ def _records(text: str, columns: Mapping[str, str], shown: str) -> Iterator[tupl
             width = width or len(cells)
             if len(cells) < width or any(cells[width:]):
                 raise SpikebenchError(
-                    f"{shown}: line {reader.line_num} has too many or few fields: {len(cells)}, not {width}"
+                    f"{shown}: line {reader.line_num}: number of fields is {len(cells)}, not {width}"
                 )
             yield reader.line_num, cells
     except csv.Error as error:
@@ -165,7 +165,7 @@ def _unquoted(cell: str) -> str:
 
 
 def _delimiter(header: str, columns: Mapping[str, str]) -> str:
-    """Choose what separates: the sign that gives most of the columns looked for, then most columns."""
+    """Choose the separator that yields the most expected columns, then the most columns."""
     wanted = {_plain(name) for name in columns.values()}
     wanted |= {name for names in COLUMNS.values() for name in names}
 
@@ -192,7 +192,7 @@ def _find_columns(
     remedy = f"; name them by {shown}:path=COLUMN,label=COLUMN"
     if "path" not in places:
         raise SpikebenchError(
-            f"{shown}: the first line must name a column path, or one that means the same (found: "
+            f"{shown}: the first line must name a column path or a synonym of it (found: "
             f"{found}){remedy}"
         )
     if len(places) == 1 and split is None:
@@ -207,18 +207,20 @@ def _plain(name: str) -> str:
 
 
 def _refuse_several_labels(label: str, shown: str, line: int) -> None:
-    # A comma and a space may be one class ("Guitar, acoustic"); a comma alone parts two.
+    # A comma and a space may be one class ("Guitar, acoustic"); a comma alone separates two.
     if re.search(r"[^;|\s]\s*[;|]\s*[^;|\s]|\S,\S", label):
         raise SpikebenchError(
             f"{shown}: line {line}: several labels in one cell, {printable(label[:80])!r}; a recording has one "
-            "class here: keep one label per recording, or put something other than , ; | into its name"
+            "class: keep one label per recording, or remove , ; | from its name"
         )
 
 
 def _facts(value: Mapping[str, str], split: str | None, shown: str, line: int) -> Facts:
     fold = value.get("fold", "")
     if fold and not re.fullmatch(r"\d{1,9}(\.0)?", fold, re.ASCII):
-        raise SpikebenchError(f"{shown}: line {line}: fold {printable(fold[:40])!r} is no number")
+        raise SpikebenchError(
+            f"{shown}: line {line}: fold {printable(fold[:40])!r} is not a number"
+        )
     return Facts(
         value.get("label") or None,
         value.get("speaker") or None,
@@ -228,7 +230,7 @@ def _facts(value: Mapping[str, str], split: str | None, shown: str, line: int) -
 
 
 def _with_folds(rows: list[Row], split: str | None) -> list[Row]:
-    """Take splits for folds where all of them are numbers."""
+    """Turn splits into folds if all of them are numbers."""
     said = {row.facts.split for row in rows} - {None}
     if split is not None or not said or not all(re.fullmatch(r"\d{1,9}", s or "") for s in said):
         return rows
@@ -249,7 +251,7 @@ def _with_folds(rows: list[Row], split: str | None) -> list[Row]:
 
 
 def _notice(header: list[str], places: Mapping[str, int], shown: str) -> str:
-    """Say which columns were taken, where their names leave a doubt."""
+    """Name the columns that were used, unless they are obvious."""
     if {header[place].strip() for place in places.values()} <= _ORDINARY:
         return ""
     taken = ", ".join(f"{what} from {header[place].strip()!r}" for what, place in places.items())

@@ -1,8 +1,8 @@
-"""How long work will still take, said only when enough of it was seen.
+"""Estimating the time that is left, only once enough work was observed.
 
-The clock starts when the first piece is done: what came before it is start-up (workers begin, loops are compiled) and
-says nothing about the rest. Nothing is said until some more pieces and some seconds have passed, for a rate from one
-piece, or from a thousandth of a second, can be wrong by any factor.
+The clock starts when the first item is done: the time before it is start-up (workers begin, loops are compiled) and
+not representative. There is no estimate until several more items are done and some seconds have passed, since a rate
+from one item, or from a millisecond, can be wrong by any factor.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ __all__ = ["TimeLeft", "duration"]
 
 @dataclass
 class TimeLeft:
-    """Follow how much is done, and estimate rate and time left.
+    """Track progress, and estimate rate and time left.
 
     Attributes
     ----------
     least_seconds
-        How long it must be followed before anything is said [s].
+        Shortest time of observation before an estimate is given [s].
     least_pieces
-        How many times more must have been done in that time.
+        Least number of increases of progress in that time.
     has_start_up
-        Whether the first piece takes longer than others, so that the clock starts after it.
+        Whether the first item takes longer than others, so that the clock starts after it.
     """
 
     least_seconds: float = 2.0
@@ -32,21 +32,20 @@ class TimeLeft:
 
     def __post_init__(self) -> None:
         self._done: float | None = None
-        self._since: tuple[float, float] | None = (
-            None  # how much was done when the clock started, and when
-        )
+        # Progress at the start of the clock, and its time.
+        self._since: tuple[float, float] | None = None
         self._seconds = 0.0
         self._pieces = 0
 
     def see(self, done: float, now: float) -> None:
-        """Take down how much is done.
+        """Record how much is done.
 
         Parameters
         ----------
         done
-            In any unit. The first number is what was there already; one that falls begins anew.
+            Progress in any unit. The first value is earlier work; a smaller value restarts the estimate.
         now
-            Time [s], of a clock that never goes back.
+            Time of a monotonic clock [s].
         """
         before = self._done
         self._done = done
@@ -61,12 +60,12 @@ class TimeLeft:
                 self._pieces += 1
 
     def skip(self, amount: float) -> None:
-        """Take down that something was found done, which took no time.
+        """Record work that was found done and took no time.
 
         Parameters
         ----------
         amount
-            How much.
+            Progress, in the same unit.
         """
         if self._done is not None:
             self._done += amount
@@ -75,7 +74,7 @@ class TimeLeft:
 
     @property
     def rate(self) -> float | None:
-        """What is done per second; None until enough is known."""
+        """Progress per second; None until there is an estimate."""
         if self._since is None or self._done is None:
             return None
         if self._pieces < self.least_pieces or self._seconds < max(self.least_seconds, 1e-9):
@@ -88,35 +87,35 @@ class TimeLeft:
         Parameters
         ----------
         total
-            How much there is to do.
+            Progress at the end of the work.
 
         Returns
         -------
         float or None
-            Seconds; None until enough is known.
+            Time left [s]; None until there is an estimate.
         """
         rate = self.rate
         return (total - self._done) / rate if rate and self._done is not None else None
 
     def words(self, total: float) -> str:
-        """Say the time left.
+        """Word the time left.
 
         Parameters
         ----------
         total
-            How much there is to do.
+            Progress at the end of the work.
 
         Returns
         -------
         str
-            ``0:16:28 left``; empty until enough is known.
+            E.g. ``0:16:28 left``; empty until there is an estimate.
         """
         seconds = self.seconds(total)
         return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def duration(seconds: float) -> str:
-    """Write a time as h:mm:ss.
+    """Format a time as h:mm:ss.
 
     Parameters
     ----------
@@ -126,7 +125,7 @@ def duration(seconds: float) -> str:
     Returns
     -------
     str
-        For people.
+        E.g. ``0:16:28``.
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -4,10 +4,10 @@ Every epoch draws its order, its augmentation and its dropout from generators se
 that was interrupted goes on as if it had not been. The selected weights are those of the epoch with the
 highest validation accuracy (ties: the lower validation loss, then the earlier epoch).
 
-A refit follows that choice: the same initial weights are trained anew on training and validation samples, for as many
-epochs as validation chose (or the preset says), and the last weights are kept. Epoch k has the learning rate that
-epoch k of the choice had, so that the schedule is the preset's, cut off where the choice fell: that is what validation
-judged. An epoch goes once through the samples, of which there are more now, and so has more steps.
+A refit follows this selection: the model is trained again, from the same initial weights, on training and validation
+samples, for as many epochs as validation selected (or the preset fixes), and the last weights are kept. Epoch k has the
+learning rate of epoch k before the refit, so the schedule is that of the preset, cut off at the selected epoch, as
+validation measured it. An epoch is one pass over the samples, of which there are more, and so has more steps.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def start_run(
     selection
         The data opened for selection.
     device
-        Where it is going to be trained, ``cpu`` or ``cuda``, and whether that can be is asked here; None if
-        another machine does it, which is asked when it begins.
+        Device of the training, ``cpu`` or ``cuda``, whose support of the precision is tested here; None if
+        another machine trains, where it is tested when training begins.
     refit
-        Train anew on training and validation samples, once validation has chosen.
+        Train again on training and validation samples after selection.
 
     Returns
     -------
@@ -93,8 +93,8 @@ def start_run(
     Raises
     ------
     TrainingError
-        If the folder holds another run, a new one cannot be trained as the preset says (nothing is written then), or
-        there is nothing to refit on.
+        If the folder holds another run, a new run cannot be trained with the preset (nothing is written then), or
+        a refit is not possible.
     """
     _check_refit(preset, selection, refit)
     binned = bin_samples(selection.train, preset)
@@ -129,15 +129,15 @@ def start_run(
 def _check_refit(preset: Preset, selection: SelectionData, refit: bool) -> None:
     if preset.training.refit_epochs and not refit:
         raise TrainingError(
-            "training.refit_epochs is how long a refit takes; ask for one (--refit), or leave it out"
+            "training.refit_epochs is set without a refit; add --refit, or leave it out"
         )
     if refit and selection.is_oracle:
         raise TrainingError(
-            "an oracle selects on the test split, which nothing is trained on: --refit is for an honest choice"
+            "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
     if refit and selection.fold is not None:
         raise TrainingError(
-            "a fold compares settings on the speaker whom it leaves out; --refit would train on that speaker too"
+            "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
         )
 
 
@@ -216,7 +216,7 @@ def _choose(
     report: Report | None,
     ranks: Ranks,
 ) -> RunRecord:
-    """Train on the training split, and let validation choose."""
+    """Train on the training split, and select on validation."""
     model = place(build_model(record), device, record)
     _check_settings(model, record, ranks)
     check_precision(record, device)  # a run that is taken up may have been begun elsewhere
@@ -260,7 +260,7 @@ def _refit(
     report: Report | None,
     ranks: Ranks,
 ) -> RunRecord:
-    """Train anew on all that is not the test split, with what validation chose."""
+    """Train again on training and validation samples, with the settings that validation selected."""
     samples = bin_samples(open_training(selection), record.preset)
     model = place(build_model(record), device, record)
     check_precision(record, device)  # a run that is taken up may have been begun elsewhere
@@ -279,7 +279,7 @@ def _refit(
 def _finish(
     folder: Path, phase: RunRecord, done: RunRecord, weights: dict[str, torch.Tensor], ranks: Ranks
 ) -> None:
-    """Write down that a phase is over; its checkpoint goes last, so that a kill on the way loses nothing."""
+    """Record the end of a phase; its checkpoint is deleted last, so that a kill in between loses nothing."""
     if ranks.is_first:
         if done.status == "trained":
             save_tensors(folder / WEIGHTS_FILE, weights, _note(done))
@@ -289,7 +289,7 @@ def _finish(
 
 
 def _note(record: RunRecord) -> dict[str, Any]:
-    """Say of weights, which go their own ways, what else than the protocol selected them, and if on all speakers."""
+    """Make the header of the weights: model and seed, and any oracle, fold or refit, as they may be copied alone."""
     note: dict[str, Any] = {"model": record.model, "seed": record.seed}
     if record.selected_on == "test":
         note["selected_on"] = record.selected_on
@@ -333,7 +333,7 @@ def _train(
     report: Report | None,
     ranks: Ranks,
 ) -> State:
-    """Go through the epochs; without validation samples to the last one of a refit, which is the one that is kept."""
+    """Train epoch by epoch; without validation samples (a refit) the last epoch is kept."""
     settings = record.preset.training
     last = settings.epochs if record.refit_epochs is None else record.refit_epochs
     optimizer = make_optimizer(model, settings)
@@ -374,7 +374,7 @@ def _train(
 
 
 class _Measured(NamedTuple):
-    """What an epoch came to on the validation samples; in a refit there are none."""
+    """Loss, accuracy and hidden spikes of an epoch on the validation samples; None in a refit."""
 
     loss: float | None = None
     accuracy: float | None = None
@@ -393,7 +393,7 @@ def _measure(
 
 
 def _keep(state: State, epoch: int, measured: _Measured, model: Classifier) -> None:
-    """Keep the weights of an epoch if it is the best so far, or if nothing judges it."""
+    """Keep the weights of an epoch if it is the best so far, or if there is no validation."""
     loss, accuracy = measured.loss, measured.accuracy
     if loss is not None and accuracy is not None:
         if not (accuracy, -loss) > (state.accuracy, -state.loss):  # also where a loss is no number

@@ -108,7 +108,7 @@ def test_depth_and_channels_do_not_matter(tmp_path: Path) -> None:
     numbers = np.array(list(spike_counts(tmp_path / "a.h5").values()))
     assert (report.samples, report.skipped) == (12, [])
     assert notes[-2:] == [
-        "mixed down to one channel: 1 recordings",
+        "mixed down to one channel: 1 recording",
         "1 recording is a copy of another: PCM_16.wav = stereo.wav",
     ]
     # Every file has a seed of its own: counts scatter by a few spikes, as with Poisson counts or less.
@@ -145,8 +145,8 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
         "one.wav": "silent: nothing but a constant offset",
         "silent.wav": "silent",
     }
-    assert "constant offset removed (--keep-offset leaves it): 1 recordings" in notes
-    assert "clipped, peaks were cut off before we came: 1 recordings" in notes
+    assert "constant offset removed (--keep-offset leaves it): 1 recording" in notes
+    assert "clipped: peaks were cut off in the recording: 1 recording" in notes
     numbers = spike_counts(tmp_path / "a.h5")
     assert numbers.keys() == {
         *("clipped.wav", "four.wav", "good.wav", "loud.wav", "offset.wav", "short.wav")
@@ -163,7 +163,7 @@ def test_ten_minutes_are_cut_into_pieces(tmp_path: Path) -> None:
     write_clip(tmp_path / "audio" / "talk.flac", tone(8_000, 601.0), 8_000)
     options = ConversionOptions(n_channels=2, native_rate=True, labels="none", segment=60.0)
     report, notes = converted(tmp_path / "audio", tmp_path / "a.h5", options)
-    assert "ends shorter than half a segment left out, 1.0 s in all: 1 recordings" in notes
+    assert "ends shorter than half a segment left out, 1.0 s in all: 1 recording" in notes
     with SpikeFile(tmp_path / "a.h5") as spikes:
         assert spikes.segments is not None
         assert spikes.segments.tolist() == list(

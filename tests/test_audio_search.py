@@ -55,7 +55,7 @@ def test_what_is_not_read_is_counted_by_suffix_with_its_remedy(tmp_path: Path) -
         ),
         Skipped(
             "z.raw",
-            "bare samples, whose rate no header says; convert it first: "
+            "samples without a header, which would give their rate; convert it first: "
             "ffmpeg -f s16le -ar RATE -ac 1 -i NAME.raw NAME.flac",
         ),
         Skipped(

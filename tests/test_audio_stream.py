@@ -23,7 +23,7 @@ FOREIGN = {
     "AMR": b"#!AMR\n" + bytes(200),
     "Speex": b"OggS" + bytes(24) + b"Speex   " + bytes(200),
     "MIDI sample dump": b"\xf0\x7e" + bytes(200),
-    "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:",
     "a web page": b"<!DOCTYPE html><html>",
 }
 
@@ -45,8 +45,8 @@ NOISE = b"\xff\xfb\x90\x00" + bytes(2000)  # one header of MPEG audio, and nothi
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"hello world" * 100, "^broken or not audio: its content is of no type that is known$"),
-        (bytes(1000), "^broken or not audio: its content is of no type"),
+        (b"hello world" * 100, "^broken or not audio: its content is of no known type$"),
+        (bytes(1000), "^broken or not audio: its content is of no known type"),
         (NOISE, "^broken or cut short: nothing in this MP3 file can be decoded"),
         (encoded("MP3")[:100], "^broken or cut short: nothing in this MP3 file can be decoded"),
         (patched(encoded("WAV"), (20, b"\x03")), "^broken or cut short: nothing in this WAV file"),
@@ -148,7 +148,7 @@ def test_convert_tells_what_it_read_to_the_end_and_what_it_left_out(
     assert run("convert", corpus, tmp_path / "a.h5", "--channels", "4", "--jobs", "1") == 3
     lines = capfd.readouterr().err.splitlines()
     assert (
-        "length in the header is 0 or unknown, read to the end of the file: 1 recordings" in lines
+        "length in the header is 0 or undefined, read to the end of the file: 1 recording" in lines
     )
     said = [line[: line.find(": ") + 2] for line in lines if line.startswith("skipped")]
     assert said == ["skipped *.m4a: ", "skipped no/noise.mp3: ", "skipped yes/cut.mp3: "]

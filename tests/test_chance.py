@@ -56,7 +56,8 @@ def test_what_is_said() -> None:
     assert chance_line([], [], "test") == []
     (line,) = chance_line([52, 95, 48], [50, 50], "test")
     assert line.startswith(
-        "AT CHANCE: 2 of 3 seeds cannot be told from guessing (52 of 100 test samples right, guessing gets 50.0%); "
+        "AT CHANCE: 2 of 3 seeds cannot be distinguished from chance (52 of 100 test samples right, chance level "
+        "50.0%); "
     )
     assert "training.learning_rate" in line
     (line,) = chance_line([58], [50, 50], "validation", 20)

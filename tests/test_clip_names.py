@@ -21,7 +21,7 @@ def test_auto_takes_sub_folders_first() -> None:
     assert set(names.splits) == {""}
     assert names.notices == [
         "labels: 2 classes from sub-folders: no, yes",
-        "labels: 1 clips have none there, their label is -1",
+        "labels: 1 recording has no label there, which is written as -1",
     ]
 
 
@@ -49,7 +49,7 @@ def test_auto_knows_heidelberg_digits_in_one_folder() -> None:
 def test_auto_finds_nothing_and_says_so() -> None:
     names = name_clips(clips("a.wav", "b.wav"))
     assert (names.keys, names.labels.tolist()) == ((), [-1, -1])
-    assert names.notices == ["labels: none found, every label is -1 (--labels names them)"]
+    assert names.notices == ["labels: none found, every label is -1 (--labels names a source)"]
 
 
 def test_speech_commands() -> None:
@@ -155,12 +155,12 @@ def test_none_means_none() -> None:
     ("source", "message"),
     [
         ("{a}{b}", "put something between two groups"),
-        ("{a}-{a}", "{a} is no name, or is twice"),
-        ("{a b}", "{a b} is no name"),
+        ("{a}-{a}", "{a} is not a valid name, or occurs twice"),
+        ("{a b}", "{a b} is not a valid name"),
         ("{a}}", "braces do not match"),
-        ("{}", "{} is no name"),
-        ("{speaker}_nohash_{take}", "gives no label for any clip"),
-        ("heidelberg-digits", "heidelberg-digits gives no label for any clip"),
+        ("{}", "{} is not a valid name"),
+        ("{speaker}_nohash_{take}", "gives no label for any recording"),
+        ("heidelberg-digits", "heidelberg-digits gives no label for any recording"),
         ("gone.csv", "gone.csv: no such file"),
     ],
 )
@@ -179,11 +179,11 @@ def test_an_unknown_source_offers_the_closest() -> None:
     [
         ("label,speaker\nx,1\n", "must name a column path"),
         ("path,other\na.wav,1\n", "at least one of label, speaker, split"),
-        ("path,label\na.wav,x,y\n", "line 2 has too many or few fields"),
-        ("path,label\na.wav\n", "line 2 has too many or few fields"),
-        ("path,label\na.wav,x\na.wav,y\n", "line 3: 'a.wav' is there twice"),
+        ("path,label\na.wav,x,y\n", "line 2: number of fields is 3, not 2"),
+        ("path,label\na.wav\n", "line 2: number of fields is 1, not 2"),
+        ("path,label\na.wav,x\na.wav,y\n", "line 3: 'a.wav' occurs twice"),
         ('path,label\n"a.wav,x\n', "not readable as CSV"),
-        ("path,speaker\na.wav,1\n", "gives no label for any clip"),
+        ("path,speaker\na.wav,1\n", "gives no label for any recording"),
     ],
 )
 def test_a_broken_table_is_refused(tmp_path: Path, text: str, message: str) -> None:

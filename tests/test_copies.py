@@ -107,9 +107,9 @@ def test_what_is_said_of_copies_by_hand() -> None:
         "3 recordings are copies of others: a.wav = b.wav = d.wav, c.wav = e.wav",
         "copies of one recording have different labels: a.wav (x) = b.wav (x) = d.wav (none)",
         "copies of one recording have different speakers: c.wav (1) = e.wav (2)",
-        "WARNING: copies of one recording lie in different splits, 1 in all: c.wav (train) = e.wav (test); what is "
-        "trained on is tested or selected on as well, so accuracy says too much. Remove the copies from all splits "
-        "but one",
+        "WARNING: copies of one recording lie in different splits, 1 in all: c.wav (train) = e.wav (test); some "
+        "samples are trained on and also selected or tested on, so accuracy is too high. Keep the copies in one split "
+        "only",
     ]
 
 
@@ -170,7 +170,7 @@ def test_clips_without_a_spike_are_named(
         writer.append(*train_of(0), source="loud.wav")
         writer.append([], [], source="soft.wav")
     with SpikeFile(path) as spikes:
-        assert find_remarks(spikes) == ["without a single spike: 1 of 2 samples: soft.wav"]
+        assert find_remarks(spikes) == ["1 of 2 samples without a spike: soft.wav"]
     with pytest.raises(SystemExit):
         main(["info", str(path)])
     assert "without spikes   1" in capsys.readouterr().out
@@ -189,7 +189,7 @@ def test_a_class_of_which_every_clip_was_left_out_is_no_output(tmp_path: Path) -
         assert [spikes.keys[label] for label in spikes.labels] == [
             source.partition("/")[0] for source in spikes.sources
         ]
-    assert "classes left out, no recording of theirs could be used: 1 of 4: maybe" in notes
+    assert "classes dropped, since none of their recordings could be used: 1 of 4: maybe" in notes
 
 
 def test_classes_of_a_convention_stay_and_are_told(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_classes_of_a_convention_stay_and_are_told(tmp_path: Path) -> None:
     assert report.classes == SPEECH_COMMANDS
     assert any(
         line.startswith(
-            "classes of speech-commands without a recording, which stay outputs: 33 of 35: backward, bed"
+            "classes of speech-commands without recordings, kept as outputs: 33 of 35: backward, bed"
         )
         for line in notes
     )

@@ -218,7 +218,7 @@ def test_clips_longer_than_the_model_hears_are_told_once(
     code, out, err = call(capsys, run, tmp_path, *words)
     assert code == 0
     assert err == (
-        f"2 recordings are longer than the {heard:g} s that the model hears; what comes later is not heard\n"
+        f"2 recordings are longer than the {heard:g} s of input of the model; the rest is ignored\n"
     )
     if words == ["--json"]:
         assert json.loads(out)["longer_than_heard"] == 2

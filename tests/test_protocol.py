@@ -97,7 +97,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     selection = open_selection(str(path))
     path.unlink()
     write_toy(path, takes=5)
-    with pytest.raises(ProtocolError, match="holds other data than at training"):
+    with pytest.raises(ProtocolError, match="the data differ from those of the training"):
         open_test(selection)
 
 

@@ -1,6 +1,6 @@
 """The README's commands run, in order, in an empty folder with a few recordings.
 
-All in this process, which has loaded what each of them would load anew.
+They run in this process, whose imports they share.
 """
 
 from __future__ import annotations

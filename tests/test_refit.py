@@ -139,7 +139,9 @@ def test_samples_of_two_files_become_one_data_set(tmp_path: Path) -> None:
 
 
 def test_an_oracle_gives_nothing_to_train_on(toy: Path) -> None:
-    with pytest.raises(ProtocolError, match="an oracle selects on the test split"):
+    with pytest.raises(
+        ProtocolError, match="opened for an oracle, which selects on the test split"
+    ):
         open_training(open_oracle(str(toy)))
 
 
@@ -315,16 +317,21 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
         open_selection(str(toy), 0),
     )
     cases: list[tuple[SelectionData, list[str], bool, str]] = [
-        (oracle, [], True, "an oracle selects on the test split"),
-        (fold, [], True, "a fold compares settings"),
-        (honest, ["training.refit_epochs=2"], False, "training.refit_epochs is how long a refit"),
+        (oracle, [], True, "--refit and --oracle exclude each other"),
+        (fold, [], True, "--refit and --fold exclude each other"),
+        (
+            honest,
+            ["training.refit_epochs=2"],
+            False,
+            "training.refit_epochs is set without a refit",
+        ),
     ]
     for selection, more, refit, message in cases:
         with pytest.raises(TrainingError, match=message):
             start_run(tmp_path / "run", "lif", preset("lif", *more), selection, 0, refit=refit)
     assert not (tmp_path / "run").exists()
     with pytest.raises(
-        TrainingError, match="refit_epochs: 6 are more than the 5 that the schedule"
+        TrainingError, match="refit_epochs: 6 are more than the 5 epochs of the schedule"
     ):
         preset("lif", "training.refit_epochs=6")
     start_run(tmp_path / "run", "lif", preset(), honest, 0)
@@ -335,9 +342,9 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "--model", "lif", "--oracle"], "an oracle selects on the test split"),
+        (["evaluate", "--model", "lif", "--oracle"], "--refit and --oracle exclude each other"),
         (["evaluate", "--checkpoint", "x"], "a checkpoint brings its own"),
-        (["train", "--model", "lif", "--fold", "all"], "a fold compares settings"),
+        (["train", "--model", "lif", "--fold", "all"], "--refit and --fold exclude each other"),
         (["train", "--resume", "x"], "brings its own data, preset, settings, fold and refit"),
     ],
 )
@@ -415,10 +422,10 @@ def test_evaluate_says_so(
     words = ["evaluate", "--model", "lif", "--data", toy, "-o", "out", *QUICK[:-1], "--refit"]
     code, out, err = run(capsys, *words)
     assert code == 0
-    assert "refitted: trained anew on validation speakers too" in out
+    assert "refitted: trained again with the validation speakers included" in out
     assert "(of what was chosen, before the refit)" in out
     assert "60 samples, selected on 12 (" in err
-    assert "then anew on all 72; test stays closed" in err
+    assert "then refitted on all 72; test stays closed" in err
     assert "lif seed 0, refit: epoch" in err
     assert read_result(tmp_path / "out").command.endswith(" --refit")
     # A run of it stays one, also when it is tested again.
@@ -443,7 +450,7 @@ def test_pages_and_tables_tell_a_refit(entry: Path) -> None:
     assert all(row.refitted for row in rows)
     page = render_entry(stored, rows, "index.html")
     assert "spiking, refitted, on toy" in page
-    assert "after the choice trained anew on validation speakers too" in page
+    assert "trained again with the validation speakers included, after selection" in page
     assert f"<small>refit: {stored.result.seeds[0].refit_epochs}</small>" in page
     assert "<small>spiking, refitted</small>" in render_index(boards, rows, [])
 
@@ -454,10 +461,10 @@ def test_a_refitted_entry_is_trained_again_as_it_was(
     words = ["verify", entry, "--data", toy, "--by", "A", "--inference", "--training"]
     code, _, err = run(capsys, *words)
     assert code == 0
-    assert "then anew on all 72" in err
+    assert "then refitted on all 72" in err
     done = read_entry(entry).verifications
     assert [[one.agreement for one in each.seeds] for each in done] == [[1.0, 1.0]] * 2
-    assert "refitted: trained anew" in run(capsys, "verify", entry)[1]
+    assert "refitted: trained again" in run(capsys, "verify", entry)[1]
     out = run(capsys, "leaderboard", "check", "--json", _entries(entry))[1]
     assert json.loads(out)["entries"][0]["refitted"]
 
@@ -546,7 +553,7 @@ def test_a_sweep_refits_every_run_and_ranks_by_the_choice(
     (tmp_path / "spec.toml").write_text("refit = true\n" + text)
     code, out, err = run(capsys, "sweep", "spec.toml", "-o", "out", "--workers", 1)
     assert code == 0
-    assert "then anew on all 72; test stays closed" in err
+    assert "then refitted on all 72; test stays closed" in err
     assert "refitted, after that choice, on all 72 training and validation samples" in out
     report = json.loads((tmp_path / "out" / "sweep.json").read_text())
     for one in report["configurations"]:

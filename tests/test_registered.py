@@ -87,9 +87,9 @@ def test_recordings_that_are_missing_different_or_extra_are_named(
     )
     assert found.lines() == [
         "this is not shd-r as registered",
-        f"1 of 4 recordings are missing: {TRAIN[1]}",
-        f"1 of 4 recordings differ from the registered ones: {TEST[0]}",
-        f"1 recordings are extra: {another}.flac",
+        f"1 of 4 recordings missing: {TRAIN[1]}",
+        f"1 of 4 recordings different from the registered ones: {TEST[0]}",
+        f"1 recording is extra: {another}.flac",
     ]
 
 
@@ -99,7 +99,7 @@ def test_another_seed_is_given_as_the_reason(
     found = find_differences(recipe, remake(audio, seed=1))
     assert found is not None
     assert sorted(found.different) == sorted(NAMES)
-    assert found.lines()[-1] == "shd-r_test.h5: made with seed 1, shd-r with 0"
+    assert found.lines()[-1] == "shd-r_test.h5: made with seed 1, shd-r is made with 0"
 
 
 def test_nothing_is_said_of_a_data_set_that_nobody_registered(recipe: Recipe) -> None:

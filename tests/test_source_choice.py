@@ -207,7 +207,10 @@ def test_many_class_names_are_shortened() -> None:
 
 def test_classes_of_one_recording_each_are_doubted() -> None:
     files = [f"{chr(97 + i)}/x.wav" for i in range(25)]
-    assert "labels: most classes have one recording; are they classes?" in named(*files).notices
+    assert (
+        "labels: most classes have a single recording; check the source of labels (--labels)"
+        in named(*files).notices
+    )
 
 
 def test_a_word_written_in_two_ways_is_one_class_and_read_by_its_real_name() -> None:
@@ -257,7 +260,7 @@ def test_a_pattern_may_name_the_fold() -> None:
     ("source", "says"),
     [
         ("folders:test_fold=9", r"there is no such fold \(found: 1, 2\)"),
-        ("folders:test_fold=x", "test_fold=x: is no number"),
+        ("folders:test_fold=x", "test_fold=x: is not a number"),
         ("folders:path=x", "only tables have columns"),
         ("esc50:fold=1", "only tables have columns"),
     ],

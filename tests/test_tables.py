@@ -109,7 +109,7 @@ def test_paths_as_others_write_them(table: Path, written: str, there: str) -> No
     names = name_clips(clips(there, "nothing.wav"), "t.csv")
     assert labelled(names) == {there: "x"}
     assert [one.reason for one in names.skipped] == ["is not in t.csv"]
-    assert any("1 of its 2 names are no recordings here" in line for line in names.notices)
+    assert any("1 of its 2 names match no recording" in line for line in names.notices)
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_what_may_be_another_recording_is_not_matched(
     table: Path, written: list[str], there: list[str]
 ) -> None:
     table.write_text("path,label\n" + "".join(f"{path},x\n" for path in written))
-    with pytest.raises(SpikebenchError, match=r"none of its \d names is a recording here"):
+    with pytest.raises(SpikebenchError, match=r"none of its \d names is a recording in the folder"):
         name_clips(clips(*there), "t.csv")
 
 
 def test_a_name_of_each_is_shown_where_nothing_matches(table: Path) -> None:
     table.write_text("path,label\nrec_0001.wav,x\n")
     with pytest.raises(
-        SpikebenchError, match=r"the table has 'rec_0001.wav', the folder 'no/a.wav'"
+        SpikebenchError, match=r"the table has 'rec_0001.wav', the folder has 'no/a.wav'"
     ):
         name_clips(clips("no/a.wav"), "t.csv")
 
@@ -202,15 +202,15 @@ def test_a_comma_and_a_space_are_one_label(table: Path) -> None:
         ("path,label\nä.wav,fünf\n".encode("latin-1"), r"is not UTF-8 \(line 2\).*WINDOWS-1252"),
         ("path,label\na.wav,x\n".encode("utf-16"), r"is not UTF-8 .*iconv -f UTF-16"),
         ("path,label\na.wav,x\n".encode("utf-16-le"), r"is not UTF-8 .*iconv -f UTF-16"),
-        (b"PK\x03\x04...", "is a spreadsheet, no text"),
+        (b"PK\x03\x04...", "is a spreadsheet, not text"),
         (b"", "empty; the first line must name"),
         (
             b"a.wav,x\nb.wav,y\n",
             r"a column path, .*\(found: 'a.wav', 'x'\); name them by t.csv:path=",
         ),
         (b"path,label\n,x\n", "line 2 names no recording"),
-        (b"path,label,fold\na.wav,x,one\n", "line 2: fold 'one' is no number"),
-        (b"path,label\na/b.wav,x\na\\b.wav,y\n", r"line 3: .* is there twice \(line 2\)"),
+        (b"path,label,fold\na.wav,x,one\n", "line 2: fold 'one' is not a number"),
+        (b"path,label\na/b.wav,x\na\\b.wav,y\n", r"line 3: .* occurs twice \(line 2\)"),
     ],
 )
 def test_what_cannot_be_read_says_why(table: Path, data: bytes, says: str) -> None:
@@ -223,10 +223,10 @@ def test_what_cannot_be_read_says_why(table: Path, data: bytes, says: str) -> No
     ("source", "says"),
     [
         ("t.csv:label=Sort", r"no column 'Sort' \(found: 'path', 'label'\)"),
-        ("t.csv:pth=path", "after the colon stand path=…, label=…"),
-        ("t.csv:path=", "after the colon stand"),
+        ("t.csv:pth=path", "allowed after the colon: path=…, label=…"),
+        ("t.csv:path=", "allowed after the colon"),
         ("t.csv,gone.csv", "gone.csv: no such file"),
-        ("train=t.csv,test=t.csv", r"'a.wav' is there twice \(line 2\)"),
+        ("train=t.csv,test=t.csv", r"'a.wav' occurs twice \(line 2\)"),
     ],
 )
 def test_tables_named_wrongly(table: Path, source: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""How published corpora name their files: one file each, named here as strings so that the list costs no import.
+"""Naming conventions of published corpora: one module each, listed as strings so that nothing is imported early.
 
 A module holds one constant, ``CONVENTION``, a :class:`~spikebench.conventions.convention.Convention`.
 """
@@ -33,12 +33,12 @@ def load_convention(name: str) -> Convention:
     Parameters
     ----------
     name
-        Its name.
+        Name of the convention, as in :data:`CONVENTIONS`.
 
     Returns
     -------
     Convention
-        What its file names say.
+        How its file names are read.
 
     Raises
     ------

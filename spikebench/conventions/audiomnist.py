@@ -1,7 +1,7 @@
-"""AudioMNIST: ``01/0_01_0``, which is digit, speaker and repetition in the folder of the speaker.
+"""AudioMNIST: ``01/0_01_0``, i.e. digit, speaker and repetition in the folder of the speaker.
 
-Classes zero … nine, 60 speakers. Its authors publish no split for training and test, so there is none here:
-the protocol then holds out whole speakers.
+Classes zero … nine, 60 speakers. Its authors publish no training and test split, so none is given here; the
+protocol then holds out whole speakers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _read(clip: Clip) -> Facts | None:
         return None
     digit, speaker = match.groups()
     folder = folder_above(clip)
-    # In a folder of another speaker it is another corpus; a flat copy lies in a folder with a name.
+    # A numbered folder of another speaker means another corpus; a flat copy of AudioMNIST has no numbered folder.
     if folder.isdigit() and folder != speaker:
         return None
     return Facts(ENGLISH_DIGITS[int(digit)], speaker)

@@ -1,4 +1,4 @@
-"""What a naming convention is, and what conventions share."""
+"""The type of a naming convention, and functions that conventions share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ENGLISH_DIGITS = tuple("zero one two three four five six seven eight nine".split
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about one clip; None where nothing is.
+    """Label, speaker, split and fold of one clip; None if unknown.
 
     Attributes
     ----------
     label, speaker, split
-        As they are written, not numbered yet.
+        As written in the source, not yet numbered.
     fold
-        Part of a cross-validation that the clip belongs to, where there is no split.
+        Fold of a cross-validation that the clip belongs to, if there is no split.
     """
 
     label: str | None = None
@@ -38,23 +38,22 @@ class Convention:
     Attributes
     ----------
     name
-        What it is called on the command line.
+        Its name on the command line.
     read
-        What the name of a clip says; None if the name does not fit. The label is None where the name fits
-        and names no class.
+        Reads the name of a clip; None if the name does not fit. The label is None if the name fits but
+        names no class.
     keys
-        Class names in their order; None where they are not fixed.
+        Class names in their order; None if they are not fixed.
     split_rule
-        Who is in which split, in a few words; empty where the names do not say.
+        Short description of how the splits are made; empty if the names give no split.
     is_specific
-        Whether no other recordings are likely to have such names, so that they count for more than
-        sub-folders.
+        Whether other recordings are unlikely to have such names, so that they take precedence over sub-folders.
     test_fold
-        Fold that is the test split unless the user names another; None where there are no folds.
+        Fold that is the test split unless the user names another; None if there are no folds.
     tables
-        Tables beside the recordings that say more than the names do; they replace ``read``.
+        File names of tables beside the recordings, which give the facts instead of ``read``.
     classes_are_folders
-        Whether the class is the folder, so that other folders are other classes.
+        Whether folders are the classes, so that other folders are other classes.
     not_classes
         Folders of the corpus whose clips belong to no class.
     """
@@ -71,7 +70,7 @@ class Convention:
 
 
 def composed(text: str) -> str:
-    """Write letters with accents in one way, however a file system or a program wrote them.
+    """Normalise letters with accents, which file systems and programs write in different ways.
 
     Parameters
     ----------
@@ -81,7 +80,7 @@ def composed(text: str) -> str:
     Returns
     -------
     str
-        In Unicode's normalisation form C.
+        The name in Unicode normalisation form C.
     """
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
@@ -92,29 +91,29 @@ def stem(clip: Clip) -> str:
     Parameters
     ----------
     clip
-        Any.
+        The clip.
 
     Returns
     -------
     str
-        Composed.
+        In normalisation form C.
     """
     name = clip.relative.rpartition("/")[2]
     return composed(name.rpartition(".")[0] or name)
 
 
 def folder_above(clip: Clip) -> str:
-    """Give the name of the folder a clip lies in, also where the search began there.
+    """Give the name of the folder that holds a clip, even if it is the folder that was searched.
 
     Parameters
     ----------
     clip
-        Any.
+        The clip.
 
     Returns
     -------
     str
-        Composed; empty at the root of the file system.
+        In normalisation form C; empty at the root of the file system.
     """
     folders = clip.relative.rpartition("/")[0]
     return composed(folders.rpartition("/")[2] or clip.path.absolute().parent.name)

@@ -1,8 +1,8 @@
-"""ESC-50: ``1-100032-A-0``, which is fold, recording, take and class.
+"""ESC-50: ``1-100032-A-0``, i.e. fold, source recording, take and class.
 
 Fifty classes in the published order. Clips cut from one recording of Freesound (takes A, B, …) resemble each
-other, so the recording stands where other corpora have a speaker. Fold 5 is the test split unless another is
-named; published figures are means over all five.
+other, so the source recording takes the place of the speaker. Fold 5 is the test split unless another is named;
+published figures are means over all five folds.
 """
 
 from __future__ import annotations

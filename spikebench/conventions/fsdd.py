@@ -1,6 +1,6 @@
-"""Free Spoken Digit Dataset: ``7_jackson_32``, which is digit, speaker and trial.
+"""Free Spoken Digit Dataset: ``7_jackson_32``, i.e. digit, speaker and trial.
 
-Classes zero … nine. Trials 0 to 4 are the test split, as its README says; the others train.
+Classes zero … nine. Trials 0 to 4 are the test split, as in its README; the others are the training split.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Heidelberg Digits: ``lang-english_speaker-04_trial-1_digit-7``.
 
 Classes in SHD's order: English zero … nine are 0 … 9, German null … neun 10 … 19. Speakers 4 and 5 are the
-test split, the others train (SHD itself adds 5 % of the others to its test split).
+test split, the others the training split (SHD itself adds 5 % of the others to its test split).
 """
 
 from __future__ import annotations

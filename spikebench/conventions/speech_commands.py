@@ -1,7 +1,7 @@
-"""Google Speech Commands: ``yes/0a7c2a8d_nohash_0``, which is speaker and take in the folder of the word.
+"""Google Speech Commands: ``yes/0a7c2a8d_nohash_0``, i.e. speaker and take in the folder of the word.
 
 35 classes in alphabetical order. The split is that of Google's lists (10 % of the speakers validation, 10 %
-test; SSC itself tests on 20 %), by a hash of the speaker. ``_background_noise_`` is no word.
+test; SSC itself tests on 20 %), by a hash of the speaker. ``_background_noise_`` is not a word.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _read(clip: Clip) -> Facts | None:
     if match is None:
         return None
     word = folder_above(clip)
-    # Words of one's own, recorded the same way, have a speaker and a split all the same.
+    # Other words that are named in the same way have a speaker and a split, but no class.
     label = word if word in SPEECH_COMMANDS else None
     return Facts(label, match[1], which_set(match[1], *_GOOGLE_PERCENT))
 

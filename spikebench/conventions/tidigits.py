@@ -1,8 +1,7 @@
-"""TIDIGITS: ``train/man/ae/1a``: split, category and code of the speaker; the digits said, and a or b.
+"""TIDIGITS: ``train/man/ae/1a``, i.e. split, category and code of the speaker, spoken digits, and a or b.
 
-Classes zero (``z``), one … nine and oh (``o``), in this order: only recordings of a single digit belong to
-one. Those of several digits (``6z97a``) have thousands of different words; they are left out, unless a pattern
-or a table labels them.
+Classes zero (``z``), one … nine and oh (``o``), in this order: only recordings of a single digit have a class.
+Recordings of several digits (``6z97a``) are left out, unless a pattern or a table labels them.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def _read(clip: Clip) -> Facts | None:
     match = _NAME.fullmatch(stem(clip))
     if match is None:
         return None
-    # The search may have begun in the folder of a category, or of a speaker.
+    # The folder that was searched may be that of a category or of a speaker.
     folders = [composed(part).lower() for part in clip.path.absolute().parts[-4:-1]]
     if len(folders) < 2 or folders[-2] not in _CATEGORIES:
         return None

@@ -1,8 +1,8 @@
-"""UrbanSound8K: ``fold5/100032-3-0-0``, which is recording, class, occurrence and slice in the folder of a fold.
+"""UrbanSound8K: ``fold5/100032-3-0-0``, i.e. source recording, class, occurrence and slice in the folder of a fold.
 
-Ten classes in the published order. Slices of one recording of Freesound resemble each other, so the
-recording stands where other corpora have a speaker: no protocol parts them. Fold 10 is the test split unless
-another is named; published figures are means over all ten.
+Ten classes in the published order. Slices of one recording of Freesound resemble each other, so the source
+recording takes the place of the speaker. Fold 10 is the test split unless another is named; published figures are
+means over all ten folds.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Registered:
-    """What everybody who makes a data set again should get (:mod:`spikebench.registered`).
+    """Fingerprints that everyone should get who makes a data set again (:mod:`spikebench.registered`).
 
     Attributes
     ----------
     fingerprints
-        Name of a file → its fingerprint.
+        File name → fingerprint of the file.
     digests
-        Reads: name of a recording without suffix → the beginning of the SHA-256 of its sample.
+        Function that returns: name of a recording without suffix → the first digits of the SHA-256 of its sample.
     """
 
     fingerprints: Mapping[str, str]
@@ -68,7 +68,7 @@ class Recipe:
         Makes the recipe with the split and the order of the authors' lists of the test and the training
         recordings (None: that one is not known); None where no such lists are known.
     registered
-        What it is, to the last spike; None where nobody has made it whole.
+        Its registered fingerprints; None if there are none.
     """
 
     spec: DatasetSpec

@@ -313,7 +313,7 @@ SPEC = DatasetSpec(
 
 @lru_cache(maxsize=1)
 def digests() -> dict[str, str]:
-    """Read what each recording becomes.
+    """Read the digests of the samples.
 
     Returns
     -------
@@ -330,7 +330,7 @@ def _places() -> dict[str, int]:
 
 
 def _by_name(path: str) -> int:
-    """Place of a recording: in the order of the names, in whatever folders they lie."""
+    """Give the position of a recording in the order of the names, independent of folders."""
     return _places()[_stem(path)]
 
 

@@ -129,7 +129,7 @@ class DatasetSpec:
     parts
         Its spike files, in the order training, validation, test.
     fingerprint
-        Of all of them together (:mod:`spikebench.fingerprint`); empty where nobody has registered it.
+        Fingerprint of all parts together (:mod:`spikebench.fingerprint`); empty if none is registered.
     downloads
         What is fetched for it; empty for what is in the package or made from another data set's recordings.
     audio

@@ -1,15 +1,15 @@
-"""Whether an accuracy says that anything was learned.
+"""Whether an accuracy can be distinguished from chance.
 
 Definitions
 -----------
 chance level
-    the larger of 1 / classes and the share of the most frequent class among the samples: what guessing, or saying one
-    class always, gets.
+    the larger of 1 / classes and the share of the most frequent class among the samples: the expected accuracy of
+    guessing, or of always answering one class.
 p-value
-    exact binomial test, one-sided: probability of at least as many right answers by chance. Where the best of
-    several tries is tested (the epoch that was selected on the same samples), times their number, at most 1
-    (Bonferroni): the best of a hundred epochs of guessing is better than guessing.
-    It takes samples for independent. Those of one voice are not, so it sees learning somewhat too early.
+    exact binomial test, one-sided: probability of at least as many correct answers by chance. If the best of
+    several tries is tested (the epoch that was selected on the same samples), it is multiplied by their number, at
+    most 1 (Bonferroni correction).
+    The test treats samples as independent. Those of one voice are not, so it underestimates the p-value somewhat.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["chance_level", "p_of_chance"]
 
 
 def chance_level(class_sizes: Sequence[int]) -> float:
-    """Say what guessing gets.
+    """Compute the chance level.
 
     Parameters
     ----------
     class_sizes
-        Samples of each class, also of those that have none.
+        Number of samples of each class, including 0 for classes without samples.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def chance_level(class_sizes: Sequence[int]) -> float:
     Raises
     ------
     ValueError
-        If there are no samples.
+        If there are no samples, or a size is negative.
     """
     total = sum(class_sizes)
     if total <= 0 or min(class_sizes) < 0:
@@ -46,16 +46,16 @@ def chance_level(class_sizes: Sequence[int]) -> float:
 
 
 def p_of_chance(right: int, class_sizes: Sequence[int], tries: int = 1) -> float:
-    """Compute how probable so many right answers are by chance.
+    """Compute the probability of at least so many correct answers by chance.
 
     Parameters
     ----------
     right
-        Right answers.
+        Number of correct answers.
     class_sizes
-        Samples of each class.
+        Number of samples of each class.
     tries
-        Of how many tries this is the best.
+        Number of tries of which this is the best.
 
     Returns
     -------
@@ -65,9 +65,9 @@ def p_of_chance(right: int, class_sizes: Sequence[int], tries: int = 1) -> float
     Raises
     ------
     ValueError
-        If there are no samples, more right answers than samples, or no try.
+        If there are no samples, more correct answers than samples, or fewer than one try.
     """
     total, level = sum(class_sizes), chance_level(class_sizes)
     if not 0 <= right <= total or tries < 1:
-        raise ValueError(f"{right} of {total} right in {tries} tries cannot be")
+        raise ValueError(f"{right} of {total} correct in {tries} tries is not possible")
     return min(1.0, tries * float(stats.binom.sf(right - 1, total, level)))

@@ -174,14 +174,15 @@ class CountClassifier(Classifier):
     def refit_counts(
         self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
     ) -> None:
-        """Learn anew with what validation chose; counts (samples, units) and labels (samples,) in.
+        """Train again with the settings that validation selected.
 
         Parameters
         ----------
         train
-            All that may be learned from.
+            Counts, int64, shape (samples, units), and labels, int64, shape (samples,), of all training and
+            validation samples.
         choice
-            From :meth:`fit_counts`.
+            Selected settings, as returned by :meth:`fit_counts`.
         """
         raise NotImplementedError
 

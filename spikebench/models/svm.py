@@ -131,14 +131,14 @@ class CountSVM(CountClassifier):
     def refit_counts(
         self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
     ) -> None:
-        """Train on counts with the C and the width that validation chose; the standardisation is theirs, too.
+        """Train on counts with the C and the width that validation selected; standardise by the same samples.
 
         Parameters
         ----------
         train
             Counts, int64, shape (samples, units), and labels, int64, shape (samples,).
         choice
-            From :meth:`fit_counts`.
+            Selected settings, as returned by :meth:`fit_counts`.
         """
         from sklearn.preprocessing import StandardScaler
 
@@ -164,7 +164,7 @@ class CountSVM(CountClassifier):
                 for _ in range(first + 1, n_classes)
             ]
         )
-        # Of two classes scikit-learn turns the signs round, so that its decision is positive for the second.
+        # For two classes scikit-learn inverts the signs, so that its decision is positive for the second.
         sign = -1.0 if present.size == 2 else 1.0
         row = {pair: k for k, pair in enumerate(zip(*np.triu_indices(n_classes, 1), strict=True))}
         k = 0
