@@ -36,7 +36,7 @@ from spikebench.errors import DataError
 from spikebench.spike_file import SpikeFile
 from spikebench.store.folder import data_root
 
-__all__ = ["Part", "dataset_fingerprint", "fingerprint", "sample_digests"]
+__all__ = ["Part", "combine", "dataset_fingerprint", "fingerprint", "sample_digests"]
 
 VERSION = 1
 _HEADER = b"spikebench fingerprint %d\n" % VERSION
@@ -98,6 +98,36 @@ def event_keys(times: NDArray[np.float64], units: NDArray[np.uint16]) -> NDArray
     return keys
 
 
+def combine(
+    n_units: int, classes: Sequence[str], digests: Sequence[bytes], splits: Sequence[str]
+) -> str:
+    """Compute a fingerprint from what :func:`sample_digests` gives.
+
+    Parameters
+    ----------
+    n_units
+        Number of units.
+    classes
+        Class names; index = label.
+    digests
+        32 bytes per sample, in order.
+    splits
+        Split of each sample; empty where it is not known.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+    """
+    digest = hashlib.sha256(_HEADER + struct.pack("<qq", n_units, len(classes)))
+    for key in classes:
+        name = key.encode()
+        digest.update(struct.pack("<q", len(name)) + name)
+    for sample, split in zip(digests, splits, strict=True):
+        digest.update(sample + split.encode() + b"\n")
+    return digest.hexdigest()
+
+
 def fingerprint(parts: Sequence[Part]) -> str:
     """Compute the fingerprint of a data set by reading all of it.
 
@@ -116,18 +146,15 @@ def fingerprint(parts: Sequence[Part]) -> str:
     SpikeFileError
         If a file is missing or damaged.
     """
-    digest = hashlib.sha256(_HEADER)
-    for number, part in enumerate(parts):
+    digests: list[bytes] = []
+    splits: list[str] = []
+    for part in parts:
         with SpikeFile(part.path) as file:
-            if number == 0:
-                digest.update(struct.pack("<qq", file.n_units, len(file.keys)))
-                for key in file.keys:
-                    name = key.encode()
-                    digest.update(struct.pack("<q", len(name)) + name)
-            splits = file.splits or [""] * file.n_samples
-            for sample, split in zip(sample_digests(file), splits, strict=True):
-                digest.update(sample + (part.split or split).encode() + b"\n")
-    return digest.hexdigest()
+            n_units, classes = file.n_units, file.keys
+            marks = file.splits or [""] * file.n_samples
+            splits += [part.split or mark for mark in marks]
+            digests += sample_digests(file)
+    return combine(n_units, classes, digests, splits)
 
 
 def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
