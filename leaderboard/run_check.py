@@ -150,7 +150,7 @@ def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> No
             raise ResultError(f"{where}: {name} is not that of the result")
     _check_choice(log, where)
     if [line.epoch for line in log.refit_history] != list(range(1, (run.refit_epochs or 0) + 1)):
-        raise ResultError(f"{where}: the epochs of the refit are not 1 … {run.refit_epochs or 0}")
+        raise ResultError(f"{where}: the epochs of its refit are not 1 to {run.refit_epochs or 0}")
 
 
 def _check_choice(log: RunLog, where: str) -> None:

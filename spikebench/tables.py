@@ -189,7 +189,7 @@ def _find_columns(
         name = next((name for name in wanted if name in names), None)
         if name is not None:
             places[what] = names.index(name)
-    remedy = f"; name them by {shown}:path=COLUMN,label=COLUMN"
+    remedy = f"; name the columns by {shown}:path=COLUMN,label=COLUMN"
     if "path" not in places:
         raise SpikebenchError(
             f"{shown}: the first line must name a column path or a synonym of it (found: "

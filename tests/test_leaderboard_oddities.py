@@ -211,7 +211,7 @@ def test_one_side_of_the_test_decides_as_both(
 
 
 def test_refitted_entries_are_compared_with_each_other(tmp_path: Path) -> None:
-    """More training data lift test above the validation of the choice: among refitted entries that is usual."""
+    """More training data raises test above the validation accuracy from before the refit: usual if refitted."""
     entries = [store(tmp_path / str(k), model=f"m{k}", skill=0.5 + 0.02 * k) for k in range(8)]
 
     def lifted(stored: StoredEntry, validation: float, refit: bool) -> StoredEntry:

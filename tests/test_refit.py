@@ -166,7 +166,7 @@ def test_a_refit_is_a_training_on_all_training_speakers_for_the_epochs_that_were
                 group["lr"] = learning_rate(done.preset.training, epoch)
             training._one_epoch(model, optimizer, samples, done, epoch, Ranks())
     assert all(torch.equal(weights(tmp_path)[k], v) for k, v in model.state_dict().items())
-    # Epoch k has the rate that it had in the choice: the schedule is cut off, not squeezed.
+    # Epoch k has the same rate as before the refit: the schedule is cut off, not compressed.
     choice, refit = (rates(tmp_path / name) for name in ("history.csv", "refit-history.csv"))
     assert choice[:3] == refit
     assert_allclose(refit[2], 2e-2 * 0.5 * (1 + np.cos(np.pi * 2 / 5)), rtol=1e-5)
@@ -423,7 +423,7 @@ def test_evaluate_says_so(
     code, out, err = run(capsys, *words)
     assert code == 0
     assert "refitted: trained again with the validation speakers included" in out
-    assert "(of what was chosen, before the refit)" in out
+    assert "(of the selected model, before the refit)" in out
     assert "60 samples, selected on 12 (" in err
     assert "then refitted on all 72; test stays closed" in err
     assert "lif seed 0, refit: epoch" in err
@@ -554,7 +554,7 @@ def test_a_sweep_refits_every_run_and_ranks_by_the_choice(
     code, out, err = run(capsys, "sweep", "spec.toml", "-o", "out", "--workers", 1)
     assert code == 0
     assert "then refitted on all 72; test stays closed" in err
-    assert "refitted, after that choice, on all 72 training and validation samples" in out
+    assert "then refitted on all 72 training and validation samples" in out
     report = json.loads((tmp_path / "out" / "sweep.json").read_text())
     for one in report["configurations"]:
         folder = Path(one["folder"]) / "seed0"

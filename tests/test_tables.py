@@ -206,7 +206,7 @@ def test_a_comma_and_a_space_are_one_label(table: Path) -> None:
         (b"", "empty; the first line must name"),
         (
             b"a.wav,x\nb.wav,y\n",
-            r"a column path .*\(found: 'a.wav', 'x'\); name them by t.csv:path=",
+            r"a column path or .*\(found: 'a.wav', 'x'\); name the columns by t.csv:path=",
         ),
         (b"path,label\n,x\n", "line 2 names no recording"),
         (b"path,label,fold\na.wav,x,one\n", "line 2: fold 'one' is not a number"),
