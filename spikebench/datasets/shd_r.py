@@ -261,7 +261,7 @@ SPEC = DatasetSpec(
     released="",
     kind="made",
     parts=(SpikePart(file="shd-r.h5", split="", md5=None, sha256=None),),
-    fingerprint="",
+    fingerprint="69f789b220352aaacb8b749f00fc929907bf2cf1c38c79872725356561e2d614",
     downloads=(),
     audio="heidelberg-digits",
     naming="",
@@ -349,8 +349,8 @@ RECIPE = Recipe(
     registered=Registered(
         fingerprints={
             "shd-r.h5": SPEC.fingerprint,
-            "shd-r_train.h5": "TRAIN",
-            "shd-r_test.h5": "TEST",
+            "shd-r_train.h5": "30b2bbf1953d31194ee3acb2a62e7826458e9ae797aabd2215625372b3c18343",
+            "shd-r_test.h5": "7756a5404bbc20f8035432156375fa261542ffe2581ead992a437803eca34d5b",
         },
         digests=digests,
     ),
