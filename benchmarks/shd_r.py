@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("made", type=Path, help="what data make --json printed")
+    parser.add_argument("--note", default="", help="what else the machine did meanwhile")
     options = parser.parse_args()
     files = {split: describe(options.folder / f"shd-r_{split}.h5") for split in PUBLISHED}
     made = json.loads(options.made.read_text())
@@ -62,6 +63,9 @@ def main() -> None:
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "wall_seconds": wall,
+        "note": options.note,
+        "registered": made["registered"] and made["registered"]["is_registered"],
+        "fingerprints": made["registered"] and [*made["registered"]["fingerprints"].values()],
         "files": files,
     }
     RESULTS.mkdir(exist_ok=True)
@@ -71,7 +75,10 @@ def main() -> None:
         "",
         "`spikebench data make shd-r --audio AUDIO -o FOLDER`, then `python benchmarks/shd_r.py FOLDER "
         "made.json`; "
-        f"{record['software']}, {record['date']}, {record['cores']} cores: {wall / 60:.1f} minutes.",
+        f"{record['software']}, {record['date']}, {record['cores']} cores: {wall / 60:.1f} minutes"
+        f"{f' ({options.note})' if options.note else ''}.",
+        "",
+        "As registered: " + ("yes" if record["registered"] else "no") + ".",
         "",
         "| | samples | spikes per sample, mean ± sd | 5 % … median … 95 % | audio | bytes per spike | file "
         "| published |",
