@@ -103,7 +103,6 @@ def _verification(sha256: str, test: float, interval: Interval) -> Verification:
         environment={"cpu": "x86"},
         command="spikebench verify --inference",
         data_sha256="ab" * 32,
-        data_fingerprint="",
         result_sha256=sha256,
         seeds=[SeedCheck(seed=0, accuracy=test, agreement=1.0)],
         mean=test,

@@ -77,7 +77,6 @@ def verified(stored: StoredEntry) -> StoredEntry:
         environment={"cpu": "x86"},
         command="spikebench verify --inference",
         data_sha256="ab" * 32,
-        data_fingerprint="",
         result_sha256=stored.entry.result_sha256,
         seeds=[SeedCheck(seed=0, accuracy=0.8, agreement=1.0)],
         mean=0.8,
