@@ -262,8 +262,13 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
     ------
     SpikeFileError
         If the file cannot be read.
+    DataError
+        If its fingerprint cannot be kept.
     """
     if sha256 == dataset.sha256:
+        return True
+    fingerprint = dataset_fingerprint([Part(path)], sha256)
+    if fingerprint == dataset.fingerprint:
         return True
     spec = load_spec(dataset.name) if dataset.name in DATASETS else None
     if spec is not None and sha256 in [part.sha256 for part in spec.parts]:
@@ -277,7 +282,10 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
         located, _ = locate(data)
     except SpikebenchError:  # the run's data are not here
         return False
-    return any(found.is_file() and file_sha256(found) == sha256 for found, _ in located)
+    return any(
+        found.is_file() and dataset_fingerprint([Part(found)], file_sha256(found)) == fingerprint
+        for found, _ in located
+    )
 
 
 def list_folds(data: str) -> list[int]:
