@@ -70,7 +70,7 @@ def verify(
     What was passed is written into the entry: who, when, with which software and hardware.
 
     Nothing of an entry is executed or unpickled, and no path that it names is opened. Data are found by a registered
-    name or with --data, and must have the SHA-256, classes and split of the result.
+    name or with --data, and must have the fingerprint (of older results: the SHA-256), classes and split of the result.
 
     Exit code 1: a check failed, and is not written down.
     """

@@ -1,6 +1,6 @@
 """Ranks as tie groups: who cannot be told apart shares a rank.
 
-Entries are compared only on the same data (SHA-256) under the same protocol, in the same tier and track. In
+Entries are compared only on the same data (by fingerprint) under the same protocol, in the same tier and track. In
 the order of their mean test accuracy, an entry joins the group above it while its 95 % interval overlaps that of the
 group's first entry; otherwise it opens the next group. All of a group have the rank of its first.
 Comparing with the first, not with the neighbour, keeps a chain of small steps from tying the whole

@@ -287,8 +287,16 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
 
 
 def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
-    """Compare with the registered fingerprint of the data set, which needs no data."""
-    if claimed.name not in DATASETS or claimed.fingerprint is None:
+    """Compare name and fingerprint with those that are registered; that takes no data."""
+    if claimed.fingerprint is None:
+        return
+    if claimed.name not in DATASETS:
+        # A copy of a registered file is recognised when it is opened, so its results have the registered name.
+        for spec in map(load_spec, DATASETS):
+            if claimed.fingerprint == spec.fingerprint:
+                raise ResultError(
+                    f"{where}: dataset.name is not that of the data set {spec.name!r}, whose fingerprint it has"
+                )
         return
     registered = load_spec(claimed.name).fingerprint
     if registered and claimed.fingerprint != registered:
