@@ -175,9 +175,9 @@ def _gather(
             truth += number_labels(data.labels, data.keys, listener.classes).tolist()
             continue
         clips, skipped = find_clips(source)
-        left_out += len(skipped)
+        left_out += sum(skip.files for skip in skipped)
         for skip in skipped:
-            click.echo(f"left out: {skip.file}: {skip.reason}", err=True)
+            click.echo(f"left out: {printable(str(source))}/{skip.file}: {skip.reason}", err=True)
         known = _label_names(clips, labels)
         for clip in clips:
             sample = _hear(listener, clip, seed)

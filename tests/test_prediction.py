@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -137,9 +138,12 @@ def test_labels_of_other_data_by_name() -> None:
 
 
 def test_the_data_of_the_run_are_refused(run: Path, toy: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "renamed.h5"
+    copy, rewritten = tmp_path / "renamed.h5", tmp_path / "rewritten.h5"
     copy.write_bytes(toy.read_bytes())
-    for path in (toy, copy):
+    rewritten.write_bytes(toy.read_bytes())
+    with h5py.File(rewritten, "a") as file:
+        file.attrs["note"] = "other bytes, the same spikes"
+    for path in (toy, copy, rewritten):
         with pytest.raises(ProtocolError, match="evaluate --checkpoint"):
             Listener(run).open_file(path)
 
@@ -196,9 +200,12 @@ def test_the_command_on_recordings(
     assert err.count("left out:") == 1
     assert "broken.wav: " in err
     assert err.endswith("spikebench: 1 left out, 2 answered\n")
+    for name in ("c.m4a", "d.m4a"):
+        (tmp_path / "up" / name).write_bytes(b"\0\0\0\x20ftypM4A ")
     code, out, err = call(capsys, run, tmp_path, "--live", 300)
     assert (code, out.count("\n")) == (3, 2)
-    assert err.endswith("spikebench: 1 left out, 2 answered\n")
+    assert f"left out: {tmp_path}/*.m4a: 2 files" in err
+    assert err.endswith("spikebench: 3 left out, 2 answered\n")
     code, out, _ = call(capsys, run, tmp_path / "up" / "a.wav", "--live", 100, "--json")
     heard = [json.loads(line) for line in out.splitlines()]
     assert [line["heard_ms"] for line in heard] == [100, 200, 300]
