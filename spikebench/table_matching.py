@@ -16,7 +16,7 @@ from spikebench.audio import Clip
 from spikebench.conventions.convention import composed
 from spikebench.tables import Row
 
-__all__ = ["match_rows", "place_of"]
+__all__ = ["match_rows", "place_of", "possible_clips"]
 
 _SUFFIX = re.compile(
     r"\.(wav|wave|flac|ogg|oga|opus|mp3|aiff?|aifc|au|snd|w64|rf64|caf|sph|m4a|mp4|wma|aac|webm)$",
@@ -66,6 +66,31 @@ def match_rows(rows: Sequence[Row], clips: Sequence[Clip]) -> dict[str, Row]:
             for row, clip in pair(theirs, ours):
                 if clips[clip].relative not in found and rows[row].path not in taken:
                     found[clips[clip].relative] = rows[row]
+    return found
+
+
+def possible_clips(path: str, clips: Sequence[Clip]) -> list[str]:
+    """List the recordings that a path in a table may mean.
+
+    Parameters
+    ----------
+    path
+        As it stands in the table.
+    clips
+        All recordings.
+
+    Returns
+    -------
+    list of str
+        Relative paths of those whose path is the end of this one, or has it as its end; suffixes do not count.
+    """
+    sought = _end(path, True)
+    found: list[str] = []
+    for clip in clips:
+        place = _end(clip.relative, True)
+        length = min(len(sought), len(place))
+        if length and place[-length:] == sought[-length:]:
+            found.append(clip.relative)
     return found
 
 

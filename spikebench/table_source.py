@@ -12,7 +12,7 @@ from spikebench.clip_source import Source
 from spikebench.conventions.convention import Convention
 from spikebench.errors import SpikebenchError
 from spikebench.split_words import is_split_word
-from spikebench.table_matching import match_rows, place_of
+from spikebench.table_matching import match_rows, place_of, possible_clips
 from spikebench.tables import COLUMNS, Row, read_table
 
 __all__ = ["convention_tables", "table_files", "table_source"]
@@ -82,18 +82,14 @@ def table_source(
     shown = printable(name)
     found = match_rows(rows, clips)
     if clips and not found:
-        there = f"the table has {printable(rows[0].path)!r}" if rows else "the table has no lines"
-        raise SpikebenchError(
-            f"{shown}: none of its {len(rows)} names is a recording in the folder; {there}, the folder has "
-            f"{printable(clips[0].relative)!r}"
-        )
+        raise SpikebenchError(_why_none(rows, clips, shown))
     used = {id(row) for row in found.values()}
     others = [row for row in rows if id(row) not in used]
     notices = [table.notice for table in tables if table.notice]
     if others:
         notices.append(
             f"{shown}: {len(others)} of its {len(rows)} names match no recording, the first: "
-            f"{printable(others[0].path)}"
+            f"{printable(others[0].path)}{_doubt(others[0], clips)}"
         )
     return Source(
         name,
@@ -101,6 +97,25 @@ def table_source(
         misfit=f"is not in {shown}",
         notices=tuple(notices),
     )
+
+
+def _why_none(rows: Sequence[Row], clips: Sequence[Clip], shown: str) -> str:
+    """Say why no line means a recording, by one name of the table beside one of the folder."""
+    if not rows:
+        return f"{shown}: has no line below its first, which names the columns"
+    none = f"{shown}: none of its {len(rows)} names is a recording here"
+    if doubt := _doubt(rows[0], clips):
+        return f"{none}; the first: {printable(rows[0].path)!r}{doubt}"
+    return f"{none}; the table has {printable(rows[0].path)!r}, the folder {printable(clips[0].relative)!r}"
+
+
+def _doubt(row: Row, clips: Sequence[Clip]) -> str:
+    """Say that a name fits several recordings, where that is why it was not taken."""
+    possible = possible_clips(row.path, clips)
+    if len(possible) < 2:
+        return ""
+    shown = " or ".join(repr(printable(name)) for name in possible[:2])
+    return f", which may be {shown}: name the folder in the table"
 
 
 def _refuse_twice(rows: Sequence[Row]) -> None:

@@ -187,8 +187,13 @@ def _find_columns(
             raise SpikebenchError(f"{shown}: no column {columns[what]!r} (found: {found})")
         wanted = (_plain(columns[what]),) if what in columns else known
         name = next((name for name in wanted if name in names), None)
-        if name is not None:
-            places[what] = names.index(name)
+        if name is None:
+            continue
+        if names.count(name) > 1:
+            raise SpikebenchError(
+                f"{shown}: two columns are called {printable(name[:40])!r} (found: {found}); give one another name"
+            )
+        places[what] = names.index(name)
     remedy = f"; name the columns by {shown}:path=COLUMN,label=COLUMN"
     if "path" not in places:
         raise SpikebenchError(

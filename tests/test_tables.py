@@ -211,6 +211,11 @@ def test_a_comma_and_a_space_are_one_label(table: Path) -> None:
         (b"path,label\n,x\n", "line 2 names no recording"),
         (b"path,label,fold\na.wav,x,one\n", "line 2: fold 'one' is not a number"),
         (b"path,label\na/b.wav,x\na\\b.wav,y\n", r"line 3: .* occurs twice \(line 2\)"),
+        (
+            b"path,label,Label\na.wav,x,y\n",
+            r"two columns are called 'label' \(found: 'path', 'label', 'Label'\)",
+        ),
+        (b"path,label\n", "has no line below its first"),
     ],
 )
 def test_what_cannot_be_read_says_why(table: Path, data: bytes, says: str) -> None:
@@ -233,6 +238,18 @@ def test_tables_named_wrongly(table: Path, source: str, says: str) -> None:
     table.write_text("path,label\na.wav,x\n")
     with pytest.raises(SpikebenchError, match=says):
         name_clips(clips("a.wav"), source)
+
+
+def test_a_bare_name_that_several_recordings_have_is_told(table: Path) -> None:
+    here = clips("a/x.wav", "a/y.wav", "b/x.wav")
+    table.write_text("path,label\nx,k\n")
+    with pytest.raises(
+        SpikebenchError, match=r"'x', which may be 'a/x.wav' or 'b/x.wav': name the folder"
+    ):
+        name_clips(here, "t.csv")
+    table.write_text("path,label\ny.wav,k\nx.wav,l\n")
+    notices = name_clips(here, "t.csv").notices
+    assert any("the first: x.wav, which may be 'a/x.wav' or" in line for line in notices)
 
 
 def test_names_from_tables_do_not_reach_a_terminal_as_they_are(table: Path) -> None:
