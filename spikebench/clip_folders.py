@@ -118,9 +118,10 @@ def read_folders(clips: Iterable[Clip], classes_are_folders: bool = True) -> Fol
     Folders
         The meaning of the levels.
     """
-    levels = _levels(clips)
+    paths = _paths(clips)
+    levels = _levels(paths)
     whole = [i for i, level in enumerate(levels) if all(map(is_split_word, level.names))]
-    several = [i for i in whole if _n_splits(levels[i].names) > 1]
+    several = _that_agree([i for i in whole if _n_splits(levels[i].names) > 1], paths)
     mixed = [i for i, level in enumerate(levels) if _is_mixed(level, classes_are_folders)]
     folds = [
         i
@@ -132,11 +133,28 @@ def read_folders(clips: Iterable[Clip], classes_are_folders: bool = True) -> Fol
     )
 
 
-def _levels(clips: Iterable[Clip]) -> Sequence[_Level]:
+def _paths(clips: Iterable[Clip]) -> list[list[str]]:
+    """List the folders that hold clips, each by the names on its way; many clips share one."""
+    folders = {clip.relative.rpartition("/")[0] for clip in clips} - {""}
+    return [[composed(name) for name in folder.split("/")] for folder in folders]
+
+
+def _that_agree(several: list[int], paths: Sequence[Sequence[str]]) -> list[int]:
+    """Keep the first level of splits, and those below that say the same (``train/train``); others are classes."""
+    if len(several) < 2:
+        return several
+    meaning = read_splits({name for path in paths for name in path})
+    first = several[0]
+    return [
+        i
+        for i in several
+        if all(meaning[path[i]] == meaning[path[first]] for path in paths if len(path) > i)
+    ]
+
+
+def _levels(paths: Sequence[Sequence[str]]) -> Sequence[_Level]:
     levels: list[_Level] = []
-    # Many clips share a folder, and only the folders matter.
-    for path in {clip.relative.rpartition("/")[0] for clip in clips} - {""}:
-        names = [composed(name) for name in path.split("/")]
+    for names in paths:
         levels.extend(_Level() for _ in range(len(names) - len(levels)))
         for i, name in enumerate(names):
             levels[i].names.add(name)

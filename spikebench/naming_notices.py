@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -151,6 +152,11 @@ def split_notices(
         parts = [f"{counts[name]} {name}" for name in SPLITS]
         parts += [f"{counts['']} in none"] if counts[""] else []
         notices.append(f"split: {', '.join(parts)} from {source.name}{', ' if rule else ''}{rule}")
+    elif similar := _similar_folders(clips):
+        notices.append(
+            f"split: folders that look like splits and are not used as such: {_listed(similar)} (a pattern that "
+            "names them, as --split '{split}_clean/{label}/{take}', a table, or plain names say otherwise)"
+        )
     unused = _unused_folders(splits, clips)
     if taken := [name for name in unused if name in keys]:
         notices.append(f"split: folders that look like splits are classes: {_listed(taken)}")
@@ -172,3 +178,14 @@ def _unused_folders(splits: Sequence[str], clips: Sequence[Clip]) -> list[str]:
                 places.setdefault(name, set()).add(split)
     meaning = read_splits(places)
     return sorted(name for name, found in places.items() if found - {meaning[name]})
+
+
+def _similar_folders(clips: Sequence[Clip]) -> list[str]:
+    """List folders that begin like splits, as ``train-clean`` and ``test-clean``, where they are of several."""
+    begin: dict[str, str] = {}
+    for name in {name for clip in clips for name in folder_names(clip)}:
+        word = re.split(r"[\W_\d]+", name, maxsplit=1)[0]
+        if word != name and is_split_word(word):
+            begin[name] = word
+    several = len(set(read_splits(begin.values()).values())) > 1
+    return sorted(printable(name) for name in begin) if several else []

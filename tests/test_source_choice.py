@@ -125,6 +125,16 @@ def test_a_class_called_train_below_splits() -> None:
     assert names.splits == ("test",) * 3 + ("train",) * 3
 
 
+def test_where_two_levels_look_like_splits_the_upper_one_is() -> None:
+    files = [f"{s}/{c}/x.wav" for s in ("test", "train") for c in ("dev", "test", "train")]
+    names = named(*files)
+    assert names.keys == ("dev", "test", "train")
+    assert names.splits == ("test",) * 3 + ("train",) * 3
+    # Archives that unpack into a folder of their own name say it twice.
+    names = named(*(f"{s}/{s}/{c}/x.wav" for s in ("test", "train") for c in ("cat", "dog")))
+    assert (names.keys, names.splits) == (("cat", "dog"), ("test", "test", "train", "train"))
+
+
 def test_cousins_decide_too() -> None:
     assert named("animals/dog/x.wav", "vehicles/train/x.wav").keys == ("dog", "train")
 
@@ -150,6 +160,17 @@ def test_a_folder_that_looks_like_a_split_and_is_not_used_is_named() -> None:
     names = named(*(f"train/{name}" for name in SC))
     assert names.rules[2] == "speech-commands"
     assert "not used as such: train" in names.notices[-1]
+
+
+def test_folders_that_begin_like_splits_are_named() -> None:
+    files = [f"{s}/{c}/x.wav" for s in ("dev-other", "train-clean-100") for c in ("no", "yes")]
+    (notice,) = (line for line in named(*files).notices if "look like splits" in line)
+    assert "not used as such: dev-other, train-clean-100 (a pattern" in notice
+    quiet = [
+        named("test tone/a.wav", "dog/a.wav"),
+        named(*files, split="{split}-{x}/{label}/{take}"),
+    ]
+    assert not any("look like splits" in line for names in quiet for line in names.notices)
 
 
 def test_all_below_train_is_train() -> None:
