@@ -30,18 +30,24 @@ def chance_line(
     Returns
     -------
     list of str
-        One line; empty if every network is above chance.
+        One line; empty if every network is above chance. The line differs where even right answers alone could be chance.
     """
     from spikebench.metrics.chance import chance_level, p_of_chance
 
     if not sum(class_sizes):
         return []
-    tries = max(tries, 1)
+    tries, total = max(tries, 1), sum(class_sizes)
+    level = f"chance level {chance_level(class_sizes):.1%}"
+    if p_of_chance(total, class_sizes, tries) > _LEVEL:
+        best = f", in the best of {tries} epochs" if tries > 1 else ""
+        return [
+            f"TOO FEW SAMPLES: {total} {samples} samples cannot distinguish learning from chance, even if all answers were "
+            f"right{best} ({level}); take more recordings"
+        ]
     weak = [n for n in right if p_of_chance(n, class_sizes, tries) > _LEVEL]
     if not weak:
         return []
     who = f"{len(weak)} of {len(right)} seeds " if len(right) > 1 else "the accuracy "
     best = f" in the best of {tries} epochs" if tries > 1 else ""
-    found = f"{max(weak)} of {sum(class_sizes)} {samples} samples right{best}"
-    level = f"chance level {chance_level(class_sizes):.1%}"
+    found = f"{max(weak)} of {total} {samples} samples right{best}"
     return [f"AT CHANCE: {who}cannot be distinguished from chance ({found}, {level}); {_REMEDY}"]

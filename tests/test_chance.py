@@ -64,6 +64,16 @@ def test_what_is_said() -> None:
     assert "58 of 100 validation samples right in the best of 20 epochs" in line
 
 
+@pytest.mark.parametrize("right", [4, 0])
+def test_too_few_samples_are_no_fault_of_the_network(right: int) -> None:
+    (line,) = chance_line([right], [2, 2], "validation", 6)
+    assert line.startswith(
+        "TOO FEW SAMPLES: 4 validation samples cannot tell learning from guessing"
+    )
+    assert "in the best of 6 epochs (guessing gets 50.0%)" in line
+    assert not any("TOO FEW" in line for line in chance_line([right], [3, 3], "test"))
+
+
 @pytest.mark.parametrize("learnable", [True, False])
 def test_train_and_evaluate_say_it(
     tmp_path: Path,
