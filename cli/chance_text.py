@@ -41,8 +41,8 @@ def chance_line(
     if p_of_chance(total, class_sizes, tries) > _LEVEL:
         best = f", in the best of {tries} epochs" if tries > 1 else ""
         return [
-            f"TOO FEW SAMPLES: {total} {samples} samples cannot distinguish learning from chance, even if all answers were "
-            f"right{best} ({level}); take more recordings"
+            f"TOO FEW SAMPLES: {total} {samples} samples cannot distinguish learning from chance, even if all "
+            f"answers were right{best} ({level}); take more recordings"
         ]
     weak = [n for n in right if p_of_chance(n, class_sizes, tries) > _LEVEL]
     if not weak:

@@ -91,7 +91,7 @@ def run(
     monkeypatch.setitem(sys.modules, "toy_data_sets", module)
     monkeypatch.setattr("spikebench.datasets.DATASETS", registry)
     recipe = load_recipe("shd-r")
-    small = replace(recipe, spec=replace(recipe.spec, n_units=8))
+    small = replace(recipe, spec=replace(recipe.spec, n_units=8), registered=None)
     monkeypatch.setattr(sys.modules[recipe.facts.__module__], "RECIPE", small)
 
     def call(*words: str) -> tuple[int, str, str]:

@@ -70,7 +70,7 @@ def test_a_table_that_names_other_recordings_is_shown_beside_them(
     (tmp_path / "t.tsv").write_text("filename\tcategory\nx1.wav\tdog\n")
     words = ["convert", audio, tmp_path / "a.h5", *QUICK, "--labels", tmp_path / "t.tsv"]
     assert run(*words) == 1
-    assert "the table has 'x1.wav', the folder 'one.wav'" in capsys.readouterr().err
+    assert "the table has 'x1.wav', the folder has 'one.wav'" in capsys.readouterr().err
 
 
 def test_help_names_every_convention(capsys: pytest.CaptureFixture[str]) -> None:

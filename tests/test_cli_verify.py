@@ -438,7 +438,7 @@ def test_other_data_are_refused(
     assert verify(capsys, entry, renamed, "--inference", "--training")[0] == 0
     (entry / "verification.json").unlink()
     other = write_toy(tmp_path / "toy.h5", takes=5)
-    refused(capsys, entry, other, "not the data of the result (toy): its sha256 is another")
+    refused(capsys, entry, other, "not the data of the result (toy): its fingerprint is another")
     both(lambda run: run["dataset"]["split"].update(rule="another"))(entry)
     refused(capsys, entry, toy, "its split is another")
 
