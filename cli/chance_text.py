@@ -30,7 +30,7 @@ def chance_line(
     Returns
     -------
     list of str
-        One line; empty if every network is above chance. The line differs where even right answers alone could be chance.
+        One line; empty if every network is above chance. Another line if the samples are too few to tell.
     """
     from spikebench.metrics.chance import chance_level, p_of_chance
 

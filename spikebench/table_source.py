@@ -103,10 +103,10 @@ def _why_none(rows: Sequence[Row], clips: Sequence[Clip], shown: str) -> str:
     """Say why no line means a recording, by one name of the table beside one of the folder."""
     if not rows:
         return f"{shown}: has no line below its first, which names the columns"
-    none = f"{shown}: none of its {len(rows)} names is a recording here"
+    none = f"{shown}: none of its {len(rows)} names is a recording in the folder"
     if doubt := _doubt(rows[0], clips):
         return f"{none}; the first: {printable(rows[0].path)!r}{doubt}"
-    return f"{none}; the table has {printable(rows[0].path)!r}, the folder {printable(clips[0].relative)!r}"
+    return f"{none}; the table has {printable(rows[0].path)!r}, the folder has {printable(clips[0].relative)!r}"
 
 
 def _doubt(row: Row, clips: Sequence[Clip]) -> str:

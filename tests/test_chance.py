@@ -68,9 +68,9 @@ def test_what_is_said() -> None:
 def test_too_few_samples_are_no_fault_of_the_network(right: int) -> None:
     (line,) = chance_line([right], [2, 2], "validation", 6)
     assert line.startswith(
-        "TOO FEW SAMPLES: 4 validation samples cannot tell learning from guessing"
+        "TOO FEW SAMPLES: 4 validation samples cannot distinguish learning from chance"
     )
-    assert "in the best of 6 epochs (guessing gets 50.0%)" in line
+    assert "in the best of 6 epochs (chance level 50.0%)" in line
     assert not any("TOO FEW" in line for line in chance_line([right], [3, 3], "test"))
 
 

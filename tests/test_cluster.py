@@ -111,17 +111,23 @@ def test_the_last_worker_goes_away(
     monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
     notes: list[str] = []
     dask.add_worker()
-    with cluster_executor(dask.address, notes.append) as (executor, threads):
-        monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 2)
-        with pytest.raises(ConversionStateError, match=r"no workers for 2 s; .*is kept"):
-            convert(
-                audio,
-                tmp_path / "a.h5",
-                OPTIONS,
-                jobs=threads,
-                executor=executor,
-                progress=when(4, dask.workers[0].kill),
-            )
+
+    def end_worker() -> None:
+        monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 2)  # not before: it may come late
+        dask.workers[0].kill()
+
+    with (
+        cluster_executor(dask.address, notes.append) as (executor, threads),
+        pytest.raises(ConversionStateError, match=r"no workers for 2 s; .*is kept"),
+    ):
+        convert(
+            audio,
+            tmp_path / "a.h5",
+            OPTIONS,
+            jobs=threads,
+            executor=executor,
+            progress=when(4, end_worker),
+        )
     told = f"{dask.address} has no workers; waiting for one (dask worker {dask.address})"
     assert set(notes) == {told}  # before the worker came, perhaps, and after it went
     assert convert(audio, tmp_path / "a.h5", OPTIONS, jobs=1).resumed >= 4
