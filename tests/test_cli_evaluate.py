@@ -242,7 +242,7 @@ def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 
 # A command that gets a signal once two epochs are kept; from inside, so that it never comes too late.
 SIGNALLED = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 from pathlib import Path
 from cli.main import main
 
@@ -252,6 +252,7 @@ def send():
         time.sleep(0.001)
     os.kill(os.getpid(), int(sys.argv[2]))
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore
 threading.Thread(target=send, daemon=True).start()
 main(sys.argv[3:])
 """

@@ -200,6 +200,7 @@ def interrupt():
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore
 threading.Thread(target=interrupt, daemon=True).start()
 main(["sweep", "spec.toml", "-o", "cut", "--workers", "2"])
 """
