@@ -21,8 +21,8 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
     set's folder. Prints what was compared with what, then one line per problem.
 
     A data set that users make themselves (shd-r) is compared with its registered fingerprints: 'this is shd-r', or
-    how many of its recordings are missing, different or extra, and which. FILE… are its spike files if 'spikebench
-    data make' wrote them elsewhere than into the folder of the data set.
+    how many of its recordings are missing, different or extra, and which. FILE… are spike files to compare instead
+    of those in the folder of the data set, for example those that 'spikebench data make' wrote elsewhere.
 
     --json prints dataset, valid, compared (the former lines), problems and registered (every recording that
     differs; null if no fingerprint is registered).
@@ -32,7 +32,7 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
     from spikebench.datasets import load_spec
     from spikebench.datasets.recipe import RECIPES, load_recipe
     from spikebench.errors import DataError
-    from spikebench.registered import find_differences
+    from spikebench.registered import compare_fingerprint, find_differences
     from spikebench.spike_report import find_problems
     from spikebench.store.contents import verify as check
     from spikebench.store.folder import part_paths
@@ -40,7 +40,8 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
     spec = load_spec(name)
     recipe = load_recipe(name) if name in RECIPES else None
     compared: list[str] = []
-    if files and (recipe is None or recipe.registered is None):
+    is_registered = recipe is not None and recipe.registered is not None
+    if files and not (is_registered or spec.fingerprint):
         raise DataError(
             f"{name}: has no registered fingerprint to compare files with; leave FILE out"
         )
@@ -50,10 +51,14 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
         else check(spec, compared.append)
     )
     found = None
-    if recipe is not None and not (problems and files):
+    if problems and files:
+        pass
+    elif recipe is not None:
         found = find_differences(
             recipe, files or [one for one in part_paths(spec) if one.is_file()]
         )
+    elif files:
+        found = compare_fingerprint(spec, files)
     if found is not None:
         (compared if found.is_registered else problems).extend(found.lines())
     if as_json:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from leaderboard.run_check import check_log
 from spikebench.datasets import DATASETS, load_spec, locate
 from spikebench.errors import ResultError, SpikeFileError
-from spikebench.protocol import open_selection, open_test
+from spikebench.protocol import combined_sha256, open_selection, open_test
 from spikebench.results import (
     RESULT_FILE,
     DatasetRecord,
@@ -270,6 +270,7 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
     """Compare with the data set of that name or hash, if it is here: record, samples, labels, speakers."""
     claimed = result.dataset
     _check_fingerprint(claimed, where)
+    _check_published_sha256(claimed, where)
     name = _known_name(claimed)
     if name is None:
         return
@@ -302,6 +303,19 @@ def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
     if registered and claimed.fingerprint != registered:
         raise ResultError(
             f"{where}: dataset.fingerprint is not that of the data set {claimed.name!r} of this version"
+        )
+
+
+def _check_published_sha256(claimed: DatasetRecord, where: str) -> None:
+    """Compare name and SHA-256 with those of the published files, where they are known; that takes no data."""
+    if claimed.name not in DATASETS:
+        return
+    spec = load_spec(claimed.name)
+    known = [part.sha256 for part in spec.parts if part.sha256]
+    complete = spec.kind == "published" and known and len(known) == len(spec.parts)
+    if complete and claimed.sha256 != combined_sha256(known):
+        raise ResultError(
+            f"{where}: dataset.sha256 is not that of the published files of {claimed.name!r}"
         )
 
 

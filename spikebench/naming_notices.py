@@ -152,6 +152,8 @@ def split_notices(
         parts = [f"{counts[name]} {name}" for name in SPLITS]
         parts += [f"{counts['']} in none"] if counts[""] else []
         notices.append(f"split: {', '.join(parts)} from {source.name}{', ' if rule else ''}{rule}")
+        if empty := [name for name in ("train", "test") if not counts[name]]:
+            notices.append(f"WARNING: split: no recording is in {' or '.join(empty)}")
     elif similar := _similar_folders(clips):
         notices.append(
             f"split: folders that look like splits and are not used as such: {_listed(similar)} (a pattern that "

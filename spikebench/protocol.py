@@ -12,6 +12,7 @@ protocol ``oracle`` in every run and result, ``selected_on`` ``test``, and the l
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +44,7 @@ from spikebench.store.pins import read_pins
 
 __all__ = [
     "SelectionData",
+    "combined_sha256",
     "is_data_of",
     "list_folds",
     "open_oracle",
@@ -113,7 +115,7 @@ class _Opened:
     @property
     def sha256(self) -> str:
         """One SHA-256 for the bytes of the data set."""
-        return _one_sha256(self.files)
+        return combined_sha256([file.sha256 for file in self.files])
 
     def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
         """Open some samples, which lie in one file, on arrays in which no spike of the closed ones is."""
@@ -338,7 +340,7 @@ def _open(data: str) -> _Opened:
             headers.append((file.keys, file.n_units, file.provenance))
         files.append(_File(path, digest, len(marks)))
     parts = [Part(file.path, split) for file, (_, split) in zip(files, located, strict=True)]
-    fingerprint = dataset_fingerprint(parts, _one_sha256(files))
+    fingerprint = dataset_fingerprint(parts, combined_sha256([file.sha256 for file in files]))
     if spec is None:
         spec = _recognise(files[0], fingerprint)
     else:
@@ -386,11 +388,22 @@ def _encoding(made: dict[str, Any]) -> Encoding:
     )
 
 
-def _one_sha256(files: list[_File]) -> str:
-    """Return the SHA-256 of a single file, or the SHA-256 of the list of those of several."""
-    if len(files) == 1:
-        return files[0].sha256
-    return hashlib.sha256("".join(f"{file.sha256}\n" for file in files).encode()).hexdigest()
+def combined_sha256(hashes: Sequence[str]) -> str:
+    """Give one SHA-256 for the files of a data set.
+
+    Parameters
+    ----------
+    hashes
+        SHA-256 of each file, in order.
+
+    Returns
+    -------
+    str
+        That of a single file, or the SHA-256 of the list of those of several.
+    """
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(f"{sha256}\n" for sha256 in hashes).encode()).hexdigest()
 
 
 def _recognise(file: _File, fingerprint: str) -> DatasetSpec | None:

@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 
 from spikebench.audio import printable
 from spikebench.datasets.recipe import Recipe
+from spikebench.datasets.spec import DatasetSpec
 from spikebench.fingerprint import Part, fingerprint, sample_digests
 from spikebench.spike_file import SpikeFile
 
-__all__ = ["Differences", "find_differences"]
+__all__ = ["Differences", "compare_fingerprint", "find_differences"]
 
 DIGEST_DIGITS = 12  # of 64: the probability that two of 10,420 samples agree by chance is 2e-7
 _SHOWN = 3
@@ -165,6 +166,38 @@ def find_differences(recipe: Recipe, paths: Sequence[Path]) -> Differences | Non
             if name not in there:
                 found.missing.append(name)
     return found
+
+
+def compare_fingerprint(spec: DatasetSpec, paths: Sequence[Path]) -> Differences:
+    """Compare spike files with a data set of which only the fingerprint of the whole is registered.
+
+    Parameters
+    ----------
+    spec
+        The data set; its ``fingerprint`` is not empty.
+    paths
+        Spike files that mark the splits of their samples, in order.
+
+    Returns
+    -------
+    Differences
+        Without names of recordings.
+
+    Raises
+    ------
+    SpikeFileError
+        If a file is missing or damaged.
+    """
+    mark = fingerprint([Part(path) for path in paths])
+    samples = 0
+    for path in paths:
+        with SpikeFile(path) as file:
+            samples += file.n_samples
+    where = ", ".join(map(str, paths))
+    if mark == spec.fingerprint:
+        return Differences(spec.name, {where: mark}, (spec.name,), samples)
+    reason = f"its fingerprint is {mark[:16]}…, registered is {spec.fingerprint[:16]}…"
+    return Differences(spec.name, {where: mark}, (), sum(spec.sizes.values()), reasons=[reason])
 
 
 def _reasons(recipe: Recipe, file: SpikeFile) -> list[str]:

@@ -100,6 +100,13 @@ def test_a_part_of_the_folds_leaves_the_test_fold_where_it_is() -> None:
     assert set(names.splits) == {"train"}
 
 
+def test_a_split_without_recordings_is_warned_of() -> None:
+    names = name_clips([clip(f"audio/{fold}-{fold}7-A-0.wav") for fold in (1, 2)])
+    assert "WARNING: split: no recording is in test" in names.notices
+    names = name_clips([clip(f"audio/{fold}-{fold}7-A-0.wav") for fold in (1, 5)])
+    assert not [line for line in names.notices if line.startswith("WARNING: split")]
+
+
 def test_esc50_tests_on_fold_5() -> None:
     names = name_clips([clip(f"audio/{fold}-{fold}7-A-0.wav") for fold in range(1, 6)])
     assert names.splits == ("train",) * 4 + ("test",)

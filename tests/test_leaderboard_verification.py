@@ -14,7 +14,9 @@ from leaderboard_results import edit_json, make_result, sha256
 
 from cli.main import main
 from leaderboard.verification import MAX_TOTAL_BYTES, verify_result
+from spikebench.datasets import load_spec
 from spikebench.errors import ResultError
+from spikebench.protocol import combined_sha256
 from spikebench.results import read_predictions, read_result, write_predictions
 
 PREDICTIONS = "predictions-seed0.csv"
@@ -204,6 +206,16 @@ def test_a_result_on_registered_data_is_compared_with_them(registered: Path) -> 
             ResultError, match=rf"dataset\.{key} is not that of the data set 'digits'"
         ):
             verify_result(registered)
+
+
+def test_published_files_are_known_by_their_sha256(folder: Path) -> None:
+    edit_json(folder / "result.json", "dataset", "name", value="shd")
+    with pytest.raises(ResultError, match=r"dataset\.sha256 is not that of the published files"):
+        verify_result(folder)
+    published = [part.sha256 for part in load_spec("shd").parts if part.sha256]
+    sha256 = combined_sha256(published)
+    edit_json(folder / "result.json", "dataset", "sha256", value=sha256)
+    verify_result(folder)
 
 
 def test_the_bytes_of_the_file_may_be_others(registered: Path) -> None:

@@ -2,15 +2,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from synthetic_clips import tone, write_clip
 
+from spikebench.datasets import resolve
 from spikebench.datasets.recipe import Recipe, Registered, load_recipe
 from spikebench.datasets.shd_r import digests, names
 from spikebench.fingerprint import Part, fingerprint, sample_digests
 from spikebench.regeneration import make
-from spikebench.registered import DIGEST_DIGITS, find_differences
+from spikebench.registered import DIGEST_DIGITS, compare_fingerprint, find_differences
 from spikebench.spike_file import SpikeFile
 
 TRAIN = ("lang-english_speaker-00_trial-0_digit-7", "lang-german_speaker-11_trial-2_digit-1")
@@ -104,6 +106,22 @@ def test_another_seed_is_given_as_the_reason(
 
 def test_nothing_is_said_of_a_data_set_that_nobody_registered(recipe: Recipe) -> None:
     assert find_differences(replace(recipe, registered=None), []) is None
+
+
+def test_files_of_a_data_set_that_comes_with_the_package(tmp_path: Path) -> None:
+    path, spec = resolve("digits")
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(path.read_bytes())
+    assert spec is not None
+    assert compare_fingerprint(spec, [copy]).lines() == [
+        "this is digits: digits, 840 recordings with the registered spikes "
+        f"(fingerprint {spec.fingerprint[:16]}…)"
+    ]
+    with h5py.File(copy, "r+") as file:
+        file["labels"][0] = 19 - file["labels"][0]
+    (first, second) = compare_fingerprint(spec, [copy]).lines()
+    assert first == "this is not digits as registered"
+    assert second.endswith(f"registered is {spec.fingerprint[:16]}…")
 
 
 def test_every_recording_is_registered() -> None:
