@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from spikebench.models import MODELS
-from spikebench.results import RESULT_FILE, Result, read_result
+from spikebench.protocol.results import RESULT_FILE, Result, read_result
 
 RESULTS = Path(__file__).parent / "results"
 

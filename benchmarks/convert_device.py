@@ -28,11 +28,12 @@ import numpy as np
 import torch
 
 import cochlea
-from spikebench import device_cochlea
-from spikebench.audio import Recording, find_clips, read_clip
-from spikebench.clip_encoding import clip_seed
-from spikebench.device_batches import find_device
+from spikebench.encoders import device_cochlea
+from spikebench.encoders.clip import clip_seed
+from spikebench.encoders.device_batches import find_device
 from spikebench.errors import SpikebenchError
+from spikebench.recordings.decoding import Recording, read_clip
+from spikebench.recordings.search import find_clips
 
 RESULTS = Path(__file__).parent / "results"
 PARAMS = cochlea.PRESETS["shd"]

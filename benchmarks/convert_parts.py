@@ -35,7 +35,7 @@ import soundfile
 from convert_stages import Clip, measure
 from process_tree import Cost, background, run
 
-from spikebench.audio import find_clips
+from spikebench.recordings.search import find_clips
 from spikebench.workers import available_cores
 
 LAUSCHER = "1.0.1"

@@ -9,7 +9,7 @@ test samples of 12 speakers (the size of SHD's test split). They lie in a tempor
 * **command**: ``spikebench leaderboard build``, as a user runs it, into a folder that is not there yet: every file is
   read, every SHA-256 compared, every claim recomputed, a page per entry written. Seconds of the wall, files warm; of
   ``--rounds`` rounds the fastest counts, and all are told.
-* **read**: the part of it that ``leaderboard.entry.read_entries`` takes.
+* **read**: the part of it that ``leaderboard.claims.entry.read_entries`` takes.
 * **one core**: reading and checking in one process: milliseconds of its CPU time per entry, of up to 1,000 entries.
 
 These entries have no log of their training and no cost metrics, like those of people who did not use our trainer. What
@@ -40,7 +40,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from leaderboard.entry import ENTRY_FILE, SHIPPED_ENTRIES, make_entry, read_entries, read_entry
+from leaderboard.claims.entry import (
+    ENTRY_FILE,
+    SHIPPED_ENTRIES,
+    make_entry,
+    read_entries,
+    read_entry,
+)
 from spikebench.metrics.classification import (
     accuracy,
     confusion_matrix,
@@ -48,7 +54,7 @@ from spikebench.metrics.classification import (
     speaker_groups,
     speaker_interval,
 )
-from spikebench.results import (
+from spikebench.protocol.results import (
     DatasetRecord,
     Interval,
     ModelRecord,
@@ -294,7 +300,7 @@ def main() -> None:
         folder, made = Path(temporary) / "entries", 0
         for count in sorted(options.entries):
             numbers = range(made, count)
-            with worker_pool(available_cores(), preload="leaderboard.entry") as pool:
+            with worker_pool(available_cores(), preload="leaderboard.claims.entry") as pool:
                 parts = [numbers[i : i + 50] for i in range(0, len(numbers), 50)]
                 for part in [pool.submit(make_entries, folder, part) for part in parts]:
                     part.result()

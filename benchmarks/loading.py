@@ -44,9 +44,9 @@ import h5py
 import numpy as np
 import torch
 
-from spikebench.events import BinnedSamples, DenseBuffer
-from spikebench.raster import bin_spikes
-from spikebench.spike_dataset import SpikeDataset
+from spikebench.events.batches import BinnedSamples, DenseBuffer
+from spikebench.events.dataset import SpikeDataset
+from spikebench.events.raster import bin_spikes
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 128

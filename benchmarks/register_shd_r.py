@@ -16,9 +16,9 @@ import re
 from pathlib import Path
 
 from spikebench.datasets.shd_r import SPEC, names
-from spikebench.fingerprint import Part, combine, fingerprint, sample_digests
-from spikebench.registered import DIGEST_DIGITS
-from spikebench.spike_file import SpikeFile
+from spikebench.spike_files.fingerprint import Part, combine, fingerprint, sample_digests
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.store.registered import DIGEST_DIGITS
 
 PACKAGE = Path(__file__).parents[1] / "spikebench" / "datasets"
 FILES = ("shd-r_train.h5", "shd-r_test.h5")

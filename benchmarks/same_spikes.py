@@ -50,7 +50,7 @@ def worker(listed: Path) -> None:
     import numpy as np
 
     import cochlea
-    from spikebench.clip_encoding import EncodingSettings, encode_clip, software
+    from spikebench.encoders.clip import EncodingSettings, encode_clip, software
 
     task = json.loads(listed.read_text())
     digests = []
@@ -176,8 +176,8 @@ def rounding(clips: Sequence[str]) -> list[dict[str, Any]]:
 
     import cochlea
     from cochlea import HairCellCoeffs, pipeline
-    from spikebench.audio import read_clip
-    from spikebench.clip_encoding import clip_seed
+    from spikebench.encoders.clip import clip_seed
+    from spikebench.recordings.decoding import read_clip
 
     Floats = NDArray[np.float64]
     rng = np.random.default_rng(0)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spikebench.clip_encoding import software
-from spikebench.spike_file import SpikeFile
+from spikebench.encoders.clip import software
+from spikebench.spike_files.reader import SpikeFile
 
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 from train_peers_common import BATCH, draw_weights
 
-from spikebench.events import BinnedSamples
-from spikebench.protocol import SelectionData, open_selection
+from spikebench.events.batches import BinnedSamples
+from spikebench.protocol.opening import SelectionData, open_selection
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

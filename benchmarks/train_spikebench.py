@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Task, draw_weights
 
 from spikebench import __version__
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import choose
+from spikebench.kernels.cpu.threads import n_threads
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.threads import n_threads
 
 N_UNITS = 700
 WARM_UP = 2

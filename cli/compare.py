@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from spikebench.evaluation.comparison import ResultComparison, Value
     from spikebench.metrics.significance import Estimate
-    from spikebench.result_comparison import ResultComparison, Value
 
 
 @click.command()
@@ -37,19 +37,19 @@ def compare(
     Two tests for every pair: of the difference between the means over seeds, by a bootstrap over speakers and the
     spread of the seeds, which decides; and McNemar's, which takes the samples of one voice for independent.
     """
-    from spikebench.result_comparison import compare_results
-    from spikebench.spike_file import refuse_existing
+    from spikebench.evaluation.comparison import compare_results
+    from spikebench.spike_files.reader import refuse_existing
 
     if picture is not None:
-        from spikebench.plotting import FORMATS
+        from spikebench.plots.sample import FORMATS
 
         if picture.suffix.lower() not in FORMATS:
             raise click.BadParameter(f"pictures are {', '.join(FORMATS)}", param_hint="'--plot'")
         refuse_existing(picture, overwrite)
     comparison = compare_results(results)
     if picture is not None:
-        from spikebench.plotting import write_figure
-        from spikebench.result_comparison_plot import draw_results
+        from spikebench.plots.results import draw_results
+        from spikebench.plots.sample import write_figure
 
         write_figure(draw_results(comparison), picture)
     if as_json:
@@ -57,13 +57,13 @@ def compare(
         report["picture"] = None if picture is None else str(picture)
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
-        from cli.result_comparison_text import print_comparison
+        from cli.text.result_comparison import print_comparison
 
         print_comparison(comparison)
 
 
 def _report(comparison: ResultComparison) -> dict[str, object]:
-    from spikebench.result_comparison import mean_metrics, mean_over_seeds
+    from spikebench.evaluation.comparison import mean_metrics, mean_over_seeds
 
     data = comparison.results[0].result.dataset
     names = [one.name for one in comparison.results]

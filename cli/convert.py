@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.conversion_running import device_option, report_as_json, run_options, running, tell
-from spikebench.conventions import CONVENTIONS
+from cli.shared.conversion import device_option, report_as_json, run_options, running, tell
+from spikebench.naming.conventions import CONVENTIONS
 
 _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a table.csv"
 
@@ -120,8 +120,8 @@ def convert(
     A recording that cannot be used is named and left out. Exit codes: 0 all converted, 3 some left out,
     4 none usable (no file), 1 and 2 refused or stopped (no file), 130 interrupted (no file).
     """  # noqa: D301
-    from spikebench.conversion import ConversionOptions
-    from spikebench.conversion import convert as run
+    from spikebench.conversion.job import ConversionOptions
+    from spikebench.conversion.runner import convert as run
 
     options = ConversionOptions(
         *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),

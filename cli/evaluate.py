@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.chance_text import chance_line
-from cli.metrics_text import metric_lines
-from cli.training_options import default_folder, training_options
+from cli.shared.training_options import default_folder, training_options
+from cli.text.chance import chance_line
+from cli.text.metrics import metric_lines
 
 if TYPE_CHECKING:
     from spikebench.metrics.cost_table import CostTable
-    from spikebench.results import Result
+    from spikebench.protocol.results import Result
 
 
 @click.command()
@@ -89,16 +89,16 @@ def evaluate(
         raise click.UsageError(
             "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
-    from cli.training_session import reopen, run_training, say_interrupted, warn_of_copies
+    from cli.shared.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
-    from spikebench.evaluation import evaluate as test
-    from spikebench.inference import find_device
-    from spikebench.parallel import this_rank
-    from spikebench.preset import read_preset
-    from spikebench.protocol import open_oracle, open_selection
-    from spikebench.results import RESULT_FILE
-    from spikebench.run import read_run
-    from spikebench.training import start_run
+    from spikebench.evaluation.final_test import evaluate as test
+    from spikebench.learning.ranks import this_rank
+    from spikebench.presets.preset import read_preset
+    from spikebench.protocol.opening import open_oracle, open_selection
+    from spikebench.protocol.results import RESULT_FILE
+    from spikebench.training.inference import find_device
+    from spikebench.training.loop import start_run
+    from spikebench.training.run import read_run
 
     find_device(device)
     groups, tables = _choose_metrics(metrics_text, cost_tables)
@@ -167,7 +167,7 @@ def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str
 
 def _find_runs(checkpoint: Path) -> list[Path]:
     from spikebench.errors import TrainingError
-    from spikebench.run import RUN_FILE, read_run
+    from spikebench.training.run import RUN_FILE, read_run
 
     if (checkpoint / RUN_FILE).is_file():
         return [checkpoint]
@@ -241,7 +241,7 @@ def _at_chance(result: Result, oracle: bool) -> list[str]:
 
 
 def _next(result: Result, folder: Path, oracle: bool) -> str:
-    from spikebench.splits import LEAVE_ONE_OUT
+    from spikebench.protocol.splits import LEAVE_ONE_OUT
 
     if oracle:
         return "an oracle result compares with numbers that were chosen on test, and cannot be submitted"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from spikebench.export import Exported
+    from spikebench.deployment.export import Exported
 
 _READ = {
     "nir": "nir.read({!r}), then its metadata",
@@ -41,7 +41,7 @@ def export(run: Path, nir: Path | None, onnx: Path | None, overwrite: bool, as_j
     """
     if (nir is None) == (onnx is None):
         raise click.UsageError("give --nir FILE for a spiking model, or --onnx FILE for another")
-    from spikebench.export import export_run
+    from spikebench.deployment.export import export_run
 
     if nir is not None:
         exported = export_run(run, "nir", nir, overwrite=overwrite)
@@ -63,7 +63,7 @@ def export(run: Path, nir: Path | None, onnx: Path | None, overwrite: bool, as_j
 
 
 def _say(exported: Exported) -> str:
-    from spikebench.audio import printable
+    from spikebench.records.text import printable
 
     record, path = exported.record, str(exported.path)
     voices = " (synthetic voices)" if record.dataset.synthetic else ""

@@ -33,9 +33,9 @@ def info(data: str, as_json: bool) -> None:
 
     FILE is a spike file or the name of a data set.
     """
-    from cli.parameter_table import parameter_lines
-    from spikebench.audio import printable
+    from cli.text.parameters import parameter_lines
     from spikebench.datasets import resolve
+    from spikebench.records.text import printable
 
     file, _ = resolve(data)
     report, tables = _report(file)
@@ -63,9 +63,9 @@ def info(data: str, as_json: bool) -> None:
 
 
 def _report(file: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    from spikebench.fingerprint import Part, fingerprint
-    from spikebench.spike_file import SpikeFile
-    from spikebench.spike_report import group_statistics, sample_table
+    from spikebench.spike_files.fingerprint import Part, fingerprint
+    from spikebench.spike_files.reader import SpikeFile
+    from spikebench.spike_files.report import group_statistics, sample_table
 
     with SpikeFile(file) as spikes:
         events = spikes.read()
@@ -115,6 +115,6 @@ def _cell(value: object) -> str:
         return f"{value:,.3f}" if value < 100 else f"{value:,.0f}"
     from rich.markup import escape
 
-    from spikebench.audio import printable
+    from spikebench.records.text import printable
 
     return escape(printable(str(value)))

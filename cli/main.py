@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from cli.lazy_group import LazyGroup
+from cli.shared.lazy_group import LazyGroup
 from spikebench import __version__
 from spikebench.errors import SpikebenchError
 
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = group.main(args=arguments, prog_name="spikebench", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except SpikebenchError as error:
-        from spikebench.audio import printable
+        from spikebench.records.text import printable
 
         # One line, whatever is in the names of files.
         click.echo(f"spikebench: {printable(str(error))}", err=True)

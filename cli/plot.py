@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from spikebench.audio import Recording
-    from spikebench.plotting import Stages
-    from spikebench.spike_file import SpikeFile
+    from spikebench.plots.sample import Stages
+    from spikebench.recordings.decoding import Recording
+    from spikebench.spike_files.reader import SpikeFile
 
 _MAX_STAGE_ROWS = 350
 
@@ -41,11 +41,11 @@ def plot(
     frequencies; the right axis gives the characteristic frequency of each unit. FILE is a spike file or
     the name of a data set.
     """
-    from spikebench.conversion import characteristic_frequency
+    from spikebench.conversion.runner import characteristic_frequency
     from spikebench.datasets import resolve
     from spikebench.errors import SpikebenchError
-    from spikebench.plotting import Sample, draw_sample, write_figure
-    from spikebench.spike_file import SpikeFile, refuse_existing
+    from spikebench.plots.sample import Sample, draw_sample, write_figure
+    from spikebench.spike_files.reader import SpikeFile, refuse_existing
 
     refuse_existing(output, overwrite)
     file, _ = resolve(data)
@@ -66,8 +66,9 @@ def _find_recording(
     spikes: SpikeFile, index: int, audio: Path | None, *, required: bool
 ) -> Recording | None:
     """Find the recording of a sample; without it, say why, and fail where it is required."""
-    from spikebench.audio import printable, read_clip
     from spikebench.errors import AudioError, SpikebenchError
+    from spikebench.recordings.decoding import read_clip
+    from spikebench.records.text import printable
 
     source = spikes.sources[index] if spikes.sources else ""
     digest = spikes.sha256[index] if spikes.sha256 else ""
@@ -93,8 +94,8 @@ def _find_recording(
 
 
 def _stages(spikes: SpikeFile, recording: Recording) -> Stages:
-    from spikebench.conversion import trace_sample
-    from spikebench.plotting import Stages
+    from spikebench.conversion.runner import trace_sample
+    from spikebench.plots.sample import Stages
 
     step = -(-spikes.n_units // _MAX_STAGE_ROWS)
     channels = range(0, spikes.n_units, step)

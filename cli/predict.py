@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from spikebench.audio import Clip
-    from spikebench.prediction import Answers, Listener
-    from spikebench.spike_dataset import Sample
+    from spikebench.deployment.prediction import Answers, Listener
+    from spikebench.events.dataset import Sample
+    from spikebench.recordings.search import Clip
 
 _SHOWN = 20  # answers in a terminal
 
@@ -99,8 +99,8 @@ def predict(
         )
     if plot is not None and plot.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise click.UsageError(f"--plot draws .png, .pdf or .svg, not {plot.name!r}")
-    from spikebench.prediction import Listener
-    from spikebench.spike_file import refuse_existing
+    from spikebench.deployment.prediction import Listener
+    from spikebench.spike_files.reader import refuse_existing
 
     for path in (output, plot):
         if path is not None:
@@ -160,8 +160,9 @@ def _gather(
     listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
 ) -> tuple[list[str], list[Sample], list[int], int]:
     """Names, spikes and classes (-1 is unknown) of everything that is asked about; how many were left out."""
-    from spikebench.audio import find_clips, printable
-    from spikebench.prediction import number_labels
+    from spikebench.deployment.prediction import number_labels
+    from spikebench.recordings.search import find_clips
+    from spikebench.records.text import printable
 
     names: list[str] = []
     samples: list[Sample] = []
@@ -198,7 +199,7 @@ def _gather(
 def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:
     if labels is None:
         return {}
-    from spikebench.clip_names import name_clips
+    from spikebench.naming.names import name_clips
 
     found = name_clips(clips, labels, "none", "none")
     return {
@@ -209,9 +210,9 @@ def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:
 
 
 def _hear(listener: Listener, clip: Clip, seed: int) -> Sample | None:
+    from spikebench.deployment.heard_clip import hear_clip
     from spikebench.errors import AudioError
-    from spikebench.heard_clip import hear_clip
-    from spikebench.results import PUBLISHED_ENCODING
+    from spikebench.protocol.results import PUBLISHED_ENCODING
 
     encoding = listener.record.encoding or PUBLISHED_ENCODING
     try:
@@ -224,7 +225,7 @@ def _hear(listener: Listener, clip: Clip, seed: int) -> Sample | None:
 def _rows(
     listener: Listener, names: list[str], truth: list[int], answers: Answers
 ) -> list[dict[str, Any]]:
-    from spikebench.audio import printable
+    from spikebench.records.text import printable
 
     predicted, confidence = answers.predicted[-1], answers.confidence[-1]
     decided = answers.decided()
@@ -310,8 +311,8 @@ def _say_live(
 ) -> None:
     import numpy as np
 
-    from spikebench.audio import printable
-    from spikebench.prediction import Answers
+    from spikebench.deployment.prediction import Answers
+    from spikebench.records.text import printable
 
     for name, sample, label in zip(names, samples, truth, strict=True):
         for time, scores in listener.live(sample, chunk):
@@ -333,7 +334,7 @@ def _say_live(
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    from spikebench.results import write_text
+    from spikebench.protocol.results import write_text
 
     text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -344,8 +345,8 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _draw(path: Path, listener: Listener, truth: list[int], answers: Answers) -> None:
-    from spikebench.plotting import write_figure
-    from spikebench.prediction_plot import draw_over_time
+    from spikebench.plots.predictions import draw_over_time
+    from spikebench.plots.sample import write_figure
 
     curves = _curves(truth, answers)
     chance = 1 / len(listener.classes) if "accuracy" in curves else None

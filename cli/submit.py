@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from leaderboard.entry import Entry
-    from spikebench.results import Result
+    from leaderboard.claims.entry import Entry
+    from spikebench.protocol.results import Result
 
 _ENTRIES = Path("leaderboard/entries")
 _OWN_ENTRIES = Path("leaderboard-entries")
@@ -89,7 +89,7 @@ def submit(
     if entries is None:
         entries = _ENTRIES if _ENTRIES.is_dir() else _OWN_ENTRIES
     new = not entries.is_dir()
-    from leaderboard.entry import make_entry, write_entry
+    from leaderboard.claims.entry import make_entry, write_entry
 
     if source.suffix.lower() == ".csv" and not source.is_dir():
         texts = {"name": name, "authors": authors, "note": note, "link": link}
@@ -99,13 +99,13 @@ def submit(
             raise click.UsageError(
                 "predictions need a form: --form form.toml (--kit FOLDER writes one to fill in)"
             )
-        from leaderboard.outside import outside_result
+        from leaderboard.claims.outside import outside_result
 
         with outside_result(source, form, data) as (folder, result, entry):
             target = write_entry(folder, entries, entry, result, overwrite=overwrite)
     else:
         _refuse({"form": form, "data": data}, "a result says it")
-        from leaderboard.verification import verify_result
+        from leaderboard.checks.recomputation import verify_result
 
         if (source / "entry.json").is_file():
             from spikebench.errors import ResultError
@@ -125,8 +125,8 @@ def _refuse(options: Mapping[str, object], why: str) -> None:
 
 
 def _say(target: Path, result: Result, entry: Entry, new_folder: str, as_json: bool) -> None:
-    from leaderboard.declaration import tracks_of
-    from leaderboard.ranking import why_unranked
+    from leaderboard.claims.declaration import tracks_of
+    from leaderboard.standings.ranking import why_unranked
 
     reason = why_unranked(result, entry)
     tracks = tracks_of(entry.track, result.model.parameters, entry.declared)
@@ -153,7 +153,7 @@ def _say(target: Path, result: Result, entry: Entry, new_folder: str, as_json: b
 
 
 def _write_kit(folder: Path, data: str, as_json: bool) -> None:
-    from leaderboard.outside import write_kit
+    from leaderboard.claims.outside import write_kit
 
     form, splits, predictions = write_kit(folder, data)
     if as_json:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.conversion_running import place, stop_cleanly
-from cli.sweep_progress import sweep_progress
-from cli.training_options import default_folder
+from cli.progress.sweep import sweep_progress
+from cli.shared.conversion import place, stop_cleanly
+from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
-    from spikebench.results import Split
-    from spikebench.sweep import Sweep
-    from spikebench.sweep_report import ConfigurationReport, SweepReport
+    from spikebench.protocol.results import Split
+    from spikebench.sweeps.report import ConfigurationReport, SweepReport
+    from spikebench.sweeps.runner import Sweep
 
 
 @click.command()
@@ -83,10 +83,10 @@ def sweep(
     The workers of a cluster need the same versions, the data and FOLDER under the same paths (a shared file
     system), and one thread each: dask worker tcp://HOST:PORT --nthreads 1 --nworkers N
     """  # noqa: D301
-    from cli.training_session import say_interrupted
+    from cli.shared.training_session import say_interrupted
     from spikebench.errors import TrainingError
-    from spikebench.sweep import plan_sweep, run_sweep
-    from spikebench.sweep_spec import read_spec
+    from spikebench.sweeps.runner import plan_sweep, run_sweep
+    from spikebench.sweeps.spec import read_spec
 
     spec = read_spec(spec_file)
     spec = spec.model_copy(update={"refit": spec.refit or refit})

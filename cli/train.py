@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.chance_text import chance_line
-from cli.training_options import default_folder, training_options
+from cli.shared.training_options import default_folder, training_options
+from cli.text.chance import chance_line
 
 if TYPE_CHECKING:
-    from spikebench.protocol import SelectionData
-    from spikebench.run import RunRecord
+    from spikebench.protocol.opening import SelectionData
+    from spikebench.training.run_record import RunRecord
 
 
 @click.command()
@@ -68,14 +68,14 @@ def train(
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to take one up")
-    from cli.training_session import reopen, run_training, say_interrupted, warn_of_copies
+    from cli.shared.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import ProtocolError
-    from spikebench.inference import find_device
-    from spikebench.parallel import this_rank
-    from spikebench.preset import read_preset
-    from spikebench.protocol import list_folds, open_selection
-    from spikebench.run import read_run
-    from spikebench.training import start_run
+    from spikebench.learning.ranks import this_rank
+    from spikebench.presets.preset import read_preset
+    from spikebench.protocol.opening import list_folds, open_selection
+    from spikebench.training.inference import find_device
+    from spikebench.training.loop import start_run
+    from spikebench.training.run import read_run
 
     find_device(device)
     if resume is not None:

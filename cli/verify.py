@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 if TYPE_CHECKING:
-    from leaderboard.entry import StoredEntry
-    from leaderboard.tier import Verification
-    from spikebench.protocol import SelectionData
-    from spikebench.results import Predictions
-    from spikebench.run_record import RunRecord
+    from leaderboard.claims.entry import StoredEntry
+    from leaderboard.claims.tier import Verification
+    from spikebench.protocol.opening import SelectionData
+    from spikebench.protocol.results import Predictions
+    from spikebench.training.run_record import RunRecord
 
 Kind = Literal["inference", "training"]
 
@@ -74,12 +74,12 @@ def verify(
 
     Exit code 1: a check failed, and is not written down.
     """
-    from leaderboard.entry import read_entry
-    from leaderboard.run_check import read_logs
-    from leaderboard.tier import add_verification, why_failed
+    from leaderboard.checks.logs import read_logs
+    from leaderboard.claims.entry import read_entry
+    from leaderboard.claims.tier import add_verification, why_failed
     from spikebench.errors import ResultError
-    from spikebench.inference import find_device
-    from spikebench.reproduction import open_claimed
+    from spikebench.evaluation.reproduction import open_claimed
+    from spikebench.training.inference import find_device
 
     if output is not None and not training:
         raise click.UsageError("-o keeps the runs of --training")
@@ -142,9 +142,9 @@ def _answer(
 ) -> list[Predictions]:
     """Let the weights of every seed answer the test split."""
     from spikebench.errors import ResultError
-    from spikebench.protocol import open_test
-    from spikebench.reproduction import answer_again
-    from spikebench.results import file_sha256, plain_file
+    from spikebench.evaluation.reproduction import answer_again
+    from spikebench.protocol.opening import open_test
+    from spikebench.protocol.results import file_sha256, plain_file
 
     result = stored.result
     paths = []
@@ -177,8 +177,8 @@ def _check_costs(
     large: bool,
 ) -> str:
     """Measure again what the entry says of its cost; the first difference, or nothing."""
-    from spikebench.protocol import open_test
-    from spikebench.reproduction import measure_again
+    from spikebench.evaluation.reproduction import measure_again
+    from spikebench.protocol.opening import open_test
 
     test = open_test(selection)
     for run, record, said in zip(runs, stored.result.seeds, answers, strict=True):
@@ -199,12 +199,12 @@ def _train(
     go_on: str,
 ) -> list[Predictions]:
     """Train and select every seed again, then test it; ``go_on`` takes it up, if anything is kept."""
-    from cli.training_session import run_training, say_interrupted
+    from cli.shared.training_session import run_training, say_interrupted
     from spikebench.errors import ResultError
-    from spikebench.evaluation import evaluate
-    from spikebench.reproduction import bounded_memory, check_size
-    from spikebench.results import read_predictions
-    from spikebench.training import start_run
+    from spikebench.evaluation.final_test import evaluate
+    from spikebench.evaluation.reproduction import bounded_memory, check_size
+    from spikebench.protocol.results import read_predictions
+    from spikebench.training.loop import start_run
 
     first = runs[0]
     if any((run.preset, run.refit) != (first.preset, first.refit) for run in runs):
@@ -246,14 +246,14 @@ def _verification(
 
     from pydantic import ValidationError
 
-    from leaderboard.tier import SeedCheck, Verification
+    from leaderboard.claims.tier import SeedCheck, Verification
     from spikebench import __version__
     from spikebench.errors import ResultError
-    from spikebench.evaluation import describe_environment
+    from spikebench.evaluation.final_test import describe_environment
+    from spikebench.evaluation.reproduction import agreement
     from spikebench.metrics.classification import accuracy
-    from spikebench.reproduction import agreement
-    from spikebench.results import read_predictions
-    from spikebench.strict_json import first_problem
+    from spikebench.protocol.results import read_predictions
+    from spikebench.records.strict_json import first_problem
 
     checks = []
     for record, found in zip(stored.result.seeds, answers, strict=True):
@@ -310,7 +310,7 @@ def _command(
     stored: StoredEntry, kind: Kind, data: str | None, by: str, device: str, large: bool
 ) -> str:
     """Tell what repeats it elsewhere: files by their names, not by where they lie here."""
-    from spikebench.audio import printable
+    from spikebench.records.text import printable
 
     entry = f"leaderboard/entries/{stored.entry.dataset}/{stored.entry.id}"
     words = ["spikebench", "verify", entry, f"--{kind}"]
@@ -322,7 +322,7 @@ def _command(
 
 def _go_on(entry: Path, data: str | None, output: Path, by: str, device: str, large: bool) -> str:
     """Tell the command that takes up an interrupted training here."""
-    from spikebench.audio import printable
+    from spikebench.records.text import printable
 
     words = ["spikebench", "verify", str(entry), "--training"]
     words += ["--data", data] if data else []
@@ -344,7 +344,7 @@ def _say(verification: Verification) -> None:
 
 def _tell(stored: StoredEntry, as_json: bool) -> None:
     """Say how far an entry was checked, and what would raise it."""
-    from leaderboard.tier import TIERS
+    from leaderboard.claims.tier import TIERS
 
     if as_json:
         click.echo(_as_json(stored, list(stored.verifications), ""))
@@ -367,7 +367,7 @@ def _tell(stored: StoredEntry, as_json: bool) -> None:
 
 def _open(stored: StoredEntry) -> dict[Kind, str]:
     """Say what each kind of verification lacks; empty where it can be done."""
-    from leaderboard.run_check import LOGS_FILE
+    from leaderboard.checks.logs import LOGS_FILE
 
     if not (stored.folder / LOGS_FILE).is_file():
         return {"inference": _NO_LOGS, "training": _NO_LOGS}

@@ -30,7 +30,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from spikebench.fingerprint import Part, fingerprint
+from spikebench.spike_files.fingerprint import Part, fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "digits"

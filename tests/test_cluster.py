@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from loopback_cluster import Cluster, started
-from synthetic_clips import tone, write_clip
+from helpers.loopback_cluster import Cluster, started
+from helpers.synthetic_clips import tone, write_clip
 
 from cli.main import main
 from spikebench import cluster
 from spikebench.cluster import cluster_executor
-from spikebench.conversion import ConversionOptions, convert
+from spikebench.conversion.job import ConversionOptions
+from spikebench.conversion.runner import convert
 from spikebench.errors import ConversionStateError, SpikebenchError
 
 pytest.importorskip("distributed", reason="dask.distributed (extra cluster) is not installed")

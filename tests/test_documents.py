@@ -12,7 +12,6 @@ from conftest import ROOT
 
 from spikebench import __version__
 
-PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
 DOCUMENTS = [
     *sorted(path.name for path in ROOT.glob("*.md")),
     *(
@@ -21,30 +20,6 @@ DOCUMENTS = [
         for path in (ROOT / folder).glob("*.md")
     ),
 ]
-
-
-def drawn_modules() -> set[str]:
-    """Paths of the modules that docs/architecture.md draws."""
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    folders: list[str] = []
-    paths = set()
-    for line in text.split("```")[1].splitlines():
-        if not (found := re.match(r"( *)(\S+?)(/|\.py)(\s|$)", line)):
-            continue
-        folders[len(found[1]) // 2 :] = [found[2]]
-        if found[3] == ".py":
-            paths.add("/".join(folders) + ".py")
-    return paths
-
-
-def test_every_module_is_drawn_and_every_drawn_module_is_there() -> None:
-    there = {
-        path.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if path.name != "__init__.py"
-    }
-    assert drawn_modules() == there
 
 
 def test_versions_agree() -> None:

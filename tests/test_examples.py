@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from toy import write_toy
+from helpers.toy import write_toy
 
 EXAMPLES = ROOT / "docs" / "examples"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from synthetic_clips import write_clip
+from helpers.synthetic_clips import write_clip
 
 from cli.main import main
-from spikebench.spike_file import SpikeWriter
+from spikebench.spike_files.reader import SpikeWriter
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DIGITS = ROOT / "data" / "digits"

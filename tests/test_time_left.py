@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.conversion_running import _progress, clip_lines
-from cli.download_progress import download_progress
-from cli.training_progress import training_progress
-from spikebench.checkpoint import Epoch
+from cli.progress.download import download_progress
+from cli.progress.training import training_progress
+from cli.shared.conversion import _progress, clip_lines
 from spikebench.time_left import TimeLeft, duration
+from spikebench.training.checkpoint import Epoch
 
 
 @pytest.fixture

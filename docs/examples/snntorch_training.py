@@ -13,8 +13,8 @@ import snntorch
 import torch
 from torch.utils.data import DataLoader
 
-from spikebench.events import Collate
-from spikebench.protocol import open_selection
+from spikebench.events.batches import Collate
+from spikebench.protocol.opening import open_selection
 
 
 class Network(torch.nn.Module):

@@ -10,8 +10,8 @@ import sys
 import torch
 from torch.utils.data import DataLoader
 
-from spikebench.events import Collate, EventBatch
-from spikebench.protocol import open_selection
+from spikebench.events.batches import Collate, EventBatch
+from spikebench.protocol.opening import open_selection
 
 
 def rates(batch: EventBatch) -> torch.Tensor:

@@ -11,8 +11,8 @@ sixth of them is one, and the first in the order of SHA-256("validation:<speaker
 
 from __future__ import annotations
 
-from spikebench.clip_names import FSDD
 from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
+from spikebench.naming.conventions.fsdd import FSDD
 
 SPEC = DatasetSpec(
     name="fsdd",

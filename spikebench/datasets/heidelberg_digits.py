@@ -9,8 +9,8 @@ does. ``speaker_db.json`` (gender, age, body height) is not taken out of the arc
 
 from __future__ import annotations
 
-from spikebench.clip_names import HEIDELBERG_DIGITS
 from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
+from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS
 
 SPEC = DatasetSpec(
     name="heidelberg-digits",

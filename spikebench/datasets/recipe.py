@@ -10,9 +10,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from spikebench.clip_names import Facts
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import UnknownNameError
+from spikebench.naming.conventions.convention import Facts
 
 __all__ = ["RECIPES", "Recipe", "load_recipe"]
 
@@ -24,7 +24,7 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Registered:
-    """Fingerprints that everyone should get who makes a data set again (:mod:`spikebench.registered`).
+    """Fingerprints that everyone should get who makes a data set again (:mod:`spikebench.store.registered`).
 
     Attributes
     ----------

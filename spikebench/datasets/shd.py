@@ -8,8 +8,8 @@ and 2,264.
 
 from __future__ import annotations
 
-from spikebench.clip_names import HEIDELBERG_DIGITS
 from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
+from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS
 
 SPEC = DatasetSpec(
     name="shd",

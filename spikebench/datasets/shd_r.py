@@ -46,10 +46,11 @@ from functools import lru_cache, partial
 from importlib import resources
 from pathlib import PurePosixPath
 
-from spikebench.clip_names import HEIDELBERG_DIGITS, Facts
 from spikebench.datasets.recipe import Recipe, Registered
 from spikebench.datasets.spec import Card, DatasetSpec, SpikePart
 from spikebench.errors import ProtocolError
+from spikebench.naming.conventions.convention import Facts
+from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS
 
 __all__ = [
     "RECIPE",

@@ -129,14 +129,14 @@ class DatasetSpec:
     parts
         Its spike files, in the order training, validation, test.
     fingerprint
-        Fingerprint of all parts together (:mod:`spikebench.fingerprint`); empty if none is registered.
+        Fingerprint of all parts together (:mod:`spikebench.spike_files.fingerprint`); empty if none is registered.
     downloads
         What is fetched for it; empty for what is in the package or made from another data set's recordings.
     audio
         Name of the data set whose recordings it is made from; its own for recordings; empty where no
         recordings are at hand.
     naming
-        For ``audio``: what :mod:`spikebench.clip_names` calls the way its files are named.
+        For ``audio``: what :mod:`spikebench.naming.names` calls the way its files are named.
     n_units, n_classes
         Inputs and classes.
     classes
@@ -144,7 +144,7 @@ class DatasetSpec:
     sizes
         Samples per split.
     protocol
-        Name of the rules by which it trains, selects and tests (:mod:`spikebench.splits`).
+        Name of the rules by which it trains, selects and tests (:mod:`spikebench.protocol.splits`).
     validation_speakers
         Speakers of the training split that select models instead of training them; empty where there is an
         official validation split.

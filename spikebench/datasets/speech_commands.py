@@ -6,8 +6,8 @@ SHA-256 and size of the archive are printed by torchaudio and TensorFlow Dataset
 
 from __future__ import annotations
 
-from spikebench.clip_names import SPEECH_COMMANDS
 from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
+from spikebench.naming.conventions.speech_commands import SPEECH_COMMANDS
 
 SPEC = DatasetSpec(
     name="speech-commands",

@@ -40,9 +40,10 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from spikebench.clip_names import SPEECH_COMMANDS, Facts, which_set
 from spikebench.datasets.recipe import Recipe
 from spikebench.datasets.spec import Card, DatasetSpec, SpikePart
+from spikebench.naming.conventions.convention import Facts
+from spikebench.naming.conventions.speech_commands import SPEECH_COMMANDS, which_set
 
 __all__ = ["RECIPE", "SPEC", "facts"]
 

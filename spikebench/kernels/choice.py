@@ -8,7 +8,7 @@ from typing import Literal, Protocol, cast
 import torch
 
 from spikebench.errors import TrainingError
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Adaptation, Reduction, Scan
 from spikebench.kernels.spikes import Spikes

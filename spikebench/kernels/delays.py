@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import torch
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 
 
 def delay_taps(

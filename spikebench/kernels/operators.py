@@ -1,4 +1,4 @@
-"""The kernels as PyTorch operators with gradients, carried out by ``cpu.py`` or ``triton.py`` after the device.
+"""The kernels as PyTorch operators with gradients, carried out by ``cpu`` or ``triton`` after the device.
 
 The same functions as :mod:`spikebench.kernels.reference`, on events: nothing here is ever as large as the input's
 raster. First derivatives only; :func:`spikebench.kernels.choice.choose` gives the reference for second ones. Sums are
@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from spikebench.events import EventBatch
-from spikebench.kernels import cpu
+from spikebench.events.batches import EventBatch
+from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
 from spikebench.kernels.scan import (
     REDUCTIONS,
@@ -139,7 +139,9 @@ def _device(tensor: torch.Tensor) -> ModuleType:
             )
         return cpu
     if tensor.device.type == "cuda":
-        return import_module("spikebench.kernels.triton")  # which only machines with a GPU need
+        return import_module(
+            "spikebench.kernels.triton.launch"
+        )  # which only machines with a GPU need
     raise ValueError(f"no kernels for device {tensor.device.type}: there are some for cpu and cuda")
 
 

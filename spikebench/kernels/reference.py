@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S, Neuron
 from spikebench.kernels.scan import (
     Adaptation,

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.spikes import Spikes
 
 Reduction = Literal["max", "mean", "sum", "last", "trace"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,8 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.metrics.record import Energy, NotApplicable
-from spikebench.record import Record
-from spikebench.strict_json import first_problem
+from spikebench.records.fields import Record
+from spikebench.records.strict_json import first_problem
 
 COST_TABLES = ("horowitz-45nm", "loihi")
 MAX_TABLE_BYTES = 64 * 1024

@@ -1,8 +1,8 @@
 """How early a model knows: accuracy over the time heard, and when it first is 95 % of the final one for good.
 
 What is known after t is what the model says of the clip up to t followed by silence
-(:mod:`spikebench.prediction`). The time to 95 % is the first moment from which on the accuracy is never below 95 % of
-that over whole clips; a curve that falls again counts from where it has risen for the last time.
+(:mod:`spikebench.deployment.prediction`). The time to 95 % is the first moment from which on the accuracy is never
+below 95 % of that over whole clips; a curve that falls again counts from where it has risen for the last time.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Literal, Self
 import torch
 from torch import nn
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels
 from spikebench.kernels.spikes import Spikes
 

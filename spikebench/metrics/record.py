@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from spikebench.record import Count, Fraction, Name, NonNegative, Record
+from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 
 Reason = Annotated[str, Field(min_length=1, max_length=300)]
 

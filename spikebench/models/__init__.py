@@ -5,7 +5,7 @@ The contract of a model ``M`` with its configuration ``C``:
 * ``C`` is a frozen pydantic model; every key of a physical quantity ends in its unit; ``C()`` is valid.
 * ``M.Config is C`` and ``M(config: C, shape: DataShape)`` is a ``torch.nn.Module`` whose parameters and
   buffers are all there is to save.
-* ``M.forward(batch)`` takes a :class:`spikebench.events.EventBatch` and returns
+* ``M.forward(batch)`` takes a :class:`spikebench.events.batches.EventBatch` and returns
   :class:`spikebench.models.base.Output`; it makes the raster (``batch.dense()``) only if it needs it.
 * ``M.listen(batch, memory)`` takes the next chunk of clips, if the model can answer while it listens.
 * ``M.account(batch)`` runs once more and says what that cost, see :mod:`spikebench.metrics.operations`; without it, the

@@ -21,7 +21,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Adaptation, Scan
 from spikebench.kernels.spikes import Spikes

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from spikebench.errors import TrainingError
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels, choose
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account

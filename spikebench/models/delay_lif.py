@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.errors import TrainingError
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.delays import delay_taps
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.spikes import Spikes

@@ -24,7 +24,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Scan
 from spikebench.kernels.spikes import Spikes

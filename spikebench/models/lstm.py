@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
 

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Scan
 from spikebench.metrics.operations import Account

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic import PositiveFloat as Positive
 
-from spikebench.events import EventBatch
+from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
 from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from spikebench.audio import SUFFIXES, printable
 from spikebench.datasets.spec import DatasetSpec, Download, SpikePart
 from spikebench.errors import DataError, SpikebenchError
+from spikebench.recordings.decoding import SUFFIXES
+from spikebench.records.text import printable
 from spikebench.store.download import obtain
 from spikebench.store.folder import folder_of, locked, part_paths
 from spikebench.store.manifest import (
@@ -219,7 +220,7 @@ def verify(spec: DatasetSpec, notify: Notify = lambda text: None) -> list[str]:
 
 def _problems(path: Path, part: SpikePart, pinned: str | None, notify: Notify) -> list[str]:
     """Find what is wrong with one spike file."""
-    from spikebench.spike_report import find_problems
+    from spikebench.spike_files.report import find_problems
 
     try:
         difference, compared, _ = find_difference(path, pinned, part.md5, part.sha256)

@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from spikebench.audio import printable
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
+from spikebench.records.text import printable
 from spikebench.store.pins import check_file, read_pins, wrong_file
 from spikebench.store.transfer import Progress, TransferError, discard, transfer
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from spikebench.audio import printable
 from spikebench.errors import DataError
-from spikebench.results import write_text
+from spikebench.protocol.results import write_text
+from spikebench.records.text import printable
 
 __all__ = ["add_to_manifest", "find_changes", "read_manifest"]
 

@@ -15,10 +15,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikebench.audio import printable
 from spikebench.errors import DataError, ResultError
-from spikebench.results import write_text
-from spikebench.strict_json import first_problem, read_json
+from spikebench.protocol.results import write_text
+from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.text import printable
 
 __all__ = [
     "Pin",

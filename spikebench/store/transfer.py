@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from spikebench.audio import printable
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
+from spikebench.records.text import printable
 
 if TYPE_CHECKING:
     import requests

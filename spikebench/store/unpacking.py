@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from spikebench.audio import printable
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
+from spikebench.records.text import printable
 from spikebench.store.archive import Member, RefusedError, tar_members, zip_members
 
 __all__ = ["unpack_file", "unpack_recordings"]

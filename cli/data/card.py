@@ -1,0 +1,47 @@
+"""``spikebench data card``: what is known about a data set, for people or as Croissant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--croissant",
+    "as_croissant",
+    is_flag=True,
+    help="MLCommons Croissant metadata (JSON-LD) with responsible-AI fields.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write a file instead of printing."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+def card(name: str, as_croissant: bool, output: Path | None, overwrite: bool) -> None:
+    """Print the data card of the data set NAME: samples, splits, files, hashes, licence, limits.
+
+    Nothing is downloaded; 'spikebench data list' shows the names.
+    """
+    from spikebench.datasets import load_spec
+
+    spec = load_spec(name)
+    if as_croissant:
+        import json
+
+        from spikebench.datasets.croissant import croissant
+
+        text = json.dumps(croissant(spec), indent=2, ensure_ascii=False) + "\n"
+    else:
+        from spikebench.datasets.card import data_card
+
+        text = data_card(spec)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from spikebench.protocol.results import write_text
+    from spikebench.spike_files.reader import refuse_existing
+
+    refuse_existing(output, overwrite)
+    write_text(output, text)

@@ -1,0 +1,62 @@
+"""Which entries a command on the leaderboard means, and reading them; every one is checked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.progress.leaderboard import entries_progress
+
+if TYPE_CHECKING:
+    from leaderboard.claims.entry import StoredEntry
+
+entries_option = click.option(
+    "--entries",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of entries, may be given several times; by default leaderboard/entries or "
+    "leaderboard-entries in this folder, else those that come with the package.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+def usual_entries() -> tuple[Path]:
+    """Find the folder of entries that is meant where none is named.
+
+    Returns
+    -------
+    tuple of Path
+        One folder.
+    """
+    from leaderboard.claims.entry import SHIPPED_ENTRIES
+
+    usual = (Path("leaderboard/entries"), Path("leaderboard-entries"))
+    return (next((path for path in usual if path.is_dir()), SHIPPED_ENTRIES),)
+
+
+def read_checked(folders: tuple[Path, ...]) -> list[StoredEntry]:
+    """Read the entries below some folders, with what looks odd about them.
+
+    Parameters
+    ----------
+    folders
+        As ``--entries`` gives them; none means the usual one.
+
+    Returns
+    -------
+    list of StoredEntry
+        Verified entries.
+
+    Raises
+    ------
+    ResultError
+        If an entry fails its checks.
+    """
+    from leaderboard.claims.entry import read_entries
+    from leaderboard.standings.oddities import flag
+
+    with entries_progress("reading") as tell:
+        return flag(read_entries(folders or usual_entries(), tell=tell))

@@ -1,0 +1,118 @@
+"""``spikebench leaderboard serve``: the page for a look, from this machine to this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import tempfile
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+
+from cli.leaderboard.selection import entries_option
+
+HOST = "127.0.0.1"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+}
+
+
+@click.command()
+@entries_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Where to listen; 0 takes any free one.",
+)
+def serve(entries: tuple[Path, ...], port: int) -> None:
+    """Build the page in a temporary folder and show it to this machine until Ctrl-C.
+
+    It is built once: entries that change later need a new start.
+    """
+    from cli.leaderboard.selection import read_checked
+    from leaderboard.claims.literature import read_literature
+    from leaderboard.pages.site import build_site
+    from spikebench.errors import SpikebenchError
+
+    # Before the work of building, so that a port that is taken is told at once.
+    try:
+        server = _Server(port)
+    except OSError as error:
+        raise SpikebenchError(
+            f"port {port} of {HOST}: {error.strerror}; --port names another, --port 0 takes any free one"
+        ) from None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with server, tempfile.TemporaryDirectory(prefix="spikebench-leaderboard-") as folder:
+        build_site(read_checked(entries), read_literature(), Path(folder))
+        server.offer(Path(folder))
+        with contextlib.suppress(KeyboardInterrupt):
+            click.echo(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)")
+            server.serve_forever()
+
+
+class _Server(ThreadingHTTPServer):
+    """Gives out the files of one folder as they were counted, so that no path leads elsewhere."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__((HOST, port), _Handler)
+        self.files: dict[str, Path] = {}
+
+    def offer(self, folder: Path) -> None:
+        """Count the files below a folder."""
+        self.files = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = "spikebench"
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # whoever asked may hang up
+            super().handle()
+
+    def do_HEAD(self) -> None:
+        self._head()
+
+    def do_GET(self) -> None:
+        if path := self._head():
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, self.wfile)
+
+    def _head(self) -> Path | None:
+        asked_for = self.headers.get("Host", HOST).partition(":")[0].lower()
+        if asked_for not in (HOST, "localhost"):  # a page elsewhere whose name leads here
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            return None
+        name = unquote(self.path.partition("?")[0]).removeprefix("/") or "index.html"
+        path = self.server.files.get(name)
+        if not path:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", TYPES.get(path.suffix, "application/octet-stream"))
+        self.send_header("Content-Length", str(path.stat().st_size))
+        self.end_headers()
+        return path
+
+    def end_headers(self) -> None:
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
+    def log_message(self, format: str, *words: object) -> None:
+        """Say nothing: the terminal holds the address."""

@@ -1,0 +1,145 @@
+"""What ``train`` and ``evaluate`` do around a fit: say what begins, show progress, say how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cli.progress.training import training_progress
+from spikebench.learning.ranks import this_rank
+from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
+from spikebench.training.checkpoint import Epoch
+from spikebench.training.loop import Report, fit
+from spikebench.training.run_record import RunRecord
+
+
+def run_training(
+    folder: Path,
+    record: RunRecord,
+    selection: SelectionData,
+    device: str,
+    quiet: bool,
+    tensorboard: bool = False,
+) -> RunRecord:
+    """Train a run to its end, with progress.
+
+    Parameters
+    ----------
+    folder, record, selection, device
+        As in :func:`spikebench.training.loop.fit`.
+    quiet
+        Say nothing.
+    tensorboard
+        Write the history for TensorBoard as well.
+
+    Returns
+    -------
+    RunRecord
+        The finished run.
+    """
+    if record.status == "trained":
+        return record
+    title = f"{record.model} seed {record.seed}"
+    quiet = quiet or not this_rank().is_first
+    if not quiet:
+        click.echo(f"training {title} on {record.dataset.name}: {_plan(record)}", err=True)
+        if record.late_events:
+            click.echo(
+                f"{record.late_events} spikes of the training split lie after "
+                f"{record.preset.input.duration_ms:g} ms and are not seen (input.duration_ms)",
+                err=True,
+            )
+    with training_progress(title, quiet) as progress, _scalars(folder, tensorboard) as scalars:
+
+        def report(epoch: Epoch, epochs: int) -> None:
+            for tell in (progress, scalars):
+                if tell is not None:
+                    tell(epoch, epochs)
+
+        return fit(folder, record, selection, device, report)
+
+
+def warn_of_copies(selection: SelectionData, quiet: bool) -> None:
+    """Warn if test samples are copies of training or validation samples, as the splits of the file have it.
+
+    Parameters
+    ----------
+    selection
+        The data opened for selection.
+    quiet
+        Print nothing.
+    """
+    if selection.test_copies and not quiet and this_rank().is_first:
+        click.echo(
+            f"WARNING: {selection.test_copies} of {selection.dataset.split.test_samples} test samples are copies of "
+            "training or validation samples, so the test accuracy is too high ('spikebench validate' lists them)",
+            err=True,
+        )
+
+
+def _plan(record: RunRecord) -> str:
+    """Describe the samples of training and of selection."""
+    split = record.dataset.split
+    closed = "test is open" if record.selected_on == "test" else "test stays closed"
+    refit = f"refitted on all {split.train_samples + split.validation_samples}"
+    if record.status == "chosen":
+        return f"selection is done, now {refit} samples; {closed}"
+    then = f", then {refit}" if record.refit else ""
+    return (
+        f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule}){then}; "
+        f"{closed}"
+    )
+
+
+@contextmanager
+def _scalars(folder: Path, wanted: bool) -> Iterator[Report | None]:
+    if not wanted or not this_rank().is_first:
+        yield None
+        return
+    from spikebench.training.tensorboard import write_scalars
+
+    with write_scalars(folder) as report:
+        yield report
+
+
+def reopen(record: RunRecord) -> SelectionData:
+    """Open the data of a run as they were opened when it was started.
+
+    Parameters
+    ----------
+    record
+        The run.
+
+    Returns
+    -------
+    SelectionData
+        Everything that the run may see.
+    """
+    if record.selected_on == "test":
+        return open_oracle(record.data)
+    return open_selection(record.data, record.fold)
+
+
+@contextmanager
+def say_interrupted(command: str) -> Iterator[None]:
+    """Say on Ctrl-C how the work is taken up again.
+
+    Parameters
+    ----------
+    command
+        The command that does.
+
+    Yields
+    ------
+    None
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not this_rank().is_first:
+            raise
+        click.echo(f"\nstopped; every whole epoch is kept. Go on with: {command}", err=True)
+        raise

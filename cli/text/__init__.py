@@ -1,0 +1,13 @@
+"""Reports of commands as text.
+
+::
+
+    chance             The warning for a network whose accuracy cannot be distinguished from
+                       chance
+    comparison         How a comparison reads in a terminal: a verdict for every measure, and
+                       below it its figures
+    metrics            Cost metrics in a terminal: means over the seeds, counts per sample
+    parameters         Parameters of a conversion as lines of name, value and unit
+    result_comparison  Compared results in a terminal: what they reach, what they cost, and
+                       which of them differ
+"""

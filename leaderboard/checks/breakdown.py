@@ -1,0 +1,95 @@
+"""Who is understood and who is not: accuracy per speaker and per language, over all seeds of an entry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.metrics.classification import by_speaker
+from spikebench.protocol.results import Predictions
+
+# Classes of the data sets that hold more than one language.
+LANGUAGES = {
+    "English": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    "German": ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],
+}
+_LANGUAGE_OF = {word: name for name, words in LANGUAGES.items() for word in words}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Accuracy of one group of test samples, mean over the seeds."""
+
+    name: str
+    samples: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Accuracy by group; ``fingerprints`` name the predictions of each seed (SHA-256 in the order of the samples)."""
+
+    speakers: tuple[Share, ...] = ()
+    languages: tuple[Share, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+
+def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Breakdown:
+    """Group the samples of a test split.
+
+    Parameters
+    ----------
+    predictions
+        One per seed, all of the same samples.
+    classes
+        Names of the classes.
+
+    Returns
+    -------
+    Breakdown
+        Speakers in the order of their numbers, unknown ones left out; languages only where the classes belong to
+        more than one.
+    """
+    ordered = [one.in_order() for one in predictions]
+    said = np.stack([one.predicted for one in ordered])
+    label = ordered[0].label
+    correct = said == label
+    counts = by_speaker(correct, ordered[0].speaker)
+    speakers = zip(
+        counts.speakers.tolist(),
+        counts.samples.tolist(),
+        counts.right.sum(axis=0).tolist(),
+        strict=True,
+    )
+    return Breakdown(
+        speakers=tuple(
+            Share(str(speaker), samples, right / (len(said) * samples))
+            for speaker, samples, right in speakers
+            if speaker >= 0
+        ),
+        languages=_languages(correct, label, classes),
+        fingerprints=tuple(
+            hashlib.sha256(row).hexdigest() for row in np.ascontiguousarray(said, dtype="<i4")
+        ),
+    )
+
+
+def _languages(
+    correct: NDArray[np.bool_], label: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[Share, ...]:
+    """Take the accuracy of each language, if every class belongs to one and there are several."""
+    of_class = [_LANGUAGE_OF.get(name, "") for name in classes]
+    if not all(of_class) or len(set(of_class)) < 2:
+        return ()
+    place = np.array([list(LANGUAGES).index(name) for name in of_class])[label]
+    samples = np.bincount(place, minlength=len(LANGUAGES)).tolist()
+    right = np.bincount(place, weights=correct.sum(axis=0), minlength=len(LANGUAGES)).tolist()
+    return tuple(
+        Share(name, n, right[number] / (len(correct) * n))
+        for number, (name, n) in enumerate(zip(LANGUAGES, samples, strict=True))
+        if n
+    )

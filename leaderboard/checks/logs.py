@@ -1,0 +1,177 @@
+"""``run.json`` of an entry: the logs of its runs, and whether they tell the same story as the result.
+
+What chose the epoch can be seen in a log: under an honest protocol it is the best one on validation. A log that
+knows the test accuracy of its epochs looked at the test split after every one of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spikebench.errors import ResultError
+from spikebench.protocol.results import Result, SeedRecord, write_text
+from spikebench.records.strict_json import like_python, read_record
+from spikebench.training.run_record import RunLog, log_text
+
+LOGS_FILE = "run.json"
+_ROUNDING = 1e-5  # logs keep six digits
+_CHOSEN_ON_TEST = "such a result was chosen on test; train again and select on validation"
+
+
+class Logs(BaseModel):
+    """Contents of ``run.json``: one log per seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    runs: Annotated[list[RunLog], Field(min_length=1, max_length=1000)]
+
+
+def write_logs(folder: Path, logs: Sequence[RunLog]) -> None:
+    """Write the logs of all seeds.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+    logs
+        One per seed.
+    """
+    content = Logs(runs=list(logs)).model_dump(mode="json")
+    write_text(folder / LOGS_FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_logs(folder: Path) -> list[RunLog]:
+    """Read the logs of an entry.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+
+    Returns
+    -------
+    list of RunLog
+        One per seed; empty if the entry has none.
+
+    Raises
+    ------
+    ResultError
+        If they do not fit.
+    """
+    path = folder / LOGS_FILE
+    if not path.exists():
+        return []
+    return read_record(path, Logs, 1).runs
+
+
+def check_logs(folder: Path, result: Result) -> None:
+    """Compare the logs of an entry with its result, if it has any.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+    result
+        Its result.
+
+    Raises
+    ------
+    ResultError
+        If they tell something else, or the epoch was not chosen on validation.
+    """
+    logs = read_logs(folder)
+    where = f"{folder / LOGS_FILE}"
+    if not logs:
+        if any(record.run_sha256 for record in result.seeds):
+            raise ResultError(f"{where}: no such file; submit the result again")
+        return
+    if [log.run.seed for log in logs] != [record.seed for record in result.seeds]:
+        raise ResultError(f"{where}: its seeds are not those of the result")
+    for log, record in zip(logs, result.seeds, strict=True):
+        if not _is_log(log, record.run_sha256):
+            raise ResultError(f"{where}, seed {record.seed}: not the log that was submitted")
+        check_log(log, record, result, f"{where}, seed {record.seed}")
+
+
+def _is_log(log: RunLog, sha256: str | None) -> bool:
+    """Compare a log with the SHA-256 of its text; pydantic writes most logs as :func:`log_text` does, and faster."""
+    written = log.model_dump_json(indent=1, ensure_ascii=True) + "\n"
+    fast = like_python(written)
+    if hashlib.sha256(fast.encode()).hexdigest() == sha256:
+        # What looks like a number in a text was changed as well: then it is the text of another log.
+        return fast == written or RunLog.model_validate_json(fast) == log
+    return hashlib.sha256(log_text(log).encode()).hexdigest() == sha256
+
+
+def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> None:
+    """Compare one log with what the result says of its seed.
+
+    Parameters
+    ----------
+    log, record, result
+        The log, its seed, and the result.
+    where
+        The place, for messages.
+
+    Raises
+    ------
+    ResultError
+        As :func:`check_logs`.
+    """
+    run = log.run
+    agree = {
+        "seed": run.seed == record.seed,
+        "model": run.model == result.model.name,
+        "dataset": run.dataset == result.dataset,
+        "epochs": run.epochs == record.epochs,
+        "selected_epoch": run.selected_epoch == record.selected_epoch,
+        "selected_on": run.selected_on == record.selected_on,
+        "validation_accuracy": run.validation_accuracy == record.validation_accuracy,
+        "test_opened": run.test_opened == record.test_opened,
+        "fold": run.fold is None,
+        "refit": run.refit == (record.refit_epochs is not None),
+        "refit_epochs": run.refit_epochs == record.refit_epochs,
+        "preset": all(
+            result.training.get(table) == settings
+            for table, settings in run.preset.model_dump(mode="json").items()
+            if table != "model"
+        )
+        and run.preset.model.items() <= result.model.config.items(),
+    }
+    for name, same in agree.items():
+        if not same:
+            raise ResultError(f"{where}: {name} is not that of the result")
+    _check_choice(log, where)
+    if [line.epoch for line in log.refit_history] != list(range(1, (run.refit_epochs or 0) + 1)):
+        raise ResultError(f"{where}: the epochs of its refit are not 1 to {run.refit_epochs or 0}")
+
+
+def _check_choice(log: RunLog, where: str) -> None:
+    run, history = log.run, log.history
+    if any(line.test_accuracy is not None for line in history):
+        raise ResultError(
+            f"{where}: holds the test accuracy of its epochs, so the test split was opened after each; "
+            + _CHOSEN_ON_TEST
+        )
+    if not history:
+        return
+    if [line.epoch for line in history] != list(range(1, run.epochs + 1)):
+        raise ResultError(f"{where}: its epochs are not 1 to {run.epochs}")
+    if not 1 <= run.selected_epoch <= len(history):
+        raise ResultError(f"{where}: the selected epoch is not in its history")
+    best = max(line.validation_accuracy for line in history)
+    chosen = history[run.selected_epoch - 1].validation_accuracy
+    if chosen < best - _ROUNDING:
+        raise ResultError(
+            f"{where}: epoch {run.selected_epoch} was selected with a validation accuracy of {chosen:.4f}, another "
+            f"has {best:.4f}: validation did not choose it. If test did, " + _CHOSEN_ON_TEST
+        )
+    if run.validation_accuracy is None or abs(chosen - run.validation_accuracy) > _ROUNDING:
+        raise ResultError(f"{where}: validation_accuracy is not that of the selected epoch")

@@ -1,0 +1,368 @@
+"""Recompute from the predictions everything that a result claims.
+
+Nothing submitted is ever executed or unpickled: a result is JSON, its predictions are CSV, and of
+its weights only the SHA-256 is compared. A claim holds when it agrees within a relative 1e-9.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from leaderboard.checks.logs import check_log
+from spikebench.datasets import DATASETS, load_spec, locate
+from spikebench.errors import ResultError, SpikeFileError
+from spikebench.protocol.opening import combined_sha256, open_selection, open_test
+from spikebench.protocol.results import (
+    RESULT_FILE,
+    DatasetRecord,
+    Interval,
+    Predictions,
+    Result,
+    SeedRecord,
+    check_sha256,
+    file_sha256,
+    plain_file,
+    read_predictions,
+    read_result,
+)
+from spikebench.protocol.scoring import score_all, summarise
+from spikebench.protocol.splits import LEAVE_ONE_OUT, ORACLE
+from spikebench.records.strict_json import MAX_JSON_BYTES
+from spikebench.training.run_record import read_run_log
+
+MAX_TOTAL_BYTES = 64 * 1024 * 1024
+MAX_SPEAKERS = 10_000
+MAX_WEIGHTS_BYTES = 1024 * 1024 * 1024  # of one seed
+_ORACLE_REFUSED = (
+    "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
+    "ones; train again and select on validation"
+)
+_FOLD_REFUSED = (
+    "selected on a single speaker (train --fold). Folds compare settings; an entry is selected on the "
+    "validation split of its protocol"
+)
+RELATIVE_TOLERANCE = 1e-9
+
+
+Weights = Literal["needed", "if there", "not looked at"]
+
+
+def verify_result(folder: Path, *, weights: bool = True) -> Result:
+    """Read a result folder and check every claim that can be checked.
+
+    Parameters
+    ----------
+    folder
+        Holds ``result.json``, the predictions it names and, if asked for, its weights.
+    weights
+        Whether the weights must be there and agree with their SHA-256.
+
+    Returns
+    -------
+    Result
+        What the folder holds, checked.
+
+    Raises
+    ------
+    ResultError
+        At the first thing that does not hold, with the place and, where they differ, both values.
+    """
+    return check_result(folder, weights="needed" if weights else "not looked at")[0]
+
+
+def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictions]]:
+    """Read a result folder, check every claim that can be checked, keep the predictions.
+
+    Parameters
+    ----------
+    folder
+        As for :func:`verify_result`.
+    weights
+        Whether the weights must be there; those that are looked at must agree with their SHA-256.
+
+    Returns
+    -------
+    result : Result
+        What the folder holds, checked.
+    predictions : list of Predictions
+        One per seed, in the order of their indices.
+
+    Raises
+    ------
+    ResultError
+        As for :func:`verify_result`.
+    """
+    if not folder.is_dir():
+        raise ResultError(
+            f"{folder}: not a folder; give the folder that `spikebench evaluate` wrote"
+        )
+    result = read_result(plain_file(folder, RESULT_FILE))
+    where = f"{folder / RESULT_FILE}"
+    _check_protocol(result, where)
+    _check_files(folder, result, weights)
+    predictions: list[Predictions] = []
+    for record in result.seeds:
+        path = folder / record.predictions_file
+        found = read_predictions(path, record.predictions_sha256)
+        if not predictions or found.index is not predictions[0].index:  # else in order as that is
+            found = found.in_order()
+        _check_size(result, record, found, f"{where}, seed {record.seed}")
+        predictions.append(found)
+        if not predictions[0].same_samples(found):
+            raise ResultError(
+                f"{where}: seeds {result.seeds[0].seed} and {record.seed} were tested on "
+                "different samples; test every seed on the same split"
+            )
+    speaker = predictions[0].speaker
+    if speaker.size > MAX_SPEAKERS and np.unique(speaker).size > MAX_SPEAKERS:
+        raise ResultError(f"{where}: its test samples have more than {MAX_SPEAKERS} speakers")
+    _check_scores(result, predictions, where)
+    _check_summary(result, where)
+    _check_registered(result, predictions[0], where)
+    return result, predictions
+
+
+def _check_protocol(result: Result, where: str) -> None:
+    seeds = [record.seed for record in result.seeds]
+    names = [record.predictions_file.casefold() for record in result.seeds]
+    if len(set(seeds)) != len(seeds):
+        raise ResultError(f"{where}: a seed appears twice; each may count once")
+    if len(set(names)) != len(names):
+        raise ResultError(f"{where}: two seeds name the same predictions file")
+    if result.dataset.split.protocol == ORACLE:
+        raise ResultError(f"{where}: {_ORACLE_REFUSED}")
+    if LEAVE_ONE_OUT in result.dataset.split.rule:
+        raise ResultError(f"{where}: {_FOLD_REFUSED}")
+    if len({record.refit_epochs is None for record in result.seeds}) > 1:
+        raise ResultError(
+            f"{where}: some seeds are refitted and others are not; test them separately"
+        )
+    for record in result.seeds:
+        if record.selected_on == "test":
+            raise ResultError(f"{where}, seed {record.seed}: {_ORACLE_REFUSED}")
+        if record.test_opened != 1:
+            raise ResultError(
+                f"{where}, seed {record.seed}: the test split was opened {record.test_opened} times; "
+                "an entry needs exactly once"
+            )
+        if record.selected_epoch > record.epochs:
+            raise ResultError(
+                f"{where}, seed {record.seed}: selected epoch {record.selected_epoch} of "
+                f"{record.epochs}"
+            )
+
+
+def _check_files(folder: Path, result: Result, weights: Weights) -> None:
+    total = 0
+    for record in result.seeds:
+        if not record.predictions_file.lower().endswith(".csv"):
+            raise ResultError(
+                f"{folder / RESULT_FILE}: the predictions {record.predictions_file} must be a .csv file"
+            )
+        path = plain_file(folder, record.predictions_file)
+        total += path.stat().st_size
+        if total > MAX_TOTAL_BYTES:
+            raise ResultError(f"{path}: all predictions together exceed {MAX_TOTAL_BYTES} bytes")
+        if (record.weights_file is None) != (record.weights_sha256 is None):
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
+                "belong together"
+            )
+        if weights == "needed" and record.weights_file is None:
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
+                "split chose the epoch, so a result needs them"
+            )
+        if (record.run_file is None) != (record.run_sha256 is None):
+            raise ResultError(
+                f"{folder / RESULT_FILE}, seed {record.seed}: run_file and run_sha256 belong together"
+            )
+        if weights == "needed" and record.run_file is not None:
+            run_file = plain_file(folder, record.run_file, MAX_JSON_BYTES)
+            check_sha256(run_file, file_sha256(run_file), record.run_sha256)
+            check_log(read_run_log(run_file), record, result, str(run_file))
+        if weights == "needed" or (weights == "if there" and _is_there(folder, record)):
+            assert record.weights_file is not None
+            weights_file = plain_file(folder, record.weights_file, MAX_WEIGHTS_BYTES)
+            check_sha256(weights_file, file_sha256(weights_file), record.weights_sha256)
+            note = _note(weights_file)
+            if note.get("selected_on") == "test":
+                raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
+            if "fold" in note:
+                raise ResultError(f"{weights_file}: {_FOLD_REFUSED}")
+            said, claimed = note.get("refit_epochs"), record.refit_epochs
+            if said != claimed:
+                raise ResultError(
+                    f"{weights_file}: says {_refit(said)}, the result says {_refit(claimed)}"
+                )
+
+
+def _refit(epochs: object) -> str:
+    """Describe the refit of a header or a result."""
+    if epochs is None:
+        return "not refitted"
+    return f"refitted ({epochs:,} epochs)" if isinstance(epochs, int) else "refitted"
+
+
+def _is_there(folder: Path, record: SeedRecord) -> bool:
+    path = folder / (record.weights_file or "")
+    return record.weights_file is not None and (path.exists() or path.is_symlink())
+
+
+def _note(weights: Path) -> dict[str, object]:
+    """Read what the header of weights says of them; nothing of them is loaded."""
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
+    return note if isinstance(note, dict) else {}
+
+
+def _check_size(result: Result, record: SeedRecord, predictions: Predictions, where: str) -> None:
+    n_classes = len(result.dataset.classes)
+    size = predictions.label.size
+    if size != result.dataset.split.test_samples:
+        raise ResultError(
+            f"{where}: {size} predictions for {result.dataset.split.test_samples} test samples"
+        )
+    if predictions.index[0] < 0:
+        raise ResultError(f"{where}: a sample index is negative")
+    # Before any matrix is made: 10,000 claimed classes alone would ask for 800 MB.
+    if [len(row) for row in record.confusion] != [n_classes] * n_classes:
+        raise ResultError(f"{where}: the confusion matrix is not {n_classes} × {n_classes}")
+    for column in (predictions.label, predictions.predicted):
+        if column.min() < 0 or column.max() >= n_classes:
+            raise ResultError(f"{where}: a class index lies outside 0 … {n_classes - 1}")
+
+
+def _check_scores(result: Result, predictions: Sequence[Predictions], where: str) -> None:
+    scores = score_all(predictions, result.dataset, result.is_refitted)
+    for record, found in zip(result.seeds, scores, strict=True):
+        seed = f"{where}, seed {record.seed}"
+        if found.confusion != record.confusion:
+            raise ResultError(f"{seed}: the confusion matrix does not follow from the predictions")
+        for name in ("test_accuracy", "seen_accuracy", "unseen_accuracy"):
+            _compare(seed, name, getattr(record, name), getattr(found, name))
+        _compare_interval(seed, record.test_interval, found.test_interval)
+
+
+def _check_summary(result: Result, where: str) -> None:
+    where = f"{where}, summary"
+    summary, found = result.summary, summarise(result.seeds)
+    if summary.seeds != found.seeds:
+        raise ResultError(f"{where}: says {summary.seeds} seeds, there are {found.seeds}")
+    for name in ("test_mean", "validation_mean", "test_std"):
+        _compare(where, name, getattr(summary, name), getattr(found, name))
+    _compare_interval(where, summary.test_interval, found.test_interval)
+
+
+def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
+    """Compare with the data set of that name or hash, if it is here: record, samples, labels, speakers."""
+    claimed = result.dataset
+    _check_fingerprint(claimed, where)
+    _check_published_sha256(claimed, where)
+    name = _known_name(claimed)
+    if name is None:
+        return
+    dataset, test = _registered_test(name)
+    if field := claimed.first_difference(dataset):
+        raise ResultError(
+            f"{where}: dataset.{field} is not that of the data set {name!r} of this version"
+        )
+    columns = (predictions.index, predictions.label, predictions.speaker)
+    for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
+        if not np.array_equal(column, truth):
+            raise ResultError(
+                f"{where}: column {what} of the predictions is not that of the test split of {name!r}"
+            )
+
+
+def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
+    """Compare name and fingerprint with those that are registered; that takes no data."""
+    if claimed.fingerprint is None:
+        return
+    if claimed.name not in DATASETS:
+        # A copy of a registered file is recognised when it is opened, so its results have the registered name.
+        for spec in map(load_spec, DATASETS):
+            if claimed.fingerprint == spec.fingerprint:
+                raise ResultError(
+                    f"{where}: dataset.name is not that of the data set {spec.name!r}, whose fingerprint it has"
+                )
+        return
+    registered = load_spec(claimed.name).fingerprint
+    if registered and claimed.fingerprint != registered:
+        raise ResultError(
+            f"{where}: dataset.fingerprint is not that of the data set {claimed.name!r} of this version"
+        )
+
+
+def _check_published_sha256(claimed: DatasetRecord, where: str) -> None:
+    """Compare name and SHA-256 with those of the published files, where they are known; that takes no data."""
+    if claimed.name not in DATASETS:
+        return
+    spec = load_spec(claimed.name)
+    known = [part.sha256 for part in spec.parts if part.sha256]
+    complete = spec.kind == "published" and known and len(known) == len(spec.parts)
+    if complete and claimed.sha256 != combined_sha256(known):
+        raise ResultError(
+            f"{where}: dataset.sha256 is not that of the published files of {claimed.name!r}"
+        )
+
+
+def _known_name(claimed: DatasetRecord) -> str | None:
+    """Find the registered data set that a record speaks of, if its files are here to compare with."""
+    for name in DATASETS:
+        spec = load_spec(name)
+        copied = [claimed.sha256] == [part.sha256 for part in spec.parts]
+        copied |= bool(spec.fingerprint) and claimed.fingerprint == spec.fingerprint
+        if claimed.name != name and not copied:
+            continue
+        if spec.kind == "packaged":
+            return name
+        try:
+            locate(name)
+        except SpikeFileError:
+            return None
+        # A remake by an older version differs between machines: only the same data can be compared.
+        return name if spec.kind == "published" or _same_file(name, claimed) else None
+    return None
+
+
+def _same_file(name: str, claimed: DatasetRecord) -> bool:
+    return _registered_test(name)[0].identity == claimed.identity
+
+
+@lru_cache(maxsize=8)
+def _registered_test(name: str) -> tuple[DatasetRecord, tuple[NDArray[np.int64], ...]]:
+    selection = open_selection(name)
+    test = open_test(selection)
+    return selection.dataset, (test.index, test.labels, test.speakers)
+
+
+def _compare_interval(where: str, claimed: Interval, found: Interval) -> None:
+    _compare(where, "test_interval.low", claimed.low, found.low)
+    _compare(where, "test_interval.high", claimed.high, found.high)
+    if claimed.method != found.method:
+        raise ResultError(
+            f"{where}: test_interval.method is {claimed.method[:80]!r}, recomputed {found.method!r}"
+        )
+
+
+def _compare(where: str, what: str, claimed: float | None, found: float | None) -> None:
+    if claimed is None or found is None:
+        agree = claimed is found
+    else:
+        # The absolute part is for spreads of exactly 0, which rounding may miss by an ulp.
+        agree = math.isclose(claimed, found, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-15)
+    if not agree:
+        raise ResultError(f"{where}: {what} is claimed {claimed}, the predictions give {found}")

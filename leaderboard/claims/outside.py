@@ -1,0 +1,462 @@
+"""Entries of people who did not use our trainer: predictions by sample index, and a form that says the rest.
+
+Predictions are one CSV file with the columns ``seed,index,predicted``. The index is the position of a test sample in
+the file that holds it, the prediction a class number. Labels and speakers come from the data set, which must be here.
+The form is TOML (:class:`Form`); :func:`write_kit` writes one to fill in, and a list of all samples and their splits.
+"""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from leaderboard.claims.declaration import Declarations, Line
+from leaderboard.claims.entry import Entry, Link, OwnTrack, make_entry
+from spikebench.errors import OutputExistsError, ResultError
+from spikebench.protocol.opening import SelectionData, open_selection, open_test
+from spikebench.protocol.results import (
+    MAX_PREDICTIONS_BYTES,
+    ModelRecord,
+    Predictions,
+    Result,
+    SeedRecord,
+    file_sha256,
+    write_predictions,
+    write_result,
+    write_text,
+)
+from spikebench.protocol.scoring import score, summarise
+from spikebench.records.fields import Count, Fraction, Name, NonNegative
+from spikebench.records.strict_json import first_problem
+
+MAX_FORM_BYTES = 1024 * 1024
+FORM_FILE, SPLITS_FILE, PREDICTIONS_FILE = "form.toml", "splits.csv", "predictions.csv"
+_COLUMNS = ["seed", "index", "predicted"]
+
+
+MAX_CONFIG_DEPTH = 16
+
+
+@dataclass(frozen=True)
+class _Test:
+    """The test split: int64 arrays of shape (samples,)."""
+
+    index: NDArray[np.int64]
+    label: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+    n_classes: int
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FormModel(_Part):
+    """``[model]``: what was tested."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100), Line]
+    spiking: bool
+    parameters: Annotated[Count, Field(ge=1)]
+    spikes_per_sample: NonNegative | None = None
+
+
+class FormSeed(_Part):
+    """``[[seeds]]``: one training; ``epochs = 0`` for a model without epochs."""
+
+    seed: Count
+    validation_accuracy: Fraction | None
+    epochs: Count = 0
+    selected_epoch: Count = 0
+
+
+class Form(_Part):
+    """What an outsider says of predictions. The protocol must be the data set's own."""
+
+    schema_version: Literal[1]
+    dataset: Name
+    protocol: Name
+    name: Annotated[str, Field(min_length=1, max_length=100), Line]
+    authors: Annotated[str, Field(min_length=1, max_length=500), Line]
+    note: Annotated[str, Field(max_length=2000), Line] = ""
+    link: Link | None = None
+    citation: Annotated[str, Field(max_length=2000), Line] = ""
+    track: OwnTrack
+    software: Annotated[str, Field(min_length=1, max_length=200), Line]
+    command: Annotated[str, Field(max_length=4000), Line] = ""
+    selected_on: Literal["validation", "none", "test"]
+    refit: bool = False
+    test_opened: Count
+    model: FormModel
+    declared: Declarations
+    seeds: Annotated[list[FormSeed], Field(min_length=1, max_length=1000)]
+    config: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _each_seed_once(self) -> Self:
+        numbers = [one.seed for one in self.seeds]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("a seed appears twice; each may count once")
+        level: list[Any] = [self.config]
+        for _ in range(MAX_CONFIG_DEPTH):
+            inner = [one.values() if isinstance(one, dict) else one for one in level]
+            level = [x for one in inner for x in one if isinstance(x, dict | list)]
+        if level:
+            raise ValueError(f"config: nested deeper than {MAX_CONFIG_DEPTH} levels")
+        return self
+
+
+def read_form(path: Path) -> Form:
+    """Read a form, from anyone.
+
+    Parameters
+    ----------
+    path
+        A TOML file.
+
+    Returns
+    -------
+    Form
+        Checked.
+
+    Raises
+    ------
+    ResultError
+        If it is missing, too large, no TOML, or does not fit.
+    """
+    try:
+        if not path.is_file():
+            raise ResultError(f"{path}: no such file")
+        if path.stat().st_size > MAX_FORM_BYTES:
+            raise ResultError(f"{path}: larger than {MAX_FORM_BYTES} bytes")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ResultError(f"{path}: nested too deeply") from None
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: not readable as TOML: {error}") from None
+    try:
+        return Form.model_validate(content)
+    except (ValidationError, RecursionError) as error:
+        what = first_problem(error, Form) if isinstance(error, ValidationError) else "too deep"
+        raise ResultError(f"{path}: {what}") from None
+
+
+def read_outside_predictions(path: Path) -> dict[int, dict[int, int]]:
+    """Read predictions of several seeds, from anyone.
+
+    Parameters
+    ----------
+    path
+        CSV with the columns seed, index, predicted.
+
+    Returns
+    -------
+    dict
+        Seed → sample index → predicted class.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing or too large, or holds anything but whole numbers, or a sample twice.
+    """
+    found: dict[int, dict[int, int]] = {}
+    try:
+        if not path.is_file():
+            raise ResultError(f"{path}: no such file")
+        if path.stat().st_size > MAX_PREDICTIONS_BYTES:
+            raise ResultError(f"{path}: larger than {MAX_PREDICTIONS_BYTES} bytes")
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            if next(rows, None) != _COLUMNS:
+                raise ResultError(f"{path}: the first line must be {','.join(_COLUMNS)}")
+            for row in rows:
+                seed, index, predicted = _numbers(row, rows.line_num)
+                if index in found.setdefault(seed, {}):
+                    raise ValueError(f"line {rows.line_num}: sample {index} of seed {seed} again")
+                found[seed][index] = predicted
+    except (OSError, ValueError, csv.Error) as error:
+        raise ResultError(f"{path}: {error}") from None
+    if not found:
+        raise ResultError(f"{path}: holds no predictions")
+    return found
+
+
+def _numbers(row: list[str], line: int) -> tuple[int, int, int]:
+    if len(row) != len(_COLUMNS):
+        raise ValueError(f"line {line} has {len(row)} fields instead of {len(_COLUMNS)}")
+    for field in row:
+        if not (field.isascii() and field.isdigit() and len(field) <= 9):
+            raise ValueError(f"line {line}: {field[:40]!r} is not a whole number below 10⁹")
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+@contextmanager
+def outside_result(
+    predictions: Path, form_file: Path, data: str | None = None
+) -> Iterator[tuple[Path, Result, Entry]]:
+    """Make a result folder and an entry of predictions and a form.
+
+    Parameters
+    ----------
+    predictions, form_file
+        The two files.
+    data
+        Where the form's data set lies, if not under its name.
+
+    Yields
+    ------
+    folder : Path
+        A temporary result folder, for :func:`leaderboard.claims.entry.write_entry`.
+    result : Result
+        Scored here.
+    entry : Entry
+        What the form says of it.
+
+    Raises
+    ------
+    ResultError
+        If a file does not fit, samples are missing, or test chose the epoch.
+    SpikebenchError
+        If the data set is not here.
+    """
+    form = read_form(form_file)
+    said = read_outside_predictions(predictions)
+    _check_honest(form, form_file)
+    selection = open_selection(data or form.dataset)
+    split = selection.dataset.split
+    if (selection.dataset.name, split.protocol) != (form.dataset, form.protocol):
+        raise ResultError(
+            f"{form_file}: says {form.dataset} under {form.protocol}, the data are {selection.dataset.name} "
+            f"under {split.protocol}"
+        )
+    numbers = [one.seed for one in form.seeds]
+    if sorted(said) != sorted(numbers):
+        raise ResultError(
+            f"{predictions}: holds the seeds {_few(said)}, the form {_few(numbers)}; all seeds are reported"
+        )
+    test = _open_test(selection)
+    with TemporaryDirectory(prefix="spikebench-") as temporary:
+        folder = Path(temporary)
+        seeds = [
+            _seed(
+                folder, form, one, selection, _order(predictions, said[one.seed], one, test), test
+            )
+            for one in form.seeds
+        ]
+        result = Result(
+            created=_made(predictions),
+            software=form.software,
+            command=form.command,
+            dataset=selection.dataset,
+            model=ModelRecord(
+                name=form.model.name,
+                spiking=form.model.spiking,
+                parameters=form.model.parameters,
+                config=form.config,
+                look_ahead=form.declared.look_ahead,
+            ),
+            training={},
+            seeds=seeds,
+            summary=summarise(seeds),
+            environment={},
+        )
+        write_result(folder, result)
+        entry = make_entry(
+            *(result, form.name, form.authors, form.note),
+            link=form.link,
+            citation=form.citation,
+            track=form.track,
+            declared=form.declared,
+        )
+        yield folder, result, entry
+
+
+def _made(path: Path) -> str:
+    """Tell when predictions were written, so that the same file always makes the same entry."""
+    made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return made.isoformat(timespec="seconds")
+
+
+def _open_test(selection: SelectionData) -> _Test:
+    opened = open_test(selection)
+    return _Test(opened.index, opened.labels, opened.speakers, len(selection.dataset.classes))
+
+
+def _check_honest(form: Form, path: Path) -> None:
+    if form.selected_on == "test":
+        raise ResultError(
+            f"{path}: the epoch was chosen on the test split; such a number belongs to the literature "
+            "(leaderboard/literature.csv), not beside honest ones"
+        )
+    if form.test_opened != 1:
+        raise ResultError(
+            f"{path}: the test split was opened {form.test_opened} times; an entry needs exactly once"
+        )
+    if (form.track == "spiking") > form.model.spiking:
+        raise ResultError(f"{path}: track spiking, but model.spiking is false")
+    if form.selected_on == "validation" and any(s.validation_accuracy is None for s in form.seeds):
+        raise ResultError(f"{path}: selected on validation, but a seed has no validation_accuracy")
+
+
+def _few(numbers: Iterable[int]) -> str:
+    shown = sorted(numbers)
+    return ", ".join(map(str, shown[:8])) + (" …" if len(shown) > 8 else "")
+
+
+def _order(path: Path, said: dict[int, int], seed: FormSeed, test: _Test) -> NDArray[np.int64]:
+    """Put the predictions of one seed into the order of the test samples."""
+    known = test.index.tolist()
+    missing, more = set(known) - set(said), set(said) - set(known)
+    if missing or more:
+        what = f"{len(missing)} test samples are missing" if missing else ""
+        what += " and " if missing and more else ""
+        what += f"{len(more)} are not of the test split ({_few(more)})" if more else ""
+        raise ResultError(f"{path}: seed {seed.seed}: {what}; {SPLITS_FILE} lists them")
+    predicted = np.array([said[index] for index in known], dtype=np.int64)
+    wrong = np.flatnonzero(predicted >= test.n_classes)
+    if wrong.size:
+        raise ResultError(
+            f"{path}: seed {seed.seed}, sample {known[wrong[0]]}: class {predicted[wrong[0]]} is none of 0 … "
+            f"{test.n_classes - 1}"
+        )
+    return predicted
+
+
+def _seed(
+    folder: Path,
+    form: Form,
+    seed: FormSeed,
+    selection: SelectionData,
+    predicted: NDArray[np.int64],
+    test: _Test,
+) -> SeedRecord:
+    said = Predictions(
+        index=test.index, label=test.label, predicted=predicted, speaker=test.speaker
+    )
+    path = folder / f"predictions-seed{seed.seed}.csv"
+    write_predictions(path, said)
+    return SeedRecord(
+        seed=seed.seed,
+        validation_accuracy=seed.validation_accuracy,
+        **vars(score(said, selection.dataset, form.refit)),
+        spikes_per_sample=form.model.spikes_per_sample,
+        epochs=seed.epochs,
+        selected_epoch=seed.selected_epoch,
+        selected_on=form.selected_on,
+        test_opened=form.test_opened,
+        train_seconds=None,
+        test_seconds=None,
+        predictions_file=path.name,
+        predictions_sha256=file_sha256(path),
+        weights_file=None,
+        weights_sha256=None,
+        refit_epochs=seed.selected_epoch if form.refit else None,
+    )
+
+
+_FORM = """\
+# What is said of predictions that were not made by `spikebench evaluate`. Then:
+#     spikebench submit {predictions} --form {form}
+schema_version = 1
+dataset = {dataset}
+protocol = {protocol}
+name = ""                          # as the leaderboard shows it
+authors = ""                       # A. Smith, B. Jones
+note = ""                          # what a reader should know, in one line
+# link = "https://example.org/paper"
+citation = ""
+track = "spiking"                  # {tracks}
+software = ""                      # with its version
+command = ""                       # that repeats it
+selected_on = "validation"         # validation, or none: the last epoch, nothing chosen
+refit = false                      # trained again on training and validation samples after selection
+test_opened = 1                    # how often each seed was tested
+
+[model]
+name = ""                          # of the kind of network
+spiking = true
+parameters = 0                     # trained numbers
+# spikes_per_sample = 1000.0       # hidden spikes, mean over the test samples
+
+[declared]
+augmentation = "none"              # or what
+extra_data = "none"                # or what
+ensemble = 1                       # networks behind one answer
+look_ahead = false                 # whether an answer needs the whole clip
+input = "counts"                   # counts, binary, events, audio, other
+time_step_ms = 10.0
+time_steps = 100
+
+# One table per seed; all that were trained are reported, and a rank needs five.
+[[seeds]]
+seed = 0
+validation_accuracy = 0.0          # on the validation samples of {splits}
+epochs = 0
+selected_epoch = 0
+
+[config]                           # anything that helps to repeat it
+"""
+
+
+def write_kit(folder: Path, data: str) -> list[Path]:
+    """Write what an outsider needs: a form, the split of every sample, and predictions to fill in.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    data
+        A registered data set, or a spike file.
+
+    Returns
+    -------
+    list of Path
+        ``form.toml``, ``splits.csv`` (split,index), ``predictions.csv`` (the test samples, for seed 0).
+
+    Raises
+    ------
+    OutputExistsError
+        If one of them is there.
+    SpikebenchError
+        If the data set is not here, or the place cannot be written.
+    """
+    paths = [folder / name for name in (FORM_FILE, SPLITS_FILE, PREDICTIONS_FILE)]
+    for path in paths:
+        if path.exists():
+            raise OutputExistsError(f"{path}: is there already; choose another folder")
+    selection = open_selection(data)
+    test = open_test(selection)
+    parts = {"train": selection.train, "validation": selection.validation, "test": test}
+    splits = [f"{name},{index}" for name, part in parts.items() for index in part.index.tolist()]
+    form = _FORM.format(
+        dataset=_toml(selection.dataset.name),
+        protocol=_toml(selection.dataset.split.protocol),
+        tracks=", ".join(get_args(OwnTrack)),
+        predictions=PREDICTIONS_FILE,
+        form=FORM_FILE,
+        splits=SPLITS_FILE,
+    )
+    texts = [form, "\n".join(["split,index", *splits]) + "\n"]
+    texts.append("\n".join([",".join(_COLUMNS), *(f"0,{k}," for k in test.index.tolist())]) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in zip(paths, texts, strict=True):
+            write_text(path, text)
+    except OSError as error:
+        raise ResultError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    return paths
+
+
+def _toml(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,46 @@
+"""The JSON Schemas of everything that an entry holds, for people who check or write entries with other tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from leaderboard.checks.logs import Logs
+from leaderboard.claims.entry import Entry
+from leaderboard.claims.outside import Form
+from leaderboard.claims.tier import Verifications
+from spikebench.errors import UnknownNameError
+from spikebench.protocol.results import Result
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "entry": Entry,
+    "result": Result,
+    "run": Logs,
+    "verification": Verifications,
+    "form": Form,
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Give the JSON Schema of one file of an entry.
+
+    Parameters
+    ----------
+    name
+        A key of :data:`SCHEMAS`.
+
+    Returns
+    -------
+    dict
+        JSON Schema, draft 2020-12.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such file.
+    """
+    if name not in SCHEMAS:
+        raise UnknownNameError("schema", name, SCHEMAS)
+    found = SCHEMAS[name].model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

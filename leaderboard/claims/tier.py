@@ -1,0 +1,220 @@
+"""Tiers: how far a number was checked. Each has its own tables; nothing is ranked across them.
+
+``verification.json`` of an entry holds what was verified, by whom and with what; it names the result by its SHA-256,
+so that it speaks of no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from leaderboard.claims.declaration import Line
+from spikebench.errors import ResultError
+from spikebench.protocol.results import Interval, Result, write_text
+from spikebench.records.fields import Count, Fraction, Sha256
+from spikebench.records.strict_json import read_record
+
+VERIFICATION_FILE = "verification.json"
+LEAST_AGREEMENT = 0.999
+
+Tier = Literal["reported", "recomputed", "verified-inference", "verified-training"]
+TIERS: dict[str, str] = {
+    "verified-training": "trained again here from the configuration; the mean lies in the claimed interval",
+    "verified-inference": "weights run again here; at least 99.9 % of the labels are equal",
+    "recomputed": "recomputed here from the predictions",
+    "reported": "from a paper, not checked here",
+}
+TIER_NAMES = {
+    "verified-training": "Verified training",
+    "verified-inference": "Verified inference",
+    "recomputed": "Recomputed",
+    "reported": "Reported",
+}
+
+_Text = Annotated[str, Field(min_length=1, max_length=500), Line]
+
+
+class SeedCheck(BaseModel):
+    """What came out for one seed: its accuracy here, and the part of the labels that are equal."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: Count
+    accuracy: Fraction
+    agreement: Fraction
+
+
+class Verification(BaseModel):
+    """One verification that was passed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["inference", "training"]
+    by: _Text
+    when: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
+    software: _Text
+    environment: Annotated[dict[_Text, _Text], Field(max_length=50)]
+    command: Annotated[str, Field(max_length=4000), Line]
+    data_sha256: Sha256
+    result_sha256: Sha256
+    seeds: Annotated[list[SeedCheck], Field(min_length=1, max_length=1000)]
+    mean: Fraction
+    claimed_interval: Interval
+
+
+class Verifications(BaseModel):
+    """Contents of ``verification.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    verifications: Annotated[list[Verification], Field(min_length=1, max_length=100)]
+
+
+def read_verifications(folder: Path) -> tuple[Verification, ...]:
+    """Read what was verified of an entry.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+
+    Returns
+    -------
+    tuple of Verification
+        Empty if nothing was.
+
+    Raises
+    ------
+    ResultError
+        If the file does not fit.
+    """
+    path = folder / VERIFICATION_FILE
+    if not path.is_file():
+        return ()
+    return tuple(read_record(path, Verifications, 2).verifications)
+
+
+def write_verifications(folder: Path, verifications: Sequence[Verification]) -> None:
+    """Write what was verified of an entry, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+    verifications
+        All of them.
+    """
+    content = Verifications(verifications=list(verifications))
+    write_text(folder / VERIFICATION_FILE, content.model_dump_json(indent=2) + "\n")
+
+
+def add_verification(folder: Path, verification: Verification) -> None:
+    """Write down a verification that was passed; an older one of its kind is replaced.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+    verification
+        What was done.
+
+    Raises
+    ------
+    ResultError
+        If it was not passed, or what stands there does not fit; nothing is written then.
+    """
+    if reason := why_failed(verification):
+        raise ResultError(f"{folder}: {reason}; nothing was written")
+    others = [one for one in read_verifications(folder) if one.kind != verification.kind]
+    write_verifications(folder, [*others, verification])
+
+
+def why_failed(verification: Verification) -> str:
+    """Say why a verification is none.
+
+    Parameters
+    ----------
+    verification
+        What came out.
+
+    Returns
+    -------
+    str
+        The reason, with both figures; empty if it was passed.
+    """
+    if verification.kind == "inference":
+        worst = min(verification.seeds, key=lambda one: one.agreement)
+        if worst.agreement >= LEAST_AGREEMENT:
+            return ""
+        return (
+            f"seed {worst.seed}: only {worst.agreement:.2%} of the labels are those of the entry; "
+            f"{LEAST_AGREEMENT:.1%} are needed"
+        )
+    interval = verification.claimed_interval
+    # Means of the same numbers may differ by an ulp.
+    if interval.low - 1e-12 <= verification.mean <= interval.high + 1e-12:
+        return ""
+    return (
+        f"trained again, the mean test accuracy is {verification.mean:.2%}, outside the claimed interval "
+        f"{interval.low:.2%} … {interval.high:.2%}"
+    )
+
+
+def check_verification(
+    verification: Verification, result_sha256: str, result: Result, where: str
+) -> None:
+    """Compare a verification that stands in an entry with the result beside it.
+
+    Parameters
+    ----------
+    verification
+        What is said to have come out.
+    result_sha256, result
+        The result of the entry.
+    where
+        The place, for messages.
+
+    Raises
+    ------
+    ResultError
+        If it speaks of another result, other seeds or another claim, or was not passed by its own figures.
+    """
+    if verification.result_sha256 != result_sha256:
+        raise ResultError(f"{where}: speaks of another result")
+    accuracies = [one.accuracy for one in verification.seeds]
+    agree = {
+        "seeds": [one.seed for one in verification.seeds] == [one.seed for one in result.seeds],
+        "claimed_interval": verification.claimed_interval == result.summary.test_interval,
+        "data_sha256": verification.data_sha256 == result.dataset.sha256,
+        "mean": abs(verification.mean - sum(accuracies) / len(accuracies)) < 1e-9,
+    }
+    for name, same in agree.items():
+        if not same:
+            raise ResultError(f"{where}, {verification.kind}: {name} does not fit the result")
+    if reason := why_failed(verification):
+        raise ResultError(f"{where}, {verification.kind}: {reason}")
+
+
+def tier_of(verifications: Sequence[Verification]) -> str:
+    """Find the tier of an entry whose predictions were recomputed.
+
+    Parameters
+    ----------
+    verifications
+        Those that were passed.
+
+    Returns
+    -------
+    str
+        The highest that it has reached.
+    """
+    kinds = {one.kind for one in verifications}
+    for kind in ("training", "inference"):
+        if kind in kinds:
+            return f"verified-{kind}"
+    return "recomputed"

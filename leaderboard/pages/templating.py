@@ -1,0 +1,135 @@
+"""How pages are made of templates: escaping, the content security policy, figures in words.
+
+Everything that people wrote goes through Jinja's autoescaping. The content security policy allows the style sheet and
+the script of a page by their SHA-256 and nothing else, so that even a slip there could not run anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from leaderboard.claims.declaration import TRACKS
+from leaderboard.claims.entry import printable
+from leaderboard.claims.tier import TIER_NAMES, TIERS
+from leaderboard.standings.ranking import MIN_SEEDS
+
+TEMPLATES = Path(__file__).with_name("templates")
+GENERATOR = '<meta name="generator" content="spikebench leaderboard">'
+
+
+def render(template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **values: Any) -> str:  # noqa: ANN401
+    """Render a page with style and script inside.
+
+    Parameters
+    ----------
+    template, styles, scripts
+        Names of files in ``templates/``; styles and scripts are joined.
+    values
+        What the template asks for.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    style, script = _joined(styles), _joined(scripts)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_csp_hash(style),
+            script_hash=_csp_hash(script),
+            **values,
+        )
+    )
+
+
+def inert_json(value: object) -> Markup:
+    r"""Write JSON that cannot end the element it stands in.
+
+    Parameters
+    ----------
+    value
+        What :func:`json.dumps` takes.
+
+    Returns
+    -------
+    Markup
+        Without ``<``, ``>`` and ``&``: they are written as ``\u003c`` and so on.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "number": number,
+        "cost": cost,
+        "seconds": seconds,
+        "clean": printable,
+    }
+    environment.globals |= {
+        "generator": Markup(GENERATOR),
+        "min_seeds": MIN_SEEDS,
+        "tier_names": TIER_NAMES,
+        "tiers": TIERS,
+        "tracks": TRACKS,
+    }
+    return environment
+
+
+@cache
+def _joined(names: tuple[str, ...]) -> str:
+    return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+
+
+@cache
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def percent(value: float | None) -> str:
+    """Write a fraction in percent, a dash for what is not known."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def number(value: float | None) -> str:
+    """Write a whole number, a dash for what is not known."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def cost(value: float | None) -> str:
+    """Write a cost with at least three digits, a dash for what is not known."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds(value: float | None) -> str:
+    """Write seconds to the hundredth, shorter ones as a cost, a dash for what is not known."""
+    if value is None or value < 0.01:
+        return cost(value)
+    return str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))  # as the script's toFixed

@@ -1,0 +1,151 @@
+"""Ranks as tie groups: who cannot be told apart shares a rank.
+
+Entries are compared only on the same data (by fingerprint) under the same protocol, in the same tier and track. In
+the order of their mean test accuracy, an entry joins the group above it while its 95 % interval overlaps that of the
+group's first entry; otherwise it opens the next group. All of a group have the rank of its first.
+Comparing with the first, not with the neighbour, keeps a chain of small steps from tying the whole
+list together. An entry with fewer than five seeds, without a validation accuracy beside test, or withdrawn, is shown
+without a rank.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leaderboard.claims.declaration import TRACKS
+from leaderboard.claims.entry import Entry, StoredEntry
+from leaderboard.claims.tier import TIERS
+from spikebench.protocol.results import Result
+from spikebench.protocol.splits import PROTOCOLS
+
+MIN_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class RankedEntry:
+    """An entry with its rank, or with the reason why it has none; ``tied`` if it shares the rank."""
+
+    stored: StoredEntry
+    rank: int | None
+    tied: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """Entries of one tier and track on one data file under one protocol, the best mean first.
+
+    ``is_current`` is false for a version of a protocol that another has replaced.
+    """
+
+    dataset: str
+    identity: str
+    protocol: str
+    tier: str
+    track: str
+    entries: tuple[RankedEntry, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether new entries are still made under its protocol."""
+        return self.protocol in PROTOCOLS
+
+
+def rank_intervals(intervals: Sequence[tuple[float, float]]) -> list[int]:
+    """Give each interval the rank of its tie group.
+
+    Parameters
+    ----------
+    intervals
+        (low, high) of each entry, in the order of falling means.
+
+    Returns
+    -------
+    list of int
+        Ranks from 1; after a group of n the next rank is n higher. Touching intervals overlap.
+    """
+    ranks: list[int] = []
+    leader = 0
+    for position, (_, high) in enumerate(intervals):
+        if high < intervals[leader][0]:
+            leader = position
+        ranks.append(leader + 1)
+    return ranks
+
+
+def why_unranked(result: Result, entry: Entry | None = None) -> str:
+    """Say why a result has no rank.
+
+    Parameters
+    ----------
+    result
+        A verified result.
+    entry
+        Its entry, if it has one already.
+
+    Returns
+    -------
+    str
+        The reason; empty if it is ranked.
+    """
+    if entry is not None and entry.withdrawn is not None:
+        return f"withdrawn on {entry.withdrawn.date}: {entry.withdrawn.reason}"
+    count = len(result.seeds)
+    if count < MIN_SEEDS:
+        return f"{count} seed{'s' if count > 1 else ''}; a rank needs {MIN_SEEDS}"
+    if any(record.validation_accuracy is None for record in result.seeds):
+        return "no validation accuracy beside test; a rank needs one for every seed"
+    return ""
+
+
+def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
+    """Group entries by data, protocol, tier and track, and rank each group.
+
+    Parameters
+    ----------
+    entries
+        Verified entries.
+
+    Returns
+    -------
+    list of Board
+        By name of the data set, SHA-256, protocol (those in use first), split, tier (the best checked first) and
+        track. An entry that belongs to several tracks stands in each.
+    """
+    groups: dict[tuple[str, str, bool, str, str, int, int], list[StoredEntry]] = {}
+    for stored in entries:
+        data = stored.result.dataset
+        protocol = data.split.protocol
+        split = data.split.model_dump_json()  # other samples, other speakers: another board
+        tier = list(TIERS).index(stored.tier)
+        for track in stored.tracks:
+            place = (data.name, data.identity, protocol not in PROTOCOLS, protocol, split)
+            groups.setdefault((*place, tier, list(TRACKS).index(track)), []).append(stored)
+    return [
+        Board(
+            *(key[0], key[1], key[3], list(TIERS)[key[5]], list(TRACKS)[key[6]]),
+            entries=_rank(groups[key]),
+        )
+        for key in sorted(groups)
+    ]
+
+
+def _rank(group: list[StoredEntry]) -> tuple[RankedEntry, ...]:
+    ordered = sorted(group, key=lambda s: (-s.result.summary.test_mean, s.entry.id))
+    reasons = {stored.entry.id: why_unranked(stored.result, stored.entry) for stored in ordered}
+    ranked = [stored for stored in ordered if not reasons[stored.entry.id]]
+    intervals = [stored.result.summary.test_interval for stored in ranked]
+    ranks = rank_intervals([(interval.low, interval.high) for interval in intervals])
+    by_id = {stored.entry.id: rank for stored, rank in zip(ranked, ranks, strict=True)}
+    shared = Counter(ranks)
+    return tuple(
+        RankedEntry(
+            stored,
+            rank := by_id.get(stored.entry.id),
+            tied=rank is not None and shared[rank] > 1,
+            reason=reasons[stored.entry.id],
+        )
+        for stored in ordered
+    )

@@ -1,0 +1,367 @@
+"""The work of one conversion: read what is missing, encode it, keep it, write the file from what was kept.
+
+Nothing here knows where encoding happens (any Executor) or what a command line looks like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from cochlea import CochleaParams
+from spikebench.conversion.journal import ConversionJournal, DoneClip, DonePiece
+from spikebench.encoders.clip import EncodedClip, EncodingSettings, encode_clip, software
+from spikebench.errors import AudioError, ConversionStateError, SpikebenchError
+from spikebench.naming.names import ClipNames
+from spikebench.recordings.decoding import read_bytes
+from spikebench.recordings.search import Clip, Skipped
+from spikebench.records.text import printable
+from spikebench.spike_files.reader import SpikeWriter
+from spikebench.workers import CallLostError, ExecutorLostError
+
+__all__ = ["ConversionOptions", "Job", "encode_all", "require_unchanged", "stamp", "write_samples"]
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """What decides the contents of the file.
+
+    Attributes
+    ----------
+    preset
+        Name of a preset of the cochlea.
+    n_channels
+        Channels along the membrane.
+    native_rate
+        Keep the rate of each recording, whatever the preset says.
+    seed
+        0 … 2⁶³ - 1.
+    labels, speakers, split
+        Sources; see :mod:`spikebench.naming.names`.
+    max_duration
+        Longest clip that is taken [s].
+    time_dtype
+        ``float32``, or ``float16`` as in the published files.
+    synthetic
+        The voices are synthetic; the file says so, and with it every result on it.
+    segment
+        Length of the pieces into which recordings are cut [s]; None leaves them whole.
+    time_origin
+        ``clip-start``, or ``first-spike`` as in the published files: the time of a sample's first spike
+        is subtracted from all of them.
+    device
+        ``cpu``, or ``cuda`` (``cuda:1``) for spikes equal in distribution from a GPU.
+    keep_offset
+        Keep a constant offset of a recording, as the original does, although it makes the sound softer;
+        always so with the preset ``lauscher``.
+    """
+
+    preset: str = "shd"
+    n_channels: int = 700
+    native_rate: bool = False
+    seed: int = 0
+    labels: str = "auto"
+    speakers: str = "auto"
+    split: str = "auto"
+    max_duration: float = 60.0
+    time_dtype: str = "float32"
+    synthetic: bool = False
+    segment: float | None = None
+    time_origin: str = "clip-start"
+    device: str = "cpu"
+    keep_offset: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversion: what was asked for, and the recordings as they were found.
+
+    ``stamps`` hold size and time of change of every recording (:func:`stamp`), ``notify`` takes one line
+    for every decision.
+    """
+
+    source: Path
+    params: CochleaParams
+    options: ConversionOptions
+    names: ClipNames
+    stamps: list[tuple[int, int]]
+    notify: Callable[[str], None]
+
+    @property
+    def settings(self) -> EncodingSettings:
+        """What a worker is told."""
+        o = self.options
+        return EncodingSettings(
+            *(self.params, o.n_channels, o.seed, o.max_duration, o.segment),
+            o.keep_offset or o.preset == "lauscher",
+        )
+
+
+def stamp(clip: Clip) -> tuple[int, int]:
+    """Look at a recording, to notice later that it changed.
+
+    Parameters
+    ----------
+    clip
+        The recording.
+
+    Returns
+    -------
+    tuple of int
+        Size and time of change; -1 where it cannot be seen.
+    """
+    try:
+        status = clip.path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(job: Job, position: int) -> tuple[bytes, str]:
+    """Read a recording; its SHA-256 is that of the bytes that are encoded."""
+    clip = job.names.clips[position]
+    try:
+        data = read_bytes(clip.path)
+    except AudioError:
+        data = b""
+    if stamp(clip) != job.stamps[position] or (data and len(data) != job.stamps[position][0]):
+        raise ConversionStateError(
+            f"{printable(str(clip.path))}: changed or went away during the conversion; what was done "
+            "is kept, --restart begins anew"
+        )
+    if not data:
+        read_bytes(clip.path)  # says why
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
+    """Compare the recordings that are done with what they were.
+
+    Parameters
+    ----------
+    job
+        What was asked for.
+    journal
+        What is done.
+
+    Returns
+    -------
+    set of int
+        Positions of the recordings that are done.
+
+    Raises
+    ------
+    ConversionStateError
+        If one of them changed.
+    """
+    done = journal.done()
+    if done:
+        job.notify(f"going on: {len(done)} of {len(job.names.clips)} recordings are done")
+    for clip in done:
+        if not 0 <= clip.position < len(job.names.clips):
+            raise journal.damaged()
+        try:
+            sha256 = _read(job, clip.position)[1]
+        except AudioError:
+            sha256 = ""
+        if sha256 != clip.sha256:
+            name = printable(job.names.clips[clip.position].relative)
+            raise ConversionStateError(
+                f"{name}: is not what it was when it was converted; --restart begins anew"
+            )
+    return {clip.position for clip in done}
+
+
+def encode_all(
+    job: Job,
+    journal: ConversionJournal,
+    executor: Executor,
+    window: Callable[[], int],
+    done: set[int],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Encode what is not done, and keep each recording as it comes.
+
+    Parameters
+    ----------
+    job
+        What was asked for.
+    journal
+        Where recordings are kept.
+    executor
+        Where to encode.
+    window
+        How many recordings to have under way, now.
+    done
+        Positions of those that need nothing.
+    progress
+        Called with the number of recordings done and their total.
+
+    Raises
+    ------
+    ConversionStateError
+        If a recording changes meanwhile, the workers are lost or the journal cannot be written.
+    SpikebenchError
+        If a worker has other versions.
+    """
+    total = len(job.names.clips)
+    count = len(done)
+    progress(count, total)
+    pending: dict[Future[EncodedClip], tuple[int, str]] = {}
+    for position in [*(i for i in range(total) if i not in done), None]:
+        if position is not None:
+            try:
+                data, sha256 = _read(job, position)
+            except AudioError as error:
+                _keep(job, journal, position, "", EncodedClip((), 0, 0, software(), str(error)))
+                count += 1
+                progress(count, total)
+                continue
+            pending[_submit(executor, data, job.settings)] = (position, sha256)
+        while pending and (len(pending) >= _ask(window) or position is None):
+            # Woken now and then, to notice that the workers are gone for good.
+            for future in wait(pending, timeout=2.0, return_when=FIRST_COMPLETED).done:
+                where, sha256 = pending.pop(future)
+                _keep(job, journal, where, sha256, _result(future))
+                count += 1
+                progress(count, total)
+
+
+def _ask(window: Callable[[], int]) -> int:
+    try:
+        return window()
+    except BrokenExecutor as error:
+        raise _lost(error) from None
+
+
+def _submit(executor: Executor, data: bytes, settings: EncodingSettings) -> Future[EncodedClip]:
+    try:
+        return executor.submit(encode_clip, data, settings)
+    except BrokenExecutor as error:
+        raise _lost(error) from None
+
+
+def _result(future: Future[EncodedClip]) -> EncodedClip:
+    try:
+        encoded = future.result()
+    except BrokenExecutor as error:
+        raise _lost(error) from None
+    if encoded.software != software():
+        raise SpikebenchError(
+            f"a worker has other versions, its spikes may differ: {encoded.software} there, "
+            f"{software()} here"
+        )
+    return encoded
+
+
+def _lost(error: BrokenExecutor) -> ConversionStateError:
+    why = (
+        str(error)
+        if isinstance(error, ExecutorLostError)
+        else "a worker process died (killed, or out of memory? fewer --jobs need less)"
+    )
+    if isinstance(error, CallLostError):
+        why = f"a recording was {why}"
+    return ConversionStateError(f"{why}; what was done is kept, the same command goes on")
+
+
+def _keep(
+    job: Job, journal: ConversionJournal, position: int, sha256: str, encoded: EncodedClip
+) -> None:
+    """Write one recording into the journal, and tell what was left out of it."""
+    name = printable(job.names.clips[position].relative)
+    first_spike = job.options.time_origin == "first-spike"
+    pieces = [
+        DonePiece(
+            *(piece.number, piece.start, piece.duration),
+            piece.times - piece.times[0] if first_spike and piece.times.size else piece.times,
+            *(piece.units, piece.reason, piece.remarks),
+        )
+        for piece in encoded.pieces
+    ]
+    journal.add(
+        DoneClip(position, sha256, encoded.sample_rate, encoded.n_channels, encoded.reason), pieces
+    )
+    for one in _left_out(name, encoded.reason, pieces):
+        job.notify(f"skipped {one.file}: {one.reason}")
+
+
+def _left_out(name: str, reason: str, pieces: list[DonePiece]) -> list[Skipped]:
+    if reason:
+        return [Skipped(name, reason)]
+    return [
+        Skipped(f"{name}#{piece.number}" if piece.number else name, piece.reason)
+        for piece in pieces
+        if piece.reason and "rest" not in piece.remarks
+    ]
+
+
+def write_samples(
+    job: Job, journal: ConversionJournal, writer: SpikeWriter, skipped: list[Skipped]
+) -> float:
+    """Write the spike file from the journal, in order.
+
+    Parameters
+    ----------
+    job
+        What was asked for.
+    journal
+        What was kept.
+    writer
+        Of the file.
+    skipped
+        Grows by what was left out.
+
+    Returns
+    -------
+    float
+        Seconds of audio in the file.
+    """
+    seconds = rest = 0.0
+    # Numbers of recordings.
+    found = dict.fromkeys(("mixed", "resampled", "offset", "clipped", "open", "rest"), 0)
+    names = job.names
+    for clip in journal.done():
+        i, relative = clip.position, names.clips[clip.position].relative
+        pieces = list(journal.pieces(clip))
+        skipped += _left_out(printable(relative), clip.reason, pieces)
+        used = [piece for piece in pieces if not piece.reason]
+        for piece in used:
+            writer.append(
+                piece.times,
+                piece.units,
+                int(names.labels[i]),
+                int(names.speakers[i]),
+                names.splits[i],
+                relative,
+                clip.sha256,
+                clip.sample_rate,
+                piece.duration,
+                clip.n_channels,
+                piece.number,
+                piece.start,
+            )
+            seconds += piece.duration
+        rest += sum(piece.duration for piece in pieces if "rest" in piece.remarks)
+        for remark in ("offset", "clipped", "open"):
+            found[remark] += any(remark in piece.remarks for piece in used)
+        found["rest"] += any("rest" in piece.remarks for piece in pieces)
+        found["mixed"] += bool(used) and clip.n_channels > 1
+        found["resampled"] += bool(used) and job.params.input_rate not in (None, clip.sample_rate)
+    for remark, text in (
+        ("mixed", "mixed down to one channel"),
+        ("resampled", f"resampled to {job.params.input_rate} Hz"),
+        ("offset", "constant offset removed (--keep-offset leaves it)"),
+        ("clipped", "clipped: peaks were cut off in the recording"),
+        ("open", "length in the header is 0 or undefined, read to the end of the file"),
+        ("rest", f"ends shorter than half a segment left out, {rest:.1f} s in all"),
+    ):
+        if found[remark]:
+            noun = "recording" if found[remark] == 1 else "recordings"
+            job.notify(f"{text}: {found[remark]} {noun}")
+    if found["offset"]:
+        writer.annotate({"offsets_removed": found["offset"]})
+    return seconds

@@ -1,0 +1,398 @@
+"""Recordings into a spike file: find, name, encode side by side, write in order.
+
+The samples of a file stand in the order of their relative paths, unless who names them orders them.
+Every clip draws from a generator seeded by the seed and the SHA-256 of its decoded samples and their rate:
+names, folders, lossless formats, the order, the number of workers and the other clips do not affect its spikes.
+
+What is done is kept in a journal beside the file (:mod:`spikebench.conversion.journal`), in whatever order
+the clips finish; the file is written from it at the end. Whatever stops a conversion, the same command
+goes on: recordings that are done are compared with their SHA-256, the others are converted.
+Only a bounded number of clips is in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cochlea
+from cochlea import CochleaParams, Trace
+from spikebench.conversion.job import (
+    ConversionOptions,
+    Job,
+    encode_all,
+    require_unchanged,
+    stamp,
+    write_samples,
+)
+from spikebench.conversion.journal import (
+    ConversionJournal,
+    as_asked,
+    journal_path,
+)
+from spikebench.encoders.clip import software
+from spikebench.encoders.warm import note
+from spikebench.errors import (
+    NothingConvertedError,
+    SpikebenchError,
+    SpikeFileError,
+    UnknownNameError,
+)
+from spikebench.naming.names import ClipNames, name_clips
+from spikebench.recordings.decoding import Recording
+from spikebench.recordings.search import Clip, Skipped, find_clips
+from spikebench.records.text import printable
+from spikebench.spike_files.reader import SpikeFile, SpikeWriter, refuse_existing, remove_left_overs
+from spikebench.spike_files.remarks import find_remarks
+from spikebench.workers import available_cores, worker_pool
+
+__all__ = [
+    "ConversionOptions",
+    "ConversionReport",
+    "characteristic_frequency",
+    "convert",
+    "request",
+    "trace_sample",
+]
+
+_SHOWN = 10  # classes shown in a notice
+TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What was done: the file, what it holds, what was left out and why.
+
+    ``resumed`` counts the recordings that an earlier, interrupted run had done; ``remarks`` are those on the samples
+    (:func:`spikebench.spike_files.remarks.find_remarks`).
+    """
+
+    file: Path
+    samples: int
+    spikes: int
+    audio_seconds: float
+    classes: tuple[str, ...]
+    skipped: list[Skipped]
+    wall_seconds: float
+    resumed: int
+    remarks: tuple[str, ...] = ()
+
+
+def convert(
+    source: Path,
+    output: Path,
+    options: ConversionOptions | None = None,
+    *,
+    jobs: int | Callable[[], int] | None = None,
+    overwrite: bool = False,
+    restart: bool = False,
+    executor: Executor | None = None,
+    names: Callable[[list[Clip]], ClipNames] | None = None,
+    describe: Callable[[int], Mapping[str, Any]] = lambda n_samples: {},
+    notify: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ConversionReport:
+    """Convert a folder of recordings, or one recording, into a spike file.
+
+    Parameters
+    ----------
+    source
+        Folder (searched with everything below it) or audio file.
+    output
+        The spike file to make, whole or not at all.
+    options
+        What decides its contents.
+    jobs
+        Clips encoded at the same time; by default one per core. A function is asked again and again.
+    overwrite
+        Whether a file that is there may be replaced.
+    restart
+        Forget what an interrupted conversion of the same name has done.
+    executor
+        Where to encode instead of local processes; ``jobs`` says how many clips it takes at a time.
+    names
+        Labels, speakers and splits of clips, instead of the sources that the options name; the samples
+        stand in the order that it gives.
+    describe
+        What else the file says about itself, from the number of its samples.
+    notify
+        Called with one line for every decision and every clip left out.
+    progress
+        Called with the number of clips done and their total.
+
+    Returns
+    -------
+    ConversionReport
+        What was done.
+
+    Raises
+    ------
+    NothingConvertedError
+        If no clip was usable; there is no file then.
+    ConversionStateError
+        If an interrupted conversion cannot go on, a recording changes meanwhile, or what is done cannot
+        be kept. What was kept stays.
+    AudioError, OutputExistsError, SpikeFileError, UnknownNameError, SpikebenchError
+        If the source, the output or an option cannot be used; nothing was done then.
+    """
+    started = time.monotonic()
+    options = options or ConversionOptions()
+    params = _parameters(options.preset, options.native_rate)
+    _check_options(options, executor)
+    # Killed between the file and the removal of its journal: that is seen when the journal is open.
+    may_be_done = output.is_file() and journal_path(output).exists() and not restart
+    refuse_existing(output, overwrite or may_be_done)
+    clips, skipped = find_clips(source)
+    if os.path.realpath(output) in {os.path.realpath(clip.path) for clip in clips}:
+        raise SpikebenchError(f"{printable(str(output))}: is one of the recordings to convert")
+    named = (
+        names(clips)
+        if names is not None
+        else name_clips(clips, options.labels, options.speakers, options.split)
+    )
+    skipped += named.skipped
+    notices = named.notices if clips else []  # without recordings there is nothing to report
+    for line in [*notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
+        notify(line)
+    job = Job(source, params, options, named, [stamp(clip) for clip in named.clips], notify)
+    made_by = _provenance(source, options, named)
+    asked = request(source, options, named)
+    with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
+        remove_left_overs(output)
+        resumed = require_unchanged(job, journal)
+        if may_be_done and not overwrite and not _is_finished(output, job, journal):
+            refuse_existing(output, overwrite)
+        place, window = _workers(options, jobs, executor, len(named.clips) - len(resumed))
+        with place as pool:
+            encode_all(job, journal, pool, window, resumed, progress)
+        writer = SpikeWriter(
+            *(output, options.n_channels, named.keys, made_by, options.time_dtype),
+            overwrite or may_be_done,
+            named.speaker_names,
+        )
+        with writer:
+            seconds = write_samples(job, journal, writer, skipped)
+            if names is None:  # a caller that gives the names decides on classes itself
+                _settle_classes(named, writer, notify)
+            writer.annotate(describe(writer.n_samples))
+            if writer.n_samples == 0:
+                journal.finish()
+                raise NothingConvertedError(
+                    f"{printable(str(source))}: no usable recording among {sum(one.files for one in skipped)}, no file "
+                    f"written; the first: {skipped[0].file}: {skipped[0].reason}"
+                )
+        journal.finish()
+    with SpikeFile(output) as spikes:
+        remarks = tuple(find_remarks(spikes))
+    for line in remarks:
+        notify(line)
+    return ConversionReport(
+        *(output, writer.n_samples, writer.n_spikes, seconds, writer.keys, skipped),
+        *(time.monotonic() - started, len(resumed), remarks),
+    )
+
+
+def _settle_classes(named: ClipNames, writer: SpikeWriter, notify: Callable[[str], None]) -> None:
+    """Drop classes of which every clip was left out, unless a convention lists them."""
+    if named.classes_are_fixed:
+        empty = writer.empty_classes()
+        what = f"classes of {printable(named.rules[0])} without recordings, kept as outputs"
+    else:
+        empty = writer.drop_empty_classes() if writer.n_samples else []
+        what = "classes dropped, since none of their recordings could be used"
+    if empty:
+        names = ", ".join(map(printable, empty[:_SHOWN])) + (", …" if len(empty) > _SHOWN else "")
+        notify(f"{what}: {len(empty)} of {len(named.keys)}: {names}")
+
+
+def _is_finished(output: Path, job: Job, journal: ConversionJournal) -> bool:
+    """Tell whether the file that is there holds what the journal does: then writing it again changes nothing."""
+    done = journal.done()
+    if len(done) < len(job.names.clips):
+        return False
+    kept = [
+        (clip.sha256, piece.times.size)
+        for clip in done
+        for piece in journal.pieces(clip)
+        if not piece.reason
+    ]
+    with SpikeFile(output) as spikes:
+        there = zip(spikes.sha256 or (), spikes.spike_counts.tolist(), strict=False)
+        return list(there) == kept
+
+
+def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, str]:
+    """List everything that decides the file, except what is in the recordings.
+
+    Parameters
+    ----------
+    source
+        Folder or audio file.
+    options
+        Of the conversion.
+    names
+        The recordings, their classes, speakers and splits.
+
+    Returns
+    -------
+    dict
+        Name → JSON text.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset.
+    """
+    digest = hashlib.sha256()
+    for i, clip in enumerate(names.clips):
+        digest.update(clip.key + b"\0%d\0%d\0" % (names.labels[i], names.speakers[i]))
+        digest.update(names.splits[i].encode() + b"\n")
+    digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
+    return as_asked(
+        {
+            **_provenance(source, options, names),
+            "channels": options.n_channels,
+            "max_duration": options.max_duration,
+            "keep_offset": options.keep_offset,
+            "time_dtype": options.time_dtype,
+            "clips": f"{len(names.clips)} recordings, names and labels {digest.hexdigest()[:12]}",
+        }
+    )
+
+
+def characteristic_frequency(n_channels: int) -> NDArray[np.float64]:
+    """Compute the frequency that moves each channel most.
+
+    Parameters
+    ----------
+    n_channels
+        Channels along the membrane.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_channels,)
+        Hz, falling.
+    """
+    return np.asarray(cochlea.characteristic_frequency(n_channels), dtype=np.float64)
+
+
+def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int]) -> Trace:
+    """Compute the stages before the spikes, as they were when the file was made.
+
+    Parameters
+    ----------
+    spikes
+        A file that :func:`convert` made.
+    recording
+        The recording of one of its samples.
+    channels
+        Indices of the channels wanted.
+
+    Returns
+    -------
+    Trace
+        Membrane velocity and release probability, shape (len(channels), n) each, and their rate [Hz].
+
+    Raises
+    ------
+    SpikeFileError
+        If the file does not say how it was made, or was made with parameters of another version.
+    """
+    made = spikes.provenance
+    name = printable(str(spikes.path))
+    if not isinstance(made.get("preset"), str) or "parameters" not in made:
+        raise SpikeFileError(f"{name}: does not say how it was made, so its stages are not known")
+    params = _parameters(made["preset"], "resampled_rate_hz" not in made)
+    if made["parameters"] != asdict(params):
+        raise SpikeFileError(
+            f"{name}: made with other parameters than preset {made['preset']} has now"
+        )
+    if made.get("offsets_removed"):
+        recording = recording.without_offset()
+    return cochlea.trace(
+        recording.samples, recording.sample_rate, params, spikes.n_units, list(channels)
+    )
+
+
+def _parameters(preset: str, native_rate: bool) -> CochleaParams:
+    if preset not in cochlea.PRESETS:
+        raise UnknownNameError("preset", preset, cochlea.PRESETS)
+    params = cochlea.PRESETS[preset]
+    return replace(params, input_rate=None) if native_rate else params
+
+
+def _workers(
+    options: ConversionOptions,
+    jobs: int | Callable[[], int] | None,
+    executor: Executor | None,
+    n_clips: int,
+) -> tuple[AbstractContextManager[Executor], Callable[[], int]]:
+    """Decide where to encode, and how many recordings to have under way."""
+    asked = jobs if callable(jobs) else lambda: jobs or available_cores()
+    if executor is not None:
+        return nullcontext(executor), lambda: 2 * asked()
+    count = min(asked(), max(n_clips, 1))
+    if options.device != "cpu":
+        from spikebench.encoders.device_executor import BATCH, device_executor
+
+        return device_executor(options.device, count), lambda: 3 * BATCH
+    pool = worker_pool(
+        count,
+        "spikebench.encoders.warm",
+        note(_parameters(options.preset, options.native_rate), options.n_channels),
+    )
+    return pool, lambda: 2 * count if count > 1 else 1
+
+
+def _check_options(options: ConversionOptions, executor: Executor | None) -> None:
+    if not 0 < options.max_duration < math.inf:
+        raise SpikebenchError(f"the longest duration must be positive, got {options.max_duration}")
+    if options.segment is not None and not 0.01 <= options.segment <= options.max_duration:
+        raise SpikebenchError(
+            f"a segment must be between 0.01 s and the longest duration ({options.max_duration:g} s), "
+            f"got {options.segment:g} s"
+        )
+    if executor is not None and options.device != "cpu":
+        raise SpikebenchError("a device and a cluster at once: choose one")
+    if options.time_origin not in TIME_ORIGINS:
+        raise UnknownNameError("time origin", options.time_origin, TIME_ORIGINS)
+
+
+def _provenance(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, Any]:
+    """Say how the file is made; no time and no number of workers, so that equal runs give equal bytes."""
+    params = _parameters(options.preset, options.native_rate)
+    provenance = {
+        "software": software(),
+        "preset": options.preset,
+        "parameters": asdict(params),
+        "seed": options.seed,
+        "source_root": str(source),
+        "time_origin": TIME_ORIGINS[options.time_origin],
+        "labels_from": names.rules[0],
+        "speakers_from": names.rules[1],
+        "split_from": names.rules[2],
+    }
+    if options.synthetic:
+        provenance["synthetic_voices"] = 1
+    if options.segment is not None:
+        provenance["segment_s"] = options.segment
+    if params.input_rate is not None:
+        provenance["resampled_rate_hz"] = params.input_rate
+    if options.device != "cpu":
+        from spikebench.encoders.device_executor import (
+            describe_device,  # torch only where it is asked for
+        )
+
+        provenance["device"] = describe_device(options.device)
+    return provenance

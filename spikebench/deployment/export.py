@@ -1,0 +1,187 @@
+"""A trained run as a file that other programs read: NIR for spiking models, ONNX for conventional ones.
+
+What a format cannot express is refused by name, before anything is written. The same run gives the same bytes.
+``docs/export.md`` says what the files hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from spikebench import __version__
+from spikebench.errors import ExportError
+from spikebench.events.raster_loops import EDGE_TOLERANCE
+from spikebench.models import check_model_name
+from spikebench.models.base import model_class
+from spikebench.protocol.results import write_bytes
+from spikebench.spike_files.reader import refuse_existing
+from spikebench.training.inference import load_trained
+from spikebench.training.run import RUN_FILE, read_run
+from spikebench.training.run_record import RunRecord
+
+Format = Literal["nir", "onnx"]
+About = dict[str, str | int | float]
+
+# model -> function (model, about) -> bytes. A name that is missing here is refused.
+NIR = {
+    "lif": "spikebench.deployment.nir_graph:feed_forward",
+    "rlif": "spikebench.deployment.nir_graph:recurrent",
+}
+ONNX = {
+    "lstm": "spikebench.deployment.onnx_graph:lstm",
+    "cnn": "spikebench.deployment.onnx_graph:cnn",
+    "svm": "spikebench.deployment.onnx_graph:svm",
+}
+_INPUT = (
+    "cell (t, u): events of unit u in time step t, [t, t + 1)·time_step_ms from the start of the clip, where an event "
+    "up to edge_tolerance_us before an edge is on it; input_mode counts: how many, binary: 0 or 1; later events are "
+    "left out"
+)
+_WRITERS: dict[Format, dict[str, str]] = {"nir": NIR, "onnx": ONNX}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    sha256 : str
+        Its SHA-256.
+    format : {"nir", "onnx"}
+        What it is.
+    record : RunRecord
+        The run it was made from.
+    """
+
+    path: Path
+    sha256: str
+    format: Format
+    record: RunRecord
+
+
+def export_run(folder: Path, form: Format, path: Path, *, overwrite: bool = False) -> Exported:
+    """Write the model of a finished run as NIR or ONNX, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The run.
+    form
+        ``nir`` or ``onnx``.
+    path
+        The file to make.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Returns
+    -------
+    Exported
+        What was written.
+
+    Raises
+    ------
+    OutputExistsError, SpikeFileError
+        If the file is there already, or its folder is missing.
+    TrainingError
+        If the folder is no run, or the run is not finished or damaged.
+    ExportError
+        If the format cannot express the model, its package is not installed, or the folder holds runs instead
+        of being one.
+    """
+    refuse_existing(path, overwrite)
+    record = _read_one_run(folder)
+    write = _find_writer(record.model, form)
+    content = write(load_trained(folder, record), describe(record))
+    write_bytes(path, content)
+    return Exported(path, hashlib.sha256(content).hexdigest(), form, record)
+
+
+def _read_one_run(folder: Path) -> RunRecord:
+    if not (folder / RUN_FILE).is_file():
+        runs = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
+        if runs:
+            raise ExportError(
+                f"{folder}: holds {len(runs)} run{'s' * (len(runs) > 1)} and is none itself; "
+                f"name one: spikebench export {runs[0]}"
+            )
+    return read_run(folder)
+
+
+def _find_writer(name: str, form: Format) -> Callable[[Any, About], bytes]:
+    """Find the function that writes a model, or say why there is none."""
+    check_model_name(name)
+    if name not in _WRITERS[form]:
+        raise ExportError(f"model {name} {_why_not(name, form)}")
+    module, _, attribute = _WRITERS[form][name].partition(":")
+    try:
+        found: Callable[[Any, About], bytes] = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] != form:
+            raise
+        raise ExportError(
+            f"--{form} needs the package {form}: pip install 'spikebench[export]'"
+        ) from None
+    return found
+
+
+def _why_not(name: str, form: Format) -> str:
+    spiking = model_class(name).spiking
+    if form == "nir" and spiking:
+        return (
+            "has neurons that NIR has no node for: NIR knows current-based leaky integrate-and-fire neurons, "
+            "but no adaptation, and no delay of its own for each connection"
+        )
+    if form == "nir":
+        return "has no neurons that NIR knows" + ("; export it with --onnx" if name in ONNX else "")
+    if spiking:
+        return "spikes, and ONNX has no spiking neurons" + (
+            "; export it with --nir" if name in NIR else ""
+        )
+    return "has no ONNX graph in spikebench yet"
+
+
+def describe(record: RunRecord) -> About:
+    """Say what a reader of an exported model must know of the run.
+
+    Parameters
+    ----------
+    record
+        The run.
+
+    Returns
+    -------
+    dict
+        Text and numbers; physical quantities have their unit in the key, ``classes`` is a JSON list.
+    """
+    settings, data = record.preset.input, record.dataset
+    about: About = {
+        "exported_by": f"spikebench {__version__}",
+        "trained_by": record.software,
+        "model": record.model,
+        "dataset": data.name,
+        "dataset_sha256": data.sha256,
+        "dataset_fingerprint": data.fingerprint or "",
+        "synthetic_voices": int(data.synthetic),
+        "seed": record.seed,
+        # Weights go their own ways; what selected them goes with them.
+        "selected_on": record.selected_on,
+        "classes": json.dumps(data.classes),
+        "time_step_ms": settings.time_step_ms,
+        "n_steps": settings.n_steps,
+        "n_units": data.n_units,
+        "input_mode": settings.mode,
+        "edge_tolerance_us": round(EDGE_TOLERANCE * 1e6, 3),
+        "input": _INPUT,
+    }
+    if record.refit_epochs is not None:
+        about["refit_epochs"] = record.refit_epochs
+    return about if record.fold is None else about | {"fold": record.fold}

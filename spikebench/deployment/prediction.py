@@ -1,0 +1,279 @@
+"""Answers of a trained model: for whole clips, over the time heard, and while it listens.
+
+What is said after t of a clip is what the model says of the clip up to t followed by silence, so every model can be
+asked. Models that carry a state (``listen``) can also be fed chunk by chunk; after the last chunk they say the same as
+of the whole clip. Confidence is the softmax of the scores: a number between classes, not a calibrated probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.errors import ProtocolError, SpikeFileError
+from spikebench.events.batches import Collate, EventBatch
+from spikebench.events.dataset import Sample, SpikeDataset
+from spikebench.models.base import Classifier
+from spikebench.protocol.opening import is_data_of
+from spikebench.protocol.results import file_sha256
+from spikebench.training.inference import find_device, load_trained, one_thread, place
+from spikebench.training.run import read_run
+from spikebench.training.run_record import RunRecord
+
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says.
+
+    Attributes
+    ----------
+    times : ndarray of float64, shape (moment,)
+        Up to when the clips were heard [s].
+    scores : ndarray of float32, shape (moment, sample, class)
+        Scores at each moment.
+    """
+
+    times: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class with the highest score, int64, shape (moment, sample)."""
+        predicted: NDArray[np.int64] = self.scores.argmax(2)
+        return predicted
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Softmax of the highest score, float64, shape (moment, sample)."""
+        scores = self.scores.astype(np.float64)
+        powers = np.exp(scores - scores.max(2, keepdims=True))
+        confidence: NDArray[np.float64] = 1 / powers.sum(2)
+        return confidence
+
+    def decided(self) -> NDArray[np.float64]:
+        """Find out when each answer was the last one.
+
+        Returns
+        -------
+        ndarray of float64, shape (sample,)
+            First moment from which on the answer does not change [s].
+        """
+        agrees = self.predicted == self.predicted[-1]
+        from_then = np.logical_and.accumulate(agrees[::-1], axis=0)[::-1]
+        decided: NDArray[np.float64] = self.times[from_then.argmax(0)]
+        return decided
+
+
+class Listener:
+    """A trained model that is asked about clips.
+
+    Parameters
+    ----------
+    folder
+        A finished run.
+    device
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    TrainingError
+        If the run is not finished or damaged, or the device is not there.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self.record: RunRecord = read_run(folder)
+        self.device = find_device(device)
+        self.model: Classifier = place(
+            load_trained(folder, self.record), self.device, self.record
+        ).eval()
+        settings = self.record.preset.input
+        self.n_steps, self.time_step = settings.n_steps, settings.time_step_ms * 1e-3
+        self._collate = Collate(
+            self.record.dataset.n_units, self.time_step, self.n_steps, settings.mode
+        )
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return self.record.dataset.classes
+
+    def open_file(self, path: Path) -> SpikeDataset:
+        """Open a spike file to be answered.
+
+        Parameters
+        ----------
+        path
+            A file in the published layout.
+
+        Returns
+        -------
+        SpikeDataset
+            Its samples.
+
+        Raises
+        ------
+        ProtocolError
+            If it holds the test split of the data that the run was trained on.
+        SpikeFileError
+            If it cannot be read or has other units.
+        """
+        samples = SpikeDataset(str(path))
+        if is_data_of(self.record.data, self.record.dataset, path, file_sha256(path)):
+            raise ProtocolError(
+                f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; its test "
+                "split is opened by: spikebench evaluate --checkpoint RUN"
+            )
+        if samples.n_units != self.record.dataset.n_units:
+            raise SpikeFileError(
+                f"{path}: has {samples.n_units} units, the model was trained on {self.record.dataset.n_units}; "
+                f"convert with --channels {self.record.dataset.n_units}"
+            )
+        return samples
+
+    def answer(self, samples: Sequence[Sample]) -> Answers:
+        """Answer whole clips.
+
+        Parameters
+        ----------
+        samples
+            At least one.
+
+        Returns
+        -------
+        Answers
+            At one moment, the end.
+        """
+        return self.over_time(samples, 1)
+
+    def over_time(self, samples: Sequence[Sample], n_moments: int) -> Answers:
+        """Answer what was heard up to some moments.
+
+        Parameters
+        ----------
+        samples
+            At least one.
+        n_moments
+            How many, evenly spread; the last is the end.
+
+        Returns
+        -------
+        Answers
+            At each of them.
+        """
+        steps = spread_moments(self.n_steps, n_moments)
+        parts = []
+        for batch in self._batches(samples):
+            parts.append([self._scores(up_to(batch, int(step))) for step in steps])
+        scores = np.concatenate([np.stack(part) for part in parts], axis=1)
+        return Answers(steps * np.float64(self.time_step), scores)
+
+    def live(self, sample: Sample, chunk: float) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Listen to one clip, chunk by chunk, and answer after each.
+
+        Parameters
+        ----------
+        sample
+            The clip.
+        chunk
+            Length of a chunk [s]; at least one bin.
+
+        Yields
+        ------
+        time : float
+            Up to when the clip was heard [s].
+        scores : ndarray of float32, shape (class,)
+            Scores; after the last chunk those of :meth:`answer`.
+
+        Raises
+        ------
+        TrainingError
+            If the model looks at whole clips.
+        """
+        steps = max(round(chunk / self.time_step), 1)
+        (batch,) = self._batches([sample])
+        memory = None
+        for first in range(0, self.n_steps, steps):
+            last = min(first + steps, self.n_steps)
+            with torch.no_grad(), one_thread():
+                scores, memory = self.model.listen(batch.window(first, last), memory)
+            yield last * self.time_step, scores[0].cpu().numpy()
+
+    def _batches(self, samples: Sequence[Sample]) -> Iterator[EventBatch]:
+        for first in range(0, len(samples), _BATCH):
+            part = [samples[k] for k in range(first, min(first + _BATCH, len(samples)))]
+            yield self._collate(part).to(self.device)
+
+    @torch.no_grad()
+    def _scores(self, batch: EventBatch) -> NDArray[np.float32]:
+        with one_thread():
+            scores: NDArray[np.float32] = self.model(batch).scores.cpu().numpy()
+        return scores
+
+
+def spread_moments(n_steps: int, n_moments: int) -> NDArray[np.int64]:
+    """Spread moments evenly over a clip.
+
+    Parameters
+    ----------
+    n_steps
+        Bins of the clip.
+    n_moments
+        How many; no more than bins.
+
+    Returns
+    -------
+    ndarray of int64, shape (moment,)
+        Bins heard at each; the last are all.
+    """
+    n_moments = min(n_moments, n_steps)
+    return -(-np.arange(1, n_moments + 1) * n_steps // n_moments)
+
+
+def up_to(batch: EventBatch, step: int) -> EventBatch:
+    """Let silence follow after a step.
+
+    Parameters
+    ----------
+    batch
+        Whole clips.
+    step
+        The first bin that is not heard.
+
+    Returns
+    -------
+    EventBatch
+        As many bins, empty from there on.
+    """
+    return replace(batch.window(0, step), n_steps=batch.n_steps)
+
+
+def number_labels(
+    labels: NDArray[np.int64], keys: Sequence[str], classes: Sequence[str]
+) -> NDArray[np.int64]:
+    """Give labels of other data the numbers that the model has for them.
+
+    Parameters
+    ----------
+    labels
+        int64, shape (samples,); -1 is unknown.
+    keys
+        Names of their classes.
+    classes
+        Names of the model's.
+
+    Returns
+    -------
+    ndarray of int64, shape (samples,)
+        The model's numbers; -1 for a class that it does not know.
+    """
+    known = {name: number for number, name in enumerate(classes)}
+    table = np.array([known.get(key, -1) for key in keys] + [-1], dtype=np.int64)
+    inside = np.where((labels >= 0) & (labels < len(keys)), labels, len(keys))
+    return table[inside]

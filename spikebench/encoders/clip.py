@@ -1,0 +1,226 @@
+"""What a worker does: the bytes of one recording become spikes.
+
+A worker gets everything with the call and gives arrays back. It reads no file, so it may run in this
+process, in another one or on another machine. The result says with which versions it was computed: spikes
+are equal bit for bit only where the libraries are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cochlea
+from cochlea import CochleaParams
+from spikebench import __version__
+from spikebench.errors import AudioError
+from spikebench.recordings.decoding import Recording, decode_segments
+from spikebench.records.text import printable
+
+__all__ = [
+    "EncodedClip",
+    "EncodedPiece",
+    "EncodingSettings",
+    "clip_seed",
+    "encode_clip",
+    "software",
+]
+
+
+REST = "shorter than half a segment"
+
+
+@dataclass(frozen=True)
+class EncodingSettings:
+    """What decides the spikes of a clip, beside the clip.
+
+    Attributes
+    ----------
+    params
+        Of the cochlea.
+    n_channels
+        Channels along the membrane.
+    seed
+        Of the conversion.
+    max_duration
+        Longest piece that is taken [s].
+    segment
+        Length of the pieces into which recordings are cut [s]; None leaves them whole.
+    keep_offset
+        Keep a constant offset, whatever it does to the level.
+    """
+
+    params: CochleaParams
+    n_channels: int
+    seed: int
+    max_duration: float
+    segment: float | None
+    keep_offset: bool
+
+
+@dataclass(frozen=True)
+class EncodedPiece:
+    """Spikes of one piece of a recording, or the reason why there are none.
+
+    Attributes
+    ----------
+    number
+        From 1 where recordings are cut, else 0.
+    start, duration
+        Where the piece lies [s].
+    times
+        Seconds from the start of the piece, float64, shape (spikes,).
+    units
+        uint16, shape (spikes,).
+    reason
+        Why the piece cannot be used; empty if it can.
+    remarks
+        What is odd about it: ``offset`` (one was removed), ``clipped``, ``open`` (the file does not declare
+        where its sound ends), ``rest`` (left out because it is the end of a recording that was cut, too short for a
+        piece).
+    """
+
+    number: int
+    start: float
+    duration: float
+    times: NDArray[np.float64]
+    units: NDArray[np.uint16]
+    reason: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EncodedClip:
+    """All pieces of a recording; ``reason`` says why it cannot be used at all."""
+
+    pieces: tuple[EncodedPiece, ...]
+    sample_rate: int
+    n_channels: int
+    software: str
+    reason: str = ""
+
+
+def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list[int]:
+    """Make the seed of one clip from its samples, independent of its name.
+
+    Parameters
+    ----------
+    seed
+        Of the conversion.
+    samples
+        Samples as decoded and mixed down, float64, shape (n,); those of the piece if the recording is cut.
+    sample_rate
+        Sample rate [Hz].
+
+    Returns
+    -------
+    list of int
+        The seed and the eight little-endian 32-bit words of the SHA-256 of rate (int64) and samples (float64),
+        both little-endian; −0 is taken as 0.
+    """
+    digest = hashlib.sha256(np.array([sample_rate], dtype="<i8").tobytes())
+    digest.update((samples + 0.0).astype("<f8", copy=False).tobytes())
+    return [seed, *np.frombuffer(digest.digest(), dtype="<u4").tolist()]
+
+
+@lru_cache(maxsize=1)
+def software() -> str:
+    """Name the versions on which the bits of a spike depend.
+
+    Returns
+    -------
+    str
+        ``spikebench 0.1.0 (numpy …, scipy …, numba …, soxr …)``.
+    """
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "soxr"))
+    return f"spikebench {__version__} ({libraries})"
+
+
+def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
+    """Decode and encode one recording; one that cannot be used gives the reason instead.
+
+    Parameters
+    ----------
+    data
+        The file.
+    settings
+        How to encode it.
+
+    Returns
+    -------
+    EncodedClip
+        Spikes of every piece.
+    """
+
+    def encode(recording: Recording, seed: list[int]) -> cochlea.Spikes:
+        samples, rate = recording.samples, recording.sample_rate
+        return cochlea.encode(samples, rate, settings.params, settings.n_channels, seed)
+
+    return each_piece(data, settings, encode)
+
+
+def each_piece(
+    data: bytes,
+    settings: EncodingSettings,
+    encode: Callable[[Recording, list[int]], cochlea.Spikes],
+) -> EncodedClip:
+    """Decode one recording and do something with every piece that can be used.
+
+    Parameters
+    ----------
+    data, settings
+        As for :func:`encode_clip`.
+    encode
+        Called with each piece and its seed; a ``ValueError`` of it is the reason to leave the piece out.
+
+    Returns
+    -------
+    EncodedClip
+        What ``encode`` made of every piece.
+    """
+    pieces: list[EncodedPiece] = []
+    rate = n_channels = 0
+    try:
+        recordings = decode_segments(data, settings.max_duration, settings.segment)
+        for i, recording in enumerate(recordings, start=1):
+            rate, n_channels = recording.sample_rate, recording.n_channels
+            number = i if settings.segment is not None else 0
+            spikes, reason = cochlea.Spikes(np.empty(0), np.empty(0, np.uint16)), ""
+            heard = recording if settings.keep_offset else recording.without_offset()
+            remarks = ["offset"] if heard is not recording else []
+            remarks += ["clipped"] if recording.is_clipped else []
+            remarks += ["open"] if recording.has_open_length else []
+            try:
+                if recording.is_rest:
+                    remarks = ["rest"]
+                    raise AudioError(REST)
+                recording.require_usable()
+                if not heard.samples.any():
+                    raise AudioError("silent: nothing but a constant offset")
+                # Of the decoded samples, before an offset is removed.
+                seed = clip_seed(settings.seed, recording.samples, rate)
+                spikes = encode(heard, seed)
+            except (AudioError, ValueError) as error:
+                reason = printable(str(error))
+            pieces.append(
+                EncodedPiece(
+                    number=number,
+                    start=recording.start,
+                    duration=recording.duration,
+                    times=spikes.times,
+                    units=spikes.units,
+                    reason=reason,
+                    remarks=tuple(remarks),
+                )
+            )
+    except AudioError as error:
+        return EncodedClip((), rate, n_channels, software(), printable(str(error)))
+    except MemoryError:
+        return EncodedClip((), rate, n_channels, software(), "needs more memory than there is")
+    return EncodedClip(tuple(pieces), rate, n_channels, software())

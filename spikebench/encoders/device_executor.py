@@ -1,0 +1,180 @@
+"""A device behind the Executor interface of the standard library: recordings go in, batches are run.
+
+Decoding, resampling and levelling happen in processes of this machine; what they prepared is collected
+into batches and encoded on the device (:mod:`spikebench.encoders.device_cochlea`). Which recordings share a batch
+depends on timing and changes no spike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+
+import numpy as np
+import torch
+
+import cochlea
+from spikebench.encoders.clip import EncodedClip, EncodingSettings, each_piece, encode_clip
+from spikebench.encoders.device_batches import find_device
+from spikebench.encoders.device_cochlea import Prepared, encode_prepared, prepare
+from spikebench.recordings.decoding import Recording
+from spikebench.workers import available_cores, worker_pool
+
+__all__ = ["BATCH", "describe_device", "device_executor"]
+
+BATCH = 64  # recordings that run together at most; memory may ask for fewer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Ready(NamedTuple):
+    """A clip whose spikes are missing: its usable pieces, prepared, with their seeds."""
+
+    clip: EncodedClip
+    prepared: list[Prepared]
+    seeds: list[list[int]]
+
+
+def describe_device(device: str) -> str:
+    """Say on what the spikes depend when a device makes them.
+
+    Parameters
+    ----------
+    device
+        As for :func:`spikebench.encoders.device_batches.find_device`.
+
+    Returns
+    -------
+    str
+        Name of the device, version of torch, precision and generator.
+
+    Raises
+    ------
+    SpikebenchError
+        If there is no such device.
+    """
+    found = find_device(device)
+    name = torch.cuda.get_device_name(found) if found.type == "cuda" else "CPU"
+    return f"{found.type} ({name}), torch {version('torch')}, float32 transforms, Philox"
+
+
+@contextlib.contextmanager
+def device_executor(device: str, jobs: int | None = None) -> Iterator[Executor]:
+    """Open an executor that takes :func:`spikebench.encoders.clip.encode_clip` and nothing else.
+
+    Parameters
+    ----------
+    device
+        As for :func:`spikebench.encoders.device_batches.find_device`.
+    jobs
+        Processes that prepare recordings; by default one per core.
+
+    Yields
+    ------
+    Executor
+        Submit at least two batches ahead, so that the device never waits.
+
+    Raises
+    ------
+    SpikebenchError
+        If the device cannot be used.
+    """
+    find_device(device)
+    with worker_pool(jobs or available_cores(), "spikebench.encoders.clip") as pool:
+        executor = _Device(device, pool)
+        try:
+            yield executor
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+class _Device(Executor):
+    def __init__(self, device: str, pool: Executor) -> None:
+        self._device, self._pool = device, pool
+        self._ready: queue.Queue[tuple[Future[EncodedClip], EncodingSettings, _Ready] | None] = (
+            queue.Queue()
+        )
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        if fn is not encode_clip:
+            raise TypeError(f"a device encodes clips, it does not run {fn!r}")
+        outer: Future[EncodedClip] = Future()
+        settings = cast("EncodingSettings", args[1])
+
+        def hand_over(prepared: Future[_Ready]) -> None:
+            error = prepared.exception()
+            if error is None:
+                self._ready.put((outer, settings, prepared.result()))
+            else:
+                outer.set_exception(error)
+
+        self._pool.submit(_prepare_clip, *cast("Any", args)).add_done_callback(hand_over)
+        return cast("Future[T]", outer)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the thread that feeds the device."""
+        if cancel_futures:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._ready.get_nowait()
+        self._ready.put(None)
+        if wait:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._ready.get()) is not None:
+            batch = [first]
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < BATCH:
+                    item = self._ready.get_nowait()
+                    if item is None:
+                        self._ready.put(None)  # after this batch
+                        break
+                    batch.append(item)
+            try:
+                clips = self._encode(batch[0][1], [ready for _, _, ready in batch])
+            except BaseException as error:  # it belongs to whoever waits for the results
+                for future, _, _ in batch:
+                    future.set_exception(error)
+                continue
+            for (future, _, _), clip in zip(batch, clips, strict=True):
+                future.set_result(clip)
+
+    def _encode(self, settings: EncodingSettings, batch: list[_Ready]) -> list[EncodedClip]:
+        prepared = [one for ready in batch for one in ready.prepared]
+        seeds = [seed for ready in batch for seed in ready.seeds]
+        spikes = iter(
+            encode_prepared(prepared, seeds, settings.params, settings.n_channels, self._device)
+        )
+        clips = []
+        for ready in batch:
+            pieces = []
+            for piece in ready.clip.pieces:
+                if not piece.reason:
+                    times, units = next(spikes)
+                    piece = replace(piece, times=times, units=units)
+                pieces.append(piece)
+            clips.append(replace(ready.clip, pieces=tuple(pieces)))
+        return clips
+
+
+def _prepare_clip(data: bytes, settings: EncodingSettings) -> _Ready:
+    """Do what needs no device; runs in another process."""
+    prepared: list[Prepared] = []
+    seeds: list[list[int]] = []
+
+    def keep(recording: Recording, seed: list[int]) -> cochlea.Spikes:
+        prepared.append(prepare(recording.samples, recording.sample_rate, settings.params))
+        seeds.append(seed)
+        return cochlea.Spikes(np.empty(0), np.empty(0, np.uint16))
+
+    return _Ready(each_piece(data, settings, keep), prepared, seeds)

@@ -1,0 +1,284 @@
+"""Results on the same test samples side by side: read, checked against each other, tested in pairs.
+
+The files may come from anyone: what is read is bounded and checked, predictions must have the SHA-256 that the
+result names, and accuracies are recomputed from them. What does not follow from predictions (parameters, spikes,
+costs, validation) is what the result says; :mod:`leaderboard.checks.recomputation` looks further.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.errors import ResultError
+from spikebench.metrics.record import Energy, Latency, Metrics, NotApplicable
+from spikebench.metrics.significance import Estimate, McNemar, compare, holm
+from spikebench.protocol.results import (
+    RESULT_FILE,
+    Predictions,
+    Result,
+    SeedRecord,
+    plain_file,
+    read_predictions,
+    read_result,
+)
+
+__all__ = [
+    "ComparedResult",
+    "Pair",
+    "ResultComparison",
+    "Value",
+    "compare_results",
+    "mean_metrics",
+    "mean_over_seeds",
+]
+
+MAX_RESULTS = 20  # 190 pairs: what a table and a picture still show
+MAX_TOTAL_BYTES = 64 * 1024 * 1024
+LEVEL = 0.05
+
+Value = float | NotApplicable | None
+
+
+@dataclass(frozen=True)
+class ComparedResult:
+    """One result: a name that no other has, what it says, and its accuracy recomputed."""
+
+    name: str
+    folder: Path
+    result: Result
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two results by their places; ``difference`` is first minus second, p-values adjusted for all pairs after Holm."""
+
+    first: int
+    second: int
+    difference: Estimate
+    p_adjusted: float | None
+    mcnemar: McNemar
+    mcnemar_p_adjusted: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two can be told apart, by the test over speakers, among all pairs."""
+        return self.p_adjusted is not None and self.p_adjusted < LEVEL
+
+
+@dataclass(frozen=True)
+class ResultComparison:
+    """Results in the order in which they were given, and every pair of them."""
+
+    results: tuple[ComparedResult, ...]
+    pairs: tuple[Pair, ...]
+    samples: int
+    method: str
+
+
+def compare_results(folders: Sequence[Path]) -> ResultComparison:
+    """Compare results on the same test samples.
+
+    Parameters
+    ----------
+    folders
+        Result folders or entries of the leaderboard, at least two: each holds ``result.json`` and the predictions.
+
+    Returns
+    -------
+    ResultComparison
+        Accuracies with intervals, differences with tests.
+
+    Raises
+    ------
+    ResultError
+        If a file is missing, damaged or not what its result says, or two results are not about the same data,
+        protocol and test samples.
+    """
+    if not 2 <= len(folders) <= MAX_RESULTS:
+        raise ResultError(f"compare takes 2 to {MAX_RESULTS} results, not {len(folders)}")
+    read = [(folder, *_read(folder)) for folder in folders]
+    (first_folder, first, samples, _), *others = read
+    for folder, result, theirs, _ in others:
+        _check_same((first_folder, first, samples), (folder, result, theirs))
+    found = compare([right for *_, right in read], samples.speaker)
+    adjusted = holm([one.p for one in found.differences])
+    adjusted_mcnemar = holm([one.p for one in found.mcnemar])
+    pairs = []
+    for place, (a, b) in enumerate(combinations(range(len(read)), 2)):
+        other = adjusted_mcnemar[place]
+        assert other is not None  # McNemar's test always has a p-value
+        difference, mcnemar = found.differences[place], found.mcnemar[place]
+        pairs.append(Pair(a, b, difference, adjusted[place], mcnemar, other))
+    names = _names([(folder, result) for folder, result, *_ in read])
+    return ResultComparison(
+        results=tuple(
+            ComparedResult(name, folder, result, accuracy)
+            for name, (folder, result, *_), accuracy in zip(
+                names, read, found.accuracies, strict=True
+            )
+        ),
+        pairs=tuple(pairs),
+        samples=samples.index.size,
+        method=found.method,
+    )
+
+
+def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
+    """Read a result, its samples in the order of their index, and who of its seeds was right on each."""
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: not a folder; give the folder of a result or of an entry")
+    result = read_result(plain_file(folder, RESULT_FILE))
+    where = f"{folder / RESULT_FILE}"
+    seeds = [record.seed for record in result.seeds]
+    if len(set(seeds)) != len(seeds):
+        raise ResultError(f"{where}: a seed appears twice; each may count once")
+    samples: Predictions | None = None
+    right, total = [], 0
+    for record in result.seeds:
+        path = plain_file(folder, record.predictions_file)
+        total += path.stat().st_size
+        if total > MAX_TOTAL_BYTES:
+            raise ResultError(f"{path}: all predictions together exceed {MAX_TOTAL_BYTES} bytes")
+        one = read_predictions(path, record.predictions_sha256).in_order()
+        samples = one if samples is None else samples
+        if not samples.same_samples(one):
+            raise ResultError(
+                f"{where}: seeds {seeds[0]} and {record.seed} were tested on different samples"
+            )
+        right.append(one.label == one.predicted)
+        _check_accuracy(record, float(right[-1].mean()), f"{where}, seed {record.seed}")
+    assert samples is not None  # a result has at least one seed
+    return result, samples, np.stack(right)
+
+
+def _check_accuracy(record: SeedRecord, found: float, where: str) -> None:
+    if not math.isclose(record.test_accuracy, found, rel_tol=1e-9):
+        raise ResultError(
+            f"{where}: test_accuracy is claimed {record.test_accuracy}, the predictions give {found}"
+        )
+
+
+def _check_same(
+    one: tuple[Path, Result, Predictions], other: tuple[Path, Result, Predictions]
+) -> None:
+    (folder, result, samples), (folder2, result2, samples2) = one, other
+    data, data2 = result.dataset, result2.dataset
+    both = f"{folder} and {folder2} cannot be compared"
+    field = data.first_difference(data2)
+    if field in ("fingerprint", "sha256"):
+        one, two = getattr(data, field), getattr(data2, field)
+        raise ResultError(
+            f"{both}: other data, {data.name!r} ({field} {one[:12]}…) and {data2.name!r} ({two[:12]}…)"
+        )
+    if data.split.protocol != data2.split.protocol:
+        raise ResultError(
+            f"{both}: other protocols, {data.split.protocol!r} and {data2.split.protocol!r}"
+        )
+    if not samples.same_samples(samples2):
+        raise ResultError(
+            f"{both}: they were tested on other samples (index, label or speaker differ)"
+        )
+
+
+def _names(results: Sequence[tuple[Path, Result]]) -> list[str]:
+    """Name each by its model, and whether it was refitted.
+
+    Those that share that also by their folder, and a folder given twice by its place.
+    """
+    models = [
+        f"{result.model.name}, refitted" if result.is_refitted else result.model.name
+        for _, result in results
+    ]
+    names = [
+        model if models.count(model) == 1 else f"{model} ({folder.resolve().name})"
+        for model, (folder, _) in zip(models, results, strict=True)
+    ]
+    times = Counter(names)
+    return [name if times[name] == 1 else f"{name} #{place}" for place, name in enumerate(names, 1)]
+
+
+def mean_over_seeds(
+    result: Result, field: Literal["validation_accuracy", "spikes_per_sample"]
+) -> float | None:
+    """Take the mean of what a result says of every seed.
+
+    Parameters
+    ----------
+    result
+        The result.
+    field
+        Of a :class:`spikebench.protocol.results.SeedRecord`.
+
+    Returns
+    -------
+    float or None
+        Null if a seed has none.
+    """
+    mean = _mean([getattr(record, field) for record in result.seeds])
+    return mean if isinstance(mean, float) else None
+
+
+def mean_metrics(result: Result) -> dict[str, Value]:
+    """Take the mean over seeds of what a result says of its cost.
+
+    Parameters
+    ----------
+    result
+        The result.
+
+    Returns
+    -------
+    dict
+        Key with its unit → the mean; :class:`NotApplicable` where that is what a seed says; null where a seed does
+        not say. Energies have one key per table of costs.
+    """
+    seeds = [record.metrics for record in result.seeds]
+    found = {
+        name: _mean([getattr(one, name) if one else None for one in seeds])
+        for name in Metrics.model_fields
+        if name not in ("operations", "latency", "energy")
+    }
+    found["latency_to_95_percent_s"] = _mean(
+        [
+            one.latency.to_95_percent_s
+            if one and isinstance(one.latency, Latency)
+            else one.latency
+            if one
+            else None
+            for one in seeds
+        ]
+    )
+    return found | _energies(seeds)
+
+
+def _energies(seeds: Sequence[Metrics | None]) -> dict[str, Value]:
+    said = [one.energy if one else None for one in seeds]
+    if all(one is None or isinstance(one, NotApplicable) for one in said):
+        return {"energy_picojoules": _mean(said)} if any(said) else {}
+    lists: list[list[Energy]] = [one if isinstance(one, list) else [] for one in said]
+    tables = dict.fromkeys(energy.table for one in lists for energy in one)
+    return {
+        f"energy_picojoules ({table})": _mean(
+            [next((e.picojoules for e in one if e.table == table), None) for one in lists]
+        )
+        for table in tables
+    }
+
+
+def _mean(values: Sequence[object]) -> Value:
+    """Take the mean, if every seed has a number."""
+    for value in values:
+        if isinstance(value, NotApplicable):
+            return value
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    return math.fsum(numbers) / len(numbers) if len(numbers) == len(values) else None

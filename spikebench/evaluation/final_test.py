@@ -1,0 +1,219 @@
+"""Testing: each run opens the test split once, and what it says becomes a result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from spikebench import __version__
+from spikebench.errors import ProtocolError, TrainingError
+from spikebench.evaluation.measurement import measure
+from spikebench.kernels.cpu.threads import n_threads
+from spikebench.metrics.cost_table import CostTable
+from spikebench.protocol.opening import SelectionData, open_test
+from spikebench.protocol.results import (
+    ModelRecord,
+    Predictions,
+    Result,
+    SeedRecord,
+    file_sha256,
+    write_predictions,
+    write_result,
+)
+from spikebench.protocol.scoring import score, summarise
+from spikebench.training.inference import (
+    bin_samples,
+    build_model,
+    find_device,
+    load_trained,
+    one_thread,
+    place,
+    run_model,
+)
+from spikebench.training.run import WEIGHTS_FILE, count_opening, locked, read_run
+from spikebench.training.run_record import RunRecord, collect_log, write_run_log
+
+
+def evaluate(
+    runs: Sequence[Path],
+    selection: SelectionData,
+    folder: Path,
+    command: str,
+    device: str = "cpu",
+    groups: Sequence[str] = (),
+    tables: Sequence[CostTable] = (),
+) -> Result:
+    """Test finished runs that differ only in their seed, and write the result folder.
+
+    Parameters
+    ----------
+    runs
+        Folders of the runs, one per seed.
+    selection
+        The data they were trained on.
+    folder
+        Where ``result.json``, predictions and weights go.
+    command
+        The command that repeats it.
+    device
+        ``cpu`` or ``cuda``.
+    groups
+        Cost metrics to measure on the test split while it is open: names of
+        :data:`spikebench.metrics.cost.GROUPS`.
+    tables
+        For the energy.
+
+    Returns
+    -------
+    Result
+        What was written.
+
+    Raises
+    ------
+    TrainingError
+        If a run is not finished, its weights do not fit, or the runs differ in more than their seeds.
+    ProtocolError
+        If the data have changed since training.
+    """
+    records = [read_run(run) for run in runs]
+    settings = [(one.model, one.preset, one.dataset.identity, one.refit) for one in records]
+    seeds_given = {record.seed for record in records}
+    if any(setting != settings[0] for setting in settings) or len(seeds_given) < len(runs):
+        raise TrainingError(
+            "the runs differ in more than the seed, or not even in it: test them apart"
+        )
+    if any(record.dataset.first_difference(selection.dataset) for record in records):
+        raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = [_test(run, selection, folder, device, groups, tables) for run in runs]
+    record = records[0]
+    model = load_trained(runs[0], record)
+    result = Result(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        software=f"spikebench {__version__}",
+        command=command,
+        dataset=record.dataset,
+        model=ModelRecord(
+            name=record.model,
+            spiking=model.spiking,
+            parameters=model.n_parameters(),
+            config=_full_config(record),
+            look_ahead=model.looks_ahead,
+        ),
+        training=record.preset.model_dump(
+            mode="json", include={"input", "training", "regulariser", "augmentation"}
+        ),
+        seeds=seeds,
+        summary=summarise(seeds),
+        environment=describe_environment(device),
+    )
+    write_result(folder, result)
+    return result
+
+
+def _test(
+    run: Path,
+    selection: SelectionData,
+    folder: Path,
+    device: str,
+    groups: Sequence[str],
+    tables: Sequence[CostTable],
+) -> SeedRecord:
+    record = read_run(run)
+    model = place(load_trained(run, record), find_device(device), record)
+    with locked(run):
+        record = count_opening(run)
+    samples = open_test(selection)
+    began = time.perf_counter()
+    binned = bin_samples(samples, record.preset)
+    batch_size = record.preset.training.batch_size
+    with one_thread():
+        answers = run_model(model, binned, batch_size)
+    seconds = time.perf_counter() - began
+    metrics = None
+    if groups:
+        with one_thread():
+            metrics = measure(
+                model, record.model, binned, answers.predicted, batch_size, groups, tables
+            )
+
+    predictions_file = f"predictions-seed{record.seed}.csv"
+    weights_file = f"weights-seed{record.seed}.safetensors"
+    predictions = Predictions(
+        index=samples.index,
+        label=samples.labels,
+        predicted=answers.predicted,
+        speaker=samples.speakers,
+    )
+    write_predictions(folder / predictions_file, predictions)
+    shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
+    run_file = f"run-seed{record.seed}.json"
+    write_run_log(folder / run_file, collect_log(run, record))
+    return SeedRecord(
+        seed=record.seed,
+        validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
+        **vars(score(predictions, record.dataset, record.refit)),
+        spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
+        epochs=record.epochs,
+        selected_epoch=record.selected_epoch,
+        selected_on=record.selected_on,
+        test_opened=record.test_opened,
+        train_seconds=record.train_seconds,
+        test_seconds=seconds,
+        predictions_file=predictions_file,
+        predictions_sha256=file_sha256(folder / predictions_file),
+        weights_file=weights_file,
+        weights_sha256=file_sha256(folder / weights_file),
+        run_file=run_file,
+        run_sha256=file_sha256(folder / run_file),
+        metrics=metrics,
+        refit_epochs=record.refit_epochs,
+    )
+
+
+def _full_config(record: RunRecord) -> dict[str, object]:
+    """Write out the model's configuration with its defaults."""
+    kind = type(build_model(record))
+    return kind.Config.model_validate(record.preset.model).model_dump(mode="json")
+
+
+def describe_environment(device: str) -> dict[str, str]:
+    """Say where something was computed: system, processor, device, versions.
+
+    Parameters
+    ----------
+    device
+        ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    dict
+        Name → text.
+    """
+    packages = ("torch", "numpy", "scipy", "scikit-learn", "h5py")
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(n_threads()),  # of the kernels; torch has one
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        **{package: version(package) for package in packages},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or "unknown"

@@ -1,0 +1,280 @@
+"""A test set that no entry can have been fitted to: recordings that are in none of the data sets.
+
+One conversion per number of units and encoding, since models listen to different ones; every seed of an entry
+answers the recordings of words that it knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import cochlea
+from spikebench.conversion.job import ConversionOptions
+from spikebench.conversion.runner import convert, request
+from spikebench.deployment.prediction import number_labels
+from spikebench.errors import ResultError, SpikebenchError, UnknownNameError
+from spikebench.evaluation.reproduction import answer_again, check_size
+from spikebench.events.dataset import SpikeDataset
+from spikebench.metrics.classification import speaker_interval
+from spikebench.naming.names import ClipNames
+from spikebench.protocol.results import Encoding, Interval, ModelRecord, Predictions
+from spikebench.recordings.search import Skipped
+from spikebench.records.text import printable
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.training.run_record import RunRecord
+
+MOST_UNITS = 4096
+_MARK = "fresh_test"
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How models hear: the units of their input, and how recordings became its spikes."""
+
+    n_units: int
+    encoding: Encoding
+
+    @property
+    def file_name(self) -> str:
+        """Name of the spike file."""
+        return f"fresh-{self.encoding.preset}-{self.n_units}-{self.encoding.time_origin}.h5"
+
+
+def hearing_of(
+    run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
+) -> Hearing:
+    """Find out how the model of a stranger hears, if it can be run here.
+
+    Parameters
+    ----------
+    run
+        Its configuration.
+    claimed
+        What its result says of it.
+    n_samples
+        How many recordings it is to answer.
+    large
+        Take it whatever its size.
+
+    Returns
+    -------
+    Hearing
+        What to convert for it.
+
+    Raises
+    ------
+    ResultError
+        If it is too large, or its log does not say how its recordings became spikes.
+    UnknownNameError, TrainingError
+        If there is no such model or preset, or it cannot be built.
+    """
+    if run.encoding is None:
+        raise ResultError("its run.json does not say how its recordings became spikes")
+    if run.encoding.preset not in cochlea.PRESETS:
+        raise UnknownNameError("preset", run.encoding.preset[:40], cochlea.PRESETS)
+    if run.dataset.n_units > MOST_UNITS and not large:
+        raise ResultError(
+            f"listens to {run.dataset.n_units:,} units, at most {MOST_UNITS:,} are converted; --large does"
+        )
+    check_size(run, claimed, n_samples, large=large)
+    return Hearing(run.dataset.n_units, run.encoding)
+
+
+def keep_words(names: ClipNames, words: set[str], files: set[str]) -> ClipNames:
+    """Keep some recordings of some words.
+
+    Parameters
+    ----------
+    names
+        Recordings with their labels.
+    words
+        The words.
+    files
+        The recordings, by their relative paths.
+
+    Returns
+    -------
+    ClipNames
+        Those that are both, without notices.
+    """
+    wanted = {label for label, key in enumerate(names.keys) if key in words}
+    both = zip(names.clips, names.labels.tolist(), strict=True)
+    here = [i for i, (clip, label) in enumerate(both) if label in wanted and clip.relative in files]
+    return replace(
+        names,
+        clips=[names.clips[i] for i in here],
+        labels=names.labels[here],
+        speakers=names.speakers[here],
+        splits=tuple(names.splits[i] for i in here),
+        skipped=[],
+        notices=[],
+    )
+
+
+def convert_fresh(
+    source: Path,
+    names: ClipNames,
+    digests: Sequence[str],
+    hearing: Hearing,
+    folder: Path,
+    seed: int = 0,
+    *,
+    synthetic: bool = False,
+    jobs: int | None = None,
+    notify: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Path, list[Skipped]]:
+    """Convert the recordings for one hearing; what an earlier call has done is kept.
+
+    Parameters
+    ----------
+    source
+        The folder that was searched.
+    names, digests
+        The recordings in it that are fresh, and the SHA-256 of each.
+    hearing
+        How.
+    folder
+        Where the spike file goes.
+    seed
+        Of the conversion.
+    synthetic
+        The voices are synthetic.
+    jobs, notify, progress
+        As in :func:`spikebench.conversion.runner.convert`.
+
+    Returns
+    -------
+    path : Path
+        The spike file.
+    skipped : list of Skipped
+        Recordings that could not be converted.
+
+    Raises
+    ------
+    SpikebenchError
+        If the folder holds a file of other recordings or settings, or whatever stops a conversion.
+    """
+    path = folder / hearing.file_name
+    options = ConversionOptions(
+        preset=hearing.encoding.preset,
+        n_channels=hearing.n_units,
+        seed=seed,
+        synthetic=synthetic,
+        time_origin=hearing.encoding.time_origin,
+    )
+    asked = json.dumps([request(source, options, names), list(digests)], sort_keys=True)
+    mark = hashlib.sha256(asked.encode()).hexdigest()
+    if path.is_file():
+        with SpikeFile(path) as file:
+            if file.provenance.get(_MARK) == mark:
+                there = set(file.sources or ())
+                lacks = [clip.relative for clip in names.clips if clip.relative not in there]
+                return path, [Skipped(printable(one), "could not be converted") for one in lacks]
+        raise SpikebenchError(
+            f"{printable(str(path))}: made of other recordings or with other settings; choose another "
+            "folder with -o, or remove it"
+        )
+    report = convert(
+        source,
+        path,
+        options,
+        jobs=jobs,
+        names=lambda clips: names,
+        describe=lambda n_samples: {_MARK: mark},
+        notify=notify,
+        progress=progress,
+    )
+    return path, report.skipped
+
+
+def answer_fresh(
+    spikes: Path,
+    run: RunRecord,
+    claimed: ModelRecord,
+    weights: Sequence[Path],
+    device: str = "cpu",
+    *,
+    large: bool = False,
+) -> tuple[list[Predictions], int]:
+    """Let every seed of an entry answer the recordings of words that it knows.
+
+    Parameters
+    ----------
+    spikes
+        Spike file of the recordings, as the entry hears.
+    run
+        Its configuration.
+    claimed
+        What its result says of the model.
+    weights
+        One safetensors file per seed.
+    device
+        ``cpu`` or ``cuda``.
+    large
+        Take it whatever its size.
+
+    Returns
+    -------
+    predictions : list of Predictions
+        One per seed; ``index`` is the position in the spike file, labels are those of the entry.
+    unknown : int
+        Recordings that were left out because the entry does not know their word.
+
+    Raises
+    ------
+    ResultError
+        If it knows none of the words, or weights do not fit or are too large.
+    TrainingError
+        If weights are damaged.
+    """
+    everything = SpikeDataset(str(spikes))
+    labels = number_labels(everything.labels, everything.keys, run.dataset.classes)
+    (known,) = np.nonzero(labels >= 0)
+    if known.size == 0:
+        raise ResultError("none of the recordings is of a word that it knows")
+    events = replace(everything.events, labels=labels, keys=tuple(run.dataset.classes), folder=None)
+    samples = SpikeDataset(events, known)
+    answers = [answer_again(path, run, claimed, samples, device, large=large) for path in weights]
+    return answers, len(everything) - known.size
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Accuracy of all seeds on one test set, its 95 % interval, and on how many samples."""
+
+    accuracy: float
+    interval: Interval
+    samples: int
+    seeds: int
+
+
+def measure(predictions: Sequence[Predictions]) -> Measured:
+    """Measure the accuracy over all seeds, and how far it might be that of other recordings of this kind.
+
+    Parameters
+    ----------
+    predictions
+        One per seed, all of the same samples.
+
+    Returns
+    -------
+    Measured
+        The mean over seeds; its interval is a bootstrap over speakers where they are known, each sample counting as
+        the part of the seeds that were right. (Where they are not, as for a single seed of that accuracy.)
+    """
+    ordered = [one.in_order() for one in predictions]
+    mean = np.mean([one.label == one.predicted for one in ordered], axis=0)
+    low, high, method = speaker_interval(mean, ordered[0].speaker)
+    return Measured(
+        float(mean.mean()),
+        Interval(low=low, high=high, method=method),
+        int(mean.size),
+        len(predictions),
+    )

@@ -1,0 +1,97 @@
+"""Cost metrics of a model at work: run over samples that the caller has opened, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.deployment.prediction import spread_moments, up_to
+from spikebench.events.batches import BinnedSamples
+from spikebench.metrics.cost import cost_metrics
+from spikebench.metrics.cost_table import CostTable
+from spikebench.metrics.latency import N_MOMENTS, latency_of
+from spikebench.metrics.operations import Account, footprint_of
+from spikebench.metrics.record import Latency, Metrics, NotApplicable
+from spikebench.models.base import Classifier
+
+
+@torch.no_grad()
+def measure(
+    model: Classifier,
+    name: str,
+    samples: BinnedSamples,
+    predicted: NDArray[np.int64],
+    batch_size: int,
+    groups: Collection[str],
+    tables: Sequence[CostTable] = (),
+) -> Metrics:
+    """Measure what a model costs.
+
+    Parameters
+    ----------
+    model
+        On any device.
+    name
+        Its name.
+    samples
+        At least one.
+    predicted
+        What it said of them, int64, shape (samples,).
+    batch_size
+        Samples at a time; changes no number.
+    groups
+        Which metrics, names of :data:`spikebench.metrics.cost.GROUPS`.
+    tables
+        For the energy.
+
+    Returns
+    -------
+    Metrics
+        Those asked for; the others null.
+    """
+    model.eval()
+    account = None
+    if set(groups) - {"footprint", "latency"}:
+        account = _account(model, samples, batch_size)
+    made = cost_metrics(groups, name, model.spiking, footprint_of(model), account, tables)
+    if "latency" in groups:
+        made["latency"] = _latency(model, samples, predicted, batch_size)
+    return Metrics(**made)
+
+
+def _account(model: Classifier, samples: BinnedSamples, batch_size: int) -> Account | None:
+    total: Account | None = None
+    for first in range(0, len(samples), batch_size):
+        chosen = np.arange(first, min(first + batch_size, len(samples)))
+        account = model.account(samples.batch(chosen).to(_device(model)))
+        if account is None:
+            return None
+        total = account if total is None else total + account
+    return total
+
+
+def _latency(
+    model: Classifier, samples: BinnedSamples, predicted: NDArray[np.int64], batch_size: int
+) -> Latency | NotApplicable:
+    """Ask again what was heard up to each moment; of a batch that is over, the answers are known."""
+    steps = spread_moments(samples.n_steps, N_MOMENTS)
+    correct = np.zeros(steps.size, np.int64)
+    for first in range(0, len(samples), batch_size):
+        chosen = np.arange(first, min(first + batch_size, len(samples)))
+        batch = samples.batch(chosen).to(_device(model))
+        right = predicted[chosen] == samples.labels[chosen]
+        for k, step in enumerate(steps):
+            if int(batch.lengths.max()) > step:
+                said = model(up_to(batch, int(step))).scores.argmax(1).cpu().numpy()
+                correct[k] += (said == samples.labels[chosen]).sum()
+            else:
+                correct[k] += right.sum()
+    times = [float(step * samples.time_step) for step in steps]
+    return latency_of(times, correct.tolist(), len(samples))
+
+
+def _device(model: Classifier) -> torch.device:
+    return next((t.device for t in [*model.parameters(), *model.buffers()]), torch.device("cpu"))

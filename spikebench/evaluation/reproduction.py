@@ -1,0 +1,419 @@
+"""Running again what somebody else claims.
+
+Everything that is looked at here comes from strangers. A configuration is built without memory first (torch's meta
+device), so that its size is known before a byte is allocated; weights are compared with it by their header, and
+loaded as safetensors only. Data are found by a registered name or where the user says, never where an entry says.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+
+from spikebench.datasets import DATASETS
+from spikebench.errors import ProtocolError, ResultError
+from spikebench.evaluation.measurement import measure
+from spikebench.events.dataset import SpikeDataset
+from spikebench.metrics.cost import GROUPS
+from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
+from spikebench.models.base import CountClassifier, model_class
+from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.protocol.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
+from spikebench.records.strict_json import first_problem
+from spikebench.spike_files.reader import MAX_UNITS
+from spikebench.training.inference import (
+    bin_samples,
+    build_model,
+    find_device,
+    load_weights,
+    one_thread,
+    place,
+    run_model,
+)
+from spikebench.training.run_record import RunRecord
+
+MOST_PARAMETERS = 20_000_000
+MOST_STEPS = 10_000
+MOST_CELLS = 2**28  # of the raster of one batch
+MOST_ITEMS = 100  # of a list in the model's table: layers, or a grid to choose from
+LONGEST_TIME_CONSTANT = 10_000  # time steps
+MOST_MEMORY = 8 * 2**30
+COUNTS_AGREE = 0.01
+CURVES_AGREE = 0.01
+_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
+
+
+def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionData:
+    """Open the data that a result speaks of.
+
+    Parameters
+    ----------
+    claimed
+        The data as the result records them.
+    data
+        A registered name, or the path of a spike file; by default the registered data set of the claimed name.
+
+    Returns
+    -------
+    SelectionData
+        Opened for selection; the test split stays closed.
+
+    Raises
+    ------
+    ProtocolError
+        If they are other data (SHA-256, classes, split, …), or it is not said where they are.
+    UnknownNameError, SpikeFileError, DataError
+        If they are not here.
+    """
+    if data is None:
+        if claimed.name not in DATASETS:
+            raise ProtocolError(
+                f"data {claimed.name!r} are no registered data set; say where they are with --data FILE.h5 "
+                f"(SHA-256 {claimed.sha256[:12]}…)"
+            )
+        data = claimed.name
+    selection = open_selection(data)
+    found = selection.dataset.model_copy(
+        update={"name": claimed.name}
+    )  # a file may have another name
+    if field := found.first_difference(claimed):
+        raise ProtocolError(
+            f"{data}: not the data of the result ({claimed.name}): its {field} is another"
+        )
+    return selection
+
+
+def check_size(
+    run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
+) -> dict[str, torch.Tensor]:
+    """Bound what a configuration asks for, before any of it is allocated.
+
+    Parameters
+    ----------
+    run
+        Configuration of a stranger.
+    claimed
+        What its result says of the model.
+    n_samples
+        Most samples that a batch can have.
+    large
+        Take it whatever its size.
+
+    Returns
+    -------
+    dict of Tensor
+        What its weights look like: tensors without contents, by name.
+
+    Raises
+    ------
+    ResultError
+        If it is too large, or not what the result says.
+    UnknownNameError, TrainingError
+        If there is no such model, or it cannot be built.
+    """
+    settings, table = run.preset.input, run.preset.model
+    steps, units = settings.n_steps, run.dataset.n_units
+    cells = min(run.preset.training.batch_size, n_samples) * steps * units
+    longest = max(
+        (
+            min(value, 1e300) / settings.time_step_ms  # JSON knows integers that no float holds
+            for name, value in table.items()
+            if name.endswith("_ms") and isinstance(value, int | float)
+        ),
+        default=0.0,
+    )
+    items = max((len(value) for value in table.values() if isinstance(value, list)), default=0)
+    if units > MAX_UNITS:
+        raise ResultError(f"the data are said to have {units} units; at most {MAX_UNITS} are read")
+    _bound("time steps", steps, MOST_STEPS, large)
+    _bound("cells in the raster of a batch", cells, MOST_CELLS, large)
+    _bound("items in a list of the model's settings", items, MOST_ITEMS, large)
+    _bound("time steps in a time constant", longest, LONGEST_TIME_CONSTANT, large)
+    kind = model_class(run.model)
+    try:
+        config = kind.Config.model_validate(table).model_dump(mode="json")
+    except ValidationError as error:
+        raise ResultError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
+    for name, value in claimed.config.items():
+        if config.get(name) != value:
+            raise ResultError(f"model.config.{name[:80]} of the result is not that of its run")
+    with torch.device("meta"):
+        model = build_model(run)
+    state = model.state_dict()
+    _bound("parameters", sum(tensor.numel() for tensor in state.values()), MOST_PARAMETERS, large)
+    if not isinstance(model, CountClassifier) and model.n_parameters() != claimed.parameters:
+        raise ResultError(
+            f"the run's model has {model.n_parameters():,} parameters, the result says {claimed.parameters:,}"
+        )
+    return state
+
+
+def _bound(what: str, found: float, most: int, large: bool) -> None:
+    if found > most and not large:
+        raise ResultError(
+            f"asks for {found:,.0f} {what}, at most {most:,} are taken from strangers; "
+            "--large takes it nevertheless"
+        )
+
+
+def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: bool = False) -> None:
+    """Compare the header of a file of weights with a model; no weight is read.
+
+    Parameters
+    ----------
+    weights
+        A safetensors file of a stranger.
+    expected
+        From :func:`check_size`. A dimension of 0 (support vectors) may have any size, everywhere the same.
+    large
+        Take it whatever its size.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, does not fit, or is too large.
+    """
+    found: dict[str, tuple[str, list[int]]] = {}
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118
+                part = file.get_slice(name)
+                found[name] = (str(part.get_dtype()), [int(n) for n in part.get_shape()])
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
+    if found.keys() != expected.keys():
+        odd = min(found.keys() ^ expected.keys())
+        raise ResultError(f"{weights}: {odd[:80]!r} is missing, or not of this model")
+    free: set[int] = set()
+    total = 0
+    for name, (dtype, shape) in found.items():
+        wanted = list(expected[name].shape)
+        fits = len(shape) == len(wanted) and all(
+            n in (0, size) for n, size in zip(wanted, shape, strict=True)
+        )
+        if not fits or dtype != _DTYPES.get(expected[name].dtype):
+            raise ResultError(
+                f"{weights}: {name} is {dtype} {shape} instead of {expected[name].dtype} {wanted}"
+            )
+        free |= {size for n, size in zip(wanted, shape, strict=True) if n == 0}
+        total += int(np.prod(shape, dtype=object))
+    if len(free) > 1:
+        raise ResultError(f"{weights}: its support vectors and coefficients do not belong together")
+    _bound("numbers in its weights", total, MOST_PARAMETERS, large)
+
+
+def answer_again(
+    weights: Path,
+    run: RunRecord,
+    claimed: ModelRecord,
+    samples: SpikeDataset,
+    device: str = "cpu",
+    *,
+    large: bool = False,
+) -> Predictions:
+    """Let the weights of a stranger answer.
+
+    Parameters
+    ----------
+    weights
+        A safetensors file.
+    run
+        The configuration that they belong to; its ``dataset`` must have the units and classes of the samples.
+    claimed
+        What the result says of the model.
+    samples
+        What to answer.
+    device
+        ``cpu`` or ``cuda``.
+    large
+        Take them whatever their size.
+
+    Returns
+    -------
+    Predictions
+        In the order of the samples.
+
+    Raises
+    ------
+    ResultError
+        If something does not fit or is too large.
+    TrainingError
+        If the weights are damaged or not finite, or the device is not there.
+    """
+    state = check_size(run, claimed, len(samples), large=large)
+    check_header(weights, state, large=large)
+    where = find_device(device)
+    with bounded_memory(large, device), one_thread():
+        try:
+            model = load_weights(weights, run)
+            if model.n_parameters() != claimed.parameters:
+                raise ResultError(
+                    f"{weights}: has {model.n_parameters():,} parameters, the result says {claimed.parameters:,}"
+                )
+            binned = bin_samples(samples, run.preset)
+            answers = run_model(place(model, where, run), binned, run.preset.training.batch_size)
+        except (MemoryError, RuntimeError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ResultError(f"{weights}: cannot be run: {reason[:200]}") from None
+    return Predictions(
+        index=samples.index,
+        label=samples.labels,
+        predicted=answers.predicted,
+        speaker=samples.speakers,
+    )
+
+
+def measure_again(
+    weights: Path,
+    run: RunRecord,
+    claimed: SeedRecord,
+    samples: SpikeDataset,
+    predicted: NDArray[np.int64],
+    device: str = "cpu",
+    *,
+    large: bool = False,
+) -> str:
+    """Measure again what a result says of the cost of one seed.
+
+    Parameters
+    ----------
+    weights, run
+        As for :func:`answer_again`, which has looked at their size.
+    claimed
+        What the result says; it need not hold any metrics.
+    samples
+        The test split.
+    predicted
+        What the model said of it here, int64, shape (samples,).
+    device
+        ``cpu`` or ``cuda``.
+    large
+        As for :func:`answer_again`.
+
+    Returns
+    -------
+    str
+        The first metric that is another here, with both values; empty if all agree. Counts agree within
+        :data:`COUNTS_AGREE` of their value (another order of sums can move a spike), accuracies over the time heard
+        within :data:`CURVES_AGREE`. An energy by a table that is not shipped is not looked at; its counts are.
+    """
+    tables = [read_cost_table(name) for name in COST_TABLES]
+    with bounded_memory(large, device), one_thread():
+        model = place(load_weights(weights, run), find_device(device), run)
+        binned = bin_samples(samples, run.preset)
+        size = run.preset.training.batch_size
+        here = measure(model, run.model, binned, predicted, size, GROUPS, tables)
+    said = claimed.metrics.model_dump() if claimed.metrics else {}
+    found = here.model_dump()
+    if claimed.spikes_per_sample is not None:
+        said["spikes_per_sample"] = claimed.spikes_per_sample
+        found["spikes_per_sample"] = found["spikes_per_inference"]
+    return next(
+        (
+            f"{name} is claimed {str(said[name])[:120]}, measured again {str(found[name])[:120]}"
+            for name in said
+            if said[name] is not None and not _agree(said[name], found[name])
+        ),
+        "",
+    )
+
+
+def _agree(claimed: Any, found: Any) -> bool:  # noqa: ANN401
+    """Compare two metrics, part by part."""
+    if isinstance(claimed, dict) and isinstance(found, dict):
+        if "accuracy" in claimed:  # the latency curve; its first moment above 95 % follows from it
+            curves = zip(claimed["accuracy"], found["accuracy"], strict=False)
+            return claimed["times_s"] == found["times_s"] and all(
+                abs(a - b) <= CURVES_AGREE for a, b in curves
+            )
+        return claimed.keys() == found.keys() and all(
+            _agree(value, found[name])
+            for name, value in claimed.items()
+            if name not in ("technology", "source", "not_applicable")
+        )
+    if isinstance(claimed, list) and isinstance(found, list):
+        if claimed and "table" in claimed[0]:
+            here = {one["table"]: one for one in found}
+            return all(_agree(one, here.get(one["table"], one)) for one in claimed)
+        pairs = zip(claimed, found, strict=False)
+        return len(claimed) == len(found) and all(_agree(a, b) for a, b in pairs)
+    if isinstance(claimed, int | float) and isinstance(found, int | float):
+        return math.isclose(claimed, found, rel_tol=COUNTS_AGREE, abs_tol=1e-9)
+    return type(claimed) is type(found) and claimed == found
+
+
+def agreement(claimed: Predictions, found: Predictions) -> float:
+    """Tell which part of the answers is the same.
+
+    Parameters
+    ----------
+    claimed, found
+        Predictions for the same samples, in any order.
+
+    Returns
+    -------
+    float
+        Equal labels / all.
+
+    Raises
+    ------
+    ResultError
+        If they are not of the same samples with the same classes and speakers.
+    """
+    said, here = claimed.in_order(), found.in_order()
+    for column in ("index", "label", "speaker"):
+        if not np.array_equal(getattr(said, column), getattr(here, column)):
+            raise ResultError(
+                f"column {column} of the predictions is not that of the test split of the data"
+            )
+    return float(np.mean(said.predicted == here.predicted))
+
+
+@contextmanager
+def bounded_memory(large: bool = False, device: str = "cpu") -> Iterator[None]:
+    """Let this process take at most 8 GiB more than it has, where the system can tell (Linux).
+
+    What is beyond raises in the allocation; without, the system ends whichever process it likes.
+
+    Parameters
+    ----------
+    large
+        Do not bound it.
+    device
+        ``cpu``; with another one nothing is bounded, since its driver maps more than it uses.
+
+    Yields
+    ------
+    None
+    """
+    used = _data_bytes()
+    if large or used is None or device != "cpu":
+        yield
+        return
+    before: tuple[Any, Any] = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = used + MOST_MEMORY
+    tightest = min(one for one in (*before, bound) if one != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (tightest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _data_bytes() -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("VmData:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else None

@@ -1,0 +1,574 @@
+"""Events on their way into a network: collated per batch, never densified on the way.
+
+An :class:`EventBatch` holds the spikes of a batch as (offsets, bins, units), whatever the number of cells: a word of
+SHD has some 8,000 spikes on a raster of 700 units and 100 to 1,000 bins. A raster is made only where a model
+asks, by :meth:`EventBatch.dense` or :meth:`EventBatch.sparse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.events.cache import FlatEvents
+from spikebench.events.dataset import STRUCTURED, Sample, SpikeDataset
+from spikebench.events.raster import (
+    MAX_STEPS,
+    Binned,
+    Mode,
+    bin_many,
+    check_mode,
+    clear_cells,
+    count_inside,
+    count_units,
+    put_cells,
+)
+from spikebench.events.raster_loops import EDGE_TOLERANCE
+
+__all__ = ["BinnedSamples", "Collate", "DenseBuffer", "EventBatch"]
+
+
+@dataclass(frozen=True, eq=False)
+class EventBatch:
+    """Binned events of a batch.
+
+    Attributes
+    ----------
+    offsets : Tensor of int64, shape (batch + 1,)
+        Sample k has the events offsets[k] … offsets[k + 1].
+    bins, units : Tensor of int32, shape (events,)
+        Time bin and unit of each event; those of a sample are sorted by their bin.
+    lengths : Tensor of int64, shape (batch,)
+        Bins that each sample lasts: to the end of its recording where that is known, else to its last event;
+        at most ``n_steps``. What lies behind is padding, and no average may count it.
+    labels : Tensor of int64, shape (batch,)
+        Class of each sample; -1 is unknown.
+    n_steps, n_units : int
+        Numbers of bins and units.
+    time_step : float
+        Width of a bin [s].
+    mode : {"counts", "binary"}
+        Whether a cell holds how many events it got, or whether it got any.
+    """
+
+    offsets: torch.Tensor
+    bins: torch.Tensor
+    units: torch.Tensor
+    lengths: torch.Tensor
+    labels: torch.Tensor
+    n_steps: int
+    n_units: int
+    time_step: float
+    mode: Mode
+
+    def __len__(self) -> int:
+        return self.labels.numel()
+
+    def to(self, device: torch.device | str) -> EventBatch:
+        """Copy the batch to a device.
+
+        Parameters
+        ----------
+        device
+            Where to.
+
+        Returns
+        -------
+        EventBatch
+            There.
+        """
+        return self._moved(lambda tensor: tensor.to(device))
+
+    def pin_memory(self) -> EventBatch:
+        """Copy the batch into page-locked memory; loaders with ``pin_memory=True`` call this.
+
+        Returns
+        -------
+        EventBatch
+            In page-locked memory.
+        """
+        return self._moved(lambda tensor: tensor.pin_memory())
+
+    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> EventBatch:
+        return replace(
+            self,
+            offsets=move(self.offsets),
+            bins=move(self.bins),
+            units=move(self.units),
+            lengths=move(self.lengths),
+            labels=move(self.labels),
+        )
+
+    def part(self, first: int, last: int) -> EventBatch:
+        """Take some samples of the batch.
+
+        Parameters
+        ----------
+        first, last
+            The first, and the one behind the last.
+
+        Returns
+        -------
+        EventBatch
+            Views of them.
+        """
+        begin, end = int(self.offsets[first]), int(self.offsets[last])
+        return replace(
+            self,
+            offsets=self.offsets[first : last + 1] - begin,
+            bins=self.bins[begin:end],
+            units=self.units[begin:end],
+            lengths=self.lengths[first:last],
+            labels=self.labels[first:last],
+        )
+
+    def window(self, first: int, last: int) -> EventBatch:
+        """Take some bins of the batch.
+
+        Parameters
+        ----------
+        first, last
+            The first bin, and the one behind the last.
+
+        Returns
+        -------
+        EventBatch
+            Its events and lengths, counted from the first bin; ``last - first`` bins.
+        """
+        inside = (self.bins >= first) & (self.bins < last)
+        kept = torch.nn.functional.pad(inside.cumsum(0), (1, 0))
+        return replace(
+            self,
+            offsets=kept[self.offsets],
+            bins=self.bins[inside] - first,
+            units=self.units[inside],
+            lengths=torch.clamp(self.lengths - first, 0, last - first),
+            n_steps=last - first,
+        )
+
+    def rebinned(
+        self,
+        time_step: float | None = None,
+        n_steps: int | None = None,
+        mode: Mode | None = None,
+    ) -> EventBatch:
+        """Ask for wider bins, another number of them, or another mode.
+
+        Parameters
+        ----------
+        time_step
+            A whole multiple of the batch's own [s].
+        n_steps
+            Number of the new bins; events behind the last are left out. By default as many as cover the batch's own.
+            What was left out when the batch was made does not come back: more bins than that are empty.
+        mode
+            ``counts`` or ``binary``.
+
+        Returns
+        -------
+        EventBatch
+            The events of the batch on the other grid, in the bins in which collating with it puts them.
+
+        Raises
+        ------
+        ValueError
+            If the time step is no whole multiple, or there would be no bin.
+        """
+        ratio = 1.0 if time_step is None else time_step / self.time_step
+        factor = round(ratio) if 0.5 < ratio < MAX_STEPS else 0
+        if factor < 1 or abs(ratio - factor) > 1e-6 * factor:
+            raise ValueError(
+                f"bins of {time_step} s are no whole multiple of the batch's {self.time_step} s; "
+                "collate with a finer time step"
+            )
+        steps = -(-self.n_steps // factor) if n_steps is None else n_steps
+        check_mode(mode or self.mode)
+        if steps < 1:
+            raise ValueError(f"n_steps must be at least 1, got {steps}")
+        bins = self.bins // factor
+        inside = bins < steps
+        kept = torch.nn.functional.pad(inside.cumsum(0), (1, 0))
+        lengths = torch.clamp(-(-self.lengths // factor), max=steps)
+        return EventBatch(
+            offsets=kept[self.offsets],
+            bins=bins[inside],
+            units=self.units[inside],
+            lengths=lengths,
+            labels=self.labels,
+            n_steps=steps,
+            n_units=self.n_units,
+            time_step=self.time_step * factor,
+            mode=mode or self.mode,
+        )
+
+    def dense(
+        self,
+        time_step: float | None = None,
+        n_steps: int | None = None,
+        mode: Mode | None = None,
+        device: torch.device | str | None = None,
+    ) -> torch.Tensor:
+        """Make the raster of the batch.
+
+        Parameters
+        ----------
+        time_step, n_steps, mode
+            As in :meth:`rebinned`; by default the batch's own.
+        device
+            Where to make it; by default where the batch is.
+
+        Returns
+        -------
+        Tensor of float32, shape (batch, time, unit)
+            Counts, or 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`rebinned`, or if an event lies outside the raster.
+        """
+        batch = self._on_grid(time_step, n_steps, mode)
+        shape = (len(batch), batch.n_steps, batch.n_units)
+        raster = torch.zeros(shape, device=device or batch.bins.device)
+        batch._put(raster)
+        return raster
+
+    def sparse(
+        self,
+        time_step: float | None = None,
+        n_steps: int | None = None,
+        mode: Mode | None = None,
+    ) -> torch.Tensor:
+        """Make the raster of the batch as a sparse tensor.
+
+        Parameters
+        ----------
+        time_step, n_steps, mode
+            As in :meth:`rebinned`; by default the batch's own.
+
+        Returns
+        -------
+        sparse COO Tensor of float32, shape (batch, time, unit)
+            Coalesced: every cell once, counts or 1.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`rebinned`, or if an event lies outside the raster.
+        """
+        batch = self._on_grid(time_step, n_steps, mode)
+        batch._check_inside()
+        index = torch.stack([batch._rows(), batch.bins.long(), batch.units.long()])
+        values = torch.ones(index.shape[1], device=index.device)
+        shape = (len(batch), batch.n_steps, batch.n_units)
+        raster = torch.sparse_coo_tensor(index, values, shape, check_invariants=False).coalesce()
+        if batch.mode == "binary":
+            raster.values().fill_(1.0)
+        return raster
+
+    def mask(self) -> torch.Tensor:
+        """Tell samples from their padding.
+
+        Returns
+        -------
+        Tensor of bool, shape (batch, time)
+            True up to each sample's length.
+        """
+        return torch.arange(self.n_steps, device=self.lengths.device) < self.lengths[:, None]
+
+    def structured(self, position: int) -> NDArray[np.void]:
+        """Get one sample as a structured array, as the transforms of tonic take it.
+
+        Parameters
+        ----------
+        position
+            Which sample.
+
+        Returns
+        -------
+        ndarray, shape (events,)
+            Fields ``t`` (int64, µs, the beginning of the bin), ``x`` (int64, unit), ``p`` (int64, 1).
+        """
+        here = slice(int(self.offsets[position]), int(self.offsets[position + 1]))
+        bins = self.bins[here].cpu().numpy()
+        array = np.ones(bins.size, dtype=STRUCTURED)
+        array["t"] = np.rint(bins * (self.time_step * 1e6))
+        array["x"] = self.units[here].cpu().numpy()
+        return array
+
+    def _on_grid(
+        self, time_step: float | None, n_steps: int | None, mode: Mode | None
+    ) -> EventBatch:
+        if time_step is None and n_steps is None:
+            check_mode(mode or self.mode)
+            return self if mode is None else replace(self, mode=mode)
+        return self.rebinned(time_step, n_steps, mode)
+
+    def _rows(self) -> torch.Tensor:
+        sizes = self.offsets.diff()
+        return torch.repeat_interleave(torch.arange(len(self), device=sizes.device), sizes)
+
+    def _cells(self) -> torch.Tensor:
+        # In int64: a batch has more cells than int32 can number.
+        return (self._rows() * self.n_steps + self.bins) * self.n_units + self.units
+
+    def _binned(self) -> Binned:
+        return Binned(
+            *(array.numpy() for array in (self.offsets, self.bins, self.units, self.lengths))
+        )
+
+    def _check_inside(self) -> None:
+        """Refuse a batch that was put together wrongly, before an index leads outside of memory."""
+        n, sizes = self.bins.numel(), self.offsets.diff()
+        if (self.offsets.numel(), self.units.numel()) != (len(self) + 1, n) or bool(
+            (self.offsets[0] != 0) | (self.offsets[-1] != n) | (sizes < 0).any()
+        ):
+            raise ValueError("the offsets do not fit the events")
+        for what, values, end in (
+            ("bin", self.bins, self.n_steps),
+            ("unit", self.units, self.n_units),
+        ):
+            if n and bool((values.min() < 0) | (values.max() >= end)):
+                raise ValueError(f"a {what} lies outside 0 … {end - 1}")
+
+    def _put(self, raster: torch.Tensor) -> None:
+        """Put the events into rasters that are zero."""
+        if raster.device.type == self.bins.device.type == "cpu":
+            put_cells(self._binned(), raster.numpy(), self.mode)
+            return
+        self._check_inside()
+        index = self._cells().to(raster.device)
+        if self.mode == "binary":
+            raster.view(-1)[index] = 1.0
+        else:
+            raster.view(-1).index_add_(0, index, torch.ones(index.numel(), device=raster.device))
+
+
+class DenseBuffer:
+    """Rasters in the same memory, batch after batch.
+
+    Making a raster anew costs its cells (a batch of 128 words at 1 ms has 358 MB of them); here only the cells of
+    the last batch are cleared, so a raster costs its events. What :meth:`fill` returns holds until the next call.
+
+    Parameters
+    ----------
+    device
+        Where the rasters are.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._memory = torch.zeros(0, device=self.device)
+        self._last: tuple[torch.Tensor, EventBatch] | None = None
+
+    def fill(self, batch: EventBatch) -> torch.Tensor:
+        """Make the raster of a batch.
+
+        Parameters
+        ----------
+        batch
+            Events.
+
+        Returns
+        -------
+        Tensor of float32, shape (batch, time, unit)
+            As :meth:`EventBatch.dense`, until the next call.
+        """
+        self._clear()
+        shape = (len(batch), batch.n_steps, batch.n_units)
+        cells = prod(shape)
+        if self._memory.numel() < cells:
+            self._memory = torch.zeros(cells, device=self.device)
+        raster = self._memory[:cells].view(shape)
+        batch._put(raster)
+        self._last = (raster, batch)
+        return raster
+
+    def _clear(self) -> None:
+        if self._last is None:
+            return
+        raster, batch = self._last
+        if raster.device.type == batch.bins.device.type == "cpu":
+            clear_cells(batch._binned(), raster.numpy())
+        else:
+            raster.view(-1)[batch._cells().to(raster.device)] = 0.0
+        self._last = None
+
+
+class Collate:
+    """Make batches for ``torch.utils.data.DataLoader(dataset, collate_fn=Collate(...))``.
+
+    Parameters
+    ----------
+    n_units
+        Number of units (``dataset.n_units``).
+    time_step
+        Width of a bin [s].
+    n_steps
+        Number of bins; later events are left out. By default as many as the longest sample of a batch needs.
+    mode
+        ``counts`` or ``binary``.
+
+    Raises
+    ------
+    ValueError
+        If the bins are not positive or the mode is none; when called, if a sample has a time that is negative or
+        not finite, or a unit outside 0 … n_units - 1.
+    """
+
+    def __init__(
+        self, n_units: int, time_step: float, n_steps: int | None = None, mode: Mode = "counts"
+    ) -> None:
+        check_mode(mode)
+        whole = n_steps is None or (isinstance(n_steps, int | np.integer) and n_steps >= 1)
+        if not 0 < time_step < np.inf or not whole:
+            raise ValueError(
+                f"bins need time_step > 0 and a whole n_steps ≥ 1, got {time_step}, {n_steps}"
+            )
+        self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
+
+    def __call__(self, samples: Sequence[Sample]) -> EventBatch:
+        """Collate samples."""
+        events = FlatEvents.from_samples([(s.times, s.units) for s in samples], self.n_units)
+        durations = np.array([sample.duration for sample in samples])
+        if not np.isfinite(durations).all():
+            raise ValueError("a duration is not finite; -1 is unknown")
+        steps = self.n_steps or _steps_of(events, durations, self.time_step)
+        binned = bin_many(
+            *(events.offsets, events.times, events.units),
+            *(np.arange(len(samples)), self.time_step, steps),
+        )
+        labels = np.array([sample.label for sample in samples], dtype=np.int64)
+        return _batch(binned, durations, labels, self.time_step, steps, self.n_units, self.mode)
+
+
+class BinnedSamples:
+    """Samples on a grid of time; batches are cut out of it.
+
+    Parameters
+    ----------
+    samples
+        What to bin; its spikes stay where they are.
+    time_step
+        Width of a bin [s].
+    n_steps
+        Number of bins. Events after the last bin are left out and counted in ``n_late``.
+    mode
+        ``counts`` or ``binary``.
+    """
+
+    def __init__(self, samples: SpikeDataset, time_step: float, n_steps: int, mode: Mode) -> None:
+        check_mode(mode)
+        self.samples, self.labels, self.n_units = samples, samples.labels, samples.n_units
+        self.time_step, self.n_steps, self.mode = time_step, n_steps, mode
+        events = samples.events
+        inside = count_inside(events.offsets, events.times, samples.rows, time_step, n_steps)
+        self.n_events = int(inside.sum())
+        self.n_late = int(samples.spike_counts.sum()) - self.n_events
+
+    def __len__(self) -> int:
+        return self.labels.size
+
+    def counts(self) -> NDArray[np.int64]:
+        """Count the spikes of each unit in all bins.
+
+        Returns
+        -------
+        ndarray of int64, shape (samples, unit)
+            Counts.
+        """
+        events = self.samples.events
+        return count_units(
+            *(events.offsets, events.times, events.units, self.samples.rows),
+            *(self.time_step, self.n_steps, self.n_units),
+        )
+
+    def batch(
+        self,
+        chosen: NDArray[np.int64],
+        jitter: float = 0.0,
+        generator: np.random.Generator | None = None,
+    ) -> EventBatch:
+        """Collate some samples.
+
+        Parameters
+        ----------
+        chosen
+            Positions among the samples, int64, shape (batch,).
+        jitter
+            Standard deviation of a normal displacement of every event's unit [units]; events displaced
+            off the membrane are left out. Augmentation of Cramer et al. (2020).
+        generator
+            Source of the displacement; needed if ``jitter`` is not 0.
+
+        Returns
+        -------
+        EventBatch
+            Their events.
+
+        Raises
+        ------
+        ValueError
+            If ``jitter`` is asked for without a generator.
+        """
+        events, index = self.samples.events, self.samples.rows[chosen]
+        binned = bin_many(
+            *(events.offsets, events.times, events.units, index, self.time_step, self.n_steps)
+        )
+        if jitter > 0:
+            if generator is None:
+                raise ValueError("jitter needs a generator")
+            binned = _jittered(binned, jitter, generator, self.n_units)
+        durations, labels = events.durations[index], self.labels[chosen]
+        grid = (self.time_step, self.n_steps, self.n_units, self.mode)
+        return _batch(binned, durations, labels, *grid)
+
+
+def _jittered(
+    binned: Binned, jitter: float, generator: np.random.Generator, n_units: int
+) -> Binned:
+    shift = generator.standard_normal(binned.units.size, dtype=np.float32) * jitter
+    units = binned.units + np.rint(shift).astype(np.int32)
+    inside = (units >= 0) & (units < n_units)
+    offsets = np.concatenate([[0], np.cumsum(inside)])[binned.offsets].astype(np.int64)
+    return Binned(offsets, binned.bins[inside], units[inside], binned.lengths)
+
+
+def _steps_of(events: FlatEvents, durations: NDArray[np.float64], time_step: float) -> int:
+    """Count the bins that the longest sample needs."""
+    last = float(events.times.max(initial=0.0))
+    steps = int((last + EDGE_TOLERANCE) / time_step) + 1
+    return max(steps, int(_duration_steps(durations, time_step).max(initial=1)))
+
+
+def _duration_steps(durations: NDArray[np.float64], time_step: float) -> NDArray[np.int64]:
+    return np.ceil((durations - EDGE_TOLERANCE) / time_step).astype(np.int64)
+
+
+def _batch(
+    binned: Binned,
+    durations: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    time_step: float,
+    n_steps: int,
+    n_units: int,
+    mode: Mode,
+) -> EventBatch:
+    known = np.minimum(_duration_steps(durations, time_step), n_steps)
+    lengths = np.where(durations >= 0, np.maximum(known, binned.lengths), binned.lengths)
+    return EventBatch(
+        offsets=torch.from_numpy(binned.offsets),
+        bins=torch.from_numpy(binned.bins),
+        units=torch.from_numpy(binned.units),
+        lengths=torch.from_numpy(lengths),
+        labels=torch.from_numpy(labels),
+        n_steps=n_steps,
+        n_units=n_units,
+        time_step=time_step,
+        mode=mode,
+    )

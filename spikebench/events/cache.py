@@ -1,0 +1,373 @@
+"""The spikes of a file as flat arrays, mapped into memory: built once, opened in a millisecond.
+
+HDF5 reads variable-length samples one by one and slowly. So the first use of a spike file checks and reads
+it as a whole, block by block, and leaves beside the data sets::
+
+    events/<SHA-256 of the file>-v1/
+        offsets.npy    int64 (samples + 1,)      sample k has the spikes offsets[k] … offsets[k + 1]
+        times.npy      float32 or float64, seconds, sorted within each sample
+        units.npy      uint16
+        positions.npy, labels.npy, speakers.npy, durations.npy    per sample
+        events.json    SHA-256 of each of them, class names, and where the file was
+
+The name is the file's hash, so a file that changed has another cache; what its old contents left behind is
+removed. A cache can hold some samples of a file only (its name then has the hash of their list as well): what
+selects a model is opened so, and holds no spike of the test split.
+
+A folder gets its name when it is whole, and one process builds while others wait, so parallel first use is
+safe. Whenever a cache is opened, its arrays are hashed; one that is not what it was when it was built is built
+anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.errors import DataError, SpikeFileError
+from spikebench.spike_files.reader import MAX_TIME_S, MAX_UNITS, SpikeFile
+from spikebench.store.folder import data_root
+
+__all__ = ["FlatEvents", "open_events"]
+
+FORMAT_VERSION = 1
+_META = "events.json"
+_ARRAYS = ("offsets", "times", "units", "positions", "labels", "speakers", "durations")
+_UNKNOWN_DURATION = -1.0
+# Whatever reading JSON of any shape and arrays of any size can end in.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, eq=False)
+class FlatEvents:
+    """All spikes of a file, one after the other.
+
+    An object that was opened from a cache is sent to another process as the path of that cache, which the
+    other process opens for itself; one made of arrays is sent with them.
+
+    Attributes
+    ----------
+    offsets : ndarray of int64, shape (samples + 1,)
+        Sample k has the spikes offsets[k] … offsets[k + 1].
+    times : ndarray of float32 or float64, shape (spikes,)
+        Seconds, sorted within each sample. float64 only where the file has float64.
+    units : ndarray of uint16, shape (spikes,)
+    positions : ndarray of int64, shape (samples,)
+        Where each sample stands in the file.
+    labels, speakers : ndarray of int64, shape (samples,)
+        -1 is unknown.
+    durations : ndarray of float64, shape (samples,)
+        Length of each recording [s]; -1 is unknown.
+    n_units : int
+        Number of units.
+    keys : tuple of str
+        Class names, index = label.
+    folder : Path or None
+        The cache; None for arrays in memory.
+    """
+
+    offsets: NDArray[np.int64]
+    times: NDArray[np.floating[Any]]
+    units: NDArray[np.uint16]
+    positions: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    speakers: NDArray[np.int64]
+    durations: NDArray[np.float64]
+    n_units: int
+    keys: tuple[str, ...]
+    folder: Path | None = None
+
+    def __len__(self) -> int:
+        return self.labels.size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is not None:
+            return _open_folder, (self.folder,)
+        return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
+    @classmethod
+    def from_samples(
+        cls,
+        samples: list[tuple[NDArray[Any], NDArray[Any]]],
+        n_units: int,
+        labels: NDArray[np.int64] | None = None,
+        speakers: NDArray[np.int64] | None = None,
+        keys: tuple[str, ...] = (),
+    ) -> Self:
+        """Make it from samples in memory.
+
+        Parameters
+        ----------
+        samples
+            Times [s] and units of each sample; at least one.
+        n_units
+            Number of units.
+        labels, speakers
+            int64, shape (samples,); by default unknown.
+        keys
+            Class names.
+
+        Returns
+        -------
+        FlatEvents
+            Without a cache.
+
+        Raises
+        ------
+        ValueError
+            If times are negative, not finite or too large, units are no integers in 0 … n_units - 1, or
+            lengths differ.
+        """
+        unknown = np.full(len(samples), -1, dtype=np.int64)
+        for what, given in (("labels", labels), ("speakers", speakers)):
+            if given is not None and given.shape != unknown.shape:
+                raise ValueError(f"{given.shape} {what} for {len(samples)} samples")
+        pairs = [_checked(times, units, n_units, k) for k, (times, units) in enumerate(samples)]
+        return cls(
+            offsets=np.concatenate([[0], np.cumsum([len(t) for t, _ in pairs])]).astype(np.int64),
+            times=np.concatenate([times for times, _ in pairs]),
+            units=np.concatenate([units for _, units in pairs]),
+            positions=np.arange(len(samples)),
+            labels=unknown if labels is None else labels,
+            speakers=unknown if speakers is None else speakers,
+            durations=np.full(len(samples), _UNKNOWN_DURATION),
+            n_units=n_units,
+            keys=keys,
+        )
+
+
+def _checked(
+    times: NDArray[Any], units: NDArray[Any], n_units: int, sample: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
+    seconds, whole = np.asarray(times, dtype=np.float64), np.asarray(units)
+    if not isinstance(n_units, int | np.integer) or not 1 <= n_units <= MAX_UNITS:
+        raise ValueError(f"n_units must be in 1 … {MAX_UNITS}, got {n_units}")
+    if seconds.ndim != 1 or seconds.shape != whole.shape:
+        raise ValueError(f"sample {sample}: {seconds.size} times and {whole.size} units")
+    if seconds.size and not (seconds.min() >= 0 and seconds.max() < MAX_TIME_S):
+        raise ValueError(f"sample {sample}: times must be finite, not negative and within a day")
+    if whole.size and (
+        whole.dtype.kind not in "iu" or not 0 <= whole.min() <= whole.max() < n_units
+    ):
+        raise ValueError(f"sample {sample}: units must be integers in 0 … {n_units - 1}")
+    order = np.argsort(seconds, kind="stable")
+    return seconds[order], whole.astype(np.uint16)[order]
+
+
+def open_events(
+    path: Path, sha256: str | None = None, samples: NDArray[np.int64] | None = None
+) -> FlatEvents:
+    """Open the spikes of a file as flat arrays; the first time, build them.
+
+    Parameters
+    ----------
+    path
+        A spike file, from anyone.
+    sha256
+        Of the file, where the caller has just computed it.
+    samples
+        Positions of those that the arrays are to hold, int64, ascending; by default all. No spike of another
+        sample is in them, nor anything else about it.
+
+    Returns
+    -------
+    FlatEvents
+        Mapped into memory, read-only.
+
+    Raises
+    ------
+    SpikeFileError
+        If there is no such file or it fails the checks of :mod:`spikebench.spike_files.guard`.
+    DataError
+        If the cache cannot be written, or the file changed while it was read.
+    ValueError
+        If ``samples`` do not ascend.
+    """
+    if samples is not None and np.any(np.diff(samples) <= 0):
+        raise ValueError("samples must ascend")
+    digest = sha256 or _file_sha256(path)
+    some = "" if samples is None else f"-{hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
+    folder = data_root() / "events" / f"{digest}{some}-v{FORMAT_VERSION}"
+    if not _is_whole(folder):
+        with _writable(folder.parent), _locked(folder):
+            if not _is_whole(folder):  # else another process built it meanwhile
+                _build(path, digest, folder, samples)
+                _remove_older(folder)
+    return _open_folder(folder)
+
+
+def _file_sha256(path: Path) -> str:
+    if not path.is_file():
+        _ = SpikeFile(path).n_samples  # raises what is wrong with the path
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_folder(folder: Path) -> FlatEvents:
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        # Plain arrays over the map: slices of np.memmap itself cost ten times as much.
+        arrays = {name: np.asarray(_map(folder / f"{name}.npy")) for name in _ARRAYS}
+        n_units, keys = meta["n_units"], tuple(meta["keys"])
+        if not isinstance(n_units, int) or not all(isinstance(key, str) for key in keys):
+            raise ValueError(f"{_META} is damaged")
+        return FlatEvents(**arrays, n_units=n_units, keys=keys, folder=folder)
+    except _DAMAGED as error:
+        raise DataError(f"{folder}: cannot be read: {error}; remove it and try again") from None
+
+
+def _map(path: Path) -> NDArray[Any]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array if array.size else np.array(array)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a cache is, byte for byte, what was built."""
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        text = json.dumps({name: meta[name] for name in sorted(meta) if name != "meta_sha256"})
+        if hashlib.sha256(text.encode()).hexdigest() != meta["meta_sha256"]:
+            return False
+        return all(
+            _file_sha256(folder / f"{name}.npy") == meta["sha256_of_arrays"][name]
+            for name in _ARRAYS
+        )
+    except (*_DAMAGED, SpikeFileError):
+        return False
+
+
+@contextmanager
+def _writable(root: Path) -> Iterator[None]:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(
+            f"{root}: the cache of spikes cannot be written: {reason}; "
+            "SPIKEBENCH_DATA=FOLDER names another place"
+        ) from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder.parent / f".{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(path: Path, digest: str, folder: Path, samples: NDArray[np.int64] | None) -> None:
+    for left in folder.parent.glob(f".{folder.name}.*.partial"):
+        shutil.rmtree(left, ignore_errors=True)  # of a process that was killed; we hold the lock
+    partial = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.partial"
+    partial.mkdir()
+    try:
+        with SpikeFile(path) as spikes:
+            _write_arrays(spikes, partial, samples)
+            _write_meta(spikes, digest, partial)
+        if _file_sha256(path) != digest:
+            raise DataError(f"{path}: changed while it was read; try again")
+        if folder.is_dir():  # damaged, else it would not be built
+            shutil.rmtree(folder)
+        folder.unlink(missing_ok=True)
+        os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_arrays(spikes: SpikeFile, partial: Path, samples: NDArray[np.int64] | None) -> None:
+    taken = np.arange(spikes.n_samples) if samples is None else samples
+    sizes = spikes.spike_counts[taken]
+    durations = spikes.durations_s
+    if durations is None:
+        durations = np.full(spikes.n_samples, _UNKNOWN_DURATION)
+    _save(partial, "offsets", np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    _save(partial, "positions", taken.astype(np.int64))
+    _save(partial, "labels", spikes.labels[taken])
+    _save(partial, "speakers", spikes.speakers[taken])
+    _save(partial, "durations", durations[taken])
+    kind = np.dtype(np.float64 if spikes.time_dtype.itemsize > 4 else np.float32)
+    inside = np.zeros(spikes.n_samples, dtype=bool)
+    inside[taken] = True
+    with (
+        _growing(partial / "times.npy", kind, sizes.sum()) as times_file,
+        _growing(partial / "units.npy", np.dtype(np.uint16), sizes.sum()) as units_file,
+    ):
+        for first, last, times, units in spikes.blocks():
+            counts = spikes.spike_counts[first:last]
+            owner = np.repeat(np.arange(last - first), counts)
+            order = _order(times, owner)
+            order = order[inside[first:last][owner[order]]]
+            times_file.write(times[order].astype(kind).tobytes())
+            units_file.write(units[order].astype(np.uint16).tobytes())
+
+
+def _order(times: NDArray[np.float64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the order that sorts every sample by time, spikes of one time as they stood."""
+    if np.any((np.diff(times) < 0) & (np.diff(owner) == 0)):
+        return np.lexsort((times, owner))
+    return np.arange(times.size)
+
+
+def _save(partial: Path, name: str, array: NDArray[Any]) -> None:
+    with (partial / f"{name}.npy").open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _growing(path: Path, kind: np.dtype[Any], size: int) -> Iterator[IO[bytes]]:
+    # Written, not mapped: a full disk is then an error and not the end of the process.
+    with path.open("wb") as file:
+        header = {"descr": kind.str, "fortran_order": False, "shape": (int(size),)}
+        np.lib.format.write_array_header_2_0(file, header)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_meta(spikes: SpikeFile, digest: str, partial: Path) -> None:
+    meta: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "keys": list(spikes.keys),
+        "n_units": spikes.n_units,
+        "sha256": digest,
+        "sha256_of_arrays": {name: _file_sha256(partial / f"{name}.npy") for name in _ARRAYS},
+        "source": str(spikes.path.resolve()),
+    }
+    text = json.dumps({name: meta[name] for name in sorted(meta)})
+    meta["meta_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (partial / _META).write_text(json.dumps(meta) + "\n", encoding="utf-8")
+
+
+def _remove_older(folder: Path) -> None:
+    """Remove what the same file left here before it changed."""
+    now = _identity(folder)
+    for other in folder.parent.iterdir():
+        if other.name.startswith(".") or other == folder:
+            continue
+        before = _identity(other)
+        if now and before and before[0] == now[0] and before[1] != now[1]:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _identity(folder: Path) -> tuple[str, str] | None:
+    """Tell of which file a cache is, and of which contents."""
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        return str(meta["source"]), str(meta["sha256"])
+    except _DAMAGED:
+        return None

@@ -1,0 +1,300 @@
+"""The kernels on a CPU: compiled loops, shared among threads; :mod:`spikebench.kernels.operators` calls them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.kernels.cpu import loops as loops
+from spikebench.kernels.cpu.memory import aligned, empty
+from spikebench.kernels.cpu.threads import PIECE, pieces, share
+from spikebench.kernels.scan import REDUCTIONS
+
+_PANEL = 8192  # numbers in a block of weights: small products need no copies, and are quicker
+_BLOCK_BYTES = 1 << 19  # of gradients that stay in cache until the weights get theirs
+_MOST_PARTIALS = 8  # gradients that are summed at the end
+_PARTIAL_NUMBERS = 1 << 24  # in all of them
+
+
+def check_events(
+    offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_steps: int, n_units: int
+) -> int:
+    """Look for what would lead out of memory: 1 offsets, 2 a bin, 3 a unit, 4 not sorted; 0 is well."""
+    given = _arrays(offsets, bins, units)
+    sizes = np.diff(given[0])
+    n = given[1].size
+    if given[0][0] != 0 or given[0][-1] != n or units.numel() != n:
+        return 1
+    if (sizes < 0).any():
+        return 1
+
+    def check(first: int, last: int) -> int:
+        return int(loops.check_events(*given, n_steps, n_units, first, last))
+
+    return next((code for code in share(check, pieces(sizes.size)) if code), 0)
+
+
+def first_in_cell(
+    offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_units: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Leave one event in every cell."""
+    chosen = np.zeros(bins.numel(), dtype=np.bool_)
+    if loops.first_in_cell(*_arrays(offsets, bins, units), n_units, chosen) == bins.numel():
+        return offsets, bins, units
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(chosen)])
+    inside = torch.from_numpy(chosen)
+    return torch.from_numpy(kept)[offsets], bins[inside], units[inside]
+
+
+def event_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    n_steps: int,
+) -> torch.Tensor:
+    """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
+    current = empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
+    given = _arrays(offsets, bins, units, weight, current)
+    share(lambda first, last: loops.add_currents(*given, first, last), pieces(len(current)))
+    return current
+
+
+def event_linear_backward(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    grad: torch.Tensor,
+    n_taps: int,
+    n_units: int,
+    shift: int,
+) -> torch.Tensor:
+    """Compute the gradient of the weights of events that arrive ``shift`` steps later, and later still by their tap."""
+    shape = (n_taps, n_units, grad.shape[2])
+    parts = _groups(len(grad), int(np.prod(shape)))
+    lists, gradient = _arrays(offsets, bins, units), _array(grad)
+
+    def add(first: int, last: int) -> NDArray[Any]:
+        into = _zeros(shape, gradient.dtype)
+        loops.add_weight_gradients(*lists, gradient, shift, into, first, last)
+        return into
+
+    total = np.zeros(shape, gradient.dtype)
+    for partial in share(add, parts):
+        total += partial
+    return torch.from_numpy(total)
+
+
+def scan(
+    current: torch.Tensor,
+    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    recurrent: torch.Tensor,
+    adaptation: torch.Tensor,
+    state: torch.Tensor,
+    n_steps: int,
+    threshold: float,
+    reset: int,
+    n_refractory: int,
+    keep: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, ...]:
+    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
+    batch, _, n = state.shape
+    kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
+    end = empty(state.shape, state)  # never in the order of another's axes
+    counts = np.zeros((batch, n_steps), np.int32)
+    given = _arrays(*(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state))
+    outs = _arrays(*kept, end)
+    dtype = outs[-1].dtype.type
+    settings = (dtype(threshold), dtype(1), reset, n_refractory)
+
+    def run(first: int, last: int) -> NDArray[np.int32]:
+        own = aligned((1, n_steps if len(weight) else 0, n), outs[-1].dtype)
+        units: NDArray[np.int32] = loops.scan_forward(
+            own, *given, *settings, *outs, counts, first, last
+        )
+        return units
+
+    units = np.concatenate([np.empty(0, np.int32), *share(run, pieces(batch))])
+    offsets = np.zeros(batch + 1, np.int64)
+    np.cumsum(counts.sum(1), out=offsets[1:])
+    steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
+    bins = np.repeat(steps, counts.ravel())
+    return (*(torch.from_numpy(array) for array in (offsets, bins, units)), *kept, end)
+
+
+def scan_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    spikes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    recurrent: torch.Tensor,
+    adaptation: torch.Tensor,
+    state: torch.Tensor,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    n_refractory: int,
+    surrogate: int,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Go back through a scan.
+
+    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of (α, β, ρ, a, b)
+    per unit.
+    """
+    membranes = kept[0]
+    batch, _, n = membranes.shape
+    to_current, to_weight, to_recurrent = wanted
+    grad_current = empty(membranes.shape if to_current else (0, 0, 0), membranes)
+    given = _arrays(grad_spikes, grad_membranes, *kept, decay_syn, decay_mem)
+    panels, rest = _panels(_array(recurrent)), _arrays(adaptation, state)
+    lists, out = _arrays(*events, *spikes), _array(grad_current)
+    dtype = out.dtype.type
+    constants = (dtype(threshold), dtype(slope), dtype(1))
+    settings = (reset, reset_in_graph, n_refractory, surrogate)
+    shapes = (
+        weight.shape if to_weight else (0, 0, 0),
+        recurrent.shape if to_recurrent else (0, 0, 0),
+        (5, n),
+    )
+
+    n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), membranes.shape[1]), 1)
+
+    def run(first: int, last: int) -> list[NDArray[Any]]:
+        block = aligned((PIECE * n_block, n), out.dtype)
+        into = [_zeros(shape, out.dtype) for shape in shapes]
+        for begin, end in pieces(last - first):
+            n_rows = (end - begin) * n_block
+            loops.scan_backward(
+                *(*given, panels, *rest, *constants, *settings, *lists, block[:n_rows], out, *into),
+                *(first + begin, first + end),
+            )
+        return into
+
+    totals = [np.zeros(shape, out.dtype) for shape in shapes]
+    for partials in share(run, _groups(batch, sum(int(np.prod(shape)) for shape in shapes))):
+        for total, partial in zip(totals, partials, strict=True):
+            total += partial
+    to_weights, to_recurrents, to_decays = (torch.from_numpy(total) for total in totals)
+    return grad_current, to_weights, to_recurrents, to_decays
+
+
+def readout(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    start: torch.Tensor,
+    reduction: int,
+    n_trace: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Integrate and reduce: scores, trace of ``n_trace`` steps, steps of the maxima."""
+    batch, n = lengths.numel(), weight.shape[1]
+    scores, trace = weight.new_zeros(batch, n), weight.new_zeros(batch, n_trace, n)
+    peaks = torch.zeros(batch, n, dtype=torch.int32)
+    given = _arrays(offsets, bins, units, weight, decay, lengths, start)
+    outs, one = _arrays(scores, trace, peaks), given[3].dtype.type(1)
+
+    def run(first: int, last: int) -> None:
+        loops.readout_forward(*given, reduction, one, *outs, first, last)
+
+    share(run, pieces(batch))
+    return scores, trace, peaks
+
+
+def readout_backward(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    start: torch.Tensor,
+    reduction: int,
+    grad: torch.Tensor,
+    trace: torch.Tensor,
+    peaks: torch.Tensor,
+    n_steps: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Go back through a read-out: gradients of spikes, weights and decay."""
+    batch, (n_units, n) = lengths.numel(), weight.shape
+    grad_spikes = empty((batch, n_steps, n_units), weight)
+    given = _arrays(offsets, bins, units, weight, decay, lengths, start)
+    is_trace = reduction == REDUCTIONS["trace"]
+    none = weight.new_zeros(0, 0)
+    first_grad = _array(none if is_trace else grad)
+    whole_grad = _array(grad if is_trace else none[None])
+    rest, out = _arrays(trace, peaks), _array(grad_spikes)
+    one = out.dtype.type(1)
+
+    def run(first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        weights, decays = np.zeros((n_units, n), out.dtype), np.zeros(n, out.dtype)
+        loops.readout_backward(
+            *(*given, reduction, one, first_grad, whole_grad, *rest, out, weights, decays),
+            *(first, last),
+        )
+        return weights, decays
+
+    weights, decays = np.zeros((n_units, n), out.dtype), np.zeros(n, out.dtype)
+    for one_weights, one_decays in share(run, pieces(batch)):
+        weights += one_weights
+        decays += one_decays
+    return grad_spikes, torch.from_numpy(weights), torch.from_numpy(decays)
+
+
+def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Compute the gradient of the spikes that :func:`event_linear` weighed; ``grad`` is that of its currents."""
+    batch, n_steps, _ = grad.shape
+    out = empty((batch, n_steps, weight.shape[1]), grad)
+    for k in range(batch):
+        torch.mm(grad[k], weight[0].T, out=out[k])
+        for s in range(1, min(len(weight), n_steps)):
+            out[k, : n_steps - s] += grad[k, s:] @ weight[s].T
+    return out
+
+
+def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
+    """Cut transposed recurrent weights into blocks of columns, the last filled up with zeros."""
+    n_taps, n, _ = recurrent.shape
+    width = max(min(_PANEL // max(n, 1), 64, n) // 16 * 16, 16)
+    n_panels = -(-n // width)
+    panels = _zeros((n_taps, n_panels, n, width), recurrent.dtype)
+    for p in range(n_panels):
+        columns = recurrent[:, p * width : (p + 1) * width]  # (tap, to, from): rec = λ·Vᵀ
+        panels[:, p, :, : columns.shape[1]] = columns.transpose(0, 2, 1)
+    return panels
+
+
+def _groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
+    """Cut a batch into groups, each with gradients of ``n_numbers`` of its own."""
+    n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
+    size = -(-n_samples // n_groups)
+    return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    array = aligned(shape, dtype)
+    array[...] = 0
+    return array
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().contiguous().numpy()
+    return array
+
+
+def _arrays(*tensors: torch.Tensor) -> tuple[NDArray[Any], ...]:
+    return tuple(_array(tensor) for tensor in tensors)

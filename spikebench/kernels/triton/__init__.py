@@ -1,0 +1,9 @@
+"""The kernels on a GPU, written in Triton.
+
+::
+
+    launch  The kernels on a CUDA device: Triton's loops, and sorting, searching and matrix products by
+            PyTorch
+    loops   The loops of the GPU kernels, for Triton; :mod:`spikebench.kernels.triton.launch` launches
+            them
+"""

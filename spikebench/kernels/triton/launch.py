@@ -1,0 +1,386 @@
+"""The kernels on a CUDA device: Triton's loops, and sorting, searching and matrix products by PyTorch.
+
+:mod:`spikebench.kernels.operators` calls them, with the signatures of :mod:`spikebench.kernels.cpu.launch`. A scan
+waits for the device once, to learn how many spikes there are; checks of events wait once as well. Unlike on a CPU, the
+currents of weighed events are stored, and so are their gradients. Sums are in a fixed order: the same input gives the
+same bits on the same device.
+"""
+# Triton has no types and is not everywhere.
+# mypy: disable-error-code="import-not-found, import-untyped"
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+
+from spikebench.kernels.scan import STATE_ROWS
+from spikebench.kernels.triton import loops as loops
+
+__all__ = [
+    "check_events",
+    "event_linear",
+    "event_linear_backward",
+    "first_in_cell",
+    "readout",
+    "readout_backward",
+    "scan",
+    "scan_backward",
+    "spikes_gradient",
+]
+
+# Sizes of programs, powers of two.
+_LANES = 256  # columns of a program that weighs events
+_EVENTS = 16  # events whose rows are read at once
+_FORWARD_BYTES = 32768  # recurrent weights of spikes that are read at once
+_BACKWARD_BYTES = 16384  # on the way back, where as many are on their way
+_CHAINS = 64  # lanes of a program without products
+_PROGRAMS = 2048  # fill a device
+_MOST_PARTS = 16  # gradients that are summed at the end
+
+
+def check_events(
+    offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_steps: int, n_units: int
+) -> int:
+    """See :func:`spikebench.kernels.cpu.launch.check_events`."""
+    n = bins.numel()
+    if units.numel() != n:
+        return 1
+    torn = (offsets[0] != 0) | (offsets[-1] != n) | (offsets.diff() < 0).any()
+    begins = torch.zeros(n + 1, dtype=torch.bool, device=bins.device)
+    begins[offsets.clamp(0, n)] = True
+    codes = torch.zeros(n + 1, dtype=torch.uint8, device=bins.device)
+    codes[1:n] = 4 * ((bins.diff() < 0) & ~begins[1:n])
+    codes[:n].masked_fill_((units < 0) | (units >= n_units), 3)
+    codes[:n].masked_fill_((bins < 0) | (bins >= n_steps), 2)
+    first = (codes > 0).int().argmax()
+    return int(codes.take(first).masked_fill(torn, 1))
+
+
+def first_in_cell(
+    offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_units: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Leave one event in every cell."""
+    n = bins.numel()
+    if n == 0:
+        return offsets, bins, units
+    rows = _rows(offsets, n)
+    changes = torch.nn.functional.pad((rows.diff() != 0) | (bins.diff() != 0), (1, 0))
+    keys, order = (changes.cumsum(0) * n_units + units).sort(stable=True)
+    chosen = torch.empty(n, dtype=torch.bool, device=bins.device)
+    chosen[order] = torch.nn.functional.pad(keys.diff() != 0, (1, 0), value=True)
+    kept = chosen.nonzero()[:, 0]
+    if len(kept) == n:
+        return offsets, bins, units
+    before = torch.nn.functional.pad(chosen.cumsum(0), (1, 0))
+    return before[offsets], bins[kept], units[kept]
+
+
+def event_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    n_steps: int,
+) -> torch.Tensor:
+    """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
+    n_taps, n_units, n = weight.shape
+    batch = offsets.numel() - 1
+    current = weight.new_empty(batch, n_steps, n)
+    samples = torch.arange(batch, device=bins.device) << 32
+    keys = (_rows(offsets, bins.numel()) << 32) + bins
+    steps = torch.arange(n_steps + 1, device=bins.device)
+    starts = torch.searchsorted(keys, samples[:, None] + steps)
+    lanes = min(_power(n), _LANES)
+    _launch(
+        loops.add_currents,
+        (batch * n_steps, triton.cdiv(n, lanes)),
+        (starts, units, weight),
+        (current,),
+        *(n_taps, n_units, n_steps, n),
+        EVENTS=_EVENTS,
+        LANES=lanes,
+        num_warps=_warps(_EVENTS * lanes),
+    )
+    return current
+
+
+def event_linear_backward(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    grad: torch.Tensor,
+    n_taps: int,
+    n_units: int,
+    shift: int,
+) -> torch.Tensor:
+    """Compute the gradient of the weights of events that arrive ``shift`` steps later, and later still by their tap."""
+    _, n_steps, n = grad.shape
+    sorted_units, order = units.sort(stable=True)
+    numbers = torch.arange(n_units + 1, dtype=units.dtype, device=units.device)
+    starts = torch.searchsorted(sorted_units, numbers)
+    cells = _rows(offsets, bins.numel()) * n_steps + bins
+    lanes = min(_power(n), _LANES)
+    n_blocks = triton.cdiv(n, lanes)
+    n_programs = max(n_taps * n_units * n_blocks, 1)
+    n_parts = min(triton.cdiv(_PROGRAMS, n_programs), _MOST_PARTS)
+    parts = grad.new_empty(n_parts, n_taps, n_units, n)
+    _launch(
+        loops.add_weight_gradients,
+        (n_units, n_taps * n_parts, n_blocks),
+        (starts, cells[order], bins[order], grad),
+        (parts,),
+        *(n_taps, n_units, n_steps, n, shift, n_parts),
+        EVENTS=_EVENTS,
+        LANES=lanes,
+        num_warps=_warps(_EVENTS * lanes),
+    )
+    return parts.sum(0)
+
+
+def scan(
+    current: torch.Tensor,
+    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    recurrent: torch.Tensor,
+    adaptation: torch.Tensor,
+    state: torch.Tensor,
+    n_steps: int,
+    threshold: float,
+    reset: int,
+    n_refractory: int,
+    keep: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, ...]:
+    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
+    batch, n_rows, n = state.shape
+    n_taps = len(recurrent)
+    if len(weight):
+        current = event_linear(*events, weight, n_steps)
+    kept = [state.new_empty((batch, n_steps, n) if wanted else (0, 0, 0)) for wanted in keep]
+    raster = torch.empty(batch, n_steps, n, dtype=torch.uint8, device=state.device)
+    end = torch.empty(state.shape, dtype=state.dtype, device=state.device)
+    lists = torch.empty(batch, n_taps + 1, n, dtype=torch.int32, device=state.device)
+    lanes = _power(n)
+    chunk = _chunk(lanes, _FORWARD_BYTES // state.element_size())
+    _launch(
+        loops.scan_forward,
+        (batch,),
+        (current, decay_syn, decay_mem, recurrent, adaptation, state, _number(threshold, state)),
+        (*kept, raster, end, lists, torch.empty_like(lists[..., 0])),
+        *(n_steps, n, n_rows, n_taps, n_refractory),
+        **{f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep, strict=True)},
+        ADAPTS=len(adaptation) > 0,
+        RECURS=n_taps > 0,
+        HOLDS=n_refractory > 0,
+        RESET=reset,
+        CHUNK=chunk,
+        LANES=lanes,
+        num_warps=_warps(max(chunk, 16) * lanes),
+        enable_fp_fusion=False,  # rounded as in PyTorch
+    )
+    n_past = n_rows - STATE_ROWS
+    end[:, STATE_ROWS:] = torch.cat(
+        [raster[:, -n_past:].flip(1), state[:, STATE_ROWS : max(n_rows - n_steps, STATE_ROWS)]], 1
+    )
+    _, bins, units = raster.nonzero(as_tuple=True)
+    sizes = raster.sum((1, 2), dtype=torch.int64)
+    offsets = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
+    return (offsets, bins.int(), units.int(), *kept, end)
+
+
+def scan_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    spikes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    decay_mem: torch.Tensor,
+    recurrent: torch.Tensor,
+    adaptation: torch.Tensor,
+    state: torch.Tensor,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    n_refractory: int,
+    surrogate: int,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Go back through a scan.
+
+    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of (α, β, ρ, a, b)
+    per unit.
+    """
+    membranes, synapses, _ = kept
+    batch, n_steps, n = membranes.shape
+    n_rows, n_taps = state.shape[1], len(recurrent)
+    theta = _number(threshold, state)
+    held = torch.empty(0, dtype=torch.uint8, device=state.device)
+    if n_refractory > 0:
+        held = torch.empty(batch, n_steps, n, dtype=torch.uint8, device=state.device)
+        _launch(
+            loops.mark_held,
+            (triton.cdiv(batch * n, _CHAINS),),
+            (membranes, state, theta),
+            (held,),
+            *(batch * n, n_steps, n, n_rows, n_refractory),
+            LANES=_CHAINS,
+            num_warps=_CHAINS // 32,
+        )
+    lanes = _power(n)
+    chunk = _chunk(lanes, _BACKWARD_BYTES // state.element_size())
+    n_programs = triton.cdiv(batch, 2)
+    grad_current = torch.empty(membranes.shape, dtype=state.dtype, device=state.device)
+    grad_decays = state.new_empty(n_programs, 5, n)
+    _launch(
+        loops.scan_backward,
+        (n_programs,),
+        (
+            *(grad_spikes, grad_membranes, *kept, held, decay_syn, decay_mem),
+            *(recurrent.transpose(1, 2), adaptation, state, theta, _number(slope, state)),
+        ),
+        (grad_current, grad_decays),
+        *(batch, n_steps, n, n_rows, n_taps),
+        HAS_SPIKES=grad_spikes.numel() > 0,
+        HAS_MEM=grad_membranes.numel() > 0,
+        HAS_SYN=synapses.numel() > 0,
+        ADAPTS=len(adaptation) > 0,
+        RECURS=n_taps > 0,
+        HOLDS=n_refractory > 0,
+        RESET=reset,
+        RESET_IN_GRAPH=reset_in_graph,
+        SURROGATE=surrogate,
+        CHUNK=chunk,
+        LANES=lanes,
+        num_warps=_warps(max(chunk, 16) * lanes),
+    )
+    to_current, to_weight, to_recurrent = wanted
+    weights, recurrents = state.new_empty(0, 0, 0), state.new_empty(0, 0, 0)
+    if to_weight:
+        weights = event_linear_backward(*events, grad_current, len(weight), weight.shape[1], 0)
+    if to_recurrent:
+        recurrents = event_linear_backward(*spikes, grad_current, n_taps, n, 1)
+    currents = grad_current if to_current else state.new_empty(0, 0, 0)
+    return currents, weights, recurrents, grad_decays.sum(0)
+
+
+def readout(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    start: torch.Tensor,
+    reduction: int,
+    n_trace: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Integrate and reduce: scores, trace of ``n_trace`` steps, steps of the maxima."""
+    batch, n = lengths.numel(), weight.shape[1]
+    n_steps = n_trace or (int(lengths.max()) if batch else 0)
+    current = event_linear(offsets, bins, units, weight[None], n_steps)
+    scores, trace = weight.new_empty(batch, n), weight.new_empty(batch, n_trace, n)
+    peaks = torch.empty(batch, n, dtype=torch.int32, device=weight.device)
+    _launch(
+        loops.readout_forward,
+        (triton.cdiv(batch * n, _CHAINS),),
+        (current, decay, lengths, start),
+        (scores, trace, peaks),
+        *(batch * n, n_steps, n),
+        KEEPS=n_trace > 0,
+        REDUCTION=reduction,
+        LANES=_CHAINS,
+        num_warps=_CHAINS // 32,
+    )
+    return scores, trace, peaks
+
+
+def readout_backward(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    start: torch.Tensor,
+    reduction: int,
+    grad: torch.Tensor,
+    trace: torch.Tensor,
+    peaks: torch.Tensor,
+    n_steps: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Go back through a read-out: gradients of spikes, weights and decay."""
+    batch, (n_units, n) = lengths.numel(), weight.shape
+    has_trace = trace.numel() > 0
+    current = trace  # not looked at without a trace
+    if has_trace:
+        current = event_linear(offsets, bins, units, weight[None], n_steps)
+    grad_step = weight.new_empty(batch, n_steps, n)
+    grad_decay = weight.new_empty(batch, n)
+    _launch(
+        loops.readout_backward,
+        (triton.cdiv(batch * n, _CHAINS),),
+        (current, decay, lengths, start, grad, trace, peaks),
+        (grad_step, grad_decay),
+        *(batch * n, n_steps, n),
+        HAS_TRACE=has_trace,
+        REDUCTION=reduction,
+        LANES=_CHAINS,
+        num_warps=_CHAINS // 32,
+    )
+    grad_weight = event_linear_backward(offsets, bins, units, grad_step, 1, n_units, 0)
+    return grad_step @ weight.T, grad_weight[0], grad_decay.sum(0)
+
+
+def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Compute the gradient of the spikes that :func:`event_linear` weighed; ``grad`` is that of its currents."""
+    n_steps = grad.shape[1]
+    out = grad @ weight[0].T
+    for s in range(1, min(len(weight), n_steps)):
+        out[:, : n_steps - s] += grad[:, s:] @ weight[s].T
+    return out
+
+
+def _launch(
+    kernel: Any,  # noqa: ANN401
+    grid: tuple[int, ...],
+    given: tuple[torch.Tensor, ...],
+    outs: tuple[torch.Tensor, ...],
+    *numbers: int,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Start a kernel on the device of its tensors; those it writes have no gaps."""
+    with torch.cuda.device_of(given[0]):  # type: ignore[no-untyped-call]
+        whole = (tensor.detach().contiguous() for tensor in given)
+        kernel[grid](*whole, *outs, *numbers, **options)
+
+
+def _rows(offsets: torch.Tensor, n_events: int) -> torch.Tensor:
+    """Sample of every event; the number is known, so nothing waits for the device."""
+    samples = torch.arange(offsets.numel() - 1, device=offsets.device)
+    return samples.repeat_interleave(offsets.diff(), output_size=n_events)
+
+
+def _number(value: float, like: torch.Tensor) -> torch.Tensor:
+    """Make a tensor of a number that float32 must not round."""
+    return like.new_full((1,), value)
+
+
+def _power(n: int) -> int:
+    """Round up to a power of two, at least a quarter of a warp."""
+    return max(int(triton.next_power_of_2(n)), 8)
+
+
+def _chunk(lanes: int, tile: int) -> int:
+    """Count the rows of recurrent weights that make a tile."""
+    return min(max(tile // lanes, 1), lanes)
+
+
+def _warps(n_elements: int) -> int:
+    """Count the warps for a tile: a power of two."""
+    return min(max(n_elements // 512, 1), 8)

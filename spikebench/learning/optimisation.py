@@ -1,0 +1,164 @@
+"""What is minimised, and how: loss, regulariser, optimiser, schedule."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.learning.ranks import Ranks
+from spikebench.models.base import Classifier, Output
+from spikebench.presets.preset import RegulariserSettings, TrainingSettings
+
+
+def class_weights(labels: NDArray[np.int64], n_classes: int, kind: str) -> torch.Tensor:
+    """Weigh the classes in the loss.
+
+    Parameters
+    ----------
+    labels
+        Of the training split, int64, shape (samples,).
+    n_classes
+        Number of classes.
+    kind
+        ``none``: all alike. ``balanced``: the inverse of each class's share, so that every class that occurs counts
+        alike; their mean over the samples is 1.
+
+    Returns
+    -------
+    Tensor of float32, shape (class,)
+        Weights.
+    """
+    if kind == "none":
+        return torch.ones(n_classes)
+    counts = np.bincount(labels, minlength=n_classes)
+    weights = labels.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return torch.from_numpy(weights).float()
+
+
+def batch_loss(
+    output: Output,
+    labels: torch.Tensor,
+    weights: torch.Tensor,
+    denominator: float,
+    n_batch: int,
+    regulariser: RegulariserSettings,
+    ranks: Ranks,
+) -> torch.Tensor:
+    """Compute this process's share of the loss of a batch.
+
+    Parameters
+    ----------
+    output
+        Answers for this process's samples.
+    labels
+        Their classes, int64, shape (samples,).
+    weights
+        Of the classes, float32, shape (class,).
+    denominator
+        Sum of the class weights over the whole batch.
+    n_batch
+        Samples of the whole batch.
+    regulariser
+        Settings.
+    ranks
+        The processes.
+
+    Returns
+    -------
+    Tensor of float32, shape ()
+        Cross-entropy and regulariser; the shares' gradients sum up to that of the whole batch.
+    """
+    scores = output.scores.to(weights.dtype)  # whatever precision the products had
+    total = torch.nn.functional.cross_entropy(scores, labels, weights, reduction="sum")
+    return total / denominator + activity_penalty(output, regulariser, n_batch, ranks)
+
+
+def activity_penalty(
+    output: Output, settings: RegulariserSettings, n_batch: int, ranks: Ranks
+) -> torch.Tensor:
+    """Compute the regularisation of :class:`spikebench.presets.preset.RegulariserSettings`.
+
+    Parameters
+    ----------
+    output
+        A model's answer with its hidden spikes.
+    settings
+        Strengths and thresholds.
+    n_batch
+        Samples of the whole batch.
+    ranks
+        The processes that share it.
+
+    Returns
+    -------
+    Tensor of float32, shape ()
+        To be added to the loss.
+    """
+    penalty = output.scores.new_zeros(())
+    if not (settings.lower_strength or settings.upper_strength):
+        return penalty
+    for spikes in output.spikes:
+        count = spikes.counts()  # (sample, unit)
+        silent = torch.relu(settings.lower_spikes - ranks.total(count.sum(0)) / n_batch)
+        busy = torch.relu(count.mean(1) - settings.upper_spikes)
+        # The first is the same in every process, and one of them counts it; its gradient goes through all.
+        penalty = penalty + settings.lower_strength * ranks.once((silent**2).mean())
+        penalty = penalty + settings.upper_strength * (busy**2).sum() / n_batch
+    return penalty
+
+
+def make_optimizer(model: Classifier, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Make the optimiser of a preset.
+
+    Parameters
+    ----------
+    model
+        What it moves.
+    settings
+        Which, and how.
+
+    Returns
+    -------
+    Optimizer
+        Over all parameters.
+    """
+    kinds: dict[str, Any] = {
+        "adam": partial(torch.optim.Adam, fused=True),  # one pass over the weights
+        "adamw": partial(torch.optim.AdamW, fused=True),
+        "adamax": torch.optim.Adamax,
+    }
+    optimizer: torch.optim.Optimizer = kinds[settings.optimizer](
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    return optimizer
+
+
+def learning_rate(settings: TrainingSettings, epoch: int) -> float:
+    """Look up the learning rate of an epoch.
+
+    Parameters
+    ----------
+    settings
+        Rate, schedule and warm-up.
+    epoch
+        Counted from 1.
+
+    Returns
+    -------
+    float
+        Rising to the full rate over ``warmup_epochs``, then as the schedule says, which ends near 0.
+    """
+    warm = settings.warmup_epochs
+    if epoch <= warm:
+        return settings.learning_rate * epoch / (warm + 1)
+    left = (epoch - 1 - warm) / max(settings.epochs - warm, 1)
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    if settings.schedule == "linear":
+        return settings.learning_rate * (1 - left)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * left))

@@ -1,0 +1,167 @@
+"""Presets: everything that decides a training, as TOML with the unit in every key.
+
+``presets/<model>.toml`` holds the settings that a bare ``spikebench evaluate --model <model>`` uses; a file
+of one's own and single ``table.key=value`` overrides go through the same checks.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from spikebench.errors import TrainingError
+from spikebench.models import check_model_name
+from spikebench.records.strict_json import first_problem
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputSettings(_Settings):
+    """How spikes become a raster."""
+
+    time_step_ms: float = Field(ge=0.01, le=1000)
+    duration_ms: float = Field(gt=0, le=60_000)
+    mode: Literal["counts", "binary"]
+
+    @property
+    def n_steps(self) -> int:
+        """Number of bins: the duration in time steps, rounded."""
+        return max(round(self.duration_ms / self.time_step_ms), 1)
+
+
+class TrainingSettings(_Settings):
+    """How a network learns; a model that is not trained by gradients ignores it."""
+
+    epochs: int = Field(default=40, ge=1, le=100_000)
+    batch_size: int = Field(default=128, ge=1, le=1_000_000)
+    optimizer: Literal["adam", "adamw", "adamax"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # beyond, float32 ends
+    schedule: Literal["constant", "cosine", "linear"] = "constant"  # the latter two end near 0
+    warmup_epochs: int = Field(
+        default=0, ge=0, le=100_000
+    )  # in which the rate rises to the full one
+    weight_decay: float = Field(default=0.0, ge=0)
+    gradient_norm: float = Field(default=0.0, ge=0)  # clip above this norm; 0: do not
+    patience_epochs: int = Field(default=0, ge=0)  # stop so long after the best epoch; 0: never
+    unit_jitter_percent: float = Field(default=0.0, ge=0, le=100)  # of the number of units
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
+    kernels: Literal["events", "reference"] = "events"  # of spiking layers
+    # Epochs of a refit; 0: as many as validation selected. Not written if 0, so that older runs keep their format.
+    refit_epochs: int = Field(default=0, ge=0, le=100_000, exclude_if=lambda epochs: epochs == 0)
+
+    @model_validator(mode="after")
+    def _refit_is_within_the_schedule(self) -> Self:
+        if self.refit_epochs > self.epochs:
+            raise ValueError(
+                f"refit_epochs: {self.refit_epochs} are more than the {self.epochs} epochs of the schedule"
+            )
+        return self
+
+
+class AugmentationSettings(_Settings):
+    """Random changes of every training sample, 0 for none; see ``docs/augmentation.md``.
+
+    Applied in this order: blending with a sample of its class, shifts, warp, deletion, masks, jitter of times (and
+    ``training.unit_jitter_percent`` last).
+    """
+
+    blend_probability: float = Field(default=0.0, ge=0, le=1)
+    unit_shift_percent: float = Field(default=0.0, ge=0, le=100)  # greatest, of the number of units
+    time_shift_ms: float = Field(default=0.0, ge=0, le=60_000)  # greatest
+    time_warp_percent: float = Field(default=0.0, ge=0, le=1000)  # greatest lengthening
+    delete_probability: float = Field(default=0.0, ge=0, le=1)
+    unit_mask_fraction: float = Field(default=0.0, ge=0, le=1)
+    time_mask_fraction: float = Field(default=0.0, ge=0, le=1)
+    time_jitter_ms: float = Field(default=0.0, ge=0, le=60_000)
+
+
+class RegulariserSettings(_Settings):
+    """Activity regularisation of spiking layers; thresholds in spikes per neuron and sample.
+
+    Adds ``lower_strength · mean over neurons of max(0, lower_spikes − mean over samples of n)²`` and
+    ``upper_strength · mean over samples of max(0, mean over neurons of n − upper_spikes)²`` per layer, n the
+    spikes of a neuron in a sample (Cramer et al. 2020).
+    """
+
+    lower_strength: float = Field(default=0.0, ge=0)
+    lower_spikes: float = Field(default=0.0, ge=0)
+    upper_strength: float = Field(default=0.0, ge=0)
+    upper_spikes: float = Field(default=0.0, ge=0)
+
+
+class Preset(_Settings):
+    """One whole setting: input, training, regulariser, and the model's own table."""
+
+    input: InputSettings
+    training: TrainingSettings = TrainingSettings()
+    regulariser: RegulariserSettings = RegulariserSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    model: dict[str, Any] = {}
+
+
+def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] = ()) -> Preset:
+    """Read the preset of a model.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    file
+        A TOML file to use instead of the model's own.
+    overrides
+        Settings like ``training.epochs=10``; the value is TOML (text may stand without quotes).
+
+    Returns
+    -------
+    Preset
+        The checked settings; the model's table is checked when the model is built.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model.
+    TrainingError
+        If the file cannot be read or a setting is unknown or out of range.
+    """
+    check_model_name(model)
+    name = str(file) if file else f"preset {model}"
+    try:
+        if file:
+            if not file.is_file():
+                raise TrainingError(f"{file}: no such file")
+            text = file.read_text(encoding="utf-8")
+        else:
+            source = resources.files("spikebench") / "presets" / f"{model}.toml"
+            text = source.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{name}: not readable as TOML: {error}") from None
+    for override in overrides:
+        _apply(tables, override)
+    try:
+        return Preset.model_validate(tables)
+    except ValidationError as error:
+        raise TrainingError(f"{name}: {first_problem(error, Preset)}") from None
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    table, dot, key = path.strip().partition(".")
+    if not (equals and dot and key):
+        raise TrainingError(f"setting {override!r}: write it as table.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    known = Preset.model_fields
+    if table not in known:
+        raise TrainingError(f"setting {override!r}: no table {table!r}; known: {', '.join(known)}")
+    tables.setdefault(table, {})[key] = value

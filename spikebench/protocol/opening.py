@@ -1,0 +1,479 @@
+"""Opening data honestly: what selects a model does not contain the test split.
+
+Model selection works on :class:`SelectionData`, in which the test split is not: the arrays behind it are made of the
+other samples alone, so there is nothing to peek at. :func:`open_test` opens it; whoever calls it counts
+(``test_opened`` in :class:`spikebench.training.run.RunRecord`; the result prints it). Who is in which split is a matter
+of :mod:`spikebench.protocol.splits`.
+
+:func:`open_oracle` is for reproducing numbers whose epoch was chosen on the test split. What it opens says so:
+protocol ``oracle`` in every run and result, ``selected_on`` ``test``, and the leaderboard refuses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
+from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
+from spikebench.events.cache import open_events
+from spikebench.events.dataset import SpikeDataset, join
+from spikebench.protocol.results import PUBLISHED_ENCODING, DatasetRecord, Encoding, file_sha256
+from spikebench.protocol.splits import (
+    ORACLE,
+    SPEAKERS_V1,
+    Facts,
+    Partition,
+    fold_speakers,
+    oracle,
+    partition,
+)
+from spikebench.records.text import printable
+from spikebench.spike_files.copies import CopyFinder
+from spikebench.spike_files.fingerprint import Part, dataset_fingerprint
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.store.folder import folder_of
+from spikebench.store.pins import read_pins
+
+__all__ = [
+    "SelectionData",
+    "combined_sha256",
+    "is_data_of",
+    "list_folds",
+    "open_oracle",
+    "open_selection",
+    "open_test",
+    "open_training",
+]
+
+
+@dataclass(frozen=True)
+class SelectionData:
+    """All that training and model selection may see.
+
+    Attributes
+    ----------
+    train, validation : SpikeDataset
+        The two splits.
+    dataset : DatasetRecord
+        Name, hash, classes and split, for the result.
+    data : str
+        What the data set was opened by: a registered name, or a path.
+    fold : int or None
+        The speaker who was left out of the training split to select, if one was.
+    encoding : Encoding
+        How its recordings became spikes, as far as the file says.
+    test_copies : int
+        Number of test samples that are copies of a training or validation sample, as the splits of the file have it.
+        In data sets with official splits, copies are found only by the SHA-256 of their recordings.
+    """
+
+    train: SpikeDataset
+    validation: SpikeDataset
+    dataset: DatasetRecord
+    data: str
+    fold: int | None = None
+    encoding: Encoding = PUBLISHED_ENCODING
+    test_copies: int = 0
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether validation is the test split; see :func:`open_oracle`."""
+        return self.dataset.split.protocol == ORACLE
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file of a data set: where it is, its SHA-256, and how many samples it has."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What is known about a data set before a spike of it is read; it does not leave this module."""
+
+    name: str
+    spec: DatasetSpec | None
+    files: list[_File]
+    facts: Facts
+    n_units: int
+    synthetic: bool
+    remade: str
+    encoding: Encoding
+    fingerprint: str
+
+    @property
+    def sha256(self) -> str:
+        """One SHA-256 for the bytes of the data set."""
+        return combined_sha256([file.sha256 for file in self.files])
+
+    def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
+        """Open some samples, which lie in one file, on arrays in which no spike of the closed ones is."""
+        starts = np.cumsum([0, *(file.size for file in self.files)])
+        (which,) = np.unique(np.searchsorted(starts, index, side="right") - 1)
+        file, here = self.files[which], np.arange(starts[which], starts[which + 1])
+        opened = np.setdiff1d(here, closed)
+        some = None if opened.size == here.size else opened - starts[which]
+        return SpikeDataset(
+            open_events(file.path, file.sha256, some), np.searchsorted(opened, index)
+        )
+
+
+def open_selection(data: str, fold: int | None = None) -> SelectionData:
+    """Open the training and validation splits of a data set.
+
+    Parameters
+    ----------
+    data
+        A registered name, or the path of a spike file.
+    fold
+        Leave out this speaker of the training split for validation, instead of those that the protocol names.
+
+    Returns
+    -------
+    SelectionData
+        Everything but the test split.
+
+    Raises
+    ------
+    UnknownNameError, SpikeFileError
+        If there is no such data set or file, or it is damaged.
+    DataError
+        If its cache cannot be written.
+    ProtocolError
+        If it cannot be split.
+    """
+    opened = _open(data)
+    found = _partition(opened, fold)
+    train, validation = (
+        opened.samples(part, closed=found.test) for part in (found.train, found.validation)
+    )
+    record = _record(opened, found)
+    return SelectionData(
+        train, validation, record, data, fold, opened.encoding, test_copies=found.copies
+    )
+
+
+def open_oracle(data: str) -> SelectionData:
+    """Open a data set so that the *test split* selects, to reproduce numbers that were chosen so.
+
+    Parameters
+    ----------
+    data
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    SelectionData
+        Its validation split is the test split, and its protocol is called ``oracle``.
+
+    Raises
+    ------
+    UnknownNameError, SpikeFileError, DataError, ProtocolError
+        As :func:`open_selection`.
+    """
+    opened = _open(data)
+    found = oracle(opened.facts, _partition(opened))
+    train = opened.samples(found.train, closed=found.test)
+    record = _record(opened, found)
+    return SelectionData(
+        *(train, _test(opened, found), record, data, None, opened.encoding),
+        test_copies=found.copies,
+    )
+
+
+def open_training(selection: SelectionData) -> SpikeDataset:
+    """Open all samples that a model may be trained on after selection: training and validation.
+
+    Parameters
+    ----------
+    selection
+        The data that the model was selected on.
+
+    Returns
+    -------
+    SpikeDataset
+        On the arrays of the selection, which hold no spikes of the test split.
+
+    Raises
+    ------
+    ProtocolError
+        If the model was selected on the test split.
+    """
+    if selection.is_oracle:
+        raise ProtocolError(
+            f"{selection.data}: opened for an oracle, which selects on the test split; it cannot be trained on"
+        )
+    return join(selection.train, selection.validation)
+
+
+def open_test(selection: SelectionData) -> SpikeDataset:
+    """Open the test split that belongs to a selection.
+
+    Parameters
+    ----------
+    selection
+        What the model was selected on.
+
+    Returns
+    -------
+    SpikeDataset
+        The test samples; their ``index`` is the position in the file that holds them.
+
+    Raises
+    ------
+    ProtocolError
+        If the file is no longer the one that the selection was read from.
+    """
+    opened = _open(selection.data)
+    if opened.fingerprint != selection.dataset.fingerprint:
+        raise ProtocolError(
+            f"{selection.data}: the data differ from those of the training; restore the file"
+        )
+    # Test does not depend on who validates, so the rule without a fold finds the same samples.
+    return _test(opened, _partition(opened))
+
+
+def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bool:
+    """Tell whether a spike file belongs to the data of a run, so that its test split stays closed.
+
+    Parameters
+    ----------
+    data, dataset
+        What the run was trained on, and its record.
+    path, sha256
+        The file.
+
+    Returns
+    -------
+    bool
+        Whether it is that file, one of its files, a file that says the same, or one that claims to be of the same
+        data set.
+
+    Raises
+    ------
+    SpikeFileError
+        If the file cannot be read.
+    DataError
+        If its fingerprint cannot be kept.
+    """
+    if sha256 == dataset.sha256:
+        return True
+    fingerprint = dataset_fingerprint([Part(path)], sha256)
+    if fingerprint == dataset.fingerprint:
+        return True
+    spec = load_spec(dataset.name) if dataset.name in DATASETS else None
+    if spec is not None and sha256 in [part.sha256 for part in spec.parts]:
+        return True
+    with SpikeFile(path) as file:
+        if file.provenance.get("dataset") == dataset.name:
+            return True
+    if dataset.fingerprint == dataset_fingerprint([Part(path)], sha256):
+        return True
+    try:
+        located, _ = locate(data)
+    except SpikebenchError:  # the run's data are not here
+        return False
+    return any(
+        found.is_file() and dataset_fingerprint([Part(found)], file_sha256(found)) == fingerprint
+        for found, _ in located
+    )
+
+
+def list_folds(data: str) -> list[int]:
+    """List the folds of a data set.
+
+    Parameters
+    ----------
+    data
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    list of int
+        Speakers of the training split, each of whom can be left out.
+
+    Raises
+    ------
+    UnknownNameError, SpikeFileError, DataError, ProtocolError
+        As :func:`open_selection`.
+    """
+    opened = _open(data)
+    speakers = fold_speakers(opened.facts, _partition(opened))
+    if len(speakers) < 2:
+        raise ProtocolError(
+            f"{opened.facts.where}: its training split has {len(speakers)} known speakers; to leave one out "
+            "takes at least two"
+        )
+    return speakers
+
+
+def _test(opened: _Opened, found: Partition) -> SpikeDataset:
+    everything = np.arange(opened.facts.labels.size)
+    return opened.samples(found.test, closed=np.setdiff1d(everything, found.test))
+
+
+def _open(data: str) -> _Opened:
+    try:
+        data.encode()
+    except UnicodeEncodeError:
+        raise SpikeFileError(
+            f"{printable(data)}: its name is not UTF-8, so no result can name it; rename the file"
+        ) from None
+    located, spec = locate(data)
+    files, facts, headers = [], [], []
+    for path, split in located:
+        digest = file_sha256(path)
+        with SpikeFile(path) as file:
+            marks = [split] * file.n_samples if split else file.splits or [""] * file.n_samples
+            facts.append((file.labels, file.speakers, np.array(marks, dtype=str)))
+            headers.append((file.keys, file.n_units, file.provenance))
+        files.append(_File(path, digest, len(marks)))
+    parts = [Part(file.path, split) for file, (_, split) in zip(files, located, strict=True)]
+    fingerprint = dataset_fingerprint(parts, combined_sha256([file.sha256 for file in files]))
+    if spec is None:
+        spec = _recognise(files[0], fingerprint)
+    else:
+        _check_published(spec, files)
+    (keys, n_units, made), *others = headers
+    if any((other[0], other[1]) != (keys, n_units) for other in others):
+        raise ProtocolError(f"{data}: its files differ in their classes or units")
+    remade = str(made.get("dataset")) if made.get("complete") == 1 else ""
+    protocol, _ = _protocol(spec, remade)
+    if spec is not None and spec.kind == "made" and remade != spec.name:
+        raise ProtocolError(
+            f"{files[0].path}: is not all of {spec.name} (attributes dataset, complete)"
+        )
+    if spec is not None and spec.fingerprint and fingerprint != spec.fingerprint:
+        raise ProtocolError(
+            f"{printable(str(files[0].path))}: is not {spec.name} as registered (fingerprint {fingerprint[:16]}…, "
+            f"not {spec.fingerprint[:16]}…); 'spikebench data verify {spec.name}' lists the differences, and "
+            "--data FILE uses it as a data set of its own"
+        )
+    labels, speakers, marks_of_all = (np.concatenate(column) for column in zip(*facts, strict=True))
+    return _Opened(
+        name=spec.name if spec else _own_name(files[0].path),
+        spec=spec,
+        files=files,
+        facts=Facts(
+            *(printable(str(files[0].path)), labels, speakers, marks_of_all, keys),
+            firsts=_firsts(tuple(files), by_spikes=protocol == SPEAKERS_V1),
+        ),
+        n_units=n_units,
+        synthetic=spec.synthetic if spec else bool(made.get("synthetic_voices")),
+        remade=remade,
+        encoding=_encoding(made),
+        fingerprint=fingerprint,
+    )
+
+
+def _encoding(made: dict[str, Any]) -> Encoding:
+    """Read from a file's attributes how recordings became its spikes; published files have none."""
+    if "preset" not in made:
+        return PUBLISHED_ENCODING
+    first_spike = made.get("time_origin") == "first spike"
+    return Encoding(
+        preset=printable(str(made["preset"])),
+        time_origin="first-spike" if first_spike else "clip-start",
+    )
+
+
+def combined_sha256(hashes: Sequence[str]) -> str:
+    """Give one SHA-256 for the files of a data set.
+
+    Parameters
+    ----------
+    hashes
+        SHA-256 of each file, in order.
+
+    Returns
+    -------
+    str
+        That of a single file, or the SHA-256 of the list of those of several.
+    """
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(f"{sha256}\n" for sha256 in hashes).encode()).hexdigest()
+
+
+def _recognise(file: _File, fingerprint: str) -> DatasetSpec | None:
+    """Find the data set that a file of the user holds, whatever its name."""
+    for spec in map(load_spec, DATASETS):
+        if spec.fingerprint == fingerprint:
+            return spec
+        if file.sha256 not in [part.sha256 for part in spec.parts]:
+            continue
+        if len(spec.parts) > 1:  # alone it would be divided anew, test samples and all
+            raise ProtocolError(
+                f"{printable(str(file.path))}: is one of the files of {spec.name}, whose splits belong together; "
+                f"put them where 'spikebench data get {spec.name}' looks, and use --data {spec.name}"
+            )
+        return spec
+    return None
+
+
+def _check_published(spec: DatasetSpec, files: list[_File]) -> None:
+    """Refuse files that are not those that were published, or not those that were checked when they came."""
+    if spec.kind != "published":
+        return
+    pins = read_pins(folder_of(spec))
+    for part, file in zip(spec.parts, files, strict=True):
+        pinned = pins[part.file].sha256 if part.file in pins else None
+        if file.sha256 != (part.sha256 or pinned):
+            raise ProtocolError(
+                f"{printable(str(file.path))}: is not the published file, or was never checked; "
+                f"see: spikebench data verify {spec.name}"
+            )
+
+
+def _own_name(path: Path) -> str:
+    """Name a file of the user's; never as a registered data set, which it is not."""
+    name = printable(path.stem)[:100]
+    return f"{name}-file" if name in DATASETS else name or "file"
+
+
+@lru_cache(maxsize=2)
+def _firsts(files: tuple[_File, ...], by_spikes: bool) -> NDArray[np.int64] | None:
+    """Find the samples that are copies; None if there are none. Cached by the SHA-256 of the files."""
+    finder = CopyFinder()
+    for file in files:
+        with SpikeFile(file.path) as spikes:
+            finder.add_file(spikes, by_spikes)
+    firsts = finder.firsts()
+    return None if np.array_equal(firsts, np.arange(firsts.size)) else firsts
+
+
+def _protocol(spec: DatasetSpec | None, remade: str) -> tuple[str, tuple[int, ...]]:
+    """Give the protocol, and the validation speakers that it fixes."""
+    if spec is not None:
+        return spec.protocol, spec.validation_speakers
+    if remade in DATASETS:  # a complete remake, given by its path
+        return load_spec(remade).protocol, ()
+    return SPEAKERS_V1, ()
+
+
+def _partition(opened: _Opened, fold: int | None = None) -> Partition:
+    protocol, speakers = _protocol(opened.spec, opened.remade)
+    return partition(opened.facts, protocol, speakers, fold)
+
+
+def _record(opened: _Opened, found: Partition) -> DatasetRecord:
+    return DatasetRecord(
+        name=opened.name,
+        sha256=opened.sha256,
+        fingerprint=opened.fingerprint,
+        n_units=opened.n_units,
+        classes=list(opened.facts.keys),
+        synthetic=opened.synthetic,
+        split=found.record,
+    )

@@ -1,0 +1,458 @@
+"""What one evaluation says, as JSON: a versioned schema, checked on writing and on reading.
+
+A result folder holds
+
+::
+
+    result.json                  the Result below
+    predictions-seed0.csv        index,label,predicted,speaker for every test sample, one file per seed
+    weights-seed0.safetensors    the weights that made them (its header says model and seed)
+    run-seed0.json               how they came to be: settings, and what every epoch came to
+
+Everything in ``result.json`` that follows from the predictions (accuracies, confusion matrix,
+intervals) can be recomputed from them; :mod:`leaderboard.checks.recomputation` does.
+Light on purpose: no torch, no numba.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikebench.errors import ResultError
+from spikebench.metrics.record import Metrics
+from spikebench.protocol.predictions import COLUMNS, read_columns
+from spikebench.records.fields import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
+from spikebench.records.strict_json import as_written, first_problem, parse_json, read_bytes
+
+SCHEMA_VERSION = 2
+KNOWN_VERSIONS = (1, 2)  # what version 2 added may be missing
+RESULT_FILE = "result.json"
+MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
+
+
+class Interval(Record):
+    """A 95 % interval and how it was made, e.g. ``bootstrap over test speakers``."""
+
+    low: Fraction
+    high: Fraction
+    method: Name
+
+
+class Split(Record):
+    """Which samples train, select and test, and by which rule."""
+
+    protocol: Name
+    rule: Annotated[str, Field(max_length=2000)]
+    train_samples: Count
+    validation_samples: Count
+    test_samples: Count
+    validation_speakers: list[int]
+    test_only_speakers: list[int]
+
+
+class Encoding(BaseModel):
+    """How recordings became the spikes of a data set, as far as a model must know to be asked about others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str = "shd"
+    time_origin: Literal["clip-start", "first-spike"] = "first-spike"
+
+
+PUBLISHED_ENCODING = Encoding()
+
+
+class DatasetRecord(Record):
+    """The data: its name, the SHA-256 of the spike file(s), what they say, and its split.
+
+    ``fingerprint`` (:mod:`spikebench.spike_files.fingerprint`) decides whether two results are on the same data;
+    records of version 0.1 have none, and only the bytes of the file to go by.
+    """
+
+    name: Name
+    sha256: Sha256
+    fingerprint: Sha256 | None = Field(default=None, exclude_if=lambda mark: mark is None)
+    n_units: Count
+    classes: Annotated[list[str], Field(max_length=10_000)]
+    synthetic: bool
+    split: Split
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint, else the SHA-256 of the file: equal for results on the same data."""
+        return self.fingerprint or self.sha256
+
+    def first_difference(self, other: DatasetRecord) -> str:
+        """Compare with the data of another record.
+
+        Parameters
+        ----------
+        other
+            The other record.
+
+        Returns
+        -------
+        str
+            Name of the first field that differs; empty if data and split are the same.
+        """
+        what = "fingerprint" if self.fingerprint and other.fingerprint else "sha256"
+        fields = (what, "name", "n_units", "classes", "synthetic", "split")
+        return next((one for one in fields if getattr(self, one) != getattr(other, one)), "")
+
+
+class ModelRecord(Record):
+    """The model: its name, the full configuration with units in the keys, its size.
+
+    ``look_ahead`` says whether it answers only after it has seen a whole clip, so that it cannot listen.
+    """
+
+    name: Name
+    spiking: bool
+    parameters: Count
+    config: dict[str, Any]
+    look_ahead: bool | None = None
+
+
+class SeedRecord(Record):
+    """One seed: trained, selected on validation, tested once.
+
+    ``unseen_accuracy`` is over the test samples of ``split.test_only_speakers``, ``seen_accuracy`` over
+    those of speakers that were trained on; samples of validation speakers and of unknown speakers are in
+    neither, and a number without samples is null.
+    ``spikes_per_sample`` counts hidden spikes and is null for a model without spikes.
+    ``run_file`` holds what the trainer wrote down of the run; a result from elsewhere has none.
+    ``refit_epochs``: after the choice the model was trained anew on training and validation samples, for so many
+    epochs (0 for a model without), and that is what was tested; the validation accuracy is that of the choice. Absent
+    or null: what was chosen was tested. The samples of validation speakers count as seen then.
+    """
+
+    seed: Count
+    validation_accuracy: Fraction | None
+    test_accuracy: Fraction
+    test_interval: Interval
+    seen_accuracy: Fraction | None
+    unseen_accuracy: Fraction | None
+    confusion: Annotated[list[list[Count]], Field(max_length=10_000)]
+    spikes_per_sample: NonNegative | None
+    epochs: Count
+    selected_epoch: Count
+    selected_on: Literal["validation", "none", "test"]
+    test_opened: Count
+    train_seconds: NonNegative | None
+    test_seconds: NonNegative | None
+    predictions_file: FileName
+    predictions_sha256: Sha256
+    weights_file: FileName | None
+    weights_sha256: Sha256 | None
+    run_file: FileName | None = None
+    run_sha256: Sha256 | None = None
+    metrics: Metrics | None = None
+    # Not written if there is none, so that older results keep their format.
+    refit_epochs: Count | None = Field(default=None, exclude_if=lambda epochs: epochs is None)
+
+
+class Summary(Record):
+    """Over the seeds: means, sample standard deviation (null for one seed), 95 % interval."""
+
+    seeds: Count
+    validation_mean: Fraction | None
+    test_mean: Fraction
+    test_std: NonNegative | None
+    test_interval: Interval
+
+
+class Result(Record):
+    """One evaluation of one model on one data set, over one or more seeds."""
+
+    schema_version: Literal[1, 2] = 2
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
+    software: Name
+    command: Annotated[str, Field(max_length=4000)]
+    dataset: DatasetRecord
+    model: ModelRecord
+    training: dict[str, Any]
+    seeds: Annotated[list[SeedRecord], Field(min_length=1, max_length=1000)]
+    summary: Summary
+    environment: dict[str, str]
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether the tested models were trained on training and validation samples."""
+        return any(seed.refit_epochs is not None for seed in self.seeds)
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from None
+
+
+def check_sha256(path: Path, found: str, claimed: str | None) -> None:
+    """Refuse a file that is not the one of which a result speaks.
+
+    Parameters
+    ----------
+    path
+        The file.
+    found
+        Its SHA-256.
+    claimed
+        What the result says.
+
+    Raises
+    ------
+    ResultError
+        If they differ.
+    """
+    if found != claimed:
+        raise ResultError(
+            f"{path}: its SHA-256 is {found[:12]}…, the result says {str(claimed)[:12]}…; "
+            "the file was changed after the evaluation"
+        )
+
+
+def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
+    """Find a file that really lies in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        The file's name, without a path.
+    max_bytes
+        Its greatest size, if there is one.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or too large, or a link, a folder, a pipe or a device.
+    """
+    path = folder / name
+    try:
+        found = path.lstat()
+    except OSError:
+        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise ResultError(f"{path}: larger than {max_bytes} bytes")
+    return path
+
+
+def read_result(folder: Path) -> Result:
+    """Read ``result.json`` of a result folder (or the file itself).
+
+    Parameters
+    ----------
+    folder
+        The folder, or the JSON file.
+
+    Returns
+    -------
+    Result
+        The checked result.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or does not fit the schema.
+    """
+    path = folder / RESULT_FILE if folder.is_dir() else folder
+    content = read_bytes(path)
+    result = as_written(Result, content, indent=2)
+    if result is not None:
+        return result
+    value = parse_json(path, content)
+    if isinstance(value, dict) and value.get("schema_version") not in KNOWN_VERSIONS:
+        found = str(value.get("schema_version"))[:40]
+        raise ResultError(
+            f"{path}: schema version {found} is not known; this version reads "
+            + " and ".join(map(str, KNOWN_VERSIONS))
+        )
+    try:
+        result = Result.model_validate(value)
+        result.model_dump_json()
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error)}") from None
+    except ValueError as error:
+        raise ResultError(f"{path}: cannot be written again as JSON: {error}") from None
+    return result
+
+
+def share(path: Path) -> None:
+    """Give a private temporary file the permissions of any new file: results are meant to be shared.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+    text
+        Its contents, written as UTF-8.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+    content
+        Its contents.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write ``result.json`` into a result folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The folder; made if it is not there.
+    result
+        The result.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / RESULT_FILE
+    write_text(path, result.model_dump_json(indent=2) + "\n")
+    return path
+
+
+class Predictions(Record):
+    """Test predictions of one seed: parallel int64 arrays of shape (samples,); speaker -1 is unknown."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="forbid")
+
+    index: NDArray[np.int64]
+    label: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+
+    def in_order(self) -> Predictions:
+        """Give the same with rising indices."""
+        if np.all(self.index[1:] > self.index[:-1]):
+            return self
+        order = np.argsort(self.index, kind="stable")
+        return Predictions(**{name: getattr(self, name)[order] for name in COLUMNS})
+
+    def same_samples(self, other: Predictions) -> bool:
+        """Whether another's samples are the same in the same order: index, label, speaker."""
+        pairs = [
+            (self.index, other.index),
+            (self.label, other.label),
+            (self.speaker, other.speaker),
+        ]
+        return all(one is another or np.array_equal(one, another) for one, another in pairs)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as CSV with the columns index, label, predicted, speaker.
+
+    Parameters
+    ----------
+    path
+        The file.
+    predictions
+        What the model said; ``index`` is the position in the data set's file.
+    """
+    rows = np.stack([getattr(predictions, name) for name in COLUMNS], axis=1).tolist()
+    lines = [",".join(COLUMNS), *(",".join(map(str, row)) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read_predictions(path: Path, sha256: str | None = None) -> Predictions:
+    """Read predictions written by :func:`write_predictions`, from anyone.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+    sha256
+        What the SHA-256 of the file must be, if that was claimed.
+
+    Returns
+    -------
+    Predictions
+        The four columns.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, too large or another one, or holds anything but the four integer columns, or
+        an index twice.
+    """
+    try:
+        if path.stat().st_size > MAX_PREDICTIONS_BYTES:
+            raise ResultError(f"{path}: larger than {MAX_PREDICTIONS_BYTES} bytes")
+        content = path.read_bytes()
+        if sha256 is not None:
+            check_sha256(path, hashlib.sha256(content).hexdigest(), sha256)
+        columns = read_columns(content)
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: {error}") from None
+    index = columns[0]
+    if not np.all(index[1:] > index[:-1]) and np.unique(index).size != index.size:
+        raise ResultError(f"{path}: a sample index appears twice")
+    return Predictions(**dict(zip(COLUMNS, columns, strict=True)))

@@ -1,0 +1,395 @@
+"""Many seeds, many configurations: runs side by side on an Executor, and one table at the end.
+
+Every run is a folder as ``train`` makes it, ``OUTPUT/<configuration>/seed<k>``. Whatever stops a sweep, the
+same one goes on: runs that are trained are kept, the others are taken up after their last whole epoch.
+
+What a worker does is in :mod:`spikebench.sweeps.worker`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spikebench import __version__
+from spikebench.errors import TrainingError
+from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.protocol.results import DatasetRecord
+from spikebench.sweeps.report import (
+    RunReport,
+    SweepReport,
+    rank,
+    summarise,
+    write_report,
+)
+from spikebench.sweeps.spec import Configuration, SweepSpec, list_configurations
+from spikebench.sweeps.worker import Outcome, Task, finished, software, train_run
+from spikebench.time_left import TimeLeft
+from spikebench.training.loop import start_run
+from spikebench.training.run import RUN_FILE, locked, read_run
+from spikebench.training.run_record import HISTORY_FILE, REFIT_HISTORY_FILE, RunRecord
+from spikebench.workers import (
+    CallLostError,
+    ExecutorLostError,
+    available_cores,
+    worker_pool,
+)
+
+__all__ = ["Run", "Sweep", "SweepProgress", "plan_sweep", "run_sweep"]
+
+_SIGN = ".running-"
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One configuration with one seed, and where it is kept."""
+
+    configuration: Configuration
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be done, all of it checked.
+
+    Attributes
+    ----------
+    spec, output
+        What was asked for, and where it goes.
+    selection
+        The data, without the test split.
+    configurations, runs
+        In the order of the file; runs with the first seed come before those with the second.
+    records
+        Runs that were begun earlier, by their folder.
+    """
+
+    spec: SweepSpec
+    output: Path
+    selection: SelectionData
+    configurations: list[Configuration]
+    runs: list[Run]
+    records: dict[Path, RunRecord]
+
+    @property
+    def n_trained(self) -> int:
+        """Number of runs that are trained already."""
+        return sum(record.status == "trained" for record in self.records.values())
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """How far a sweep is.
+
+    ``best`` is the highest validation accuracy of a single run so far, ``work`` what is done in runs, with
+    the epochs of those under way, ``seconds_left`` an estimate; None before there is one.
+    """
+
+    done: int
+    failed: int
+    total: int
+    work: float
+    best: float | None
+    seconds_left: float | None
+
+
+def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Sweep:
+    """Check everything that a sweep is going to do, before it does anything.
+
+    Parameters
+    ----------
+    spec
+        From :func:`spikebench.sweeps.spec.read_spec`.
+    output
+        Folder of the sweep; nothing is written.
+    device
+        ``cpu`` if this machine trains, whose support is tested; None if other machines do.
+
+    Returns
+    -------
+    Sweep
+        For :func:`run_sweep`.
+
+    Raises
+    ------
+    TrainingError
+        If a setting is out of range, a model cannot be built, or a folder holds another run.
+    UnknownNameError, SpikeFileError, DataError, ProtocolError
+        If the data cannot be opened.
+    """
+    configurations = list_configurations(spec)
+    output = output.absolute()
+    runs = [
+        Run(configuration, seed, output / configuration.name / f"seed{seed}")
+        for seed in spec.seeds
+        for configuration in configurations
+    ]
+    selection, refit = open_selection(spec.data), spec.refit
+    records = {}
+    built = set()
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, run in enumerate(runs):
+            one = run.configuration
+            if (run.folder / RUN_FILE).exists():
+                record = read_run(run.folder)
+                if not _is_record_of(record, run, selection.dataset, refit):
+                    # Says that it is another run, and where.
+                    record = start_run(
+                        run.folder, one.model, one.preset, selection, run.seed, refit=refit
+                    )
+                records[run.folder] = record
+                continue
+            # Seeds and training settings change nothing about whether a model can be built.
+            key = f"{one.model} {one.preset.model_dump_json(include={'input', 'model'})}"
+            key += f"{one.preset.training.precision} {one.preset.training.refit_epochs}"
+            if key not in built:
+                try:
+                    start_run(
+                        *(Path(scratch, str(number)), one.model, one.preset, selection, run.seed),
+                        device,
+                        refit=refit,
+                    )
+                except (TrainingError, ValueError) as error:
+                    raise TrainingError(f"configuration {one.name}: {error}") from None
+                built.add(key)
+    return Sweep(spec, output, selection, configurations, runs, records)
+
+
+def _is_record_of(record: RunRecord, run: Run, dataset: DatasetRecord, refit: bool) -> bool:
+    one = run.configuration
+    found = (
+        record.model,
+        record.preset,
+        record.seed,
+        record.fold,
+        record.selected_on,
+        record.refit,
+    )
+    return found == (one.model, one.preset, run.seed, None, "validation", refit) and (
+        not record.dataset.first_difference(dataset)
+    )
+
+
+def run_sweep(
+    sweep: Sweep,
+    *,
+    workers: int | Callable[[], int] | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[SweepProgress], None] = lambda state: None,
+) -> SweepReport:
+    """Train what is not trained, and write the table.
+
+    Parameters
+    ----------
+    sweep
+        From :func:`plan_sweep`.
+    workers
+        Runs at the same time; by default one per core. A function is asked again and again.
+    executor
+        Where to train instead of local processes; ``workers`` says how many runs it takes at a time.
+    progress
+        Called every second or so, and after every run.
+
+    Returns
+    -------
+    SweepReport
+        What was written; a run that failed is in it with its reason.
+
+    Raises
+    ------
+    TrainingError
+        If another process is at work in the folder, or the workers are lost.
+    SpikebenchError
+        If a worker does not see the data or the folder, has other versions, or trains two runs at a time.
+    """
+    sweep.output.mkdir(parents=True, exist_ok=True)
+    with locked(sweep.output), _sign(sweep.output) as sign:
+        outcomes = {
+            folder: finished(folder, record)
+            for folder, record in sweep.records.items()
+            if record.status == "trained"
+        }
+        missing = [run for run in sweep.runs if run.folder not in outcomes]
+        watch = _Watch(sweep, outcomes, progress)
+        asked = workers if callable(workers) else lambda: workers or available_cores()
+        count = min(asked(), max(len(missing), 1)) if executor is None else 0
+        place = (
+            worker_pool(count, "spikebench.sweeps.worker")
+            if executor is None
+            else nullcontext(executor)
+        )
+        window = (lambda: count) if executor is None else asked
+        tasks = deque((run, _task(sweep, run, sign)) for run in missing)
+        # In this process nobody looks while a run is under way, so the run does after every epoch.
+        look = watch.look if count == 1 else None
+        with place as pool:
+            _train_all(tasks, pool, window, watch, look)
+        report = _report(sweep, outcomes)
+        write_report(sweep.output, report)
+    return report
+
+
+@contextlib.contextmanager
+def _sign(output: Path) -> Iterator[Path]:
+    """Leave the sign that the sweep is at work; those of sweeps that were killed go."""
+    for left in output.glob(f"{_SIGN}*"):
+        left.unlink(missing_ok=True)
+    sign = output / f"{_SIGN}{secrets.token_hex(8)}"
+    sign.touch()
+    try:
+        yield sign
+    finally:
+        sign.unlink(missing_ok=True)
+
+
+def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
+    one, selection = run.configuration, sweep.selection
+    return Task(
+        *(run.folder, one.model, one.preset, run.seed, selection.data, selection.dataset),
+        *(sign, software(), sweep.spec.refit),
+    )
+
+
+def _train_all(
+    tasks: deque[tuple[Run, Task]],
+    executor: Executor,
+    window: Callable[[], int],
+    watch: _Watch,
+    look: Callable[[], None] | None,
+) -> None:
+    pending: dict[Future[Outcome], Run] = {}
+    try:
+        while tasks or pending:
+            while tasks and len(pending) < window():
+                run, task = tasks.popleft()
+                watch.under_way.append(run)
+                pending[executor.submit(train_run, task, look)] = run
+            # Woken now and then, to tell how far it is and to notice that the workers are gone for good.
+            for future in wait(pending, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED).done:
+                watch.finish(pending.pop(future), _outcome(future))
+            window()
+            watch.look()
+    except BrokenExecutor as error:
+        why = (
+            str(error)
+            if isinstance(error, ExecutorLostError)
+            else "a worker process died (killed, or out of memory? fewer --workers need less)"
+        )
+        raise TrainingError(f"{why}; every whole epoch is kept, the same command goes on") from None
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except CallLostError as error:
+        return Outcome(None, failed=str(error))
+
+
+@dataclass
+class _Watch:
+    """Follow the runs: those under way by their histories, a line per epoch."""
+
+    sweep: Sweep
+    outcomes: dict[Path, Outcome]
+    progress: Callable[[SweepProgress], None]
+    under_way: list[Run] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._left = TimeLeft(least_pieces=1)
+        self._parts = {
+            run.folder: 1.0 if run.folder in self.outcomes else _part(run, self.sweep.spec.refit)
+            for run in self.sweep.runs
+        }
+        self._left.see(sum(self._parts.values()), time.monotonic())
+
+    def finish(self, run: Run, outcome: Outcome) -> None:
+        """Take down what became of a run."""
+        self.outcomes[run.folder] = outcome
+        self.under_way.remove(run)
+        self._parts[run.folder] = 1.0
+
+    def look(self) -> None:
+        """Tell how far it is."""
+        for run in self.under_way:
+            part = _part(run, self.sweep.spec.refit)
+            self._parts[run.folder] = max(part, self._parts[run.folder])
+        work, total = sum(self._parts.values()), len(self._parts)
+        self._left.see(work, time.monotonic())
+        accuracies = [
+            outcome.record.validation_accuracy
+            for outcome in self.outcomes.values()
+            if outcome.record and outcome.record.validation_accuracy is not None
+        ]
+        self.progress(
+            SweepProgress(
+                done=len(self.outcomes),
+                failed=sum(bool(outcome.failed) for outcome in self.outcomes.values()),
+                total=total,
+                work=work,
+                best=max(accuracies, default=None),
+                seconds_left=self._left.seconds(total),
+            )
+        )
+
+
+def _part(run: Run, refit: bool) -> float:
+    """Give the share of its epochs that a run has done; a refit adds at most as many again."""
+    files = (HISTORY_FILE, REFIT_HISTORY_FILE) if refit else (HISTORY_FILE,)
+    done = sum(_epochs_in(run.folder / name) for name in files)
+    return min(done / (len(files) * run.configuration.preset.training.epochs), 1.0)
+
+
+def _epochs_in(path: Path) -> int:
+    try:
+        return max(path.read_text(encoding="utf-8").count("\n") - 1, 0)
+    except (OSError, ValueError):
+        return 0  # not begun, or a model without epochs
+
+
+def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:
+    ranked = rank(
+        [
+            summarise(
+                *(one.name, str(sweep.output / one.name), one.model, one.values),
+                [
+                    _run_report(run, outcomes[run.folder])
+                    for run in sweep.runs
+                    if run.configuration is one
+                ],
+            )
+            for one in sweep.configurations
+        ]
+    )
+    return SweepReport(
+        software=f"spikebench {__version__}",
+        spec=sweep.spec.model_dump(mode="json"),
+        dataset=sweep.selection.dataset,
+        configurations=ranked,
+        best=ranked[0].name if ranked[0].is_complete else None,
+    )
+
+
+def _run_report(run: Run, outcome: Outcome) -> RunReport:
+    record = outcome.record
+    if record is None:
+        return RunReport(seed=run.seed, folder=str(run.folder), failed=outcome.failed)
+    return RunReport(
+        seed=run.seed,
+        folder=str(run.folder),
+        validation_accuracy=record.validation_accuracy,
+        epochs=record.epochs,
+        selected_epoch=record.selected_epoch,
+        train_seconds=record.train_seconds,
+        test_opened=record.test_opened,
+        parameters=outcome.parameters,
+    )

@@ -1,0 +1,175 @@
+"""What a worker of a sweep does: train one run, and say what became of it.
+
+While a sweep is at work, an empty file with a name of its own lies in its folder, the sign. A worker that does not
+see it has another file system; a run that no longer sees it, after an epoch, ends: so runs stop on machines that
+cannot be sent a signal.
+
+A run draws from torch's generator, of which a process has one: no process trains two at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from spikebench import __version__
+from spikebench.errors import SpikebenchError, TrainingError
+from spikebench.presets.preset import Preset
+from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.protocol.results import DatasetRecord
+from spikebench.records.text import printable
+from spikebench.training.checkpoint import Epoch
+from spikebench.training.inference import load_trained
+from spikebench.training.loop import fit, start_run
+from spikebench.training.run_record import RunRecord
+
+__all__ = ["Outcome", "Task", "finished", "software", "train_run"]
+
+# What can go wrong with one run and says nothing about the others; torch tells want of memory by RuntimeError.
+_FAILURES = (SpikebenchError, OSError, MemoryError, RuntimeError, ArithmeticError)
+
+_at_work = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run as a worker is told of it; every path is absolute."""
+
+    folder: Path
+    model: str
+    preset: Preset
+    seed: int
+    data: str
+    dataset: DatasetRecord
+    sign: Path
+    software: str
+    refit: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run: its record and size, or why it failed."""
+
+    record: RunRecord | None
+    parameters: int = 0
+    failed: str = ""
+
+
+class _StoppedError(TrainingError):
+    """The sweep that this run belongs to is over."""
+
+
+def software() -> str:
+    """Name what decides the weights of a run, beside its settings.
+
+    Returns
+    -------
+    str
+        Versions.
+    """
+    return f"spikebench {__version__} with torch {version('torch')}"
+
+
+def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
+    """Train one run to its end, in a worker.
+
+    Parameters
+    ----------
+    task
+        The run.
+    look
+        Called after every epoch.
+
+    Returns
+    -------
+    Outcome
+        What became of it; a failure of the run is no exception.
+
+    Raises
+    ------
+    SpikebenchError
+        If this worker is not fit for any run: it has other versions, does not see the data or the folder, or
+        is training another run.
+    """
+    if look is None:  # a worker among others, which have the other cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    here = f"the worker on {socket.gethostname()}"
+    if task.software != software():
+        raise SpikebenchError(f"{here} has {software()}, and here is {task.software}")
+    if not _at_work.acquire(blocking=False):
+        raise SpikebenchError(
+            f"{here} was given two runs at a time, which would draw each other's random numbers; "
+            "start workers with one thread: dask worker ADDRESS --nthreads 1 --nworkers N"
+        )
+    try:
+        if not task.sign.exists():
+            raise SpikebenchError(
+                f"{here} does not see {task.sign.parent}; all need one file system, under the same paths"
+            )
+        try:
+            selection = _open(task.data, task.dataset.sha256)
+        except SpikebenchError as error:
+            raise SpikebenchError(f"{here} cannot open the data: {error}") from None
+        if selection.dataset.first_difference(task.dataset):
+            raise SpikebenchError(f"{here}: {task.data} is not what it was when the sweep began")
+        return _fit(task, selection, look)
+    finally:
+        _at_work.release()
+
+
+@lru_cache(maxsize=1)
+def _open(data: str, sha256: str) -> SelectionData:
+    """Open the data once per process; the hash is that of the file that is meant."""
+    return open_selection(data)
+
+
+def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) -> Outcome:
+    def report(epoch: Epoch, epochs: int) -> None:
+        if look is not None:
+            look()
+        if not task.sign.exists():
+            raise _StoppedError("stopped with its sweep")
+
+    try:
+        record = start_run(
+            *(task.folder, task.model, task.preset, selection, task.seed), refit=task.refit
+        )
+        return finished(task.folder, fit(task.folder, record, selection, "cpu", report))
+    except _FAILURES as error:
+        return Outcome(None, failed=_reason(error))
+
+
+def finished(folder: Path, record: RunRecord) -> Outcome:
+    """Look at a run that is trained.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+
+    Returns
+    -------
+    Outcome
+        Its record and size, or why its weights cannot be read.
+    """
+    try:
+        return Outcome(record, load_trained(folder, record).n_parameters())
+    except _FAILURES as error:
+        return Outcome(None, failed=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return printable(
+            f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        )
+    first = printable((str(error).splitlines() or [""])[0].strip())
+    if isinstance(error, SpikebenchError):
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,108 @@
+"""Batches of augmented samples: what a preset asks for, sample by sample, in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.events import augmentation as augment
+from spikebench.events.batches import BinnedSamples, Collate, EventBatch
+from spikebench.events.dataset import Sample
+from spikebench.presets.preset import AugmentationSettings, Preset
+
+
+def training_batch(
+    train: BinnedSamples, chosen: NDArray[np.int64], preset: Preset, generator: np.random.Generator
+) -> EventBatch:
+    """Draw a batch for training.
+
+    Parameters
+    ----------
+    train
+        The training split.
+    chosen
+        Positions in it, int64, shape (batch,).
+    preset
+        Which augmentations.
+    generator
+        Source of all their randomness.
+
+    Returns
+    -------
+    EventBatch
+        The samples, changed as the preset says.
+    """
+    settings = preset.augmentation
+    jitter = preset.training.unit_jitter_percent / 100 * train.n_units
+    if settings == AugmentationSettings():
+        return train.batch(chosen, jitter, generator)
+    samples = [_augmented(train, int(k), settings, jitter, generator) for k in chosen]
+    collate = Collate(train.n_units, train.time_step, train.n_steps, train.mode)
+    return collate(samples)
+
+
+def _augmented(
+    train: BinnedSamples,
+    position: int,
+    settings: AugmentationSettings,
+    jitter: float,
+    generator: np.random.Generator,
+) -> Sample:
+    sample = train.samples[position]
+    events: augment.Sample = (sample.times, sample.units)
+    n_units = train.n_units
+    if generator.random() < settings.blend_probability:
+        mates = np.flatnonzero(train.labels == train.labels[position])
+        other = train.samples[int(generator.choice(mates))]
+        events = augment.blend(*events, other.times, other.units, n_units, generator=generator)
+    longest = 1 + settings.time_warp_percent / 100
+    units: dict[str, float] = {"n_units": n_units}
+    # Strength, what to do, how strongly.
+    steps: list[tuple[float, Callable[..., augment.Sample], dict[str, float]]] = [
+        (
+            settings.unit_shift_percent,
+            augment.shift_units,
+            units | {"max_shift": round(settings.unit_shift_percent / 100 * n_units)},
+        ),
+        (
+            settings.time_shift_ms,
+            augment.shift_times,
+            {"max_shift": settings.time_shift_ms * 1e-3},
+        ),
+        (
+            settings.time_warp_percent,
+            augment.warp_time,
+            {"shortest": 1 / longest, "longest": longest},
+        ),
+        (
+            settings.delete_probability,
+            augment.delete_spikes,
+            {"probability": settings.delete_probability},
+        ),
+        (
+            settings.unit_mask_fraction,
+            augment.mask_units,
+            units | {"max_fraction": settings.unit_mask_fraction},
+        ),
+        (
+            settings.time_mask_fraction,
+            augment.mask_time,
+            {
+                "duration": train.time_step * train.n_steps,
+                "max_fraction": settings.time_mask_fraction,
+            },
+        ),
+        (
+            settings.time_jitter_ms,
+            augment.jitter_times,
+            {"standard_deviation": settings.time_jitter_ms * 1e-3},
+        ),
+        (jitter, augment.jitter_units, units | {"standard_deviation": jitter}),
+    ]
+    for strength, change, how in steps:
+        if strength:
+            events = change(*events, **how, generator=generator)
+    times, moved = events[0], events[1].astype(np.uint16)
+    return sample._replace(times=times, units=moved, duration=-1.0)

@@ -1,0 +1,278 @@
+"""Where a training stands after a whole epoch, kept so that it goes on as if it had not been interrupted.
+
+Orders, jitter and dropout come from generators seeded by (seed, epoch), so no generator has a state to keep.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from spikebench.errors import TrainingError
+from spikebench.models.base import Classifier
+from spikebench.protocol.results import write_text
+from spikebench.records.strict_json import first_problem
+from spikebench.training.run import (
+    CHECKPOINT_FILE,
+    REFIT_CHECKPOINT_FILE,
+    identity,
+    load_tensors,
+    save_tensors,
+)
+from spikebench.training.run_record import HISTORY_FILE, REFIT_HISTORY_FILE, RunRecord
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history; the columns measured on validation samples are None in a refit."""
+
+    epoch: int
+    loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    spikes_per_sample: float | None
+    learning_rate: float
+    seconds: float
+    samples_per_second: float
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether the epoch belongs to a refit."""
+        return self.validation_accuracy is None
+
+
+@dataclass
+class State:
+    """What the loop carries from epoch to epoch beside weights and optimiser.
+
+    ``best`` are the weights of ``epoch``: the best epoch, or in a refit the last one, which has neither accuracy nor
+    loss on validation samples.
+    """
+
+    best: dict[str, torch.Tensor]
+    accuracy: float = -1.0
+    loss: float = math.inf
+    epoch: int = 0
+    seconds: float = 0.0
+    history: tuple[Epoch, ...] = ()
+
+
+def save_checkpoint(
+    folder: Path,
+    record: RunRecord,
+    model: Classifier,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+) -> None:
+    """Keep where a training stands, whole or not at all.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+    model, optimizer, state
+        After a whole epoch.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
+    for number, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
+    history = [vars(line) for line in state.history]
+    note = {
+        "run": _phase(record),
+        "accuracy": state.accuracy,
+        "loss": state.loss,
+        "epoch": state.epoch,
+        "seconds": state.seconds,
+        "history": history,
+    }
+    save_tensors(checkpoint_of(folder, record), tensors, note)
+    columns = [name for name, value in history[0].items() if value is not None]
+    lines = [",".join(columns), *(",".join(f"{line[c]:.6g}" for c in columns) for line in history)]
+    name = REFIT_HISTORY_FILE if record.status == "chosen" else HISTORY_FILE
+    write_text(folder / name, "\n".join(lines) + "\n")
+
+
+def checkpoint_of(folder: Path, record: RunRecord) -> Path:
+    """Give the path of the checkpoint for the current phase of a run, selection or refit.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+
+    Returns
+    -------
+    Path
+        The file, which may not exist.
+    """
+    return folder / (REFIT_CHECKPOINT_FILE if record.status == "chosen" else CHECKPOINT_FILE)
+
+
+def _phase(record: RunRecord) -> str:
+    """Identify the phase of a run that a checkpoint belongs to, with the epochs of a refit."""
+    refit = f", {record.refit_epochs} epochs of its refit" if record.status == "chosen" else ""
+    return identity(record) + refit
+
+
+def load_checkpoint(
+    folder: Path, record: RunRecord, model: Classifier, optimizer: torch.optim.Optimizer
+) -> State:
+    """Go back to where a training stood.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+    model, optimizer
+        As they were made; they get what was kept.
+
+    Returns
+    -------
+    State
+        That of the last whole epoch; of a run without checkpoint, that of the beginning.
+
+    Raises
+    ------
+    TrainingError
+        If the checkpoint is damaged or that of another run.
+    """
+    initial = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    path = checkpoint_of(folder, record)
+    if not path.exists():
+        return State(best=initial)
+    tensors, said = load_tensors(path)
+    device = next(model.parameters()).device
+    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        parts.setdefault(kind, {})[rest] = tensor.to(device)
+    try:
+        note = _Note.model_validate(said)
+        if note.run != _phase(record):
+            raise ValueError("is the checkpoint of another run")
+        is_refit = record.status == "chosen"
+        if len(note.history) > (record.refit_epochs or record.preset.training.epochs):
+            raise ValueError("has more epochs than the run")
+        if any((line.validation_accuracy is None) != is_refit for line in note.history):
+            raise ValueError("validation is missing, or is given for a refit")
+        for kind in ("model", "best"):
+            check_tensors(parts[kind], initial)
+        slots = _optimizer_state(parts["optimizer"], optimizer)
+    except ValidationError as error:
+        raise _unusable(path, first_problem(error)) from None
+    except ValueError as error:
+        raise _unusable(path, str(error)) from None
+    model.load_state_dict(parts["model"])
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    return State(
+        best=parts["best"],
+        accuracy=note.accuracy,
+        loss=note.loss,
+        epoch=note.epoch,
+        seconds=note.seconds,
+        history=tuple(Epoch(**line.model_dump()) for line in note.history),
+    )
+
+
+def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Check tensors from a file against those of a model.
+
+    Parameters
+    ----------
+    found
+        From a file.
+    expected
+        What the model has.
+
+    Raises
+    ------
+    ValueError
+        If names, shapes or types differ, or a number is not finite.
+    """
+    if set(found) != set(expected):
+        odd = sorted(set(found) ^ set(expected))[0]
+        raise ValueError(f"{odd}: is missing, or not of this model")
+    for name, tensor in found.items():
+        if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
+            raise ValueError(
+                f"{name}: is {tensor.dtype} {tuple(tensor.shape)} instead of {expected[name].dtype} "
+                f"{tuple(expected[name].shape)}"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name}: holds numbers that are not finite")
+
+
+def _optimizer_state(
+    found: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer
+) -> dict[int, dict[str, torch.Tensor]]:
+    """Sort what was kept of an optimiser by parameter and slot, all of it and nothing else."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    second = "exp_inf" if isinstance(optimizer, torch.optim.Adamax) else "exp_avg_sq"
+    expected = {
+        f"{number}.{slot}": torch.zeros(()) if slot == "step" else parameter
+        for number, parameter in enumerate(parameters)
+        for slot in ("step", "exp_avg", second)
+    }
+    check_tensors(found, expected)
+    slots: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in found.items():
+        number, _, slot = name.partition(".")
+        slots.setdefault(int(number), {})[slot] = tensor
+    return slots
+
+
+def _unusable(path: Path, why: str) -> TrainingError:
+    return TrainingError(f"{path}: does not fit this run: {why}; delete it to begin the run anew")
+
+
+class _Line(BaseModel):
+    """An :class:`Epoch` as it was kept."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    epoch: int
+    loss: FiniteFloat
+    validation_loss: float | None
+    validation_accuracy: float | None = Field(ge=0, le=1)
+    spikes_per_sample: FiniteFloat | None
+    learning_rate: FiniteFloat
+    seconds: FiniteFloat
+    samples_per_second: FiniteFloat
+
+    @model_validator(mode="after")
+    def _validation_is_whole(self) -> _Line:
+        measured = (self.validation_loss, self.validation_accuracy, self.spikes_per_sample)
+        if len({value is None for value in measured}) > 1:
+            raise ValueError("an epoch of the history has only part of its validation values")
+        return self
+
+
+class _Note(BaseModel):
+    """What stands beside the tensors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run: str
+    accuracy: float = Field(ge=-1, le=1)  # -1: not measured
+    loss: float
+    epoch: int = Field(ge=1)
+    seconds: FiniteFloat = Field(ge=0)
+    history: list[_Line] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _epochs_are_counted(self) -> _Note:
+        if [line.epoch for line in self.history] != list(range(1, len(self.history) + 1)):
+            raise ValueError("the epochs of the history are not 1, 2, 3 …")
+        if self.epoch > len(self.history):
+            raise ValueError("the best epoch is not in the history")
+        return self

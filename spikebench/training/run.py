@@ -1,0 +1,232 @@
+"""A run: the folder in which one model is trained with one seed, and everything it keeps.
+
+::
+
+    run.json                       what is trained, on what, how far; how often the test split was opened
+    checkpoint.safetensors         after the last whole epoch: weights, best weights, optimiser, history
+    weights.safetensors            the selected weights (those of the refit, if there is one), once training is over
+    history.csv                    one line per epoch
+    refit-checkpoint.safetensors, refit-history.csv   the same for a refit
+
+Every file is replaced in one step, so a run that is killed at any time can be resumed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spikebench.errors import TrainingError
+from spikebench.protocol.results import share, write_text
+from spikebench.records.strict_json import first_problem, read_json
+from spikebench.training.run_record import RunRecord as RunRecord
+
+RUN_FILE = "run.json"
+WEIGHTS_FILE = "weights.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+REFIT_CHECKPOINT_FILE = "refit-checkpoint.safetensors"
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read ``run.json``.
+
+    Parameters
+    ----------
+    folder
+        The run.
+
+    Returns
+    -------
+    RunRecord
+        What it says.
+
+    Raises
+    ------
+    TrainingError
+        If the folder is not a run or its record does not fit.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise TrainingError(f"{folder}: not a run (no {RUN_FILE} in it)")
+    try:
+        return RunRecord.model_validate(read_json(path))
+    except ValidationError as error:
+        raise TrainingError(f"{path}: {first_problem(error)}") from None
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Write ``run.json``, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        The run; made if it is not there.
+    record
+        What to write.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / RUN_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def create_run(folder: Path, record: RunRecord) -> bool:
+    """Write ``run.json`` if there is none.
+
+    Parameters
+    ----------
+    folder
+        The run; made if it is not there.
+    record
+        What to write.
+
+    Returns
+    -------
+    bool
+        Whether it was written; False if there is one, also if another process was quicker.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{RUN_FILE}.{secrets.token_hex(4)}.partial"
+    write_text(temporary, record.model_dump_json(indent=2) + "\n")
+    try:
+        os.link(temporary, folder / RUN_FILE)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if (folder / RUN_FILE).exists():
+            return False
+        os.replace(temporary, folder / RUN_FILE)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def identity(record: RunRecord) -> str:
+    """Name what is trained, whatever has become of it.
+
+    Parameters
+    ----------
+    record
+        A run.
+
+    Returns
+    -------
+    str
+        SHA-256 of model, preset, data, seed, what selects and whether it is refitted; checkpoints carry it.
+    """
+    same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit"}
+    said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def count_opening(folder: Path) -> RunRecord:
+    """Write down that the test split is opened, before it is: a crash on the way does not hide it.
+
+    Parameters
+    ----------
+    folder
+        The run, locked by the caller.
+
+    Returns
+    -------
+    RunRecord
+        With ``test_opened`` one higher.
+    """
+    found = read_run(folder)
+    record = found.model_copy(update={"test_opened": found.test_opened + 1})
+    write_run(folder, record)
+    return record
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from working on the same run.
+
+    Parameters
+    ----------
+    folder
+        The run.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    TrainingError
+        If another process is at work on it.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"{folder}: another process is at work on this run") from None
+        yield
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, Any]) -> None:
+    """Write tensors and a JSON note into one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tensors
+        Named tensors.
+    note
+        Anything JSON, kept in the header.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written (disk full, folder gone); what stood there is kept.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    # Contiguous copies: the format refuses tensors that share memory.
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, temporary, metadata={"note": json.dumps(note)})
+        share(temporary)
+        os.replace(temporary, path)
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{path}: cannot be written: {error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tensors : dict of Tensor
+        By name, on the CPU.
+    note : dict
+        The note.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = json.loads((file.metadata() or {}).get("note", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TrainingError(f"{path}: not readable as safetensors: {error}") from None

@@ -1,0 +1,178 @@
+"""What a run writes down of itself, and the log of it that goes with a result.
+
+Light on purpose: the leaderboard reads logs without torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import operator
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikebench.errors import ResultError
+from spikebench.presets.preset import Preset
+from spikebench.protocol.results import DatasetRecord, Encoding, write_text
+from spikebench.records.fields import Count, Fraction, NonNegative, Record
+from spikebench.records.strict_json import first_problem, read_json
+
+HISTORY_FILE = "history.csv"
+REFIT_HISTORY_FILE = "refit-history.csv"
+
+
+class RunRecord(BaseModel):
+    """Contents of ``run.json``.
+
+    A run with ``refit`` has two phases: validation chooses (``training``), and once it has (``chosen``) the model is
+    trained anew on training and validation samples; ``epochs``, ``selected_epoch``, ``validation_accuracy`` and
+    ``choice`` speak of the first, ``train_seconds`` of both.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    software: str
+    model: str
+    preset: Preset
+    data: str
+    dataset: DatasetRecord
+    input_rate: float  # mean count per unit and bin of the training split
+    seed: Count
+    status: Literal["training", "chosen", "trained"] = "training"
+    epochs: Count = 0
+    selected_epoch: Count = 0
+    validation_accuracy: Fraction | None = None
+    train_seconds: float = 0.0
+    late_events: Count = 0  # events of the training split after the last bin
+    choice: dict[str, float] = {}  # what validation chose from a grid, if the model has one
+    fold: Count | None = None  # the speaker who was left out of the training split to select
+    selected_on: Literal["validation", "test"] = "validation"
+    encoding: Encoding | None = None  # of the data; None in runs from before it was kept
+    test_opened: Count = 0
+    # Not written if false, so that older runs keep their format and their logs their SHA-256.
+    refit: bool = Field(default=False, exclude_if=operator.not_)
+
+    @property
+    def refit_epochs(self) -> int | None:
+        """Epochs of the refit, once known; 0 for a model without epochs, None without a refit."""
+        if not self.refit or self.status == "training":
+            return None
+        return (self.preset.training.refit_epochs or self.selected_epoch) if self.epochs else 0
+
+
+class LoggedEpoch(Record):
+    """One epoch of a log. ``test_accuracy`` is never written here; a log from elsewhere may hold it."""
+
+    epoch: Count
+    validation_accuracy: Fraction
+    validation_loss: NonNegative | None = None
+    loss: NonNegative | None = None
+    test_accuracy: Fraction | None = None
+
+
+class LoggedRefitEpoch(Record):
+    """One epoch of a refit, in which nothing is held out to judge it."""
+
+    epoch: Count
+    loss: NonNegative | None = None
+
+
+LineT = TypeVar("LineT", LoggedEpoch, LoggedRefitEpoch)
+
+
+class RunLog(Record):
+    """A run and what every epoch came to; one per seed, beside the predictions.
+
+    ``history`` is that of the choice, ``refit_history`` that of the refit, if there was one.
+    """
+
+    format_version: Literal[1] = 1
+    run: RunRecord
+    history: Annotated[list[LoggedEpoch], Field(max_length=100_000)] = Field(default=[])
+    refit_history: Annotated[list[LoggedRefitEpoch], Field(max_length=100_000)] = Field(
+        default=[], exclude_if=operator.not_
+    )
+
+
+def collect_log(folder: Path, record: RunRecord) -> RunLog:
+    """Collect the log of a run.
+
+    Parameters
+    ----------
+    folder, record
+        The run; its histories may be missing, as for a model without epochs.
+
+    Returns
+    -------
+    RunLog
+        What it has become of it.
+    """
+    lines = _read_history(folder / HISTORY_FILE, LoggedEpoch)
+    refit = _read_history(folder / REFIT_HISTORY_FILE, LoggedRefitEpoch) if record.refit else []
+    return RunLog(run=record, history=lines, refit_history=refit)
+
+
+def _read_history(path: Path, kind: type[LineT]) -> list[LineT]:
+    """Read the columns of a history that a log keeps; empty if there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    kept = [name for name in kind.model_fields if name != "test_accuracy"]
+    return [kind.model_validate({name: line[name] for name in kept}) for line in lines]
+
+
+def log_text(log: RunLog) -> str:
+    """Write a log as text, always the same.
+
+    Parameters
+    ----------
+    log
+        What to write.
+
+    Returns
+    -------
+    str
+        JSON.
+    """
+    return json.dumps(log.model_dump(mode="json"), indent=1) + "\n"
+
+
+def write_run_log(path: Path, log: RunLog) -> None:
+    """Write a log, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file.
+    log
+        What to write.
+    """
+    write_text(path, log_text(log))
+
+
+def read_run_log(path: Path) -> RunLog:
+    """Read a log, from anyone.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    RunLog
+        Checked.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or does not fit.
+    """
+    try:
+        return RunLog.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error)}") from None

@@ -1,0 +1,150 @@
+"""The compiled loops of the event-driven kernels against the same loops uncompiled, and one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import kernel_cases
+from helpers.kernel_cases import Case, counts_of, random_events
+
+from spikebench.events.raster_loops import compiled
+from spikebench.kernels import operators
+from spikebench.kernels.cpu import launch as cpu
+from spikebench.kernels.cpu import loops as cpu_loops
+from spikebench.kernels.cpu.vectors import spread_row, sum_rows
+from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.scan import REDUCTIONS
+
+COMPILED = [name for name, loop in vars(cpu_loops).items() if hasattr(loop, "py_func")]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reset", RESETS)
+def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
+    dtype: torch.dtype, reset: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    events = random_events(rng, 3, 6, 4, "binary")
+    numbers = {
+        "weight": rng.normal(0.5, 2, (2, 4, 5)),
+        "recurrent": rng.normal(0, 0.5, (2, 5, 5)),
+        "decay_syn": rng.uniform(0.2, 0.9, 5),
+        "decay_mem": rng.uniform(0.2, 0.9, 5),
+        "rho": rng.uniform(0.2, 0.9, 5),
+        "a": rng.uniform(0, 1, 5),
+        "b": rng.uniform(0, 1, 5),
+    }
+    out = torch.from_numpy(rng.normal(size=(5, 3))).to(dtype)
+    neuron = Neuron(reset=reset, reset_in_graph=True, refractory_steps=int(reset == "zero"))
+
+    def everything() -> list[torch.Tensor]:
+        leaves = {
+            name: torch.from_numpy(array).to(dtype).requires_grad_()
+            for name, array in numbers.items()
+        }
+        case = Case(events, neuron, leaves)
+        spikes = case.scan(operators).spikes
+        again = operators.event_linear(spikes, torch.ones(5, 2, dtype=dtype).cumsum(0))
+        decay = torch.tensor(0.5, dtype=dtype)
+        traces = [
+            operators.leaky_readout(spikes, out.requires_grad_(), decay, reduction)
+            for reduction in REDUCTIONS
+        ]
+        loss = sum(trace.square().sum() for trace in (again, *traces))
+        scan = case.scan(operators, from_currents=True)
+        assert scan.membranes is not None
+        loss = loss + scan.membranes.square().sum()
+        grads = torch.autograd.grad(loss, [*leaves.values(), out])
+        return [scan.membranes, scan.state, scan.spikes.bins, scan.spikes.units, *traces, *grads]
+
+    compiled = everything()
+    for name in COMPILED:
+        monkeypatch.setattr(cpu_loops, name, getattr(cpu_loops, name).py_func)
+    assert {"scan_forward", "scan_backward", "surrogate_rows"} < set(COMPILED)
+    for found, expected in zip(everything(), compiled, strict=True):
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("name", SURROGATES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_surrogate_loops_do_what_the_docstring_says(name: str, dtype: type) -> None:
+    neuron = Neuron(surrogate=name, slope=3.0, threshold=1.5)
+    mem = np.concatenate([np.linspace(-4, 6, 101), [1.5, 1e4, -1e4]]).astype(dtype)
+    one, found = dtype(1), np.empty_like(mem)
+    args = (mem, dtype(1.5), dtype(3), one, SURROGATES[name])
+    cpu_loops.surrogate_rows(*args, found)
+    expected = kernel_cases.surrogate(mem.astype(float) - 1.5, neuron)
+    tolerance = 1e-12 if dtype is np.float64 else 2e-6
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    assert found[-3] == pytest.approx(1.0, rel=tolerance)
+    plain = np.empty_like(mem)
+    cpu_loops.surrogate_rows.py_func(*args, plain)
+    np.testing.assert_allclose(plain, found, rtol=tolerance, atol=tolerance)
+
+
+def test_counting_cells_of_a_binary_batch_leaves_the_first(rng: np.random.Generator) -> None:
+    events = random_events(rng, 5, 4, 3)
+    cells = cpu.first_in_cell(events.offsets, events.bins, events.units, 3)
+    assert cells[1].numel() < events.bins.numel()
+    left = replace(events, offsets=cells[0], bins=cells[1], units=cells[2])
+    assert np.array_equal(counts_of(left), np.minimum(counts_of(events), 1))
+
+
+@compiled
+def _sum(table: np.ndarray, which: np.ndarray, begin: int, end: int, out: np.ndarray) -> None:
+    sum_rows(table, which, begin, end, out)
+
+
+@compiled
+def _spread(table: np.ndarray, which: np.ndarray, begin: int, end: int, row: np.ndarray) -> None:
+    spread_row(table, which, begin, end, row)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 127, 128, 129, 145, 300])
+def test_rows_are_added_alike_with_vectors_of_every_width(
+    n: int, dtype: type, rng: np.random.Generator
+) -> None:
+    table = rng.standard_normal((9, n)).astype(dtype)
+    row = rng.standard_normal(n).astype(dtype)
+    which = rng.integers(0, 9, 20).astype(np.int32)
+    for begin, end in ((0, 20), (3, 4), (5, 5)):
+        found, expected = row.copy(), row.copy()
+        _sum(table, which, begin, end, found)
+        sum_rows(table, which, begin, end, expected)
+        assert np.array_equal(found, expected)
+        spread, plain = table.copy(), table.copy()
+        _spread(spread, which, begin, end, row)
+        spread_row(plain, which, begin, end, row)
+        assert np.array_equal(spread, plain)
+        assert np.array_equal(spread, table) == (begin == end)
+
+
+@pytest.mark.parametrize("n_block", [1, 2, 5])
+def test_weights_get_the_same_gradients_block_of_steps_after_block(
+    n_block: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, n_steps, n_samples = 18, 12, 20  # 12 steps are not a multiple of 5
+    events = random_events(rng, n_samples, n_steps, 4)
+    numbers = [rng.normal(0.5, 1, (3, 4, n)), rng.normal(0, 0.4, (2, n, n))]
+
+    def gradients() -> list[torch.Tensor]:
+        weight, recurrent = (torch.from_numpy(array).requires_grad_() for array in numbers)
+        decay = torch.tensor(0.6, dtype=torch.float64)
+        scan = operators.recurrent_lif_scan(
+            events, recurrent, decay, decay, Neuron(), keep_membranes=True, weight=weight
+        )
+        assert scan.spikes.bins.numel() > 100
+        assert scan.membranes is not None
+        scan.membranes.square().sum().backward()
+        assert weight.grad is not None
+        assert recurrent.grad is not None
+        return [weight.grad, recurrent.grad]
+
+    whole = gradients()
+    monkeypatch.setattr(cpu, "_BLOCK_BYTES", n_block * 16 * n * 8)
+    for found, expected in zip(gradients(), whole, strict=True):
+        assert float(expected.abs().max()) > 0
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)

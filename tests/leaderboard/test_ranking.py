@@ -1,0 +1,78 @@
+"""Ranks by hand: who cannot be told apart shares one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.leaderboard_results import make_result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaderboard.checks.recomputation import verify_result
+from leaderboard.claims.entry import StoredEntry, make_entry
+from leaderboard.standings.ranking import build_boards, rank_intervals, why_unranked
+
+
+@pytest.mark.parametrize(
+    ("intervals", "ranks"),
+    [
+        ([], []),
+        ([(0.8, 0.9)], [1]),
+        ([(0.8, 0.9), (0.7, 0.79)], [1, 2]),
+        ([(0.8, 0.9), (0.7, 0.80)], [1, 1]),
+        # The third overlaps the second but not the first: a chain does not tie all.
+        ([(0.8, 0.9), (0.7, 0.82), (0.65, 0.75)], [1, 1, 3]),
+        ([(0.8, 0.9), (0.7, 0.82), (0.65, 0.75), (0.6, 0.66), (0.1, 0.2)], [1, 1, 3, 3, 5]),
+    ],
+)
+def test_ranks_by_hand(intervals: list[tuple[float, float]], ranks: list[int]) -> None:
+    assert rank_intervals(intervals) == ranks
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 20)), max_size=30))
+def test_ranks_never_fall_and_ties_overlap_their_leader(pairs: list[tuple[int, int]]) -> None:
+    intervals = [(m - half, m + half) for m, half in sorted(pairs, key=lambda pair: -pair[0])]
+    ranks = rank_intervals([(float(low), float(high)) for low, high in intervals])
+    assert ranks == sorted(ranks)
+    for position, rank in enumerate(ranks):
+        assert intervals[position][1] >= intervals[rank - 1][0] or rank == position + 1
+        assert ranks[rank - 1] == rank
+
+
+def store(folder: Path, **options: object) -> StoredEntry:
+    result = verify_result(make_result(folder, **options))  # type: ignore[arg-type]
+    return StoredEntry(make_entry(result), result, folder)
+
+
+def test_fewer_than_five_seeds_have_no_rank_and_take_none(tmp_path: Path) -> None:
+    few = store(tmp_path / "few", seeds=4, skill=0.95)
+    one = store(tmp_path / "one", seeds=1, skill=0.1)
+    full = store(tmp_path / "full", seeds=5, skill=0.5)
+    (board,) = build_boards([one, full, few])
+    found = [(e.stored, e.rank, e.tied, e.reason) for e in board.entries]
+    assert found == [
+        (few, None, False, "4 seeds; a rank needs 5"),
+        (full, 1, False, ""),
+        (one, None, False, "1 seed; a rank needs 5"),
+    ]
+    assert why_unranked(full.result) == ""
+
+
+def test_equals_are_tied(tmp_path: Path) -> None:
+    a = store(tmp_path / "a", skill=0.8, model="a")
+    b = store(tmp_path / "b", skill=0.8, model="b")
+    c = store(tmp_path / "c", skill=0.2, model="c")
+    (board,) = build_boards([c, b, a])
+    found = [(e.stored.entry.name, e.rank, e.tied) for e in board.entries]
+    assert found == [("a", 1, True), ("b", 1, True), ("c", 3, False)]
+
+
+def test_other_data_are_another_board(tmp_path: Path) -> None:
+    here = store(tmp_path / "a")
+    other = store(tmp_path / "b", data_sha256="cd" * 32)
+    boards = build_boards([other, here])
+    assert [(b.dataset, b.identity[:2], b.entries[0].rank) for b in boards] == [
+        ("toy-digits", "ab", 1),
+        ("toy-digits", "cd", 1),
+    ]

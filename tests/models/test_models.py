@@ -1,0 +1,252 @@
+"""Every model: over-fits eight clips, answers alike for the same seed; the neuron is checked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers.batches import batch_of
+from numpy.testing import assert_allclose
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from spikebench.errors import UnknownNameError
+from spikebench.kernels.choice import choose
+from spikebench.kernels.spikes import Spikes
+from spikebench.models import MODELS
+from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
+from spikebench.models.base import CountClassifier, DataShape, model_class
+from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
+from spikebench.models.lif import LIF, LIFConfig, fluctuation_scale
+from spikebench.models.readout import LeakyReadout
+from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
+from spikebench.models.svm import CountSVM, CountSVMConfig
+
+SHAPE = DataShape(n_units=14, n_classes=8, n_steps=40, time_step=0.01, input_rate=0.1)
+GRADIENT_MODELS = [name for name in MODELS if not issubclass(model_class(name), CountClassifier)]
+
+
+@pytest.fixture
+def clips() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(8, SHAPE.n_steps, SHAPE.n_units, generator=generator) < 0.1).float()
+
+
+@pytest.mark.parametrize("name", GRADIENT_MODELS)
+def test_eight_clips_can_be_learned_by_heart(name: str, clips: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    kind = model_class(name)
+    model = kind(kind.Config(), SHAPE)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    labels = torch.arange(8)
+    for _ in range(100):
+        loss = torch.nn.functional.cross_entropy(model(batch_of(clips)).scores, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    output = model(batch_of(clips))
+    assert output.scores.argmax(1).tolist() == list(range(8))
+    assert output.scores.shape == (8, 8)
+    assert bool(output.spikes) == model.spiking
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_same_seed_same_weights_another_seed_others(name: str, clips: torch.Tensor) -> None:
+    kind = model_class(name)
+    weights = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        weights.append(kind(kind.Config(), SHAPE).state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    if name != "svm":  # which has no random start
+        assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize("name", GRADIENT_MODELS)
+def test_every_parameter_gets_a_gradient(name: str, clips: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    kind = model_class(name)
+    model = kind(kind.Config(), SHAPE)
+    torch.nn.functional.cross_entropy(model(batch_of(clips)).scores, torch.arange(8)).backward()
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
+
+
+def test_parameters_by_hand() -> None:
+    expected = {
+        "lif": 14 * 128 + 128 * 8 + 8,
+        "rlif": 14 * 128 + 128 * 128 + 128 * 8 + 8,
+        "adlif": 14 * 128 + 128 * 128 + 4 * 128 + 128 * 8 + 8,
+        "delay_lif": 2 * 14 * 128 + 128 * 8 + 8,
+        "lstm": 4 * 128 * (14 + 128) + 8 * 128 + 128 * 8 + 8,
+    }
+    for name, count in expected.items():
+        kind = model_class(name)
+        assert kind(kind.Config(), SHAPE).n_parameters() == count
+
+
+def neuron(inputs: list[float], **config: float) -> tuple[list[float], LIF]:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=len(inputs), time_step=0.01, input_rate=1.0)
+    model = LIF(LIFConfig(hidden_units=(1,), **config), shape)
+    with torch.no_grad():
+        model.hidden[0].fill_(1 / 16)
+    spikes = model(batch_of(16 * torch.tensor(inputs).view(1, -1, 1))).spikes[0]
+    return spikes.dense().flatten().tolist(), model
+
+
+def test_neuron_by_hand() -> None:
+    # β = e^(−10/τ_mem) = 1/2, α = e^(−10/τ_syn) = 1/4:
+    # I = 2, 0.5, 0.125…; U = 1 → spike; then U is multiplied by 1 − S = 0, once
+    tau = {"tau_mem_ms": 10 / math.log(2), "tau_syn_ms": 10 / math.log(4)}
+    assert neuron([2.0, 0.0, 0.0, 0.0], **tau)[0] == [1, 0, 0, 0]
+    # I = 1.875, 0.46875, 1.992…: U = 0.9375, 0.703…, 1.348… → the third fires
+    assert neuron([1.875, 0.0, 1.875, 0.0], **tau)[0] == [0, 0, 1, 0]
+    # the step after a spike is silent even under a strong input
+    assert neuron([9.0, 9.0, 9.0], **tau)[0] == [1, 0, 1]
+
+
+def test_readout_is_the_maximum_over_time() -> None:
+    shape = DataShape(n_units=1, n_classes=1, n_steps=3, time_step=0.01, input_rate=1.0)
+    readout = LeakyReadout(1, shape, 0.01 / math.log(2))  # γ = 1/2
+    with torch.no_grad():
+        readout.weight.fill_(4.0)
+        readout.bias.fill_(0.25)
+    # O = 2, 1, 2.5 without bias
+    spikes = Spikes.from_dense(torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1))
+    score = readout(choose("cpu"), spikes)
+    assert_allclose(score.item(), 2.75, rtol=1e-6)
+
+
+def test_recurrent_without_feedback_is_feed_forward(clips: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    plain = LIF(LIFConfig(), SHAPE)
+    recurrent = RecurrentLIF(RecurrentLIFConfig(recurrent_scale=0.0), SHAPE)
+    with torch.no_grad():
+        recurrent.input.copy_(plain.hidden[0])
+    assert torch.equal(
+        plain(batch_of(clips)).spikes[0].dense(), recurrent(batch_of(clips)).spikes[0].dense()
+    )
+
+
+def test_feedback_arrives_one_step_later() -> None:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=4, time_step=0.01, input_rate=1.0)
+    model = RecurrentLIF(
+        RecurrentLIFConfig(hidden_units=2, tau_mem_ms=1e-3, tau_syn_ms=1e-3), shape
+    )
+    with torch.no_grad():  # neuron 0 hears the input, neuron 1 hears neuron 0
+        model.input.copy_(torch.tensor([[2.0, 0.0]]))
+        model.recurrent.copy_(torch.tensor([[0.0, 2.0], [0.0, 0.0]]))
+    raster = torch.tensor([1.0, 0.0, 0.0, 0.0]).view(1, 4, 1)
+    spikes = model(batch_of(raster)).spikes[0].dense()[0]
+    assert spikes.T.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+
+
+def test_initial_fluctuations_are_as_asked() -> None:
+    """Poisson input at the stated rate moves free membranes by one threshold."""
+    generator = torch.Generator().manual_seed(0)
+    n_in, rate, alpha, beta = 200, 0.05, 0.4, 0.6
+    weight = fluctuation_scale(n_in, rate, alpha, beta) * torch.randn(n_in, 50, generator=generator)
+    events = torch.poisson(torch.full((4000, n_in), rate), generator=generator)
+    syn = mem = torch.zeros(50)
+    trace = []
+    for current in (events - rate) @ weight:
+        syn = alpha * syn + current
+        mem = beta * mem + (1 - beta) * syn
+        trace.append(mem)
+    assert abs(float(torch.stack(trace).std()) - 1) < 0.1
+
+
+@pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4], [0, 1], [1, 3]])
+def test_svm_votes_as_scikit_learn(present: list[int], rng: np.random.Generator) -> None:
+    shape = DataShape(n_units=6, n_classes=5, n_steps=4, time_step=0.01, input_rate=1.0)
+    labels = rng.choice(present, 120)
+    counts = rng.poisson(3 + 2 * np.eye(5, 6)[labels])
+    config = CountSVMConfig(C=(3.0,), gamma_scale=(0.5,))
+    model = CountSVM(config, shape)
+    choice = model.fit_counts((counts[:80], labels[:80]), (counts[80:], labels[80:]))
+    scaler = StandardScaler().fit(counts[:80])
+    theirs = SVC(C=3.0, gamma=0.5 / 6).fit(scaler.transform(counts[:80]), labels[:80])
+    raster = torch.zeros(120, 4, 6)
+    raster[:, 1] = torch.from_numpy(counts).float()
+    ours = model(batch_of(raster)).scores.argmax(1).numpy()
+    assert np.array_equal(ours, theirs.predict(scaler.transform(counts)))
+    assert choice["validation_accuracy"] == np.mean(ours[80:] == labels[80:])
+
+    again = CountSVM(config, shape)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(batch_of(raster)).scores, model(batch_of(raster)).scores)
+
+
+def test_an_unknown_model_is_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown model 'lfi'.*Did you mean 'lif'"):
+        model_class("lfi")
+
+
+def test_a_delay_brings_a_spike_later_and_is_learned() -> None:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=8, time_step=0.01, input_rate=1.0)
+    config = DelayLIFConfig(hidden_units=(1,), max_delay_ms=40.0, tau_mem_ms=1e-3, tau_syn_ms=1e-3)
+    model = DelayLIF(config, shape)
+    raster = torch.zeros(1, 8, 1)
+    raster[0, 2] = 1
+    with torch.no_grad():
+        model.hidden[0].fill_(1.5)
+    for delay, arrives in ((0.0, 2), (0.5, 4), (1.0, 6)):
+        with torch.no_grad():
+            model.delays[0].fill_(delay)
+        fired = model(batch_of(raster)).spikes[0].dense()[0, :, 0]
+        assert fired.nonzero().flatten().tolist() == [arrives]
+    with torch.no_grad():  # between two bins it is shared, and 0.75 of 1.5 reaches the threshold
+        model.delays[0].fill_(0.25 * 3.25)
+    model(batch_of(raster)).spikes[0].counts().sum().backward()
+    assert model.delays[0].grad is not None
+    assert float(model.delays[0].grad) != 0
+
+
+def test_adaptation_makes_a_neuron_tire() -> None:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=60, time_step=0.01, input_rate=1.0)
+    counts = []
+    for strength in (0.0, 2.0):
+        config = AdaptiveLIFConfig(hidden_units=(1,), recurrent=False, adapt_gain=strength)
+        torch.manual_seed(0)
+        model = AdaptiveLIF(config, shape)
+        with torch.no_grad():
+            model.layers[0].weight.fill_(3.0)
+        fired = model(batch_of(torch.ones(1, 60, 1))).spikes[0].dense()[0, :, 0]
+        counts.append([int(fired[:10].sum()), int(fired[-10:].sum())])
+    (early, late), (tiring_early, tiring_late) = counts
+    assert abs(early - late) <= 1
+    assert tiring_late < tiring_early < early
+
+
+def test_adaptive_neurons_by_hand() -> None:
+    """One neuron, β = 1/2, ρ = 1/4, a = 1, b = 2, weight 3, input 1 in every step.
+
+    U = 1.5 fires, A = 3/4·2 = 1.5; U = 0.5·(3 − 1.5) = 0.75, A = 1.5/4 + 3/4·0.75 = 0.9375;
+    U = 0.375 + 0.5·(3 − 0.9375) = 1.40625 fires.
+    """
+    shape = DataShape(n_units=1, n_classes=2, n_steps=3, time_step=0.01, input_rate=1.0)
+    tau, slow = 10 / math.log(2), 10 / math.log(4)
+    config = AdaptiveLIFConfig(
+        hidden_units=(1,),
+        recurrent=False,
+        tau_mem_ms=(tau, tau),
+        tau_adapt_ms=(slow, slow),
+        adapt_to_membrane=(1.0, 1.0),
+        adapt_to_spikes=(2.0, 2.0),
+    )
+    model = AdaptiveLIF(config, shape)
+    with torch.no_grad():
+        model.layers[0].weight.fill_(3.0)
+    (scan,) = model._scan(batch_of(torch.ones(1, 3, 1)), [None])
+    assert scan.spikes.dense().flatten().tolist() == [1, 0, 1]
+    assert_allclose(scan.state[0, 1].detach(), [1.40625], rtol=1e-6)
+
+
+@pytest.mark.parametrize("limits", [(5.0, 1.0), (0.0, 1.0), (float("inf"), float("inf"))])
+def test_a_range_must_be_one(limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="tau_mem_ms"):
+        AdaptiveLIFConfig(tau_mem_ms=limits)
