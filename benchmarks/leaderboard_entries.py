@@ -62,10 +62,9 @@ from spikebench.protocol.results import (
     SeedRecord,
     Split,
     Summary,
-    file_sha256,
     write_result,
-    write_text,
 )
+from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.workers import available_cores, worker_pool
 
 RESULTS = Path(__file__).parent / "results"

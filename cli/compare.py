@@ -38,7 +38,7 @@ def compare(
     spread of the seeds, which decides; and McNemar's, which takes the samples of one voice for independent.
     """
     from spikebench.evaluation.comparison import compare_results
-    from spikebench.spike_files.reader import refuse_existing
+    from spikebench.records.whole_files import refuse_existing
 
     if picture is not None:
         from spikebench.plots.sample import FORMATS

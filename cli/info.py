@@ -34,8 +34,8 @@ def info(data: str, as_json: bool) -> None:
     FILE is a spike file or the name of a data set.
     """
     from cli.text.parameters import parameter_lines
-    from spikebench.datasets import resolve
     from spikebench.records.text import printable
+    from spikebench.store.locate import resolve
 
     file, _ = resolve(data)
     report, tables = _report(file)

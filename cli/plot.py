@@ -42,10 +42,11 @@ def plot(
     the name of a data set.
     """
     from spikebench.conversion.runner import characteristic_frequency
-    from spikebench.datasets import resolve
     from spikebench.errors import SpikebenchError
     from spikebench.plots.sample import Sample, draw_sample, write_figure
-    from spikebench.spike_files.reader import SpikeFile, refuse_existing
+    from spikebench.records.whole_files import refuse_existing
+    from spikebench.spike_files.reader import SpikeFile
+    from spikebench.store.locate import resolve
 
     refuse_existing(output, overwrite)
     file, _ = resolve(data)

@@ -100,7 +100,7 @@ def predict(
     if plot is not None and plot.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise click.UsageError(f"--plot draws .png, .pdf or .svg, not {plot.name!r}")
     from spikebench.deployment.prediction import Listener
-    from spikebench.spike_files.reader import refuse_existing
+    from spikebench.records.whole_files import refuse_existing
 
     for path in (output, plot):
         if path is not None:
@@ -160,7 +160,7 @@ def _gather(
     listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
 ) -> tuple[list[str], list[Sample], list[int], int]:
     """Names, spikes and classes (-1 is unknown) of everything that is asked about; how many were left out."""
-    from spikebench.deployment.prediction import number_labels
+    from spikebench.protocol.labels import number_labels
     from spikebench.recordings.search import find_clips
     from spikebench.records.text import printable
 
@@ -334,7 +334,7 @@ def _say_live(
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    from spikebench.protocol.results import write_text
+    from spikebench.records.whole_files import write_text
 
     text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))

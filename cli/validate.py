@@ -20,11 +20,11 @@ def validate(ctx: click.Context, data: str, as_json: bool) -> None:
     Remarks follow on samples that break no rule: recordings that are copies of others, above all in different
     splits, and samples without a spike.
     """
-    from spikebench.datasets import resolve
     from spikebench.records.text import printable
     from spikebench.spike_files.reader import SpikeFile
     from spikebench.spike_files.remarks import find_remarks
     from spikebench.spike_files.report import find_problems
+    from spikebench.store.locate import resolve
 
     file, _ = resolve(data)
     problems = find_problems(file)

@@ -144,7 +144,7 @@ def _answer(
     from spikebench.errors import ResultError
     from spikebench.evaluation.reproduction import answer_again
     from spikebench.protocol.opening import open_test
-    from spikebench.protocol.results import file_sha256, plain_file
+    from spikebench.records.whole_files import file_sha256, plain_file
 
     result = stored.result
     paths = []

@@ -16,7 +16,7 @@ from conftest import ROOT
 from helpers.synthetic_clips import write_clip
 
 from cli.main import main
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DIGITS = ROOT / "data" / "digits"

@@ -40,8 +40,7 @@ def card(name: str, as_croissant: bool, output: Path | None, overwrite: bool) ->
     if output is None:
         click.echo(text, nl=False)
         return
-    from spikebench.protocol.results import write_text
-    from spikebench.spike_files.reader import refuse_existing
+    from spikebench.records.whole_files import refuse_existing, write_text
 
     refuse_existing(output, overwrite)
     write_text(output, text)

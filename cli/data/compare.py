@@ -77,7 +77,7 @@ def compare(
     from spikebench.fidelity.alignment import choose_pair, find_source, pair_samples
     from spikebench.fidelity.comparison import compare as run
     from spikebench.records.text import printable
-    from spikebench.spike_files.reader import refuse_existing
+    from spikebench.records.whole_files import refuse_existing
 
     if index is not None and source is not None:
         raise click.UsageError("--index and --source both choose a sample of FILE; give one")
@@ -125,9 +125,9 @@ def compare(
 
 def _open(stack: contextlib.ExitStack, name: str, like: Samples | None) -> Samples:
     """Open a spike file or, where another says how many units there are, a table."""
-    from spikebench.datasets import resolve
     from spikebench.fidelity.spike_list import read_spike_list
     from spikebench.spike_files.reader import SpikeFile
+    from spikebench.store.locate import resolve
 
     if Path(name).suffix.lower() == ".csv":
         if like is None:

@@ -380,7 +380,7 @@ def _header(
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    from spikebench.protocol.results import write_text
+    from spikebench.records.whole_files import write_text
 
     write_text(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 

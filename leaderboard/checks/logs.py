@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikebench.errors import ResultError
-from spikebench.protocol.results import Result, SeedRecord, write_text
+from spikebench.protocol.results import Result, SeedRecord
 from spikebench.records.strict_json import like_python, read_record
+from spikebench.records.whole_files import write_text
 from spikebench.training.run_record import RunLog, log_text
 
 LOGS_FILE = "run.json"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from leaderboard.checks.logs import check_log
-from spikebench.datasets import DATASETS, load_spec, locate
+from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import ResultError, SpikeFileError
 from spikebench.protocol.opening import combined_sha256, open_selection, open_test
 from spikebench.protocol.results import (
@@ -28,15 +28,14 @@ from spikebench.protocol.results import (
     Predictions,
     Result,
     SeedRecord,
-    check_sha256,
-    file_sha256,
-    plain_file,
     read_predictions,
     read_result,
 )
 from spikebench.protocol.scoring import score_all, summarise
 from spikebench.protocol.splits import LEAVE_ONE_OUT, ORACLE
 from spikebench.records.strict_json import MAX_JSON_BYTES
+from spikebench.records.whole_files import check_sha256, file_sha256, plain_file
+from spikebench.store.locate import locate
 from spikebench.training.run_record import read_run_log
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024

@@ -40,16 +40,10 @@ from leaderboard.claims.tier import (
     tier_of,
 )
 from spikebench.errors import OutputExistsError, ResultError
-from spikebench.protocol.results import (
-    RESULT_FILE,
-    Result,
-    file_sha256,
-    plain_file,
-    write_result,
-    write_text,
-)
+from spikebench.protocol.results import RESULT_FILE, Result, write_result
 from spikebench.records.fields import Sha256
 from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_record
+from spikebench.records.whole_files import file_sha256, plain_file, write_text
 from spikebench.training.run_record import read_run_log
 from spikebench.workers import available_cores, worker_pool
 

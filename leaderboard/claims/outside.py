@@ -31,14 +31,13 @@ from spikebench.protocol.results import (
     Predictions,
     Result,
     SeedRecord,
-    file_sha256,
     write_predictions,
     write_result,
-    write_text,
 )
 from spikebench.protocol.scoring import score, summarise
 from spikebench.records.fields import Count, Fraction, Name, NonNegative
 from spikebench.records.strict_json import first_problem
+from spikebench.records.whole_files import file_sha256, write_text
 
 MAX_FORM_BYTES = 1024 * 1024
 FORM_FILE, SPLITS_FILE, PREDICTIONS_FILE = "form.toml", "splits.csv", "predictions.csv"

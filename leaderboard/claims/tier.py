@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leaderboard.claims.declaration import Line
 from spikebench.errors import ResultError
-from spikebench.protocol.results import Interval, Result, write_text
+from spikebench.protocol.results import Interval, Result
 from spikebench.records.fields import Count, Fraction, Sha256
 from spikebench.records.strict_json import read_record
+from spikebench.records.whole_files import write_text
 
 VERIFICATION_FILE = "verification.json"
 LEAST_AGREEMENT = 0.999

@@ -21,7 +21,7 @@ from leaderboard.standings.table import (
     to_json,
 )
 from spikebench.errors import OutputExistsError, ResultError
-from spikebench.protocol.results import write_text
+from spikebench.records.whole_files import write_text
 from spikebench.workers import available_cores, worker_pool
 
 PAGE = "index.html"

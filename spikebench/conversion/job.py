@@ -19,7 +19,7 @@ from spikebench.naming.names import ClipNames
 from spikebench.recordings.decoding import read_bytes
 from spikebench.recordings.search import Clip, Skipped
 from spikebench.records.text import printable
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 from spikebench.workers import CallLostError, ExecutorLostError
 
 __all__ = ["ConversionOptions", "Job", "encode_all", "require_unchanged", "stamp", "write_samples"]

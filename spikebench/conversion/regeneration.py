@@ -29,7 +29,8 @@ from spikebench.naming.names import ClipNames
 from spikebench.recordings.decoding import read_bytes
 from spikebench.recordings.search import Clip, Skipped
 from spikebench.records.text import printable
-from spikebench.spike_files.reader import SpikeFile, refuse_existing
+from spikebench.records.whole_files import refuse_existing
+from spikebench.spike_files.reader import SpikeFile
 
 __all__ = ["make", "output_files"]
 

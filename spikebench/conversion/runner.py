@@ -53,8 +53,10 @@ from spikebench.naming.names import ClipNames, name_clips
 from spikebench.recordings.decoding import Recording
 from spikebench.recordings.search import Clip, Skipped, find_clips
 from spikebench.records.text import printable
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter, refuse_existing, remove_left_overs
+from spikebench.records.whole_files import refuse_existing
+from spikebench.spike_files.reader import SpikeFile
 from spikebench.spike_files.remarks import find_remarks
+from spikebench.spike_files.writer import SpikeWriter, remove_left_overs
 from spikebench.workers import available_cores, worker_pool
 
 __all__ = [

@@ -19,8 +19,7 @@ from spikebench.errors import ExportError
 from spikebench.events.raster_loops import EDGE_TOLERANCE
 from spikebench.models import check_model_name
 from spikebench.models.base import model_class
-from spikebench.protocol.results import write_bytes
-from spikebench.spike_files.reader import refuse_existing
+from spikebench.records.whole_files import refuse_existing, write_bytes
 from spikebench.training.inference import load_trained
 from spikebench.training.run import RUN_FILE, read_run
 from spikebench.training.run_record import RunRecord

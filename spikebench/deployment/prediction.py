@@ -8,7 +8,7 @@ of the whole clip. Confidence is the softmax of the scores: a number between cla
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from spikebench.errors import ProtocolError, SpikeFileError
 from spikebench.events.batches import Collate, EventBatch
 from spikebench.events.dataset import Sample, SpikeDataset
+from spikebench.events.moments import spread_moments, up_to
 from spikebench.models.base import Classifier
 from spikebench.protocol.opening import is_data_of
-from spikebench.protocol.results import file_sha256
+from spikebench.records.whole_files import file_sha256
 from spikebench.training.inference import find_device, load_trained, one_thread, place
 from spikebench.training.run import read_run
 from spikebench.training.run_record import RunRecord
@@ -215,65 +216,3 @@ class Listener:
         with one_thread():
             scores: NDArray[np.float32] = self.model(batch).scores.cpu().numpy()
         return scores
-
-
-def spread_moments(n_steps: int, n_moments: int) -> NDArray[np.int64]:
-    """Spread moments evenly over a clip.
-
-    Parameters
-    ----------
-    n_steps
-        Bins of the clip.
-    n_moments
-        How many; no more than bins.
-
-    Returns
-    -------
-    ndarray of int64, shape (moment,)
-        Bins heard at each; the last are all.
-    """
-    n_moments = min(n_moments, n_steps)
-    return -(-np.arange(1, n_moments + 1) * n_steps // n_moments)
-
-
-def up_to(batch: EventBatch, step: int) -> EventBatch:
-    """Let silence follow after a step.
-
-    Parameters
-    ----------
-    batch
-        Whole clips.
-    step
-        The first bin that is not heard.
-
-    Returns
-    -------
-    EventBatch
-        As many bins, empty from there on.
-    """
-    return replace(batch.window(0, step), n_steps=batch.n_steps)
-
-
-def number_labels(
-    labels: NDArray[np.int64], keys: Sequence[str], classes: Sequence[str]
-) -> NDArray[np.int64]:
-    """Give labels of other data the numbers that the model has for them.
-
-    Parameters
-    ----------
-    labels
-        int64, shape (samples,); -1 is unknown.
-    keys
-        Names of their classes.
-    classes
-        Names of the model's.
-
-    Returns
-    -------
-    ndarray of int64, shape (samples,)
-        The model's numbers; -1 for a class that it does not know.
-    """
-    known = {name: number for number, name in enumerate(classes)}
-    table = np.array([known.get(key, -1) for key in keys] + [-1], dtype=np.int64)
-    inside = np.where((labels >= 0) & (labels < len(keys)), labels, len(keys))
-    return table[inside]

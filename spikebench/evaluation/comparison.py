@@ -26,10 +26,10 @@ from spikebench.protocol.results import (
     Predictions,
     Result,
     SeedRecord,
-    plain_file,
     read_predictions,
     read_result,
 )
+from spikebench.records.whole_files import plain_file
 
 __all__ = [
     "ComparedResult",

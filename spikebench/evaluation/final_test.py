@@ -24,11 +24,11 @@ from spikebench.protocol.results import (
     Predictions,
     Result,
     SeedRecord,
-    file_sha256,
     write_predictions,
     write_result,
 )
 from spikebench.protocol.scoring import score, summarise
+from spikebench.records.whole_files import file_sha256
 from spikebench.training.inference import (
     bin_samples,
     build_model,

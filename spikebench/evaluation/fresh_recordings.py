@@ -20,11 +20,12 @@ import soundfile
 
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import AudioError
-from spikebench.protocol.results import DatasetRecord, file_sha256
+from spikebench.protocol.results import DatasetRecord
 from spikebench.recordings.decoder_output import quiet_decoder
 from spikebench.recordings.decoding import Recording, decode_segments, read_bytes
 from spikebench.recordings.search import Clip, Skipped, find_clips
 from spikebench.records.text import printable
+from spikebench.records.whole_files import file_sha256
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.contents import recording_folders
 from spikebench.store.folder import folder_of, part_paths

@@ -17,12 +17,12 @@ import numpy as np
 import cochlea
 from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert, request
-from spikebench.deployment.prediction import number_labels
 from spikebench.errors import ResultError, SpikebenchError, UnknownNameError
 from spikebench.evaluation.reproduction import answer_again, check_size
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.classification import speaker_interval
 from spikebench.naming.names import ClipNames
+from spikebench.protocol.labels import number_labels
 from spikebench.protocol.results import Encoding, Interval, ModelRecord, Predictions
 from spikebench.recordings.search import Skipped
 from spikebench.records.text import printable

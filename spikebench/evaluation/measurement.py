@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebench.deployment.prediction import spread_moments, up_to
 from spikebench.events.batches import BinnedSamples
+from spikebench.events.moments import spread_moments, up_to
 from spikebench.metrics.cost import cost_metrics
 from spikebench.metrics.cost_table import CostTable
 from spikebench.metrics.latency import N_MOMENTS, latency_of

@@ -30,7 +30,7 @@ from spikebench.models.base import CountClassifier, model_class
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
 from spikebench.records.strict_json import first_problem
-from spikebench.spike_files.reader import MAX_UNITS
+from spikebench.spike_files.layout import MAX_UNITS
 from spikebench.training.inference import (
     bin_samples,
     build_model,

@@ -8,6 +8,8 @@
     cache         The spikes of a file as flat arrays, mapped into memory: built once, opened in a
                   millisecond
     dataset       A data set as a list of samples: map-style, light, ready for any loader
+    moments       Moments at which a network is asked for its answer: evenly spread time steps,
+                  and events up to one of them
     raster        The only place where time becomes bins
     raster_loops  The compiled loops of :mod:`spikebench.events.raster`: plain arithmetic on
                   arrays that were checked there

@@ -37,7 +37,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.errors import DataError, SpikeFileError
-from spikebench.spike_files.reader import MAX_TIME_S, MAX_UNITS, SpikeFile
+from spikebench.spike_files.layout import MAX_TIME_S, MAX_UNITS
+from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.folder import data_root
 
 __all__ = ["FlatEvents", "open_events"]

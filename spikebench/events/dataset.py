@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikebench.datasets import resolve
 from spikebench.events.cache import FlatEvents, open_events
+from spikebench.store.locate import resolve
 
 if TYPE_CHECKING:
     import pandas as pd

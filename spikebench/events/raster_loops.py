@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikebench.compiled import compiled
+
 EDGE_TOLERANCE = 0.5e-6  # s; see spikebench.events.raster
-_Loop = TypeVar("_Loop", bound=Callable[..., Any])
-
-
-def compiled(loop: _Loop) -> _Loop:
-    """Compile a loop and keep it on disk.
-
-    IEEE arithmetic and no reassociation, so the loop gives the same bins compiled and interpreted.
-
-    Parameters
-    ----------
-    loop
-        Arithmetic on arrays and numbers. The plain function stays reachable as ``.py_func``.
-
-    Returns
-    -------
-    callable
-        The compiled loop, with the same signature.
-    """
-    return cast("_Loop", njit(cache=True, nogil=True, error_model="numpy")(loop))
 
 
 @compiled

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikebench.errors import SpikeFileError
 from spikebench.records.text import printable
-from spikebench.spike_files.reader import MAX_TIME_S
+from spikebench.spike_files.layout import MAX_TIME_S
 
 __all__ = ["SpikeList", "read_spike_list"]
 

@@ -17,7 +17,7 @@ interval and p-value
     difference ± Student t at 97.5 % · √(sum of the spreads), degrees of freedom after Satterthwaite (1946, Biometrics
     Bulletin 2:110) with speakers - 1 and seeds - 1; p from the same t. The percentiles of the draws themselves are
     too narrow for the dozen of speakers of a test split and know nothing of other seeds: where nothing differs they
-    called a difference in 19 % of trials, this in 4 % (tests/test_significance.py).
+    called a difference in 19 % of trials, this in 4 % (tests/metrics/test_significance.py).
     Without any spread there is no interval, and a p-value (1) only if the difference is 0.
 McNemar
     of two networks, on the samples that only one of them got right: exact binomial test, two-sided, twice the

@@ -6,6 +6,7 @@
                     recordings at hand
     class_warnings  Names of classes that are probably something else: folds, splits, speakers,
                     numbers, parts of file names
+    conventions/    Names of published corpora, one file each
     folders         The meaning of folders of recordings: classes, splits or folds
     names           Label, speaker and split of a clip: from its folder, its file name, or a
                     table

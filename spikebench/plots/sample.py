@@ -17,9 +17,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from spikebench.errors import SpikebenchError
-from spikebench.protocol.results import write_bytes
 from spikebench.recordings.decoding import Recording
 from spikebench.records.text import printable
+from spikebench.records.whole_files import write_bytes
 
 __all__ = ["Sample", "Stages", "draw_sample", "style", "write_figure"]
 

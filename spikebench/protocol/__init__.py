@@ -2,6 +2,7 @@
 
 ::
 
+    labels       Labels of other files in the numbering of a model
     opening      Opening data honestly: what selects a model does not contain the test split
     predictions  The text of a predictions file as four columns of whole numbers: index, label,
                  predicted, speaker

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate
+from spikebench.datasets import DATASETS, DatasetSpec, load_spec
 from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.events.cache import open_events
 from spikebench.events.dataset import SpikeDataset, join
-from spikebench.protocol.results import PUBLISHED_ENCODING, DatasetRecord, Encoding, file_sha256
+from spikebench.protocol.results import PUBLISHED_ENCODING, DatasetRecord, Encoding
 from spikebench.protocol.splits import (
     ORACLE,
     SPEAKERS_V1,
@@ -36,10 +36,13 @@ from spikebench.protocol.splits import (
     partition,
 )
 from spikebench.records.text import printable
+from spikebench.records.whole_files import file_sha256
 from spikebench.spike_files.copies import CopyFinder
-from spikebench.spike_files.fingerprint import Part, dataset_fingerprint
+from spikebench.spike_files.fingerprint import Part
 from spikebench.spike_files.reader import SpikeFile
+from spikebench.store.fingerprints import dataset_fingerprint
 from spikebench.store.folder import folder_of
+from spikebench.store.locate import locate
 from spikebench.store.pins import read_pins
 
 __all__ = [

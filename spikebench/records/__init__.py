@@ -8,4 +8,5 @@
                  JSON can write again
     text         Untrusted text (file names, messages that contain them) escaped for terminals and
                  UTF-8
+    whole_files  Files written whole or not at all, and their SHA-256
 """

@@ -21,9 +21,6 @@ sample does not matter. The samples of several files are taken as those of one, 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import secrets
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,11 +29,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.errors import DataError
 from spikebench.spike_files.reader import SpikeFile
-from spikebench.store.folder import data_root
 
-__all__ = ["Part", "combine", "dataset_fingerprint", "fingerprint", "sample_digests"]
+__all__ = ["Part", "combine", "fingerprint", "sample_digests"]
 
 VERSION = 1
 _HEADER = b"spikebench fingerprint %d\n" % VERSION
@@ -155,48 +150,3 @@ def fingerprint(parts: Sequence[Part]) -> str:
             splits += [part.split or mark for mark in marks]
             digests += sample_digests(file)
     return combine(n_units, classes, digests, splits)
-
-
-def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
-    """Look up the fingerprint of a data set; compute and keep it if its files were not read before.
-
-    Parameters
-    ----------
-    parts
-        As for :func:`fingerprint`.
-    sha256
-        SHA-256 of the bytes of its files.
-
-    Returns
-    -------
-    str
-        64 lower-case hexadecimal digits; kept in a folder beside the data sets.
-
-    Raises
-    ------
-    SpikeFileError
-        If a file is missing or damaged.
-    DataError
-        If the fingerprint cannot be written there.
-    """
-    splits = "".join(f"-{part.split}" for part in parts if part.split)
-    kept = data_root() / "fingerprints" / f"{sha256}{splits}-v{VERSION}"
-    try:
-        if re.fullmatch(r"[0-9a-f]{64}\n", text := kept.read_text(encoding="ascii")):
-            return text.strip()
-    except (OSError, UnicodeDecodeError):
-        pass
-    found = fingerprint(parts)
-    partial = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.partial")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(f"{found}\n", encoding="ascii")
-        os.replace(partial, kept)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(
-            f"{kept.parent}: the fingerprint cannot be written: {reason}; SPIKEBENCH_DATA=FOLDER names another folder"
-        ) from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return found

@@ -32,8 +32,9 @@ from spikebench.spike_files.hdf5.format import (
 )
 from spikebench.spike_files.hdf5.heap import Sequences, check_apart, locate
 from spikebench.spike_files.hdf5.storage import Layout
+from spikebench.spike_files.layout import ARRAYS, FLOATS
 
-__all__ = ["ARRAYS", "Checked", "FlatArray", "check", "open_checked", "read_attributes"]
+__all__ = ["Checked", "FlatArray", "check", "open_checked", "read_attributes"]
 
 MAX_ATTRIBUTES = 1_000
 MAX_LINKS = 10_000
@@ -48,39 +49,6 @@ _SPACE, _LINKS, _TYPE, _LINK, _LAYOUT = 0x01, 0x02, 0x03, 0x06, 0x08
 _ATTRIBUTE, _GROUP, _ATTRIBUTES = 0x0C, 0x11, 0x15
 _MAY_REPEAT = {0x00, _LINK, _ATTRIBUTE, 0x0D, 0x10}
 _SHARED = 2
-# Precision, and place and size of exponent and mantissa, its bias, of IEEE 754.
-_FLOATS = {
-    (2, 15, 0, 16, 10, 5, 0, 10, 15): "f2",
-    (4, 31, 0, 32, 23, 8, 0, 23, 127): "f4",
-    (8, 63, 0, 64, 52, 11, 0, 52, 1023): "f8",
-}
-
-
-@dataclass(frozen=True)
-class _Array:
-    """One array of the layout: the type of its values, and whether it has one element per sample."""
-
-    kind: str
-    per_sample: bool = True
-    required: bool = False
-
-
-ARRAYS = {
-    "spikes/times": _Array("sequence of float", required=True),
-    "spikes/units": _Array("sequence of integer", required=True),
-    "labels": _Array("integer", required=True),
-    "extra/speaker": _Array("integer"),
-    "extra/keys": _Array("string", per_sample=False),
-    "extra/speaker_names": _Array("string", per_sample=False),
-    "extra/split": _Array("string"),
-    "extra/source": _Array("string"),
-    "extra/sha256": _Array("string"),
-    "extra/sample_rate_hz": _Array("integer"),
-    "extra/duration_s": _Array("float"),
-    "extra/audio_channels": _Array("integer"),
-    "extra/segment": _Array("integer"),
-    "extra/start_s": _Array("float"),
-}
 
 
 @dataclass(frozen=True)
@@ -392,7 +360,7 @@ def _number_type(message: bytes) -> np.dtype[np.generic] | None:
             return None
         return np.dtype(f"{order}{'i' if marks & 8 else 'u'}{size}")
     if form & 15 == 1 and marks & 0x70 == 0x20:
-        known = _FLOATS.get((size, sign, *struct.unpack_from("<HHBBBBI", message, 8)))
+        known = FLOATS.get((size, sign, *struct.unpack_from("<HHBBBBI", message, 8)))
         return None if known is None else np.dtype(order + known)
     return None
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from spikebench.errors import DataError
-from spikebench.protocol.results import write_text
 from spikebench.records.text import printable
+from spikebench.records.whole_files import write_text
 
 __all__ = ["add_to_manifest", "find_changes", "read_manifest"]
 

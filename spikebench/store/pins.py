@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import DataError, ResultError
-from spikebench.protocol.results import write_text
 from spikebench.records.strict_json import first_problem, read_json
 from spikebench.records.text import printable
+from spikebench.records.whole_files import write_text
 
 __all__ = [
     "Pin",

@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from spikebench.protocol.results import DatasetRecord, write_text
+from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative
+from spikebench.records.whole_files import write_text
 
 __all__ = [
     "CSV_FILE",

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from spikebench.errors import TrainingError
 from spikebench.models.base import Classifier
-from spikebench.protocol.results import write_text
 from spikebench.records.strict_json import first_problem
+from spikebench.records.whole_files import write_text
 from spikebench.training.run import (
     CHECKPOINT_FILE,
     REFIT_CHECKPOINT_FILE,

@@ -29,8 +29,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
-from spikebench.protocol.results import share, write_text
 from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.whole_files import share, write_text
 from spikebench.training.run_record import RunRecord as RunRecord
 
 RUN_FILE = "run.json"

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import ResultError
 from spikebench.presets.preset import Preset
-from spikebench.protocol.results import DatasetRecord, Encoding, write_text
+from spikebench.protocol.results import DatasetRecord, Encoding
 from spikebench.records.fields import Count, Fraction, NonNegative, Record
 from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.whole_files import write_text
 
 HISTORY_FILE = "history.csv"
 REFIT_HISTORY_FILE = "refit-history.csv"

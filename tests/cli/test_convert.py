@@ -351,7 +351,7 @@ def test_plot_draws_the_sound_that_was_converted(
 
 
 def test_plot_draws_a_sample_without_spikes_or_sound(tmp_path: Path) -> None:
-    from spikebench.spike_files.reader import SpikeWriter
+    from spikebench.spike_files.writer import SpikeWriter
 
     with SpikeWriter(tmp_path / "a.h5", 700, [], {}) as writer:
         writer.append([], [])
@@ -385,7 +385,7 @@ def test_plot_does_not_follow_a_path_out_of_the_folder(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from spikebench.recordings.decoding import read_clip
-    from spikebench.spike_files.reader import SpikeWriter
+    from spikebench.spike_files.writer import SpikeWriter
 
     digest = read_clip(recordings / "no" / "anna.wav").sha256
     with SpikeWriter(tmp_path / "a.h5", 20, [], {"source_root": str(recordings)}) as writer:

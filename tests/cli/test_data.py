@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 
 Run = Callable[..., tuple[int, str, str]]
 KEYS = ["zero", "one"]

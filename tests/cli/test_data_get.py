@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import https_server as scripts
 import pytest
 import soundfile
+from helpers import https_server as scripts
+from helpers.downloads import download, spec, spike_file, tar
 from helpers.https_server import HttpsServer, serve
 from helpers.synthetic_clips import tone, write_clip
-from test_data_store import download, spec, spike_file, tar
 
 from cli.main import main
 from cli.progress.download import download_progress

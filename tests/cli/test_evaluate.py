@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.commands import QUICK, interrupted, run
 from helpers.toy import write_toy
 
-from cli.main import main
 from leaderboard.checks.recomputation import verify_result
-from spikebench.datasets import resolve
 from spikebench.protocol.opening import open_selection
 from spikebench.protocol.results import read_result
+from spikebench.store.locate import resolve
 from spikebench.training.run import locked, read_run
-
-QUICK = ["--set", "input.duration_ms=300", "--set", "training.epochs=3", "--quiet"]
 
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return write_toy(tmp_path / "toy.h5")
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    said = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, said.out, said.err
 
 
 def test_evaluate_writes_a_result_that_passes_submission(
@@ -241,36 +228,6 @@ def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 # A command that gets a signal once two epochs are kept; from inside, so that it never comes too late.
-SIGNALLED = """
-import os, signal, sys, threading, time
-from pathlib import Path
-from cli.main import main
-
-def send():
-    history = Path(sys.argv[1])
-    while not history.exists() or len(history.read_text().splitlines()) < 3:
-        time.sleep(0.001)
-    os.kill(os.getpid(), int(sys.argv[2]))
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore
-threading.Thread(target=send, daemon=True).start()
-main(sys.argv[3:])
-"""
-
-
-def interrupted(
-    command: list[str], folder: Path, how: signal.Signals, history: str = "history.csv"
-) -> tuple[int, str]:
-    """Run a command, and signal it once two epochs are kept."""
-    done = subprocess.run(
-        [sys.executable, "-c", SIGNALLED, str(folder / history), str(int(how)), *command],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-    )
-    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 from conftest import ROOT
+from helpers.forms import fill_in
 from helpers.leaderboard_results import edit_json, make_result
-from test_leaderboard_outside import fill_in
 
 from cli.main import main
 from leaderboard.claims.entry import read_entries

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.commands import QUICK, run
 from helpers.toy import write_toy
-from test_cli_evaluate import QUICK, run
 
 from cli.text.metrics import metric_lines
 from leaderboard.checks.recomputation import verify_result

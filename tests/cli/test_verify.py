@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.commands import run
 from helpers.toy import write_toy
 from helpers.trained_entries import SMALL, forge, make_trained_entry
 from safetensors.torch import load_file, save_file
-from test_cli_evaluate import run
 
 from cli.shared import training_session
 from leaderboard.claims.entry import read_entry
@@ -29,12 +29,8 @@ from spikebench.metrics.classification import (
     summary_interval,
 )
 from spikebench.protocol.opening import SelectionData
-from spikebench.protocol.results import (
-    Predictions,
-    file_sha256,
-    read_predictions,
-    write_predictions,
-)
+from spikebench.protocol.results import Predictions, read_predictions, write_predictions
+from spikebench.records.whole_files import file_sha256
 from spikebench.training.checkpoint import Epoch
 from spikebench.training.loop import Report, fit
 from spikebench.training.run import read_run

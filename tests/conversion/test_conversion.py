@@ -22,7 +22,8 @@ from spikebench.errors import (
     UnknownNameError,
 )
 from spikebench.recordings.decoding import read_clip
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.spike_files.writer import SpikeWriter
 
 OPTIONS = ConversionOptions(n_channels=20)
 

@@ -25,7 +25,7 @@ import soundfile
 
 from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
-from spikebench.datasets import DATASETS, DatasetSpec, load_spec, locate, resolve
+from spikebench.datasets import DATASETS, DatasetSpec, load_spec
 from spikebench.datasets.digits import SPEC
 from spikebench.datasets.recipe import load_recipe
 from spikebench.datasets.shd_r import names as shd_r_names
@@ -35,6 +35,7 @@ from spikebench.naming.names import name_clips
 from spikebench.protocol.splits import FIXED, PROTOCOLS
 from spikebench.recordings.search import Clip
 from spikebench.spike_files.reader import SpikeFile
+from spikebench.store.locate import locate, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 AUDIO = ROOT / "data" / "digits"
@@ -447,7 +448,8 @@ class TestResolve:
 
     def test_looking_up_loads_nothing_heavy(self) -> None:
         code = (
-            "import sys; from spikebench.datasets import DATASETS, load_spec, resolve;"
+            "import sys; from spikebench.datasets import DATASETS, load_spec;"
+            "from spikebench.store.locate import resolve;"
             "resolve('digits'); [load_spec(name) for name in DATASETS];"
             "print(sorted({'torch', 'numba', 'h5py', 'cochlea', 'requests'} & set(sys.modules)))"
         )

@@ -326,7 +326,7 @@ def test_a_missing_package_is_named_with_the_remedy(
 ) -> None:
     run = untrained(tmp_path / "run", selection, model)
     monkeypatch.setitem(sys.modules, form, None)
-    monkeypatch.delitem(sys.modules, f"spikebench.export_{form}", raising=False)
+    monkeypatch.delitem(sys.modules, f"spikebench.deployment.{form}_graph", raising=False)
     with pytest.raises(ExportError, match=rf"--{form} needs .*pip install 'spikebench\[export\]'"):
         export_run(run, form, tmp_path / "model")
 

@@ -15,11 +15,12 @@ from helpers.toy import N_UNITS, write_toy
 from numpy.testing import assert_allclose
 
 from cli.main import main
-from spikebench.deployment.prediction import Answers, Listener, number_labels
+from spikebench.deployment.prediction import Answers, Listener
 from spikebench.errors import ProtocolError, SpikeFileError, TrainingError
 from spikebench.presets.preset import read_preset
+from spikebench.protocol.labels import number_labels
 from spikebench.protocol.opening import open_selection
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 from spikebench.training.inference import bin_samples, run_model
 from spikebench.training.loop import fit, start_run
 

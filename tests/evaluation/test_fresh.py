@@ -11,25 +11,26 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
+from helpers.commands import run
 from helpers.synthetic_clips import tone, write_clip
 from helpers.trained_entries import forge, make_trained_entry
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file, save_file
-from test_cli_evaluate import run
 
 from leaderboard.checks.logs import read_logs
 from leaderboard.claims.entry import read_entry
 from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
-from spikebench.datasets import resolve
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.evaluation.fresh_recordings import _decode, _sound, known_recordings, sift
 from spikebench.evaluation.fresh_test import Hearing, convert_fresh, hearing_of, keep_words, measure
 from spikebench.naming.names import name_clips
 from spikebench.protocol.opening import open_selection
-from spikebench.protocol.results import Encoding, Predictions, file_sha256, read_predictions
+from spikebench.protocol.results import Encoding, Predictions, read_predictions
 from spikebench.recordings.search import find_clips
+from spikebench.records.whole_files import file_sha256
 from spikebench.spike_files.reader import SpikeFile
+from spikebench.store.locate import resolve
 
 WORDS = {"high": 3000.0, "low": 300.0, "other": 1000.0}
 LABELS = "{label}/{speaker}_{take}"

@@ -15,7 +15,8 @@ from helpers.toy import write_toy
 
 from spikebench.errors import DataError, SpikeFileError
 from spikebench.events.cache import FlatEvents, open_events
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.spike_files.writer import SpikeWriter
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,8 @@ from spikebench.fidelity.summary import (
     summarize,
     time_resolution,
 )
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.spike_files.writer import SpikeWriter
 
 N_UNITS = 20
 Sample = tuple[NDArray[np.float64], NDArray[np.int64]]

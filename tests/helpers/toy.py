@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 
 N_UNITS, N_CLASSES, N_SPEAKERS = 12, 3, 8
 

@@ -15,7 +15,7 @@ from spikebench.metrics.cost import GROUPS
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import open_selection
-from spikebench.protocol.results import file_sha256
+from spikebench.records.whole_files import file_sha256
 from spikebench.training.loop import fit, start_run
 from spikebench.training.run_record import RunLog, log_text
 

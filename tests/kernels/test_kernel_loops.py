@@ -10,7 +10,7 @@ import torch
 from helpers import kernel_cases
 from helpers.kernel_cases import Case, counts_of, random_events
 
-from spikebench.events.raster_loops import compiled
+from spikebench.compiled import compiled
 from spikebench.kernels import operators
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.cpu import loops as cpu_loops

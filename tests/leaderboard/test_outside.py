@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.forms import TEST, fill_in
 
 from leaderboard.claims.entry import StoredEntry, read_entry, write_entry
 from leaderboard.claims.outside import (
@@ -19,40 +20,6 @@ from leaderboard.claims.outside import (
 from leaderboard.standings.ranking import build_boards
 from leaderboard.standings.table import measured_rows
 from spikebench.errors import OutputExistsError, ResultError, SpikebenchError
-from spikebench.protocol.opening import open_selection, open_test
-
-TEST = open_test(open_selection("digits"))
-N = TEST.index.size
-
-
-def fill_in(folder: Path, seeds: int = 5, skill: float = 0.6) -> tuple[Path, Path]:
-    """Make a kit and fill it in, right with the probability `skill`."""
-    form, _, predictions = write_kit(folder, "digits")
-    rows = ["seed,index,predicted"]
-    for seed in range(seeds):
-        generator = np.random.default_rng(seed)
-        said = np.where(generator.random(N) < skill, TEST.labels, generator.integers(0, 20, N))
-        order = generator.permutation(N)
-        rows += [f"{seed},{TEST.index[k]},{said[k]}" for k in order]
-    predictions.write_text("\n".join(rows) + "\n")
-    text = form.read_text(encoding="utf-8")
-    head, _, tail = text.partition("[[seeds]]")
-    config = tail[tail.index("[config]") :]
-    tables = "".join(
-        f"[[seeds]]\nseed = {seed}\nvalidation_accuracy = 0.{60 + seed}\nepochs = 30\nselected_epoch = 12\n"
-        for seed in range(seeds)
-    )
-    head = head.replace("parameters = 0 ", "parameters = 4321 ")
-    for empty, filled in (
-        ('name = ""                          # as', 'name = "My network" # as'),
-        ('name = ""                          # of', 'name = "my-network" # of'),
-        ('authors = "" ', 'authors = "A. Smith" '),
-        ('software = "" ', 'software = "my program 1.0" '),
-    ):
-        assert empty in head
-        head = head.replace(empty, filled)
-    form.write_text(head + tables + config + 'note = "layers"\n', encoding="utf-8")
-    return predictions, form
 
 
 @pytest.fixture

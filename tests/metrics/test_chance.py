@@ -17,7 +17,7 @@ from cli.text.chance import chance_line
 from cli.text.parameters import NO_UNIT, UNITS, parameter_lines
 from cochlea import PRESETS
 from spikebench.metrics.chance import chance_level, p_of_chance
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 
 
 def test_chance_by_hand() -> None:

@@ -28,7 +28,7 @@ from spikebench.metrics.record import Latency, Metrics, NotApplicable
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, model_class
 from spikebench.models.svm import CountSVM
-from spikebench.spike_files.reader import SpikeWriter
+from spikebench.spike_files.writer import SpikeWriter
 from spikebench.training.inference import run_model
 
 # Of four samples of 10 steps and 6 inputs; 8 hidden neurons and 2 read-outs, one recurrent bundle.

@@ -24,9 +24,10 @@ from spikebench.protocol.opening import (
     open_selection,
     open_test,
 )
-from spikebench.protocol.results import file_sha256
 from spikebench.protocol.splits import SPEAKERS_V1
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.records.whole_files import file_sha256
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.spike_files.writer import SpikeWriter
 
 
 def indices(selection: SelectionData) -> list[set[int]]:

@@ -30,9 +30,9 @@ from spikebench.protocol.results import (
     read_result,
     write_predictions,
     write_result,
-    write_text,
 )
 from spikebench.records.strict_json import read_json
+from spikebench.records.whole_files import write_text
 
 
 def ints(*values: int) -> np.ndarray:

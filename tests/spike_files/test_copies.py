@@ -21,8 +21,9 @@ from spikebench.naming.conventions.speech_commands import SPEECH_COMMANDS
 from spikebench.protocol.opening import open_selection, open_test
 from spikebench.protocol.splits import Facts, partition
 from spikebench.spike_files.copies import MIN_SPIKES, CopyFinder, describe_copies
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.spike_files.reader import SpikeFile
 from spikebench.spike_files.remarks import find_remarks
+from spikebench.spike_files.writer import SpikeWriter
 
 OPTIONS = ConversionOptions(n_channels=20)
 FILE = "a" * 64

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from spikebench.errors import SpikeFileError
 from spikebench.protocol.opening import is_data_of, open_selection, open_test
-from spikebench.protocol.results import file_sha256
-from spikebench.spike_files.fingerprint import Part, dataset_fingerprint, event_keys, fingerprint
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.records.whole_files import file_sha256
+from spikebench.spike_files.fingerprint import Part, event_keys, fingerprint
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.spike_files.writer import SpikeWriter
+from spikebench.store.fingerprints import dataset_fingerprint
 
 SAMPLES = [
     ([0.0, 0.25, 0.25, 1.0], [3, 1, 2, 0], 0, 4, "train"),

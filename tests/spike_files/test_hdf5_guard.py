@@ -6,8 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.spike_files import published, write
 from numpy.typing import DTypeLike
-from test_spike_file import published, write
 
 from spikebench.errors import SpikeFileError
 from spikebench.spike_files.reader import SpikeFile

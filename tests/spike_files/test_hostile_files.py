@@ -24,8 +24,9 @@ from numpy.testing import assert_array_equal
 from spikebench.errors import SpikeFileError
 from spikebench.spike_files import guard as hdf5_guard
 from spikebench.spike_files.hdf5.format import _lookup3
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
+from spikebench.spike_files.reader import SpikeFile
 from spikebench.spike_files.report import find_problems
+from spikebench.spike_files.writer import SpikeWriter
 
 CANARY = b"CANARY::the bytes of another file::"
 LAYOUTS = ("ours", "published")

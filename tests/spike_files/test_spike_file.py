@@ -1,24 +1,21 @@
 import os
 import pickle
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from helpers.spike_files import N_UNITS, Train, published, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
-from numpy.typing import ArrayLike
 
 from spikebench.errors import OutputExistsError, SpikeFileError
-from spikebench.spike_files.reader import SpikeFile, SpikeWriter
-
-N_UNITS = 700
-Train = tuple[ArrayLike, ArrayLike]
+from spikebench.spike_files.reader import SpikeFile
+from spikebench.spike_files.writer import SpikeWriter
 
 
 @st.composite
@@ -27,18 +24,6 @@ def trains(draw: st.DrawFn) -> Train:
     seconds = st.floats(0, 60, width=32, allow_subnormal=False)
     times = np.sort(draw(arrays(np.float32, n, elements=seconds)))
     return times, draw(arrays(np.uint16, n, elements=st.integers(0, N_UNITS - 1)))
-
-
-def write(
-    path: Path,
-    samples: Sequence[Train],
-    keys: tuple[str, ...] = ("a", "ü"),
-    time_dtype: str = "float32",
-) -> Path:
-    with SpikeWriter(path, N_UNITS, keys, {"seed": 1}, time_dtype, overwrite=True) as writer:
-        for i, (times, units) in enumerate(samples):
-            writer.append(times, units, i % len(keys) if keys else -1, speaker=i)
-    return path
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,22 +61,6 @@ def test_a_reader_written_from_the_published_layout_opens_it(tmp_path: Path) -> 
         # As tonic does it: one array of times and units, then microseconds.
         both = np.vstack((file["spikes/times"][0], file["spikes/units"][0]))
         assert_array_equal(both[0] * 1e6, [0, 250_000, 250_000])
-
-
-def published(path: Path, times: Sequence[list[float]] = ([0.0, 0.5], [1.5])) -> Path:
-    """Write a file as SHD was published: float16, contiguous or plainly chunked, no attributes."""
-    with h5py.File(path, "w") as file:
-        for name, kind in (("times", np.float16), ("units", np.int64)):
-            data = file.create_dataset(f"spikes/{name}", (len(times),), h5py.vlen_dtype(kind))
-            for i, sample in enumerate(times):
-                values = sample if name == "times" else np.arange(len(sample)) + 699 - len(sample)
-                data[i] = np.array(values, dtype=kind)
-        file["labels"] = np.array([3, 0], dtype=np.uint8)
-        file["extra/speaker"] = np.array([11, 4], dtype=np.uint16)
-        file["extra/keys"] = np.array([b"zero", b"one", b"two", b"three"])
-        file["extra/meta_info/gender"] = np.array([b"male", b"female"])
-        file["extra/meta_info/age"] = np.array([30, 31])
-    return path
 
 
 def test_a_published_file_is_read(tmp_path: Path) -> None:

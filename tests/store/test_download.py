@@ -13,9 +13,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import https_server as scripts
 import numpy as np
 import pytest
+from helpers import https_server as scripts
 from helpers.https_server import HttpsServer, serve
 
 from spikebench.datasets.spec import Download

@@ -8,11 +8,11 @@ import pytest
 from helpers.synthetic_clips import tone, write_clip
 
 from spikebench.conversion.regeneration import make
-from spikebench.datasets import resolve
 from spikebench.datasets.recipe import Recipe, Registered, load_recipe
 from spikebench.datasets.shd_r import digests, names
 from spikebench.spike_files.fingerprint import Part, fingerprint, sample_digests
 from spikebench.spike_files.reader import SpikeFile
+from spikebench.store.locate import resolve
 from spikebench.store.registered import DIGEST_DIGITS, compare_fingerprint, find_differences
 
 TRAIN = ("lang-english_speaker-00_trial-0_digit-7", "lang-german_speaker-11_trial-2_digit-1")

@@ -40,7 +40,7 @@ GRADIENT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_parallel import keep_gradients
+from training.test_parallel import keep_gradients
 keep_gradients(*map(Path, sys.argv[2:]))
 """
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.commands import run
 from helpers.toy import write_toy
 from helpers.trained_entries import forge, make_trained_entry
-from test_cli_evaluate import run
 
 from spikebench.errors import TrainingError
 from spikebench.presets.preset import Preset, read_preset

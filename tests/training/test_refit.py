@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.commands import QUICK, interrupted, run
 from helpers.toy import write_toy
 from helpers.trained_entries import forge, make_trained_entry
 from numpy.testing import assert_allclose
-from test_cli_evaluate import QUICK, interrupted, run
 
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.entry import read_entry

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.events.raster_loops import compiled
+from spikebench.compiled import compiled
 from spikebench.kernels.cpu.vectors import spread_row, sum_rows
 from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S
 from spikebench.kernels.scan import STATE_ROWS

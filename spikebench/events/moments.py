@@ -1,0 +1,47 @@
+"""Moments at which a network is asked for its answer: evenly spread time steps, and events up to one of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.events.batches import EventBatch
+
+
+def spread_moments(n_steps: int, n_moments: int) -> NDArray[np.int64]:
+    """Spread moments evenly over a clip.
+
+    Parameters
+    ----------
+    n_steps
+        Bins of the clip.
+    n_moments
+        How many; no more than bins.
+
+    Returns
+    -------
+    ndarray of int64, shape (moment,)
+        Bins heard at each; the last are all.
+    """
+    n_moments = min(n_moments, n_steps)
+    return -(-np.arange(1, n_moments + 1) * n_steps // n_moments)
+
+
+def up_to(batch: EventBatch, step: int) -> EventBatch:
+    """Let silence follow after a step.
+
+    Parameters
+    ----------
+    batch
+        Whole clips.
+    step
+        The first bin that is not heard.
+
+    Returns
+    -------
+    EventBatch
+        As many bins, empty from there on.
+    """
+    return replace(batch.window(0, step), n_steps=batch.n_steps)

@@ -1,0 +1,33 @@
+"""Labels of other files in the numbering of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def number_labels(
+    labels: NDArray[np.int64], keys: Sequence[str], classes: Sequence[str]
+) -> NDArray[np.int64]:
+    """Give labels of other data the numbers that the model has for them.
+
+    Parameters
+    ----------
+    labels
+        int64, shape (samples,); -1 is unknown.
+    keys
+        Names of their classes.
+    classes
+        Names of the model's.
+
+    Returns
+    -------
+    ndarray of int64, shape (samples,)
+        The model's numbers; -1 for a class that it does not know.
+    """
+    known = {name: number for number, name in enumerate(classes)}
+    table = np.array([known.get(key, -1) for key in keys] + [-1], dtype=np.int64)
+    inside = np.where((labels >= 0) & (labels < len(keys)), labels, len(keys))
+    return table[inside]

@@ -1,0 +1,168 @@
+"""Files written whole or not at all, and their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from spikebench.errors import OutputExistsError, ResultError, SpikeFileError
+from spikebench.records.text import printable
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from None
+
+
+def check_sha256(path: Path, found: str, claimed: str | None) -> None:
+    """Refuse a file that is not the one of which a result speaks.
+
+    Parameters
+    ----------
+    path
+        The file.
+    found
+        Its SHA-256.
+    claimed
+        What the result says.
+
+    Raises
+    ------
+    ResultError
+        If they differ.
+    """
+    if found != claimed:
+        raise ResultError(
+            f"{path}: its SHA-256 is {found[:12]}…, the result says {str(claimed)[:12]}…; "
+            "the file was changed after the evaluation"
+        )
+
+
+def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
+    """Find a file that really lies in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        The file's name, without a path.
+    max_bytes
+        Its greatest size, if there is one.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing or too large, or a link, a folder, a pipe or a device.
+    """
+    path = folder / name
+    try:
+        found = path.lstat()
+    except OSError:
+        raise ResultError(f"{path}: no such file; copy the whole result folder") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise ResultError(f"{path}: must be a plain file, not a link, a folder or a device")
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise ResultError(f"{path}: larger than {max_bytes} bytes")
+    return path
+
+
+def share(path: Path) -> None:
+    """Give a private temporary file the permissions of any new file: results are meant to be shared.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+    text
+        Its contents, written as UTF-8.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+    content
+        Its contents.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse to write where something is already, or where nothing can be.
+
+    Parameters
+    ----------
+    path
+        The file to make.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file is there and may not be replaced.
+    SpikeFileError
+        If the path is a folder, or its folder is missing.
+    """
+    name = printable(str(path))
+    if path.is_dir():
+        raise SpikeFileError(f"{name}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        folder = printable(str(path.parent))
+        raise SpikeFileError(f"{name}: there is no folder {folder}; make it first (mkdir -p)")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{name}: exists already (--overwrite replaces it)")

@@ -1,0 +1,98 @@
+"""The published HDF5 layout of spike files: names, types and limits.
+
+::
+
+    /spikes/times          [N] variable length, float32 (float16 in the published files), seconds
+    /spikes/units          [N] variable length, uint16; 0 is the highest frequency
+    /labels                [N] int64, -1 unknown
+    /extra/speaker         [N] int64, -1 unknown
+    /extra/keys            [classes] UTF-8 strings of fixed length, index = label
+    /extra/speaker_names   [speakers] strings, index = speaker; only where speakers had to be numbered
+    /extra/split           [N] strings train, validation, test or empty; only where one is known
+    /extra/source          [N] strings, path below the folder that was converted
+    /extra/sha256          [N] strings, of the source file, hexadecimal
+    /extra/sample_rate_hz  [N] int64, rate of the source
+    /extra/duration_s      [N] float64, length of the source
+    /extra/audio_channels  [N] int64, channels of the source before mixing down
+    /extra/segment         [N] int64, number of the piece, from 1; only where recordings were cut
+    /extra/start_s         [N] float64, where the piece begins in the source; only then
+
+Attributes of the root say how it was made: ``format``, ``format_version``, ``n_units``, ``time_unit``,
+``time_origin`` and the provenance that the writer was given; what is no number or string is JSON under
+a name that ends in ``_json``. Published files have none of them: they have 700 units.
+
+Arrays are chunked, with shuffle and gzip. HDF5 keeps the values of variable-length elements in a heap
+that no filter reaches, so the spikes themselves are not compressed (6.0 bytes per spike, measured); only
+their references and the per-sample arrays are. That is the price of a file that any SHD loader opens.
+The same contents give the same bytes with the same version of HDF5: no time stamps are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ARRAYS",
+    "COLUMNS",
+    "FLOATS",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "MAX_TIME_S",
+    "MAX_UNITS",
+    "PUBLISHED_UNITS",
+    "SPLITS",
+]
+
+FORMAT = "spikebench spikes"
+FORMAT_VERSION = 1
+PUBLISHED_UNITS = 700
+MAX_UNITS = 2**16
+MAX_TIME_S = 1e5
+SPLITS = ("train", "validation", "test", "")
+COLUMNS = {
+    "labels": "int64",
+    "extra/speaker": "int64",
+    "extra/split": "S",
+    "extra/source": "S",
+    "extra/sha256": "S",
+    "extra/sample_rate_hz": "int64",
+    "extra/duration_s": "float64",
+    "extra/audio_channels": "int64",
+    "extra/segment": "int64",
+    "extra/start_s": "float64",
+}
+
+
+# Precision, and place and size of exponent and mantissa, its bias, of IEEE 754.
+FLOATS = {
+    (2, 15, 0, 16, 10, 5, 0, 10, 15): "f2",
+    (4, 31, 0, 32, 23, 8, 0, 23, 127): "f4",
+    (8, 63, 0, 64, 52, 11, 0, 52, 1023): "f8",
+}
+
+
+@dataclass(frozen=True)
+class _Array:
+    """One array of the layout: the type of its values, and whether it has one element per sample."""
+
+    kind: str
+    per_sample: bool = True
+    required: bool = False
+
+
+ARRAYS = {
+    "spikes/times": _Array("sequence of float", required=True),
+    "spikes/units": _Array("sequence of integer", required=True),
+    "labels": _Array("integer", required=True),
+    "extra/speaker": _Array("integer"),
+    "extra/keys": _Array("string", per_sample=False),
+    "extra/speaker_names": _Array("string", per_sample=False),
+    "extra/split": _Array("string"),
+    "extra/source": _Array("string"),
+    "extra/sha256": _Array("string"),
+    "extra/sample_rate_hz": _Array("integer"),
+    "extra/duration_s": _Array("float"),
+    "extra/audio_channels": _Array("integer"),
+    "extra/segment": _Array("integer"),
+    "extra/start_s": _Array("float"),
+}

@@ -1,0 +1,59 @@
+"""Fingerprints of data sets, kept so that a file is read for it only once."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Sequence
+
+from spikebench.errors import DataError
+from spikebench.spike_files.fingerprint import VERSION, Part, fingerprint
+from spikebench.store.folder import data_root
+
+__all__ = ["dataset_fingerprint"]
+
+
+def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
+    """Look up the fingerprint of a data set; compute and keep it if its files were not read before.
+
+    Parameters
+    ----------
+    parts
+        As for :func:`fingerprint`.
+    sha256
+        SHA-256 of the bytes of its files.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits; kept in a folder beside the data sets.
+
+    Raises
+    ------
+    SpikeFileError
+        If a file is missing or damaged.
+    DataError
+        If the fingerprint cannot be written there.
+    """
+    splits = "".join(f"-{part.split}" for part in parts if part.split)
+    kept = data_root() / "fingerprints" / f"{sha256}{splits}-v{VERSION}"
+    try:
+        if re.fullmatch(r"[0-9a-f]{64}\n", text := kept.read_text(encoding="ascii")):
+            return text.strip()
+    except (OSError, UnicodeDecodeError):
+        pass
+    found = fingerprint(parts)
+    partial = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.partial")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(f"{found}\n", encoding="ascii")
+        os.replace(partial, kept)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(
+            f"{kept.parent}: the fingerprint cannot be written: {reason}; SPIKEBENCH_DATA=FOLDER names another folder"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return found

@@ -1,0 +1,126 @@
+"""Finding the spike files of a data set on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import resources
+from pathlib import Path
+
+from spikebench.datasets import DATASETS, load_spec
+from spikebench.datasets.spec import DatasetSpec, SpikePart
+from spikebench.errors import SpikeFileError, UnknownNameError
+
+__all__ = ["locate", "resolve"]
+
+
+def resolve(name_or_path: str) -> tuple[Path, DatasetSpec | None]:
+    """Find the one spike file of a registered data set, or take a file that is there.
+
+    Parameters
+    ----------
+    name_or_path
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    path : Path
+        The spike file. One that comes with the package has the SHA-256 that its specification pins.
+    spec : DatasetSpec or None
+        What is known about a registered data set; None for any other file.
+
+    Raises
+    ------
+    SpikeFileError
+        If a registered data set has several files, or its file is missing or damaged, or there is no file
+        at the path.
+    UnknownNameError
+        If it is neither a registered name nor looks like a path.
+    """
+    parts, spec = locate(name_or_path)
+    if len(parts) > 1:
+        raise SpikeFileError(
+            f"data set {name_or_path!r} is {len(parts)} files; name one of "
+            + ", ".join(_shown(path) for path, _ in parts)
+        )
+    return parts[0][0], spec
+
+
+def locate(name_or_path: str) -> tuple[tuple[tuple[Path, str], ...], DatasetSpec | None]:
+    """Find all spike files of a registered data set, or take a file that is there.
+
+    Parameters
+    ----------
+    name_or_path
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    parts : tuple of (Path, str)
+        The spike files, in the order training, validation, test; beside each the split that the whole file
+        is, empty where the file marks its samples itself.
+    spec : DatasetSpec or None
+        What is known about a registered data set; None for any other file.
+
+    Raises
+    ------
+    SpikeFileError
+        If a file of a registered data set is missing or damaged, or there is no file at the path.
+    UnknownNameError
+        If it is neither a registered name nor looks like a path.
+    """
+    if name_or_path in DATASETS:
+        spec = load_spec(name_or_path)
+        find = _packaged if spec.kind == "packaged" else _fetched
+        return tuple((find(spec, part), part.split) for part in spec.parts), spec
+    if os.path.isfile(name_or_path):
+        return ((Path(name_or_path), ""),), None
+    if os.path.isdir(name_or_path):
+        raise SpikeFileError(
+            f"{name_or_path!r} is a folder, not a spike file; "
+            "'spikebench convert' makes one from a folder of audio"
+        )
+    if os.path.basename(name_or_path) != name_or_path or Path(name_or_path).suffix:
+        raise SpikeFileError(
+            f"no such file: {name_or_path!r} (registered data sets: {', '.join(DATASETS)})"
+        )
+    raise UnknownNameError("data set", name_or_path, DATASETS)
+
+
+def _fetched(spec: DatasetSpec, part: SpikePart) -> Path:
+    """Find a file that was downloaded or made."""
+    from spikebench.store.folder import folder_of
+
+    path = folder_of(spec) / part.file
+    if not path.is_file():
+        verb = "downloads" if spec.kind == "published" else "makes"
+        raise SpikeFileError(
+            f"data set {spec.name!r}: {_shown(path)} is not here; 'spikebench data get {spec.name}' {verb} it"
+        )
+    return path
+
+
+def _packaged(spec: DatasetSpec, part: SpikePart) -> Path:
+    """Find a file of the package and make sure that it is the one that was published."""
+    path = Path(str(resources.files("spikebench").joinpath("datasets", part.file)))
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise SpikeFileError(
+            f"data set {spec.name!r}: {_shown(path)}: {error.strerror}; reinstall spikebench"
+        ) from None
+    if digest != part.sha256:
+        raise SpikeFileError(
+            f"data set {spec.name!r}: {_shown(path)} is damaged: its SHA-256 is {digest}, "
+            f"not {part.sha256}; reinstall spikebench"
+        )
+    return path
+
+
+def _shown(path: Path) -> str:
+    """Write a path in one line, whatever is in its name."""
+    return (
+        str(path).encode("unicode_escape", "backslashreplace").decode()
+        if not str(path).isprintable()
+        else str(path)
+    )
