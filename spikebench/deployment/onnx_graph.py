@@ -1,8 +1,9 @@
 """Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in, float32 ``scores`` (batch, class) out.
 
 The graphs are put together operator by operator: they hold the model and nothing else, and the same weights give the
-same bytes, while the exporters of PyTorch keep a trace with the paths of source files. ``tests/deployment/test_export.py`` holds
-each graph against its model. Operators: https://onnx.ai/onnx/operators, version 17.
+same bytes, while the exporters of PyTorch keep a trace with the paths of source files.
+``tests/deployment/test_export.py`` holds each graph against its model. Operators: https://onnx.ai/onnx/operators,
+version 17.
 """
 
 from __future__ import annotations
