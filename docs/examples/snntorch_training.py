@@ -13,8 +13,7 @@ import snntorch
 import torch
 from torch.utils.data import DataLoader
 
-from spikebench.events.batches import Collate
-from spikebench.protocol.opening import open_selection
+from spikebench import Collate, open_selection
 
 
 class Network(torch.nn.Module):

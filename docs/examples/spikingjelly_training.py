@@ -13,8 +13,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch.utils.data import DataLoader
 
-from spikebench.events.batches import Collate
-from spikebench.protocol.opening import open_selection
+from spikebench import Collate, open_selection
 
 
 def main(data: str) -> None:

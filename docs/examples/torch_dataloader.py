@@ -10,8 +10,7 @@ import sys
 import torch
 from torch.utils.data import DataLoader
 
-from spikebench.events.batches import Collate, EventBatch
-from spikebench.protocol.opening import open_selection
+from spikebench import Collate, EventBatch, open_selection
 
 
 def rates(batch: EventBatch) -> torch.Tensor:

@@ -14,4 +14,6 @@
                  keeps
     run_record   What a run writes down of itself, and the log of it that goes with a result
     tensorboard  The history of a run for TensorBoard (extra ``tensorboard``)
+    train        Training in one call, for programs; the command line reports progress between the
+                 same steps
 """
