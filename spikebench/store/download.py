@@ -78,43 +78,21 @@ def _take(
     url: str, download: Download, folder: Path, progress: Progress, notify: Callable[[str], None]
 ) -> Path:
     """Get the file from one address; once more from its beginning if what was there before did not fit."""
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")  # what there is to say, notify says
     target = folder / download.file
     partial = _partial(target)
     comparable = bool(download.sha256 or download.md5 or download.file in read_pins(folder))
-
-    def receive(address: str, output: str, _: object) -> None:
-        # pooch alone begins anew whenever a connection breaks: what comes is gathered in a file that stays.
-        transfer(address, partial, download, comparable, progress)
-        if difference := _check(partial, download, folder, notify):
-            raise _AnotherFileError(difference)
-        os.replace(partial, output)
-
     while True:
         resumed = partial.exists()
-        try:
-            pooch.retrieve(url, _published(download), target.name, folder, downloader=receive)
-        except _AnotherFileError as error:
+        transfer(url, partial, download, comparable, progress)
+        difference = _check(partial, download, folder, notify)
+        if not difference:
+            os.replace(partial, target)
             discard(partial)
-            if not resumed:
-                raise TransferError(f"gives another file: {error}") from None
-            notify(f"{download.file}: what was taken up is another file; once more from the start")
-            continue
+            return target
         discard(partial)
-        return target
-
-
-class _AnotherFileError(Exception):
-    """In what a downloaded file differs from what it should be."""
-
-
-def _published(download: Download) -> str | None:
-    """Give the published hash as pooch takes it."""
-    if download.sha256:
-        return f"sha256:{download.sha256}"
-    return f"md5:{download.md5}" if download.md5 else None
+        if not resumed:
+            raise TransferError(f"gives another file: {difference}")
+        notify(f"{download.file}: what was taken up is another file; once more from the start")
 
 
 def _partial(target: Path) -> Path:
@@ -123,7 +101,9 @@ def _partial(target: Path) -> Path:
 
 def _check(path: Path, download: Download, folder: Path, notify: Callable[[str], None]) -> str:
     return check_file(
-        *(path, folder, download.file),
+        path,
+        folder,
+        download.file,
         md5=download.md5,
         sha256=download.sha256,
         notify=notify,

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+import platformdirs
+
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import DataError
 
@@ -38,9 +40,7 @@ def data_root() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
-    import pooch  # drags requests along, which most commands do without
-
-    return Path(pooch.os_cache("spikebench"))
+    return platformdirs.user_cache_path("spikebench")
 
 
 def folder_of(spec: DatasetSpec) -> Path:
