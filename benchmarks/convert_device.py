@@ -28,9 +28,9 @@ import numpy as np
 import torch
 
 import cochlea
-from spikebench.encoders import device_cochlea
 from spikebench.encoders.clip import clip_seed
-from spikebench.encoders.device_batches import find_device
+from spikebench.encoders.cochlea import device_cochlea
+from spikebench.encoders.device import find_device
 from spikebench.errors import SpikebenchError
 from spikebench.recordings.decoding import Recording, read_clip
 from spikebench.recordings.search import find_clips

@@ -31,9 +31,11 @@ LAYERS = {
 # For the leaderboard: what it uses of spikebench.
 OF_SPIKEBENCH = ("errors", "workers", "records", "datasets", "store", "metrics", "protocol")
 TORCH = (
-    "encoders/device_",
-    "encoders/chirp_z",
-    "encoders/cochlea_",
+    "encoders/device",
+    "encoders/cochlea/chirp_z",
+    "encoders/cochlea/device_",
+    "encoders/cochlea/reference",
+    "encoders/cochlea/triton",
     "kernels",
     "events/batches",
     "events/moments",

@@ -1,8 +1,8 @@
 """A device behind the Executor interface of the standard library: recordings go in, batches are run.
 
 Decoding, resampling and levelling happen in processes of this machine; what they prepared is collected
-into batches and encoded on the device (:mod:`spikebench.encoders.device_cochlea`). Which recordings share a batch
-depends on timing and changes no spike.
+into batches and encoded on the device (:mod:`spikebench.encoders.cochlea.device_cochlea`). Which recordings
+share a batch depends on timing and changes no spike.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import torch
 
 import cochlea
 from spikebench.encoders.clip import EncodedClip, EncodingSettings, each_piece, encode_clip
-from spikebench.encoders.device_batches import find_device
-from spikebench.encoders.device_cochlea import Prepared, encode_prepared, prepare
+from spikebench.encoders.cochlea.device_cochlea import Prepared, encode_prepared, prepare
+from spikebench.encoders.device import find_device
 from spikebench.recordings.decoding import Recording
 from spikebench.workers import available_cores, worker_pool
 
@@ -48,7 +48,7 @@ def describe_device(device: str) -> str:
     Parameters
     ----------
     device
-        As for :func:`spikebench.encoders.device_batches.find_device`.
+        As for :func:`spikebench.encoders.device.find_device`.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def device_executor(device: str, jobs: int | None = None) -> Iterator[Executor]:
     Parameters
     ----------
     device
-        As for :func:`spikebench.encoders.device_batches.find_device`.
+        As for :func:`spikebench.encoders.device.find_device`.
     jobs
         Processes that prepare recordings; by default one per core.
 

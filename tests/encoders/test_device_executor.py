@@ -17,7 +17,7 @@ from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
 from spikebench.encoders import device_executor
 from spikebench.encoders.clip import clip_seed
-from spikebench.encoders.device_cochlea import encode_batch
+from spikebench.encoders.cochlea.device_cochlea import encode_batch
 from spikebench.errors import SpikebenchError
 from spikebench.recordings.decoding import read_clip
 from spikebench.spike_files.reader import SpikeFile

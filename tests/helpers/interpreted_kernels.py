@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 import cochlea
-from spikebench.encoders import cochlea_reference as reference
-from spikebench.encoders import cochlea_triton as kernels
-from spikebench.encoders import device_cochlea
+from spikebench.encoders.cochlea import device_cochlea, reference
+from spikebench.encoders.cochlea import triton as kernels
 
 LENGTHS = torch.tensor([23, 18, 0, 1, 12, 9, 23] * 5, dtype=torch.int32)  # 35 lanes: two programs
 SHAPE = (23, LENGTHS.shape[0])

@@ -1,6 +1,6 @@
 """The three loops of the cochlea as Triton kernels.
 
-They compute what :mod:`spikebench.encoders.cochlea_reference` does, with its signatures, on a CUDA device
+They compute what :mod:`spikebench.encoders.cochlea.reference` does, with its signatures, on a CUDA device
 (or in Triton's interpreter, for tests).
 
 Hair and bushy cells run one lane per thread and one warp per program: a lane is a chain of dependent
@@ -31,7 +31,7 @@ def filter_pairs(
     spectrum: torch.Tensor,
     out: torch.Tensor,
 ) -> None:
-    """See :func:`spikebench.encoders.cochlea_reference.filter_pairs`; ``out`` has rows without gaps."""
+    """See :func:`spikebench.encoders.cochlea.reference.filter_pairs`; ``out`` has rows without gaps."""
     n = spectrum.shape[0]
     grid = (triton.cdiv(n // 2 + 1, _BINS), out.shape[0])
     _filter_kernel[grid](
@@ -141,7 +141,7 @@ def _folded(
 
 
 def hair_cells(signal: torch.Tensor, lengths: torch.Tensor, constants: torch.Tensor) -> None:
-    """See :func:`spikebench.encoders.cochlea_reference.hair_cells`."""
+    """See :func:`spikebench.encoders.cochlea.reference.hair_cells`."""
     n_lanes = lengths.shape[0]
     _hair_kernel[(triton.cdiv(n_lanes, _WARP),)](
         signal, lengths, constants, n_lanes, LANES=_WARP, num_warps=1, enable_fp_fusion=False
@@ -221,7 +221,7 @@ def bushy_cells(
     n_dead: int,
     n_ref: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """See :func:`spikebench.encoders.cochlea_reference.bushy_cells`."""
+    """See :func:`spikebench.encoders.cochlea.reference.bushy_cells`."""
     n_lanes = lengths.shape[0]
     returning = torch.zeros(n_dead, n_lanes, dtype=torch.int32, device=lengths.device)
     spikes = torch.empty(

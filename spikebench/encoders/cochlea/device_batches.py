@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
-from spikebench.encoders.chirp_z import padded_length
+from spikebench.encoders.cochlea.chirp_z import padded_length
 from spikebench.errors import SpikebenchError
 
-__all__ = ["Item", "cut_batches", "find_device", "within_memory"]
+__all__ = ["Item", "cut_batches", "within_memory"]
 
 _TRANSFORM_BYTES = 2**30  # at most for the transforms of one item; decides bits, so it is no option
 _SAMPLE_BYTES = 6  # of a sample of a channel: signal, spike list and its compaction
@@ -45,38 +45,6 @@ class Item(NamedTuple):
     n: int
     first_pair: int
     n_pairs: int
-
-
-def find_device(name: str) -> torch.device:
-    """Find the device to encode on; never another one than asked for.
-
-    Parameters
-    ----------
-    name
-        ``cuda``, ``cuda:INDEX``, or ``cpu`` (the reference of the kernels: slow, for tests).
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    SpikebenchError
-        If it is not known or not there.
-    """
-    kind, _, index = name.partition(":")
-    if name == "cpu":
-        return torch.device(name)
-    if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
-        raise SpikebenchError(f"unknown device {name!r}; known: cuda, cuda:INDEX, cpu")
-    if not torch.cuda.is_available():
-        raise SpikebenchError(f"device {name}: torch sees no CUDA device here; use the CPU")
-    if int(index or 0) >= torch.cuda.device_count():
-        raise SpikebenchError(
-            f"device {name}: there are only {torch.cuda.device_count()} CUDA devices, from cuda:0 on"
-        )
-    return torch.device("cuda", int(index or torch.cuda.current_device()))
 
 
 def cut_batches(

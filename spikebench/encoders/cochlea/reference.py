@@ -1,6 +1,6 @@
 """The three loops of the cochlea on a device in plain PyTorch.
 
-Slow, on any device: the measure of :mod:`spikebench.encoders.cochlea_triton`.
+Slow, on any device: the measure of :mod:`spikebench.encoders.cochlea.triton`.
 
 A *lane* is one channel of one clip. Signals of a batch have shape (samples, lanes), time first, so that
 neighbouring lanes are neighbours in memory; a lane is valid up to its length, the rest is padding.

@@ -33,9 +33,10 @@ from numpy.typing import ArrayLike, NDArray
 import cochlea
 from cochlea import CochleaParams, Spikes
 from cochlea.pipeline import MAX_CHANNELS
-from spikebench.encoders import cochlea_reference
-from spikebench.encoders.chirp_z import chirp_z, padded_length
-from spikebench.encoders.device_batches import Item, cut_batches, find_device, within_memory
+from spikebench.encoders.cochlea import reference
+from spikebench.encoders.cochlea.chirp_z import chirp_z, padded_length
+from spikebench.encoders.cochlea.device_batches import Item, cut_batches, within_memory
+from spikebench.encoders.device import find_device
 from spikebench.errors import SpikebenchError
 
 __all__ = [
@@ -85,14 +86,14 @@ class _Bins(NamedTuple):
 
 def _kernels(device: torch.device) -> ModuleType:
     if device.type == "cpu":
-        return cochlea_reference
+        return reference
     try:
-        from spikebench.encoders import cochlea_triton
+        from spikebench.encoders.cochlea import triton
     except ImportError as error:
         raise SpikebenchError(
             f"device {device}: Triton cannot be loaded ({error}); pip install triton"
         ) from None
-    return cochlea_triton
+    return triton
 
 
 def prepare(samples: ArrayLike, sample_rate: float, params: CochleaParams) -> Prepared:
@@ -138,7 +139,7 @@ def encode_batch(
     n_channels
         Channels along the membrane, 1 … 65,536.
     device
-        As for :func:`spikebench.encoders.device_batches.find_device`.
+        As for :func:`spikebench.encoders.device.find_device`.
 
     Returns
     -------
@@ -262,10 +263,10 @@ def _batches(
     """Check what is the same for all clips, and cut batches."""
     if not 1 <= n_channels <= MAX_CHANNELS:
         raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
-    if params.bushy_cell.n_trains > cochlea_reference.MAX_TRAINS:
+    if params.bushy_cell.n_trains > reference.MAX_TRAINS:
         raise SpikebenchError(
             f"{params.bushy_cell.n_trains} release trains: a device takes at most "
-            f"{cochlea_reference.MAX_TRAINS}; use the CPU"
+            f"{reference.MAX_TRAINS}; use the CPU"
         )
     sizes = [(clip.sample_rate, clip.samples.size // 2 + 1) for clip in prepared]
     return cut_batches(sizes, n_channels, _COMPLEX.itemsize, device, budget)

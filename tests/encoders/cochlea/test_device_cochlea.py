@@ -26,17 +26,16 @@ from scipy import stats
 
 import cochlea
 from cochlea import PRESETS, BushyCellParams, CochleaParams, Spikes
-from spikebench.encoders import cochlea_reference as reference
-from spikebench.encoders import device_batches
-from spikebench.encoders.chirp_z import chirp_z, padded_length
-from spikebench.encoders.device_batches import find_device
-from spikebench.encoders.device_cochlea import (
+from spikebench.encoders.cochlea import device_batches, reference
+from spikebench.encoders.cochlea.chirp_z import chirp_z, padded_length
+from spikebench.encoders.cochlea.device_cochlea import (
     P_FIRE_BOUND,
     encode_batch,
     encode_prepared,
     prepare,
     trace_batch,
 )
+from spikebench.encoders.device import find_device
 from spikebench.errors import SpikebenchError
 
 SHD = PRESETS["shd"]
@@ -323,8 +322,8 @@ def test_triton_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "spikebench.encoders.cochlea_triton", raising=False)
-    monkeypatch.delattr("spikebench.encoders.cochlea_triton", raising=False)
+    monkeypatch.delitem(sys.modules, "spikebench.encoders.cochlea.triton", raising=False)
+    monkeypatch.delattr("spikebench.encoders.cochlea.triton", raising=False)
     with pytest.raises(SpikebenchError, match=r"Triton cannot be loaded.*pip install triton"):
         encode_batch([], [], SHD, 4, "cuda")
 
@@ -377,9 +376,9 @@ def test_triton_compiles_and_fuses_nothing(
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from spikebench.encoders import cochlea_triton
+    from spikebench.encoders.cochlea import triton as kernels
 
-    kernel = getattr(cochlea_triton, name)
+    kernel = getattr(kernels, name)
     pointers = dict(item.split(":") for item in POINTERS[name].split())
     signature = {
         argument: "constexpr" if argument in CONSTANTS else pointers.get(argument, "i32")
@@ -398,7 +397,7 @@ def test_triton_compiles_and_fuses_nothing(
 @needs_gpu
 @needs_triton
 def test_triton_on_a_gpu_equals_the_reference_bit_for_bit(rng: np.random.Generator) -> None:
-    from spikebench.encoders import cochlea_triton
+    from spikebench.encoders.cochlea import triton as kernels
 
     lengths = torch.tensor([900, 0, 613, 899] * 20, dtype=torch.int32)
     valid = torch.arange(900)[:, None] < lengths
@@ -407,13 +406,13 @@ def test_triton_on_a_gpu_equals_the_reference_bit_for_bit(rng: np.random.Generat
     p_fire = torch.from_numpy(200 * rng.standard_normal((900, 80))).float()
     on_gpu = p_fire.cuda()
     reference.hair_cells(p_fire, lengths, constants)
-    cochlea_triton.hair_cells(on_gpu, lengths.cuda(), constants.cuda())
+    kernels.hair_cells(on_gpu, lengths.cuda(), constants.cuda())
     assert torch.equal(on_gpu.cpu()[valid], p_fire[valid])
     p_fire *= 3
     identity = torch.from_numpy(rng.integers(0, 2**32, (4, 80)))
     floats = torch.tensor([0.96, 0.92, 0.0135], dtype=torch.float64)
     spikes, counts = reference.bushy_cells(p_fire, lengths, identity, floats, 40, 24, 24)
-    gpu_spikes, gpu_counts = cochlea_triton.bushy_cells(
+    gpu_spikes, gpu_counts = kernels.bushy_cells(
         p_fire.cuda(), lengths.cuda(), identity.cuda(), floats.cuda(), 40, 24, 24
     )
     assert counts.sum() > 100

@@ -1,0 +1,11 @@
+"""The encoder ``cochlea``: basilar membrane, hair cells and bushy cells, on a CPU and on a GPU.
+
+::
+
+    chirp_z         Discrete Fourier transforms of any length, prime ones too, through transforms
+                    of a few good lengths
+    device_batches  Work for a device in pieces that its memory holds
+    device_cochlea  The cochlea on a device: batches of clips, one lane per channel of a clip
+    reference       The three loops of the cochlea on a device in plain PyTorch
+    triton          The three loops of the cochlea as Triton kernels
+"""
