@@ -50,12 +50,15 @@ def worker(listed: Path) -> None:
     import numpy as np
 
     import cochlea
-    from spikebench.encoders.clip import EncodingSettings, encode_clip, software
+    from spikebench.encoders.clip import EncodingSettings, encode_clip
+    from spikebench.encoders.cochlea.cpu import Cochlea
 
     task = json.loads(listed.read_text())
     digests = []
     for path, channels in task["clips"]:
-        settings = EncodingSettings(cochlea.PRESETS["shd"], channels, 0, 60.0, None, True)
+        settings = EncodingSettings(
+            Cochlea.from_preset("shd", channels), 0, 60.0, None, keep_offset=True
+        )
         encoded = encode_clip(Path(path).read_bytes(), settings)
         (piece,) = encoded.pieces
         digest = hashlib.sha256(piece.times.astype("<f8").tobytes())
@@ -71,7 +74,7 @@ def worker(listed: Path) -> None:
         json.dumps(
             {
                 "digests": digests,
-                "software": software(),
+                "software": Cochlea.software(),
                 "numpy features": enabled,
                 "velocity": [value.hex() for value in velocity.ravel()[::97].tolist()],
             }

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikebench.encoders.clip import software
+from spikebench.encoders.cochlea.cpu import Cochlea
 from spikebench.spike_files.reader import SpikeFile
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,7 +59,7 @@ def main() -> None:
     wall = sum(one["wall_seconds"] for one in made["files"])
     record = {
         "date": datetime.now(UTC).date().isoformat(),
-        "software": software(),
+        "software": Cochlea.software(),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "wall_seconds": wall,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.shared.conversion import device_option, report_as_json, run_options, running, tell
+from spikebench.encoders import DEFAULT_ENCODER, ENCODERS
 from spikebench.naming.conventions import CONVENTIONS
 
 _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a table.csv"
@@ -15,14 +16,23 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
 @click.command()
 @click.argument("audio", type=click.Path(path_type=Path))
 @click.argument("output", metavar="OUT.h5", type=click.Path(path_type=Path))
-@click.option("--preset", default="shd", show_default=True, help="Parameters: shd or lauscher.")
+@click.option(
+    "--encoder",
+    default=DEFAULT_ENCODER,
+    show_default=True,
+    metavar="NAME",
+    help=f"What makes the spikes: {', '.join(ENCODERS)}.",
+)
+@click.option(
+    "--preset", help="Parameters of the encoder; cochlea: shd or lauscher.  [default: its first]"
+)
 @click.option(
     "--channels",
     "n_channels",
     default=700,
     show_default=True,
     type=click.IntRange(1, 65_536),
-    help="Channels of the cochlea.",
+    help="Units; channels of the cochlea.",
 )
 @click.option("--native-rate", is_flag=True, help="Do not resample to the preset's rate.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
@@ -56,7 +66,7 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
 @click.option(
     "--keep-offset",
     is_flag=True,
-    help="Keep constant offsets (always with --preset lauscher).",
+    help="Keep constant offsets (preset lauscher always does).",
 )
 @click.option(
     "--segment",
@@ -69,7 +79,8 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
 def convert(
     audio: Path,
     output: Path,
-    preset: str,
+    encoder: str,
+    preset: str | None,
     n_channels: int,
     native_rate: bool,
     seed: int,
@@ -124,8 +135,21 @@ def convert(
     from spikebench.conversion.runner import convert as run
 
     options = ConversionOptions(
-        *(preset, n_channels, native_rate, seed, labels, speakers, split, max_duration),
-        *(time_dtype, synthetic, segment, time_origin, device, keep_offset),
+        encoder=encoder,
+        preset=preset,
+        n_channels=n_channels,
+        native_rate=native_rate,
+        seed=seed,
+        labels=labels,
+        speakers=speakers,
+        split=split,
+        max_duration=max_duration,
+        time_dtype=time_dtype,
+        synthetic=synthetic,
+        segment=segment,
+        time_origin=time_origin,
+        device=device,
+        keep_offset=keep_offset,
     )
     with running([output], quiet, scheduler) as here:
         report = run(

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from spikebench.plots.sample import Stages
     from spikebench.recordings.decoding import Recording
     from spikebench.spike_files.reader import SpikeFile
@@ -37,11 +40,10 @@ def plot(
 ) -> None:
     """Draw sample K of FILE: its spikes, and the spectrogram where the audio is known.
 
-    The audio is taken only if its SHA-256 is the one that FILE records. Low units are high
-    frequencies; the right axis gives the characteristic frequency of each unit. FILE is a spike file or
-    the name of a data set.
+    The audio is taken only if its SHA-256 is the one that FILE records. Low units are high frequencies; the right
+    axis gives the characteristic frequency of each unit, where the encoder has one. FILE is a spike file or the
+    name of a data set.
     """
-    from spikebench.conversion.runner import characteristic_frequency
     from spikebench.errors import SpikebenchError
     from spikebench.plots.sample import Sample, draw_sample, write_figure
     from spikebench.records.whole_files import refuse_existing
@@ -59,7 +61,7 @@ def plot(
         recording = _find_recording(spikes, index, audio, required=with_stages or audio is not None)
         stages = _stages(spikes, recording) if with_stages and recording else None
         sample = Sample(times, units, spikes.n_units, _title(spikes, index))
-        figure = draw_sample(sample, characteristic_frequency(spikes.n_units), recording, stages)
+        figure = draw_sample(sample, _frequencies(spikes), recording, stages)
     write_figure(figure, output)
 
 
@@ -94,8 +96,19 @@ def _find_recording(
     return None
 
 
+def _frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:
+    """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none, or is not known here."""
+    from spikebench.encoders.provenance import encoder_of
+    from spikebench.errors import UnknownNameError
+
+    try:
+        return encoder_of(spikes.provenance, spikes.n_units).characteristic_frequencies()
+    except UnknownNameError:
+        return None
+
+
 def _stages(spikes: SpikeFile, recording: Recording) -> Stages:
-    from spikebench.conversion.runner import trace_sample
+    from spikebench.encoders.cochlea.stages import trace_sample
     from spikebench.plots.sample import Stages
 
     step = -(-spikes.n_units // _MAX_STAGE_ROWS)

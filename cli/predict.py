@@ -181,7 +181,7 @@ def _gather(
             click.echo(f"left out: {printable(str(source))}/{skip.file}: {skip.reason}", err=True)
         known = _label_names(clips, labels)
         for clip in clips:
-            sample = _hear(listener, clip, seed)
+            sample = _encode(listener, clip, seed)
             if sample is None:
                 left_out += 1
             else:
@@ -209,14 +209,14 @@ def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:
     }
 
 
-def _hear(listener: Listener, clip: Clip, seed: int) -> Sample | None:
-    from spikebench.deployment.heard_clip import hear_clip
+def _encode(listener: Listener, clip: Clip, seed: int) -> Sample | None:
+    from spikebench.deployment.recording import encode_recording
     from spikebench.errors import AudioError
     from spikebench.protocol.results import PUBLISHED_ENCODING
 
     encoding = listener.record.encoding or PUBLISHED_ENCODING
     try:
-        return hear_clip(clip, listener.record.dataset.n_units, encoding, seed)
+        return encode_recording(clip, listener.record.dataset.n_units, encoding, seed)
     except AudioError as error:
         click.echo(f"left out: {error}", err=True)
         return None

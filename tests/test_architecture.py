@@ -47,7 +47,7 @@ TORCH = (
     "evaluation",
     "sweeps/worker",
 )
-COCHLEA = ("encoders", "conversion", "deployment/heard_clip", "evaluation/fresh_test")
+COCHLEA = "encoders/cochlea"  # everything else knows encoders
 
 
 def modules() -> list[Path]:

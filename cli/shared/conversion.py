@@ -44,7 +44,7 @@ device_option = click.option(
     default="cpu",
     show_default=True,
     metavar="cpu|cuda|cuda:N",
-    help="A GPU makes other spikes, equal in distribution.",
+    help="A GPU makes other spikes, equal in distribution (cochlea alone).",
 )
 
 

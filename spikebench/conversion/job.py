@@ -11,9 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from cochlea import CochleaParams
 from spikebench.conversion.journal import ConversionJournal, DoneClip, DonePiece
-from spikebench.encoders.clip import EncodedClip, EncodingSettings, encode_clip, software
+from spikebench.encoders import DEFAULT_ENCODER
+from spikebench.encoders.clip import EncodedClip, EncodingSettings, encode_clip
+from spikebench.encoders.encoder import Encoder, make_encoder
 from spikebench.errors import AudioError, ConversionStateError, SpikebenchError
 from spikebench.naming.names import ClipNames
 from spikebench.recordings.decoding import read_bytes
@@ -32,9 +33,9 @@ class ConversionOptions:
     Attributes
     ----------
     preset
-        Name of a preset of the cochlea.
+        Name of a preset of the encoder; its first one if None.
     n_channels
-        Channels along the membrane.
+        Units of the encoder; those of the cochlea are channels along the membrane.
     native_rate
         Keep the rate of each recording, whatever the preset says.
     seed
@@ -55,11 +56,13 @@ class ConversionOptions:
     device
         ``cpu``, or ``cuda`` (``cuda:1``) for spikes equal in distribution from a GPU.
     keep_offset
-        Keep a constant offset of a recording, as the original does, although it makes the sound softer;
-        always so with the preset ``lauscher``.
+        Keep a constant offset of a recording, although it makes the sound softer; some encoders always do
+        (:attr:`spikebench.encoders.encoder.Encoder.keeps_offset`).
+    encoder
+        Name of the encoder, see :data:`spikebench.encoders.ENCODERS`.
     """
 
-    preset: str = "shd"
+    preset: str | None = None
     n_channels: int = 700
     native_rate: bool = False
     seed: int = 0
@@ -73,6 +76,24 @@ class ConversionOptions:
     time_origin: str = "clip-start"
     device: str = "cpu"
     keep_offset: bool = False
+    encoder: str = DEFAULT_ENCODER
+
+    def make_encoder(self) -> Encoder:
+        """Make the encoder that is asked for.
+
+        Returns
+        -------
+        Encoder
+            Of these units.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such encoder or preset.
+        """
+        return make_encoder(
+            self.encoder, self.preset, self.n_channels, native_rate=self.native_rate
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,7 @@ class Job:
     """
 
     source: Path
-    params: CochleaParams
+    encoder: Encoder
     options: ConversionOptions
     names: ClipNames
     stamps: list[tuple[int, int]]
@@ -95,8 +116,8 @@ class Job:
         """What a worker is told."""
         o = self.options
         return EncodingSettings(
-            *(self.params, o.n_channels, o.seed, o.max_duration, o.segment),
-            o.keep_offset or o.preset == "lauscher",
+            *(self.encoder, o.seed, o.max_duration, o.segment),
+            o.keep_offset or self.encoder.keeps_offset,
         )
 
 
@@ -120,8 +141,8 @@ def stamp(clip: Clip) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _read(job: Job, position: int) -> tuple[bytes, str]:
-    """Read a recording; its SHA-256 is that of the bytes that are encoded."""
+def _read(job: Job, position: int) -> bytes:
+    """Read a recording that is as it was found."""
     clip = job.names.clips[position]
     try:
         data = read_bytes(clip.path)
@@ -134,7 +155,7 @@ def _read(job: Job, position: int) -> tuple[bytes, str]:
         )
     if not data:
         read_bytes(clip.path)  # says why
-    return data, hashlib.sha256(data).hexdigest()
+    return data
 
 
 def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
@@ -164,7 +185,7 @@ def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
         if not 0 <= clip.position < len(job.names.clips):
             raise journal.damaged()
         try:
-            sha256 = _read(job, clip.position)[1]
+            sha256 = hashlib.sha256(_read(job, clip.position)).hexdigest()
         except AudioError:
             sha256 = ""
         if sha256 != clip.sha256:
@@ -210,22 +231,22 @@ def encode_all(
     total = len(job.names.clips)
     count = len(done)
     progress(count, total)
-    pending: dict[Future[EncodedClip], tuple[int, str]] = {}
+    pending: dict[Future[EncodedClip], int] = {}
     for position in [*(i for i in range(total) if i not in done), None]:
         if position is not None:
             try:
-                data, sha256 = _read(job, position)
+                data = _read(job, position)
             except AudioError as error:
-                _keep(job, journal, position, "", EncodedClip((), 0, 0, software(), str(error)))
+                software = job.encoder.software()
+                _keep(job, journal, position, EncodedClip((), "", 0, 0, software, str(error)))
                 count += 1
                 progress(count, total)
                 continue
-            pending[_submit(executor, data, job.settings)] = (position, sha256)
+            pending[_submit(executor, data, job.settings)] = position
         while pending and (len(pending) >= _ask(window) or position is None):
             # Woken now and then, to notice that the workers are gone for good.
             for future in wait(pending, timeout=2.0, return_when=FIRST_COMPLETED).done:
-                where, sha256 = pending.pop(future)
-                _keep(job, journal, where, sha256, _result(future))
+                _keep(job, journal, pending.pop(future), _result(future, job.encoder.software()))
                 count += 1
                 progress(count, total)
 
@@ -244,15 +265,15 @@ def _submit(executor: Executor, data: bytes, settings: EncodingSettings) -> Futu
         raise _lost(error) from None
 
 
-def _result(future: Future[EncodedClip]) -> EncodedClip:
+def _result(future: Future[EncodedClip], software: str) -> EncodedClip:
     try:
         encoded = future.result()
     except BrokenExecutor as error:
         raise _lost(error) from None
-    if encoded.software != software():
+    if encoded.software != software:
         raise SpikebenchError(
             f"a worker has other versions, its spikes may differ: {encoded.software} there, "
-            f"{software()} here"
+            f"{software} here"
         )
     return encoded
 
@@ -268,9 +289,7 @@ def _lost(error: BrokenExecutor) -> ConversionStateError:
     return ConversionStateError(f"{why}; what was done is kept, the same command goes on")
 
 
-def _keep(
-    job: Job, journal: ConversionJournal, position: int, sha256: str, encoded: EncodedClip
-) -> None:
+def _keep(job: Job, journal: ConversionJournal, position: int, encoded: EncodedClip) -> None:
     """Write one recording into the journal, and tell what was left out of it."""
     name = printable(job.names.clips[position].relative)
     first_spike = job.options.time_origin == "first-spike"
@@ -282,9 +301,8 @@ def _keep(
         )
         for piece in encoded.pieces
     ]
-    journal.add(
-        DoneClip(position, sha256, encoded.sample_rate, encoded.n_channels, encoded.reason), pieces
-    )
+    found = (encoded.sha256, encoded.sample_rate, encoded.n_channels, encoded.reason)
+    journal.add(DoneClip(position, *found), pieces)
     for one in _left_out(name, encoded.reason, pieces):
         job.notify(f"skipped {one.file}: {one.reason}")
 
@@ -350,10 +368,10 @@ def write_samples(
             found[remark] += any(remark in piece.remarks for piece in used)
         found["rest"] += any("rest" in piece.remarks for piece in pieces)
         found["mixed"] += bool(used) and clip.n_channels > 1
-        found["resampled"] += bool(used) and job.params.input_rate not in (None, clip.sample_rate)
+        found["resampled"] += bool(used) and job.encoder.input_rate not in (None, clip.sample_rate)
     for remark, text in (
         ("mixed", "mixed down to one channel"),
-        ("resampled", f"resampled to {job.params.input_rate} Hz"),
+        ("resampled", f"resampled to {job.encoder.input_rate} Hz"),
         ("offset", "constant offset removed (--keep-offset leaves it)"),
         ("clipped", "clipped: peaks were cut off in the recording"),
         ("open", "length in the header is 0 or undefined, read to the end of the file"),

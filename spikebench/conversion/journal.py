@@ -164,7 +164,7 @@ class ConversionJournal:
             return
         before = dict(self._database.execute("SELECT name, value FROM asked").fetchall())
         # What follows from something else is named after it.
-        order = ("version", "preset", "seed")
+        order = ("version", "encoder", "preset", "seed")
         for name in sorted(
             before.keys() | asked.keys(),
             key=lambda name: (name not in order, "." in name, name == "clips", name),

@@ -16,18 +16,13 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-import cochlea
-from cochlea import CochleaParams, Trace
 from spikebench.conversion.job import (
     ConversionOptions,
     Job,
@@ -41,16 +36,11 @@ from spikebench.conversion.journal import (
     as_asked,
     journal_path,
 )
-from spikebench.encoders.clip import software
+from spikebench.encoders.encoder import Encoder
+from spikebench.encoders.provenance import encoder_attributes, rate_and_device
 from spikebench.encoders.warm import note
-from spikebench.errors import (
-    NothingConvertedError,
-    SpikebenchError,
-    SpikeFileError,
-    UnknownNameError,
-)
+from spikebench.errors import NothingConvertedError, SpikebenchError, UnknownNameError
 from spikebench.naming.names import ClipNames, name_clips
-from spikebench.recordings.decoding import Recording
 from spikebench.recordings.search import Clip, Skipped, find_clips
 from spikebench.records.text import printable
 from spikebench.records.whole_files import refuse_existing
@@ -59,14 +49,7 @@ from spikebench.spike_files.remarks import find_remarks
 from spikebench.spike_files.writer import SpikeWriter, remove_left_overs
 from spikebench.workers import available_cores, worker_pool
 
-__all__ = [
-    "ConversionOptions",
-    "ConversionReport",
-    "characteristic_frequency",
-    "convert",
-    "request",
-    "trace_sample",
-]
+__all__ = ["ConversionOptions", "ConversionReport", "convert", "request"]
 
 _SHOWN = 10  # classes shown in a notice
 TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
@@ -150,7 +133,7 @@ def convert(
     """
     started = time.monotonic()
     options = options or ConversionOptions()
-    params = _parameters(options.preset, options.native_rate)
+    encoder = options.make_encoder()
     _check_options(options, executor)
     # Killed between the file and the removal of its journal: that is seen when the journal is open.
     may_be_done = output.is_file() and journal_path(output).exists() and not restart
@@ -167,15 +150,15 @@ def convert(
     notices = named.notices if clips else []  # without recordings there is nothing to report
     for line in [*notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
-    job = Job(source, params, options, named, [stamp(clip) for clip in named.clips], notify)
-    made_by = _provenance(source, options, named)
+    job = Job(source, encoder, options, named, [stamp(clip) for clip in named.clips], notify)
+    made_by = _provenance(source, encoder, options, named)
     asked = request(source, options, named)
     with ConversionJournal(journal_path(output), asked, options.time_dtype, restart) as journal:
         remove_left_overs(output)
         resumed = require_unchanged(job, journal)
         if may_be_done and not overwrite and not _is_finished(output, job, journal):
             refuse_existing(output, overwrite)
-        place, window = _workers(options, jobs, executor, len(named.clips) - len(resumed))
+        place, window = _workers(job, jobs, executor, len(named.clips) - len(resumed))
         with place as pool:
             encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
@@ -254,7 +237,7 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     Raises
     ------
     UnknownNameError
-        If there is no such preset.
+        If there is no such encoder or preset.
     """
     digest = hashlib.sha256()
     for i, clip in enumerate(names.clips):
@@ -263,7 +246,7 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
     return as_asked(
         {
-            **_provenance(source, options, names),
+            **_provenance(source, options.make_encoder(), options, names),
             "channels": options.n_channels,
             "max_duration": options.max_duration,
             "keep_offset": options.keep_offset,
@@ -273,69 +256,8 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     )
 
 
-def characteristic_frequency(n_channels: int) -> NDArray[np.float64]:
-    """Compute the frequency that moves each channel most.
-
-    Parameters
-    ----------
-    n_channels
-        Channels along the membrane.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_channels,)
-        Hz, falling.
-    """
-    return np.asarray(cochlea.characteristic_frequency(n_channels), dtype=np.float64)
-
-
-def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int]) -> Trace:
-    """Compute the stages before the spikes, as they were when the file was made.
-
-    Parameters
-    ----------
-    spikes
-        A file that :func:`convert` made.
-    recording
-        The recording of one of its samples.
-    channels
-        Indices of the channels wanted.
-
-    Returns
-    -------
-    Trace
-        Membrane velocity and release probability, shape (len(channels), n) each, and their rate [Hz].
-
-    Raises
-    ------
-    SpikeFileError
-        If the file does not say how it was made, or was made with parameters of another version.
-    """
-    made = spikes.provenance
-    name = printable(str(spikes.path))
-    if not isinstance(made.get("preset"), str) or "parameters" not in made:
-        raise SpikeFileError(f"{name}: does not say how it was made, so its stages are not known")
-    params = _parameters(made["preset"], "resampled_rate_hz" not in made)
-    if made["parameters"] != asdict(params):
-        raise SpikeFileError(
-            f"{name}: made with other parameters than preset {made['preset']} has now"
-        )
-    if made.get("offsets_removed"):
-        recording = recording.without_offset()
-    return cochlea.trace(
-        recording.samples, recording.sample_rate, params, spikes.n_units, list(channels)
-    )
-
-
-def _parameters(preset: str, native_rate: bool) -> CochleaParams:
-    if preset not in cochlea.PRESETS:
-        raise UnknownNameError("preset", preset, cochlea.PRESETS)
-    params = cochlea.PRESETS[preset]
-    return replace(params, input_rate=None) if native_rate else params
-
-
 def _workers(
-    options: ConversionOptions,
+    job: Job,
     jobs: int | Callable[[], int] | None,
     executor: Executor | None,
     n_clips: int,
@@ -345,15 +267,12 @@ def _workers(
     if executor is not None:
         return nullcontext(executor), lambda: 2 * asked()
     count = min(asked(), max(n_clips, 1))
-    if options.device != "cpu":
+    device = job.options.device
+    if device != "cpu":
         from spikebench.encoders.device_executor import BATCH, device_executor
 
-        return device_executor(options.device, count), lambda: 3 * BATCH
-    pool = worker_pool(
-        count,
-        "spikebench.encoders.warm",
-        note(_parameters(options.preset, options.native_rate), options.n_channels),
-    )
+        return device_executor(device, count), lambda: 3 * BATCH
+    pool = worker_pool(count, "spikebench.encoders.warm", note(job.encoder))
     return pool, lambda: 2 * count if count > 1 else 1
 
 
@@ -371,13 +290,12 @@ def _check_options(options: ConversionOptions, executor: Executor | None) -> Non
         raise UnknownNameError("time origin", options.time_origin, TIME_ORIGINS)
 
 
-def _provenance(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, Any]:
+def _provenance(
+    source: Path, encoder: Encoder, options: ConversionOptions, names: ClipNames
+) -> dict[str, Any]:
     """Say how the file is made; no time and no number of workers, so that equal runs give equal bytes."""
-    params = _parameters(options.preset, options.native_rate)
     provenance = {
-        "software": software(),
-        "preset": options.preset,
-        "parameters": asdict(params),
+        **encoder_attributes(encoder),
         "seed": options.seed,
         "source_root": str(source),
         "time_origin": TIME_ORIGINS[options.time_origin],
@@ -389,12 +307,4 @@ def _provenance(source: Path, options: ConversionOptions, names: ClipNames) -> d
         provenance["synthetic_voices"] = 1
     if options.segment is not None:
         provenance["segment_s"] = options.segment
-    if params.input_rate is not None:
-        provenance["resampled_rate_hz"] = params.input_rate
-    if options.device != "cpu":
-        from spikebench.encoders.device_executor import (
-            describe_device,  # torch only where it is asked for
-        )
-
-        provenance["device"] = describe_device(options.device)
-    return provenance
+    return provenance | rate_and_device(encoder, options.device)

@@ -4,11 +4,11 @@
 
     export      A trained run as a file that other programs read: NIR for spiking models, ONNX for
                 conventional ones
-    heard_clip  One recording as a trained model hears it: converted as the data were on which it
-                was trained
     nir_graph   Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)
     onnx_graph  Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in,
                 float32 ``scores`` (batch, class) out
     prediction  Answers of a trained model: for whole clips, over the time heard, and while it
                 listens
+    recording   One recording as the input of a trained model: encoded as the data were on which it
+                was trained
 """

@@ -10,15 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
-import cochlea
-from cochlea import CochleaParams
-from spikebench import __version__
+from spikebench.encoders.encoder import Encoder, Spikes
 from spikebench.errors import AudioError
 from spikebench.recordings.decoding import Recording, decode_segments
 from spikebench.records.text import printable
@@ -28,10 +24,9 @@ __all__ = [
     "EncodedPiece",
     "EncodingSettings",
     "clip_seed",
+    "each_piece",
     "encode_clip",
-    "software",
 ]
-
 
 REST = "shorter than half a segment"
 
@@ -42,10 +37,8 @@ class EncodingSettings:
 
     Attributes
     ----------
-    params
-        Of the cochlea.
-    n_channels
-        Channels along the membrane.
+    encoder
+        What makes the spikes.
     seed
         Of the conversion.
     max_duration
@@ -56,8 +49,7 @@ class EncodingSettings:
         Keep a constant offset, whatever it does to the level.
     """
 
-    params: CochleaParams
-    n_channels: int
+    encoder: Encoder
     seed: int
     max_duration: float
     segment: float | None
@@ -97,9 +89,13 @@ class EncodedPiece:
 
 @dataclass(frozen=True)
 class EncodedClip:
-    """All pieces of a recording; ``reason`` says why it cannot be used at all."""
+    """All pieces of a recording; ``reason`` says why it cannot be used at all.
+
+    ``sha256`` is that of the file, ``n_channels`` those before mixing down, ``software`` the versions that encoded it.
+    """
 
     pieces: tuple[EncodedPiece, ...]
+    sha256: str
     sample_rate: int
     n_channels: int
     software: str
@@ -129,19 +125,6 @@ def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list
     return [seed, *np.frombuffer(digest.digest(), dtype="<u4").tolist()]
 
 
-@lru_cache(maxsize=1)
-def software() -> str:
-    """Name the versions on which the bits of a spike depend.
-
-    Returns
-    -------
-    str
-        ``spikebench 0.1.0 (numpy …, scipy …, numba …, soxr …)``.
-    """
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "soxr"))
-    return f"spikebench {__version__} ({libraries})"
-
-
 def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
     """Decode and encode one recording; one that cannot be used gives the reason instead.
 
@@ -158,9 +141,8 @@ def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
         Spikes of every piece.
     """
 
-    def encode(recording: Recording, seed: list[int]) -> cochlea.Spikes:
-        samples, rate = recording.samples, recording.sample_rate
-        return cochlea.encode(samples, rate, settings.params, settings.n_channels, seed)
+    def encode(recording: Recording, seed: list[int]) -> Spikes:
+        return settings.encoder.encode(recording.samples, recording.sample_rate, seed)
 
     return each_piece(data, settings, encode)
 
@@ -168,7 +150,7 @@ def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
 def each_piece(
     data: bytes,
     settings: EncodingSettings,
-    encode: Callable[[Recording, list[int]], cochlea.Spikes],
+    encode: Callable[[Recording, list[int]], Spikes],
 ) -> EncodedClip:
     """Decode one recording and do something with every piece that can be used.
 
@@ -186,14 +168,16 @@ def each_piece(
     """
     pieces: list[EncodedPiece] = []
     rate = n_channels = 0
+    sha256 = hashlib.sha256(data).hexdigest()
+    software = settings.encoder.software()
     try:
-        recordings = decode_segments(data, settings.max_duration, settings.segment)
+        recordings = decode_segments(data, settings.max_duration, settings.segment, sha256)
         for i, recording in enumerate(recordings, start=1):
             rate, n_channels = recording.sample_rate, recording.n_channels
             number = i if settings.segment is not None else 0
-            spikes, reason = cochlea.Spikes(np.empty(0), np.empty(0, np.uint16)), ""
-            heard = recording if settings.keep_offset else recording.without_offset()
-            remarks = ["offset"] if heard is not recording else []
+            spikes, reason = Spikes(np.empty(0), np.empty(0, np.uint16)), ""
+            used = recording if settings.keep_offset else recording.without_offset()
+            remarks = ["offset"] if used is not recording else []
             remarks += ["clipped"] if recording.is_clipped else []
             remarks += ["open"] if recording.has_open_length else []
             try:
@@ -201,11 +185,11 @@ def each_piece(
                     remarks = ["rest"]
                     raise AudioError(REST)
                 recording.require_usable()
-                if not heard.samples.any():
+                if not used.samples.any():
                     raise AudioError("silent: nothing but a constant offset")
                 # Of the decoded samples, before an offset is removed.
                 seed = clip_seed(settings.seed, recording.samples, rate)
-                spikes = encode(heard, seed)
+                spikes = encode(used, seed)
             except (AudioError, ValueError) as error:
                 reason = printable(str(error))
             pieces.append(
@@ -220,7 +204,8 @@ def each_piece(
                 )
             )
     except AudioError as error:
-        return EncodedClip((), rate, n_channels, software(), printable(str(error)))
+        return EncodedClip((), sha256, rate, n_channels, software, printable(str(error)))
     except MemoryError:
-        return EncodedClip((), rate, n_channels, software(), "needs more memory than there is")
-    return EncodedClip(tuple(pieces), rate, n_channels, software())
+        reason = "needs more memory than there is"
+        return EncodedClip((), sha256, rate, n_channels, software, reason)
+    return EncodedClip(tuple(pieces), sha256, rate, n_channels, software)

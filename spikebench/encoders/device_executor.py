@@ -1,7 +1,7 @@
 """A device behind the Executor interface of the standard library: recordings go in, batches are run.
 
 Decoding, resampling and levelling happen in processes of this machine; what they prepared is collected
-into batches and encoded on the device (:mod:`spikebench.encoders.cochlea.device_cochlea`). Which recordings
+into batches and encoded on the device (:class:`spikebench.encoders.encoder.DeviceEncoder`). Which recordings
 share a batch depends on timing and changes no spike.
 """
 
@@ -13,20 +13,17 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy as np
-import torch
 
-import cochlea
 from spikebench.encoders.clip import EncodedClip, EncodingSettings, each_piece, encode_clip
-from spikebench.encoders.cochlea.device_cochlea import Prepared, encode_prepared, prepare
 from spikebench.encoders.device import find_device
+from spikebench.encoders.encoder import Spikes
 from spikebench.recordings.decoding import Recording
 from spikebench.workers import available_cores, worker_pool
 
-__all__ = ["BATCH", "describe_device", "device_executor"]
+__all__ = ["BATCH", "device_executor"]
 
 BATCH = 64  # recordings that run together at most; memory may ask for fewer
 
@@ -38,31 +35,8 @@ class _Ready(NamedTuple):
     """A clip whose spikes are missing: its usable pieces, prepared, with their seeds."""
 
     clip: EncodedClip
-    prepared: list[Prepared]
+    prepared: list[Any]
     seeds: list[list[int]]
-
-
-def describe_device(device: str) -> str:
-    """Say on what the spikes depend when a device makes them.
-
-    Parameters
-    ----------
-    device
-        As for :func:`spikebench.encoders.device.find_device`.
-
-    Returns
-    -------
-    str
-        Name of the device, version of torch, precision and generator.
-
-    Raises
-    ------
-    SpikebenchError
-        If there is no such device.
-    """
-    found = find_device(device)
-    name = torch.cuda.get_device_name(found) if found.type == "cuda" else "CPU"
-    return f"{found.type} ({name}), torch {version('torch')}, float32 transforms, Philox"
 
 
 @contextlib.contextmanager
@@ -152,9 +126,8 @@ class _Device(Executor):
     def _encode(self, settings: EncodingSettings, batch: list[_Ready]) -> list[EncodedClip]:
         prepared = [one for ready in batch for one in ready.prepared]
         seeds = [seed for ready in batch for seed in ready.seeds]
-        spikes = iter(
-            encode_prepared(prepared, seeds, settings.params, settings.n_channels, self._device)
-        )
+        encoder = settings.encoder.on_device()
+        spikes = iter(encoder.encode_prepared(prepared, seeds, self._device))
         clips = []
         for ready in batch:
             pieces = []
@@ -169,12 +142,13 @@ class _Device(Executor):
 
 def _prepare_clip(data: bytes, settings: EncodingSettings) -> _Ready:
     """Do what needs no device; runs in another process."""
-    prepared: list[Prepared] = []
+    prepared: list[Any] = []
     seeds: list[list[int]] = []
+    encoder = settings.encoder.on_device()
 
-    def keep(recording: Recording, seed: list[int]) -> cochlea.Spikes:
-        prepared.append(prepare(recording.samples, recording.sample_rate, settings.params))
+    def keep(recording: Recording, seed: list[int]) -> Spikes:
+        prepared.append(encoder.prepare(recording.samples, recording.sample_rate))
         seeds.append(seed)
-        return cochlea.Spikes(np.empty(0), np.empty(0, np.uint16))
+        return Spikes(np.empty(0), np.empty(0, np.uint16))
 
     return _Ready(each_piece(data, settings, keep), prepared, seeds)

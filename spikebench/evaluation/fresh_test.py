@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-import cochlea
 from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert, request
-from spikebench.errors import ResultError, SpikebenchError, UnknownNameError
+from spikebench.encoders import DEFAULT_ENCODER
+from spikebench.encoders.encoder import make_encoder
+from spikebench.errors import ResultError, SpikebenchError
 from spikebench.evaluation.reproduction import answer_again, check_size
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.classification import speaker_interval
@@ -43,7 +44,9 @@ class Hearing:
     @property
     def file_name(self) -> str:
         """Name of the spike file."""
-        return f"fresh-{self.encoding.preset}-{self.n_units}-{self.encoding.time_origin}.h5"
+        encoding = self.encoding
+        which = "" if encoding.encoder == DEFAULT_ENCODER else f"{encoding.encoder}-"
+        return f"fresh-{which}{encoding.preset}-{self.n_units}-{encoding.time_origin}.h5"
 
 
 def hearing_of(
@@ -72,12 +75,12 @@ def hearing_of(
     ResultError
         If it is too large, or its log does not say how its recordings became spikes.
     UnknownNameError, TrainingError
-        If there is no such model or preset, or it cannot be built.
+        If there is no such model, encoder or preset, or it cannot be built.
     """
     if run.encoding is None:
         raise ResultError("its run.json does not say how its recordings became spikes")
-    if run.encoding.preset not in cochlea.PRESETS:
-        raise UnknownNameError("preset", run.encoding.preset[:40], cochlea.PRESETS)
+    # Only names that are known here become part of a file name.
+    make_encoder(run.encoding.encoder[:40], run.encoding.preset[:40])
     if run.dataset.n_units > MOST_UNITS and not large:
         raise ResultError(
             f"listens to {run.dataset.n_units:,} units, at most {MOST_UNITS:,} are converted; --large does"
@@ -163,6 +166,7 @@ def convert_fresh(
     """
     path = folder / hearing.file_name
     options = ConversionOptions(
+        encoder=hearing.encoding.encoder,
         preset=hearing.encoding.preset,
         n_channels=hearing.n_units,
         seed=seed,

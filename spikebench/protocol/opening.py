@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec
+from spikebench.encoders.provenance import encoder_name
 from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.events.cache import open_events
 from spikebench.events.dataset import SpikeDataset, join
@@ -386,6 +387,7 @@ def _encoding(made: dict[str, Any]) -> Encoding:
         return PUBLISHED_ENCODING
     first_spike = made.get("time_origin") == "first spike"
     return Encoding(
+        encoder=printable(encoder_name(made)),
         preset=printable(str(made["preset"])),
         time_origin="first-spike" if first_spike else "clip-start",
     )

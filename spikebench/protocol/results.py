@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spikebench.encoders import DEFAULT_ENCODER
 from spikebench.errors import ResultError
 from spikebench.metrics.record import Metrics
 from spikebench.protocol.predictions import COLUMNS, read_columns
@@ -65,6 +66,8 @@ class Encoding(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    # Files from before there was a choice do not name it.
+    encoder: str = Field(default=DEFAULT_ENCODER, exclude_if=lambda name: name == DEFAULT_ENCODER)
     preset: str = "shd"
     time_origin: Literal["clip-start", "first-spike"] = "first-spike"
 

@@ -207,7 +207,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode_segments(
-    data: bytes, max_duration: float = 60.0, segment: float | None = None
+    data: bytes,
+    max_duration: float = 60.0,
+    segment: float | None = None,
+    sha256: str | None = None,
 ) -> Iterator[Recording]:
     """Decode a recording, whole or in pieces of equal length, one piece in memory at a time.
 
@@ -220,6 +223,8 @@ def decode_segments(
     segment
         Length of the pieces [s]. A last piece shorter than half of that, unless it is the only one, is
         marked (``is_rest``). By default the recording is one piece.
+    sha256
+        Of the data, hexadecimal, where it is known already; by default it is computed.
 
     Yields
     ------
@@ -231,7 +236,7 @@ def decode_segments(
     AudioError
         If the data are broken, cut short, empty or too long; pieces before the fault were yielded.
     """
-    digest = hashlib.sha256(data).hexdigest()
+    digest = sha256 or hashlib.sha256(data).hexdigest()
     with AudioStream(data) as stream:
         rate, channels = stream.sample_rate, stream.n_channels
         for first, samples, is_rest in _decode(stream, max_duration, segment):

@@ -203,7 +203,12 @@ def compare_fingerprint(spec: DatasetSpec, paths: Sequence[Path]) -> Differences
 def _reasons(recipe: Recipe, file: SpikeFile) -> list[str]:
     """List settings that explain different spikes."""
     made, shown = file.provenance, printable(file.path.name)
-    wanted = {"preset": "shd", "seed": 0, "time_origin": recipe.time_origin.replace("-", " ")}
+    wanted = {
+        "encoder": "cochlea",
+        "preset": "shd",
+        "seed": 0,
+        "time_origin": recipe.time_origin.replace("-", " "),
+    }
     reasons = [
         f"{shown}: made with {name} {printable(str(made[name]))}, {recipe.spec.name} is made with {value}"
         for name, value in wanted.items()

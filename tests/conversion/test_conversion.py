@@ -13,17 +13,15 @@ from numpy.testing import assert_array_equal
 
 import cochlea
 from spikebench.conversion.job import ConversionOptions
-from spikebench.conversion.runner import characteristic_frequency, convert, trace_sample
+from spikebench.conversion.runner import convert
 from spikebench.encoders.clip import clip_seed
 from spikebench.errors import (
     NothingConvertedError,
     SpikebenchError,
-    SpikeFileError,
     UnknownNameError,
 )
 from spikebench.recordings.decoding import read_clip
 from spikebench.spike_files.reader import SpikeFile
-from spikebench.spike_files.writer import SpikeWriter
 
 OPTIONS = ConversionOptions(n_channels=20)
 
@@ -185,30 +183,3 @@ def test_a_recording_is_never_overwritten(recordings: Path) -> None:
 def test_an_unknown_preset_offers_the_closest(recordings: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'lauscher'"):
         convert(recordings, tmp_path / "a.h5", replace(OPTIONS, preset="lausher"))
-
-
-def test_stages_are_those_of_the_file(recordings: Path, tmp_path: Path) -> None:
-    convert(recordings / "low" / "1.wav", tmp_path / "a.h5", OPTIONS)
-    clip = read_clip(recordings / "low" / "1.wav")
-    with SpikeFile(tmp_path / "a.h5") as spikes:
-        trace = trace_sample(spikes, clip, [3, 7])
-    whole = cochlea.trace(clip.samples, clip.sample_rate, "shd", 20, [3, 7])
-    assert_array_equal(trace.velocity, whole.velocity)
-    assert_array_equal(trace.p_fire, whole.p_fire)
-
-
-def test_stages_need_to_know_how_the_file_was_made(recordings: Path, tmp_path: Path) -> None:
-    clip = read_clip(recordings / "low" / "1.wav")
-    for i, made in enumerate(({}, {"preset": "shd", "parameters": {"level": 0.5}})):
-        with SpikeWriter(tmp_path / f"{i}.h5", 20, [], made):
-            pass
-    with pytest.raises(SpikeFileError, match="does not say how it was made"):
-        trace_sample(SpikeFile(tmp_path / "0.h5"), clip, [0])
-    with pytest.raises(SpikeFileError, match="made with other parameters than preset shd"):
-        trace_sample(SpikeFile(tmp_path / "1.h5"), clip, [0])
-
-
-def test_characteristic_frequencies_fall() -> None:
-    cf = characteristic_frequency(20)
-    assert cf.shape == (20,)
-    assert np.all(np.diff(cf) < 0)

@@ -12,10 +12,10 @@ from helpers.synthetic_clips import tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cochlea
 from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
 from spikebench.encoders.clip import EncodingSettings, clip_seed, encode_clip
+from spikebench.encoders.encoder import make_encoder
 from spikebench.spike_files.reader import SpikeFile
 
 OPTIONS = ConversionOptions(n_channels=10)
@@ -76,7 +76,7 @@ def test_names_and_folders_do_not_count(
 def test_lossless_copies_give_the_same_spikes(
     audio: Path, tmp_path: Path, suffix: str, subtype: str
 ) -> None:
-    settings = EncodingSettings(cochlea.PRESETS["shd"], 10, 0, 60.0, None, False)
+    settings = EncodingSettings(make_encoder("cochlea", "shd", 10), 0, 60.0, None, False)
     for path in sorted(audio.iterdir()):
         samples, rate = soundfile.read(path)
         soundfile.write(tmp_path / f"copy.{suffix}", samples, rate, subtype)
@@ -123,7 +123,7 @@ def test_a_piece_is_heard_as_the_same_recording_alone(tmp_path: Path) -> None:
     samples = np.concatenate([tone(16_000, 0.05, hertz)[:, 0] for hertz in HERTZ])
     soundfile.write(tmp_path / "long.wav", samples, 16_000, "PCM_16")
     soundfile.write(tmp_path / "piece.wav", samples[800:1600], 16_000, "PCM_16")
-    whole = EncodingSettings(cochlea.PRESETS["shd"], 10, 0, 60.0, None, False)
+    whole = EncodingSettings(make_encoder("cochlea", "shd", 10), 0, 60.0, None, False)
     cut = replace(whole, segment=0.05)
     pieces = encode_clip((tmp_path / "long.wav").read_bytes(), cut).pieces
     (alone,) = encode_clip((tmp_path / "piece.wav").read_bytes(), whole).pieces

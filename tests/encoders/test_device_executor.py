@@ -17,7 +17,8 @@ from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
 from spikebench.encoders import device_executor
 from spikebench.encoders.clip import clip_seed
-from spikebench.encoders.cochlea.device_cochlea import encode_batch
+from spikebench.encoders.cochlea import device_cochlea
+from spikebench.encoders.cochlea.device_cochlea import DeviceCochlea, encode_batch
 from spikebench.errors import SpikebenchError
 from spikebench.recordings.decoding import read_clip
 from spikebench.spike_files.reader import SpikeFile
@@ -60,7 +61,7 @@ def test_a_failure_on_the_device_reaches_the_caller(
     def fail(*_: object) -> None:
         raise SpikebenchError("out of memory on the device")
 
-    monkeypatch.setattr(device_executor, "encode_prepared", fail)
+    monkeypatch.setattr(device_cochlea, "encode_prepared", fail)
     with (
         pytest.raises(SpikebenchError, match="out of memory on the device"),
         device_executor.device_executor("cpu", 1) as executor,
@@ -88,12 +89,13 @@ def test_the_file_names_the_device(
 
     real = device_executor.device_executor
     monkeypatch.setattr(device_executor, "device_executor", on_cpu)
-    monkeypatch.setattr(device_executor, "describe_device", lambda device: f"{device} (a test)")
+    described = DeviceCochlea.describe
+    monkeypatch.setattr(DeviceCochlea, "describe", lambda self, device: f"{device} (a test)")
     convert(audio, tmp_path / "a.h5", ConversionOptions(n_channels=10, device="cuda"))
     with SpikeFile(tmp_path / "a.h5") as spikes:
         assert spikes.provenance["device"] == "cuda (a test)"
-    monkeypatch.undo()
-    assert device_executor.describe_device("cpu").startswith("cpu (CPU), torch 2")
+    encoder = DeviceCochlea(cochlea.PRESETS["shd"], 10)
+    assert described(encoder, "cpu").startswith("cpu (CPU), torch 2")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")

@@ -23,6 +23,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from types import ModuleType
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 import cochlea
 from cochlea import CochleaParams, Spikes
 from cochlea.pipeline import MAX_CHANNELS
+from spikebench.encoders import encoder
 from spikebench.encoders.cochlea import reference
 from spikebench.encoders.cochlea.chirp_z import chirp_z, padded_length
 from spikebench.encoders.cochlea.device_batches import Item, cut_batches, within_memory
@@ -41,6 +43,7 @@ from spikebench.errors import SpikebenchError
 
 __all__ = [
     "P_FIRE_BOUND",
+    "DeviceCochlea",
     "Prepared",
     "encode_batch",
     "encode_prepared",
@@ -117,6 +120,31 @@ def prepare(samples: ArrayLike, sample_rate: float, params: CochleaParams) -> Pr
         As :func:`cochlea.encode`.
     """
     return Prepared(*cochlea.prepare_recording(samples, sample_rate, params))
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceCochlea:
+    """The cochlea with its parameters, as a :class:`spikebench.encoders.encoder.DeviceEncoder`."""
+
+    params: CochleaParams
+    n_units: int
+
+    def prepare(self, samples: NDArray[np.float64], sample_rate: int) -> Prepared:
+        """Check, resample, level and window one recording; see :func:`prepare`."""
+        return prepare(samples, sample_rate, self.params)
+
+    def encode_prepared(
+        self, prepared: Sequence[Prepared], seeds: Sequence[Sequence[int]], device: str
+    ) -> list[encoder.Spikes]:
+        """Turn prepared recordings into spikes; see :func:`encode_prepared`."""
+        encoded = encode_prepared(prepared, seeds, self.params, self.n_units, device)
+        return [encoder.Spikes(*spikes) for spikes in encoded]
+
+    def describe(self, device: str) -> str:
+        """Name the device, the version of torch, precision and generator."""
+        found = find_device(device)
+        name = torch.cuda.get_device_name(found) if found.type == "cuda" else "CPU"
+        return f"{found.type} ({name}), torch {version('torch')}, float32 transforms, Philox"
 
 
 def encode_batch(

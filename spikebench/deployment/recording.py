@@ -1,30 +1,32 @@
-"""One recording as a trained model hears it: converted as the data were on which it was trained."""
+"""One recording as the input of a trained model: encoded as the data were on which it was trained."""
 
 from __future__ import annotations
 
 import numpy as np
 
-import cochlea
 from spikebench.encoders.clip import EncodingSettings, encode_clip
-from spikebench.errors import AudioError, UnknownNameError
+from spikebench.encoders.encoder import make_encoder
+from spikebench.errors import AudioError
 from spikebench.events.dataset import Sample
 from spikebench.protocol.results import Encoding
 from spikebench.recordings.decoding import read_bytes
 from spikebench.recordings.search import Clip
 from spikebench.records.text import printable
 
+__all__ = ["encode_recording"]
 
-def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) -> Sample:
-    """Convert a recording.
+
+def encode_recording(clip: Clip, n_units: int, encoding: Encoding, seed: int = 0) -> Sample:
+    """Encode a recording.
 
     Parameters
     ----------
     clip
         The recording.
-    n_channels
+    n_units
         Units of the model.
     encoding
-        Preset of the cochlea, and what time 0 is.
+        Encoder and preset, and what time 0 is.
     seed
         Seed of the conversion; together with the samples it determines the random releases.
 
@@ -38,17 +40,15 @@ def hear_clip(clip: Clip, n_channels: int, encoding: Encoding, seed: int = 0) ->
     AudioError
         If it cannot be used.
     UnknownNameError
-        If there is no such preset.
+        If there is no such encoder or preset.
     """
-    if encoding.preset not in cochlea.PRESETS:
-        raise UnknownNameError("preset", encoding.preset, cochlea.PRESETS)
+    encoder = make_encoder(encoding.encoder, encoding.preset, n_units)
     settings = EncodingSettings(
-        params=cochlea.PRESETS[encoding.preset],
-        n_channels=n_channels,
+        encoder=encoder,
         seed=seed,
         max_duration=60.0,
         segment=None,
-        keep_offset=encoding.preset == "lauscher",
+        keep_offset=encoder.keeps_offset,
     )
     try:
         encoded = encode_clip(read_bytes(clip.path), settings)

@@ -1,0 +1,56 @@
+"""The cochlea as an encoder: :func:`cochlea.encode` with a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cochlea
+from spikebench.encoders.encoder import Encoder, Spikes
+
+if TYPE_CHECKING:
+    from spikebench.encoders.cochlea.device_cochlea import DeviceCochlea
+
+__all__ = ["Cochlea"]
+
+
+class Cochlea(Encoder):
+    """Basilar membrane, hair cells and bushy cells; one unit per channel along the membrane."""
+
+    name = "cochlea"
+    presets: ClassVar[Mapping[str, cochlea.CochleaParams]] = cochlea.PRESETS
+    libraries = ("numpy", "scipy", "numba", "soxr")
+
+    params: cochlea.CochleaParams
+
+    @property
+    def keeps_offset(self) -> bool:
+        """Whether an offset is always kept: with the preset ``lauscher``, as the original program does."""
+        return self.preset == "lauscher"
+
+    def encode(self, samples: NDArray[np.float64], sample_rate: int, seed: Sequence[int]) -> Spikes:
+        """Encode one clip; see :meth:`spikebench.encoders.encoder.Encoder.encode`."""
+        return Spikes(*cochlea.encode(samples, sample_rate, self.params, self.n_units, seed))
+
+    def characteristic_frequencies(self) -> NDArray[np.float64]:
+        """Compute the frequency that moves each channel most [Hz], float64, shape (n_units,), falling."""
+        membrane = self.params.basilar_membrane
+        return np.asarray(cochlea.characteristic_frequency(self.n_units, membrane), np.float64)
+
+    def warm(self) -> None:
+        """Compile the loops, and design the transfer function where the rate is known before."""
+        rate = self.input_rate
+        if rate:
+            membrane = self.params.basilar_membrane
+            cochlea.design_basilar_membrane(rate, self.n_units, None, membrane)
+        few = min(self.n_units, 16)
+        cochlea.encode(np.sin(np.arange(2000.0)), rate or 16_000, self.params, few)
+
+    def on_device(self) -> DeviceCochlea:
+        """Give the part that runs on a GPU."""
+        from spikebench.encoders.cochlea.device_cochlea import DeviceCochlea  # loads torch
+
+        return DeviceCochlea(self.params, self.n_units)

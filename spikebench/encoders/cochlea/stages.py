@@ -1,0 +1,62 @@
+"""The stages of the cochlea before the spikes, for a sample of a spike file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import cochlea
+from cochlea import Trace
+from spikebench.encoders.cochlea.cpu import Cochlea
+from spikebench.encoders.provenance import encoder_name, encoder_of
+from spikebench.errors import SpikeFileError
+from spikebench.recordings.decoding import Recording
+from spikebench.records.text import printable
+from spikebench.spike_files.reader import SpikeFile
+
+__all__ = ["trace_sample"]
+
+
+def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int]) -> Trace:
+    """Compute the stages before the spikes, as they were when the file was made.
+
+    Parameters
+    ----------
+    spikes
+        A file that :func:`spikebench.conversion.runner.convert` made with the encoder ``cochlea``.
+    recording
+        The recording of one of its samples.
+    channels
+        Indices of the channels wanted.
+
+    Returns
+    -------
+    Trace
+        Membrane velocity and release probability, shape (len(channels), n) each, and their rate [Hz].
+
+    Raises
+    ------
+    SpikeFileError
+        If the file does not say how it was made, or was made by another encoder or with parameters of another
+        version.
+    UnknownNameError
+        If there is no such preset.
+    """
+    made = spikes.provenance
+    name = printable(str(spikes.path))
+    if encoder_name(made) != Cochlea.name:
+        raise SpikeFileError(
+            f"{name}: made by the encoder {printable(encoder_name(made))}, only {Cochlea.name} has these stages"
+        )
+    if not isinstance(made.get("preset"), str) or "parameters" not in made:
+        raise SpikeFileError(f"{name}: does not say how it was made, so its stages are not known")
+    params = encoder_of(made, spikes.n_units).params
+    if made["parameters"] != asdict(params):
+        raise SpikeFileError(
+            f"{name}: made with other parameters than preset {made['preset']} has now"
+        )
+    if made.get("offsets_removed"):
+        recording = recording.without_offset()
+    return cochlea.trace(
+        recording.samples, recording.sample_rate, params, spikes.n_units, list(channels)
+    )
