@@ -24,7 +24,7 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     help=f"What makes the spikes: {', '.join(ENCODERS)}.",
 )
 @click.option(
-    "--preset", help="Parameters of the encoder; cochlea: shd or lauscher.  [default: its first]"
+    "--preset", help="Parameters of the encoder; cochlea: shd or lauscher.  [default: the first]"
 )
 @click.option(
     "--channels",
