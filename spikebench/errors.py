@@ -22,6 +22,7 @@ Click's own usage errors exit with 2, an interrupt with 130.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SpikebenchError",
     "TrainingError",
     "UnknownNameError",
+    "out_of_memory",
 ]
 
 
@@ -116,3 +118,29 @@ class UnknownNameError(SpikebenchError):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{hint}")
         self.kind, self.name, self.known = kind, name, names
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that an allocation failed for lack of memory.
+
+    PyTorch raises ``torch.OutOfMemoryError`` on a GPU and a plain ``RuntimeError`` on a CPU, which only the message of
+    its allocator tells from others. An illegal access to the memory of a GPU is none.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+
+    Returns
+    -------
+    bool
+        True for a ``MemoryError`` and for both of PyTorch.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    torch = sys.modules.get(
+        "torch"
+    )  # not imported here; whatever raises its exceptions has imported it
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "memory: you tried to allocate" in str(error)
