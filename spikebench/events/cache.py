@@ -15,8 +15,8 @@ removed. A cache can hold some samples of a file only (its name then has the has
 selects a model is opened so, and holds no spike of the test split.
 
 A folder gets its name when it is whole, and one process builds while others wait, so parallel first use is
-safe. Whenever a cache is opened, its arrays are hashed; one that is not what it was when it was built is built
-anew.
+safe. Whenever a cache is opened, its arrays are hashed, unless this process hashed them before and they have not been
+written to since; one that is not what it was when it was built is built anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.errors import DataError, SpikeFileError
+from spikebench.errors import DataError, ResultError
+from spikebench.records.whole_files import file_sha256_once
 from spikebench.spike_files.layout import MAX_TIME_S, MAX_UNITS
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.folder import data_root
@@ -242,10 +243,10 @@ def _is_whole(folder: Path) -> bool:
         if hashlib.sha256(text.encode()).hexdigest() != meta["meta_sha256"]:
             return False
         return all(
-            _file_sha256(folder / f"{name}.npy") == meta["sha256_of_arrays"][name]
+            file_sha256_once(folder / f"{name}.npy") == meta["sha256_of_arrays"][name]
             for name in _ARRAYS
         )
-    except (*_DAMAGED, SpikeFileError):
+    except (*_DAMAGED, ResultError):
         return False
 
 

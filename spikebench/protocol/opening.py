@@ -37,7 +37,7 @@ from spikebench.protocol.splits import (
     partition,
 )
 from spikebench.records.text import printable
-from spikebench.records.whole_files import file_sha256
+from spikebench.records.whole_files import file_sha256_once
 from spikebench.spike_files.copies import CopyFinder
 from spikebench.spike_files.fingerprint import Part
 from spikebench.spike_files.reader import SpikeFile
@@ -289,7 +289,8 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
     except SpikebenchError:  # the run's data are not here
         return False
     return any(
-        found.is_file() and dataset_fingerprint([Part(found)], file_sha256(found)) == fingerprint
+        found.is_file()
+        and dataset_fingerprint([Part(found)], file_sha256_once(found)) == fingerprint
         for found, _ in located
     )
 
@@ -337,7 +338,7 @@ def _open(data: str) -> _Opened:
     located, spec = locate(data)
     files, facts, headers = [], [], []
     for path, split in located:
-        digest = file_sha256(path)
+        digest = file_sha256_once(path)
         with SpikeFile(path) as file:
             marks = [split] * file.n_samples if split else file.splits or [""] * file.n_samples
             facts.append((file.labels, file.speakers, np.array(marks, dtype=str)))

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import stat
+import time
 from pathlib import Path
 
 from spikebench.errors import OutputExistsError, ResultError, SpikeFileError
@@ -35,6 +36,51 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from None
+
+
+_SETTLED_NS = (
+    2_000_000_000  # a change soon after the last one may leave the time stamps as they are
+)
+_known_hashes: dict[tuple[int, ...], str] = {}
+
+
+def file_sha256_once(path: Path) -> str:
+    """Compute the SHA-256 of a file, or recall it if this process computed it and the file has not changed since.
+
+    A file is the same if device, inode, size and the times of the last change (of contents, and of inode) are. What
+    changed less than two seconds ago, or while it was read, is computed every time: time stamps are coarse.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    began = time.time_ns()
+    before = _identity(path)
+    if before in _known_hashes:
+        return _known_hashes[before]
+    digest = file_sha256(path)
+    if before and before == _identity(path) and began - max(before[-2:]) > _SETTLED_NS:
+        _known_hashes[before] = digest
+    return digest
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def check_sha256(path: Path, found: str, claimed: str | None) -> None:
