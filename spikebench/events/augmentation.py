@@ -212,11 +212,59 @@ def warp_time(
     ValueError
         As in :func:`jitter_units`.
     """
-    seconds, unit = _sample(times, units)
+    factor = draw_warp(shortest, longest, generator=generator)
+    return scale_times(times, units, factor)
+
+
+def draw_warp(
+    shortest: float = 0.9, longest: float = 1.1, *, generator: np.random.Generator
+) -> float:
+    """Draw the factor of :func:`warp_time`, which is also that of the length of the recording.
+
+    Parameters
+    ----------
+    shortest, longest, generator
+        As in :func:`warp_time`.
+
+    Returns
+    -------
+    float
+        For :func:`scale_times`.
+
+    Raises
+    ------
+    ValueError
+        If a bound lies outside its range.
+    """
     if not 0 < shortest <= longest < np.inf:
         raise ValueError(f"a warp needs 0 < shortest ≤ longest, got {shortest}, {longest}")
-    factor = np.exp(generator.uniform(np.log(shortest), np.log(longest)))
-    return _inside(seconds * factor, unit, seconds.dtype, unit.dtype)
+    return float(np.exp(generator.uniform(np.log(shortest), np.log(longest))))
+
+
+def scale_times(times: ArrayLike, units: ArrayLike, factor: float) -> Sample:
+    """Multiply all times by a factor.
+
+    Parameters
+    ----------
+    times, units
+        As in :func:`jitter_units`.
+    factor
+        Positive.
+
+    Returns
+    -------
+    times, units : ndarray
+        As in :func:`jitter_units`; no spike is removed.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`jitter_units`.
+    """
+    seconds, unit = _sample(times, units)
+    if not 0 < factor < np.inf:
+        raise ValueError(f"a factor of time must be positive and finite, got {factor}")
+    return _inside(seconds * np.float64(factor), unit, seconds.dtype, unit.dtype)
 
 
 def delete_spikes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,11 @@ def training_batch(
     Returns
     -------
     EventBatch
-        The samples, changed as the preset says.
+        The samples, changed as the preset says. ``lengths`` go to the end of the recording where that is known, as in
+        testing, so that averages over time are taken over the same padding. A time warp scales that end. A shift or a
+        jitter in time leaves it, since it moves sounds within a recording that lasts as long as before; so do deletion
+        and masks. A blend ends with the longer of its two recordings, as it has spikes of both. A spike after the end
+        makes the sample longer, as in testing.
     """
     settings = preset.augmentation
     jitter = preset.training.unit_jitter_percent / 100 * train.n_units
@@ -52,13 +57,24 @@ def _augmented(
 ) -> Sample:
     sample = train.samples[position]
     events: augment.Sample = (sample.times, sample.units)
-    n_units = train.n_units
+    n_units, duration = train.n_units, sample.duration
     if generator.random() < settings.blend_probability:
         mates = np.flatnonzero(train.labels == train.labels[position])
         other = train.samples[int(generator.choice(mates))]
         events = augment.blend(*events, other.times, other.units, n_units, generator=generator)
+        known = min(duration, other.duration) >= 0
+        duration = max(duration, other.duration) if known else -1.0
     longest = 1 + settings.time_warp_percent / 100
     units: dict[str, float] = {"n_units": n_units}
+
+    def warp(
+        times: NDArray[Any], units: NDArray[Any], *, generator: np.random.Generator, **range_: float
+    ) -> augment.Sample:
+        nonlocal duration
+        factor = augment.draw_warp(**range_, generator=generator)
+        duration = duration * factor  # that of an unknown one stays negative
+        return augment.scale_times(times, units, factor)
+
     # Strength, what to do, how strongly.
     steps: list[tuple[float, Callable[..., augment.Sample], dict[str, float]]] = [
         (
@@ -71,11 +87,7 @@ def _augmented(
             augment.shift_times,
             {"max_shift": settings.time_shift_ms * 1e-3},
         ),
-        (
-            settings.time_warp_percent,
-            augment.warp_time,
-            {"shortest": 1 / longest, "longest": longest},
-        ),
+        (settings.time_warp_percent, warp, {"shortest": 1 / longest, "longest": longest}),
         (
             settings.delete_probability,
             augment.delete_spikes,
@@ -105,4 +117,4 @@ def _augmented(
         if strength:
             events = change(*events, **how, generator=generator)
     times, moved = events[0], events[1].astype(np.uint16)
-    return sample._replace(times=times, units=moved, duration=-1.0)
+    return sample._replace(times=times, units=moved, duration=duration)

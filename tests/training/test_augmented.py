@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers.toy import N_UNITS, write_toy
+from numpy.testing import assert_allclose
 
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.events.dataset import SpikeDataset
@@ -29,7 +32,14 @@ STRONG = {
 @pytest.fixture(scope="module")
 def train(tmp_path_factory: pytest.TempPathFactory) -> BinnedSamples:
     data = SpikeDataset(write_toy(tmp_path_factory.mktemp("toy") / "toy.h5"))
-    return BinnedSamples(data, 0.01, 30, "counts")
+    return lasting(data, np.full(len(data), 0.3), 30)
+
+
+def lasting(data: SpikeDataset, durations: np.ndarray, n_steps: int) -> BinnedSamples:
+    """Let recordings last so long [s]; the last spike of each is within 0.24 s."""
+    return BinnedSamples(
+        SpikeDataset(replace(data.events, durations=durations)), 0.01, n_steps, "counts"
+    )
 
 
 def batch(
@@ -58,9 +68,46 @@ def test_every_augmentation_changes_the_batch_and_nothing_else(
     changed = batch(train, **{name: STRONG.get(name, 20.0)})
     assert not same(plain, changed)
     assert torch.equal(plain.labels, changed.labels)
+    if name != "time_warp_percent":  # of that see below
+        assert torch.equal(plain.lengths, changed.lengths)
     assert (changed.n_steps, changed.n_units) == (30, N_UNITS)
     assert same(changed, batch(train, **{name: STRONG.get(name, 20.0)}))
     assert not same(changed, batch(train, 1, **{name: STRONG.get(name, 20.0)}))
+
+
+@pytest.mark.parametrize("name", [*STRONG, "jitter"])
+def test_the_end_of_the_recording_is_kept_as_in_testing(name: str, train: BinnedSamples) -> None:
+    data = train.samples
+    durations = np.linspace(0.4, 0.9, len(data))
+    long = lasting(data, durations, 200)
+    plain, changed = batch(long), batch(long, **{name: STRONG.get(name, 20.0)})
+    tested = np.ceil((durations[np.arange(0, 60, 4)] - 1e-9) / 0.01)
+    assert plain.lengths.tolist() == tested.tolist()
+    if name == "time_warp_percent":
+        ends = changed.lengths / plain.lengths
+        assert_allclose(ends.max() / ends.min(), 1.6**2, rtol=0.25)
+        # Spikes and the end are scaled by one factor.
+        for k in range(len(plain)):
+            spikes = [int(b.bins[b.offsets[k] : b.offsets[k + 1]].max()) for b in (changed, plain)]
+            assert_allclose(ends[k], spikes[0] / spikes[1], rtol=0.1)
+    elif name == "blend_probability":
+        # The mate is any of its class, and the longer of the two counts.
+        assert bool((changed.lengths >= plain.lengths).all())
+        assert bool((changed.lengths > plain.lengths).any())
+        assert int(changed.lengths.max()) <= 90
+    else:
+        assert torch.equal(changed.lengths, plain.lengths)
+
+
+def test_recordings_of_unknown_length_end_with_their_last_spike(train: BinnedSamples) -> None:
+    unknown = lasting(train.samples, np.full(len(train), -1.0), 200)
+    for name in STRONG:
+        changed = batch(unknown, **{name: STRONG[name]})
+        last = [
+            int(changed.bins[begin:end].max()) + 1 if end > begin else 0
+            for begin, end in pairwise(changed.offsets.tolist())
+        ]
+        assert changed.lengths.tolist() == last
 
 
 def test_a_blend_is_of_one_class(train: BinnedSamples) -> None:
