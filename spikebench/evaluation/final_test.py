@@ -31,7 +31,6 @@ from spikebench.protocol.scoring import score, summarise
 from spikebench.records.whole_files import file_sha256
 from spikebench.training.inference import (
     bin_samples,
-    build_model,
     find_device,
     load_trained,
     one_thread,
@@ -39,7 +38,7 @@ from spikebench.training.inference import (
     run_model,
 )
 from spikebench.training.run import WEIGHTS_FILE, count_opening, locked, read_run
-from spikebench.training.run_record import RunRecord, collect_log, write_run_log
+from spikebench.training.run_record import collect_log, write_run_log
 
 
 def evaluate(
@@ -93,21 +92,14 @@ def evaluate(
     if any(record.dataset.first_difference(selection.dataset) for record in records):
         raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = [_test(run, selection, folder, device, groups, tables) for run in runs]
-    record = records[0]
-    model = load_trained(runs[0], record)
+    tested = [_test(run, selection, folder, device, groups, tables) for run in runs]
+    record, seeds = records[0], [seed for seed, _ in tested]
     result = Result(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         software=f"spikebench {__version__}",
         command=command,
         dataset=record.dataset,
-        model=ModelRecord(
-            name=record.model,
-            spiking=model.spiking,
-            parameters=model.n_parameters(),
-            config=_full_config(record),
-            look_ahead=model.looks_ahead,
-        ),
+        model=tested[0][1],
         training=record.preset.model_dump(
             mode="json", include={"input", "training", "regulariser", "augmentation"}
         ),
@@ -126,7 +118,7 @@ def _test(
     device: str,
     groups: Sequence[str],
     tables: Sequence[CostTable],
-) -> SeedRecord:
+) -> tuple[SeedRecord, ModelRecord]:
     record = read_run(run)
     model = place(load_trained(run, record), find_device(device), record)
     with locked(run):
@@ -157,7 +149,7 @@ def _test(
     shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
     run_file = f"run-seed{record.seed}.json"
     write_run_log(folder / run_file, collect_log(run, record))
-    return SeedRecord(
+    seed = SeedRecord(
         seed=record.seed,
         validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
         **vars(score(predictions, record.dataset, record.refit)),
@@ -177,12 +169,15 @@ def _test(
         metrics=metrics,
         refit_epochs=record.refit_epochs,
     )
-
-
-def _full_config(record: RunRecord) -> dict[str, object]:
-    """Write out the model's configuration with its defaults."""
-    kind = type(build_model(record))
-    return kind.Config.model_validate(record.preset.model).model_dump(mode="json")
+    described = ModelRecord(
+        name=record.model,
+        spiking=model.spiking,
+        parameters=model.n_parameters(),
+        # With its defaults written out.
+        config=model.Config.model_validate(record.preset.model).model_dump(mode="json"),
+        look_ahead=model.looks_ahead,
+    )
+    return seed, described
 
 
 def describe_environment(device: str) -> dict[str, str]:
