@@ -21,12 +21,12 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from spikebench.datasets import DATASETS
-from spikebench.errors import ProtocolError, ResultError
+from spikebench.errors import ProtocolError, ResultError, out_of_memory
 from spikebench.evaluation.measurement import measure
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.cost import GROUPS
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
-from spikebench.models.base import CountClassifier, model_class
+from spikebench.models.base import model_class
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
 from spikebench.records.strict_json import first_problem
@@ -151,7 +151,9 @@ def check_size(
         model = build_model(run)
     state = model.state_dict()
     _bound("parameters", sum(tensor.numel() for tensor in state.values()), MOST_PARAMETERS, large)
-    if not isinstance(model, CountClassifier) and model.n_parameters() != claimed.parameters:
+    # Of a model with a dimension of 0, only the weights tell the number (support vectors); see check_header.
+    is_known = all(tensor.numel() for tensor in state.values())
+    if is_known and model.n_parameters() != claimed.parameters:
         raise ResultError(
             f"the run's model has {model.n_parameters():,} parameters, the result says {claimed.parameters:,}"
         )
@@ -264,6 +266,8 @@ def answer_again(
             answers = run_model(place(model, where, run), binned, run.preset.training.batch_size)
         except (MemoryError, RuntimeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
+            if out_of_memory(error):
+                reason = "it needs more memory than there is"
             raise ResultError(f"{weights}: cannot be run: {reason[:200]}") from None
     return Predictions(
         index=samples.index,

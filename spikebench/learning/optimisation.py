@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench.learning.ranks import Ranks
-from spikebench.models.base import Classifier, Output
+from spikebench.models.base import Output
 from spikebench.presets.preset import RegulariserSettings, TrainingSettings
 
 
@@ -112,12 +113,14 @@ def activity_penalty(
     return penalty
 
 
-def make_optimizer(model: Classifier, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimizer(
+    parameters: Sequence[torch.Tensor], settings: TrainingSettings
+) -> torch.optim.Optimizer:
     """Make the optimiser of a preset.
 
     Parameters
     ----------
-    model
+    parameters
         What it moves.
     settings
         Which, and how.
@@ -133,7 +136,7 @@ def make_optimizer(model: Classifier, settings: TrainingSettings) -> torch.optim
         "adamax": torch.optim.Adamax,
     }
     optimizer: torch.optim.Optimizer = kinds[settings.optimizer](
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     return optimizer
 

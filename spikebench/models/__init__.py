@@ -11,7 +11,8 @@ The contract of a model ``M`` with its configuration ``C``:
 * ``M.account(batch)`` runs once more and says what that cost, see :mod:`spikebench.metrics.operations`; without it, the
   metrics of operations and activity are "not applicable" to the model.
 * ``M.spiking`` says whether hidden units speak in spikes, ``M.looks_ahead`` whether an answer needs the whole clip.
-* A model that learns from spike counts at once is a ``CountClassifier`` with ``fit_counts`` (see ``svm``).
+* ``M.learning`` names the learning rule that trains it, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
+  ``CountClassifier`` with ``fit_counts``, which learns from spike counts at once (see ``svm``).
 """
 
 from __future__ import annotations

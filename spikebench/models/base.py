@@ -92,6 +92,7 @@ class Classifier(nn.Module):
     Config: ClassVar[type[ModelConfig]]
     spiking: ClassVar[bool]
     looks_ahead: ClassVar[bool] = False  # whether an answer needs the whole clip
+    learning: ClassVar[str] = "bptt"  # what trains it, see spikebench.learning
 
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()
@@ -156,6 +157,8 @@ class Classifier(nn.Module):
 
 class CountClassifier(Classifier):
     """Base of models that learn from spike counts at once, not by gradients."""
+
+    learning = "counts"
 
     def fit_counts(
         self,

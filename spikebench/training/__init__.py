@@ -6,9 +6,10 @@
                  order
     checkpoint   Where a training stands after a whole epoch, kept so that it goes on as if it had
                  not been interrupted
+    epochs       Training epoch by epoch: one loop, whatever the model and the learning rule
     inference    Models at work: built from a run, moved to a device, asked for answers
-    loop         Training: one loop, readable from top to bottom. It sees what the selection holds:
-                 not the test split
+    loop         Training a run to its end: selection, and a refit. It sees what the selection
+                 holds: not the test split
     precision    The precision of products in training, and whether this processor supports it
     run          A run: the folder in which one model is trained with one seed, and everything it
                  keeps

@@ -6,13 +6,14 @@ Orders, jitter and dropout come from generators seeded by (seed, epoch), so no g
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from spikebench.errors import TrainingError
+from spikebench.learning.rule import LearningRule, device_of
 from spikebench.models.base import Classifier
 from spikebench.records.strict_json import first_problem
 from spikebench.records.whole_files import write_text
@@ -47,10 +48,10 @@ class Epoch:
 
 @dataclass
 class State:
-    """What the loop carries from epoch to epoch beside weights and optimiser.
+    """What the loop carries from epoch to epoch beside the weights and the state of the learning rule.
 
     ``best`` are the weights of ``epoch``: the best epoch, or in a refit the last one, which has neither accuracy nor
-    loss on validation samples.
+    loss on validation samples. A rule without epochs leaves what validation chose in ``choice``.
     """
 
     best: dict[str, torch.Tensor]
@@ -59,13 +60,14 @@ class State:
     epoch: int = 0
     seconds: float = 0.0
     history: tuple[Epoch, ...] = ()
+    choice: dict[str, float] = field(default_factory=dict)
 
 
 def save_checkpoint(
     folder: Path,
     record: RunRecord,
     model: Classifier,
-    optimizer: torch.optim.Optimizer,
+    rule: LearningRule,
     state: State,
 ) -> None:
     """Keep where a training stands, whole or not at all.
@@ -74,7 +76,7 @@ def save_checkpoint(
     ----------
     folder, record
         The run.
-    model, optimizer, state
+    model, rule, state
         After a whole epoch.
 
     Raises
@@ -84,8 +86,7 @@ def save_checkpoint(
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
-    for number, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
+    tensors |= rule.state()
     history = [vars(line) for line in state.history]
     note = {
         "run": _phase(record),
@@ -125,7 +126,7 @@ def _phase(record: RunRecord) -> str:
 
 
 def load_checkpoint(
-    folder: Path, record: RunRecord, model: Classifier, optimizer: torch.optim.Optimizer
+    folder: Path, record: RunRecord, model: Classifier, rule: LearningRule
 ) -> State:
     """Go back to where a training stood.
 
@@ -133,7 +134,7 @@ def load_checkpoint(
     ----------
     folder, record
         The run.
-    model, optimizer
+    model, rule
         As they were made; they get what was kept.
 
     Returns
@@ -151,11 +152,8 @@ def load_checkpoint(
     if not path.exists():
         return State(best=initial)
     tensors, said = load_tensors(path)
-    device = next(model.parameters()).device
-    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
-        parts.setdefault(kind, {})[rest] = tensor.to(device)
+    weights, best = (_cut(tensors, f"{part}.") for part in ("model", "best"))
+    expected = rule.state()
     try:
         note = _Note.model_validate(said)
         if note.run != _phase(record):
@@ -165,17 +163,18 @@ def load_checkpoint(
             raise ValueError("has more epochs than the run")
         if any((line.validation_accuracy is None) != is_refit for line in note.history):
             raise ValueError("validation is missing, or is given for a refit")
-        for kind in ("model", "best"):
-            check_tensors(parts[kind], initial)
-        slots = _optimizer_state(parts["optimizer"], optimizer)
+        check_tensors(weights, initial)
+        check_tensors(best, initial)
+        check_tensors(tensors, expected)
     except ValidationError as error:
         raise _unusable(path, first_problem(error)) from None
     except ValueError as error:
         raise _unusable(path, str(error)) from None
-    model.load_state_dict(parts["model"])
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    device = device_of(model)
+    model.load_state_dict(weights)
+    rule.load_state({name: tensor.to(expected[name].device) for name, tensor in tensors.items()})
     return State(
-        best=parts["best"],
+        best={name: tensor.to(device) for name, tensor in best.items()},
         accuracy=note.accuracy,
         loss=note.loss,
         epoch=note.epoch,
@@ -185,14 +184,14 @@ def load_checkpoint(
 
 
 def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """Check tensors from a file against those of a model.
+    """Check tensors from a file against those of a model or a learning rule.
 
     Parameters
     ----------
     found
         From a file.
     expected
-        What the model has.
+        What the model or the rule has.
 
     Raises
     ------
@@ -212,23 +211,10 @@ def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tens
             raise ValueError(f"{name}: holds numbers that are not finite")
 
 
-def _optimizer_state(
-    found: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer
-) -> dict[int, dict[str, torch.Tensor]]:
-    """Sort what was kept of an optimiser by parameter and slot, all of it and nothing else."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    second = "exp_inf" if isinstance(optimizer, torch.optim.Adamax) else "exp_avg_sq"
-    expected = {
-        f"{number}.{slot}": torch.zeros(()) if slot == "step" else parameter
-        for number, parameter in enumerate(parameters)
-        for slot in ("step", "exp_avg", second)
-    }
-    check_tensors(found, expected)
-    slots: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in found.items():
-        number, _, slot = name.partition(".")
-        slots.setdefault(int(number), {})[slot] = tensor
-    return slots
+def _cut(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Take the tensors whose names begin so out of a dict, and cut their names; what remains is the rule's."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
 def _unusable(path: Path, why: str) -> TrainingError:

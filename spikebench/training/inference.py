@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from spikebench.errors import TrainingError
+from spikebench.errors import TrainingError, out_of_memory
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.kernels.choice import choose
+from spikebench.learning.rule import device_of
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import Preset
 from spikebench.records.strict_json import first_problem
@@ -61,6 +62,10 @@ def build_model(record: RunRecord) -> Classifier:
             return kind(config, shape)
         except (RuntimeError, MemoryError, ArithmeticError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if out_of_memory(error):
+                reason = (
+                    "it needs more memory than there is; make it smaller ([model] in the preset)"
+                )
             raise TrainingError(f"model {record.model} cannot be built: {reason}") from None
 
 
@@ -125,7 +130,7 @@ def run_model(
         Over these samples.
     """
     model.eval()
-    device = next((t.device for t in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
+    device = device_of(model)
     predicted, loss, spikes = [np.zeros(0, np.int64)], 0.0, 0.0
     part = range(len(samples)) if part is None else part
     for start in range(part.start, part.stop, batch_size):

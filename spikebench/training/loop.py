@@ -1,10 +1,8 @@
-"""Training: one loop, readable from top to bottom. It sees what the selection holds: not the test split.
+"""Training a run to its end: selection, and a refit. It sees what the selection holds: not the test split.
 
-Every epoch draws its order, its augmentation and its dropout from generators seeded by (seed, epoch), so a run
-that was interrupted goes on as if it had not been. The selected weights are those of the epoch with the
-highest validation accuracy (ties: the lower validation loss, then the earlier epoch).
+The loop over epochs and batches is :mod:`spikebench.training.epochs`.
 
-A refit follows this selection: the model is trained again, from the same initial weights, on training and validation
+A refit follows the selection: the model is trained again, from the same initial weights, on training and validation
 samples, for as many epochs as validation selected (or the preset fixes), and the last weights are kept. Epoch k has the
 learning rate of epoch k before the refit, so the schedule is that of the preset, cut off at the selected epoch, as
 validation measured it. An epoch is one pass over the samples, of which there are more, and so has more steps.
@@ -12,48 +10,29 @@ validation measured it. An epoch is one pass over the samples, of which there ar
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 
 from spikebench import __version__
-from spikebench.errors import TrainingError
-from spikebench.events.batches import BinnedSamples
-from spikebench.learning.optimisation import (
-    batch_loss,
-    class_weights,
-    learning_rate,
-    make_optimizer,
-)
+from spikebench.errors import TrainingError, out_of_memory
 from spikebench.learning.ranks import Ranks, this_rank, together
-from spikebench.models.base import Classifier, CountClassifier
+from spikebench.learning.rule import rule_class
+from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
-from spikebench.training.batches import training_batch
-from spikebench.training.checkpoint import (
-    Epoch,
-    State,
-    checkpoint_of,
-    load_checkpoint,
-    save_checkpoint,
-)
+from spikebench.training.checkpoint import State, checkpoint_of
+from spikebench.training.epochs import Report, train
 from spikebench.training.inference import (
-    Answers,
     bin_samples,
     build_model,
     find_device,
     one_thread,
     place,
-    run_model,
-    seed_of,
 )
-from spikebench.training.precision import check_precision, products_in
+from spikebench.training.precision import check_precision
 from spikebench.training.run import (
     RUN_FILE,
     WEIGHTS_FILE,
@@ -67,7 +46,7 @@ from spikebench.training.run import (
 )
 from spikebench.training.run_record import RunRecord
 
-Report = Callable[[Epoch, int], None]
+__all__ = ["Report", "fit", "start_run"]
 
 
 def start_run(
@@ -126,9 +105,8 @@ def start_run(
     )
     if not (folder / RUN_FILE).exists():
         # A bad configuration is told before anything is written.
-        _check_settings(build_model(record), record, this_rank())
-        if device is not None:
-            check_precision(record, torch.device(device))
+        trained_on = None if device is None else torch.device(device)
+        _check(build_model(record), record, this_rank(), trained_on)
         if create_run(folder, record):
             return record
     found = read_run(folder)
@@ -196,7 +174,7 @@ def fit(
         try:
             return _fit(folder, record, selection, where, report, ranks)
         except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError) or "alloc" in str(error) or "memory" in str(error):
+            if out_of_memory(error):
                 raise TrainingError(
                     f"model {record.model} needs more memory than there is; try a smaller training.batch_size or "
                     "wider bins (input.time_step_ms)"
@@ -228,26 +206,14 @@ def _choose(
     ranks: Ranks,
 ) -> RunRecord:
     """Train on the training split, and select on validation."""
-    model = place(build_model(record), device, record)
-    _check_settings(model, record, ranks)
-    check_precision(record, device)  # a run that is taken up may have been begun elsewhere
+    model = build_model(record)
+    _check(model, record, ranks, device)  # a run that is taken up may have been begun elsewhere
     if selection.is_oracle and ranks.is_first:
         record = count_opening(folder)  # the test split chooses the epoch, so it is open
-    train = bin_samples(selection.train, record.preset)
+    samples = bin_samples(selection.train, record.preset)
     validation = bin_samples(selection.validation, record.preset)
-    if isinstance(model, CountClassifier):
-        began = time.perf_counter()
-        choice = model.fit_counts(
-            (train.counts(), train.labels), (validation.counts(), validation.labels)
-        )
-        state = State(
-            best=_weights(model),
-            accuracy=choice["validation_accuracy"],
-            seconds=time.perf_counter() - began,
-        )
-    else:
-        choice = {}
-        state = _train(folder, record, model, train, validation, report, ranks)
+    model = place(model, device, record)
+    state = train(folder, record, model, samples, validation, report, ranks)
     chosen = RunRecord.model_validate(
         record.model_dump()
         | {
@@ -256,10 +222,10 @@ def _choose(
             "selected_epoch": state.epoch,
             "validation_accuracy": state.accuracy,
             "train_seconds": state.seconds,
-            "choice": choice,
+            "choice": state.choice,
         }
     )
-    _finish(folder, record, chosen, state.best, ranks)
+    _finish(folder, record, chosen, state, ranks)
     return chosen
 
 
@@ -272,28 +238,29 @@ def _refit(
     ranks: Ranks,
 ) -> RunRecord:
     """Train again on training and validation samples, with the settings that validation selected."""
+    model = build_model(record)
+    _check(model, record, ranks, device)
     samples = bin_samples(open_training(selection), record.preset)
-    model = place(build_model(record), device, record)
-    check_precision(record, device)  # a run that is taken up may have been begun elsewhere
-    if isinstance(model, CountClassifier):
-        began = time.perf_counter()
-        model.refit_counts((samples.counts(), samples.labels), record.choice)
-        state = State(best=_weights(model), seconds=time.perf_counter() - began)
-    else:
-        state = _train(folder, record, model, samples, None, report, ranks)
+    model = place(model, device, record)
+    state = train(folder, record, model, samples, None, report, ranks)
     seconds = record.train_seconds + state.seconds
     done = record.model_copy(update={"status": "trained", "train_seconds": seconds})
-    _finish(folder, record, done, state.best, ranks)
+    _finish(folder, record, done, state, ranks)
     return done
 
 
-def _finish(
-    folder: Path, phase: RunRecord, done: RunRecord, weights: dict[str, torch.Tensor], ranks: Ranks
-) -> None:
+def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:
+    """Refuse what the learning rule or this processor cannot do; None is the device of another machine."""
+    rule_class(model.learning).check(record.model, model, record.preset, ranks)
+    if device is not None:
+        check_precision(model, record, device)
+
+
+def _finish(folder: Path, phase: RunRecord, done: RunRecord, state: State, ranks: Ranks) -> None:
     """Record the end of a phase; its checkpoint is deleted last, so that a kill in between loses nothing."""
     if ranks.is_first:
         if done.status == "trained":
-            save_tensors(folder / WEIGHTS_FILE, weights, _note(done))
+            save_tensors(folder / WEIGHTS_FILE, state.best, _note(done))
         write_run(folder, done)
         checkpoint_of(folder, phase).unlink(missing_ok=True)
     ranks.wait()
@@ -309,174 +276,3 @@ def _note(record: RunRecord) -> dict[str, Any]:
     if record.refit:
         note["refit_epochs"] = record.refit_epochs
     return note
-
-
-def _weights(model: Classifier) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _check_settings(model: Classifier, record: RunRecord, ranks: Ranks) -> None:
-    """Refuse what would silently be something else."""
-    if record.preset.training.precision != "float32" and (
-        model.spiking or isinstance(model, CountClassifier)
-    ):
-        raise TrainingError(
-            f"model {record.model} computes in float32; training.precision is for lstm and cnn"
-        )
-    if ranks.size > 1:
-        if isinstance(model, CountClassifier):
-            raise TrainingError(
-                f"model {record.model} is not trained by gradients: one process does it"
-            )
-        if any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in model.modules()):
-            raise TrainingError(
-                f"model {record.model} normalises over the batch, which {ranks.size} processes would change; "
-                "train it in one"
-            )
-
-
-def _train(
-    folder: Path,
-    record: RunRecord,
-    model: Classifier,
-    train: BinnedSamples,
-    validation: BinnedSamples | None,
-    report: Report | None,
-    ranks: Ranks,
-) -> State:
-    """Train epoch by epoch; without validation samples (a refit) the last epoch is kept."""
-    settings = record.preset.training
-    last = settings.epochs if record.refit_epochs is None else record.refit_epochs
-    optimizer = make_optimizer(model, settings)
-    state = load_checkpoint(folder, record, model, optimizer)
-    for epoch in range(len(state.history) + 1, last + 1):
-        patience = settings.patience_epochs if validation is not None else 0
-        if 0 < patience < epoch - state.epoch and state.epoch:
-            break
-        began = time.perf_counter()
-        rate = learning_rate(settings, epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        try:
-            loss = _one_epoch(model, optimizer, train, record, epoch, ranks)
-        except _NotFiniteError as stopped:
-            kept = "none is kept"
-            if epoch > 1:
-                kept = f"the state after epoch {epoch - 1} is kept in {folder}"
-            phase = " of the refit" if validation is None else ""
-            raise TrainingError(
-                f"{stopped.what} no longer finite in epoch {epoch}{phase}, step {stopped}, at learning rate {rate:g}; "
-                f"{kept}. Try a lower training.learning_rate or set training.gradient_norm"
-            ) from None
-        measured = _measure(model, validation, settings.batch_size, ranks)
-        seconds = time.perf_counter() - began
-        state.seconds += seconds
-        _keep(state, epoch, measured, model)
-        line = Epoch(
-            *(epoch, loss, measured.loss, measured.accuracy, measured.spikes_per_sample),
-            *(rate, seconds, len(train) / seconds),
-        )
-        state.history = (*state.history, line)
-        if ranks.is_first:
-            save_checkpoint(folder, record, model, optimizer, state)
-            if report:
-                report(line, last)
-    return state
-
-
-class _Measured(NamedTuple):
-    """Loss, accuracy and hidden spikes of an epoch on the validation samples; None in a refit."""
-
-    loss: float | None = None
-    accuracy: float | None = None
-    spikes_per_sample: float | None = None
-
-
-def _measure(
-    model: Classifier, validation: BinnedSamples | None, batch_size: int, ranks: Ranks
-) -> _Measured:
-    """Measure loss, accuracy and hidden spikes on the validation samples, if there are any."""
-    if validation is None:
-        return _Measured()
-    answers = _validate(model, validation, batch_size, ranks)
-    accuracy = float(np.mean(answers.predicted == validation.labels))
-    return _Measured(answers.loss, accuracy, answers.spikes_per_sample)
-
-
-def _keep(state: State, epoch: int, measured: _Measured, model: Classifier) -> None:
-    """Keep the weights of an epoch if it is the best so far, or if there is no validation."""
-    loss, accuracy = measured.loss, measured.accuracy
-    if loss is not None and accuracy is not None:
-        if not (accuracy, -loss) > (state.accuracy, -state.loss):  # also where a loss is no number
-            return
-        state.accuracy, state.loss = accuracy, loss
-    state.epoch, state.best = epoch, _weights(model)
-
-
-class _NotFiniteError(ArithmeticError):
-    """What a step led to is not finite; says which step of how many."""
-
-    def __init__(self, step: str, what: str = "the loss is") -> None:
-        super().__init__(step)
-        self.what = what
-
-
-def _one_epoch(
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-    train: BinnedSamples,
-    record: RunRecord,
-    epoch: int,
-    ranks: Ranks,
-) -> float:
-    """Go once through the training split; mean loss per sample."""
-    settings = record.preset.training
-    device = next(model.parameters()).device
-    n_steps = -(-len(train) // settings.batch_size)
-    weights = class_weights(train.labels, len(record.dataset.classes), settings.class_weights)
-    generator = np.random.default_rng([record.seed, epoch])
-    order = generator.permutation(len(train))
-    total = 0.0
-    model.train()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed_of(record.seed, epoch))
-        for start in range(0, order.size, settings.batch_size):
-            chosen = order[start : start + settings.batch_size]
-            # Drawn whole in every process, so that all draw alike.
-            batch = training_batch(train, chosen, record.preset, generator)
-            denominator = float(weights[batch.labels].sum())
-            batch = batch.part(*ranks.share(chosen.size)).to(device)
-            with products_in(settings.precision, device):
-                output = model(batch)
-            loss = batch_loss(
-                *(output, batch.labels, weights.to(device), denominator, chosen.size),
-                *(record.preset.regulariser, ranks),
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            ranks.sum_gradients(model.parameters())
-            if settings.gradient_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
-            value = sum(ranks.gather(float(loss.detach())))
-            if not math.isfinite(value):
-                raise _NotFiniteError(f"{start // settings.batch_size + 1} of {n_steps}")
-            optimizer.step()
-            total += value * chosen.size
-    # No loss saw the last step yet, and a neuron whose weights are no numbers is only silent.
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
-        raise _NotFiniteError(f"{n_steps} of {n_steps}", "the weights are")
-    return total / order.size
-
-
-def _validate(
-    model: Classifier, validation: BinnedSamples, batch_size: int, ranks: Ranks
-) -> Answers:
-    """Let every process answer its share."""
-    first, last = ranks.share(len(validation))
-    found = ranks.gather(run_model(model, validation, batch_size, range(first, last)))
-    n = len(validation)
-    return Answers(
-        np.concatenate([answers.predicted for answers in found]),
-        sum(answers.loss * answers.predicted.size for answers in found) / n,
-        sum(answers.spikes_per_sample * answers.predicted.size for answers in found) / n,
-    )

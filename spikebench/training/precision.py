@@ -6,50 +6,32 @@ but not for LSTM layers. Lists of instruction sets do not tell which, so support
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+import copy
 
 import torch
 
-from spikebench.errors import TrainingError
+from spikebench.errors import TrainingError, out_of_memory
 from spikebench.events.batches import EventBatch
+from spikebench.learning.products import products_in
 from spikebench.models.base import Classifier, DataShape
 from spikebench.records.text import printable
-from spikebench.training.inference import build_model, one_thread
+from spikebench.training.inference import one_thread
 from spikebench.training.run_record import RunRecord
 
-__all__ = ["check_precision", "products_in"]
+__all__ = ["check_precision"]
 
 
-def products_in(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Give a context that computes products in a precision; weights and gradient sums stay in float32.
-
-    Parameters
-    ----------
-    precision
-        ``float32`` or ``bfloat16``.
-    device
-        Device of the computation.
-
-    Returns
-    -------
-    context manager
-        Around the forward pass.
-    """
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def check_precision(record: RunRecord, device: torch.device) -> None:
+def check_precision(model: Classifier, record: RunRecord, device: torch.device) -> None:
     """Test whether the processor can train a model in the precision of its preset.
 
-    The model takes one step on two samples of one spike each. For float32, and on a GPU, nothing is tested.
+    A copy of the model takes one step on two samples of one spike each. For float32, and on a GPU, nothing is tested.
 
     Parameters
     ----------
+    model
+        That of the run, on the CPU; it is not changed.
     record
-        The run; it is not changed.
+        The run.
     device
         Device of the training.
 
@@ -61,9 +43,9 @@ def check_precision(record: RunRecord, device: torch.device) -> None:
     precision = record.preset.training.precision
     if precision == "float32" or device.type != "cpu":
         return
-    model = build_model(record)
+    model = copy.deepcopy(model)  # normalisation keeps means of what it is given
     reason = _why_not(model, precision, device)
-    # If float32 fails too (lack of memory, say), precision is not the reason; training reports the error.
+    # If float32 fails too, precision is not the reason; training reports the error, as it does lack of memory.
     if reason and not _why_not(model, "float32", device):
         raise TrainingError(
             f"model {record.model} cannot be trained in {precision} on this processor (torch: {reason}); "
@@ -80,6 +62,8 @@ def _why_not(model: Classifier, precision: str, device: torch.device) -> str:
                 output = model(_two_clips(model.shape))
             output.scores.sum().backward()
     except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            return ""  # no matter of precision
         first = (str(error).splitlines() or [""])[0].partition(". ")[0]
         return printable(first[:200]) or type(error).__name__
     return ""

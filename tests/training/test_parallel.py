@@ -159,7 +159,9 @@ def test_a_failure_in_several_processes_is_one_line_each(
         main(["train", "--model", "svm", "--data", str(toy), "-o", str(tmp_path / "run")])
     assert ended.value.code == 1
     said = capsys.readouterr().err
-    assert said == "spikebench: model svm is not trained by gradients: one process does it\n"
+    assert said == (
+        "spikebench: model svm is trained in one process (learning rule counts); start it without torchrun\n"
+    )
 
 
 @pytest.mark.parametrize("model", ["svm", "cnn"])
@@ -168,7 +170,7 @@ def test_what_several_processes_would_change_is_refused(
 ) -> None:
     record = start_run(tmp_path, model, read_preset(model), open_selection(str(toy)), 0)
     with pytest.raises(TrainingError, match=f"model {model} .*one"):
-        training._check_settings(build_model(record), record, Ranks(0, 2))
+        training._check(build_model(record), record, Ranks(0, 2), None)
 
 
 KILLED = """

@@ -19,6 +19,7 @@ from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
 from spikebench.sweeps.runner import plan_sweep, run_sweep
 from spikebench.sweeps.spec import read_spec
+from spikebench.training.inference import build_model
 from spikebench.training.loop import fit, start_run
 from spikebench.training.precision import check_precision
 from spikebench.training.run import WEIGHTS_FILE, load_tensors, read_run
@@ -239,12 +240,14 @@ def test_nothing_else_is_refused(
         for one in ("bfloat16", "float32")
     )
     refuse(monkeypatch)
-    check_precision(usual, torch.device("cpu"))
-    check_precision(lower, torch.device("cuda"))  # this processor says nothing about a GPU
+    check_precision(build_model(usual), usual, torch.device("cpu"))
+    check_precision(
+        build_model(lower), lower, torch.device("cuda")
+    )  # this processor says nothing about a GPU
     random = torch.get_rng_state()
     with pytest.raises(TrainingError, match="cannot be trained in bfloat16"):
-        check_precision(lower, torch.device("cpu"))
+        check_precision(build_model(lower), lower, torch.device("cpu"))
     assert torch.equal(torch.get_rng_state(), random)
     monkeypatch.undo()
     refuse(monkeypatch, always=True)  # fails in float32 too: not because of the precision
-    check_precision(lower, torch.device("cpu"))
+    check_precision(build_model(lower), lower, torch.device("cpu"))

@@ -27,7 +27,8 @@ from leaderboard.standings.table import measured_rows
 from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.events.dataset import SpikeDataset, join
-from spikebench.learning.optimisation import learning_rate, make_optimizer
+from spikebench.learning import bptt
+from spikebench.learning.optimisation import learning_rate
 from spikebench.learning.ranks import Ranks
 from spikebench.models.svm import CountSVM
 from spikebench.presets.preset import Preset, read_preset
@@ -42,7 +43,7 @@ from spikebench.protocol.results import Predictions, read_result
 from spikebench.protocol.scoring import score
 from spikebench.sweeps.runner import plan_sweep, run_sweep
 from spikebench.sweeps.spec import read_spec
-from spikebench.training import loop as training
+from spikebench.training import epochs as loop
 from spikebench.training.checkpoint import Epoch
 from spikebench.training.inference import (
     bin_samples,
@@ -93,7 +94,7 @@ def preset(model: str = "lif", *more: str) -> Preset:
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let validation find epoch 3 the best of five."""
-    measure = training._measure
+    measure = loop._measure
 
     def measured(*arguments: Any) -> Any:  # noqa: ANN401
         found = measure(*arguments)
@@ -103,7 +104,7 @@ def early(monkeypatch: pytest.MonkeyPatch) -> None:
         return found._replace(accuracy=[0.2, 0.3, 0.9, 0.4, 0.4][(count[0] - 1) % 5])
 
     count = [0]
-    monkeypatch.setattr(training, "_measure", measured)
+    monkeypatch.setattr(loop, "_measure", measured)
 
 
 def refitted(
@@ -168,14 +169,13 @@ def test_a_refit_is_a_training_on_all_training_speakers_for_the_epochs_that_were
     )
     assert done.validation_accuracy == 0.9
     model = build_model(done)
-    optimizer = make_optimizer(model, done.preset.training)
     samples = bin_samples(open_training(selection), done.preset)
     assert len(samples) == len(selection.train) + len(selection.validation)
+    rule = loop.make_rule(model, done, samples, Ranks())
     with one_thread():
         for epoch in (1, 2, 3):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(done.preset.training, epoch)
-            training._one_epoch(model, optimizer, samples, done, epoch, Ranks())
+            rate = learning_rate(done.preset.training, epoch)
+            loop.one_epoch(rule, samples, done, epoch, rate)
     assert all(torch.equal(weights(tmp_path)[k], v) for k, v in model.state_dict().items())
     # Epoch k has the same rate as before the refit: the schedule is cut off, not compressed.
     choice, refit = (rates(tmp_path / name) for name in ("history.csv", "refit-history.csv"))
@@ -624,6 +624,6 @@ def test_a_refit_that_does_not_stay_finite_is_told(
     record = start_run(tmp_path, "lif", preset(), selection, 0, refit=True)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, record, selection, report=stop_at(1, True))
-    monkeypatch.setattr(training, "batch_loss", lambda output, *_: output.scores.sum() * np.nan)
+    monkeypatch.setattr(bptt, "batch_loss", lambda output, **_: output.scores.sum() * np.nan)
     with pytest.raises(TrainingError, match=r"in epoch 2 of the refit, .* after epoch 1 is kept"):
         fit(tmp_path, read_run(tmp_path), selection)

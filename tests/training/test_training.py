@@ -16,6 +16,7 @@ from leaderboard.checks.recomputation import verify_result
 from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.kernels.spikes import Spikes
+from spikebench.learning import bptt
 from spikebench.learning.optimisation import activity_penalty, class_weights, learning_rate
 from spikebench.learning.ranks import Ranks
 from spikebench.models import MODELS
@@ -23,6 +24,7 @@ from spikebench.models.base import Output, model_class
 from spikebench.presets.preset import Preset, RegulariserSettings, TrainingSettings, read_preset
 from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
 from spikebench.protocol.results import read_predictions, read_result
+from spikebench.training import epochs
 from spikebench.training import loop as training
 from spikebench.training.checkpoint import Epoch
 from spikebench.training.inference import bin_samples, load_trained, run_model
@@ -99,7 +101,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 ) -> None:
     whole = trained(tmp_path / "whole", selection, name)
 
-    def interrupt(epoch: Epoch, epochs: int) -> None:
+    def interrupt(epoch: Epoch, n_epochs: int) -> None:
         if epoch.epoch == 3:
             raise KeyboardInterrupt
 
@@ -151,9 +153,7 @@ def test_a_loss_that_is_not_finite_stops(
     tmp_path: Path, selection: SelectionData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = start_run(tmp_path, "lstm", small("lstm"), selection, 0)
-    monkeypatch.setattr(
-        training, "batch_loss", lambda output, *_: output.scores.sum() * float("nan")
-    )
+    monkeypatch.setattr(bptt, "batch_loss", lambda output, **_: output.scores.sum() * float("nan"))
     with pytest.raises(
         TrainingError, match=r"no longer finite in epoch 1, step 1 of \d+, at learning rate 0\.002"
     ):
@@ -168,10 +168,10 @@ def test_weights_that_are_no_longer_finite_reach_no_checkpoint(
     trained(tmp_path / "whole", selection, "lif", 0, *more)
     folder = tmp_path / "run"
     record = start_run(folder, "lif", small("lif", *more), selection, 0)
-    right = training.learning_rate
+    right = epochs.learning_rate
     wrong = {2: float("inf")}
     monkeypatch.setattr(
-        training, "learning_rate", lambda settings, epoch: wrong.get(epoch, right(settings, epoch))
+        epochs, "learning_rate", lambda settings, epoch: wrong.get(epoch, right(settings, epoch))
     )
     message = r"the weights are no longer finite in epoch 2, step 1 of 1.*after epoch 1 is kept"
     with pytest.raises(TrainingError, match=message):
@@ -411,7 +411,7 @@ def test_every_optimiser_moves_and_is_resumed(
     more = (f"training.optimizer={optimizer}", "training.weight_decay=0.01", "training.epochs=4")
     trained(tmp_path / "whole", selection, "lif", 0, *more)
 
-    def interrupt(epoch: Epoch, epochs: int) -> None:
+    def interrupt(epoch: Epoch, n_epochs: int) -> None:
         if epoch.epoch == 2:
             raise KeyboardInterrupt
 
@@ -446,13 +446,13 @@ def test_want_of_memory_is_told(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
     record = start_run(tmp_path, "lif", small(), selection, 0)
-    monkeypatch.setattr(training, "training_batch", no_memory)
+    monkeypatch.setattr(epochs, "training_batch", no_memory)
     with pytest.raises(TrainingError, match="model lif needs more memory than there is"):
         fit(tmp_path, record, selection)
 
 
 def interrupted(folder: Path, selection: SelectionData) -> RunRecord:
-    def interrupt(epoch: Epoch, epochs: int) -> None:
+    def interrupt(epoch: Epoch, n_epochs: int) -> None:
         if epoch.epoch == 3:
             raise KeyboardInterrupt
 

@@ -1,0 +1,99 @@
+"""Back-propagation through time: one step of an optimiser per batch.
+
+For every batch, in this order: answers of the model, cross-entropy and activity regularisation, gradients (through
+time, with the surrogate derivatives of spiking layers), their sum over the processes, clipping of their norm, and a
+step of Adam, AdamW or Adamax at the learning rate of the epoch.
+
+Source for spiking networks: Neftci, Mostafa and Zenke (2019), arXiv:1901.09948.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from spikebench.events.batches import EventBatch
+from spikebench.learning.optimisation import batch_loss, make_optimizer
+from spikebench.learning.products import products_in
+from spikebench.learning.ranks import Ranks
+from spikebench.learning.rule import LearningRule
+from spikebench.models.base import Classifier
+from spikebench.presets.preset import Preset
+
+
+class BackPropagation(LearningRule):
+    """Gradients of the loss, and an optimiser that follows them. Its state is that of the optimiser."""
+
+    updates = "batch"
+    lower_precision = True
+    shares_batches = True
+
+    def __init__(
+        self,
+        model: Classifier,
+        preset: Preset,
+        class_weights: torch.Tensor,
+        ranks: Ranks,
+        seed: int,
+    ) -> None:
+        super().__init__(model, preset, class_weights, ranks, seed)
+        self.optimizer = make_optimizer(list(model.parameters()), preset.training)
+
+    def update(self, batch: EventBatch, rate: float) -> float:
+        """Take one step down the gradient of the batch's loss."""
+        settings = self.preset.training
+        denominator = float(self.class_weights[batch.labels].sum())
+        mine = self.share(batch)
+        with products_in(settings.precision, self.device):
+            output = self.model(mine)
+        loss = batch_loss(
+            output=output,
+            labels=mine.labels,
+            weights=self.class_weights.to(self.device),
+            denominator=denominator,
+            n_batch=len(batch),
+            regulariser=self.preset.regulariser,
+            ranks=self.ranks,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.ranks.sum_gradients(self.model.parameters())
+        if settings.gradient_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        return float(sum(self.ranks.gather(float(loss.detach()))))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Give the slots of the optimiser, ``optimizer.<number of the parameter>.<slot>``."""
+        kept = _slots(self.optimizer)
+        if len(self.optimizer.state) < len(list(self.model.parameters())):
+            return self._blank_slots() | kept
+        return kept
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on with the slots of another optimiser of the same kind."""
+        slots: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in state.items():
+            _, number, slot = name.split(".")
+            slots.setdefault(int(number), {})[slot] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
+
+    def _blank_slots(self) -> dict[str, torch.Tensor]:
+        """Make the slots of a new optimiser, which it makes itself only in its first step: all are 0."""
+        copies = [torch.zeros_like(p, requires_grad=True) for p in self.model.parameters()]
+        optimizer = make_optimizer(copies, self.preset.training)
+        for copy in copies:
+            copy.grad = torch.zeros_like(copy)
+        optimizer.step()
+        return {name: torch.zeros_like(value) for name, value in _slots(optimizer).items()}
+
+
+def _slots(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    return {
+        f"optimizer.{number}.{slot}": value
+        for number, slots in optimizer.state_dict()["state"].items()
+        for slot, value in slots.items()
+    }

@@ -1,0 +1,43 @@
+"""Models that learn from spike counts at once, by an algorithm of their own.
+
+The model is a :class:`spikebench.models.base.CountClassifier`; validation chooses among the settings of its grid, and
+a refit takes those that were chosen. There are no epochs, and nothing is kept between updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spikebench.errors import TrainingError
+from spikebench.events.batches import BinnedSamples
+from spikebench.learning.ranks import Ranks
+from spikebench.learning.rule import LearningRule
+from spikebench.models.base import Classifier, CountClassifier
+from spikebench.presets.preset import Preset
+
+
+class CountFit(LearningRule):
+    """Fit the spike counts of all samples."""
+
+    updates = "once"
+
+    @classmethod
+    def check(cls, name: str, model: Classifier, preset: Preset, ranks: Ranks) -> None:
+        """Refuse models without ``fit_counts``, and what all rules refuse."""
+        if not isinstance(model, CountClassifier):
+            raise TrainingError(
+                f"model {name} cannot learn from spike counts (it is no CountClassifier); "
+                "choose another learning rule, such as bptt"
+            )
+        super().check(name, model, preset, ranks)
+
+    def fit(
+        self, train: BinnedSamples, validation: BinnedSamples | None, choice: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Fit all counts; validation chooses among the settings of the model."""
+        assert isinstance(self.model, CountClassifier)  # else check refused it
+        counts = (train.counts(), train.labels)
+        if validation is None:
+            self.model.refit_counts(counts, choice)
+            return dict(choice)
+        return self.model.fit_counts(counts, (validation.counts(), validation.labels))

@@ -1,0 +1,229 @@
+"""What a learning rule is: batches in, changed weights and the loss out.
+
+A rule is a subclass of :class:`LearningRule` in a file of its own, named in
+:data:`spikebench.learning.LEARNING_RULES`; a model names the rule that trains it in its class attribute ``learning``.
+``updates`` says when a rule changes the weights:
+
+``batch``
+    Once per batch. The training loop calls :meth:`LearningRule.update` for every batch of every epoch.
+``step``
+    At every time step, *online*. The loop calls :meth:`LearningRule.update` in the same way; the rule goes through the
+    batch itself, by ``batch.window(step, step + 1)``, and keeps its traces as long as the batch lasts. Such a rule
+    refuses models that need the whole clip (``looks_ahead``).
+``once``
+    From all samples at once. There are no epochs: the loop calls :meth:`LearningRule.fit`.
+
+What a rule keeps from batch to batch (moments of an optimiser, feedback weights, importances) are named tensors,
+:meth:`LearningRule.state`. Names, shapes and types do not change during training; a checkpoint holds them and is
+checked against those of a new rule.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+
+from spikebench.errors import TrainingError, UnknownNameError
+from spikebench.events.batches import BinnedSamples, EventBatch
+from spikebench.learning import LEARNING_RULES
+from spikebench.learning.ranks import Ranks
+from spikebench.models.base import Classifier
+from spikebench.presets.preset import Preset
+
+
+class LearningRule:
+    """Base of all learning rules.
+
+    Parameters
+    ----------
+    model
+        What it trains, on the device of the training.
+    preset
+        Settings.
+    class_weights
+        Weights of the classes in the loss, float32, shape (class,), on the CPU.
+    ranks
+        The processes that train together.
+    seed
+        For what the rule draws when it is made, such as feedback weights. In :meth:`update` it draws from torch's
+        global generator, which the loop seeds by (seed, epoch).
+    """
+
+    updates: ClassVar[Literal["batch", "step", "once"]]
+    # Whether it computes in training.precision. Models that spike compute in float32 under every rule.
+    lower_precision: ClassVar[bool] = False
+    # Whether several processes may share its batches.
+    shares_batches: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        model: Classifier,
+        preset: Preset,
+        class_weights: torch.Tensor,
+        ranks: Ranks,
+        seed: int,
+    ) -> None:
+        self.model, self.preset, self.class_weights = model, preset, class_weights
+        self.ranks, self.seed = ranks, seed
+        self.device = device_of(model)
+
+    @classmethod
+    def check(cls, name: str, model: Classifier, preset: Preset, ranks: Ranks) -> None:
+        """Refuse a model or a setting that the rule cannot train with; rules extend this.
+
+        Parameters
+        ----------
+        name, model
+            The model; it is not changed.
+        preset
+            Settings.
+        ranks
+            The processes that would train together.
+
+        Raises
+        ------
+        TrainingError
+            In one line, with the remedy.
+        """
+        if preset.training.precision != "float32" and (model.spiking or not cls.lower_precision):
+            raise TrainingError(
+                f"model {name} computes in float32; training.precision is for lstm and cnn"
+            )
+        if cls.updates == "step" and model.looks_ahead:
+            raise TrainingError(
+                f"model {name} needs whole clips, and the learning rule {model.learning} changes the weights at every "
+                "time step; choose a rule that changes them once per batch, such as bptt"
+            )
+        if ranks.size > 1:
+            if not cls.shares_batches:
+                raise TrainingError(
+                    f"model {name} is trained in one process (learning rule {model.learning}); "
+                    "start it without torchrun"
+                )
+            if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+                raise TrainingError(
+                    f"model {name} normalises over the batch, which {ranks.size} processes would change; "
+                    "train it in one"
+                )
+
+    def update(self, batch: EventBatch, rate: float) -> float:
+        """Change the weights by one batch.
+
+        Parameters
+        ----------
+        batch
+            The whole batch, on the CPU and the same in every process; see :meth:`share`.
+        rate
+            Learning rate of this epoch.
+
+        Returns
+        -------
+        float
+            Mean loss of the whole batch, as it was before the update, in every process the same. If it is not finite,
+            the loop ends the training.
+        """
+        raise NotImplementedError
+
+    def fit(
+        self, train: BinnedSamples, validation: BinnedSamples | None, choice: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Learn from all samples at once.
+
+        Parameters
+        ----------
+        train
+            What to learn from.
+        validation
+            What chooses among settings; None in a refit.
+        choice
+            What validation chose before a refit; else empty.
+
+        Returns
+        -------
+        dict of float
+            What validation chose, with its ``validation_accuracy``; in a refit ``choice``.
+        """
+        raise NotImplementedError
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Give what the rule keeps from batch to batch, for a checkpoint.
+
+        Returns
+        -------
+        dict of Tensor
+            Every tensor by its name; the first part of a name is neither ``model`` nor ``best``. By default empty.
+        """
+        return {}
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state.
+
+        By default it is copied into the tensors of :meth:`state`, which then have to be those that the rule works with.
+
+        Parameters
+        ----------
+        state
+            As :meth:`state` gave it: names, shapes and types are those of a new rule, and all numbers are finite.
+        """
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+
+    def share(self, batch: EventBatch) -> EventBatch:
+        """Take this process's samples of a batch to the device of the model.
+
+        Parameters
+        ----------
+        batch
+            A whole batch.
+
+        Returns
+        -------
+        EventBatch
+            Some of its samples; all of them if there is one process.
+        """
+        return batch.part(*self.ranks.share(len(batch))).to(self.device)
+
+
+def rule_class(name: str) -> type[LearningRule]:
+    """Import a learning rule.
+
+    Parameters
+    ----------
+    name
+        Name in the registry.
+
+    Returns
+    -------
+    type
+        The class.
+
+    Raises
+    ------
+    UnknownNameError
+        If the registry does not hold it.
+    """
+    if name not in LEARNING_RULES:
+        raise UnknownNameError("learning rule", name, LEARNING_RULES)
+    module, _, attribute = LEARNING_RULES[name].partition(":")
+    found: type[LearningRule] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def device_of(model: torch.nn.Module) -> torch.device:
+    """Find the device of a model.
+
+    Parameters
+    ----------
+    model
+        With all its tensors on one device.
+
+    Returns
+    -------
+    torch.device
+        That of its first parameter or buffer; the CPU if it has neither.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    return tensors[0].device if tensors else torch.device("cpu")

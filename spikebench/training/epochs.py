@@ -1,0 +1,236 @@
+"""Training epoch by epoch: one loop, whatever the model and the learning rule.
+
+Every epoch draws its order, its augmentation and its dropout from generators seeded by (seed, epoch), so a run
+that was interrupted goes on as if it had not been. The selected weights are those of the epoch with the
+highest validation accuracy (ties: the lower validation loss, then the earlier epoch).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from spikebench.errors import TrainingError
+from spikebench.events.batches import BinnedSamples
+from spikebench.learning.optimisation import class_weights, learning_rate
+from spikebench.learning.ranks import Ranks
+from spikebench.learning.rule import LearningRule, device_of, rule_class
+from spikebench.models.base import Classifier
+from spikebench.training.batches import training_batch
+from spikebench.training.checkpoint import Epoch, State, load_checkpoint, save_checkpoint
+from spikebench.training.inference import Answers, run_model, seed_of
+from spikebench.training.run_record import RunRecord
+
+Report = Callable[[Epoch, int], None]
+
+
+def train(
+    folder: Path,
+    record: RunRecord,
+    model: Classifier,
+    samples: BinnedSamples,
+    validation: BinnedSamples | None,
+    report: Report | None,
+    ranks: Ranks,
+) -> State:
+    """Train a model by its learning rule, from where the run stands.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+    model
+        With its initial weights, on the device of the training.
+    samples
+        What it learns from.
+    validation
+        What selects the epoch. None in a refit, of which the last epoch is kept.
+    report
+        Called after every epoch with its numbers and the number of epochs.
+    ranks
+        The processes that train together.
+
+    Returns
+    -------
+    State
+        With the selected weights as ``best``.
+
+    Raises
+    ------
+    TrainingError
+        If the loss or the weights are no longer finite.
+    """
+    settings = record.preset.training
+    rule = make_rule(model, record, samples, ranks)
+    if rule.updates == "once":
+        began = time.perf_counter()
+        choice = rule.fit(samples, validation, record.choice)
+        seconds = time.perf_counter() - began
+        accuracy = choice.get("validation_accuracy", -1.0)
+        return State(best=_weights(model), accuracy=accuracy, seconds=seconds, choice=choice)
+    state = load_checkpoint(folder, record, model, rule)
+    last = settings.epochs if record.refit_epochs is None else record.refit_epochs
+    patience = settings.patience_epochs if validation is not None else 0
+    for epoch in range(len(state.history) + 1, last + 1):
+        if 0 < patience < epoch - state.epoch and state.epoch:
+            break
+        began = time.perf_counter()
+        rate = learning_rate(settings, epoch)
+        try:
+            loss = one_epoch(rule, samples, record, epoch, rate)
+        except _NotFiniteError as stopped:
+            kept = "none is kept"
+            if epoch > 1:
+                kept = f"the state after epoch {epoch - 1} is kept in {folder}"
+            phase = " of the refit" if validation is None else ""
+            raise TrainingError(
+                f"{stopped.what} no longer finite in epoch {epoch}{phase}, step {stopped}, at learning rate {rate:g}; "
+                f"{kept}. Try a lower training.learning_rate or set training.gradient_norm"
+            ) from None
+        measured = _measure(model, validation, settings.batch_size, ranks)
+        seconds = time.perf_counter() - began
+        state.seconds += seconds
+        _keep(state, epoch, measured, model)
+        line = Epoch(
+            *(epoch, loss, measured.loss, measured.accuracy, measured.spikes_per_sample),
+            *(rate, seconds, len(samples) / seconds),
+        )
+        state.history = (*state.history, line)
+        if ranks.is_first:
+            save_checkpoint(folder, record, model, rule, state)
+            if report:
+                report(line, last)
+    return state
+
+
+def make_rule(
+    model: Classifier, record: RunRecord, samples: BinnedSamples, ranks: Ranks
+) -> LearningRule:
+    """Make the learning rule that a model names.
+
+    Parameters
+    ----------
+    model
+        With its initial weights, on the device of the training.
+    record
+        The run.
+    samples
+        What it learns from.
+    ranks
+        The processes that train together.
+
+    Returns
+    -------
+    LearningRule
+        New.
+    """
+    kind = record.preset.training.class_weights
+    weights = class_weights(samples.labels, len(record.dataset.classes), kind)
+    return rule_class(model.learning)(model, record.preset, weights, ranks, record.seed)
+
+
+def one_epoch(
+    rule: LearningRule, samples: BinnedSamples, record: RunRecord, epoch: int, rate: float
+) -> float:
+    """Go once through the samples.
+
+    Parameters
+    ----------
+    rule
+        With its model.
+    samples
+        What it learns from.
+    record
+        The run.
+    epoch
+        Its number, from 1.
+    rate
+        Learning rate.
+
+    Returns
+    -------
+    float
+        Mean loss per sample.
+    """
+    model, settings = rule.model, record.preset.training
+    device = device_of(model)
+    n_steps = -(-len(samples) // settings.batch_size)
+    generator = np.random.default_rng([record.seed, epoch])
+    order = generator.permutation(len(samples))
+    total = 0.0
+    model.train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed_of(record.seed, epoch))
+        for step, start in enumerate(range(0, order.size, settings.batch_size), 1):
+            chosen = order[start : start + settings.batch_size]
+            # Drawn whole in every process, so that all draw alike.
+            batch = training_batch(samples, chosen, record.preset, generator)
+            loss = rule.update(batch, rate)
+            if not math.isfinite(loss):
+                raise _NotFiniteError(f"{step} of {n_steps}")
+            total += loss * chosen.size
+    # No loss saw the last step yet, and a neuron whose weights are no numbers is only silent.
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
+        raise _NotFiniteError(f"{n_steps} of {n_steps}", "the weights are")
+    return total / order.size
+
+
+class _NotFiniteError(ArithmeticError):
+    """What a step led to is not finite; says which step of how many."""
+
+    def __init__(self, step: str, what: str = "the loss is") -> None:
+        super().__init__(step)
+        self.what = what
+
+
+class _Measured(NamedTuple):
+    """Loss, accuracy and hidden spikes of an epoch on the validation samples; None in a refit."""
+
+    loss: float | None = None
+    accuracy: float | None = None
+    spikes_per_sample: float | None = None
+
+
+def _measure(
+    model: Classifier, validation: BinnedSamples | None, batch_size: int, ranks: Ranks
+) -> _Measured:
+    """Measure loss, accuracy and hidden spikes on the validation samples, if there are any."""
+    if validation is None:
+        return _Measured()
+    answers = _validate(model, validation, batch_size, ranks)
+    accuracy = float(np.mean(answers.predicted == validation.labels))
+    return _Measured(answers.loss, accuracy, answers.spikes_per_sample)
+
+
+def _validate(
+    model: Classifier, validation: BinnedSamples, batch_size: int, ranks: Ranks
+) -> Answers:
+    """Let every process answer its share."""
+    first, last = ranks.share(len(validation))
+    found = ranks.gather(run_model(model, validation, batch_size, range(first, last)))
+    n = len(validation)
+    return Answers(
+        np.concatenate([answers.predicted for answers in found]),
+        sum(answers.loss * answers.predicted.size for answers in found) / n,
+        sum(answers.spikes_per_sample * answers.predicted.size for answers in found) / n,
+    )
+
+
+def _keep(state: State, epoch: int, measured: _Measured, model: Classifier) -> None:
+    """Keep the weights of an epoch if it is the best so far, or if there is no validation."""
+    loss, accuracy = measured.loss, measured.accuracy
+    if loss is not None and accuracy is not None:
+        if not (accuracy, -loss) > (state.accuracy, -state.loss):  # also where a loss is no number
+            return
+        state.accuracy, state.loss = accuracy, loss
+    state.epoch, state.best = epoch, _weights(model)
+
+
+def _weights(model: Classifier) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
