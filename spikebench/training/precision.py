@@ -43,7 +43,8 @@ def check_precision(model: Classifier, record: RunRecord, device: torch.device) 
     precision = record.preset.training.precision
     if precision == "float32" or device.type != "cpu":
         return
-    model = copy.deepcopy(model)  # normalisation keeps means of what it is given
+    # A copy, since normalisation keeps means of what it is given; kernels are a module, which nothing copies.
+    model = copy.deepcopy(model, {id(model.kernels): model.kernels})
     reason = _why_not(model, precision, device)
     # If float32 fails too, precision is not the reason; training reports the error, as it does lack of memory.
     if reason and not _why_not(model, "float32", device):
