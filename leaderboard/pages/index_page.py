@@ -1,4 +1,4 @@
-"""The page of all entries: tables per data, protocol, tier and track, and what papers report.
+"""The page of all entries: tables per data, split, tier and track, and what papers report.
 
 Its rows are compact JSON that the script draws in pieces; without a script the first rows of every table stand there,
 and the downloads hold all of them.
@@ -12,7 +12,7 @@ from itertools import groupby, islice
 
 from markupsafe import Markup
 
-from leaderboard.claims.entry import StoredEntry
+from leaderboard.claims.entry import StoredEntry, printable
 from leaderboard.claims.literature import Report
 from leaderboard.pages.charts import strip_plots
 from leaderboard.pages.templating import inert_json, render
@@ -43,11 +43,12 @@ class TierTables:
 
 @dataclass(frozen=True)
 class Group:
-    """Everything on the same data under the same protocol."""
+    """Everything on the same data under the same protocol with the same split; ``rule`` is that of the split."""
 
     number: int
     first: Row
     n_classes: int
+    rule: str
     tiers: list[TierTables]
 
 
@@ -91,7 +92,7 @@ def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence
 def _groups(boards: Sequence[Board], rows: Sequence[list[Row]]) -> list[Group]:
     found: list[Group] = []
     left = STATIC_ROWS
-    for _, same_group in groupby(enumerate(boards), key=lambda one: _group_key(one[1])):
+    for _, same_group in groupby(enumerate(boards), key=lambda one: one[1].heading):
         numbered = list(same_group)
         tiers = []
         for tier, same_tier in groupby(numbered, key=lambda one: one[1].tier):
@@ -105,13 +106,9 @@ def _groups(boards: Sequence[Board], rows: Sequence[list[Row]]) -> list[Group]:
             tiers.append(TierTables(tier, tracks))
         first = numbered[0][0]
         n_classes = len(boards[first].entries[0].stored.result.dataset.classes)
-        found.append(Group(len(found), rows[first][0], n_classes, tiers))
+        rule = printable(boards[first].split.rule)
+        found.append(Group(len(found), rows[first][0], n_classes, rule, tiers))
     return found
-
-
-def _group_key(board: Board) -> tuple[str, str, str, str]:
-    split = board.entries[0].stored.result.dataset.split.model_dump_json()
-    return board.dataset, board.identity, board.protocol, split
 
 
 class _Texts:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leaderboard.claims.declaration import TRACKS
+from leaderboard.claims.entry import printable
 from leaderboard.claims.literature import Report
 from leaderboard.claims.tier import TIER_NAMES
 from leaderboard.standings.ranking import Board
@@ -23,7 +24,7 @@ _REFITTED = "Refitted: trained again with the validation speakers included."
 
 
 def print_boards(boards: Sequence[Board], console: Console | None = None) -> None:
-    """Print one table per tier and track, under one heading per data and protocol.
+    """Print one table per tier and track, under one heading per data, protocol and split.
 
     Parameters
     ----------
@@ -38,9 +39,7 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
             Text("No entry measured here yet: `spikebench submit RESULT_DIR` writes one.")
         )
         return
-    for _, same in groupby(
-        boards, key=lambda board: (board.dataset, board.identity, board.protocol)
-    ):
+    for _, same in groupby(boards, key=lambda board: board.heading):
         group = list(same)
         _print_heading(group[0], console)
         for board in group:
@@ -70,6 +69,9 @@ def _print_heading(board: Board, console: Console) -> None:
     )
     console.print(Text(first.dataset + synthetic, style="bold underline"))
     console.print(Text(facts, style="dim"))
+    split = board.split
+    samples = f"{split.train_samples:,} training, {split.validation_samples:,} validation samples"
+    console.print(Text(f"{samples}; {printable(split.rule)}", style="dim"))
     console.print()
 
 

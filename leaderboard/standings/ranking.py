@@ -1,11 +1,10 @@
 """Ranks as tie groups: who cannot be told apart shares a rank.
 
-Entries are compared only on the same data (by fingerprint) under the same protocol, in the same tier and track. In
-the order of their mean test accuracy, an entry joins the group above it while its 95 % interval overlaps that of the
-group's first entry; otherwise it opens the next group. All of a group have the rank of its first.
-Comparing with the first, not with the neighbour, keeps a chain of small steps from tying the whole
-list together. An entry with fewer than five seeds, without a validation accuracy beside test, or withdrawn, is shown
-without a rank.
+Entries are compared only on the same data (by fingerprint) under the same protocol with the same split, in the same
+tier and track. In the order of their mean test accuracy, an entry joins the group above it while its 95 % interval
+overlaps that of the group's first entry; otherwise it opens the next group. All of a group have the rank of its first.
+Comparing with the first, not with the neighbour, keeps a chain of small steps from tying the whole list together. An
+entry with fewer than five seeds, without a validation accuracy beside test, or withdrawn, is shown without a rank.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import Entry, StoredEntry
 from leaderboard.claims.tier import TIERS
-from spikebench.protocol.results import Result
+from spikebench.protocol.results import Result, Split
 from spikebench.protocol.splits import PROTOCOLS
 
 MIN_SEEDS = 5
@@ -35,17 +34,27 @@ class RankedEntry:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries of one tier and track on one data file under one protocol, the best mean first.
+    """Entries of one tier and track with the same data, protocol and split, the best mean first.
 
     ``is_current`` is false for a version of a protocol that another has replaced.
     """
 
     dataset: str
     identity: str
-    protocol: str
+    split: Split
     tier: str
     track: str
     entries: tuple[RankedEntry, ...]
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of its split."""
+        return self.split.protocol
+
+    @property
+    def heading(self) -> tuple[str, str, str]:
+        """Data set, fingerprint of the data and split as JSON: boards that agree in these share a heading."""
+        return self.dataset, self.identity, self.split.model_dump_json()
 
     @property
     def is_current(self) -> bool:
@@ -101,7 +110,7 @@ def why_unranked(result: Result, entry: Entry | None = None) -> str:
 
 
 def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
-    """Group entries by data, protocol, tier and track, and rank each group.
+    """Group entries by data, protocol, split, tier and track, and rank each group.
 
     Parameters
     ----------
@@ -125,7 +134,11 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
             groups.setdefault((*place, tier, list(TRACKS).index(track)), []).append(stored)
     return [
         Board(
-            *(key[0], key[1], key[3], list(TIERS)[key[5]], list(TRACKS)[key[6]]),
+            dataset=key[0],
+            identity=key[1],
+            split=groups[key][0].result.dataset.split,
+            tier=list(TIERS)[key[5]],
+            track=list(TRACKS)[key[6]],
             entries=_rank(groups[key]),
         )
         for key in sorted(groups)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from helpers.leaderboard_results import make_result
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.entry import StoredEntry, make_entry
+from leaderboard.pages.terminal import print_boards
 from leaderboard.standings.ranking import build_boards, rank_intervals, why_unranked
 
 
@@ -66,6 +69,27 @@ def test_equals_are_tied(tmp_path: Path) -> None:
     (board,) = build_boards([c, b, a])
     found = [(e.stored.entry.name, e.rank, e.tied) for e in board.entries]
     assert found == [("a", 1, True), ("b", 1, True), ("c", 3, False)]
+
+
+def test_another_split_of_the_same_data_is_another_board_with_its_own_heading(
+    tmp_path: Path,
+) -> None:
+    here = store(tmp_path / "a", model="here")
+    split = here.result.dataset.split
+    theirs = split.model_copy(update={"rule": "validation: speaker 2", "validation_speakers": [2]})
+    dataset = here.result.dataset.model_copy(update={"split": theirs})
+    result = here.result.model_copy(update={"dataset": dataset})
+    boards = build_boards([here, StoredEntry(make_entry(result), result, tmp_path)])
+    assert [(b.split.rule, b.entries[0].rank) for b in boards] == [
+        ("validation: speaker 2", 1),
+        ("validation: speaker 3 of the training split", 1),
+    ]
+    console = Console(record=True, width=120, highlight=False, file=io.StringIO())
+    print_boards(boards, console)
+    shown = console.export_text()
+    assert shown.count("toy-digits (synthetic voices)") == 2
+    for board in boards:
+        assert shown.count(f"400 training, 80 validation samples; {board.split.rule}") == 1
 
 
 def test_other_data_are_another_board(tmp_path: Path) -> None:
