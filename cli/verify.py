@@ -8,18 +8,17 @@ import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from leaderboard.claims.entry import StoredEntry
     from leaderboard.claims.tier import Verification
-    from spikebench.protocol.opening import SelectionData
+    from leaderboard.claims.verifying import Kind
+    from spikebench.evaluation.verification import Claim
     from spikebench.protocol.results import Predictions
     from spikebench.training.run_record import RunRecord
-
-Kind = Literal["inference", "training"]
 
 
 @click.command()
@@ -77,8 +76,11 @@ def verify(
     from leaderboard.checks.logs import read_logs
     from leaderboard.claims.entry import read_entry
     from leaderboard.claims.tier import add_verification, why_failed
+    from leaderboard.claims.verifying import NO_LOGS, make_verification
     from spikebench.errors import ResultError
-    from spikebench.evaluation.reproduction import open_claimed
+    from spikebench.evaluation.final_test import describe_environment
+    from spikebench.evaluation.verification import costs_differ, open_claim, run_weights
+    from spikebench.protocol.opening import open_test
     from spikebench.training.inference import find_device
 
     if output is not None and not training:
@@ -92,26 +94,29 @@ def verify(
     find_device(device)
     logs = read_logs(entry)
     if not logs:
-        raise ResultError(f"{entry}: {_NO_LOGS}")
-    selection = open_claimed(stored.result.dataset, data)
-    runs = [
-        log.run.model_copy(update={"dataset": selection.dataset, "data": selection.data})
-        for log in logs
-    ]
+        raise ResultError(f"{entry}: {NO_LOGS}")
+    claim = open_claim(stored.result, logs, data)
+    place = weights or entry
     passed: list[Verification] = []
     for kind in kinds:
-        command = _command(stored, kind, data, by, device, large)
         if kind == "inference":
-            answers = _answer(stored, runs, selection, weights or entry, device, large)
+            test = open_test(claim.selection)
+            answers = run_weights(claim, test, place, device, large=large)
         else:
+            go_on = _go_on(entry, data, output, by, device, large) if output else ""
             with _folder(output) as folder:
-                go_on = _go_on(entry, data, output, by, device, large) if output else ""
-                answers = _train(stored, runs, selection, folder, device, large, quiet, go_on)
-        verification = _verification(stored, kind, answers, _who(by), command, device)
+                answers = _train(claim, stored, folder, device, large, quiet, go_on)
+        verification = make_verification(
+            stored,
+            kind,
+            answers,
+            by=_who(by),
+            command=_command(stored, kind, data, by, device, large),
+            environment=describe_environment(device),
+        )
         reason = why_failed(verification)
         if kind == "inference" and not reason:
-            place = weights or entry
-            reason = _check_costs(stored, runs, selection, place, answers, device, large)
+            reason = costs_differ(claim, test, place, answers, device, large=large)
         if reason:
             if as_json:
                 click.echo(_as_json(stored, passed, reason))
@@ -126,103 +131,26 @@ def verify(
         click.echo(f"{entry} is now: {read_entry(entry).tier}")
 
 
-_NO_LOGS = (
-    "holds no run.json, so how it was trained is not known here and it cannot be run again; entries of results that "
-    "this version's `spikebench evaluate` wrote have one"
-)
-
-
-def _answer(
-    stored: StoredEntry,
-    runs: list[RunRecord],
-    selection: SelectionData,
-    folder: Path,
-    device: str,
-    large: bool,
-) -> list[Predictions]:
-    """Let the weights of every seed answer the test split."""
-    from spikebench.errors import ResultError
-    from spikebench.evaluation.reproduction import answer_again
-    from spikebench.protocol.opening import open_test
-    from spikebench.records.whole_files import file_sha256, plain_file
-
-    result = stored.result
-    paths = []
-    for record in result.seeds:
-        if record.weights_file is None:
-            raise ResultError(f"{stored.folder}, seed {record.seed}: the result names no weights")
-        try:
-            path = plain_file(folder, record.weights_file)
-        except ResultError as error:
-            raise ResultError(
-                f"{str(error).partition(';')[0]}; --weights FOLDER says where the weights are"
-            ) from None
-        if file_sha256(path) != record.weights_sha256:
-            raise ResultError(f"{path}: not the weights of the result: their SHA-256 is another")
-        paths.append(path)
-    test = open_test(selection)
-    return [
-        answer_again(path, run, result.model, test, device, large=large)
-        for path, run in zip(paths, runs, strict=True)
-    ]
-
-
-def _check_costs(
-    stored: StoredEntry,
-    runs: list[RunRecord],
-    selection: SelectionData,
-    folder: Path,
-    answers: list[Predictions],
-    device: str,
-    large: bool,
-) -> str:
-    """Measure again what the entry says of its cost; the first difference, or nothing."""
-    from spikebench.evaluation.reproduction import measure_again
-    from spikebench.protocol.opening import open_test
-
-    test = open_test(selection)
-    for run, record, said in zip(runs, stored.result.seeds, answers, strict=True):
-        path = folder / str(record.weights_file)
-        if odd := measure_again(path, run, record, test, said.predicted, device, large=large):
-            return f"seed {record.seed}: {odd}"
-    return ""
-
-
 def _train(
+    claim: Claim,
     stored: StoredEntry,
-    runs: list[RunRecord],
-    selection: SelectionData,
     folder: Path,
     device: str,
     large: bool,
     quiet: bool,
     go_on: str,
 ) -> list[Predictions]:
-    """Train and select every seed again, then test it; ``go_on`` takes it up, if anything is kept."""
+    """Train every seed again, with progress; ``go_on`` is the command that takes it up, if anything is kept."""
     from cli.shared.training_session import run_training, say_interrupted
-    from spikebench.errors import ResultError
-    from spikebench.evaluation.final_test import evaluate
-    from spikebench.evaluation.reproduction import bounded_memory, check_size
-    from spikebench.protocol.results import read_predictions
-    from spikebench.training.loop import start_run
+    from spikebench.evaluation.verification import train_again
 
-    first = runs[0]
-    if any((run.preset, run.refit) != (first.preset, first.refit) for run in runs):
-        raise ResultError(f"{stored.folder}: its seeds were trained with different settings")
-    samples = len(selection.train) + (len(selection.validation) if first.refit else 0)
-    check_size(first, stored.result.model, samples, large=large)
+    def train(place: Path, record: RunRecord) -> None:
+        run_training(place, record, claim.selection, device, quiet)
+
     # A folder of its own: runs that somebody else trained must not be taken up here.
     folder = folder / f"again-{stored.entry.id}"
-    again = [folder / f"seed{run.seed}" for run in runs]
-    with bounded_memory(large, device):
-        with say_interrupted(go_on) if go_on else contextlib.nullcontext():
-            for run, place in zip(runs, again, strict=True):
-                record = start_run(
-                    *(place, run.model, run.preset, selection, run.seed, device), refit=run.refit
-                )
-                run_training(place, record, selection, device, quiet)
-        result = evaluate(again, selection, folder / "result", go_on, device)
-    return [read_predictions(folder / "result" / seed.predictions_file) for seed in result.seeds]
+    with say_interrupted(go_on) if go_on else contextlib.nullcontext():
+        return train_again(claim, folder, train, go_on, device, large=large)
 
 
 @contextlib.contextmanager
@@ -232,55 +160,6 @@ def _folder(output: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="spikebench-verify-") as folder:
         yield Path(folder)
-
-
-def _verification(
-    stored: StoredEntry,
-    kind: Kind,
-    answers: list[Predictions],
-    who: str,
-    command: str,
-    device: str,
-) -> Verification:
-    from datetime import UTC, datetime
-
-    from pydantic import ValidationError
-
-    from leaderboard.claims.tier import SeedCheck, Verification
-    from spikebench import __version__
-    from spikebench.errors import ResultError
-    from spikebench.evaluation.final_test import describe_environment
-    from spikebench.evaluation.reproduction import agreement
-    from spikebench.metrics.classification import accuracy
-    from spikebench.protocol.results import read_predictions
-    from spikebench.records.strict_json import first_problem
-
-    checks = []
-    for record, found in zip(stored.result.seeds, answers, strict=True):
-        claimed = read_predictions(stored.folder / record.predictions_file)
-        checks.append(
-            SeedCheck(
-                seed=record.seed,
-                accuracy=accuracy(found.label, found.predicted),
-                agreement=agreement(claimed, found),
-            )
-        )
-    try:
-        return Verification(
-            kind=kind,
-            by=who,
-            when=datetime.now(UTC).isoformat(timespec="seconds"),
-            software=f"spikebench {__version__}",
-            environment=describe_environment(device),
-            command=command,
-            data_sha256=stored.result.dataset.sha256,
-            result_sha256=stored.entry.result_sha256,
-            seeds=checks,
-            mean=sum(check.accuracy for check in checks) / len(checks),
-            claimed_interval=stored.result.summary.test_interval,
-        )
-    except ValidationError as error:
-        raise ResultError(f"the verification's {first_problem(error)}") from None
 
 
 def _who(by: str) -> str:
@@ -345,6 +224,7 @@ def _say(verification: Verification) -> None:
 def _tell(stored: StoredEntry, as_json: bool) -> None:
     """Say how far an entry was checked, and what would raise it."""
     from leaderboard.claims.tier import TIERS
+    from leaderboard.claims.verifying import find_lacks
 
     if as_json:
         click.echo(_as_json(stored, list(stored.verifications), ""))
@@ -358,35 +238,21 @@ def _tell(stored: StoredEntry, as_json: bool) -> None:
     if stored.result.is_refitted:
         click.echo("  refitted: trained again with the validation speakers included")
     done = {one.kind: one for one in stored.verifications}
-    for kind, reason in _open(stored).items():
+    for kind, reason in find_lacks(stored).items():
         if kind in done:
             click.echo(f"  --{kind}: passed {done[kind].when[:10]}, by {done[kind].by}")
         else:
             click.echo(f"  --{kind}: {reason or 'not done yet, can be'}")
 
 
-def _open(stored: StoredEntry) -> dict[Kind, str]:
-    """Say what each kind of verification lacks; empty where it can be done."""
-    from leaderboard.checks.logs import LOGS_FILE
-
-    if not (stored.folder / LOGS_FILE).is_file():
-        return {"inference": _NO_LOGS, "training": _NO_LOGS}
-    names = [record.weights_file for record in stored.result.seeds]
-    if None in names:
-        lacks = "the result names no weights"
-    elif all((stored.folder / str(name)).is_file() for name in names):
-        lacks = ""
-    else:
-        lacks = "its weights are not in the entry; --weights FOLDER says where they are"
-    return {"inference": lacks, "training": ""}
-
-
 def _as_json(stored: StoredEntry, verifications: list[Verification], failed: str) -> str:
+    from leaderboard.claims.verifying import find_lacks
+
     said = {
         "entry": str(stored.folder),
         "tier": stored.tier,
         "failed": failed or None,
-        "lacks": {kind: reason or None for kind, reason in _open(stored).items()},
+        "lacks": {kind: reason or None for kind, reason in find_lacks(stored).items()},
         "verifications": [one.model_dump(mode="json") for one in verifications],
     }
     return json.dumps(said, ensure_ascii=False, indent=2)

@@ -14,4 +14,6 @@
                  entries with other tools
     tier         Tiers: how far a number was checked. Each has its own tables; nothing is ranked
                  across them
+    verifying    What raises the tier of an entry: what a verification needs of it, and the record
+                 of one
 """

@@ -10,12 +10,13 @@ entry with fewer than five seeds, without a validation accuracy beside test, or 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import Entry, StoredEntry
 from leaderboard.claims.tier import TIERS
+from spikebench.metrics.ranks import rank_intervals
 from spikebench.protocol.results import Result, Split
 from spikebench.protocol.splits import PROTOCOLS
 
@@ -60,28 +61,6 @@ class Board:
     def is_current(self) -> bool:
         """Whether new entries are still made under its protocol."""
         return self.protocol in PROTOCOLS
-
-
-def rank_intervals(intervals: Sequence[tuple[float, float]]) -> list[int]:
-    """Give each interval the rank of its tie group.
-
-    Parameters
-    ----------
-    intervals
-        (low, high) of each entry, in the order of falling means.
-
-    Returns
-    -------
-    list of int
-        Ranks from 1; after a group of n the next rank is n higher. Touching intervals overlap.
-    """
-    ranks: list[int] = []
-    leader = 0
-    for position, (_, high) in enumerate(intervals):
-        if high < intervals[leader][0]:
-            leader = position
-        ranks.append(leader + 1)
-    return ranks
 
 
 def why_unranked(result: Result, entry: Entry | None = None) -> str:

@@ -356,33 +356,6 @@ def _agree(claimed: Any, found: Any) -> bool:  # noqa: ANN401
     return type(claimed) is type(found) and claimed == found
 
 
-def agreement(claimed: Predictions, found: Predictions) -> float:
-    """Tell which part of the answers is the same.
-
-    Parameters
-    ----------
-    claimed, found
-        Predictions for the same samples, in any order.
-
-    Returns
-    -------
-    float
-        Equal labels / all.
-
-    Raises
-    ------
-    ResultError
-        If they are not of the same samples with the same classes and speakers.
-    """
-    said, here = claimed.in_order(), found.in_order()
-    for column in ("index", "label", "speaker"):
-        if not np.array_equal(getattr(said, column), getattr(here, column)):
-            raise ResultError(
-                f"column {column} of the predictions is not that of the test split of the data"
-            )
-    return float(np.mean(said.predicted == here.predicted))
-
-
 @contextmanager
 def bounded_memory(large: bool = False, device: str = "cpu") -> Iterator[None]:
     """Let this process take at most 8 GiB more than it has, where the system can tell (Linux).

@@ -13,6 +13,7 @@
                     95 % of the final one for good
     operations      What a batch costs: every bundle of weights with what went through it, every
                     layer with what it did
+    ranks           Ranks of accuracies with intervals: those that cannot be told apart share a rank
     record          What the cost metrics of one seed look like in a result;
                     :mod:`docs/metrics.md` defines each
     significance    Whether two models differ: paired tests on the same test samples

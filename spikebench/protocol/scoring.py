@@ -1,4 +1,4 @@
-"""What follows from predictions: the numbers that a result claims of every seed, and over all of them."""
+"""What follows from predictions: the numbers that a result claims of every seed and over all, and agreement."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikebench.errors import ResultError
 from spikebench.metrics.classification import (
     by_speaker,
     confusion_matrix,
@@ -126,3 +127,30 @@ def summarise(seeds: Sequence[SeedRecord]) -> Summary:
         test_std=float(test.std(ddof=1)) if len(seeds) > 1 else None,
         test_interval=Interval(low=low, high=high, method=method),
     )
+
+
+def agreement(claimed: Predictions, found: Predictions) -> float:
+    """Tell which part of the answers is the same.
+
+    Parameters
+    ----------
+    claimed, found
+        Predictions for the same samples, in any order.
+
+    Returns
+    -------
+    float
+        Equal labels / all.
+
+    Raises
+    ------
+    ResultError
+        If they are not of the same samples with the same classes and speakers.
+    """
+    said, here = claimed.in_order(), found.in_order()
+    for column in ("index", "label", "speaker"):
+        if not np.array_equal(getattr(said, column), getattr(here, column)):
+            raise ResultError(
+                f"column {column} of the predictions is not that of the test split of the data"
+            )
+    return float(np.mean(said.predicted == here.predicted))

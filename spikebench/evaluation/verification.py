@@ -1,0 +1,197 @@
+"""What a result claims, computed here again: its weights run on the test split, or every seed trained again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikebench.errors import ResultError
+from spikebench.evaluation.final_test import evaluate
+from spikebench.evaluation.reproduction import (
+    answer_again,
+    bounded_memory,
+    check_size,
+    measure_again,
+    open_claimed,
+)
+from spikebench.events.dataset import SpikeDataset
+from spikebench.protocol.opening import SelectionData
+from spikebench.protocol.results import Predictions, Result, read_predictions
+from spikebench.records.whole_files import file_sha256, plain_file
+from spikebench.training.loop import start_run
+from spikebench.training.run_record import RunLog, RunRecord
+
+__all__ = ["Claim", "costs_differ", "open_claim", "run_weights", "train_again"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A result, the configuration of each of its seeds, and its data, opened here."""
+
+    result: Result
+    runs: tuple[RunRecord, ...]
+    selection: SelectionData
+
+
+def open_claim(result: Result, logs: Sequence[RunLog], data: str | None = None) -> Claim:
+    """Open the data of a result, to compute it again.
+
+    Parameters
+    ----------
+    result
+        The result.
+    logs
+        One per seed.
+    data
+        A registered name, or the path of a spike file; by default the registered data set of the claimed name.
+
+    Returns
+    -------
+    Claim
+        The configurations name the data that were opened here.
+
+    Raises
+    ------
+    ProtocolError
+        If they are other data, or it is not said where they are.
+    UnknownNameError, SpikeFileError, DataError
+        If they are not here.
+    """
+    selection = open_claimed(result.dataset, data)
+    here = {"dataset": selection.dataset, "data": selection.data}
+    runs = tuple(log.run.model_copy(update=here) for log in logs)
+    return Claim(result, runs, selection)
+
+
+def run_weights(
+    claim: Claim, test: SpikeDataset, folder: Path, device: str = "cpu", *, large: bool = False
+) -> list[Predictions]:
+    """Run the weights of every seed on the test split.
+
+    Parameters
+    ----------
+    claim
+        The result.
+    test
+        The test split of its data.
+    folder
+        Holds the weights that the result names.
+    device
+        ``cpu`` or ``cuda``.
+    large
+        Take models and inputs whatever their size.
+
+    Returns
+    -------
+    list of Predictions
+        One per seed.
+
+    Raises
+    ------
+    ResultError
+        If weights are missing, not those of the result, or too large.
+    TrainingError
+        If weights are damaged, or the device is not there.
+    """
+    result = claim.result
+    paths = []
+    for record in result.seeds:
+        if record.weights_file is None:
+            raise ResultError(f"{folder}, seed {record.seed}: the result names no weights")
+        try:
+            path = plain_file(folder, record.weights_file)
+        except ResultError as error:
+            raise ResultError(
+                f"{str(error).partition(';')[0]}; --weights FOLDER says where the weights are"
+            ) from None
+        if file_sha256(path) != record.weights_sha256:
+            raise ResultError(f"{path}: not the weights of the result: their SHA-256 is another")
+        paths.append(path)
+    return [
+        answer_again(path, run, result.model, test, device, large=large)
+        for path, run in zip(paths, claim.runs, strict=True)
+    ]
+
+
+def costs_differ(
+    claim: Claim,
+    test: SpikeDataset,
+    folder: Path,
+    answers: Sequence[Predictions],
+    device: str = "cpu",
+    *,
+    large: bool = False,
+) -> str:
+    """Measure again what a result says of its costs.
+
+    Parameters
+    ----------
+    claim, test, folder, device, large
+        As for :func:`run_weights`.
+    answers
+        What it returned.
+
+    Returns
+    -------
+    str
+        The first seed and metric that differ, with both values; empty if all agree.
+    """
+    for run, record, said in zip(claim.runs, claim.result.seeds, answers, strict=True):
+        path = folder / str(record.weights_file)
+        if odd := measure_again(path, run, record, test, said.predicted, device, large=large):
+            return f"seed {record.seed}: {odd}"
+    return ""
+
+
+def train_again(
+    claim: Claim,
+    folder: Path,
+    train: Callable[[Path, RunRecord], object],
+    command: str = "",
+    device: str = "cpu",
+    *,
+    large: bool = False,
+) -> list[Predictions]:
+    """Train and select every seed again, then test it once.
+
+    Parameters
+    ----------
+    claim
+        The result.
+    folder
+        Where the runs are kept; those that are there go on.
+    train
+        Trains a run, given its folder and record, to its end.
+    command
+        The command that repeats it.
+    device, large
+        As for :func:`run_weights`.
+
+    Returns
+    -------
+    list of Predictions
+        One per seed.
+
+    Raises
+    ------
+    ResultError
+        If the seeds were trained with different settings, or they ask for too much.
+    TrainingError
+        If a training fails.
+    """
+    first = claim.runs[0]
+    if any((run.preset, run.refit) != (first.preset, first.refit) for run in claim.runs):
+        raise ResultError("the seeds of the result were trained with different settings")
+    selection = claim.selection
+    samples = len(selection.train) + (len(selection.validation) if first.refit else 0)
+    check_size(first, claim.result.model, samples, large=large)
+    again = [folder / f"seed{run.seed}" for run in claim.runs]
+    with bounded_memory(large, device):
+        for run, place in zip(claim.runs, again, strict=True):
+            record = start_run(
+                place, run.model, run.preset, selection, run.seed, device, refit=run.refit
+            )
+            train(place, record)
+        result = evaluate(again, selection, folder / "result", command, device)
+    return [read_predictions(folder / "result" / seed.predictions_file) for seed in result.seeds]
