@@ -10,7 +10,6 @@ none is left behind.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import threading
@@ -73,9 +72,7 @@ class _Pool(ProcessPoolExecutor):
 
 
 @contextlib.contextmanager
-def worker_pool(
-    jobs: int, preload: str, note: str = "", *, collect: bool = True
-) -> Iterator[Executor]:
+def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
     """Open an executor that is closed, its workers gone, when the block ends.
 
     Parameters
@@ -86,9 +83,6 @@ def worker_pool(
         Module that the fork server imports before it makes the first worker.
     note
         What that module finds in the environment as :data:`PRELOAD_NOTE` meanwhile.
-    collect
-        Whether other processes look for reference cycles now and then; calls that leave none, but many
-        records, are faster without.
 
     Yields
     ------
@@ -101,7 +95,7 @@ def worker_pool(
     _start_fork_server(preload, note)
     context = get_context("forkserver")
     parent_lives, stop = context.Pipe(duplex=False)
-    pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(parent_lives, collect))
+    pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(parent_lives,))
     try:
         yield pool
     except BaseException:
@@ -161,10 +155,8 @@ def _signals_wait() -> Iterator[None]:
             signal.raise_signal(late)
 
 
-def _begin(parent_lives: Connection, collect: bool) -> None:
+def _begin(parent_lives: Connection) -> None:
     """Watch the parent."""
-    if not collect:
-        gc.disable()
     # Deaf to SIGTERM like the fork server, a worker could not be ended by the pool.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 

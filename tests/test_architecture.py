@@ -26,7 +26,7 @@ LAYERS = {
         *("kernels", "metrics", "models", "presets", "protocol", "learning", "training"),
         *("deployment", "evaluation", "fidelity", "sweeps", "plots", "__main__"),
     ),
-    "leaderboard": ("collector", "checks", "claims", "standings", "pages"),
+    "leaderboard": ("program", "checks", "claims", "standings", "pages"),
 }
 # For the leaderboard: what it uses of spikebench.
 OF_SPIKEBENCH = ("errors", "workers", "records", "datasets", "store", "metrics", "protocol")

@@ -31,13 +31,11 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
 
         prepare_workers("leaderboard.pages.site")
     from leaderboard.claims.literature import read_literature
-    from leaderboard.collector import collector_paused
     from leaderboard.pages.site import build_site
 
-    with collector_paused():
-        stored, reports = read_checked(entries), read_literature()
-        with entries_progress("writing") as tell:
-            page, *downloads = build_site(stored, reports, output, tell)
+    stored, reports = read_checked(entries), read_literature()
+    with entries_progress("writing") as tell:
+        page, *downloads = build_site(stored, reports, output, tell)
     size = page.stat().st_size
     if as_json:
         import json

@@ -27,7 +27,8 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     """Check every entry below ENTRIES, as for a pull request.
 
     Schemas, hashes, and every number that follows from the predictions; the logs of the runs; labels
-    and speakers of the data sets that are here. Nothing that was handed in is executed or unpickled.
+    and speakers of the data sets that are here. Entries that were checked before are checked again.
+    Nothing that was handed in is executed or unpickled.
 
     What looks odd is told and refuses nothing: equal predictions, copied mistakes, speakers or
     languages that stand out, a test accuracy far above validation.
@@ -35,7 +36,7 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     Exit code 1: an entry fails; all that do are named.
     """
     from cli.leaderboard.selection import usual_entries
-    from leaderboard.claims.entry import read_entries
+    from leaderboard.claims.reading import read_entries
     from leaderboard.claims.tier import VERIFICATION_FILE
     from leaderboard.standings.oddities import flag, flag_copies
     from spikebench.errors import ResultError

@@ -115,7 +115,8 @@ def fresh(
 
 def _read(entries: tuple[Path, ...], folders: tuple[Path, ...]) -> list[StoredEntry]:
     from cli.leaderboard.selection import usual_entries
-    from leaderboard.claims.entry import read_entries, read_entry
+    from leaderboard.claims.entry import read_entry
+    from leaderboard.claims.reading import read_entries
 
     if entries:
         return [read_entry(folder) for folder in entries]

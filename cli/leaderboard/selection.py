@@ -1,4 +1,4 @@
-"""Which entries a command on the leaderboard means, and reading them; every one is checked again."""
+"""Which entries a command on the leaderboard means, and reading them; what was checked before is remembered."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def read_checked(folders: tuple[Path, ...]) -> list[StoredEntry]:
     ResultError
         If an entry fails its checks.
     """
-    from leaderboard.claims.entry import read_entries
+    from leaderboard.claims.reading import read_entries
     from leaderboard.standings.oddities import flag
 
     with entries_progress("reading") as tell:
-        return flag(read_entries(folders or usual_entries(), tell=tell))
+        return flag(read_entries(folders or usual_entries(), tell=tell, use_memory=True))

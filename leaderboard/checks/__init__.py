@@ -6,5 +6,7 @@
                    all seeds of an entry
     logs           ``run.json`` of an entry: the logs of its runs, and whether they tell the same
                    story as the result
+    memory         Checks that were passed, remembered by the contents of the entry: the same
+                   files need not be checked again
     recomputation  Recompute from the predictions everything that a result claims
 """

@@ -111,9 +111,7 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     predictions: list[Predictions] = []
     for record in result.seeds:
         path = folder / record.predictions_file
-        found = read_predictions(path, record.predictions_sha256)
-        if not predictions or found.index is not predictions[0].index:  # else in order as that is
-            found = found.in_order()
+        found = read_predictions(path, record.predictions_sha256).in_order()
         _check_size(result, record, found, f"{where}, seed {record.seed}")
         predictions.append(found)
         if not predictions[0].same_samples(found):

@@ -10,6 +10,8 @@
                  reading
     outside      Entries of people who did not use our trainer: predictions by sample index, and a
                  form that says the rest
+    reading      Reading every entry below some folders: each is checked, or its contents are known to
+                 have passed their checks
     schemas      The JSON Schemas of everything that an entry holds, for people who check or write
                  entries with other tools
     tier         Tiers: how far a number was checked. Each has its own tables; nothing is ranked

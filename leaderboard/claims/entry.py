@@ -20,7 +20,6 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,12 +44,9 @@ from spikebench.records.fields import Sha256
 from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_record
 from spikebench.records.whole_files import file_sha256, plain_file, write_text
 from spikebench.training.run_record import read_run_log
-from spikebench.workers import available_cores, worker_pool
 
 MAX_ENTRY_BYTES = 1024 * 1024
 ENTRY_FILE = "entry.json"
-_SEVERAL_PROCESSES_FROM = 500  # entries; to start processes costs what one reads in that time
-_PER_CALL = 25
 SHIPPED_ENTRIES = Path(__file__).parents[1] / "entries"
 
 
@@ -127,7 +123,8 @@ class Entry(BaseModel):
 class StoredEntry:
     """An entry, its result, and the folder that holds both.
 
-    ``breakdown`` is who was understood, ``flags`` what looks odd about it beside the other entries.
+    ``breakdown`` is who was understood, ``flags`` what looks odd about it beside the other entries,
+    ``contents_sha256`` is of all its files, where they were looked up (see :mod:`leaderboard.checks.memory`).
     """
 
     entry: Entry
@@ -136,6 +133,7 @@ class StoredEntry:
     breakdown: Breakdown = field(default_factory=Breakdown)
     verifications: tuple[Verification, ...] = ()
     flags: tuple[str, ...] = ()
+    contents_sha256: str = ""
 
     @property
     def tier(self) -> str:
@@ -346,7 +344,7 @@ def read_entry(folder: Path) -> StoredEntry:
     if not (folder / ENTRY_FILE).is_symlink() and not (folder / ENTRY_FILE).exists():
         raise ResultError(f"{folder / ENTRY_FILE}: no such file, so the folder is no entry")
     path = plain_file(folder, ENTRY_FILE)
-    entry = read_record(path, Entry, 2, MAX_ENTRY_BYTES)
+    entry = read_record(path, Entry, MAX_ENTRY_BYTES)
     if entry.id != folder.name:
         raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
     if file_sha256(plain_file(folder, RESULT_FILE, MAX_JSON_BYTES)) != entry.result_sha256:
@@ -428,104 +426,3 @@ def withdraw(folder: Path, reason: str) -> Entry:
     except OSError as error:
         raise ResultError(f"{folder}: cannot be written: {error.strerror or error}") from None
     return entry
-
-
-def read_entries(
-    folders: Iterable[Path],
-    jobs: int | None = None,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> list[StoredEntry]:
-    """Read and check every entry below some folders of entries.
-
-    Parameters
-    ----------
-    folders
-        Folders with ``<dataset>/<id>/`` below. Names that begin with a dot and plain files are
-        passed over.
-    jobs
-        Processes that read; by default one per core for 500 entries and more, else this one. What comes
-        back is the same.
-    tell
-        Is told now and then how many entries of how many are read.
-
-    Returns
-    -------
-    list of StoredEntry
-        By data set and id.
-
-    Raises
-    ------
-    ResultError
-        If a folder is missing, an entry fails its checks (all that do are named), or an id
-        appears twice.
-    """
-    found: dict[tuple[str, str], StoredEntry] = {}
-    problems: list[str] = []
-    all_folders = _entry_folders(folders)
-    for folder, stored in zip(all_folders, _read_all(all_folders, jobs, tell), strict=True):
-        if isinstance(stored, str):
-            problems.append(stored)
-            continue
-        key = (stored.entry.dataset, stored.entry.id)
-        if key in found:
-            problems.append(f"{folder}: the same entry as {found[key].folder}")
-        else:
-            found[key] = stored
-    if problems:
-        if len(problems) == 1:
-            raise ResultError(problems[0])
-        failed = ResultError(f"{len(problems)} entries fail their checks:")
-        failed.details = tuple(problems)
-        raise failed
-    return [found[key] for key in sorted(found)]
-
-
-def _read_all(
-    folders: list[Path], jobs: int | None, tell: Callable[[int, int], None]
-) -> Iterator[StoredEntry | str]:
-    if jobs is None:
-        jobs = available_cores() if len(folders) >= _SEVERAL_PROCESSES_FROM else 1
-    parts = [folders[i : i + _PER_CALL] for i in range(0, len(folders), _PER_CALL)]
-    with worker_pool(jobs, preload=__name__, collect=False) as pool:
-        reading = [pool.submit(_read_some, part) for part in parts]
-        for number, future in enumerate(reading, 1):
-            yield from future.result()
-            tell(min(number * _PER_CALL, len(folders)), len(folders))
-
-
-def _read_some(folders: list[Path]) -> list[StoredEntry | str]:
-    """Read entries; of one that fails its checks, say why."""
-    read: list[StoredEntry | str] = []
-    for folder in folders:
-        try:
-            stored = read_entry(folder)
-            if stored.entry.dataset != folder.parent.name:
-                raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
-            read.append(stored)
-        except ResultError as error:
-            read.append(str(error))
-    return read
-
-
-def _entry_folders(folders: Iterable[Path]) -> list[Path]:
-    found: list[Path] = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise ResultError(f"{folder}: no such folder of entries")
-        if (folder / ENTRY_FILE).exists():
-            raise ResultError(f"{folder}: is an entry; give the folder two levels above")
-        for dataset in _subfolders(folder):
-            if (dataset / ENTRY_FILE).exists():
-                raise ResultError(
-                    f"{folder}: holds the entries of one data set; give the folder above"
-                )
-            found.extend(_subfolders(dataset))
-    return found
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    for path in inside:
-        if path.is_symlink():
-            raise ResultError(f"{path}: a link; entries must lie in the folder itself")
-    return [path for path in inside if path.is_dir()]

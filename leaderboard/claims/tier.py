@@ -97,7 +97,7 @@ def read_verifications(folder: Path) -> tuple[Verification, ...]:
     path = folder / VERIFICATION_FILE
     if not path.is_file():
         return ()
-    return tuple(read_record(path, Verifications, 2).verifications)
+    return tuple(read_record(path, Verifications).verifications)
 
 
 def write_verifications(folder: Path, verifications: Sequence[Verification]) -> None:

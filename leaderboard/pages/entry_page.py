@@ -85,7 +85,7 @@ class Layer:
     weights: int
 
 
-def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str) -> str:
+def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: str = "") -> str:
     """Render the page of an entry.
 
     Parameters
@@ -96,6 +96,8 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str) -> str:
         The entry on every board on which it stands, its own track first.
     index
         Name of the page that leads here, two folders up.
+    source
+        Identifies all that the page is made of; stands in its head.
 
     Returns
     -------
@@ -111,6 +113,7 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str) -> str:
         _STYLES,
         _SCRIPTS,
         index=index,
+        source=source,
         row=rows[0],
         rows=rows,
         n_classes=len(classes),

@@ -77,6 +77,7 @@ def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence
         "index.html.j2",
         _STYLES,
         _SCRIPTS,
+        source="",
         data=_compact(boards, by_board, groups),
         current=[group for group in groups if group.first.protocol_in_use],
         older=[group for group in groups if not group.first.protocol_in_use],

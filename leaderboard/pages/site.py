@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from leaderboard.claims.literature import Report
 from leaderboard.pages.entry_page import render_entry
 from leaderboard.pages.index_page import render_index
 from leaderboard.pages.templating import GENERATOR
+from leaderboard.program import program_sha256
 from leaderboard.standings.ranking import Board, build_boards
 from leaderboard.standings.table import (
     Row,
@@ -25,16 +28,26 @@ from spikebench.records.whole_files import write_text
 from spikebench.workers import available_cores, worker_pool
 
 PAGE = "index.html"
-_HEAD_CHARACTERS = 4096
+_HEAD_BYTES = 4096
 SEVERAL_PROCESSES_FROM, _PER_CALL = 1000, 50
 
 
 @dataclass(frozen=True)
 class _Page:
-    """An entry, and its rows on all boards."""
+    """An entry, its rows on all boards, and the name of the page of all entries."""
 
     stored: StoredEntry
     rows: list[Row]
+    index: str
+
+    @property
+    def source(self) -> str:
+        """SHA-256 of all that the page is made of; empty if the contents of the entry were not looked up."""
+        contents = self.stored.contents_sha256
+        if not contents:
+            return ""
+        made_of = [program_sha256(), contents, self.index, self.stored.flags, self.rows]
+        return hashlib.sha256(json.dumps(made_of, default=vars).encode()).hexdigest()
 
 
 def build_site(
@@ -45,7 +58,8 @@ def build_site(
 ) -> list[Path]:
     """Write the page, a page per entry, and the downloads.
 
-    Pages of entries that are no longer there are removed, if this function wrote them.
+    Pages of entries that are no longer there are removed, if this function wrote them. A page that this program made
+    of the same contents is left as it is.
 
     Parameters
     ----------
@@ -75,17 +89,19 @@ def build_site(
     root = page.parent
     boards = build_boards(entries)
     rows = measured_rows(boards)
-    pages = _by_page(boards, rows)
+    pages = _by_page(boards, rows, page.name)
     if root.exists() and not root.is_dir():
         raise ResultError(f"{root}: is no folder; give one, or a file that ends in .html")
-    jobs = available_cores() if len(pages) >= SEVERAL_PROCESSES_FROM else 1
     try:
-        _refuse_others([page, *(root / name for name in pages)])
+        _refuse_other(page)
+        own = [
+            (root / name, one) for name, one in pages.items() if not _is_current(root / name, one)
+        ]
         root.mkdir(parents=True, exist_ok=True)
-        with worker_pool(jobs, preload=__name__, collect=False) as pool:
-            own = [(root / name, one) for name, one in pages.items()]
+        jobs = available_cores() if len(own) >= SEVERAL_PROCESSES_FROM else 1
+        with worker_pool(jobs, preload=__name__) as pool:
             parts = [own[i : i + _PER_CALL] for i in range(0, len(own), _PER_CALL)]
-            written = [pool.submit(_write_some, part, page.name) for part in parts]
+            written = [pool.submit(_write_some, part) for part in parts]
             downloads = {
                 "leaderboard.json": to_json(rows, reports),
                 "leaderboard.csv": measured_csv(rows),
@@ -104,33 +120,42 @@ def build_site(
     return [page, *(root / name for name in downloads)]
 
 
-def _by_page(boards: Sequence[Board], rows: Sequence[Row]) -> dict[str, _Page]:
+def _by_page(boards: Sequence[Board], rows: Sequence[Row], index: str) -> dict[str, _Page]:
     """Find what each page of an entry shows, its own track first."""
     found: dict[str, _Page] = {}
     ranked = (one for board in boards for one in board.entries)
     for one, row in zip(ranked, rows, strict=True):
-        found.setdefault(row.page, _Page(one.stored, [])).rows.append(row)
+        found.setdefault(row.page, _Page(one.stored, [], index)).rows.append(row)
     for page in found.values():
         page.rows.sort(key=lambda row: row.track != page.stored.entry.track)
     return found
 
 
-def _write_some(pages: Sequence[tuple[Path, _Page]], index: str) -> None:
+def _write_some(pages: Sequence[tuple[Path, _Page]]) -> None:
     for path, page in pages:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path.with_suffix(".json"), entry_json(page.stored))
-        write_text(path, render_entry(page.stored, page.rows, index))
+        write_text(path, render_entry(page.stored, page.rows, page.index, page.source))
 
 
-def _refuse_others(pages: Iterable[Path]) -> None:
-    for page in pages:
-        if page.exists() and not _is_ours(page):
-            raise OutputExistsError(f"{page}: not a leaderboard page; choose another place with -o")
+def _is_current(path: Path, page: _Page) -> bool:
+    """Say whether a page is there and was made of the same; refuse to replace one of something else."""
+    head = _refuse_other(path)
+    source = page.source
+    return bool(source and source in head and path.with_suffix(".json").is_file())
 
 
-def _is_ours(page: Path) -> bool:
-    with page.open(encoding="utf-8", errors="replace") as file:
-        return GENERATOR in file.read(_HEAD_CHARACTERS)
+def _refuse_other(page: Path) -> str:
+    """Read the head of a page, if there is one; it must be of a leaderboard."""
+    head = _head(page) if page.exists() else GENERATOR
+    if GENERATOR not in head:
+        raise OutputExistsError(f"{page}: not a leaderboard page; choose another place with -o")
+    return head
+
+
+def _head(page: Path) -> str:
+    with page.open("rb") as file:
+        return file.read(_HEAD_BYTES).decode(errors="replace")
 
 
 def _remove_stale(root: Path, kept: set[str]) -> None:
@@ -138,7 +163,11 @@ def _remove_stale(root: Path, kept: set[str]) -> None:
         for left in (root / "entries").glob(f"*/.*.{kind}.????????.partial"):
             left.unlink(missing_ok=True)
     for page in (root / "entries").glob("*/*.html"):
-        if page.relative_to(root).as_posix() not in kept and page.is_file() and _is_ours(page):
+        if (
+            page.relative_to(root).as_posix() not in kept
+            and page.is_file()
+            and GENERATOR in _head(page)
+        ):
             page.with_suffix(".json").unlink(missing_ok=True)
             page.unlink()
             if not any(page.parent.iterdir()):

@@ -29,7 +29,7 @@ from spikebench.errors import ResultError
 from spikebench.metrics.record import Metrics
 from spikebench.protocol.predictions import COLUMNS, read_columns
 from spikebench.records.fields import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
-from spikebench.records.strict_json import as_written, first_problem, parse_json, read_bytes
+from spikebench.records.strict_json import first_problem, parse_json, read_bytes
 from spikebench.records.whole_files import (
     check_sha256,
     write_text,
@@ -213,11 +213,7 @@ def read_result(folder: Path) -> Result:
         If it is missing or does not fit the schema.
     """
     path = folder / RESULT_FILE if folder.is_dir() else folder
-    content = read_bytes(path)
-    result = as_written(Result, content, indent=2)
-    if result is not None:
-        return result
-    value = parse_json(path, content)
+    value = parse_json(path, read_bytes(path))
     if isinstance(value, dict) and value.get("schema_version") not in KNOWN_VERSIONS:
         found = str(value.get("schema_version"))[:40]
         raise ResultError(
@@ -274,12 +270,8 @@ class Predictions(Record):
 
     def same_samples(self, other: Predictions) -> bool:
         """Whether another's samples are the same in the same order: index, label, speaker."""
-        pairs = [
-            (self.index, other.index),
-            (self.label, other.label),
-            (self.speaker, other.speaker),
-        ]
-        return all(one is another or np.array_equal(one, another) for one, another in pairs)
+        names = ("index", "label", "speaker")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

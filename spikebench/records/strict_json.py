@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,14 +14,11 @@ from spikebench.errors import ResultError, UnknownNameError
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_JSON_DEPTH = 32
 _CONTAINERS = {dict, list}
-_ONE_DIGIT = re.compile(r"e-([0-9])(?![0-9])")
-_NO_EXPONENT = re.compile(r"0\.0000([1-9])([0-9]*)")
-_NO_NUMBERS = (b"NaN", b"Infinity")
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def read_record(path: Path, kind: type[Kind], indent: int, max_bytes: int = MAX_JSON_BYTES) -> Kind:
+def read_record(path: Path, kind: type[Kind], max_bytes: int = MAX_JSON_BYTES) -> Kind:
     """Read a record from a stranger.
 
     Parameters
@@ -31,8 +27,6 @@ def read_record(path: Path, kind: type[Kind], indent: int, max_bytes: int = MAX_
         The file.
     kind
         What it must hold.
-    indent
-        By how much our own program indents it; such a file is read faster.
     max_bytes
         Larger files are refused unread.
 
@@ -46,74 +40,10 @@ def read_record(path: Path, kind: type[Kind], indent: int, max_bytes: int = MAX_
     ResultError
         If the file is missing, too large, not such JSON, or does not fit.
     """
-    content = read_bytes(path, max_bytes)
-    record = as_written(kind, content, indent)
-    if record is not None:
-        return record
     try:
-        return kind.model_validate(parse_json(path, content))
+        return kind.model_validate(read_json(path, max_bytes))
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error, kind)}") from None
-
-
-def as_written(kind: type[Kind], content: bytes, indent: int) -> Kind | None:
-    """Read a record that our own program wrote, which is read fast; anything else gives None.
-
-    What comes out as the very same text when it is written again has every key once, and nothing that the
-    record does not hold. Only numbers that JSON does not know and depth would pass that test.
-
-    Parameters
-    ----------
-    kind
-        What the file holds.
-    content
-        The file.
-    indent
-        By how much every level is indented.
-
-    Returns
-    -------
-    BaseModel or None
-        What :func:`parse_json` and validation would give, or None.
-    """
-    too_deep = b"\n" + b" " * (indent * MAX_JSON_DEPTH)
-    if too_deep in content or any(word in content for word in _NO_NUMBERS):
-        return None
-    try:
-        record = kind.model_validate_json(content)
-        written = record.model_dump_json(indent=indent) + "\n"
-        if b"e-0" in content:
-            written = like_python(written)
-        return record if written.encode() == content else None
-    except ValueError:
-        return None
-
-
-def like_python(text: str) -> str:
-    """Write small numbers as Python does, 1e-05 and 1e-06, where pydantic writes 0.00001 and 1e-6.
-
-    Parameters
-    ----------
-    text
-        JSON; in its texts, what looks like such a number changes as well.
-
-    Returns
-    -------
-    str
-        The same numbers.
-    """
-    if "e-" in text:
-        text = _ONE_DIGIT.sub(r"e-0\1", text)
-    if "0.0000" in text:
-        text = _NO_EXPONENT.sub(_with_exponent, text)
-    return text
-
-
-def _with_exponent(found: re.Match[str]) -> str:
-    before = found.start() - 1
-    if before >= 0 and found.string[before].isdigit():  # 10.00001
-        return found[0]
-    return f"{found[1]}{'.' if found[2] else ''}{found[2]}e-05"
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:

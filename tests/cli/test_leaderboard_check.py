@@ -13,7 +13,9 @@ from helpers.forms import fill_in
 from helpers.leaderboard_results import edit_json, make_result
 
 from cli.main import main
-from leaderboard.claims.entry import read_entries
+from leaderboard.checks.breakdown import Breakdown
+from leaderboard.checks.memory import read_contents, remember
+from leaderboard.claims.reading import read_entries
 from leaderboard.claims.schemas import SCHEMAS, schema
 from leaderboard.claims.tier import SeedCheck, Verification, write_verifications
 from spikebench.protocol.results import read_result
@@ -49,6 +51,21 @@ def test_submit_keeps_weights_and_logs_if_asked(entry: Path) -> None:
     (stored,) = read_entries([entry.parent.parent])
     assert stored.entry.link == "https://example.org/x"
     assert stored.entry.declared.augmentation == "none"
+
+
+def test_check_checks_also_what_is_remembered(
+    run: Run, entry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "store"))
+    edit_json(entry / "run.json", "runs", 0, "run", "epochs", value=1)
+    contents = read_contents(entry)
+    assert contents is not None
+    remember(contents.sha256, Breakdown())
+    assert run("leaderboard", "show")[0] == 0
+    for command in (["check"], ["check", "leaderboard-entries", "--new", str(entry)]):
+        code, _, err = run("leaderboard", *command)
+        assert code == 1
+        assert "not the log that was submitted" in err
 
 
 def test_kit_then_predictions(run: Run, tmp_path: Path) -> None:

@@ -13,17 +13,20 @@ from helpers.leaderboard_results import edit_json, make_result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leaderboard.checks import memory
+from leaderboard.checks.memory import read_contents, recall
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims import entry as entry_module
+from leaderboard.claims import reading
 from leaderboard.claims.entry import (
     Entry,
     StoredEntry,
     make_entry,
-    read_entries,
     read_entry,
     slug,
     write_entry,
 )
+from leaderboard.claims.reading import read_entries
 from spikebench.errors import OutputExistsError, ResultError
 
 
@@ -205,7 +208,7 @@ def test_a_folder_of_another_level_is_named(stored: Path, tmp_path: Path) -> Non
 def test_several_processes_read_the_same_and_say_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entry_module, "_PER_CALL", 2)
+    monkeypatch.setattr(reading, "_PER_CALL", 2)
     folders = [tmp_path / "a", tmp_path / "b"]
     for number, skill in enumerate((0.5, 0.6, 0.7, 0.8)):
         source = make_result(tmp_path / f"source{number}", seeds=1, skill=skill)
@@ -225,6 +228,76 @@ def test_several_processes_read_the_same_and_say_the_same(
             read_entries(folders, jobs=jobs)
         said.append((str(caught.value), caught.value.details))
     assert said[0] == said[1]
+
+
+def test_an_entry_that_was_checked_is_checked_again_only_if_a_byte_of_it_changed(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "store"))
+    checked: list[Path] = []
+
+    def check(folder: Path) -> StoredEntry:
+        checked.append(folder)
+        return read_entry(folder)
+
+    def read() -> list[StoredEntry]:
+        return read_entries([tmp_path / "entries"], use_memory=True)
+
+    monkeypatch.setattr(reading, "read_entry", check)
+    first = read()
+    assert read() == first
+    assert checked == [stored]
+    assert first[0].contents_sha256
+    # Without the memory nothing is looked up, and nothing but the SHA-256 is missing.
+    assert read_entries([tmp_path / "entries"]) == [replace(first[0], contents_sha256="")]
+    assert checked == [stored] * 2
+    # Another name, and other contents of the same length.
+    entry = json.loads((stored / "entry.json").read_text())
+    (stored / "entry.json").write_text(json.dumps(entry | {"authors": "somebody"}))
+    assert read()[0].entry.authors == "somebody"
+    assert checked == [stored] * 3
+    predictions = stored / "predictions-seed1.csv"
+    text = predictions.read_bytes()
+    predictions.write_bytes(text[:-4] + (b"0" if text[-4:-3] != b"0" else b"1") + text[-3:])
+    for _ in range(2):  # what failed is not remembered
+        with pytest.raises(ResultError, match="its SHA-256 is"):
+            read()
+    predictions.write_bytes(text)
+    assert read()[0].entry.authors == "somebody"
+    assert checked == [stored] * 5
+
+
+@pytest.mark.parametrize("damage", ["", "cut", "changed", "another program", "other data sets"])
+def test_a_memory_that_is_damaged_or_of_something_else_is_ignored(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "store"))
+    contents = read_contents(stored)
+    assert contents is not None
+    assert recall(contents.sha256) is None
+    (found,) = read_entries([tmp_path / "entries"], use_memory=True)
+    assert recall(contents.sha256) == found.breakdown
+    path = tmp_path / "store" / memory.FOLDER / contents.sha256
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[:-5])
+    elif damage == "changed":
+        path.write_bytes(content.replace(b'["', b'[["', 1))
+    elif damage == "another program":
+        monkeypatch.setattr(memory, "program_sha256", lambda: "0" * 64)
+    elif damage:
+        monkeypatch.setattr(memory, "_data_sets", lambda: "0" * 64)
+    assert (recall(contents.sha256) is None) == bool(damage)
+    assert read_entries([tmp_path / "entries"], use_memory=True) == [found]
+
+
+def test_where_nothing_can_be_written_nothing_is_remembered(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "file"))
+    (found,) = read_entries([tmp_path / "entries"], use_memory=True)
+    assert recall(found.contents_sha256) is None
 
 
 def test_linked_entry_is_refused(stored: Path, tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leaderboard.checks.recomputation import verify_result
-from leaderboard.claims.entry import make_entry, read_entries, read_entry, write_entry
+from leaderboard.claims.entry import make_entry, read_entry, write_entry
 from leaderboard.claims.literature import read_literature
+from leaderboard.claims.reading import read_entries
 from leaderboard.pages.site import build_site
 from leaderboard.standings.oddities import flag
 from spikebench.errors import ResultError

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,17 @@ from helpers.leaderboard_results import make_metrics, make_result
 
 from leaderboard.checks.breakdown import Breakdown, Share
 from leaderboard.checks.recomputation import verify_result
-from leaderboard.claims.entry import StoredEntry, Withdrawal, make_entry
+from leaderboard.claims.entry import (
+    StoredEntry,
+    Withdrawal,
+    make_entry,
+    write_entry,
+)
 from leaderboard.claims.literature import read_literature
+from leaderboard.claims.reading import read_entries
 from leaderboard.claims.tier import SeedCheck, Verification
 from leaderboard.pages.charts import latency_curve, shades, strip_plots, worst_confusions
+from leaderboard.pages.entry_page import render_entry
 from leaderboard.pages.index_page import render_index
 from leaderboard.pages.site import build_site
 from leaderboard.pages.templating import inert_json, seconds
@@ -587,6 +595,41 @@ def test_pages_of_entries_that_are_gone_go_and_others_stay(tmp_path: Path) -> No
     build_site([old], [], site)
     build_site([new], [], site)
     assert [p.name for p in (site / "entries").iterdir()] == ["other"]
+
+
+def test_a_page_made_of_the_same_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "store"))
+    for name in ("r", "s"):
+        stored = store(tmp_path / name, model=name)
+        write_entry(
+            *(tmp_path / name, tmp_path / "entries", stored.entry, stored.result), overwrite=False
+        )
+    made: list[str] = []
+
+    def render(stored: StoredEntry, *rest: object) -> str:
+        made.append(stored.entry.name)
+        return render_entry(stored, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("leaderboard.pages.site.render_entry", render)
+
+    def build(flags: tuple[str, ...] = ()) -> dict[str, bytes]:
+        made.clear()
+        read = read_entries([tmp_path / "entries"], use_memory=True)
+        entries = [replace(one, flags=flags if one.entry.name == "r" else ()) for one in read]
+        build_site(entries, [], tmp_path / "site")
+        return {path.name: path.read_bytes() for path in (tmp_path / "site").rglob("*.*")}
+
+    first = build()
+    assert sorted(made) == ["r", "s"]
+    assert (build(), made) == (first, [])
+    assert build(("odd",)) != first
+    assert made == ["r"]
+    next((tmp_path / "site").rglob("s-*.json")).unlink()
+    assert (build(), made) == (first, ["r", "s"])
+    next((tmp_path / "site").rglob("r-*.html")).unlink()
+    assert (build(), made) == (first, ["r"])
 
 
 def test_page_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:

@@ -282,7 +282,9 @@ def test_predictions_round_trip(
         ("index,label,predicted,speaker\n0,1,nan,1\n", "'nan' is not an integer"),
         ("index,label,predicted,speaker\n0,1,2147483648,1\n", "outside -1"),
         (f"index,label,predicted,speaker\n0,1,{'9' * 5000},1\n", "is not an integer"),
-        ('index,label,predicted,speaker\n0,1,"1,1\n', "unexpected end of data"),
+        ('index,label,predicted,speaker\n0,1,"1,1\n', "'\"1' is not an integer"),
+        ("index,label,predicted,speaker\n0,1,1,1\n\n", "0 fields instead of 4"),
+        ("index,label,predicted,speaker\n0,1,1,1\n0,1,1,1,1\n", "5 fields instead of 4"),
     ],
 )
 def test_hostile_predictions_are_refused_in_one_line(
@@ -296,7 +298,7 @@ def test_hostile_predictions_are_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "body", ['"0",1,2,3\n1,1,2,3\n', "0,1,2,3\r\n1,1,2,3\r\n", "0,1,2,3\n1,1,2,3"]
+    "body", ['"0",1,2,"3"\n1,1,2,3\n', "0,1,2,3\r\n1,1,2,3\r\n", "0,1,2,3\n1,1,2,3"]
 )
 def test_csv_of_others_is_read_as_well(tmp_path: Path, body: str) -> None:
     path = tmp_path / "p.csv"

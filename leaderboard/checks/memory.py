@@ -1,0 +1,136 @@
+"""Checks that were passed, remembered by the contents of the entry: the same files need not be checked again.
+
+A folder beside the data sets has one file per entry, named by the SHA-256 of the entry's files. It says which program
+checked them, which data sets were on this machine, and what was computed. What another program checked, or with other
+data sets, is checked again; a file that is damaged or not of this form is ignored. An entry that does not hold is never
+remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from leaderboard.checks.breakdown import Breakdown, Share
+from leaderboard.program import program_sha256
+from spikebench.datasets import DATASETS, load_spec
+from spikebench.records.strict_json import MAX_JSON_BYTES
+from spikebench.records.whole_files import write_text
+from spikebench.store.folder import data_root, part_paths
+
+__all__ = ["Contents", "read_contents", "recall", "remember"]
+
+FOLDER = "checked-entries"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of an entry: one SHA-256 of its name, their names and bytes, and the bytes of its JSON files."""
+
+    sha256: str
+    json_files: dict[str, bytes]
+
+
+def read_contents(folder: Path) -> Contents | None:
+    """Read the files of an entry once, to look up whether they were checked.
+
+    Parameters
+    ----------
+    folder
+        The entry.
+
+    Returns
+    -------
+    Contents or None
+        None if it holds anything but plain files, or they cannot be read.
+    """
+    digest = hashlib.sha256(f"{folder.name}\n".encode(errors="surrogateescape"))
+    json_files: dict[str, bytes] = {}
+    try:
+        with os.scandir(folder) as found:
+            files = sorted(found, key=lambda file: file.name)
+        for file in files:
+            if not file.is_file(follow_symlinks=False):
+                return None
+            if file.name.endswith(".json") and file.stat().st_size <= MAX_JSON_BYTES:
+                with open(file, "rb") as opened:
+                    json_files[file.name] = opened.read()
+                sha256 = hashlib.sha256(json_files[file.name]).hexdigest()
+            else:
+                with open(file, "rb") as opened:
+                    sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+            digest.update(f"{sha256}  {file.name}\n".encode(errors="surrogateescape"))
+    except OSError:
+        return None
+    return Contents(digest.hexdigest(), json_files)
+
+
+def recall(sha256: str) -> Breakdown | None:
+    """Look up what was computed of an entry when it passed its checks.
+
+    Parameters
+    ----------
+    sha256
+        Of its contents.
+
+    Returns
+    -------
+    Breakdown or None
+        None if this program has not checked these contents beside these data sets.
+    """
+    try:
+        with open(data_root() / FOLDER / sha256, "rb") as file:
+            mark, _, text = file.read().partition(b"\n")
+        if hashlib.sha256(text).hexdigest().encode() != mark:
+            return None
+        said = json.loads(text)
+        if (said["program"], said["data"]) != (program_sha256(), _data_sets()):
+            return None
+        return Breakdown(
+            speakers=tuple(Share(*share) for share in said["speakers"]),
+            languages=tuple(Share(*share) for share in said["languages"]),
+            fingerprints=tuple(said["fingerprints"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def remember(sha256: str, breakdown: Breakdown) -> None:
+    """Remember that an entry passed its checks; without a place to write, nothing is remembered.
+
+    Parameters
+    ----------
+    sha256
+        Of its contents.
+    breakdown
+        What was computed of it.
+    """
+    said = {
+        "program": program_sha256(),
+        "data": _data_sets(),
+        "speakers": [list(asdict(share).values()) for share in breakdown.speakers],
+        "languages": [list(asdict(share).values()) for share in breakdown.languages],
+        "fingerprints": list(breakdown.fingerprints),
+    }
+    text = json.dumps(said, ensure_ascii=False)
+    with contextlib.suppress(OSError):
+        folder = data_root() / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / sha256, f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+
+
+@cache
+def _data_sets() -> str:
+    """Name the files of the data sets on this machine, whose labels entries are compared with."""
+    there = []
+    for name in DATASETS:
+        for path in part_paths(load_spec(name)):
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                there.append(f"{name} {path.name} {found.st_size} {found.st_mtime_ns}")
+    return hashlib.sha256("\n".join(there).encode()).hexdigest()
