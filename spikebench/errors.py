@@ -7,7 +7,8 @@
     ├── SpikeFileError             1   an HDF5 file that is damaged, hostile or not in the published layout
     ├── ConversionStateError       1   an unfinished conversion that cannot go on, or a source that changed under it
     ├── DataError                  1   a data set's file that is not here, cannot be had or is not what it was
-    ├── OutputExistsError          1   an output is there already and --overwrite was not given
+    ├── OutputError                1   an output that cannot be written at the place that was asked for
+    │   └── OutputExistsError      1   an output is there already and --overwrite was not given
     ├── UnknownNameError           1   a name that no registry holds; lists the known ones, offers the closest
     ├── ProtocolError              1   data that cannot be split, or a test split opened out of turn
     ├── TrainingError              1   a loss that is no longer finite, a run that cannot be resumed
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "ExportError",
     "NothingConvertedError",
+    "OutputError",
     "OutputExistsError",
     "PartialConversionError",
     "ProtocolError",
@@ -67,7 +69,11 @@ class DataError(SpikebenchError):
     """A file of a data set that is not here, cannot be had, or is not what was published or pinned."""
 
 
-class OutputExistsError(SpikebenchError):
+class OutputError(SpikebenchError):
+    """An output that cannot be written at the place that was asked for."""
+
+
+class OutputExistsError(OutputError):
     """An output that is there already and may not be replaced."""
 
 

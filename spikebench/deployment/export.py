@@ -88,7 +88,7 @@ def export_run(folder: Path, form: Format, path: Path, *, overwrite: bool = Fals
 
     Raises
     ------
-    OutputExistsError, SpikeFileError
+    OutputError
         If the file is there already, or its folder is missing.
     TrainingError
         If the folder is no run, or the run is not finished or damaged.

@@ -9,7 +9,7 @@ import stat
 import time
 from pathlib import Path
 
-from spikebench.errors import OutputExistsError, ResultError, SpikeFileError
+from spikebench.errors import OutputError, OutputExistsError, ResultError
 from spikebench.records.text import printable
 
 
@@ -188,7 +188,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write where something is already, or where nothing can be.
+    """Refuse to write any kind of output where something is already, or where nothing can be.
 
     Parameters
     ----------
@@ -201,14 +201,14 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     ------
     OutputExistsError
         If the file is there and may not be replaced.
-    SpikeFileError
+    OutputError
         If the path is a folder, or its folder is missing.
     """
     name = printable(str(path))
     if path.is_dir():
-        raise SpikeFileError(f"{name}: is a folder; name a file in it")
+        raise OutputError(f"{name}: is a folder; name a file in it")
     if not path.parent.is_dir():
         folder = printable(str(path.parent))
-        raise SpikeFileError(f"{name}: there is no folder {folder}; make it first (mkdir -p)")
+        raise OutputError(f"{name}: there is no folder {folder}; make it first (mkdir -p)")
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{name}: exists already (--overwrite replaces it)")

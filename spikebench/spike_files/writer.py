@@ -58,8 +58,8 @@ class SpikeWriter:
 
     Raises
     ------
-    OutputExistsError
-        If the file is there and may not be replaced.
+    OutputError
+        If the file is there and may not be replaced, or its place is a folder or in no folder.
     SpikeFileError
         If it cannot be written.
     ValueError

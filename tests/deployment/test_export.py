@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from spikebench.deployment.export import NIR, ONNX, Format, describe, export_run
 from spikebench.deployment.nir_graph import feed_forward
 from spikebench.deployment.onnx_graph import _Graph, svm
-from spikebench.errors import ExportError, OutputExistsError, SpikeFileError, TrainingError
+from spikebench.errors import ExportError, OutputError, OutputExistsError, TrainingError
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.models.svm import CountSVM, CountSVMConfig
@@ -351,7 +351,7 @@ def test_what_is_there_is_kept(
     path.write_text("mine")
     with pytest.raises(OutputExistsError, match=r"model\.nir: exists already \(--overwrite"):
         export_run(run, "nir", path)
-    with pytest.raises(SpikeFileError, match="there is no folder"):
+    with pytest.raises(OutputError, match="there is no folder"):
         export_run(run, "nir", tmp_path / "nowhere" / "model.nir")
 
     def fail(*_: object) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from spikebench.errors import OutputExistsError, SpikeFileError
+from spikebench.errors import OutputError, OutputExistsError, SpikeFileError
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.spike_files.writer import SpikeWriter
 
@@ -162,7 +162,7 @@ def test_an_existing_file_is_kept_unless_told(tmp_path: Path) -> None:
     ("name", "message"), [("", "is a folder"), ("no/a.h5", "there is no folder .*no; make it")]
 )
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, name: str, message: str) -> None:
-    with pytest.raises(SpikeFileError, match=message):
+    with pytest.raises(OutputError, match=message):
         SpikeWriter(tmp_path / name, 1, [], {}).__enter__()
 
 
