@@ -79,6 +79,7 @@ def _report(comparison: ResultComparison) -> dict[str, object]:
             {
                 "name": one.name,
                 "folder": str(one.folder),
+                "has_logs": one.has_logs,
                 "model": one.result.model.name,
                 "spiking": one.result.model.spiking,
                 "seeds": [record.seed for record in one.result.seeds],

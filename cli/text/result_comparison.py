@@ -85,6 +85,7 @@ def _results(comparison: ResultComparison) -> Table:
     )
     for one in comparison.results:
         kind = "" if one.result.model.spiking else " (conventional)"
+        kind += "" if one.has_logs else " (no log)"
         validation = mean_over_seeds(one.result, "validation_accuracy")
         spikes = mean_over_seeds(one.result, "spikes_per_sample")
         table.add_row(
@@ -184,6 +185,8 @@ def _notes(comparison: ResultComparison) -> list[str]:
         )
     if len(set(refitted)) > 1:
         notes.append("Refitted results had more training data than the others.")
+    if not all(one.has_logs for one in comparison.results):
+        notes.append("No log: only the result itself says on which data it was trained.")
     if any(r.selected_on == "test" for one in comparison.results for r in one.result.seeds):
         notes.append("The epoch was chosen on test: no honest accuracies.")
     return notes

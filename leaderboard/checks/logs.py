@@ -6,32 +6,18 @@ knows the test accuracy of its epochs looked at the test split after every one o
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from spikebench.errors import ResultError
 from spikebench.protocol.results import Result, SeedRecord
 from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
-from spikebench.training.run_record import RunLog, log_text
+from spikebench.training.run_record import LOGS_FILE, Logs, RunLog, log_sha256
 
-LOGS_FILE = "run.json"
 _ROUNDING = 1e-5  # logs keep six digits
 _CHOSEN_ON_TEST = "such a result was chosen on test; train again and select on validation"
-
-
-class Logs(BaseModel):
-    """Contents of ``run.json``: one log per seed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: Literal[1] = 1
-    runs: Annotated[list[RunLog], Field(min_length=1, max_length=1000)]
 
 
 def write_logs(folder: Path, logs: Sequence[RunLog]) -> None:
@@ -96,7 +82,7 @@ def check_logs(folder: Path, result: Result) -> None:
     if [log.run.seed for log in logs] != [record.seed for record in result.seeds]:
         raise ResultError(f"{where}: its seeds are not those of the result")
     for log, record in zip(logs, result.seeds, strict=True):
-        if hashlib.sha256(log_text(log).encode()).hexdigest() != record.run_sha256:
+        if log_sha256(log) != record.run_sha256:
             raise ResultError(f"{where}, seed {record.seed}: not the log that was submitted")
         check_log(log, record, result, f"{where}, seed {record.seed}")
 

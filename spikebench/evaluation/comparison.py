@@ -1,8 +1,9 @@
 """Results on the same test samples side by side: read, checked against each other, tested in pairs.
 
-The files may come from anyone: what is read is bounded and checked, predictions must have the SHA-256 that the
-result names, and accuracies are recomputed from them. What does not follow from predictions (parameters, spikes,
-costs, validation) is what the result says; :mod:`leaderboard.checks.recomputation` looks further.
+The files may come from anyone: what is read is bounded and checked, predictions and run logs must have the SHA-256
+that the result names, accuracies are recomputed from the predictions, and a log must be of the data of the result. What
+does not follow from them (parameters, spikes, costs, validation) is what the result says;
+:mod:`leaderboard.checks.recomputation` looks further.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from spikebench.protocol.results import (
     read_predictions,
     read_result,
 )
-from spikebench.records.whole_files import plain_file
+from spikebench.records.strict_json import MAX_JSON_BYTES, read_record
+from spikebench.records.whole_files import check_sha256, file_sha256, plain_file
+from spikebench.training.run_record import LOGS_FILE, Logs, RunLog, log_sha256, read_run_log
 
 __all__ = [
     "ComparedResult",
@@ -50,12 +53,17 @@ Value = float | NotApplicable | None
 
 @dataclass(frozen=True)
 class ComparedResult:
-    """One result: a name that no other has, what it says, and its accuracy recomputed."""
+    """One result: a name that no other has, what it says, and its accuracy recomputed.
+
+    ``has_logs`` tells whether the logs of its runs are there; without, only the result itself says on which data it
+    was trained.
+    """
 
     name: str
     folder: Path
     result: Result
     accuracy: Estimate
+    has_logs: bool
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ def compare_results(folders: Sequence[Path]) -> ResultComparison:
     names = _names([(folder, result) for folder, result, *_ in read])
     return ResultComparison(
         results=tuple(
-            ComparedResult(name, folder, result, accuracy)
+            ComparedResult(name, folder, result, accuracy, _check_logs(folder, result))
             for name, (folder, result, *_), accuracy in zip(
                 names, read, found.accuracies, strict=True
             )
@@ -159,6 +167,37 @@ def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
         _check_accuracy(record, float(right[-1].mean()), f"{where}, seed {record.seed}")
     assert samples is not None  # a result has at least one seed
     return result, samples, np.stack(right)
+
+
+def _check_logs(folder: Path, result: Result) -> bool:
+    """Compare the run logs with the result: SHA-256, seed and data; false if they are not there."""
+    logs = _read_logs(folder, result)
+    if logs is None:
+        return False
+    if len(logs) != len(result.seeds):
+        raise ResultError(f"{folder}: holds {len(logs)} run logs for {len(result.seeds)} seeds")
+    for record, (path, sha256, log) in zip(result.seeds, logs, strict=True):
+        check_sha256(path, sha256, record.run_sha256)
+        where = f"{path}, seed {record.seed}"
+        if log.run.seed != record.seed:
+            raise ResultError(f"{where}: is the log of seed {log.run.seed}")
+        if field := log.run.dataset.first_difference(result.dataset):
+            raise ResultError(f"{where}: dataset.{field} is not that of the result")
+    return True
+
+
+def _read_logs(folder: Path, result: Result) -> list[tuple[Path, str, RunLog]] | None:
+    """Read the run logs of a result or an entry, with path and SHA-256 of each; None if one is missing."""
+    if any(record.run_sha256 is None for record in result.seeds):
+        return None
+    if (folder / LOGS_FILE).exists():  # of an entry, which has all logs in one file
+        path = plain_file(folder, LOGS_FILE, MAX_JSON_BYTES)
+        return [(path, log_sha256(log), log) for log in read_record(path, Logs).runs]
+    names = [str(record.run_file) for record in result.seeds]
+    if not all((folder / name).exists() for name in names):
+        return None
+    paths = [plain_file(folder, name, MAX_JSON_BYTES) for name in names]
+    return [(path, file_sha256(path), read_run_log(path)) for path in paths]
 
 
 def _check_accuracy(record: SeedRecord, found: float, where: str) -> None:

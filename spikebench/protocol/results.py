@@ -76,10 +76,11 @@ PUBLISHED_ENCODING = Encoding()
 
 
 class DatasetRecord(Record):
-    """The data: its name, the SHA-256 of the spike file(s), what they say, and its split.
+    """The data set of a result: name, SHA-256 of the spike files, fingerprint, units, classes and split.
 
-    ``fingerprint`` (:mod:`spikebench.spike_files.fingerprint`) decides whether two results are on the same data;
-    records of version 0.1 have none, and only the bytes of the file to go by.
+    Two results are on the same data if their ``fingerprint`` is equal (:mod:`spikebench.spike_files.fingerprint`).
+    Results of version 0.1 have no fingerprint and are compared by ``sha256``. ``synthetic`` is true for synthesised
+    voices.
     """
 
     name: Name
@@ -127,16 +128,18 @@ class ModelRecord(Record):
 
 
 class SeedRecord(Record):
-    """One seed: trained, selected on validation, tested once.
+    """Training, model selection and test of one seed.
 
-    ``unseen_accuracy`` is over the test samples of ``split.test_only_speakers``, ``seen_accuracy`` over
-    those of speakers that were trained on; samples of validation speakers and of unknown speakers are in
-    neither, and a number without samples is null.
-    ``spikes_per_sample`` counts hidden spikes and is null for a model without spikes.
-    ``run_file`` holds what the trainer wrote down of the run; a result from elsewhere has none.
-    ``refit_epochs``: after the choice the model was trained anew on training and validation samples, for so many
-    epochs (0 for a model without), and that is what was tested; the validation accuracy is that of the choice. Absent
-    or null: what was chosen was tested. The samples of validation speakers count as seen then.
+    ``seen_accuracy`` is computed over the test samples of speakers in the training data, ``unseen_accuracy`` over those
+    of ``split.test_only_speakers``. Samples of validation speakers and of unknown speakers count for neither; an
+    accuracy over no samples is null.
+    ``spikes_per_sample`` is the mean number of spikes of hidden neurons per test sample, null for a model without
+    spikes.
+    ``run_file`` is the log of the training run, null for results of other programs.
+    ``refit_epochs`` is the number of epochs of the refit, a second training on training and validation samples
+    together, after which the model was tested (0 for a model that is not trained in epochs); it is null or absent
+    without a refit. ``validation_accuracy``, ``epochs`` and ``selected_epoch`` describe the training before the refit.
+    After a refit, ``seen_accuracy`` includes the samples of validation speakers.
     """
 
     seed: Count

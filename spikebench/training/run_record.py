@@ -6,6 +6,7 @@ Light on purpose: the leaderboard reads logs without torch.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import operator
 from pathlib import Path
@@ -20,16 +21,18 @@ from spikebench.records.fields import Count, Fraction, NonNegative, Record
 from spikebench.records.strict_json import first_problem, read_json
 from spikebench.records.whole_files import write_text
 
+LOGS_FILE = "run.json"  # of an entry
 HISTORY_FILE = "history.csv"
 REFIT_HISTORY_FILE = "refit-history.csv"
 
 
 class RunRecord(BaseModel):
-    """Contents of ``run.json``.
+    """Settings and state of a training run, the contents of ``run.json``.
 
-    A run with ``refit`` has two phases: validation chooses (``training``), and once it has (``chosen``) the model is
-    trained anew on training and validation samples; ``epochs``, ``selected_epoch``, ``validation_accuracy`` and
-    ``choice`` speak of the first, ``train_seconds`` of both.
+    ``status`` is ``training`` until the model is selected on the validation split, then ``trained``. With ``refit`` it
+    is ``chosen`` after the selection, while the model is trained again on training and validation samples together,
+    then ``trained``. ``epochs``, ``selected_epoch``, ``validation_accuracy`` and ``choice`` (hyperparameters selected
+    from a grid) describe the training before the refit; ``train_seconds`` is the time of both trainings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,7 +68,7 @@ class RunRecord(BaseModel):
 
 
 class LoggedEpoch(Record):
-    """One epoch of a log. ``test_accuracy`` is never written here; a log from elsewhere may hold it."""
+    """One epoch before model selection; only logs of other programs have a ``test_accuracy``."""
 
     epoch: Count
     validation_accuracy: Fraction
@@ -75,7 +78,7 @@ class LoggedEpoch(Record):
 
 
 class LoggedRefitEpoch(Record):
-    """One epoch of a refit, in which nothing is held out to judge it."""
+    """One epoch of a refit; it has no validation accuracy, since the validation samples are trained on."""
 
     epoch: Count
     loss: NonNegative | None = None
@@ -85,9 +88,9 @@ LineT = TypeVar("LineT", LoggedEpoch, LoggedRefitEpoch)
 
 
 class RunLog(Record):
-    """A run and what every epoch came to; one per seed, beside the predictions.
+    """The log of a training run: its record, and loss and accuracy of every epoch; one per seed.
 
-    ``history`` is that of the choice, ``refit_history`` that of the refit, if there was one.
+    ``history`` lists the epochs before model selection, ``refit_history`` those of the refit (absent without one).
     """
 
     format_version: Literal[1] = 1
@@ -96,6 +99,15 @@ class RunLog(Record):
     refit_history: Annotated[list[LoggedRefitEpoch], Field(max_length=100_000)] = Field(
         default=[], exclude_if=operator.not_
     )
+
+
+class Logs(BaseModel):
+    """Contents of ``run.json`` of a leaderboard entry: one log per seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    runs: Annotated[list[RunLog], Field(min_length=1, max_length=1000)]
 
 
 def collect_log(folder: Path, record: RunRecord) -> RunLog:
@@ -109,7 +121,7 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
     Returns
     -------
     RunLog
-        What it has become of it.
+        The record and its histories.
     """
     lines = _read_history(folder / HISTORY_FILE, LoggedEpoch)
     refit = _read_history(folder / REFIT_HISTORY_FILE, LoggedRefitEpoch) if record.refit else []
@@ -140,6 +152,22 @@ def log_text(log: RunLog) -> str:
         JSON.
     """
     return json.dumps(log.model_dump(mode="json"), indent=1) + "\n"
+
+
+def log_sha256(log: RunLog) -> str:
+    """Compute the SHA-256 of a log as :func:`log_text` writes it, by which a result names it.
+
+    Parameters
+    ----------
+    log
+        The log.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits.
+    """
+    return hashlib.sha256(log_text(log).encode()).hexdigest()
 
 
 def write_run_log(path: Path, log: RunLog) -> None:

@@ -13,6 +13,8 @@ from helpers.leaderboard_results import edit_json, make_result, sha256
 from numpy.testing import assert_allclose
 
 from cli.main import main
+from leaderboard.checks.recomputation import verify_result
+from leaderboard.claims.entry import make_entry, write_entry
 from spikebench.errors import ResultError
 from spikebench.evaluation.comparison import (
     MAX_RESULTS,
@@ -175,6 +177,42 @@ def test_links_and_pipes_are_not_opened(two: list[Path], name: str) -> None:
     os.mkfifo(path)
     with pytest.raises(ResultError, match="must be a plain file"):
         compare_results(two)
+
+
+def test_logs_that_are_there_must_be_of_the_data_of_the_result(tmp_path: Path, run: Run) -> None:
+    logged = make_result(tmp_path / "logged", seeds=2, logs=True)
+    bare = make_result(tmp_path / "bare", seeds=2, model="lstm")
+    assert [one.has_logs for one in compare_results([logged, bare]).results] == [True, False]
+    code, out, _ = run(str(logged), str(bare))
+    assert (code, out.count("lstm (no log)"), out.count("(no log)")) == (0, 1, 1)
+    assert "No log: only the result itself says on which data it was trained." in out
+    log, result = logged / "run-seed1.json", logged / "result.json"
+    edit_json(log, "run", "dataset", "sha256", value="ef" * 32)
+    with pytest.raises(ResultError, match=r"run-seed1\.json: its SHA-256 is"):
+        compare_results([logged, bare])
+    edit_json(result, "seeds", 1, "run_sha256", value=sha256(log))
+    message = r"run-seed1\.json, seed 1: dataset\.sha256 is not that of the result"
+    with pytest.raises(ResultError, match=message):
+        compare_results([logged, bare])
+    log.unlink()
+    assert not compare_results([logged, bare]).results[0].has_logs
+
+
+def test_the_logs_of_an_entry_are_compared_as_well(two: list[Path], tmp_path: Path) -> None:
+    logged = make_result(tmp_path / "logged", seeds=2, logs=True)
+    result = verify_result(logged)
+    entry = write_entry(
+        *(logged, tmp_path / "entries", make_entry(result), result), overwrite=False
+    )
+    assert compare_results([entry, two[0]]).results[0].has_logs
+    edit_json(entry / "run.json", "runs", 0, "run", "dataset", "n_units", value=7)
+    with pytest.raises(ResultError, match=r"run\.json: its SHA-256 is"):
+        compare_results([entry, two[0]])
+    edit_json(
+        entry / "run.json", "runs", value=json.loads((entry / "run.json").read_text())["runs"][:1]
+    )
+    with pytest.raises(ResultError, match="holds 1 run logs for 2 seeds"):
+        compare_results([entry, two[0]])
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_RESULTS + 1])
