@@ -102,7 +102,7 @@ def submit(
         from leaderboard.claims.outside import outside_result
 
         with outside_result(source, form, data) as (folder, result, entry):
-            target = write_entry(folder, entries, entry, result, overwrite=overwrite)
+            target = write_entry(folder, entries, entry, result, overwrite=overwrite, origin=source)
     else:
         _refuse({"form": form, "data": data}, "a result says it")
         from leaderboard.checks.recomputation import verify_result

@@ -14,6 +14,7 @@ An entry holds
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -239,6 +240,7 @@ def write_entry(
     *,
     overwrite: bool,
     weights: bool = False,
+    origin: Path | None = None,
 ) -> Path:
     """Write an entry's folder whole or not at all.
 
@@ -254,6 +256,8 @@ def write_entry(
         Whether an entry of the same id is replaced.
     weights
         Whether the weights go into the entry.
+    origin
+        What errors name where ``source`` is a temporary folder.
 
     Returns
     -------
@@ -272,6 +276,7 @@ def write_entry(
         raise OutputExistsError(
             f"{target}: this result was submitted already; --overwrite replaces it"
         )
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -280,12 +285,25 @@ def write_entry(
             # One level below, because mkdtemp makes folders that only their owner may read.
             partial = Path(temporary) / entry.id
             _fill(partial, source, entry, result, weights=weights)
-            # What is published is the copy, so the copy is what is checked.
-            read_entry(partial)
+            _check_copy(partial, origin or source)
             _swap(partial, target, Path(temporary) / "replaced")
-    except OSError as error:
-        raise ResultError(f"{target}: cannot be written: {error.strerror or error}") from None
+    except BaseException as error:
+        for folder in missing:
+            with contextlib.suppress(OSError):  # not made, or in use by another process
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise ResultError(f"{target}: cannot be written: {error.strerror or error}") from None
+        raise
     return target
+
+
+def _check_copy(copy: Path, origin: Path) -> None:
+    """Check what is published, the copy; an error names the folder that it was made of."""
+    try:
+        read_entry(copy)
+    except ResultError as error:
+        said = str(error).replace(f"{copy}/", "").replace(str(copy), "entry")
+        raise ResultError(f"{origin}: makes no valid entry: {said}") from None
 
 
 def _swap(partial: Path, target: Path, replaced: Path) -> None:

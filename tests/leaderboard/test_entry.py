@@ -87,7 +87,25 @@ def test_failure_while_writing_leaves_nothing(
     monkeypatch.setattr(entry_module.shutil, "copyfile", full)
     with pytest.raises(ResultError, match="cannot be written: No space left on device"):
         submit(source, tmp_path / "entries")
-    assert list((tmp_path / "entries" / "toy-digits").iterdir()) == []
+    assert not (tmp_path / "entries").exists()
+    (tmp_path / "entries").mkdir()
+    with pytest.raises(ResultError, match="cannot be written"):
+        submit(source, tmp_path / "entries")
+    assert list((tmp_path / "entries").iterdir()) == []
+
+
+def test_a_copy_that_does_not_hold_names_its_source_and_leaves_nothing(tmp_path: Path) -> None:
+    source = make_result(tmp_path / "source", spiking=False)
+    result = verify_result(source)
+    entry = make_entry(result, track="spiking")
+    with pytest.raises(ResultError) as caught:
+        write_entry(source, tmp_path / "new" / "entries", entry, result, overwrite=False)
+    said = f"{source}: makes no valid entry: entry.json: track spiking, but the result says that "
+    assert str(caught.value) == f"{said}the model is not"
+    assert not (tmp_path / "new").exists()
+    origin = tmp_path / "mine.csv"
+    with pytest.raises(ResultError, match=re.escape(f"{origin}: makes no valid entry")):
+        write_entry(source, tmp_path / "e", entry, result, overwrite=False, origin=origin)
 
 
 def test_failed_replacement_keeps_the_old_entry(
