@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from leaderboard.checks.logs import check_log
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import ResultError, SpikeFileError
-from spikebench.protocol.opening import combined_sha256, open_selection, open_test
+from spikebench.protocol.opening import combined_sha256, read_split_labels
 from spikebench.protocol.results import (
     RESULT_FILE,
     DatasetRecord,
@@ -341,9 +341,8 @@ def _same_file(name: str, claimed: DatasetRecord) -> bool:
 
 @lru_cache(maxsize=8)
 def _registered_test(name: str) -> tuple[DatasetRecord, tuple[NDArray[np.int64], ...]]:
-    selection = open_selection(name)
-    test = open_test(selection)
-    return selection.dataset, (test.index, test.labels, test.speakers)
+    found = read_split_labels(name)
+    return found.dataset, (found.test.index, found.test.labels, found.test.speakers)
 
 
 def _compare_interval(where: str, claimed: Interval, found: Interval) -> None:

@@ -11,7 +11,6 @@ import csv
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from leaderboard.claims.declaration import Declarations, Line
 from leaderboard.claims.entry import Entry, Link, OwnTrack, make_entry
 from spikebench.errors import OutputExistsError, ResultError
-from spikebench.protocol.opening import SelectionData, open_selection, open_test
+from spikebench.protocol.opening import LabelledSamples, SplitLabels, read_split_labels
 from spikebench.protocol.results import (
     MAX_PREDICTIONS_BYTES,
     ModelRecord,
@@ -45,16 +44,6 @@ _COLUMNS = ["seed", "index", "predicted"]
 
 
 MAX_CONFIG_DEPTH = 16
-
-
-@dataclass(frozen=True)
-class _Test:
-    """The test split: int64 arrays of shape (samples,)."""
-
-    index: NDArray[np.int64]
-    label: NDArray[np.int64]
-    speaker: NDArray[np.int64]
-    n_classes: int
 
 
 class _Part(BaseModel):
@@ -231,11 +220,11 @@ def outside_result(
     form = read_form(form_file)
     said = read_outside_predictions(predictions)
     _check_honest(form, form_file)
-    selection = open_selection(data or form.dataset)
-    split = selection.dataset.split
-    if (selection.dataset.name, split.protocol) != (form.dataset, form.protocol):
+    known = read_split_labels(data or form.dataset)
+    split = known.dataset.split
+    if (known.dataset.name, split.protocol) != (form.dataset, form.protocol):
         raise ResultError(
-            f"{form_file}: says {form.dataset} under {form.protocol}, the data are {selection.dataset.name} "
+            f"{form_file}: says {form.dataset} under {form.protocol}, the data are {known.dataset.name} "
             f"under {split.protocol}"
         )
     numbers = [one.seed for one in form.seeds]
@@ -243,20 +232,14 @@ def outside_result(
         raise ResultError(
             f"{predictions}: holds the seeds {_few(said)}, the form {_few(numbers)}; all seeds are reported"
         )
-    test = _open_test(selection)
     with TemporaryDirectory(prefix="spikebench-") as temporary:
         folder = Path(temporary)
-        seeds = [
-            _seed(
-                folder, form, one, selection, _order(predictions, said[one.seed], one, test), test
-            )
-            for one in form.seeds
-        ]
+        seeds = [_seed(folder, form, one, known, said[one.seed], predictions) for one in form.seeds]
         result = Result(
             created=_made(predictions),
             software=form.software,
             command=form.command,
-            dataset=selection.dataset,
+            dataset=known.dataset,
             model=ModelRecord(
                 name=form.model.name,
                 spiking=form.model.spiking,
@@ -286,11 +269,6 @@ def _made(path: Path) -> str:
     return made.isoformat(timespec="seconds")
 
 
-def _open_test(selection: SelectionData) -> _Test:
-    opened = open_test(selection)
-    return _Test(opened.index, opened.labels, opened.speakers, len(selection.dataset.classes))
-
-
 def _check_honest(form: Form, path: Path) -> None:
     if form.selected_on == "test":
         raise ResultError(
@@ -312,7 +290,9 @@ def _few(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, shown[:8])) + (" …" if len(shown) > 8 else "")
 
 
-def _order(path: Path, said: dict[int, int], seed: FormSeed, test: _Test) -> NDArray[np.int64]:
+def _order(
+    path: Path, said: dict[int, int], seed: FormSeed, test: LabelledSamples, n_classes: int
+) -> NDArray[np.int64]:
     """Put the predictions of one seed into the order of the test samples."""
     known = test.index.tolist()
     missing, more = set(known) - set(said), set(said) - set(known)
@@ -322,11 +302,11 @@ def _order(path: Path, said: dict[int, int], seed: FormSeed, test: _Test) -> NDA
         what += f"{len(more)} are not of the test split ({_few(more)})" if more else ""
         raise ResultError(f"{path}: seed {seed.seed}: {what}; {SPLITS_FILE} lists them")
     predicted = np.array([said[index] for index in known], dtype=np.int64)
-    wrong = np.flatnonzero(predicted >= test.n_classes)
+    wrong = np.flatnonzero(predicted >= n_classes)
     if wrong.size:
         raise ResultError(
             f"{path}: seed {seed.seed}, sample {known[wrong[0]]}: class {predicted[wrong[0]]} is none of 0 … "
-            f"{test.n_classes - 1}"
+            f"{n_classes - 1}"
         )
     return predicted
 
@@ -335,19 +315,24 @@ def _seed(
     folder: Path,
     form: Form,
     seed: FormSeed,
-    selection: SelectionData,
-    predicted: NDArray[np.int64],
-    test: _Test,
+    known: SplitLabels,
+    answers: dict[int, int],
+    origin: Path,
 ) -> SeedRecord:
+    """Score the answers of one seed by sample index, and write them as predictions; errors name ``origin``."""
+    test = known.test
     said = Predictions(
-        index=test.index, label=test.label, predicted=predicted, speaker=test.speaker
+        index=test.index,
+        label=test.labels,
+        predicted=_order(origin, answers, seed, test, len(known.dataset.classes)),
+        speaker=test.speakers,
     )
     path = folder / f"predictions-seed{seed.seed}.csv"
     write_predictions(path, said)
     return SeedRecord(
         seed=seed.seed,
         validation_accuracy=seed.validation_accuracy,
-        **vars(score(said, selection.dataset, form.refit)),
+        **vars(score(said, known.dataset, form.refit)),
         spikes_per_sample=form.model.spikes_per_sample,
         epochs=seed.epochs,
         selected_epoch=seed.selected_epoch,
@@ -433,20 +418,21 @@ def write_kit(folder: Path, data: str) -> list[Path]:
     for path in paths:
         if path.exists():
             raise OutputExistsError(f"{path}: is there already; choose another folder")
-    selection = open_selection(data)
-    test = open_test(selection)
-    parts = {"train": selection.train, "validation": selection.validation, "test": test}
+    known = read_split_labels(data)
+    parts = {"train": known.train, "validation": known.validation, "test": known.test}
     splits = [f"{name},{index}" for name, part in parts.items() for index in part.index.tolist()]
     form = _FORM.format(
-        dataset=_toml(selection.dataset.name),
-        protocol=_toml(selection.dataset.split.protocol),
+        dataset=_toml(known.dataset.name),
+        protocol=_toml(known.dataset.split.protocol),
         tracks=", ".join(get_args(OwnTrack)),
         predictions=PREDICTIONS_FILE,
         form=FORM_FILE,
         splits=SPLITS_FILE,
     )
     texts = [form, "\n".join(["split,index", *splits]) + "\n"]
-    texts.append("\n".join([",".join(_COLUMNS), *(f"0,{k}," for k in test.index.tolist())]) + "\n")
+    texts.append(
+        "\n".join([",".join(_COLUMNS), *(f"0,{k}," for k in known.test.index.tolist())]) + "\n"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, texts, strict=True):

@@ -16,6 +16,7 @@ import torch
 from spikebench import __version__
 from spikebench.errors import ProtocolError, TrainingError
 from spikebench.evaluation.measurement import measure
+from spikebench.events.dataset import SpikeDataset
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.metrics.cost_table import CostTable
 from spikebench.protocol.opening import SelectionData, open_test
@@ -121,9 +122,7 @@ def _test(
 ) -> tuple[SeedRecord, ModelRecord]:
     record = read_run(run)
     model = place(load_trained(run, record), find_device(device), record)
-    with locked(run):
-        record = count_opening(run)
-    samples = open_test(selection)
+    record, samples = open_test_of_run(run, selection)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset)
     batch_size = record.preset.training.batch_size
@@ -178,6 +177,35 @@ def _test(
         look_ahead=model.looks_ahead,
     )
     return seed, described
+
+
+def open_test_of_run(run: Path, selection: SelectionData) -> tuple[RunRecord, SpikeDataset]:
+    """Open the test split for a run, and count that in the run first.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    selection
+        The data that it was trained on.
+
+    Returns
+    -------
+    record : RunRecord
+        Of the run, with ``test_opened`` one higher.
+    samples : SpikeDataset
+        The test split.
+
+    Raises
+    ------
+    TrainingError
+        If another process is at work on the run.
+    ProtocolError
+        If the data have changed since training.
+    """
+    with locked(run):
+        record = count_opening(run)
+    return record, open_test(selection)
 
 
 def describe_environment(device: str) -> dict[str, str]:

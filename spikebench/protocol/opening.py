@@ -1,9 +1,11 @@
 """Opening data honestly: what selects a model does not contain the test split.
 
 Model selection works on :class:`SelectionData`, in which the test split is not: the arrays behind it are made of the
-other samples alone, so there is nothing to peek at. :func:`open_test` opens it; whoever calls it counts
-(``test_opened`` in :class:`spikebench.training.run.RunRecord`; the result prints it). Who is in which split is a matter
-of :mod:`spikebench.protocol.splits`.
+other samples alone, so there is nothing to peek at. The test split of a run is opened by
+:func:`spikebench.evaluation.final_test.open_test_of_run`, which counts it (``test_opened`` in
+:class:`spikebench.training.run_record.RunRecord`; the result prints it); :func:`open_test` is for checking results of
+others. :func:`read_split_labels` gives labels and speakers of every split without spikes. Who is in which split is a
+matter of :mod:`spikebench.protocol.splits`.
 
 :func:`open_oracle` is for reproducing numbers whose epoch was chosen on the test split. What it opens says so:
 protocol ``oracle`` in every run and result, ``selected_on`` ``test``, and the leaderboard refuses it.
@@ -47,7 +49,9 @@ from spikebench.store.locate import locate
 from spikebench.store.pins import read_pins
 
 __all__ = [
+    "LabelledSamples",
     "SelectionData",
+    "SplitLabels",
     "combined_sha256",
     "is_data_of",
     "list_folds",
@@ -55,6 +59,7 @@ __all__ = [
     "open_selection",
     "open_test",
     "open_training",
+    "read_split_labels",
 ]
 
 
@@ -94,6 +99,33 @@ class SelectionData:
 
 
 @dataclass(frozen=True)
+class LabelledSamples:
+    """Samples without their spikes.
+
+    Attributes
+    ----------
+    index
+        Position in the file that holds them, int64, shape (samples,).
+    labels, speakers
+        int64, shape (samples,); speaker -1 is unknown.
+    """
+
+    index: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    speakers: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SplitLabels:
+    """The record of a data set, and the samples of each split without their spikes."""
+
+    dataset: DatasetRecord
+    train: LabelledSamples
+    validation: LabelledSamples
+    test: LabelledSamples
+
+
+@dataclass(frozen=True)
 class _File:
     """One file of a data set: where it is, its SHA-256, and how many samples it has."""
 
@@ -120,6 +152,13 @@ class _Opened:
     def sha256(self) -> str:
         """One SHA-256 for the bytes of the data set."""
         return combined_sha256([file.sha256 for file in self.files])
+
+    def labelled(self, index: NDArray[np.int64]) -> LabelledSamples:
+        """Look up labels and speakers of some samples."""
+        starts = np.cumsum([0, *(file.size for file in self.files)])
+        first = starts[np.searchsorted(starts, index, side="right") - 1]
+        facts = self.facts
+        return LabelledSamples(index - first, facts.labels[index], facts.speakers[index])
 
     def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
         """Open some samples, which lie in one file, on arrays in which no spike of the closed ones is."""
@@ -166,6 +205,30 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
     return SelectionData(
         train, validation, record, data, fold, opened.encoding, test_copies=found.copies
     )
+
+
+def read_split_labels(data: str) -> SplitLabels:
+    """Read index, label and speaker of the samples of every split; no spikes are opened.
+
+    Parameters
+    ----------
+    data
+        A registered name, or the path of a spike file.
+
+    Returns
+    -------
+    SplitLabels
+        Training, validation and test samples.
+
+    Raises
+    ------
+    UnknownNameError, SpikeFileError, DataError, ProtocolError
+        As :func:`open_selection`.
+    """
+    opened = _open(data)
+    found = _partition(opened)
+    parts = (opened.labelled(part) for part in (found.train, found.validation, found.test))
+    return SplitLabels(_record(opened, found), *parts)
 
 
 def open_oracle(data: str) -> SelectionData:

@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from helpers.toy import N_CLASSES, write_toy
+from numpy.testing import assert_array_equal
 
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.datasets.spec import DatasetSpec, SpikePart
@@ -23,6 +24,7 @@ from spikebench.protocol.opening import (
     open_oracle,
     open_selection,
     open_test,
+    read_split_labels,
 )
 from spikebench.protocol.splits import SPEAKERS_V1
 from spikebench.records.whole_files import file_sha256
@@ -245,6 +247,32 @@ def test_a_data_set_of_several_files_is_split_by_them(pair: Path) -> None:
     assert split.test_only_speakers == [4, 5]
     lines = "".join(file_sha256(pair / f"pair_{name}.h5") + "\n" for name in ("train", "test"))
     assert selection.dataset.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def check_labels(data: str) -> None:
+    """Compare labels without spikes with those of the opened splits."""
+    found, selection = read_split_labels(data), open_selection(data)
+    assert found.dataset == selection.dataset
+    opened = (selection.train, selection.validation, open_test(selection))
+    for part, samples in zip((found.train, found.validation, found.test), opened, strict=True):
+        for name in ("index", "labels", "speakers"):
+            assert_array_equal(getattr(part, name), getattr(samples, name))
+
+
+def test_labels_are_read_without_spikes(
+    pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_labels("pair")
+    toy = str(write_toy(tmp_path / "toy.h5", marked=True))
+    check_labels(toy)
+
+    def opened(*_: object) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("spikebench.protocol.opening.open_events", opened)
+    assert set(read_split_labels(toy).test.speakers.tolist()) == {4, 5}
+    with pytest.raises(AssertionError, match="opened"):
+        open_selection(toy)
 
 
 def test_a_published_file_that_was_replaced_is_refused(pair: Path) -> None:
