@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spikebench.errors import ProtocolError, SpikeFileError
 from spikebench.events.batches import Collate, EventBatch
+from spikebench.events.cache import open_events
 from spikebench.events.dataset import Sample, SpikeDataset
 from spikebench.events.moments import spread_moments, up_to
 from spikebench.models.base import Classifier
@@ -125,12 +126,13 @@ class Listener:
         SpikeFileError
             If it cannot be read or has other units.
         """
-        samples = SpikeDataset(str(path))
-        if is_data_of(self.record.data, self.record.dataset, path, file_sha256(path)):
+        sha256 = file_sha256(path)
+        if is_data_of(self.record.data, self.record.dataset, path, sha256):
             raise ProtocolError(
                 f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; its test "
                 "split is opened by: spikebench evaluate --checkpoint RUN"
             )
+        samples = SpikeDataset(open_events(path, sha256))
         if samples.n_units != self.record.dataset.n_units:
             raise SpikeFileError(
                 f"{path}: has {samples.n_units} units, the model was trained on {self.record.dataset.n_units}; "

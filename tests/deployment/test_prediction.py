@@ -138,7 +138,13 @@ def test_labels_of_other_data_by_name() -> None:
     assert number_labels(labels, ["b", "x", "a"], ["a", "b"]).tolist() == [1, -1, 0, -1, -1]
 
 
-def test_the_data_of_the_run_are_refused(run: Path, toy: Path, tmp_path: Path) -> None:
+def test_the_data_of_the_run_are_refused_before_their_spikes_are_opened(
+    run: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("spikebench.deployment.prediction.open_events", opened)
     copy, rewritten = tmp_path / "renamed.h5", tmp_path / "rewritten.h5"
     copy.write_bytes(toy.read_bytes())
     rewritten.write_bytes(toy.read_bytes())
