@@ -6,16 +6,18 @@ The entries are **synthetic by construction**: nobody trained anything. Their pr
 probability of the entry's own), and everything else follows from them, as for a real entry: 5 seeds, 20 classes, 2,264
 test samples of 12 speakers (the size of SHD's test split). They lie in a temporary folder.
 
-* **command**: ``spikebench leaderboard build``, as a user runs it, into a folder that is not there yet: every file is
-  read, every SHA-256 compared, every claim recomputed, a page per entry written. Seconds of the wall, files warm; of
-  ``--rounds`` rounds the fastest counts, and all are told.
-* **read**: the part of it that ``leaderboard.claims.entry.read_entries`` takes.
-* **one core**: reading and checking in one process: milliseconds of its CPU time per entry, of up to 1,000 entries.
+* **first**: ``spikebench leaderboard build``, as a user runs it, without anything remembered, into a folder that is not
+  there yet: every file is read, every SHA-256 compared, every claim recomputed, a page per entry written.
+* **unchanged**: the same command again, with nothing new: every file is read and its SHA-256 computed.
+* **one core**: checking in one process: milliseconds of its CPU time per entry, of up to 1,000 entries.
+
+Seconds of the wall, files warm; of ``--rounds`` rounds the fastest counts, and all are told. **CPU** is the time of all
+processes of the command, which does not contain the time in which other work had the machine.
 
 These entries have no log of their training and no cost metrics, like those of people who did not use our trainer. What
 the entries that come with the package take, with logs and metrics and some with weights, is told below the table.
 
-A bar: the command takes less than 30 s for 10,000 entries.
+Bars on 2 cores, for 10,000 entries: 90 s for the first, 10 s for the unchanged one.
 
 Writes ``benchmarks/results/leaderboard.json`` and ``.md``.
 """
@@ -26,11 +28,12 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +47,6 @@ from leaderboard.claims.entry import (
     ENTRY_FILE,
     SHIPPED_ENTRIES,
     make_entry,
-    read_entries,
     read_entry,
 )
 from spikebench.metrics.classification import (
@@ -70,7 +72,7 @@ from spikebench.workers import available_cores, worker_pool
 RESULTS = Path(__file__).parent / "results"
 SEEDS, CLASSES, SAMPLES, SPEAKERS = 5, 20, 2264, 12
 TEST_ONLY, VALIDATION = [4, 5], [0, 2]
-BAR_ENTRIES, BAR_S = 10_000, 30.0
+BAR_ENTRIES, BARS_S = 10_000, {"first": 90.0, "unchanged": 10.0}
 
 
 def make_entries(folder: Path, numbers: Sequence[int]) -> None:
@@ -181,35 +183,36 @@ def _result(number: int, records: list[SeedRecord], generator: np.random.Generat
     )
 
 
-def seconds_of(work: Callable[[], Any], rounds: int) -> list[float]:
-    """Seconds of the wall of every round."""
-    seconds = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return seconds
-
-
-def measure(folder: Path, pages: Path, rounds: int) -> dict[str, Any]:
+def measure(folder: Path, place: Path, rounds: int) -> dict[str, Any]:
     """Measure one number of entries."""
-    sites = iter([pages / str(number) for number in range(rounds)])
-    command = seconds_of(lambda: build(folder, next(sites)), rounds)
-    read = seconds_of(lambda: read_entries([folder]), rounds)
-    files = [path for path in (pages / "0").rglob("*") if path.is_file()]
+    first, unchanged = [], []
+    for number in range(rounds):
+        memory, site = place / f"memory-{number}", place / f"site-{number}"
+        first.append(build(folder, site, memory))
+        unchanged.append(build(folder, site, memory))
+    site = place / "site-0"
+    files = [path for path in site.rglob("*") if path.is_file()]
     return {
-        "command_s": command,
-        "read_s": read,
+        "first": first,
+        "unchanged": unchanged,
         "one_core_ms": milliseconds(sorted(folder.glob("*/*"))[:1000], 1),
         "site_bytes": sum(path.stat().st_size for path in files),
-        "index_bytes": (pages / "0" / "index.html").stat().st_size,
+        "index_bytes": (site / "index.html").stat().st_size,
     }
 
 
-def build(folder: Path, output: Path) -> None:
-    """Run the command."""
+def build(folder: Path, output: Path, memory: Path) -> dict[str, float]:
+    """Run the command; seconds of the wall, and of the processors."""
     command = ["leaderboard", "build", "--entries", str(folder), "-o", str(output)]
-    subprocess.run([sys.executable, "-m", "spikebench", *command], check=True)
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "spikebench", *command],
+        check=True,
+        env=os.environ | {"SPIKEBENCH_DATA": str(memory)},
+    )
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return {"wall_s": wall, "cpu_s": used}
 
 
 def milliseconds(folders: Sequence[Path], rounds: int) -> float:
@@ -226,7 +229,7 @@ def milliseconds(folders: Sequence[Path], rounds: int) -> float:
 def write(report: dict[str, Any]) -> None:
     """Write the report as JSON and as a page."""
     (RESULTS / "leaderboard.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    rounds = max(len(row["command_s"]) for row in report["entries"].values())
+    rounds = max(len(row["first"]) for row in report["entries"].values())
     lines = [
         "# What a leaderboard of many entries costs",
         "",
@@ -235,16 +238,25 @@ def write(report: dict[str, Any]) -> None:
         f"{SAMPLES:,} test samples of "
         f"{SPEAKERS} speakers.",
         "",
-        f"{report['machine']}. {report['date']}.",
+        f"{report['machine']}. {report['date']}. {report['note']}".rstrip(),
         "",
-        "| entries | command, s | all rounds, s | read, s | one core, ms per entry | site, MB | index, kB |",
-        "|---|---|---|---|---|---|---|",
+        "| entries | build | wall, s | all rounds, s | CPU, s |",
+        "|---|---|---|---|---|",
+    ]
+    for count, row in report["entries"].items():
+        for kind in BARS_S:
+            walls = [one["wall_s"] for one in row[kind]]
+            best = min(row[kind], key=lambda one: one["wall_s"])
+            rounds_s = ", ".join(f"{seconds:.1f}" for seconds in walls)
+            cells = [kind, f"{best['wall_s']:.1f}", rounds_s, f"{best['cpu_s']:.1f}"]
+            lines.append(f"| {int(count):,} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| entries | one core, ms per entry | site, MB | index, kB |",
+        "|---|---|---|---|",
     ]
     for count, row in report["entries"].items():
         cells = [
-            f"{min(row['command_s']):.1f}",
-            ", ".join(f"{seconds:.1f}" for seconds in row["command_s"]),
-            f"{min(row['read_s']):.1f}",
             f"{row['one_core_ms']:.2f}",
             f"{row['site_bytes'] / 1e6:.1f}",
             f"{row['index_bytes'] / 1e3:.0f}",
@@ -253,17 +265,16 @@ def write(report: dict[str, Any]) -> None:
     lines += [
         "",
         f"The {report['shipped']} entries that come with the package take {report['shipped_ms']:.2f} ms of one "
-        "core each to read and check.",
+        "core each to check.",
+        "",
     ]
-    largest = report["entries"].get(str(BAR_ENTRIES))
-    if largest:
-        spent = min(largest["command_s"])
-        verdict = "pass" if spent < BAR_S else "MISSED"
-        lines += [
-            "",
-            f"`spikebench leaderboard build` of {BAR_ENTRIES:,} entries: {spent:.1f} s, asked < {BAR_S:.0f} s: "
-            f"{verdict}.",
-        ]
+    largest = report["entries"].get(str(BAR_ENTRIES), {})
+    for kind, bar in BARS_S.items() if largest else ():
+        spent = min(one["wall_s"] for one in largest[kind])
+        lines.append(
+            f"* `spikebench leaderboard build` of {BAR_ENTRIES:,} entries, {kind}: {spent:.1f} s, asked at most "
+            f"{bar:.0f} s: {'pass' if spent <= bar else 'MISSED'}."
+        )
     lines.append("")
     (RESULTS / "leaderboard.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
@@ -286,11 +297,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entries", type=int, nargs="+", default=[200, 1000, 10_000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--note", default="", help="What else is to be said of the machine.")
     options = parser.parse_args()
     shipped = sorted(path.parent for path in SHIPPED_ENTRIES.glob(f"*/*/{ENTRY_FILE}"))
     report: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
+        "note": options.note,
         "shipped": len(shipped),
         "shipped_ms": milliseconds(shipped, 20),
         "entries": {},
@@ -304,8 +317,8 @@ def main() -> None:
                 for part in [pool.submit(make_entries, folder, part) for part in parts]:
                     part.result()
             made = count
-            pages = Path(temporary) / f"site-{count}"
-            report["entries"][str(count)] = measure(folder, pages, options.rounds)
+            place = Path(temporary) / f"builds-{count}"
+            report["entries"][str(count)] = measure(folder, place, options.rounds)
             print(count, report["entries"][str(count)], flush=True)
     write(report)
 
