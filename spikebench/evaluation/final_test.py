@@ -39,7 +39,7 @@ from spikebench.training.inference import (
     run_model,
 )
 from spikebench.training.run import WEIGHTS_FILE, count_opening, locked, read_run
-from spikebench.training.run_record import collect_log, write_run_log
+from spikebench.training.run_record import RunRecord, collect_log, write_run_log
 
 
 def evaluate(
