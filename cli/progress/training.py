@@ -14,7 +14,7 @@ from spikebench.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from spikebench.training.checkpoint import Epoch
-    from spikebench.training.loop import Report
+    from spikebench.training.epochs import Report
 
 _EVERY_SECONDS = 10.0
 

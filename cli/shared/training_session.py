@@ -12,7 +12,8 @@ from cli.progress.training import training_progress
 from spikebench.learning.ranks import this_rank
 from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
 from spikebench.training.checkpoint import Epoch
-from spikebench.training.loop import Report, fit
+from spikebench.training.epochs import Report
+from spikebench.training.loop import fit
 from spikebench.training.run_record import RunRecord
 
 

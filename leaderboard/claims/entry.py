@@ -29,7 +29,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaderboard.checks.breakdown import Breakdown, break_down
-from leaderboard.checks.logs import LOGS_FILE, check_logs, write_logs
+from leaderboard.checks.logs import check_logs, write_logs
 from leaderboard.checks.recomputation import check_result
 from leaderboard.claims.declaration import Declarations, Line, declare, tracks_of
 from leaderboard.claims.tier import (
@@ -44,7 +44,7 @@ from spikebench.protocol.results import RESULT_FILE, Result, write_result
 from spikebench.records.fields import Sha256
 from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_record
 from spikebench.records.whole_files import file_sha256, plain_file, write_text
-from spikebench.training.run_record import read_run_log
+from spikebench.training.run_record import LOGS_FILE, read_run_log
 
 MAX_ENTRY_BYTES = 1024 * 1024
 ENTRY_FILE = "entry.json"

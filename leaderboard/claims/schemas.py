@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from leaderboard.checks.logs import Logs
 from leaderboard.claims.entry import Entry
 from leaderboard.claims.outside import Form
 from leaderboard.claims.tier import Verifications
 from spikebench.errors import UnknownNameError
 from spikebench.protocol.results import Result
+from spikebench.training.run_record import Logs
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "entry": Entry,

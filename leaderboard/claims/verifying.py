@@ -8,7 +8,6 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from leaderboard.checks.logs import LOGS_FILE
 from leaderboard.claims.entry import StoredEntry
 from leaderboard.claims.tier import SeedCheck, Verification
 from spikebench import __version__
@@ -17,6 +16,7 @@ from spikebench.metrics.classification import accuracy
 from spikebench.protocol.results import Predictions, read_predictions
 from spikebench.protocol.scoring import agreement
 from spikebench.records.strict_json import first_problem
+from spikebench.training.run_record import LOGS_FILE
 
 Kind = Literal["inference", "training"]
 NO_LOGS = (

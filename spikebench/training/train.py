@@ -7,7 +7,8 @@ from pathlib import Path
 
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import open_selection
-from spikebench.training.loop import Report, fit, start_run
+from spikebench.training.epochs import Report
+from spikebench.training.loop import fit, start_run
 from spikebench.training.run_record import RunRecord
 
 

@@ -32,7 +32,8 @@ from spikebench.protocol.opening import SelectionData
 from spikebench.protocol.results import Predictions, read_predictions, write_predictions
 from spikebench.records.whole_files import file_sha256
 from spikebench.training.checkpoint import Epoch
-from spikebench.training.loop import Report, fit
+from spikebench.training.epochs import Report
+from spikebench.training.loop import fit
 from spikebench.training.run import read_run
 from spikebench.training.run_record import RunRecord
 
