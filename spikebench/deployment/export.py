@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from spikebench import __version__
 from spikebench.errors import ExportError
 from spikebench.events.raster_loops import EDGE_TOLERANCE
-from spikebench.models import check_model_name
-from spikebench.models.base import model_class
+from spikebench.models.base import Classifier
+from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.records.whole_files import refuse_existing, write_bytes
 from spikebench.training.inference import load_trained
 from spikebench.training.run import RUN_FILE, read_run
@@ -27,11 +29,9 @@ from spikebench.training.run_record import RunRecord
 Format = Literal["nir", "onnx"]
 About = dict[str, str | int | float]
 
+# Function (model, about) -> bytes for every network of spiking layers that :func:`fits_nir` accepts.
+NIR = "spikebench.deployment.nir_graph:spiking_network"
 # model -> function (model, about) -> bytes. A name that is missing here is refused.
-NIR = {
-    "lif": "spikebench.deployment.nir_graph:feed_forward",
-    "rlif": "spikebench.deployment.nir_graph:recurrent",
-}
 ONNX = {
     "lstm": "spikebench.deployment.onnx_graph:lstm",
     "cnn": "spikebench.deployment.onnx_graph:cnn",
@@ -42,7 +42,6 @@ _INPUT = (
     "up to edge_tolerance_us before an edge is on it; input_mode counts: how many, binary: 0 or 1; later events are "
     "left out"
 )
-_WRITERS: dict[Format, dict[str, str]] = {"nir": NIR, "onnx": ONNX}
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,9 @@ def export_run(folder: Path, form: Format, path: Path, *, overwrite: bool = Fals
     """
     refuse_existing(path, overwrite)
     record = _read_one_run(folder)
-    write = _find_writer(record.model, form)
-    content = write(load_trained(folder, record), describe(record))
+    model = load_trained(folder, record)
+    write = _find_writer(model, record.model, form)
+    content = write(model, describe(record))
     write_bytes(path, content)
     return Exported(path, hashlib.sha256(content).hexdigest(), form, record)
 
@@ -115,12 +115,36 @@ def _read_one_run(folder: Path) -> RunRecord:
     return read_run(folder)
 
 
-def _find_writer(name: str, form: Format) -> Callable[[Any, About], bytes]:
+def fits_nir(model: Classifier) -> bool:
+    """Decide whether NIR has nodes for a model.
+
+    Parameters
+    ----------
+    model
+        Any model.
+
+    Returns
+    -------
+    bool
+        True for networks whose layers all have a synaptic current, reset to zero with a silent step, and neither
+        adaptation nor delays.
+    """
+    return isinstance(model, SpikingNetwork) and all(
+        layer.delays is None
+        and layer.adaptation is None
+        and layer.neuron.reset == "zero"
+        and layer.neuron.refractory_steps == 0
+        and (isinstance(layer.tau_syn_ms, Tensor) or layer.tau_syn_ms > 0)
+        for layer in model.hidden_layers()
+    )
+
+
+def _find_writer(model: Classifier, name: str, form: Format) -> Callable[[Any, About], bytes]:
     """Find the function that writes a model, or say why there is none."""
-    check_model_name(name)
-    if name not in _WRITERS[form]:
-        raise ExportError(f"model {name} {_why_not(name, form)}")
-    module, _, attribute = _WRITERS[form][name].partition(":")
+    place = ONNX.get(name) if form == "onnx" else NIR if fits_nir(model) else None
+    if place is None:
+        raise ExportError(f"model {name} {_why_not(model, name, form)}")
+    module, _, attribute = place.partition(":")
     try:
         found: Callable[[Any, About], bytes] = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
@@ -132,18 +156,17 @@ def _find_writer(name: str, form: Format) -> Callable[[Any, About], bytes]:
     return found
 
 
-def _why_not(name: str, form: Format) -> str:
-    spiking = model_class(name).spiking
-    if form == "nir" and spiking:
+def _why_not(model: Classifier, name: str, form: Format) -> str:
+    if form == "nir" and model.spiking:
         return (
             "has neurons that NIR has no node for: NIR knows current-based leaky integrate-and-fire neurons, "
             "but no adaptation, and no delay of its own for each connection"
         )
     if form == "nir":
         return "has no neurons that NIR knows" + ("; export it with --onnx" if name in ONNX else "")
-    if spiking:
+    if model.spiking:
         return "spikes, and ONNX has no spiking neurons" + (
-            "; export it with --nir" if name in NIR else ""
+            "; export it with --nir" if fits_nir(model) else ""
         )
     return "has no ONNX graph in spikebench yet"
 

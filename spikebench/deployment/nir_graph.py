@@ -29,12 +29,14 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.models.spiking_layer import decay_per_step
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spikebench.models.lif import LIF
     from spikebench.models.readout import LeakyReadout
-    from spikebench.models.rlif import RecurrentLIF
+    from spikebench.models.spiking_layer import SpikingLayer
+    from spikebench.models.spiking_network import SpikingNetwork
 
 _RULES = {
     "discretisation": "exponential, input constant within a step: y[t] = a·y[t−1] + (1 − a)·u[t], "
@@ -55,13 +57,13 @@ _SCORES = {
 }
 
 
-def feed_forward(model: LIF, about: dict[str, Any]) -> bytes:
-    """Express :class:`spikebench.models.lif.LIF`.
+def spiking_network(model: SpikingNetwork, about: dict[str, Any]) -> bytes:
+    """Express a network of spiking layers.
 
     Parameters
     ----------
     model
-        Trained.
+        Trained, of layers that :func:`spikebench.deployment.export.fits_nir` accepts.
     about
         What the run says, for the metadata.
 
@@ -70,36 +72,19 @@ def feed_forward(model: LIF, about: dict[str, Any]) -> bytes:
     bytes
         An HDF5 file as ``nir.read`` takes it.
     """
+    layers, time_step = model.hidden_layers(), model.shape.time_step
     chain: dict[str, Any] = {"input": nir.Input(np.array([about["n_units"]]))}
-    for number, weight in enumerate(model.hidden, 1):
-        chain[f"hidden_{number}_weights"] = nir.Linear(_weights(weight))
-        chain[f"hidden_{number}"] = _neurons(model, weight.shape[1])
-    return _finish(chain | _readout(model.readout, model.config.tau_readout_ms), [], model, about)
-
-
-def recurrent(model: RecurrentLIF, about: dict[str, Any]) -> bytes:
-    """Express :class:`spikebench.models.rlif.RecurrentLIF`.
-
-    Parameters
-    ----------
-    model
-        Trained.
-    about
-        What the run says, for the metadata.
-
-    Returns
-    -------
-    bytes
-        An HDF5 file as ``nir.read`` takes it.
-    """
-    chain: dict[str, Any] = {
-        "input": nir.Input(np.array([about["n_units"]])),
-        "hidden_weights": nir.Linear(_weights(model.input)),
-        "hidden": _neurons(model, model.input.shape[1]),
-        **_readout(model.readout, model.config.tau_readout_ms),
-    }
-    loop = ("hidden", "recurrent_weights", nir.Linear(_weights(model.recurrent)))
-    return _finish(chain, [loop], model, about)
+    loops = []
+    for number, layer in enumerate(layers, 1):
+        # A single recurrent layer bears no number: so its nodes have been called from the first version on.
+        suffix = "" if len(layers) == 1 and layer.recurrent is not None else f"_{number}"
+        neurons = f"hidden{suffix}"
+        chain[f"{neurons}_weights"] = nir.Linear(_weights(layer.weight))
+        chain[neurons] = _neurons(layer, time_step)
+        if layer.recurrent is not None:
+            feedback = nir.Linear(_weights(layer.recurrent))
+            loops.append((neurons, f"recurrent{suffix}_weights", feedback))
+    return _finish(chain | _readout(model.readout), loops, model.readout, about)
 
 
 def _weights(weight: Tensor) -> NDArray[np.float32]:
@@ -107,24 +92,30 @@ def _weights(weight: Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(weight.detach().numpy().T)
 
 
-def _neurons(model: LIF | RecurrentLIF, n: int) -> Any:  # noqa: ANN401
+def _neurons(layer: SpikingLayer, time_step: float) -> Any:  # noqa: ANN401
+    n = layer.weight.shape[1]
     # Time constants stay float64: a decay that is computed from them is the model's own, to the last bit.
     return nir.CubaLIF(
-        tau_syn=np.full(n, model.config.tau_syn_ms * 1e-3),
-        tau_mem=np.full(n, model.config.tau_mem_ms * 1e-3),
+        tau_syn=np.full(n, _numbers(layer.tau_syn_ms) * 1e-3),
+        tau_mem=np.full(n, _numbers(layer.tau_mem_ms) * 1e-3),
         r=np.ones(n),
         v_leak=np.zeros(n),
-        v_threshold=np.ones(n),
+        v_threshold=np.full(n, layer.neuron.threshold),
         v_reset=np.zeros(n),
-        w_in=np.full(n, 1 / (1 - model.decay_syn)),
+        w_in=np.full(n, 1 / (1 - _numbers(decay_per_step(layer.tau_syn_ms, time_step)))),
     )
 
 
-def _readout(readout: LeakyReadout, tau_ms: float) -> dict[str, Any]:
+def _numbers(value: float | Tensor) -> Any:  # noqa: ANN401
+    """Turn a number, or one per neuron, into float64."""
+    return value if isinstance(value, float) else value.detach().double().numpy()
+
+
+def _readout(readout: LeakyReadout) -> dict[str, Any]:
     n = readout.bias.numel()
     return {
         "readout_weights": nir.Linear(_weights(readout.weight)),
-        "readout": nir.LI(tau=np.full(n, tau_ms * 1e-3), r=np.ones(n), v_leak=np.zeros(n)),
+        "readout": nir.LI(tau=np.full(n, readout.tau), r=np.ones(n), v_leak=np.zeros(n)),
         "output": nir.Output(np.array([n])),
     }
 
@@ -132,7 +123,7 @@ def _readout(readout: LeakyReadout, tau_ms: float) -> dict[str, Any]:
 def _finish(
     chain: dict[str, Any],
     loops: list[tuple[str, str, Any]],
-    model: LIF | RecurrentLIF,
+    readout: LeakyReadout,
     about: dict[str, Any],
 ) -> bytes:
     """Join a chain of nodes, with loops (neurons, name and node of their feedback), and write it."""
@@ -140,10 +131,10 @@ def _finish(
     for neurons, name, node in loops:
         nodes[name] = node
         edges += [(neurons, name), (name, neurons)]
-    reduction = model.readout.reduction
+    reduction = readout.reduction
     metadata = about | _RULES
     metadata |= {
-        "readout_bias": model.readout.bias.detach().numpy(),
+        "readout_bias": readout.bias.detach().numpy(),
         "readout_reduction": reduction,
         "score": f"score of a class = readout_bias + {_SCORES[reduction]}; the largest wins, of equal ones the first",
     }

@@ -1,8 +1,9 @@
 """Answers of a trained model: for whole clips, over the time heard, and while it listens.
 
 What is said after t of a clip is what the model says of the clip up to t followed by silence, so every model can be
-asked. Models that carry a state (``listen``) can also be fed chunk by chunk; after the last chunk they say the same as
-of the whole clip. Confidence is the softmax of the scores: a number between classes, not a calibrated probability.
+asked. Models that carry a state (``forward_chunk``) can also be fed chunk by chunk; after the last chunk they say the
+same as of the whole clip. Confidence is the softmax of the scores: a number between classes, not a calibrated
+probability.
 """
 
 from __future__ import annotations
@@ -201,11 +202,11 @@ class Listener:
         """
         steps = max(round(chunk / self.time_step), 1)
         (batch,) = self._batches([sample])
-        memory = None
+        state = None
         for first in range(0, self.n_steps, steps):
             last = min(first + steps, self.n_steps)
             with torch.no_grad(), one_thread():
-                scores, memory = self.model.listen(batch.window(first, last), memory)
+                scores, state = self.model.forward_chunk(batch.window(first, last), state)
             yield last * self.time_step, scores[0].cpu().numpy()
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[EventBatch]:

@@ -7,10 +7,13 @@ The contract of a model ``M`` with its configuration ``C``:
   buffers are all there is to save.
 * ``M.forward(batch)`` takes a :class:`spikebench.events.batches.EventBatch` and returns
   :class:`spikebench.models.base.Output`; it makes the raster (``batch.dense()``) only if it needs it.
-* ``M.listen(batch, memory)`` takes the next chunk of clips, if the model can answer while it listens.
+* ``M.forward_chunk(batch, state)`` takes the next chunk of clips, if the model can answer chunk by chunk.
 * ``M.account(batch)`` runs once more and says what that cost, see :mod:`spikebench.metrics.operations`; without it, the
   metrics of operations and activity are "not applicable" to the model.
-* ``M.spiking`` says whether hidden units speak in spikes, ``M.looks_ahead`` whether an answer needs the whole clip.
+* ``M.spiking`` says whether hidden units spike, ``M.looks_ahead`` whether an answer needs the whole clip.
+* A network of spiking layers states them once, in ``M.hidden_layers()``: its base class
+  :class:`spikebench.models.spiking_network.SpikingNetwork` derives ``forward``, ``forward_chunk``, ``account`` and the
+  export to NIR from that list.
 * ``M.learning`` names the learning rule that trains it, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
   ``CountClassifier`` with ``fit_counts``, which learns from spike counts at once (see ``svm``).
 """

@@ -21,14 +21,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import Adaptation, Scan
-from spikebench.kernels.spikes import Spikes
-from spikebench.metrics.operations import Account
-from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
-from spikebench.models.lif import fluctuation_scale
+from spikebench.kernels.scan import Adaptation
+from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
+from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
+from spikebench.models.spiking_network import SpikingNetwork
 
 Range = tuple[float, float]
 
@@ -76,92 +75,51 @@ class AdaptiveLayer(nn.Module):
             {name: torch.rand(n) for name in ("tau_mem", "tau_adapt", "to_membrane", "to_spikes")}
         )
 
+    def within(self, name: str, limits: Range) -> torch.Tensor:
+        """Turn the places of a quantity into its values, float, shape (neuron,), in its own unit."""
+        place: torch.Tensor = self.places[name].clamp(0, 1)
+        return limits[0] + (limits[1] - limits[0]) * place
 
-class AdaptiveLIF(Classifier):
+
+class AdaptiveLIF(SpikingNetwork):
     """Spiking network with adaptation."""
 
     Config: ClassVar[type[ModelConfig]] = AdaptiveLIFConfig
-    spiking = True
 
     def __init__(self, config: AdaptiveLIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
-        self.neuron = Neuron(
-            reset="restart", surrogate=config.surrogate, slope=config.surrogate_slope
-        )
         self.layers = nn.ModuleList()
-        middle = sum(config.tau_mem_ms) / 2 * 1e-3
+        decay_mem = decay_per_step(sum(config.tau_mem_ms) / 2, shape.time_step)
         n_in, rate = shape.n_units, shape.input_rate
         for n in config.hidden_units:
-            scale = config.init_fluctuation * fluctuation_scale(
-                n_in, rate, 0.0, math.exp(-shape.time_step / middle)
-            )
-            self.layers.append(AdaptiveLayer(n_in, n, scale, config))
+            scale = fluctuation_scale(n_in, rate, decay_syn=0.0, decay_mem=decay_mem)
+            self.layers.append(AdaptiveLayer(n_in, n, config.init_fluctuation * scale, config))
             n_in, rate = n, config.hidden_rate_hz * shape.time_step
         tau = config.tau_readout_ms * 1e-3
-        self.readout = LeakyReadout(n_in, shape, tau, reduction=config.readout)
+        self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
-    def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
-        spikes = [scan.spikes for scan in self._scan(batch, [None] * len(self.layers))]
-        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
-
-    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
-        """Hear the next chunk; see :meth:`Classifier.listen`."""
-        states = memory.layers if memory else [None] * len(self.layers)
-        scans = self._scan(batch, list(states))
-        layers = [scan.state for scan in scans]
-        return self.readout.listen(self.kernels, scans[-1].spikes, batch.lengths, layers, memory)
-
-    def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`."""
-        account = Account.of(batch)
-        source: EventBatch | Spikes = batch
-        scans = self._scan(batch, [None] * len(self.layers))
-        for k, (layer, scan) in enumerate(zip(self.layers, scans, strict=True)):
-            assert isinstance(layer, AdaptiveLayer)
-            name = f"layers.{k}"
-            arrived = account.deliver(self.kernels, f"{name}.weight", source, layer.weight)
-            source = scan.spikes
-            if layer.recurrent is not None:
-                arrived += account.deliver(
-                    self.kernels, f"{name}.recurrent", source, layer.recurrent, later=1
-                )
-            account.fire(arrived, source)
-        self.readout.account(account, self.kernels, scans[-1].spikes)
-        return account
-
-    def _scan(self, batch: EventBatch, states: list[torch.Tensor | None]) -> list[Scan]:
-        scans: list[Scan] = []
-        for layer, state in zip(self.layers, states, strict=True):
-            assert isinstance(layer, AdaptiveLayer)
-            decay_mem, adaptation = self._neurons(layer)
-            current = self.kernels.event_linear(scans[-1].spikes, layer.weight) if scans else batch
-            weight = None if scans else layer.weight
-            given = (torch.zeros_like(decay_mem), decay_mem, self.neuron, adaptation, state)
-            if layer.recurrent is None:
-                scan = self.kernels.lif_scan(current, *given, weight=weight)
-            else:
-                scan = self.kernels.recurrent_lif_scan(
-                    current, layer.recurrent, *given, weight=weight
-                )
-            scans.append(scan)
-        return scans
-
-    def _neurons(self, layer: AdaptiveLayer) -> tuple[torch.Tensor, Adaptation]:
-        """Turn places into decays per bin and strengths."""
+    def hidden_layers(self) -> list[SpikingLayer]:
+        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         config, time_step = self.config, self.shape.time_step
-
-        def within(name: str, limits: Range) -> torch.Tensor:
-            place: torch.Tensor = layer.places[name].clamp(0, 1)
-            return limits[0] + (limits[1] - limits[0]) * place
-
-        def decay(name: str, limits: Range) -> torch.Tensor:
-            return torch.exp(-time_step * 1e3 / within(name, limits))
-
-        adaptation = Adaptation(
-            decay("tau_adapt", config.tau_adapt_ms),
-            config.adapt_gain * within("to_membrane", config.adapt_to_membrane),
-            config.adapt_gain * within("to_spikes", config.adapt_to_spikes),
-        )
-        return decay("tau_mem", config.tau_mem_ms), adaptation
+        neuron = Neuron(reset="restart", surrogate=config.surrogate, slope=config.surrogate_slope)
+        layers = []
+        for layer in self.layers:
+            assert isinstance(layer, AdaptiveLayer)
+            tau_adapt_ms = layer.within("tau_adapt", config.tau_adapt_ms)
+            adaptation = Adaptation(
+                decay=decay_per_step(tau_adapt_ms, time_step),
+                to_membrane=config.adapt_gain
+                * layer.within("to_membrane", config.adapt_to_membrane),
+                to_spikes=config.adapt_gain * layer.within("to_spikes", config.adapt_to_spikes),
+            )
+            layers.append(
+                SpikingLayer(
+                    weight=layer.weight,
+                    recurrent=layer.recurrent,
+                    neuron=neuron,
+                    tau_mem_ms=layer.within("tau_mem", config.tau_mem_ms),
+                    adaptation=adaptation,
+                )
+            )
+        return layers

@@ -67,8 +67,8 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What a model that listens keeps from chunk to chunk.
+class ChunkState:
+    """What a model keeps from one chunk of a clip to the next.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Memory:
     trace, summary : Tensor of float32, shape (batch, class)
         Last value of the read-out, and what its reduction has come to.
     n_steps : Tensor of int64, shape (batch,)
-        Bins heard of each clip, its padding not counted.
+        Bins of each clip up to here, its padding not counted.
     """
 
     layers: list[torch.Tensor]
@@ -103,21 +103,23 @@ class Classifier(nn.Module):
         """Answer a batch of events."""
         raise NotImplementedError
 
-    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
-        """Hear the next chunk of some clips.
+    def forward_chunk(
+        self, batch: EventBatch, state: ChunkState | None
+    ) -> tuple[torch.Tensor, ChunkState]:
+        """Answer after the next chunk of some clips.
 
         Parameters
         ----------
         batch
             The events of a chunk, its bins and lengths counted from its beginning.
-        memory
+        state
             From the chunk before; None at the beginning.
 
         Returns
         -------
         scores : Tensor of float32, shape (batch, class)
-            As :meth:`forward` gives them for all that was heard.
-        memory : Memory
+            As :meth:`forward` gives them for all chunks up to here.
+        state : ChunkState
             For the next chunk.
 
         Raises
@@ -126,7 +128,7 @@ class Classifier(nn.Module):
             If the model looks at whole clips.
         """
         raise TrainingError(
-            f"{type(self).__name__} looks at whole clips and cannot answer while it listens"
+            f"{type(self).__name__} looks at whole clips and cannot answer chunk by chunk"
         )
 
     def account(self, batch: EventBatch) -> Account | None:

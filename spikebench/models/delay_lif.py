@@ -20,14 +20,12 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.errors import TrainingError
-from spikebench.events.batches import EventBatch
-from spikebench.kernels.delays import delay_taps
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.spikes import Spikes
-from spikebench.metrics.operations import Account
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
-from spikebench.models.lif import fluctuation_scale
+from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
+from spikebench.models.spiking_layer import Delays, SpikingLayer, decay_per_step
+from spikebench.models.spiking_network import SpikingNetwork
 
 _MOST_TAPS = 1001  # every one costs as much as a network without delays
 
@@ -46,60 +44,41 @@ class DelayLIFConfig(ModelConfig):
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
 
 
-class DelayLIF(Classifier):
+class DelayLIF(SpikingNetwork):
     """Spiking network with learned delays."""
 
     Config: ClassVar[type[ModelConfig]] = DelayLIFConfig
-    spiking = True
 
     def __init__(self, config: DelayLIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
-        self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
-        self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
         self.n_taps = math.ceil(config.max_delay_ms * 1e-3 / shape.time_step - 1e-9) + 1
         if self.n_taps > _MOST_TAPS:
             raise TrainingError(
                 f"model delay_lif: max_delay_ms={config.max_delay_ms:g} is {self.n_taps - 1} bins; at most "
                 f"{_MOST_TAPS - 1}, so take wider bins (input.time_step_ms)"
             )
-        self.neuron = Neuron(slope=config.surrogate_slope)
+        decay_syn = decay_per_step(config.tau_syn_ms, shape.time_step)
+        decay_mem = decay_per_step(config.tau_mem_ms, shape.time_step)
         self.hidden, self.delays = nn.ParameterList(), nn.ParameterList()
         n_in, rate = shape.n_units, shape.input_rate
         for n_out in config.hidden_units:
-            scale = config.init_fluctuation * fluctuation_scale(
-                n_in, rate, self.decay_syn, self.decay_mem
-            )
-            self.hidden.append(scale * torch.randn(n_in, n_out))
+            scale = fluctuation_scale(n_in, rate, decay_syn=decay_syn, decay_mem=decay_mem)
+            self.hidden.append(config.init_fluctuation * scale * torch.randn(n_in, n_out))
             self.delays.append(torch.rand(n_in, n_out))  # of the longest
             n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
         tau = config.tau_readout_ms * 1e-3
-        self.readout = LeakyReadout(n_in, shape, tau, reduction=config.readout)
+        self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
-    def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
-        spikes = self._spikes(batch)
-        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
-
-    def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`. A delay between two bins delivers in both."""
-        account = Account.of(batch)
-        source: EventBatch | Spikes = batch
-        layers = zip(self.hidden, self.delays, self._spikes(batch), strict=True)
-        for k, (weight, delay, spikes) in enumerate(layers):
-            delays = delay_taps(torch.ones_like(weight), delay * (self.n_taps - 1), self.n_taps)
-            arrived = account.deliver(self.kernels, f"hidden.{k}", source, weight, delays)
-            account.fire(arrived, spikes)
-            source = spikes
-        self.readout.account(account, self.kernels, spikes)
-        return account
-
-    def _spikes(self, batch: EventBatch) -> list[Spikes]:
-        decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])
-        spikes: list[Spikes] = []
-        for weight, delay in zip(self.hidden, self.delays, strict=True):
-            taps = delay_taps(weight, delay * (self.n_taps - 1), self.n_taps)
-            current = self.kernels.event_linear(spikes[-1] if spikes else batch, taps)
-            scan = self.kernels.lif_scan(current, decays[0], decays[1], self.neuron)
-            spikes.append(scan.spikes)
-        return spikes
+    def hidden_layers(self) -> list[SpikingLayer]:
+        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        return [
+            SpikingLayer(
+                weight=weight,
+                delays=Delays(steps=delay * (self.n_taps - 1), n_taps=self.n_taps),
+                neuron=Neuron(slope=self.config.surrogate_slope),
+                tau_syn_ms=self.config.tau_syn_ms,
+                tau_mem_ms=self.config.tau_mem_ms,
+            )
+            for weight, delay in zip(self.hidden, self.delays, strict=True)
+        ]

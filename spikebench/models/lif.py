@@ -10,27 +10,25 @@
 (``readout`` may ask for another reduction of O over time.)
 
 Initial weights are normal with a standard deviation that makes the membrane's fluctuations
-``init_fluctuation`` thresholds large at the data's mean rate (after Rossbroich et al. 2022,
-doi 10.1088/2634-4386/ac97bb). Source of the model: Cramer et al. (2020), arXiv:1910.07407, time constants
-of its section on spiking networks; Neftci, Mostafa, Zenke (2019), arXiv:1901.09948.
+``init_fluctuation`` thresholds large at the data's mean rate, see :mod:`spikebench.models.initial_weights`. Source of
+the model: Cramer et al. (2020), arXiv:1910.07407, time constants of its section on spiking networks; Neftci, Mostafa,
+Zenke (2019), arXiv:1901.09948.
 """
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import Scan
-from spikebench.kernels.spikes import Spikes
-from spikebench.metrics.operations import Account
-from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
+from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
+from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
+from spikebench.models.spiking_network import SpikingNetwork
 
 
 class LIFConfig(ModelConfig):
@@ -46,94 +44,33 @@ class LIFConfig(ModelConfig):
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
 
 
-class LIF(Classifier):
+class LIF(SpikingNetwork):
     """Feed-forward spiking network."""
 
     Config: ClassVar[type[ModelConfig]] = LIFConfig
-    spiking = True
 
     def __init__(self, config: LIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
-        self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
-        self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
-        self.neuron = Neuron(slope=config.surrogate_slope)
+        decay_syn = decay_per_step(config.tau_syn_ms, shape.time_step)
+        decay_mem = decay_per_step(config.tau_mem_ms, shape.time_step)
         self.hidden = nn.ParameterList()
         n_in, rate = shape.n_units, shape.input_rate
         for n_out in config.hidden_units:
-            scale = config.init_fluctuation * fluctuation_scale(
-                n_in, rate, self.decay_syn, self.decay_mem
-            )
-            self.hidden.append(scale * torch.randn(n_in, n_out))
+            scale = fluctuation_scale(n_in, rate, decay_syn=decay_syn, decay_mem=decay_mem)
+            self.hidden.append(config.init_fluctuation * scale * torch.randn(n_in, n_out))
             n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
-        self.readout = LeakyReadout(
-            n_in, shape, config.tau_readout_ms * 1e-3, reduction=config.readout
-        )
+        tau = config.tau_readout_ms * 1e-3
+        self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
-    def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
-        spikes = [scan.spikes for scan in self._scan(batch, [None] * len(self.hidden))]
-        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
-
-    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
-        """Hear the next chunk; see :meth:`Classifier.listen`."""
-        states = memory.layers if memory else [None] * len(self.hidden)
-        scans = self._scan(batch, list(states))
-        layers = [scan.state for scan in scans]
-        return self.readout.listen(self.kernels, scans[-1].spikes, batch.lengths, layers, memory)
-
-    def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`."""
-        account = Account.of(batch)
-        source: EventBatch | Spikes = batch
-        scans = self._scan(batch, [None] * len(self.hidden))
-        for k, (weight, scan) in enumerate(zip(self.hidden, scans, strict=True)):
-            arrived = account.deliver(self.kernels, f"hidden.{k}", source, weight)
-            account.fire(arrived, scan.spikes)
-            source = scan.spikes
-        self.readout.account(account, self.kernels, scans[-1].spikes)
-        return account
-
-    def _scan(self, batch: EventBatch, states: list[torch.Tensor | None]) -> list[Scan]:
-        decays = self.hidden[0].new_tensor([self.decay_syn, self.decay_mem])
-        scans: list[Scan] = []
-        for weight, state in zip(self.hidden, states, strict=True):
-            if scans:
-                current = self.kernels.event_linear(scans[-1].spikes, weight)
-                scan = self.kernels.lif_scan(
-                    current, decays[0], decays[1], self.neuron, state=state
-                )
-            else:
-                scan = self.kernels.lif_scan(
-                    batch, decays[0], decays[1], self.neuron, state=state, weight=weight
-                )
-            scans.append(scan)
-        return scans
-
-
-def fluctuation_scale(n_in: int, rate: float, decay_syn: float, decay_mem: float) -> float:
-    """Find the weight scale at which membranes fluctuate by one threshold.
-
-    A Poisson input of mean count ``rate`` per bin through both filters gives the membrane the variance
-    n_in·w²·rate·ε, where ε is the energy of the filters' impulse response.
-
-    Parameters
-    ----------
-    n_in
-        Number of inputs.
-    rate
-        Mean count per input and bin.
-    decay_syn, decay_mem
-        Decays per bin.
-
-    Returns
-    -------
-    float
-        Standard deviation w of the weights.
-    """
-    syn, mem, energy = 1.0, 0.0, 0.0
-    while syn > 1e-9 or mem > 1e-9:
-        mem = decay_mem * mem + (1 - decay_mem) * syn
-        energy += mem * mem
-        syn *= decay_syn
-    return 1 / math.sqrt(n_in * max(rate, 1e-6) * energy)
+    def hidden_layers(self) -> list[SpikingLayer]:
+        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        return [
+            SpikingLayer(
+                weight=weight,
+                neuron=Neuron(slope=self.config.surrogate_slope),
+                tau_syn_ms=self.config.tau_syn_ms,
+                tau_mem_ms=self.config.tau_mem_ms,
+            )
+            for weight in self.hidden
+        ]

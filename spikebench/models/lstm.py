@@ -13,7 +13,7 @@ from torch import nn
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
+from spikebench.models.base import ChunkState, Classifier, DataShape, ModelConfig, Output, Units
 
 _PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -58,7 +58,7 @@ class LSTM(Classifier):
                 layer = nn.LSTM(hidden.shape[2], self.lstm.hidden_size, batch_first=True)
             layer.to(hidden)
             layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
-            # The first layer hears spikes, the others values.
+            # Spikes enter the first layer, values the others.
             account.multiply(f"lstm.weight_ih_l{k}", hidden, weights["weight_ih"], spikes=k == 0)
             hidden, _ = layer(hidden)
             account.multiply(f"lstm.weight_hh_l{k}", hidden[:, :-1], weights["weight_hh"])
@@ -67,11 +67,15 @@ class LSTM(Classifier):
         account.compute(self.readout(hidden), hidden=False)
         return account
 
-    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
-        """Hear the next chunk; see :meth:`Classifier.listen`."""
-        state = (memory.layers[0], memory.layers[1]) if memory else None
-        hidden, state = self.lstm(batch.dense(), state)
+    def forward_chunk(
+        self, batch: EventBatch, state: ChunkState | None
+    ) -> tuple[torch.Tensor, ChunkState]:
+        """Answer after the next chunk; see :meth:`Classifier.forward_chunk`."""
+        cells = (state.layers[0], state.layers[1]) if state else None
+        hidden, cells = self.lstm(batch.dense(), cells)
         trace = self.readout(self.dropout(hidden))
-        best = trace.amax(1) if memory is None else torch.maximum(trace.amax(1), memory.summary)
-        heard = batch.lengths + (memory.n_steps if memory else 0)
-        return best, Memory(list(state), trace[:, -1], best, heard)
+        best = trace.amax(1) if state is None else torch.maximum(trace.amax(1), state.summary)
+        n_steps = batch.lengths + (state.n_steps if state else 0)
+        return best, ChunkState(
+            layers=list(cells), trace=trace[:, -1], summary=best, n_steps=n_steps
+        )

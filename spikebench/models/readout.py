@@ -16,7 +16,7 @@ from torch import nn
 from spikebench.kernels.choice import Kernels
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account
-from spikebench.models.base import DataShape, Memory
+from spikebench.models.base import ChunkState, DataShape
 
 ReadoutReduction = Literal["max", "mean", "sum", "last"]
 
@@ -40,6 +40,7 @@ class LeakyReadout(nn.Module):
         self, n_in: int, shape: DataShape, tau: float, reduction: ReadoutReduction = "max"
     ) -> None:
         super().__init__()
+        self.tau = tau
         self.decay = math.exp(-shape.time_step / tau)
         self.reduction = reduction
         self.weight = nn.Parameter(torch.randn(n_in, shape.n_classes) / math.sqrt(n_in))
@@ -61,20 +62,22 @@ class LeakyReadout(nn.Module):
         """Count what the spikes of the last layer cost here; all steps are run, whatever the reduction looks at."""
         account.fire(account.deliver(kernels, "readout.weight", spikes, self.weight), None)
 
-    def listen(
+    def forward_chunk(
         self,
         kernels: Kernels,
         spikes: Spikes,
         lengths: torch.Tensor,
         layers: list[torch.Tensor],
-        memory: Memory | None,
-    ) -> tuple[torch.Tensor, Memory]:
-        """Score what was heard up to here; see :meth:`spikebench.models.base.Classifier.listen`."""
-        start = memory.trace if memory else None
+        state: ChunkState | None,
+    ) -> tuple[torch.Tensor, ChunkState]:
+        """Score all chunks up to here; see :meth:`spikebench.models.base.Classifier.forward_chunk`."""
+        start = state.trace if state else None
         decay = self.weight.new_tensor(self.decay)
-        trace = kernels.leaky_readout(spikes, self.weight, decay, "trace", start=start)
-        heard = lengths + (memory.n_steps if memory else 0)
-        before = memory.summary if memory else None
+        trace = kernels.leaky_readout(
+            spikes, self.weight, decay=decay, reduction="trace", start=start
+        )
+        n_steps = lengths + (state.n_steps if state else 0)
+        before = state.summary if state else None
         if self.reduction == "max":
             summary = trace.amax(1) if before is None else torch.maximum(trace.amax(1), before)
         elif self.reduction == "last":
@@ -85,5 +88,7 @@ class LeakyReadout(nn.Module):
         else:
             inside = torch.arange(trace.shape[1], device=trace.device) < lengths[:, None]
             summary = (trace * inside[..., None]).sum(1) + (0 if before is None else before)
-        scores = summary / heard.clamp(min=1)[:, None] if self.reduction == "mean" else summary
-        return self.bias + scores, Memory(layers, trace[:, -1], summary, heard)
+        scores = summary / n_steps.clamp(min=1)[:, None] if self.reduction == "mean" else summary
+        return self.bias + scores, ChunkState(
+            layers=layers, trace=trace[:, -1], summary=summary, n_steps=n_steps
+        )

@@ -16,13 +16,12 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import Scan
-from spikebench.metrics.operations import Account
-from spikebench.models.base import Classifier, DataShape, Memory, ModelConfig, Output, Units
-from spikebench.models.lif import fluctuation_scale
+from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
+from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
+from spikebench.models.spiking_network import SpikingNetwork
 
 
 class RecurrentLIFConfig(ModelConfig):
@@ -38,51 +37,34 @@ class RecurrentLIFConfig(ModelConfig):
     recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units
 
 
-class RecurrentLIF(Classifier):
+class RecurrentLIF(SpikingNetwork):
     """Recurrent spiking network."""
 
     Config: ClassVar[type[ModelConfig]] = RecurrentLIFConfig
-    spiking = True
 
     def __init__(self, config: RecurrentLIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
-        self.decay_syn = math.exp(-shape.time_step / (config.tau_syn_ms * 1e-3))
-        self.decay_mem = math.exp(-shape.time_step / (config.tau_mem_ms * 1e-3))
-        self.neuron = Neuron(slope=config.surrogate_slope)
-        n = config.hidden_units
-        scale = config.init_fluctuation * fluctuation_scale(
-            shape.n_units, shape.input_rate, self.decay_syn, self.decay_mem
+        n_in, n = shape.n_units, config.hidden_units
+        scale = fluctuation_scale(
+            n_in,
+            shape.input_rate,
+            decay_syn=decay_per_step(config.tau_syn_ms, shape.time_step),
+            decay_mem=decay_per_step(config.tau_mem_ms, shape.time_step),
         )
-        self.input = nn.Parameter(scale * torch.randn(shape.n_units, n))
+        self.input = nn.Parameter(config.init_fluctuation * scale * torch.randn(n_in, n))
         self.recurrent = nn.Parameter(config.recurrent_scale / math.sqrt(n) * torch.randn(n, n))
-        self.readout = LeakyReadout(
-            n, shape, config.tau_readout_ms * 1e-3, reduction=config.readout
-        )
+        tau = config.tau_readout_ms * 1e-3
+        self.readout = LeakyReadout(n, shape, tau=tau, reduction=config.readout)
 
-    def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
-        spikes = self._scan(batch, None).spikes
-        return Output(self.readout(self.kernels, spikes, batch.lengths), [spikes])
-
-    def listen(self, batch: EventBatch, memory: Memory | None) -> tuple[torch.Tensor, Memory]:
-        """Hear the next chunk; see :meth:`Classifier.listen`."""
-        scan = self._scan(batch, memory.layers[0] if memory else None)
-        return self.readout.listen(self.kernels, scan.spikes, batch.lengths, [scan.state], memory)
-
-    def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`."""
-        account = Account.of(batch)
-        spikes = self._scan(batch, None).spikes
-        arrived = account.deliver(self.kernels, "input", batch, self.input)
-        arrived += account.deliver(self.kernels, "recurrent", spikes, self.recurrent, later=1)
-        account.fire(arrived, spikes)
-        self.readout.account(account, self.kernels, spikes)
-        return account
-
-    def _scan(self, batch: EventBatch, state: torch.Tensor | None) -> Scan:
-        decays = self.input.new_tensor([self.decay_syn, self.decay_mem])
-        settings = (decays[0], decays[1], self.neuron)
-        return self.kernels.recurrent_lif_scan(
-            batch, self.recurrent, *settings, state=state, weight=self.input
-        )
+    def hidden_layers(self) -> list[SpikingLayer]:
+        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        return [
+            SpikingLayer(
+                weight=self.input,
+                recurrent=self.recurrent,
+                neuron=Neuron(slope=self.config.surrogate_slope),
+                tau_syn_ms=self.config.tau_syn_ms,
+                tau_mem_ms=self.config.tau_mem_ms,
+            )
+        ]

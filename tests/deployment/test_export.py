@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,20 @@ import pytest
 import torch
 from helpers.batches import batch_of
 from helpers.nir_interpreter import run_graph
+from helpers.stacked_recurrent import StackedConfig, StackedRecurrent
 from helpers.toy import N_CLASSES, N_UNITS, write_toy
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from spikebench.deployment.export import NIR, ONNX, Format, describe, export_run
-from spikebench.deployment.nir_graph import feed_forward
+from spikebench.deployment.export import ONNX, Format, describe, export_run, fits_nir
+from spikebench.deployment.nir_graph import spiking_network
 from spikebench.deployment.onnx_graph import _Graph, svm
 from spikebench.errors import ExportError, OutputError, OutputExistsError, TrainingError
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.scan import Adaptation
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.spiking_layer import Delays
 from spikebench.models.svm import CountSVM, CountSVMConfig
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
@@ -195,7 +200,7 @@ def test_what_is_made_of_the_trace_is_said(
     run = untrained(tmp_path / "run", selection, "lif", "model.hidden_units=[5]")
     model: Any = load_trained(run, read_run(run))
     model.readout.reduction = reduction
-    graph = nir.read(io.BytesIO(feed_forward(model, describe(read_run(run)))))
+    graph = nir.read(io.BytesIO(spiking_network(model, describe(read_run(run)))))
     assert graph.metadata["readout_reduction"] == reduction
     assert reduction[:3] in graph.metadata["score"]
 
@@ -252,7 +257,7 @@ def test_the_same_run_gives_the_same_bytes(
     model: str, tmp_path: Path, selection: SelectionData
 ) -> None:
     run = trained(tmp_path / "run", selection, model)
-    form: Format = "nir" if model in NIR else "onnx"
+    form: Format = "nir" if model_class(model).spiking else "onnx"
     first = export_run(run, form, tmp_path / "first")
     # Another process orders its sets in another way.
     words = ["export", str(run), f"--{form}", str(tmp_path / "second")]
@@ -286,9 +291,59 @@ def test_what_a_format_cannot_express_is_refused_by_name(
 
 
 def test_every_model_has_its_format_or_a_reason() -> None:
-    spiking = {name for name in MODELS if model_class(name).spiking}
-    assert set(NIR) <= spiking
-    assert set(ONNX) == set(MODELS) - spiking
+    fits = {}
+    for name in MODELS:
+        kind = model_class(name)
+        fits[name] = fits_nir(kind(kind.Config(), DataShape(6, 5, 12, 0.01, 1.0)))
+    assert all(model_class(name).spiking for name in MODELS if fits[name])
+    known = {"lif": True, "rlif": True, "adlif": False, "delay_lif": False, "lstm": False}
+    assert {name: fits[name] for name in known} == known
+    assert set(ONNX) == {name for name in MODELS if not model_class(name).spiking}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"neuron": Neuron(reset="subtract")},
+        {"neuron": Neuron(refractory_steps=2)},
+        {"tau_syn_ms": 0.0},
+        {"adaptation": Adaptation(*torch.tensor([0.9, 0.0, 0.0]))},
+        {"delays": Delays(torch.zeros(6, 4), 1)},
+    ],
+    ids=["reset", "refractory", "synapse", "adaptation", "delays"],
+)
+def test_nir_has_no_node_for_other_layers(
+    change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = StackedRecurrent(StackedConfig(), DataShape(6, 5, 12, 0.01, 1.0))
+    assert fits_nir(model)
+    first, second = model.hidden_layers()
+    monkeypatch.setattr(model, "hidden_layers", lambda: [first, replace(second, **change)])
+    assert not fits_nir(model)
+
+
+def test_a_network_that_was_stated_only_is_exported() -> None:
+    """Two recurrent layers, their time constants of the membrane learned per neuron; no code of NIR knows them."""
+    torch.manual_seed(2)
+    model = StackedRecurrent(StackedConfig(), DataShape(6, 5, 25, 0.01, 0.2))
+    about = {"model": "stacked", "n_units": 6, "n_steps": 25, "time_step_ms": 10.0}
+    graph = nir.read(io.BytesIO(spiking_network(model, about)))
+    assert {edge for edge in graph.edges if "recurrent" in "".join(edge)} == {
+        ("hidden_1", "recurrent_1_weights"),
+        ("recurrent_1_weights", "hidden_1"),
+        ("hidden_2", "recurrent_2_weights"),
+        ("recurrent_2_weights", "hidden_2"),
+    }
+    cells = torch.poisson(torch.full((4, 25, 6), 0.2), torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        output = model(batch_of(cells))
+    assert [0.02 < float(s.dense().mean()) < 0.5 for s in output.spikes] == [True, True]
+    for k, sample in enumerate(cells.numpy()):
+        traces, scores, distance = run_graph(graph, sample)
+        assert distance > 1e-5
+        for name, spikes in zip(("hidden_1", "hidden_2"), output.spikes, strict=True):
+            assert np.array_equal(traces[name], spikes.dense()[k].numpy())
+        assert_allclose(scores, output.scores[k].numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +363,7 @@ def test_a_model_of_tomorrow_is_refused_by_name(
     selection: SelectionData,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kept = "lif" if spiking else "cnn"
+    kept = "adlif" if spiking else "cnn"
     run = untrained(tmp_path / "run", selection, kept)
     write_run(run, read_run(run).model_copy(update={"model": "new"}))
     monkeypatch.setitem(MODELS, "new", MODELS[kept])

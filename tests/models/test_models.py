@@ -19,7 +19,8 @@ from spikebench.models import MODELS
 from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
 from spikebench.models.base import CountClassifier, DataShape, model_class
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
-from spikebench.models.lif import LIF, LIFConfig, fluctuation_scale
+from spikebench.models.initial_weights import fluctuation_scale
+from spikebench.models.lif import LIF, LIFConfig
 from spikebench.models.readout import LeakyReadout
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
 from spikebench.models.svm import CountSVM, CountSVMConfig
@@ -137,7 +138,7 @@ def test_feedback_arrives_one_step_later() -> None:
     model = RecurrentLIF(
         RecurrentLIFConfig(hidden_units=2, tau_mem_ms=1e-3, tau_syn_ms=1e-3), shape
     )
-    with torch.no_grad():  # neuron 0 hears the input, neuron 1 hears neuron 0
+    with torch.no_grad():  # input → neuron 0 → neuron 1
         model.input.copy_(torch.tensor([[2.0, 0.0]]))
         model.recurrent.copy_(torch.tensor([[0.0, 2.0], [0.0, 0.0]]))
     raster = torch.tensor([1.0, 0.0, 0.0, 0.0]).view(1, 4, 1)
@@ -241,7 +242,8 @@ def test_adaptive_neurons_by_hand() -> None:
     model = AdaptiveLIF(config, shape)
     with torch.no_grad():
         model.layers[0].weight.fill_(3.0)
-    (scan,) = model._scan(batch_of(torch.ones(1, 3, 1)), [None])
+    (layer,) = model.hidden_layers()
+    scan = layer.scan(model.kernels, batch_of(torch.ones(1, 3, 1)), time_step=0.01)
     assert scan.spikes.dense().flatten().tolist() == [1, 0, 1]
     assert_allclose(scan.state[0, 1].detach(), [1.40625], rtol=1e-6)
 

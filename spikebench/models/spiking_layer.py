@@ -1,0 +1,172 @@
+"""A layer of spiking neurons as a model states it: weights, delays, neuron, time constants, adaptation.
+
+::
+
+    x[t] = Σ_s W_s·S_in[t−s]     one tap s = 0 without delays
+    x, recurrent weights V, α, β and adaptation go into the neuron of :mod:`spikebench.kernels.neuron`, S comes out
+    α = exp(−dt/τ_syn)           β = exp(−dt/τ_mem)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import overload
+
+import torch
+
+from spikebench.events.batches import EventBatch
+from spikebench.kernels.choice import Kernels
+from spikebench.kernels.delays import delay_taps
+from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.scan import Adaptation, Scan
+from spikebench.kernels.spikes import Spikes
+
+
+@dataclass(frozen=True, eq=False)
+class Delays:
+    """Delays of the connections into a layer.
+
+    Attributes
+    ----------
+    steps : Tensor of float, shape (input, neuron)
+        Delay of every connection in time steps, 0 … n_taps − 1; a delay between two steps delivers in both.
+    n_taps : int
+        Steps at which a spike can arrive.
+    """
+
+    steps: torch.Tensor
+    n_taps: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpikingLayer:
+    """One layer of neurons.
+
+    Attributes
+    ----------
+    weight : Tensor of float, shape (input, neuron)
+        Weights of what comes in, a parameter or buffer of the model.
+    neuron : Neuron
+        Threshold, reset and surrogate gradient.
+    tau_mem_ms : float, or Tensor of float, shape (neuron,)
+        Time constant of the membrane [ms].
+    tau_syn_ms : float, or Tensor of float, shape (neuron,)
+        Time constant of the synaptic current [ms]; 0 passes the current on without a filter.
+    recurrent : Tensor of float, shape (neuron, neuron), or None
+        Weights from each neuron to each, which arrive one step later, a parameter or buffer of the model.
+    delays : Delays or None
+        Of the weights of what comes in.
+    adaptation : Adaptation or None
+        Its decay and strengths.
+    """
+
+    weight: torch.Tensor
+    neuron: Neuron
+    tau_mem_ms: float | torch.Tensor
+    tau_syn_ms: float | torch.Tensor = 0.0
+    recurrent: torch.Tensor | None = None
+    delays: Delays | None = None
+    adaptation: Adaptation | None = None
+
+    def scan(
+        self,
+        kernels: Kernels,
+        source: EventBatch | Spikes,
+        time_step: float,
+        state: torch.Tensor | None = None,
+    ) -> Scan:
+        """Run the layer.
+
+        Parameters
+        ----------
+        kernels
+            That run it.
+        source
+            Spikes of the input, or of the layer before.
+        time_step
+            Width of a bin [s].
+        state
+            Where the scan before ended; by default at rest.
+
+        Returns
+        -------
+        Scan
+            Spikes and the new state.
+        """
+        current: torch.Tensor | EventBatch
+        if isinstance(source, EventBatch) and self.delays is None:
+            current, weight = source, self.weight  # the scan weighs them, without storing currents
+        else:
+            taps = self.weight if self.delays is None else self._taps(self.weight, self.delays)
+            current, weight = kernels.event_linear(source, taps), None
+        decay_syn = self._decay(self.tau_syn_ms, time_step)
+        decay_mem = self._decay(self.tau_mem_ms, time_step)
+        if self.recurrent is None:
+            return kernels.lif_scan(
+                current,
+                decay_syn=decay_syn,
+                decay_mem=decay_mem,
+                neuron=self.neuron,
+                adaptation=self.adaptation,
+                state=state,
+                weight=weight,
+            )
+        return kernels.recurrent_lif_scan(
+            current,
+            recurrent=self.recurrent,
+            decay_syn=decay_syn,
+            decay_mem=decay_mem,
+            neuron=self.neuron,
+            adaptation=self.adaptation,
+            state=state,
+            weight=weight,
+        )
+
+    def arrivals(self) -> torch.Tensor | None:
+        """Find the taps at which connections deliver.
+
+        Returns
+        -------
+        Tensor of float, shape (tap, input, neuron), or None
+            Nonzero where a connection delivers, whatever its weight; None without delays.
+        """
+        if self.delays is None:
+            return None
+        return self._taps(torch.ones_like(self.weight), self.delays)
+
+    @staticmethod
+    def _taps(weight: torch.Tensor, delays: Delays) -> torch.Tensor:
+        return delay_taps(weight, delays.steps, delays.n_taps)
+
+    def _decay(self, tau_ms: float | torch.Tensor, time_step: float) -> torch.Tensor:
+        decay = decay_per_step(tau_ms, time_step)
+        return decay if isinstance(decay, torch.Tensor) else self.weight.new_full((), decay)
+
+
+@overload
+def decay_per_step(tau_ms: float, time_step: float) -> float: ...
+
+
+@overload
+def decay_per_step(tau_ms: torch.Tensor, time_step: float) -> torch.Tensor: ...
+
+
+def decay_per_step(tau_ms: float | torch.Tensor, time_step: float) -> float | torch.Tensor:
+    """Compute the factor by which a state decays in one step.
+
+    Parameters
+    ----------
+    tau_ms
+        Time constant [ms], a number or a tensor of float.
+    time_step
+        Width of a bin [s].
+
+    Returns
+    -------
+    float or Tensor
+        exp(−time_step/tau), in the type and shape of ``tau_ms``; 0 for a time constant of 0.
+    """
+    if isinstance(tau_ms, torch.Tensor):
+        return torch.exp(-time_step * 1e3 / tau_ms)
+    return math.exp(-time_step / (tau_ms * 1e-3)) if tau_ms else 0.0
