@@ -123,7 +123,8 @@ def train(
     if fold == "all":
         _tell_folds(folder, [record for _, record in runs], sizes, as_json)
     else:
-        _tell(*runs[0], sizes[0], as_json)
+        run, record = runs[0]
+        _tell(run, record, class_sizes=sizes[0], as_json=as_json)
 
 
 def _speaker(fold: str | None) -> int | None:

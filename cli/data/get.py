@@ -138,7 +138,9 @@ def _convert(
             from spikebench.datasets.recipe import load_recipe
 
             (report,) = make(
-                *(load_recipe(spec.name), audio, output.parent),
+                recipe=load_recipe(spec.name),
+                audio=audio,
+                folder=output.parent,
                 one_file=True,
                 jobs=jobs,
                 notify=here.notify,
@@ -149,8 +151,9 @@ def _convert(
             from spikebench.conversion.runner import convert
 
             report = convert(
-                *(audio, output),
-                ConversionOptions(
+                source=audio,
+                output=output,
+                options=ConversionOptions(
                     preset="shd",
                     n_channels=spec.n_units,
                     seed=0,

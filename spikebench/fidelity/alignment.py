@@ -70,14 +70,14 @@ def pair_samples(first: Samples, second: Samples, pairs: Pairs = "auto") -> Pair
     SpikebenchError
         If samples are to be paired in order and their numbers differ.
     """
-    everything = list(range(first.n_samples)), list(range(second.n_samples))
+    all_first, all_second = list(range(first.n_samples)), list(range(second.n_samples))
     if pairs == "order":
         if first.n_samples != second.n_samples:
             raise SpikebenchError(
                 f"pairs in order need files of one length, not {first.n_samples} and "
                 f"{second.n_samples} samples"
             )
-        return Pairing(*everything, "order")
+        return Pairing(all_first, all_second, by="order")
     if pairs == "auto":
         for by, ours, theirs in (
             ("sha256", first.sha256, second.sha256),
@@ -87,7 +87,7 @@ def pair_samples(first: Samples, second: Samples, pairs: Pairs = "auto") -> Pair
             found = [(i, there[name]) for i, name in _unique(ours).items() if name in there]
             if found:
                 return Pairing([i for i, _ in found], [k for _, k in found], by)
-    return Pairing(*everything, "")
+    return Pairing(all_first, all_second, by="")
 
 
 def choose_pair(

@@ -146,7 +146,15 @@ def compare(
 
     resolution = max(time_resolution(first, pairing.first), time_resolution(second, pairing.second))
     comparison, *repeated = [
-        _compare(*job, resolution, advance, is_repeat=place > 0) for place, job in enumerate(jobs)
+        _compare(
+            ours,
+            theirs,
+            pairing=pairs,
+            resolution=resolution,
+            advance=advance,
+            is_repeat=place > 0,
+        )
+        for place, (ours, theirs, pairs) in enumerate(jobs)
     ]
     if not repeated:
         return comparison
@@ -180,7 +188,7 @@ def _compare(
         summarize(second, pairing.second, resolution, advance),
     )
     totals = merge(groups[0]), merge(groups[1])
-    measures = measure(*totals, resolution)
+    measures = measure(totals[0], totals[1], resolution)
     correlations = LAGS[:0]
     if pairing.by:
         correlations = _mean_correlations(first, second, pairing, resolution, advance)
@@ -245,8 +253,12 @@ def _mean_correlations(
 ) -> NDArray[np.float64]:
     found = []
     for place in _rasters(pairing):
-        events = first.events(pairing.first[place]), second.events(pairing.second[place])
-        curve = lag_correlations(*events, first.n_units, max(1e-3, resolution))
+        curve = lag_correlations(
+            first.events(pairing.first[place]),
+            second.events(pairing.second[place]),
+            n_units=first.n_units,
+            step=max(1e-3, resolution),
+        )
         if not np.isnan(curve).any():
             found.append(curve)
         advance()

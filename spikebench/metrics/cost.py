@@ -186,5 +186,13 @@ def _spikes(account: Account, model: str, spiking: bool) -> dict[str, float | No
 def _energy(account: Account, tables: Sequence[CostTable]) -> list[Energy]:
     multiplies = any(bundle.kind == "MAC" for bundle in account.bundles)
     mac = _effective(account, "MAC") if multiplies else None
-    counts = (_effective(account, "AC"), mac, *_update_means(account))
-    return [table.energy(*counts) for table in tables]
+    updates, updates_event = _update_means(account)
+    return [
+        table.energy(
+            additions=_effective(account, "AC"),
+            multiply_accumulates=mac,
+            updates=updates,
+            updates_event=updates_event,
+        )
+        for table in tables
+    ]

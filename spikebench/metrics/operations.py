@@ -207,14 +207,21 @@ class Account:
         """
         assert layer.groups == 1
         assert not isinstance(layer.padding, str)
-        places = (layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+        padding = layer.padding
 
-        def met(counts: torch.Tensor) -> torch.Tensor:
+        def sum_over_places(counts: torch.Tensor) -> torch.Tensor:
             """Add up what every place of the kernel meets, shape (channel · row · column,)."""
-            return nn.functional.unfold(counts.double(), *places).sum(1).long()
+            columns = nn.functional.unfold(
+                counts.double(),
+                kernel_size=layer.kernel_size,
+                dilation=layer.dilation,
+                padding=padding,
+                stride=layer.stride,
+            )
+            return columns.sum(1).long()
 
-        came = met(torch.count_nonzero(values, 0))
-        inputs = self.samples * int(met(torch.ones_like(values[0])).sum())
+        came = sum_over_places(torch.count_nonzero(values, 0))
+        inputs = self.samples * int(sum_over_places(torch.ones_like(values[0])).sum())
         self._add_product(name, "MAC", came, inputs, layer.weight.flatten(1))
 
     def _add_product(
