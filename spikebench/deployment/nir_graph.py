@@ -28,12 +28,11 @@ from typing import TYPE_CHECKING, Any
 import nir
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from spikebench.models.spiking_layer import decay_per_step
+from spikebench.models.spiking_layer import decay_per_step, decays_per_step
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from spikebench.models.readout import LeakyReadout
     from spikebench.models.spiking_layer import SpikingLayer
     from spikebench.models.spiking_network import SpikingNetwork
@@ -94,6 +93,10 @@ def _weights(weight: Tensor) -> NDArray[np.float32]:
 
 def _neurons(layer: SpikingLayer, time_step: float) -> Any:  # noqa: ANN401
     n = layer.weight.shape[1]
+    if isinstance(layer.tau_syn_ms, Tensor):
+        decay_syn = _numbers(decays_per_step(layer.tau_syn_ms, time_step))
+    else:
+        decay_syn = decay_per_step(layer.tau_syn_ms, time_step)
     # Time constants stay float64: a decay that is computed from them is the model's own, to the last bit.
     return nir.CubaLIF(
         tau_syn=np.full(n, _numbers(layer.tau_syn_ms) * 1e-3),
@@ -102,7 +105,7 @@ def _neurons(layer: SpikingLayer, time_step: float) -> Any:  # noqa: ANN401
         v_leak=np.zeros(n),
         v_threshold=np.full(n, layer.neuron.threshold),
         v_reset=np.zeros(n),
-        w_in=np.full(n, 1 / (1 - _numbers(decay_per_step(layer.tau_syn_ms, time_step)))),
+        w_in=np.full(n, 1 / (1 - decay_syn)),
     )
 
 

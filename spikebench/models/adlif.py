@@ -26,7 +26,7 @@ from spikebench.kernels.scan import Adaptation
 from spikebench.models.base import DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
-from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
+from spikebench.models.spiking_layer import SpikingLayer, decay_per_step, decays_per_step
 from spikebench.models.spiking_network import SpikingNetwork
 
 Range = tuple[float, float]
@@ -108,7 +108,7 @@ class AdaptiveLIF(SpikingNetwork):
             assert isinstance(layer, AdaptiveLayer)
             tau_adapt_ms = layer.within("tau_adapt", config.tau_adapt_ms)
             adaptation = Adaptation(
-                decay=decay_per_step(tau_adapt_ms, time_step),
+                decay=decays_per_step(tau_adapt_ms, time_step),
                 to_membrane=config.adapt_gain
                 * layer.within("to_membrane", config.adapt_to_membrane),
                 to_spikes=config.adapt_gain * layer.within("to_spikes", config.adapt_to_spikes),

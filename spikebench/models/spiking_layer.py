@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import overload
 
 import torch
 
@@ -140,33 +139,42 @@ class SpikingLayer:
         return delay_taps(weight, delays.steps, delays.n_taps)
 
     def _decay(self, tau_ms: float | torch.Tensor, time_step: float) -> torch.Tensor:
-        decay = decay_per_step(tau_ms, time_step)
-        return decay if isinstance(decay, torch.Tensor) else self.weight.new_full((), decay)
+        if isinstance(tau_ms, torch.Tensor):
+            return decays_per_step(tau_ms, time_step)
+        return self.weight.new_full((), decay_per_step(tau_ms, time_step))
 
 
-@overload
-def decay_per_step(tau_ms: float, time_step: float) -> float: ...
-
-
-@overload
-def decay_per_step(tau_ms: torch.Tensor, time_step: float) -> torch.Tensor: ...
-
-
-def decay_per_step(tau_ms: float | torch.Tensor, time_step: float) -> float | torch.Tensor:
+def decay_per_step(tau_ms: float, time_step: float) -> float:
     """Compute the factor by which a state decays in one step.
 
     Parameters
     ----------
     tau_ms
-        Time constant [ms], a number or a tensor of float.
+        Time constant [ms].
     time_step
         Width of a bin [s].
 
     Returns
     -------
-    float or Tensor
-        exp(−time_step/tau), in the type and shape of ``tau_ms``; 0 for a time constant of 0.
+    float
+        exp(−time_step/tau); 0 for a time constant of 0.
     """
-    if isinstance(tau_ms, torch.Tensor):
-        return torch.exp(-time_step * 1e3 / tau_ms)
     return math.exp(-time_step / (tau_ms * 1e-3)) if tau_ms else 0.0
+
+
+def decays_per_step(tau_ms: torch.Tensor, time_step: float) -> torch.Tensor:
+    """Compute the factors by which the states of neurons decay in one step.
+
+    Parameters
+    ----------
+    tau_ms
+        Time constants [ms], float.
+    time_step
+        Width of a bin [s].
+
+    Returns
+    -------
+    Tensor of float
+        exp(−time_step/tau), in the shape of ``tau_ms``; gradients go back through it.
+    """
+    return torch.exp(-time_step * 1e3 / tau_ms)

@@ -15,7 +15,7 @@ from spikebench.errors import TrainingError
 from spikebench.metrics.operations import Layer
 from spikebench.models.base import DataShape
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
-from spikebench.models.spiking_layer import decay_per_step
+from spikebench.models.spiking_layer import decay_per_step, decays_per_step
 
 SHAPE = DataShape(n_units=6, n_classes=5, n_steps=25, time_step=0.01, input_rate=0.2)
 
@@ -98,6 +98,6 @@ def test_decays_by_hand() -> None:
     assert decay_per_step(tau_ms, 0.01) == pytest.approx(0.5, rel=1e-15)
     assert decay_per_step(0.0, 0.01) == 0
     learned = torch.tensor([tau_ms, 2 * tau_ms], requires_grad=True)
-    decays = decay_per_step(learned, 0.01)
+    decays = decays_per_step(learned, 0.01)
     assert_allclose(decays.detach(), [0.5, math.sqrt(0.5)], rtol=1e-6)
     assert decays.requires_grad
