@@ -1,4 +1,4 @@
-"""What kind of neuron a scan runs: threshold, reset, refractory period, surrogate.
+"""What kind of neuron a scan runs: threshold, reset, adaptation, surrogate.
 
 ::
 
@@ -6,7 +6,6 @@
     zero       U[t] = (β·U[t−1] + (1 − β)·(I[t] − A[t−1]))·(1 − S[t−1])
     restart    U[t] = β·U[t−1]·(1 − S[t−1]) + (1 − β)·(I[t] − A[t−1])
     subtract   U[t] = β·(U[t−1] − ϑ·S[t−1]) + (1 − β)·(I[t] − A[t−1])
-    U[t] = 0 while the last spike is at most ``refractory_steps`` old
     S[t] = 1 if U[t] ≥ ϑ else 0
     A[t] = ρ·A[t−1] + (1 − ρ)·(a·R[t] + b·S[t]),   R[t] = U[t]·(1 − S[t]), or U[t] − ϑ·S[t] with subtract
 
@@ -23,14 +22,19 @@ Backward, dS/dU is replaced by a function of x = U − ϑ and the slope λ, 1 at
     multi_gaussian   ((1 + h)·g(x) − (h/s)·(g((x − 1/λ)/s) + g((x + 1/λ)/s)))/its value at 0, g(x) = exp(−(λx)²/2),
                      h = 0.15, s = 6                    Yin, Corradi, Bohté (2021), doi 10.1038/s42256-021-00397-w
 
-Whether the reset is differentiated is ``reset_in_graph``; the refractory hold never is.
+Whether the reset is differentiated is ``reset_in_graph``.
+
+The equations follow from the class of the parameters that a scan is given beside the decays: none, or
+:class:`Adaptation`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
+
+import torch
 
 Reset = Literal["zero", "restart", "subtract"]
 Surrogate = Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian"]
@@ -41,6 +45,41 @@ SURROGATES: dict[str, int] = {name: code for code, name in enumerate(get_args(Su
 
 GAUSSIAN_H, GAUSSIAN_S = 0.15, 6.0
 GAUSSIAN_PEAK = 1 + GAUSSIAN_H - 2 * GAUSSIAN_H / GAUSSIAN_S * math.exp(-0.5 / GAUSSIAN_S**2)
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """How a neuron adapts; every field a number or one per unit.
+
+    Attributes
+    ----------
+    decay : Tensor of float
+        ρ, of the adaptation.
+    to_membrane : Tensor of float
+        a: subthreshold adaptation.
+    to_spikes : Tensor of float
+        b: spike-triggered adaptation.
+    """
+
+    decay: torch.Tensor
+    to_membrane: torch.Tensor
+    to_spikes: torch.Tensor
+
+
+# The equations that hold, after the class of the parameters.
+LEAKY, ADAPTIVE = range(2)
+EQUATIONS: dict[type, int] = {type(None): LEAKY, Adaptation: ADAPTIVE}
+
+
+class Settings(NamedTuple):
+    """Settings of a neuron for compiled loops, which know names by their numbers."""
+
+    equations: int
+    threshold: float
+    slope: float
+    reset: int
+    reset_in_graph: bool
+    surrogate: int
 
 
 @dataclass(frozen=True)
@@ -55,8 +94,6 @@ class Neuron:
         What a spike does to the membrane.
     reset_in_graph : bool
         Whether gradients go through the reset.
-    refractory_steps : int
-        Steps after a spike in which the membrane is held at 0.
     surrogate : str
         Shape of the backward pass.
     slope : float
@@ -71,7 +108,6 @@ class Neuron:
     threshold: float = 1.0
     reset: Reset = "zero"
     reset_in_graph: bool = False
-    refractory_steps: int = 0
     surrogate: Surrogate = "fast_sigmoid"
     slope: float = 4.0
 
@@ -80,14 +116,38 @@ class Neuron:
             raise ValueError(f"reset {self.reset!r}: known are {', '.join(RESETS)}")
         if self.surrogate not in SURROGATES:
             raise ValueError(f"surrogate {self.surrogate!r}: known are {', '.join(SURROGATES)}")
-        for name in ("threshold", "slope", "refractory_steps"):
-            if not isinstance(getattr(self, name), int | float):
-                raise ValueError(f"{name} must be a number, got {getattr(self, name)!r}")
         for name in ("threshold", "slope"):
             value = getattr(self, name)
+            if not isinstance(value, int | float):
+                raise ValueError(f"{name} must be a number, got {value!r}")
             if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
-        if not isinstance(self.refractory_steps, int) or self.refractory_steps < 0:
-            raise ValueError(
-                f"refractory_steps must be whole and not negative, got {self.refractory_steps}"
-            )
+
+    def settings(self, parameters: Adaptation | None) -> Settings:
+        """Give the names numbers, for compiled loops.
+
+        Parameters
+        ----------
+        parameters
+            What the scan is given beside the decays.
+
+        Returns
+        -------
+        Settings
+            Equations, threshold, slope, reset, surrogate.
+
+        Raises
+        ------
+        ValueError
+            If there are no equations for such parameters.
+        """
+        if type(parameters) not in EQUATIONS:
+            raise ValueError(f"no equations for parameters of {type(parameters).__name__}")
+        return Settings(
+            equations=EQUATIONS[type(parameters)],
+            threshold=self.threshold,
+            slope=self.slope,
+            reset=RESETS[self.reset],
+            reset_in_graph=self.reset_in_graph,
+            surrogate=SURROGATES[self.surrogate],
+        )

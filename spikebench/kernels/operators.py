@@ -15,11 +15,12 @@ import torch
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
-from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.neuron import Neuron, Settings
 from spikebench.kernels.scan import (
     REDUCTIONS,
     STATE_ROWS,
     Adaptation,
+    Layer,
     Reduction,
     Scan,
     check_readout,
@@ -88,19 +89,15 @@ def recurrent_lif_scan(
         given, n_steps, cells = current, current.shape[1], _no_cells(taps)
     else:
         given, n_steps, cells = none, current.n_steps, _cells(current)
-    decays = [decay_syn.expand(n), decay_mem.expand(n)]
-    adapts = taps.new_zeros(0, n)
-    if adaptation is not None:
-        parts = (adaptation.decay, adaptation.to_membrane, adaptation.to_spikes)
-        adapts = torch.stack([part.expand(n) for part in parts])
+    rows = [decay_mem] if adaptation is None else [decay_mem, *vars(adaptation).values()]
+    parameters = torch.stack([row.expand(n) for row in rows])
+    layer = Layer(weights, decay_syn.expand(n), parameters, taps)
     learns = torch.is_grad_enabled()
-    decays_learn = learns and any(d.requires_grad for d in (*decays, adapts))
-    needs = any(t.requires_grad for t in (given, weights, taps, *decays, adapts)) and learns
+    decays_learn = learns and (decay_syn.requires_grad or parameters.requires_grad)
+    needs = learns and any(tensor.requires_grad for tensor in (given, *layer))
     in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
     handle, offsets, bins, fired, membranes, _, _, end = _scan(
-        *(given, *cells, weights, *decays, taps, adapts, state, n_steps),
-        *(neuron.threshold, neuron.slope, RESETS[neuron.reset], neuron.reset_in_graph),
-        *(neuron.refractory_steps, SURROGATES[neuron.surrogate]),
+        *(given, *cells, *layer, state, n_steps, *neuron.settings(adaptation)),
         *(needs or keep_membranes, decays_learn or in_reset, needs and adaptation is not None),
     )
     return Scan(
@@ -233,16 +230,15 @@ def _scan(
     units: torch.Tensor,
     weight: torch.Tensor,
     decay_syn: torch.Tensor,
-    decay_mem: torch.Tensor,
+    parameters: torch.Tensor,
     recurrent: torch.Tensor,
-    adaptation: torch.Tensor,
     state: torch.Tensor,
     n_steps: int,
+    equations: int,
     threshold: float,
     slope: float,
     reset: int,
     reset_in_graph: bool,
-    n_refractory: int,
     surrogate: int,
     keep_membranes: bool,
     keep_synapses: bool,
@@ -258,8 +254,9 @@ def _scan(
     torch.Tensor,
 ]:
     found = _device(state).scan(
-        *(current, (offsets, bins, units), weight, decay_syn, decay_mem, recurrent, adaptation),
-        *(state, n_steps, threshold, reset, n_refractory),
+        *(current, (offsets, bins, units), Layer(weight, decay_syn, parameters, recurrent)),
+        *(state, n_steps),
+        Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
         (keep_membranes, keep_synapses, keep_adaptation),
     )
     shape = (state.shape[0], n_steps, state.shape[2])
@@ -282,15 +279,14 @@ def _scan_backward(
     units: torch.Tensor,
     weight: torch.Tensor,
     decay_syn: torch.Tensor,
-    decay_mem: torch.Tensor,
+    parameters: torch.Tensor,
     recurrent: torch.Tensor,
-    adaptation: torch.Tensor,
     state: torch.Tensor,
+    equations: int,
     threshold: float,
     slope: float,
     reset: int,
     reset_in_graph: bool,
-    n_refractory: int,
     surrogate: int,
     to_current: bool,
     to_weight: bool,
@@ -299,9 +295,9 @@ def _scan_backward(
     spikes = (spike_offsets, spike_bins, spike_units)
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
     found = _device(membranes).scan_backward(
-        *(grad_spikes, grad_membranes, (membranes, synapses, adapted), spikes),
-        *((offsets, bins, units), weight, decay_syn, decay_mem, recurrent, adaptation, state),
-        *(threshold, slope, reset, reset_in_graph, n_refractory, surrogate),
+        *((grad_spikes, grad_membranes), (membranes, synapses, adapted), spikes),
+        *((offsets, bins, units), Layer(weight, decay_syn, parameters, recurrent), state),
+        Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
         (to_current or (to_recurrent and bool(state.any())), to_weight, to_recurrent),
     )
     if to_recurrent and found[0].numel():  # spikes from before the beginning
@@ -315,8 +311,8 @@ def _scan_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # no
     _, *spikes, membranes, synapses, adapted, end = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*spikes, synapses, adapted, end)
-    ctx.save_for_backward(membranes, synapses, adapted, *spikes, *inputs[1:10])
-    ctx.settings = inputs[11:17]
+    ctx.save_for_backward(membranes, synapses, adapted, *spikes, *inputs[1:9])
+    ctx.settings = inputs[10:16]
 
 
 def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
@@ -330,8 +326,8 @@ def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...
     )
     return (
         *(current if needs[0] else None, None, None, None, weight if needs[4] else None),
-        *(decays[0] if needs[5] else None, decays[1] if needs[6] else None),
-        *(recurrent if needs[7] else None, decays[2:] if needs[8] else None),
+        *(decays[0] if needs[5] else None, decays[1:] if needs[6] else None),
+        recurrent if needs[7] else None,
         *(None,) * 11,
     )
 

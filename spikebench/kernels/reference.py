@@ -137,36 +137,17 @@ def recurrent_lif_scan(
     )
     if not isinstance(current, torch.Tensor):
         current = event_linear(current, weights)
-    syn, mem, adapted, held, *past = state.unbind(1)
-    theta = neuron.threshold
+    syn, mem, adapted, *past = state.unbind(1)
     spikes, membranes = [], []
     for step in current.unbind(1):
         syn = decay_syn * syn + step
         for tap, before in zip(taps, past, strict=False):
             syn = syn + before @ tap
-        before = past[0]
-        undone = before if neuron.reset_in_graph else before.detach()
-        drive = syn - adapted if adaptation else syn
-        if neuron.reset == "zero":
-            mem = (decay_mem * mem + (1 - decay_mem) * drive) * (1 - undone)
-        elif neuron.reset == "restart":
-            mem = decay_mem * (mem * (1 - undone)) + (1 - decay_mem) * drive
-        else:
-            mem = decay_mem * (mem - theta * undone) + (1 - decay_mem) * drive
-        if neuron.refractory_steps:
-            mem = torch.where(held > 0, 0.0, mem)
-        spk = _spike(mem - theta, neuron)
-        if neuron.refractory_steps:
-            held = torch.where(spk.detach() > 0, neuron.refractory_steps, (held - 1).clamp(min=0))
-        if adaptation:
-            undone = spk if neuron.reset_in_graph else spk.detach()
-            rest = mem - theta * undone if neuron.reset == "subtract" else mem * (1 - undone)
-            pulled = adaptation.to_membrane * rest + adaptation.to_spikes * spk
-            adapted = adaptation.decay * adapted + (1 - adaptation.decay) * pulled
+        mem, spk, adapted = _step(syn, mem, adapted, past[0], decay_mem, neuron, adaptation)
         past = [spk, *past[:-1]]
         spikes.append(spk)
         membranes.append(mem)
-    end = torch.stack([syn, mem, adapted, held, *past], 1).detach()
+    end = torch.stack([syn, mem, adapted, *past], 1).detach()
     kept = torch.stack(membranes, 1) if keep_membranes else None
     return Scan(Spikes.from_dense(torch.stack(spikes, 1)), kept, end)
 
@@ -252,6 +233,37 @@ def surrogate_slope(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
     middle = (1 + GAUSSIAN_H) * torch.exp(-(scaled**2) / 2)
     sides = sum(torch.exp(-(((scaled + d) / GAUSSIAN_S) ** 2) / 2) for d in (-1, 1))
     return (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
+
+
+def _step(
+    current: torch.Tensor,
+    mem: torch.Tensor,
+    adapted: torch.Tensor,
+    before: torch.Tensor,
+    decay_mem: torch.Tensor,
+    neuron: Neuron,
+    adaptation: Adaptation | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Compute U[t], S[t] and A[t] from I[t], U[t − 1], A[t − 1] and S[t − 1]."""
+    undone = before if neuron.reset_in_graph else before.detach()
+    drive = current - adapted if adaptation else current
+    carried = mem if neuron.reset == "zero" else _left(mem, undone, neuron)
+    mem = decay_mem * carried + (1 - decay_mem) * drive
+    if neuron.reset == "zero":
+        mem = mem * (1 - undone)
+    spk = _spike(mem - neuron.threshold, neuron)
+    if adaptation:
+        left = _left(mem, spk if neuron.reset_in_graph else spk.detach(), neuron)
+        pulled = adaptation.to_membrane * left + adaptation.to_spikes * spk
+        adapted = adaptation.decay * adapted + (1 - adaptation.decay) * pulled
+    return mem, spk, adapted
+
+
+def _left(mem: torch.Tensor, spikes: torch.Tensor, neuron: Neuron) -> torch.Tensor:
+    """Compute what spikes leave of the membrane."""
+    if neuron.reset == "subtract":
+        return mem - neuron.threshold * spikes
+    return mem * (1 - spikes)
 
 
 class _Spike(torch.autograd.Function):

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 
 from spikebench.events.batches import EventBatch
+from spikebench.kernels.neuron import Adaptation as Adaptation
 from spikebench.kernels.spikes import Spikes
 
 Reduction = Literal["max", "mean", "sum", "last", "trace"]
 REDUCTIONS: dict[str, int] = {name: code for code, name in enumerate(get_args(Reduction))}
 
-# Rows of a state before the spikes of the last steps: synaptic current, membrane, adaptation, steps still held.
-STATE_ROWS = 4
+# Rows of a state before the spikes of the last steps: synaptic current, membrane, adaptation.
+STATE_ROWS = 3
 
 
-@dataclass(frozen=True, eq=False)
-class Adaptation:
-    """How a neuron adapts; every field a number or one per unit.
+class Layer(NamedTuple):
+    """Weights and parameters of a layer, as compiled loops get them.
 
-    Attributes
-    ----------
-    decay : Tensor of float
-        ρ, of the adaptation.
-    to_membrane : Tensor of float
-        a: subthreshold adaptation.
-    to_spikes : Tensor of float
-        b: spike-triggered adaptation.
+    ``weight`` (tap, input, unit), of shape (0, 0, 0) where currents are given; ``decay_syn`` (unit): α;
+    ``parameters`` (parameter, unit): β, then those of the neuron's equations; ``recurrent`` (tap, from, to).
     """
 
-    decay: torch.Tensor
-    to_membrane: torch.Tensor
-    to_spikes: torch.Tensor
+    weight: torch.Tensor
+    decay_syn: torch.Tensor
+    parameters: torch.Tensor
+    recurrent: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +132,8 @@ def check_scan(
         The recurrent weights.
     weight : Tensor of float, shape (tap, input, unit)
         The weights; without any, of shape (0, 0, 0).
-    state : Tensor of float, shape (batch, 4 + max(recurrent taps, 1), unit)
-        Where to begin, not in the graph. Rows: I, U, A, steps of the refractory period that are left, S of the last
-        steps (the latest first).
+    state : Tensor of float, shape (batch, 3 + max(recurrent taps, 1), unit)
+        Where to begin, not in the graph. Rows: I, U, A, S of the last steps (the latest first).
 
     Raises
     ------
@@ -178,7 +172,7 @@ def check_scan(
         "decay_mem": decay_mem,
     }
     if adaptation is not None:
-        given |= {name: getattr(adaptation, name) for name in Adaptation.__dataclass_fields__}
+        given |= vars(adaptation)
     for name, tensor in given.items():
         if name not in ("recurrent", "state") and tensor.shape not in ((), (1,), (n,)):
             raise ValueError(f"{name} of shape {tuple(tensor.shape)}: a number, or one per unit")

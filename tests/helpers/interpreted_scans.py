@@ -16,8 +16,8 @@ from torch.testing import assert_close
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
 from spikebench.kernels.cpu import launch as cpu
-from spikebench.kernels.neuron import Neuron, Reset, Surrogate
-from spikebench.kernels.scan import REDUCTIONS, Adaptation, Reduction
+from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, Neuron, Reset, Settings, Surrogate
+from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation, Layer, Reduction
 
 N_INPUTS, N_STEPS = 5, 5
 Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -36,17 +36,17 @@ def events_of(batch: int, n_steps: int, n_units: int, n_events: int, seed: int) 
 
 
 def state_of(batch: int, n_taps: int, n: int, dtype: torch.dtype) -> torch.Tensor:
-    """A state to go on from: some neurons held for a step, some that fired."""
+    """A state to go on from, with some neurons that fired."""
     random = torch.Generator().manual_seed(n_taps)
-    state = torch.rand(batch, 4 + max(n_taps, 1), n, dtype=dtype, generator=random)
-    state[:, 3:] = state[:, 3:].round()
+    state = torch.rand(batch, STATE_ROWS + max(n_taps, 1), n, dtype=dtype, generator=random)
+    state[:, STATE_ROWS:] = state[:, STATE_ROWS:].round()
     return state
 
 
 def settings(half: bool = False) -> Iterator[tuple[Neuron, int, bool, int, Reduction]]:
-    """Every reset, in the graph or not, with a hold or without, with adaptation or without; the others take turns.
+    """Every reset, in the graph or not, with adaptation or without; the others take turns.
 
-    Half of them has every pair of these choices, and all three yes-or-no choices together.
+    Half of them has every pair of these choices.
 
     Yields neuron, recurrent taps, whether there is adaptation, taps of the input, reduction.
     """
@@ -58,11 +58,11 @@ def settings(half: bool = False) -> Iterator[tuple[Neuron, int, bool, int, Reduc
         strict=False,
     )
     resets = get_args(Reset)
-    for reset, in_graph, n_held, adapts in product(resets, (False, True), (0, 2), (False, True)):
-        if half and (resets.index(reset) + in_graph + n_held // 2 + adapts) % 2:
+    for reset, in_graph, adapts in product(resets, (False, True), (False, True)):
+        if half and (resets.index(reset) + in_graph + adapts) % 2:
             continue
         surrogate, n_recurrent, n_taps, reduction = next(turns)
-        neuron = Neuron(0.3, reset, in_graph, n_held, surrogate, 2.0)
+        neuron = Neuron(0.3, reset, in_graph, surrogate, 2.0)
         yield neuron, n_recurrent, adapts, n_taps, reduction
 
 
@@ -101,7 +101,6 @@ def compare_gradients(
     lengths = 1 + torch.arange(batch, device=device) % n_steps
     start = torch.linspace(-1, 1, batch * n_classes, dtype=torch.float64, device=device)
     state = state_of(batch, n_recurrent, n, torch.float64).to(device)
-    state[:, 3] *= neuron.refractory_steps
     answers = []
     for kernels in (reference, operators):
         for leaf in leaves:
@@ -196,28 +195,35 @@ def compare_scans(kernels: Functions, n: int, n_taps: int, dtype: torch.dtype) -
     events = events_of(batch, N_STEPS, N_INPUTS, 40, 3)
     weight = torch.randn(2, N_INPUTS, n, dtype=dtype)
     recurrent = torch.randn(n_taps, n, n, dtype=dtype)
-    decays = torch.rand(2, n, dtype=dtype).unbind()
+    decay_syn = torch.rand(n, dtype=dtype)
     state = state_of(batch, n_taps, n, dtype)
     none = recurrent.new_empty(0, 0, 0)
     for full in (True, False):
-        adaptation = torch.rand(3 if full else 0, n, dtype=dtype)
-        layer = (weight, *decays, recurrent, adaptation, state)
-        settings = (0.7, 2, 3) if full else (0.7, 0, 0)
+        parameters = torch.rand(4 if full else 1, n, dtype=dtype)
+        layer = Layer(weight, decay_syn, parameters, recurrent)
+        settings = Settings(
+            equations=ADAPTIVE if full else LEAKY,
+            threshold=0.7,
+            slope=2.0,
+            reset=RESETS["subtract" if full else "zero"],
+            reset_in_graph=full,
+            surrogate=4,
+        )
         keep = (True, full, full)
-        expected = cpu.scan(none, events, *layer, N_STEPS, *settings, keep)
-        found = kernels.scan(none, events, *layer, N_STEPS, *settings, keep)
+        expected = cpu.scan(none, events, layer, state, N_STEPS, settings, keep)
+        found = kernels.scan(none, events, layer, state, N_STEPS, settings, keep)
         assert_close(found[:3], expected[:3], rtol=0, atol=0)
         assert_close(found[3:], expected[3:], **bounds)
         found_spikes += expected[1].numel()
         grads = torch.randn(2, batch, N_STEPS, n, dtype=dtype)
-        given = (grads[0], grads[1] if full else none, expected[3:6], expected[:3], events)
+        asked = (grads[0], grads[1] if full else none)
+        given = (asked, expected[3:6], expected[:3], events, layer, state, settings)
         for wanted in (
             ((True, True, True), (False, False, False)) if full else ((True, False, True),)
         ):
-            numbers = (0.7, 2.0, settings[1], full, settings[2], 4, wanted)
             assert_close(
-                kernels.scan_backward(*given, *layer, *numbers),
-                cpu.scan_backward(*given, *layer, *numbers),
+                kernels.scan_backward(*given, wanted),
+                cpu.scan_backward(*given, wanted),
                 **bounds,
             )
     return found_spikes

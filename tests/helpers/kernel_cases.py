@@ -1,7 +1,7 @@
 """Cases for the event-driven kernels, and a second opinion on their equations: numbers that carry a derivative along.
 
 The equations are those of the docstring of :mod:`spikebench.kernels.neuron`, read word for word: histories with an
-index for the step, the age of the last spike instead of a counter. Derivatives run forward, one direction at a time, so
+index for the step. Derivatives run forward, one direction at a time, so
 neither autograd nor anything that runs backward has a part in them.
 """
 
@@ -111,7 +111,7 @@ def run_neurons(
     """Run neurons from rest; spikes and membranes, step after step."""
     zero = Dual(np.zeros(x[0].value.shape))
     I, U, S, A = (defaultdict(lambda: zero) for _ in range(4))  # noqa: E741
-    theta, last = neuron.threshold, np.full(x[0].value.shape, -math.inf)
+    theta = neuron.threshold
     for t in range(len(x)):
         I[t] = alpha * I[t - 1] + x[t]
         for s in range(len(V.value)):
@@ -124,10 +124,8 @@ def run_neurons(
             U[t] = beta * U[t - 1] * (1 - spike) + driven
         else:
             U[t] = beta * (U[t - 1] - theta * spike) + driven
-        U[t] = U[t] * (t - last > neuron.refractory_steps).astype(float)
         x_t = U[t].value - theta
         S[t] = Dual((x_t >= 0).astype(float), surrogate(x_t, neuron) * U[t].slope)
-        last = np.where(S[t].value > 0, t, last)
         if rho is not None and a is not None and b is not None:
             spike = S[t] if neuron.reset_in_graph else Dual(S[t].value)
             R = U[t] - theta * spike if neuron.reset == "subtract" else U[t] * (1 - spike)
@@ -264,7 +262,6 @@ neurons = st.builds(
     threshold=st.sampled_from([0.5, 1.0]),
     reset=st.sampled_from(sorted(RESETS)),
     reset_in_graph=st.booleans(),
-    refractory_steps=st.sampled_from([0, 0, 1, 3, 50]),
     surrogate=st.sampled_from(sorted(SURROGATES)),
     slope=st.sampled_from([1.0, 4.0]),
 )
@@ -299,7 +296,6 @@ def cases(
     state = None
     if begins and draw(st.booleans()):
         rows = rng.normal(0, 0.5, (batch, STATE_ROWS + max(n_recurrent, 1), n))
-        rows[:, 3] = rng.integers(0, 4, (batch, n))
         rows[:, STATE_ROWS:] = rng.random(rows[:, STATE_ROWS:].shape) < 0.3
         state = torch.from_numpy(rows)
     as_tensors = {

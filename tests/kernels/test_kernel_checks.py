@@ -95,8 +95,8 @@ WRONG_SCANS: dict[str, tuple[dict[str, object], str]] = {
     "a decay elsewhere": ({"decay_syn": torch.zeros(3, device="meta")}, "decay_syn is torch.float32 on meta"),
     "adaptation of another type": (
         {"adaptation": Adaptation(HALF, HALF.double(), HALF)}, "to_membrane is torch.float64"),
-    "a state of other taps": ({"state": torch.zeros(2, 7, 3)}, r"state of shape \(2, 7, 3\) instead of \(2, 5, 3\)"),
-    "a state in doubles": ({"state": torch.zeros(2, 5, 3).double()}, "state is torch.float64"),
+    "a state of other taps": ({"state": torch.zeros(2, 7, 3)}, r"state of shape \(2, 7, 3\) instead of \(2, 4, 3\)"),
+    "a state in doubles": ({"state": torch.zeros(2, 4, 3).double()}, "state is torch.float64"),
 }  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_weights_that_are_no_number_silence_their_neurons_alone(kernels: ModuleT
     weight = torch.full((5, 20), 4.0)
     weight[:, 3] = torch.nan
     weight.requires_grad_()
-    neuron = Neuron(reset="zero", refractory_steps=2)
+    neuron = Neuron(reset="zero")
     scan = kernels.lif_scan(EVENTS, HALF, HALF, neuron, keep_membranes=True, weight=weight)
     fired = scan.spikes.dense()[0].any(0)
     assert fired.tolist() == [h != 3 for h in range(20)]
@@ -165,7 +165,7 @@ def test_weights_that_are_no_number_silence_their_neurons_alone(kernels: ModuleT
         ({"threshold": 0.0}, "threshold must be above 0 and finite, got 0.0"),
         ({"threshold": float("nan")}, "threshold must be above 0 and finite, got nan"),
         ({"slope": float("inf")}, "slope must be above 0 and finite, got inf"),
-        ({"refractory_steps": -1}, "refractory_steps must be whole and not negative, got -1"),
+        ({"threshold": "1"}, "threshold must be a number, got '1'"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes: dict, message: str) -> None:

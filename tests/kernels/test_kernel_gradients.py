@@ -204,10 +204,9 @@ def test_silent_membranes_have_the_gradients_of_finite_differences(
 ) -> None:
     # The surrogate is 0 so far from the threshold, so what would come back through spikes is not there.
     settings_ = {"surrogate": "triangle", "reset": "restart", "reset_in_graph": True}
-    neuron = Neuron(threshold=1e6, refractory_steps=2, **settings_)
+    neuron = Neuron(threshold=1e6, **settings_)
     state = torch.zeros(2, STATE_ROWS + max(n_taps, 1), 3, dtype=torch.float64)
     state[:, :3] = torch.from_numpy(rng.normal(size=(2, 3, 3)))
-    state[:, 3] = torch.tensor([0, 1, 2])
     state[:, STATE_ROWS:] = torch.from_numpy((rng.random((2, max(n_taps, 1), 3)) < 0.5) * 1.0)
     numbers = [
         torch.from_numpy(array).requires_grad_()
@@ -261,19 +260,6 @@ def test_surrogates_are_one_at_the_threshold_and_the_slope_of_their_integral(
     peak = reference.surrogate_slope(torch.zeros(1, dtype=torch.float64), neuron)
     assert float(peak) == pytest.approx(1.0, rel=1e-14)
     np.testing.assert_allclose(found, kernel_cases.surrogate(x, neuron), rtol=1e-12, atol=1e-15)
-
-
-def test_a_hold_in_the_state_stops_gradients() -> None:
-    state = torch.zeros(1, 5, 2)
-    state[0, 3, 0] = 2
-    half = torch.tensor(0.5)
-    for kernels in KERNELS.values():
-        current = torch.ones(1, 3, 2, requires_grad=True)
-        neuron = Neuron(threshold=9.0, refractory_steps=1)
-        scan = kernels.lif_scan(current, torch.tensor(0.0), half, neuron, None, state, True)
-        scan.membranes.sum().backward()
-        assert current.grad is not None
-        assert current.grad[0].tolist() == [[0, 0.875], [0, 0.75], [0.5, 0.5]]
 
 
 def test_gradients_of_a_binary_input_are_those_of_its_cells(rng: np.random.Generator) -> None:

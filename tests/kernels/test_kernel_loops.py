@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -12,13 +14,18 @@ from helpers.kernel_cases import Case, counts_of, random_events
 
 from spikebench.compiled import compiled
 from spikebench.kernels import operators
+from spikebench.kernels.cpu import compiling, events, neurons, readouts, scans, vectors
 from spikebench.kernels.cpu import launch as cpu
-from spikebench.kernels.cpu import loops as cpu_loops
 from spikebench.kernels.cpu.vectors import spread_row, sum_rows
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
 from spikebench.kernels.scan import REDUCTIONS
 
-COMPILED = [name for name, loop in vars(cpu_loops).items() if hasattr(loop, "py_func")]
+COMPILED = [
+    (module, name)
+    for module in (events, neurons, readouts, scans)
+    for name, loop in vars(module).items()
+    if hasattr(loop, "py_func")
+]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -26,7 +33,7 @@ COMPILED = [name for name, loop in vars(cpu_loops).items() if hasattr(loop, "py_
 def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
     dtype: torch.dtype, reset: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    events = random_events(rng, 3, 6, 4, "binary")
+    batch = random_events(rng, 3, 6, 4, "binary")
     numbers = {
         "weight": rng.normal(0.5, 2, (2, 4, 5)),
         "recurrent": rng.normal(0, 0.5, (2, 5, 5)),
@@ -37,14 +44,14 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
         "b": rng.uniform(0, 1, 5),
     }
     out = torch.from_numpy(rng.normal(size=(5, 3))).to(dtype)
-    neuron = Neuron(reset=reset, reset_in_graph=True, refractory_steps=int(reset == "zero"))
+    neuron = Neuron(reset=reset, reset_in_graph=True)
 
     def everything() -> list[torch.Tensor]:
         leaves = {
             name: torch.from_numpy(array).to(dtype).requires_grad_()
             for name, array in numbers.items()
         }
-        case = Case(events, neuron, leaves)
+        case = Case(batch, neuron, leaves)
         spikes = case.scan(operators).spikes
         again = operators.event_linear(spikes, torch.ones(5, 2, dtype=dtype).cumsum(0))
         decay = torch.tensor(0.5, dtype=dtype)
@@ -60,9 +67,9 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
         return [scan.membranes, scan.state, scan.spikes.bins, scan.spikes.units, *traces, *grads]
 
     compiled = everything()
-    for name in COMPILED:
-        monkeypatch.setattr(cpu_loops, name, getattr(cpu_loops, name).py_func)
-    assert {"scan_forward", "scan_backward", "surrogate_rows"} < set(COMPILED)
+    for module, name in COMPILED:
+        monkeypatch.setattr(module, name, getattr(module, name).py_func)
+    assert {"scan_forward", "scan_backward", "surrogate_rows"} < {name for _, name in COMPILED}
     for found, expected in zip(everything(), compiled, strict=True):
         assert torch.equal(found, expected)
 
@@ -74,22 +81,22 @@ def test_surrogate_loops_do_what_the_docstring_says(name: str, dtype: type) -> N
     mem = np.concatenate([np.linspace(-4, 6, 101), [1.5, 1e4, -1e4]]).astype(dtype)
     one, found = dtype(1), np.empty_like(mem)
     args = (mem, dtype(1.5), dtype(3), one, SURROGATES[name])
-    cpu_loops.surrogate_rows(*args, found)
+    neurons.surrogate_rows(*args, found)
     expected = kernel_cases.surrogate(mem.astype(float) - 1.5, neuron)
     tolerance = 1e-12 if dtype is np.float64 else 2e-6
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
     assert found[-3] == pytest.approx(1.0, rel=tolerance)
     plain = np.empty_like(mem)
-    cpu_loops.surrogate_rows.py_func(*args, plain)
+    neurons.surrogate_rows.py_func(*args, plain)
     np.testing.assert_allclose(plain, found, rtol=tolerance, atol=tolerance)
 
 
 def test_counting_cells_of_a_binary_batch_leaves_the_first(rng: np.random.Generator) -> None:
-    events = random_events(rng, 5, 4, 3)
-    cells = cpu.first_in_cell(events.offsets, events.bins, events.units, 3)
-    assert cells[1].numel() < events.bins.numel()
-    left = replace(events, offsets=cells[0], bins=cells[1], units=cells[2])
-    assert np.array_equal(counts_of(left), np.minimum(counts_of(events), 1))
+    batch = random_events(rng, 5, 4, 3)
+    cells = cpu.first_in_cell(batch.offsets, batch.bins, batch.units, 3)
+    assert cells[1].numel() < batch.bins.numel()
+    left = replace(batch, offsets=cells[0], bins=cells[1], units=cells[2])
+    assert np.array_equal(counts_of(left), np.minimum(counts_of(batch), 1))
 
 
 @compiled
@@ -122,19 +129,62 @@ def test_rows_are_added_alike_with_vectors_of_every_width(
         assert np.array_equal(spread, table) == (begin == end)
 
 
+@pytest.mark.parametrize("name", ["_load", "_row"])
+def test_plain_rows_take_over_where_vectors_do_not_compile(
+    name: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    table = rng.standard_normal((9, 37)).astype(np.float32)
+    row, which = table[0].copy(), rng.integers(0, 9, 20).astype(np.int32)
+    found, spread = row.copy(), table.copy()
+    asked: list[object] = []
+
+    def refuse(*_: object) -> None:
+        asked.append(None)
+        raise AttributeError("pointee")
+
+    monkeypatch.setattr(vectors, name, refuse)
+    numba.njit(_sum.py_func)(table, which, 3, 20, found)
+    numba.njit(_spread.py_func)(spread, which, 3, 20, row)
+    assert len(asked) == 2
+    monkeypatch.undo()
+    expected, plain = row.copy(), table.copy()
+    _sum(table, which, 3, 20, expected)
+    _spread(plain, which, 3, 20, row)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(spread, plain)
+
+
+def _next(number: int) -> int:
+    return number + 1
+
+
+def test_loops_are_compiled_again_when_another_file_of_theirs_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hits() -> int:
+        loop: Any = compiling.compiled(_next)
+        assert loop(1) == 2
+        return sum(loop.stats.cache_hits.values())
+
+    hits()
+    assert hits() == 1
+    monkeypatch.setattr(compiling, "_STAMP", b"another version")
+    assert hits() == 0
+
+
 @pytest.mark.parametrize("n_block", [1, 2, 5])
 def test_weights_get_the_same_gradients_block_of_steps_after_block(
     n_block: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n, n_steps, n_samples = 18, 12, 20  # 12 steps are not a multiple of 5
-    events = random_events(rng, n_samples, n_steps, 4)
+    batch = random_events(rng, n_samples, n_steps, 4)
     numbers = [rng.normal(0.5, 1, (3, 4, n)), rng.normal(0, 0.4, (2, n, n))]
 
     def gradients() -> list[torch.Tensor]:
         weight, recurrent = (torch.from_numpy(array).requires_grad_() for array in numbers)
         decay = torch.tensor(0.6, dtype=torch.float64)
         scan = operators.recurrent_lif_scan(
-            events, recurrent, decay, decay, Neuron(), keep_membranes=True, weight=weight
+            batch, recurrent, decay, decay, Neuron(), keep_membranes=True, weight=weight
         )
         assert scan.spikes.bins.numel() > 100
         assert scan.membranes is not None

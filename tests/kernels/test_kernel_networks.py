@@ -63,7 +63,7 @@ def train(seed: int, batch: int = 40) -> Tensors:
         for name, size in sizes.items()
     }
     optimiser = torch.optim.Adam(leaves.values(), lr=0.01)
-    neuron = Neuron(reset="subtract", reset_in_graph=True, refractory_steps=1)
+    neuron = Neuron(reset="subtract", reset_in_graph=True)
     for _ in range(20):
         decay = torch.sigmoid(leaves["decay"])
         adaptation = Adaptation(decay, decay * 0.1, decay)
@@ -171,12 +171,12 @@ def test_operators_keep_the_rules_of_operators(n: int, rng: np.random.Generator)
     lists = (events.offsets, events.bins.clone(), events.units.clone())
     weight = torch.from_numpy(rng.normal(0.5, 2, (1, 3, n))).requires_grad_()
     decay = torch.full((n,), 0.5, dtype=torch.float64, requires_grad=True)
-    none, state = weight.new_empty(0, 0, 0), weight.new_zeros(2, 5, n)
+    none, state = weight.new_empty(0, 0, 0), weight.new_zeros(2, 4, n)
     calls = {
         operators._event_linear: (*lists, weight, None, 5),
         operators._scan: (
-            *(none, *lists, weight, decay, decay, weight.new_zeros(0, n, n)),
-            *(weight.new_zeros(0, n), state, 5, 1.0, 4.0, 0, True, 0, 0, True, True, False),
+            *(none, *lists, weight, decay, decay[None], weight.new_zeros(0, n, n), state, 5),
+            *(*Neuron(reset_in_graph=True).settings(None), True, True, False),
         ),
         operators._readout: (
             *(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from spikebench.kernels import operators, reference
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import REDUCTIONS, Adaptation, Scan
+from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation, Scan
 from spikebench.kernels.spikes import Spikes
 
 both = pytest.mark.parametrize("kernels", KERNELS.values(), ids=KERNELS)
@@ -56,9 +56,6 @@ def away_from_threshold(scan: Scan, threshold: float, distance: float) -> bool:
         ({"reset": "zero"}, [2, 0, 0.5, 0.5], [1, 0, 0, 0]),
         ({"reset": "restart"}, [2, 1, 0.5, 0.5], [1, 1, 0, 0]),
         ({"reset": "subtract"}, [2, 1.5, 0.75, 0.625], [1, 1, 0, 0]),
-        ({"reset": "zero", "refractory_steps": 2}, [2, 0, 0, 0.25], [1, 0, 0, 0]),
-        ({"reset": "restart", "refractory_steps": 1}, [2, 0, 0.5, 0.5], [1, 0, 0, 0]),
-        ({"reset": "subtract", "refractory_steps": 9}, [2, 0, 0, 0], [1, 0, 0, 0]),
         ({"threshold": 2.0}, [2, 0, 0.5, 0.5], [1, 0, 0, 0]),
         ({"threshold": 2.125}, [2, 2, 1.5, 1], [0, 0, 0, 0]),
     ],
@@ -69,8 +66,8 @@ def test_a_neuron_does_what_was_worked_out_by_hand(
     scan = kernels.lif_scan(pulse(), HALF, HALF, Neuron(**settings_), keep_membranes=True)
     assert scan.membranes.flatten().tolist() == membranes
     assert scan.spikes.dense().flatten().tolist() == spikes
-    assert scan.state.shape == (1, 5, 1)
-    assert scan.state[0, [0, 1, 2, 4], 0].tolist() == [0.5, membranes[-1], 0, spikes[-1]]
+    assert scan.state.shape == (1, 4, 1)
+    assert scan.state[0, :, 0].tolist() == [0.5, membranes[-1], 0, spikes[-1]]
 
 
 @both
@@ -103,7 +100,7 @@ def test_recurrent_taps_arrive_one_step_later_each(kernels: ModuleType) -> None:
     scan = kernels.recurrent_lif_scan(pulse(), taps, ZERO, HALF, neuron, keep_membranes=True)
     assert scan.membranes.flatten().tolist() == [2, -1, 1.5, -1]
     assert scan.spikes.bins.tolist() == [0, 2]
-    assert scan.state[0, :, 0].tolist() == [-2, -1, 0, 0, 0, 1]
+    assert scan.state[0, :, 0].tolist() == [-2, -1, 0, 0, 1]
     one_way = torch.tensor([[0.0, 8.0], [0.0, 0.0]])  # from unit 0 to unit 1
     current = torch.cat([pulse(), torch.zeros(1, 4, 1)], 2)
     scan = kernels.recurrent_lif_scan(current, one_way, ZERO, HALF, neuron)
@@ -200,7 +197,7 @@ def test_the_readout_does_what_the_reference_and_the_equations_do(
     np.testing.assert_allclose(found, answer.value, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("neuron", [Neuron(), Neuron(reset="subtract", refractory_steps=3)])
+@pytest.mark.parametrize("neuron", [Neuron(), Neuron(reset="subtract")])
 @both
 def test_half_a_scan_and_the_other_half_are_the_whole(
     kernels: ModuleType, neuron: Neuron, rng: np.random.Generator
@@ -212,7 +209,7 @@ def test_half_a_scan_and_the_other_half_are_the_whole(
     fixed = (taps, torch.tensor(0.7), torch.tensor(0.8), neuron, adaptation)
     whole = kernels.recurrent_lif_scan(current, *fixed, keep_membranes=True)
     assert whole.spikes.bins.numel() > 50
-    for cut in (1, 2, 6, 12):  # shorter than the taps and the refractory period as well
+    for cut in (1, 2, 6, 12):  # shorter than the taps as well
         first = kernels.recurrent_lif_scan(current[:, :cut], *fixed, keep_membranes=True)
         state = first.state.transpose(0, 2).contiguous().transpose(0, 2)  # in another order
         second = kernels.recurrent_lif_scan(current[:, cut:], *fixed, state, True)
@@ -236,21 +233,6 @@ def test_half_a_readout_and_the_other_half_are_the_whole(
     for reduction, expected in {"last": whole[:, -1], "max": whole[:, 4:].max(1).values}.items():
         found = kernels.leaky_readout(rest, *fixed[:2], reduction, start=first[:, -1])
         assert torch.equal(found, expected)
-
-
-@both
-@pytest.mark.parametrize(
-    ("refractory_steps", "membranes", "held"), [(0, [2, 0, 0.5, 0.5], 2), (1, [0, 0, 0.5, 0.5], 0)]
-)
-def test_a_hold_in_the_state_is_for_neurons_with_a_refractory_period(
-    kernels: ModuleType, refractory_steps: int, membranes: list[float], held: int
-) -> None:
-    state = torch.zeros(1, 5, 1)
-    state[0, 3] = 2
-    neuron = Neuron(refractory_steps=refractory_steps)
-    scan = kernels.lif_scan(pulse(), HALF, HALF, neuron, state=state, keep_membranes=True)
-    assert scan.membranes.flatten().tolist() == membranes
-    assert scan.state[0, 3].tolist() == [held]
 
 
 @both
@@ -338,13 +320,11 @@ def test_taps_beyond_the_end_do_nothing(kernels: ModuleType, n_steps: int) -> No
     events = event_batch([[(0, 0)]], n_steps, 1)
     weight = torch.full((4, 1, 1), 3.0, requires_grad=True)
     recurrent = torch.full((3, 1, 1), 5.0, requires_grad=True)
-    neuron = Neuron(reset="restart", refractory_steps=2**20)
     scan = kernels.recurrent_lif_scan(
-        events, recurrent, ZERO, HALF, neuron, None, None, True, weight
+        events, recurrent, ZERO, HALF, Neuron(), None, None, True, weight
     )
     assert scan.membranes.flatten().tolist() == [1.5, 0][:n_steps]
-    assert scan.state[0, 3].item() == 2**20 - n_steps + 1
-    assert scan.state[0, 4:].flatten().tolist() == {1: [1, 0, 0], 2: [0, 1, 0]}[n_steps]
+    assert scan.state[0, STATE_ROWS:].flatten().tolist() == {1: [1, 0, 0], 2: [0, 1, 0]}[n_steps]
     scan.membranes.sum().backward()
     assert weight.grad.flatten().tolist() == [0.5, 0, 0, 0]
     assert not recurrent.grad.any()

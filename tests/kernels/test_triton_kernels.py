@@ -24,8 +24,8 @@ from helpers.interpreted_scans import (
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
-from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import REDUCTIONS
+from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, Neuron, Settings
+from spikebench.kernels.scan import REDUCTIONS, Layer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 needs_triton = pytest.mark.skipif(
@@ -122,26 +122,33 @@ def test_all_that_is_launched_compiles(
     for full in (True, False):
         n_taps = 3 if full else int(n > 1)
         weight = torch.zeros(1, n_units, n, dtype=dtype)
-        decays = torch.zeros(2, n, dtype=dtype).unbind()
+        decay = torch.zeros(n, dtype=dtype)
         recurrent = torch.zeros(n_taps, n, n, dtype=dtype)
-        adaptation = torch.zeros(3 if full else 0, n, dtype=dtype)
+        parameters = torch.zeros(4 if full else 1, n, dtype=dtype)
         state = state_of(batch, n_taps, n, dtype)
-        layer = (weight, *decays, recurrent, adaptation, state)
-        held = 2 if full else 0
-        kernels.scan(none, cells, *layer, n_steps, 1.0, held, held, (True, full, full))
+        layer = Layer(weight, decay, parameters, recurrent)
+        settings = Settings(
+            equations=ADAPTIVE if full else LEAKY,
+            threshold=1.0,
+            slope=4.0,
+            reset=RESETS["subtract" if full else "zero"],
+            reset_in_graph=full,
+            surrogate=4 if full else 0,
+        )
+        kernels.scan(none, cells, layer, state, n_steps, settings, (True, full, full))
         kept = torch.zeros(3, batch, n_steps, n, dtype=dtype).unbind()
         kept = kept if full else (kept[0], none, none)
         grads = (kept[0], kept[0] if full else none)
-        numbers = (1.0, 4.0, held, full, held, 4 if full else 0, (True, True, n_taps > 0))
-        kernels.scan_backward(*grads, kept, cells, cells, *layer, *numbers)
+        given = (grads, kept, cells, cells, layer, state, settings)
+        kernels.scan_backward(*given, (True, True, n_taps > 0))
     out, start = torch.zeros(n_units, n, dtype=dtype), torch.zeros(batch, n, dtype=dtype)
-    given = (*cells, out, decays[0], torch.ones(batch, dtype=torch.int64), start)
+    given = (*cells, out, decay, torch.ones(batch, dtype=torch.int64), start)
     for reduction in REDUCTIONS.values():
         for n_trace in (0, n_steps):
             _, trace, peaks = kernels.readout(*given, reduction, n_trace)
             kernels.readout_backward(*given, reduction, trace, trace, peaks, n_steps)
     assert sorted(compiler.compiled) == [
-        *("add_currents", "add_weight_gradients", "mark_held"),
+        *("add_currents", "add_weight_gradients"),
         *("readout_backward", "readout_forward", "scan_backward", "scan_forward"),
     ]
     for variants in compiler.compiled.values():
@@ -161,6 +168,8 @@ class OnGpu:
         function = getattr(kernels, name)
 
         def moved(value: Any, device: str) -> Any:  # noqa: ANN401
+            if hasattr(value, "_make"):
+                return value._make(moved(part, device) for part in value)
             if isinstance(value, tuple):
                 return tuple(moved(part, device) for part in value)
             return value.to(device) if isinstance(value, torch.Tensor) else value

@@ -8,15 +8,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu import loops as loops
+from spikebench.kernels.cpu import events as event_loops
+from spikebench.kernels.cpu import readouts, scans
 from spikebench.kernels.cpu.memory import aligned, empty
+from spikebench.kernels.cpu.neurons import Neuron
 from spikebench.kernels.cpu.threads import PIECE, pieces, share
-from spikebench.kernels.scan import REDUCTIONS
+from spikebench.kernels.neuron import Settings
+from spikebench.kernels.scan import REDUCTIONS, Layer
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies, and are quicker
 _BLOCK_BYTES = 1 << 19  # of gradients that stay in cache until the weights get theirs
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
+_PARAMETERS = (
+    5  # counted among them, of α and the neuron: whatever it has, groups of samples are the same
+)
+
+Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # offsets, bins, units
 
 
 def check_events(
@@ -32,7 +40,7 @@ def check_events(
         return 1
 
     def check(first: int, last: int) -> int:
-        return int(loops.check_events(*given, n_steps, n_units, first, last))
+        return int(event_loops.check_events(*given, n_steps, n_units, first, last))
 
     return next((code for code in share(check, pieces(sizes.size)) if code), 0)
 
@@ -42,7 +50,7 @@ def first_in_cell(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Leave one event in every cell."""
     chosen = np.zeros(bins.numel(), dtype=np.bool_)
-    if loops.first_in_cell(*_arrays(offsets, bins, units), n_units, chosen) == bins.numel():
+    if event_loops.first_in_cell(*_arrays(offsets, bins, units), n_units, chosen) == bins.numel():
         return offsets, bins, units
     kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(chosen)])
     inside = torch.from_numpy(chosen)
@@ -59,7 +67,7 @@ def event_linear(
     """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
     current = empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
     given = _arrays(offsets, bins, units, weight, current)
-    share(lambda first, last: loops.add_currents(*given, first, last), pieces(len(current)))
+    share(lambda first, last: event_loops.add_currents(*given, first, last), pieces(len(current)))
     return current
 
 
@@ -79,7 +87,7 @@ def event_linear_backward(
 
     def add(first: int, last: int) -> NDArray[Any]:
         into = _zeros(shape, gradient.dtype)
-        loops.add_weight_gradients(*lists, gradient, shift, into, first, last)
+        event_loops.add_weight_gradients(*lists, gradient, shift, into, first, last)
         return into
 
     total = np.zeros(shape, gradient.dtype)
@@ -90,17 +98,11 @@ def event_linear_backward(
 
 def scan(
     current: torch.Tensor,
-    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    weight: torch.Tensor,
-    decay_syn: torch.Tensor,
-    decay_mem: torch.Tensor,
-    recurrent: torch.Tensor,
-    adaptation: torch.Tensor,
+    events: Cells,
+    layer: Layer,
     state: torch.Tensor,
     n_steps: int,
-    threshold: float,
-    reset: int,
-    n_refractory: int,
+    settings: Settings,
     keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
     """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
@@ -108,15 +110,16 @@ def scan(
     kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
     end = empty(state.shape, state)  # never in the order of another's axes
     counts = np.zeros((batch, n_steps), np.int32)
-    given = _arrays(*(current, *events, weight, decay_syn, decay_mem, recurrent, adaptation, state))
-    outs = _arrays(*kept, end)
-    dtype = outs[-1].dtype.type
-    settings = (dtype(threshold), dtype(1), reset, n_refractory)
+    weight, decay_syn, recurrent, current_, state_, end_ = _arrays(
+        *(layer.weight, layer.decay_syn, layer.recurrent, current, state, end)
+    )
+    neuron, lists, room = _neuron(layer, settings), _events(events), scans.Kept(*_arrays(*kept))
 
     def run(first: int, last: int) -> NDArray[np.int32]:
-        own = aligned((1, n_steps if len(weight) else 0, n), outs[-1].dtype)
-        units: NDArray[np.int32] = loops.scan_forward(
-            own, *given, *settings, *outs, counts, first, last
+        own = aligned((1, n_steps if len(weight) else 0, n), end_.dtype)
+        units: NDArray[np.int32] = scans.scan_forward(
+            *(own, current_, lists, weight, decay_syn, recurrent, neuron, state_, room, end_),
+            *(counts, first, last),
         )
         return units
 
@@ -129,65 +132,52 @@ def scan(
 
 
 def scan_backward(
-    grad_spikes: torch.Tensor,
-    grad_membranes: torch.Tensor,
+    grads: tuple[torch.Tensor, torch.Tensor],
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    spikes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    weight: torch.Tensor,
-    decay_syn: torch.Tensor,
-    decay_mem: torch.Tensor,
-    recurrent: torch.Tensor,
-    adaptation: torch.Tensor,
+    spikes: Cells,
+    events: Cells,
+    layer: Layer,
     state: torch.Tensor,
-    threshold: float,
-    slope: float,
-    reset: int,
-    reset_in_graph: bool,
-    n_refractory: int,
-    surrogate: int,
+    settings: Settings,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a scan.
+    """Go back through a scan, from the gradients of spikes and membranes (empty where there are none).
 
-    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of (α, β, ρ, a, b)
-    per unit.
+    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of α and the
+    parameters per unit.
     """
-    membranes = kept[0]
-    batch, _, n = membranes.shape
+    batch, n_steps, n = kept[0].shape
     to_current, to_weight, to_recurrent = wanted
-    grad_current = empty(membranes.shape if to_current else (0, 0, 0), membranes)
-    given = _arrays(grad_spikes, grad_membranes, *kept, decay_syn, decay_mem)
-    panels, rest = _panels(_array(recurrent)), _arrays(adaptation, state)
-    lists, out = _arrays(*events, *spikes), _array(grad_current)
-    dtype = out.dtype.type
-    constants = (dtype(threshold), dtype(slope), dtype(1))
-    settings = (reset, reset_in_graph, n_refractory, surrogate)
+    grad_current = empty(kept[0].shape if to_current else (0, 0, 0), kept[0])
+    asked, was = scans.Asked(*_arrays(*grads)), scans.Kept(*_arrays(*kept))
+    neuron, lists, own = _neuron(layer, settings), _events(events), _events(spikes)
+    panels, out = _panels(_array(layer.recurrent)), _array(grad_current)
+    decay_syn, state_ = _arrays(layer.decay_syn, state)
     shapes = (
-        weight.shape if to_weight else (0, 0, 0),
-        recurrent.shape if to_recurrent else (0, 0, 0),
-        (5, n),
+        layer.weight.shape if to_weight else (0, 0, 0),
+        layer.recurrent.shape if to_recurrent else (0, 0, 0),
+        (1 + len(layer.parameters), n),
     )
-
-    n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), membranes.shape[1]), 1)
+    n_numbers = sum(int(np.prod(shape)) for shape in shapes[:2]) + _PARAMETERS * n
+    n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), n_steps), 1)
 
     def run(first: int, last: int) -> list[NDArray[Any]]:
         block = aligned((PIECE * n_block, n), out.dtype)
-        into = [_zeros(shape, out.dtype) for shape in shapes]
+        weights, recurrents, rows = (_zeros(shape, out.dtype) for shape in shapes)
+        into = scans.Gradients(out, weights, recurrents, rows[0], rows[1:])
         for begin, end in pieces(last - first):
-            n_rows = (end - begin) * n_block
-            loops.scan_backward(
-                *(*given, panels, *rest, *constants, *settings, *lists, block[:n_rows], out, *into),
-                *(first + begin, first + end),
+            scans.scan_backward(
+                *(asked, was, own, lists, decay_syn, panels, neuron, state_),
+                *(block[: (end - begin) * n_block], into, first + begin, first + end),
             )
-        return into
+        return [weights, recurrents, rows]
 
     totals = [np.zeros(shape, out.dtype) for shape in shapes]
-    for partials in share(run, _groups(batch, sum(int(np.prod(shape)) for shape in shapes))):
+    for partials in share(run, _groups(batch, n_numbers)):
         for total, partial in zip(totals, partials, strict=True):
             total += partial
-    to_weights, to_recurrents, to_decays = (torch.from_numpy(total) for total in totals)
-    return grad_current, to_weights, to_recurrents, to_decays
+    to_weights, to_recurrents, to_parameters = (torch.from_numpy(total) for total in totals)
+    return grad_current, to_weights, to_recurrents, to_parameters
 
 
 def readout(
@@ -209,7 +199,7 @@ def readout(
     outs, one = _arrays(scores, trace, peaks), given[3].dtype.type(1)
 
     def run(first: int, last: int) -> None:
-        loops.readout_forward(*given, reduction, one, *outs, first, last)
+        readouts.readout_forward(*given, reduction, one, *outs, first, last)
 
     share(run, pieces(batch))
     return scores, trace, peaks
@@ -242,7 +232,7 @@ def readout_backward(
 
     def run(first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
         weights, decays = np.zeros((n_units, n), out.dtype), np.zeros(n, out.dtype)
-        loops.readout_backward(
+        readouts.readout_backward(
             *(*given, reduction, one, first_grad, whole_grad, *rest, out, weights, decays),
             *(first, last),
         )
@@ -264,6 +254,25 @@ def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         for s in range(1, min(len(weight), n_steps)):
             out[k, : n_steps - s] += grad[k, s:] @ weight[s].T
     return out
+
+
+def _neuron(layer: Layer, settings: Settings) -> Neuron:
+    parameters = _array(layer.parameters)
+    number = parameters.dtype.type
+    return Neuron(
+        equations=settings.equations,
+        threshold=number(settings.threshold),
+        slope=number(settings.slope),
+        one=number(1),
+        reset=settings.reset,
+        reset_in_graph=settings.reset_in_graph,
+        surrogate=settings.surrogate,
+        parameters=parameters,
+    )
+
+
+def _events(cells: Cells) -> event_loops.Events:
+    return event_loops.Events(*_arrays(*cells))
 
 
 def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:

@@ -1,8 +1,11 @@
 """Rows of a table, added: the two inner loops of event-driven products, with vectors written out.
 
 A compiler cannot know that the rows do not overlap, so it checks at every row and keeps sums in memory; here they stay
-in registers. Sixteen numbers wide, whatever the processor has: it cuts them as it can. The plain functions are what
-they compute; compiled loops get the vectors instead.
+in registers. Sixteen numbers wide, whatever the processor has: it cuts them as it can. MEASURED
+
+The plain functions are what they compute; compiled loops get the vectors instead. They are written for the releases of
+numba that ``pyproject.toml`` names; where another one refuses them, the plain functions are compiled: the sums are in
+the same order, so the bits are the same.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
@@ -20,15 +24,16 @@ _WIDTH = 16  # numbers in a vector
 _TILE = 8  # vectors summed side by side
 
 Builder = Any  # what numba hands to code generators has no types
+Kinds = tuple[Any, ...]
 
 
 def sum_rows(
-    table: NDArray[Any], which: NDArray[np.int32], begin: int, end: int, out: NDArray[Any]
+    table: NDArray[Any], which: NDArray[np.int32], begin: int, end: int, row: NDArray[Any]
 ) -> None:
-    """Out += Σ of the rows ``which[begin:end]`` of the table; one-dimensional out, as long as a row."""
+    """Row += Σ of the rows ``which[begin:end]`` of the table."""
     for e in range(begin, end):
-        for h in range(out.size):
-            out[h] += table[which[e], h]
+        for h in range(row.size):
+            row[h] += table[which[e], h]
 
 
 def spread_row(
@@ -84,8 +89,8 @@ def _tiles(builder: Builder, n: Builder, tile: Callable[[Builder, int, int], Non
 
 
 @intrinsic
-def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, out: Any) -> Any:  # noqa: ANN401
-    signature = types.void(table, which, types.intp, types.intp, out)
+def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
+    signature = types.void(table, which, types.intp, types.intp, row)
 
     def generate(
         context: Builder, builder: Builder, signature: Builder, values: Builder
@@ -168,13 +173,24 @@ def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: 
     return signature, generate
 
 
-@overload(sum_rows, strict=False)
-def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, out: Any) -> Any:  # noqa: ANN401
-    add: Any = _sum_rows
-    return lambda table, which, begin, end, out: add(table, which, begin, end, out)
+def _vectors_or_plain(vectors: Any, plain: Callable[..., None], kinds: Kinds) -> Any:  # noqa: ANN401
+    """Choose what is compiled for these types: the vectors, or the plain function if they do not compile."""
+
+    def add(table: Any, which: Any, begin: Any, end: Any, row: Any) -> None:  # noqa: ANN401
+        vectors(table, which, begin, end, row)
+
+    try:
+        njit(add).compile(types.void(*(types.unliteral(kind) for kind in kinds)))
+    except Exception:  # whatever another release of numba or llvmlite raises
+        return plain
+    return add
 
 
-@overload(spread_row, strict=False)
+@overload(sum_rows)
+def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
+    return _vectors_or_plain(_sum_rows, sum_rows, (table, which, begin, end, row))
+
+
+@overload(spread_row)
 def _compiled_spread(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
-    add: Any = _spread_row
-    return lambda table, which, begin, end, row: add(table, which, begin, end, row)
+    return _vectors_or_plain(_spread_row, spread_row, (table, which, begin, end, row))

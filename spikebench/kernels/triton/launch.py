@@ -15,7 +15,8 @@ from typing import Any
 import torch
 import triton
 
-from spikebench.kernels.scan import STATE_ROWS
+from spikebench.kernels.neuron import Settings
+from spikebench.kernels.scan import STATE_ROWS, Layer
 from spikebench.kernels.triton import loops as loops
 
 __all__ = [
@@ -35,9 +36,12 @@ _LANES = 256  # columns of a program that weighs events
 _EVENTS = 16  # events whose rows are read at once
 _FORWARD_BYTES = 32768  # recurrent weights of spikes that are read at once
 _BACKWARD_BYTES = 16384  # on the way back, where as many are on their way
+_MOST_PARAMETERS = 4  # of a neuron: rows that a program reads
 _CHAINS = 64  # lanes of a program without products
 _PROGRAMS = 2048  # fill a device
 _MOST_PARTS = 16  # gradients that are summed at the end
+
+Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # offsets, bins, units
 
 
 def check_events(
@@ -141,21 +145,16 @@ def event_linear_backward(
 
 def scan(
     current: torch.Tensor,
-    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    weight: torch.Tensor,
-    decay_syn: torch.Tensor,
-    decay_mem: torch.Tensor,
-    recurrent: torch.Tensor,
-    adaptation: torch.Tensor,
+    events: Cells,
+    layer: Layer,
     state: torch.Tensor,
     n_steps: int,
-    threshold: float,
-    reset: int,
-    n_refractory: int,
+    settings: Settings,
     keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
     """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
     batch, n_rows, n = state.shape
+    weight, decay_syn, parameters, recurrent = layer
     n_taps = len(recurrent)
     if len(weight):
         current = event_linear(*events, weight, n_steps)
@@ -168,14 +167,13 @@ def scan(
     _launch(
         loops.scan_forward,
         (batch,),
-        (current, decay_syn, decay_mem, recurrent, adaptation, state, _number(threshold, state)),
+        (current, decay_syn, parameters, recurrent, state, _number(settings.threshold, state)),
         (*kept, raster, end, lists, torch.empty_like(lists[..., 0])),
-        *(n_steps, n, n_rows, n_taps, n_refractory),
+        *(n_steps, n, n_rows, n_taps, len(parameters)),
         **{f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep, strict=True)},
-        ADAPTS=len(adaptation) > 0,
+        EQUATIONS=settings.equations,
         RECURS=n_taps > 0,
-        HOLDS=n_refractory > 0,
-        RESET=reset,
+        RESET=settings.reset,
         CHUNK=chunk,
         LANES=lanes,
         num_warps=_warps(max(chunk, 16) * lanes),
@@ -192,69 +190,44 @@ def scan(
 
 
 def scan_backward(
-    grad_spikes: torch.Tensor,
-    grad_membranes: torch.Tensor,
+    grads: tuple[torch.Tensor, torch.Tensor],
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    spikes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    events: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    weight: torch.Tensor,
-    decay_syn: torch.Tensor,
-    decay_mem: torch.Tensor,
-    recurrent: torch.Tensor,
-    adaptation: torch.Tensor,
+    spikes: Cells,
+    events: Cells,
+    layer: Layer,
     state: torch.Tensor,
-    threshold: float,
-    slope: float,
-    reset: int,
-    reset_in_graph: bool,
-    n_refractory: int,
-    surrogate: int,
+    settings: Settings,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a scan.
-
-    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of (α, β, ρ, a, b)
-    per unit.
-    """
-    membranes, synapses, _ = kept
-    batch, n_steps, n = membranes.shape
+    """Go back through a scan; see :func:`spikebench.kernels.cpu.launch.scan_backward`."""
+    weight, decay_syn, parameters, recurrent = layer
+    grad_spikes, grad_membranes = grads
+    batch, n_steps, n = kept[0].shape
     n_rows, n_taps = state.shape[1], len(recurrent)
-    theta = _number(threshold, state)
-    held = torch.empty(0, dtype=torch.uint8, device=state.device)
-    if n_refractory > 0:
-        held = torch.empty(batch, n_steps, n, dtype=torch.uint8, device=state.device)
-        _launch(
-            loops.mark_held,
-            (triton.cdiv(batch * n, _CHAINS),),
-            (membranes, state, theta),
-            (held,),
-            *(batch * n, n_steps, n, n_rows, n_refractory),
-            LANES=_CHAINS,
-            num_warps=_CHAINS // 32,
-        )
+    numbers = (_number(settings.threshold, state), _number(settings.slope, state))
     lanes = _power(n)
     chunk = _chunk(lanes, _BACKWARD_BYTES // state.element_size())
     n_programs = triton.cdiv(batch, 2)
-    grad_current = torch.empty(membranes.shape, dtype=state.dtype, device=state.device)
-    grad_decays = state.new_empty(n_programs, 5, n)
+    grad_current = torch.empty(kept[0].shape, dtype=state.dtype, device=state.device)
+    grad_decays = state.new_empty(n_programs, 1 + _MOST_PARAMETERS, n)
     _launch(
         loops.scan_backward,
         (n_programs,),
         (
-            *(grad_spikes, grad_membranes, *kept, held, decay_syn, decay_mem),
-            *(recurrent.transpose(1, 2), adaptation, state, theta, _number(slope, state)),
+            *(grad_spikes, grad_membranes, *kept, decay_syn, parameters),
+            *(recurrent.transpose(1, 2), state, *numbers),
         ),
         (grad_current, grad_decays),
-        *(batch, n_steps, n, n_rows, n_taps),
+        *(batch, n_steps, n, n_rows, n_taps, len(parameters)),
         HAS_SPIKES=grad_spikes.numel() > 0,
         HAS_MEM=grad_membranes.numel() > 0,
-        HAS_SYN=synapses.numel() > 0,
-        ADAPTS=len(adaptation) > 0,
+        HAS_SYN=kept[1].numel() > 0,
+        HAS_AD=kept[2].numel() > 0,
+        EQUATIONS=settings.equations,
         RECURS=n_taps > 0,
-        HOLDS=n_refractory > 0,
-        RESET=reset,
-        RESET_IN_GRAPH=reset_in_graph,
-        SURROGATE=surrogate,
+        RESET=settings.reset,
+        RESET_IN_GRAPH=settings.reset_in_graph,
+        SURROGATE=settings.surrogate,
         CHUNK=chunk,
         LANES=lanes,
         num_warps=_warps(max(chunk, 16) * lanes),
@@ -266,7 +239,7 @@ def scan_backward(
     if to_recurrent:
         recurrents = event_linear_backward(*spikes, grad_current, n_taps, n, 1)
     currents = grad_current if to_current else state.new_empty(0, 0, 0)
-    return currents, weights, recurrents, grad_decays.sum(0)
+    return currents, weights, recurrents, grad_decays.sum(0)[: 1 + len(parameters)]
 
 
 def readout(

@@ -1,9 +1,9 @@
 """The loops of the GPU kernels, for Triton; :mod:`spikebench.kernels.triton.launch` launches them.
 
-Arrays are dense, of one float type, and their shapes are those of :mod:`spikebench.kernels.cpu.loops`. Numbers that
+Arrays are dense, of one float type, and their shapes are those of :mod:`spikebench.kernels.cpu.scans`. Numbers that
 must not be rounded to float32 come in tensors. No program adds to what another one writes, so the order of every sum
 is fixed. Spikes are rare: what they weigh is added row by row, not multiplied out. What threads of a program hand each
-other through memory has a barrier behind it. Equations: :mod:`spikebench.kernels.neuron`.
+other through memory has a barrier behind it. Neurons: :mod:`spikebench.kernels.triton.neurons`.
 """
 # Triton has no types and is not everywhere.
 # mypy: disable-error-code="import-not-found, import-untyped, untyped-decorator"
@@ -13,11 +13,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from spikebench.kernels import neuron, scan
+from spikebench.kernels import scan
+from spikebench.kernels.triton.neurons import adapt, backward, charge
 
-_H = tl.constexpr(neuron.GAUSSIAN_H)
-_S = tl.constexpr(neuron.GAUSSIAN_S)
-_PEAK = tl.constexpr(neuron.GAUSSIAN_PEAK)
 _STATE_ROWS = tl.constexpr(scan.STATE_ROWS)
 
 
@@ -102,6 +100,22 @@ def add_weight_gradients(
 
 
 @triton.jit
+def _parameters(
+    parameters: tl.tensor,
+    lane: tl.tensor,
+    inside: tl.tensor,
+    n: tl.tensor,
+    n_parameters: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Read up to four rows of parameters; 0 behind the last."""
+    p0 = tl.load(parameters + lane, mask=inside, other=0.0)
+    p1 = tl.load(parameters + n + lane, mask=inside & (n_parameters > 1), other=0.0)
+    p2 = tl.load(parameters + 2 * n + lane, mask=inside & (n_parameters > 2), other=0.0)
+    p3 = tl.load(parameters + 3 * n + lane, mask=inside & (n_parameters > 3), other=0.0)
+    return p0, p1, p2, p3
+
+
+@triton.jit
 def _list_units(fired: tl.tensor, lane: tl.tensor, units: tl.tensor, count: tl.tensor) -> None:
     marks = fired.to(tl.int32)
     tl.store(units + (tl.cumsum(marks, 0) - 1), lane, mask=fired)
@@ -112,9 +126,8 @@ def _list_units(fired: tl.tensor, lane: tl.tensor, units: tl.tensor, count: tl.t
 def scan_forward(
     current: tl.tensor,
     decay_syn: tl.tensor,
-    decay_mem: tl.tensor,
+    parameters: tl.tensor,
     recurrent: tl.tensor,
-    adaptation: tl.tensor,
     state: tl.tensor,
     threshold: tl.tensor,
     membranes: tl.tensor,
@@ -128,13 +141,12 @@ def scan_forward(
     n: tl.tensor,
     n_rows: tl.tensor,
     n_taps: tl.tensor,
-    n_refractory: tl.tensor,
+    n_parameters: tl.tensor,
     KEEPS_MEM: tl.constexpr,
     KEEPS_SYN: tl.constexpr,
     KEEPS_AD: tl.constexpr,
-    ADAPTS: tl.constexpr,
+    EQUATIONS: tl.constexpr,
     RECURS: tl.constexpr,
-    HOLDS: tl.constexpr,
     RESET: tl.constexpr,
     CHUNK: tl.constexpr,
     LANES: tl.constexpr,
@@ -148,19 +160,13 @@ def scan_forward(
     lane = tl.arange(0, LANES)
     inside = lane < n
     alpha = tl.load(decay_syn + lane, mask=inside, other=0.0)
-    beta = tl.load(decay_mem + lane, mask=inside, other=0.0)
-    rest = 1.0 - beta
+    p0, p1, p2, p3 = _parameters(parameters, lane, inside, n, n_parameters)
     theta = tl.load(threshold)
     begin = state + k * n_rows * n + lane
     syn = tl.load(begin, mask=inside, other=0.0)
     mem = tl.load(begin + n, mask=inside, other=0.0)
     ad = tl.load(begin + 2 * n, mask=inside, other=0.0)
-    held = tl.load(begin + 3 * n, mask=inside, other=0.0).to(tl.int32)
     fired = tl.load(begin + _STATE_ROWS * n, mask=inside, other=0.0)
-    if ADAPTS:
-        rho = tl.load(adaptation + lane, mask=inside, other=0.0)
-        to_membrane = tl.load(adaptation + n + lane, mask=inside, other=0.0)
-        to_spikes = tl.load(adaptation + 2 * n + lane, mask=inside, other=0.0)
     n_slots = n_taps + 1
     own_lists = lists + k * n_slots * n
     own_counts = counts + k * n_slots
@@ -190,24 +196,10 @@ def scan_forward(
                     heard += tl.load(row + lane[None, :], mask=valid, other=0.0)
                 tap += n * n
             syn += tl.sum(heard, 0)
-        drive = syn
-        if ADAPTS:
-            drive = syn - ad
-        if RESET == 0:
-            mem = (beta * mem + rest * drive) * (1.0 - fired)
-        elif RESET == 1:
-            mem = beta * (mem * (1.0 - fired)) + rest * drive
-        else:
-            mem = beta * (mem - theta * fired) + rest * drive
-        if HOLDS:
-            mem = tl.where(held > 0, 0.0, mem)
+        mem = charge(syn, mem, ad, fired, theta, p0, EQUATIONS, RESET)
         fires = inside & (mem >= theta)
         fired = fires.to(mem.dtype)
-        if HOLDS:
-            held = tl.where(fires, n_refractory, tl.maximum(held - 1, 0))
-        if ADAPTS:
-            left = mem - theta * fired if RESET == 2 else mem * (1.0 - fired)
-            ad = rho * ad + (1.0 - rho) * (to_membrane * left + to_spikes * fired)
+        ad = adapt(mem, ad, fired, theta, p1, p2, p3, EQUATIONS, RESET)
         if RECURS:
             slot = t % n_slots
             _list_units(fires, lane, own_lists + slot * n, own_counts + slot)
@@ -225,58 +217,6 @@ def scan_forward(
     tl.store(end, syn, mask=inside)
     tl.store(end + n, mem, mask=inside)
     tl.store(end + 2 * n, ad, mask=inside)
-    tl.store(end + 3 * n, held.to(mem.dtype), mask=inside)
-
-
-@triton.jit
-def mark_held(
-    membranes: tl.tensor,
-    state: tl.tensor,
-    threshold: tl.tensor,
-    held: tl.tensor,
-    n_lanes: tl.tensor,
-    n_steps: tl.tensor,
-    n: tl.tensor,
-    n_rows: tl.tensor,
-    n_refractory: tl.tensor,
-    LANES: tl.constexpr,
-) -> None:
-    """Mark the steps in which the refractory period held a neuron; a lane is a neuron of a sample."""
-    lane = tl.program_id(0) * LANES + tl.arange(0, LANES)
-    inside = lane < n_lanes
-    k = (lane // n).to(tl.int64)
-    h = lane % n
-    theta = tl.load(threshold)
-    left = tl.load(state + (k * n_rows + 3) * n + h, mask=inside, other=0.0).to(tl.int32)
-    at = k * n_steps * n + h
-    for _ in range(n_steps):
-        tl.store(held + at, (left > 0).to(tl.uint8), mask=inside)
-        mem = tl.load(membranes + at, mask=inside, other=0.0)
-        left = tl.where(mem >= theta, n_refractory, tl.maximum(left - 1, 0))
-        at += n
-
-
-@triton.jit
-def _slopes(distance: tl.tensor, slope: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
-    """Compute what stands for dS/dU; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
-    x = slope * distance
-    if KIND == 0:
-        below = 1.0 + tl.abs(x)
-        answer = 1.0 / (below * below)
-    elif KIND == 1:
-        grown = tl.exp(-tl.abs(x))
-        answer = 4.0 * grown / ((1.0 + grown) * (1.0 + grown))
-    elif KIND == 2:
-        answer = 1.0 / (1.0 + x * x)
-    elif KIND == 3:
-        answer = tl.maximum(1.0 - tl.abs(x), 0.0)
-    else:
-        below = (x - 1.0) / _S
-        above = (x + 1.0) / _S
-        middle = tl.exp(x * x * -0.5) * (1 + _H)
-        sides = tl.exp(below * below * -0.5) + tl.exp(above * above * -0.5)
-        answer = (middle - sides * (_H / _S)) / _PEAK
-    return answer
 
 
 @triton.jit
@@ -308,11 +248,9 @@ def scan_backward(
     membranes: tl.tensor,
     synapses: tl.tensor,
     adapted: tl.tensor,
-    held: tl.tensor,
     decay_syn: tl.tensor,
-    decay_mem: tl.tensor,
+    parameters: tl.tensor,
     transposed: tl.tensor,
-    adaptation: tl.tensor,
     state: tl.tensor,
     threshold: tl.tensor,
     surrogate_slope: tl.tensor,
@@ -323,12 +261,13 @@ def scan_backward(
     n: tl.tensor,
     n_rows: tl.tensor,
     n_taps: tl.tensor,
+    n_parameters: tl.tensor,
     HAS_SPIKES: tl.constexpr,
     HAS_MEM: tl.constexpr,
     HAS_SYN: tl.constexpr,
-    ADAPTS: tl.constexpr,
+    HAS_AD: tl.constexpr,
+    EQUATIONS: tl.constexpr,
     RECURS: tl.constexpr,
-    HOLDS: tl.constexpr,
     RESET: tl.constexpr,
     RESET_IN_GRAPH: tl.constexpr,
     SURROGATE: tl.constexpr,
@@ -338,7 +277,7 @@ def scan_backward(
     """Go back through a scan, two samples per program, which reads the recurrent weights once for both.
 
     ``transposed`` (tap, to, from) are these weights. ``grad_decays`` (program, 5, unit) gets the gradients of
-    α, β, ρ, a, b; without synapses and adaptation zeros.
+    α and up to four parameters; zeros where there are none, and of α and β without synapses.
     """
     pair = tl.program_id(0).to(tl.int64) * 2
     stride = n_steps * n
@@ -348,8 +287,7 @@ def scan_backward(
     column = (lane < n)[None, :]
     inside = (k < batch)[:, None] & column
     alpha = tl.load(decay_syn + lane[None, :], mask=column, other=0.0)
-    beta = tl.load(decay_mem + lane[None, :], mask=column, other=0.0)
-    rest = 1.0 - beta
+    p0, p1, p2, p3 = _parameters(parameters, lane[None, :], column, n, n_parameters)
     theta = tl.load(threshold)
     slope = tl.load(surrogate_slope)
     begin = state + k[:, None] * n_rows * n + lane[None, :]
@@ -363,19 +301,16 @@ def scan_backward(
     ad = zero
     if HAS_SYN:
         syn = tl.load(synapses + own + last, mask=inside, other=0.0)
-    if ADAPTS:
-        rho = tl.load(adaptation + lane[None, :], mask=column, other=0.0)
-        to_membrane = tl.load(adaptation + n + lane[None, :], mask=column, other=0.0)
-        to_spikes = tl.load(adaptation + 2 * n + lane[None, :], mask=column, other=0.0)
+    if HAS_AD:
         ad = tl.load(adapted + own + last, mask=inside, other=0.0)
     lam_mem = zero  # dL/dU
     lam_syn = zero
     lam_ad = zero
     to_alpha = zero
-    to_beta = zero
-    to_rho = zero
-    to_a = zero
-    to_b = zero
+    to_p0 = zero
+    to_p1 = zero
+    to_p2 = zero
+    to_p3 = zero
     at = own + last
     for back in range(n_steps):
         t = n_steps - 1 - back
@@ -390,7 +325,7 @@ def scan_backward(
         if HAS_SYN:
             syn_before = tl.load(synapses + at - n, mask=is_later, other=0.0)
             syn_before += tl.load(begin, mask=is_first, other=0.0)
-        if ADAPTS:
+        if HAS_AD:
             ad_before = tl.load(adapted + at - n, mask=is_later, other=0.0)
             ad_before += tl.load(begin + 2 * n, mask=is_first, other=0.0)
         gs = zero
@@ -417,55 +352,19 @@ def scan_backward(
                 after += n
             is_other = (tl.arange(0, 2) == 1)[:, None]
             gs += tl.where(is_other, tl.sum(fed_1, 0)[None, :], tl.sum(fed_0, 0)[None, :])
-        # What comes from U[t + 1]: lam_mem is zero behind the end.
-        if RESET == 2:
-            gu += beta * lam_mem
-        else:
-            gu += beta * (1.0 - fired) * lam_mem
-        if RESET_IN_GRAPH:
-            if RESET == 0:
-                gs -= (beta * mem + rest * (syn_after - ad)) * lam_mem
-            elif RESET == 1:
-                gs -= beta * mem * lam_mem
-            else:
-                gs -= beta * theta * lam_mem
-        if ADAPTS:
-            passed = lam_mem
-            if RESET == 0:
-                passed = lam_mem * (1.0 - fired)
-            lam_ad = rho * lam_ad - rest * passed
-            pull = lam_ad * (1.0 - rho)
-            if RESET == 2:
-                left = mem - theta * fired
-                gu += pull * to_membrane
-            else:
-                left = mem * (1.0 - fired)
-                gu += pull * to_membrane * (1.0 - fired)
-            gs += pull * to_spikes
-            if RESET_IN_GRAPH:
-                if RESET == 2:
-                    gs -= pull * to_membrane * theta
-                else:
-                    gs -= pull * to_membrane * mem
-            to_rho += lam_ad * (ad_before - (to_membrane * left + to_spikes * fired))
-            to_a += pull * left
-            to_b += pull * fired
-        lam_mem = gu + _slopes(mem - theta, slope, SURROGATE) * gs
-        if HOLDS:
-            lam_mem = tl.where(tl.load(held + at, mask=inside, other=0) > 0, 0.0, lam_mem)
-        through = lam_mem
-        if RESET == 0:
-            through = lam_mem * (1.0 - fired_before)
-        lam_syn = alpha * lam_syn + rest * through
+        lam_mem, lam_ad, driven, to_0, to_1, to_2, to_3 = backward(
+            *(syn_after, syn, mem, ad, fired, mem_before, ad_before, fired_before),
+            *(lam_mem, lam_ad, gu, gs, theta, slope, p0, p1, p2, p3),
+            *(EQUATIONS, RESET, RESET_IN_GRAPH, SURROGATE),
+        )
+        lam_syn = alpha * lam_syn + driven
         tl.store(grad_current + at, lam_syn, mask=inside)
         if HAS_SYN:
             to_alpha += lam_syn * syn_before
-            was = mem_before
-            if RESET == 1:
-                was = mem_before * (1.0 - fired_before)
-            elif RESET == 2:
-                was = mem_before - theta * fired_before
-            to_beta += through * (was - (syn - ad_before))
+            to_p0 += to_0
+        to_p1 += to_1
+        to_p2 += to_2
+        to_p3 += to_3
         mem = mem_before
         fired = fired_before
         syn_after = syn
@@ -476,10 +375,10 @@ def scan_backward(
             tl.debug_barrier()
     out = grad_decays + tl.program_id(0).to(tl.int64) * 5 * n + lane
     tl.store(out, tl.sum(to_alpha, 0), mask=lane < n)
-    tl.store(out + n, tl.sum(to_beta, 0), mask=lane < n)
-    tl.store(out + 2 * n, tl.sum(to_rho, 0), mask=lane < n)
-    tl.store(out + 3 * n, tl.sum(to_a, 0), mask=lane < n)
-    tl.store(out + 4 * n, tl.sum(to_b, 0), mask=lane < n)
+    tl.store(out + n, tl.sum(to_p0, 0), mask=lane < n)
+    tl.store(out + 2 * n, tl.sum(to_p1, 0), mask=lane < n)
+    tl.store(out + 3 * n, tl.sum(to_p2, 0), mask=lane < n)
+    tl.store(out + 4 * n, tl.sum(to_p3, 0), mask=lane < n)
 
 
 @triton.jit

@@ -1,0 +1,130 @@
+"""The loops of the read-out: spikes are integrated with a leak, and reduced over time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikebench.kernels.cpu.compiling import Floats, Ints, Number, Offsets, compiled
+from spikebench.kernels.cpu.vectors import spread_row, sum_rows
+
+
+@compiled
+def readout_forward(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    weight: Floats,
+    decay: Floats,
+    lengths: Offsets,
+    start: Floats,
+    reduction: int,
+    one: Number,
+    scores: Floats,
+    trace: Floats,
+    peaks: Ints,
+    first: int,
+    last: int,
+) -> None:
+    """Integrate and reduce; ``peaks`` gets the step of each maximum, ``trace`` every step if it has room."""
+    n = weight.shape[1]
+    n_steps = trace.shape[1]
+    keeps = trace.size > 0
+    out, step = np.empty(n, weight.dtype), np.empty(n, weight.dtype)
+    for k in range(first, last):
+        out[:] = start[k]
+        e, end = offsets[k], offsets[k + 1]
+        length = lengths[k]
+        for t in range(n_steps if keeps else length):
+            step[:] = one - one
+            begin = e
+            while e < end and bins[e] <= t:
+                e += 1
+            sum_rows(weight, units, begin, e, step)
+            for c in range(n):
+                out[c] = decay[c] * out[c] + (one - decay[c]) * step[c]
+            if keeps:
+                for c in range(n):
+                    trace[k, t, c] = out[c]
+            if t >= length:
+                continue
+            if reduction == 0:
+                for c in range(n):
+                    higher = t == 0 or out[c] > scores[k, c]
+                    scores[k, c] = out[c] if higher else scores[k, c]
+                    peaks[k, c] = t if higher else peaks[k, c]
+            elif reduction == 3:
+                for c in range(n):
+                    scores[k, c] = out[c]
+            else:
+                for c in range(n):
+                    scores[k, c] = out[c] if t == 0 else scores[k, c] + out[c]
+        if reduction == 1:
+            for c in range(n):
+                scores[k, c] /= length
+
+
+@compiled
+def readout_backward(
+    offsets: Offsets,
+    bins: Ints,
+    units: Ints,
+    weight: Floats,
+    decay: Floats,
+    lengths: Offsets,
+    start: Floats,
+    reduction: int,
+    one: Number,
+    grad: Floats,
+    grad_trace: Floats,
+    trace: Floats,
+    peaks: Ints,
+    grad_spikes: Floats,
+    grad_weight: Floats,
+    grad_decay: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Go back through a read-out; ``trace`` is needed for the gradient of the decay alone.
+
+    The gradient of step t is ``grad_step = (1 − γ)·λ[t]``, λ[t] = γ·λ[t + 1] + what the reduction asks of O[t].
+    """
+    n = weight.shape[1]
+    n_steps = grad_spikes.shape[1]
+    lam = np.empty(n, weight.dtype)
+    grad_step = np.zeros((n_steps, n), weight.dtype)
+    transposed = np.ascontiguousarray(weight.T)
+    step = np.empty(n, weight.dtype)
+    zero = one - one
+    for k in range(first, last):
+        lam[:] = zero
+        length = lengths[k]
+        e = offsets[k + 1]
+        for back in range(n_steps):
+            t = n_steps - 1 - back
+            for c in range(n):
+                lam[c] = decay[c] * lam[c]
+            if reduction == 4:
+                for c in range(n):
+                    lam[c] += grad_trace[k, t, c]
+            elif reduction == 0 and t < length:
+                for c in range(n):
+                    lam[c] += grad[k, c] if peaks[k, c] == t else zero
+            elif (reduction == 3 and t == length - 1) or (reduction == 2 and t < length):
+                for c in range(n):
+                    lam[c] += grad[k, c]
+            elif reduction == 1 and t < length:
+                for c in range(n):
+                    lam[c] += grad[k, c] / length
+            for c in range(n):
+                grad_step[t, c] = (one - decay[c]) * lam[c]
+            end = e
+            while e > offsets[k] and bins[e - 1] == t:
+                e -= 1
+            spread_row(grad_weight, units, e, end, grad_step[t])
+            if trace.size > 0:
+                step[:] = zero
+                sum_rows(weight, units, e, end, step)
+                for c in range(n):
+                    before = trace[k, t - 1, c] if t > 0 else start[k, c]
+                    grad_decay[c] += lam[c] * (before - step[c])
+        np.dot(grad_step, transposed, grad_spikes[k])

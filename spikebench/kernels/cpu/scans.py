@@ -1,0 +1,313 @@
+"""The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes, whatever the neuron.
+
+Every function of a batch works on some samples (``first`` … ``last``) and touches no memory of the others, so threads
+can share a batch. Rows are as long as the layer is wide; the loops over them are what a compiler makes vectors of.
+The equations stand in :mod:`spikebench.kernels.cpu.neurons`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from spikebench.kernels.cpu.compiling import Floats, Ints, Offsets, compiled
+from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
+from spikebench.kernels.cpu.neurons import Lambda, Moment, Neuron, backward, forward
+from spikebench.kernels.cpu.vectors import sum_rows
+from spikebench.kernels.scan import STATE_ROWS
+
+_BLOCK = 32  # units that are passed over together if none has fired
+
+
+class Kept(NamedTuple):
+    """U, I and A of all steps (sample, step, unit); what is not kept is empty."""
+
+    membranes: Floats
+    synapses: Floats
+    adapted: Floats
+
+
+class Asked(NamedTuple):
+    """Gradients of the loss by spikes and membranes (sample, step, unit); empty where there are none."""
+
+    spikes: Floats
+    membranes: Floats
+
+
+class Gradients(NamedTuple):
+    """Gradients that a scan gives; empty where none is wanted.
+
+    ``current`` (sample, step, unit) is written. ``weight`` and ``recurrent`` (tap, from, to), ``decay_syn`` (unit) and
+    ``parameters`` (parameter, unit) are added to.
+    """
+
+    current: Floats
+    weight: Floats
+    recurrent: Floats
+    decay_syn: Floats
+    parameters: Floats
+
+
+@compiled
+def scan_forward(
+    own: Floats,
+    current: Floats,
+    events: Events,
+    weight: Floats,
+    decay_syn: Floats,
+    recurrent: Floats,
+    neuron: Neuron,
+    state: Floats,
+    kept: Kept,
+    end_state: Floats,
+    counts: Ints,
+    first: int,
+    last: int,
+) -> Ints:
+    """Run neurons; the units that fired, step after step, ``counts`` of them in each.
+
+    Currents are given, or made of weighed events, a sample at a time in ``own``, if there are weights. Membranes,
+    synapses and adaptation are kept where their arrays have a place for them.
+    """
+    n_steps, n = counts.shape[1], decay_syn.size
+    weighs = weight.shape[0] > 0  # taps: an input of no units has weights too
+    found = np.empty(1024, dtype=np.int32)
+    n_found = 0
+    starts = np.zeros(n_steps + 1, dtype=np.int64)
+    now = _moment(n, decay_syn)
+    syn, mem, ad, fired = now
+    for k in range(first, last):
+        if weighs:
+            add_currents(events.offsets[k : k + 2], events.bins, events.units, weight, own, 0, 1)
+        step = own[0] if weighs else current[k]
+        for h in range(n):
+            syn[h], mem[h], ad[h] = state[k, 0, h], state[k, 1, h], state[k, 2, h]
+            fired[h] = state[k, STATE_ROWS, h]
+        for t in range(n_steps):
+            for h in range(n):
+                syn[h] = decay_syn[h] * syn[h] + step[t, h]
+            _hear(recurrent, found, starts, state, k, t, syn)
+            forward(neuron, now)
+            if found.size < n_found + n:
+                longer = np.empty(2 * found.size + n, dtype=np.int32)
+                longer[:n_found] = found[:n_found]
+                found = longer
+            starts[t] = n_found
+            n_found = _list_units(fired, found, n_found)
+            starts[t + 1] = n_found
+            counts[k, t] = starts[t + 1] - starts[t]
+            if kept.membranes.size > 0:
+                for h in range(n):
+                    kept.membranes[k, t, h] = mem[h]
+            if kept.synapses.size > 0:
+                for h in range(n):
+                    kept.synapses[k, t, h] = syn[h]
+            if kept.adapted.size > 0:
+                for h in range(n):
+                    kept.adapted[k, t, h] = ad[h]
+        for h in range(n):
+            end_state[k, 0, h], end_state[k, 1, h], end_state[k, 2, h] = syn[h], mem[h], ad[h]
+        _end_spikes(found, starts, state, k, end_state)
+    return found[:n_found]
+
+
+@compiled
+def _moment(n: int, like: Floats) -> Moment:
+    zeros = np.zeros((4, n), like.dtype)
+    return Moment(zeros[0], zeros[1], zeros[2], zeros[3])
+
+
+@compiled
+def _hear(
+    recurrent: Floats, found: Ints, starts: Offsets, state: Floats, k: int, t: int, syn: Floats
+) -> None:
+    """I += Σ V[s] of the units that fired at t − 1 − s."""
+    for s in range(recurrent.shape[0]):
+        before = t - 1 - s
+        if before >= 0:
+            sum_rows(recurrent[s], found, starts[before], starts[before + 1], syn)
+        else:
+            for u in range(syn.size):
+                if state[k, STATE_ROWS + s - t, u] > 0:
+                    for h in range(syn.size):
+                        syn[h] += recurrent[s, u, h]
+
+
+@compiled
+def _list_units(fired: Floats, found: Ints, n_found: int) -> int:
+    """Write the units that fired behind those found before; how many there are then."""
+    for begin in range(0, fired.size, _BLOCK):
+        end = min(begin + _BLOCK, fired.size)
+        n_fired = 0
+        for h in range(begin, end):
+            n_fired += fired[h] > 0
+        if n_fired == 0:
+            continue
+        for h in range(begin, end):  # every unit is written, those that fired stay
+            found[n_found] = h
+            n_found += fired[h] > 0
+    return n_found
+
+
+@compiled
+def _end_spikes(found: Ints, starts: Offsets, state: Floats, k: int, end_state: Floats) -> None:
+    """Write the spikes of the last steps into the state."""
+    n_steps = starts.size - 1
+    for s in range(end_state.shape[1] - STATE_ROWS):
+        row = end_state[k, STATE_ROWS + s]
+        before = n_steps - 1 - s
+        if before >= 0:
+            row[:] = 0
+            for e in range(starts[before], starts[before + 1]):
+                row[found[e]] = 1
+        else:
+            row[:] = state[k, STATE_ROWS + s - n_steps]
+
+
+@compiled
+def scan_backward(
+    asked: Asked,
+    kept: Kept,
+    spikes: Events,
+    events: Events,
+    decay_syn: Floats,
+    panels: Floats,
+    neuron: Neuron,
+    state: Floats,
+    block: Floats,
+    into: Gradients,
+    first: int,
+    last: int,
+) -> None:
+    """Go back through a scan.
+
+    ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns: small products are
+    the quick ones. ``block`` (sample · step, unit) has place for dL/dI of some steps, from which weights get their
+    gradients. Without synapses, α and β get none.
+    """
+    n_samples = last - first
+    _, n_steps, n = kept.membranes.shape
+    n_block = block.shape[0] // n_samples
+    to_weight, to_recurrent = into.weight.size > 0, into.recurrent.size > 0
+    cursors = _cursors(events, first, last, into.weight)
+    spike_cursors = _cursors(spikes, first, last, into.recurrent)
+    n_order = spikes.offsets[last] - spikes.offsets[first]
+    if to_weight:
+        n_order = max(n_order, events.offsets[last] - events.offsets[first])
+    order = np.empty(n_order, np.int32)
+    places = np.empty(max(into.weight.shape[1], into.recurrent.shape[1]) + 1, np.int64)
+    n_taps, n_panels, _, width = panels.shape
+    has_syn = kept.synapses.size > 0
+    dtype = decay_syn.dtype
+    zero = neuron.one - neuron.one
+    lam_syn = np.zeros((max(n_taps, 1), n_samples, n), dtype)  # dL/dI of the last steps, in a ring
+    lam_mem = np.zeros((n_samples, n), dtype)  # dL/dU
+    lam_ad = np.zeros((n_samples, n), dtype)
+    fed_back = np.zeros((n_panels, n_samples, width), dtype)
+    product = np.zeros((n_samples, width), dtype)
+    before, now = _moment(n, decay_syn), _moment(n, decay_syn)
+    syn_after, to_current = np.zeros(n, dtype), np.zeros(n, dtype)
+    gs, gu, slopes = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
+    for back in range(n_steps):
+        t = n_steps - 1 - back
+        _feed_back(lam_syn, panels, t, min(n_taps, back), product, fed_back)
+        ring, ring_next = t % max(n_taps, 1), (t + 1) % max(n_taps, 1)
+        for k in range(n_samples):
+            b = first + k
+            _recall(kept, state, neuron, b, t, now)
+            _recall(kept, state, neuron, b, t - 1, before)
+            if has_syn and neuron.reset_in_graph and back > 0:
+                for h in range(n):
+                    syn_after[h] = kept.synapses[b, t + 1, h]
+            if asked.spikes.size > 0:
+                for h in range(n):
+                    gs[h] = asked.spikes[b, t, h]
+            else:
+                gs[:] = zero
+            if n_taps > 0 and back > 0:
+                for p in range(n_panels):
+                    start = p * width
+                    inside = min(width, n - start)
+                    part = gs[start : start + inside]
+                    for h in range(inside):
+                        part[h] += fed_back[p, k, h]
+            if asked.membranes.size > 0:
+                for h in range(n):
+                    gu[h] = asked.membranes[b, t, h]
+            else:
+                gu[:] = -zero  # to which anything can be added without a change of its bits
+            lam = Lambda(lam_mem[k], lam_ad[k])
+            backward(
+                *(neuron, before, now, syn_after, lam, gu, gs, slopes, to_current),
+                *(into.parameters, has_syn),
+            )
+            for h in range(n):
+                lam_syn[ring, k, h] = decay_syn[h] * lam_syn[ring_next, k, h] + to_current[h]
+            lam_now = lam_syn[ring, k]
+            if into.current.size > 0:
+                for h in range(n):
+                    into.current[b, t, h] = lam_now[h]
+            if to_weight or to_recurrent:
+                for h in range(n):
+                    block[k * n_block + t % n_block, h] = lam_now[h]
+            if has_syn:
+                for h in range(n):
+                    into.decay_syn[h] += lam_now[h] * before.current[h]
+        if t % n_block == 0:
+            end = min(t + n_block, n_steps)
+            if to_weight:
+                add_sorted_gradients(
+                    *(events, first, cursors, t, end, 0, block, order, places, into.weight)
+                )
+            if to_recurrent:
+                add_sorted_gradients(
+                    *(spikes, first, spike_cursors, t, end, 1, block, order, places, into.recurrent)
+                )
+
+
+@compiled
+def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
+    """Stand behind all events of every sample, for every tap of the gradients wanted."""
+    cursors = np.empty((last - first, into.shape[0] if into.size > 0 else 0), np.int64)
+    for k in range(cursors.shape[0]):
+        for s in range(cursors.shape[1]):
+            cursors[k, s] = events.offsets[first + k + 1]
+    return cursors
+
+
+@compiled
+def _feed_back(
+    lam_syn: Floats, panels: Floats, t: int, n_taps: int, product: Floats, fed_back: Floats
+) -> None:
+    """Multiply dL/dI[t + 1 + s] by the recurrent weights."""
+    n_panels, n_samples, width = fed_back.shape
+    for p in range(n_panels):
+        for s in range(n_taps):
+            np.dot(lam_syn[(t + 1 + s) % lam_syn.shape[0]], panels[s, p], product)
+            for k in range(n_samples):
+                for h in range(width):
+                    fed_back[p, k, h] = (
+                        product[k, h] if s == 0 else fed_back[p, k, h] + product[k, h]
+                    )
+
+
+@compiled
+def _recall(kept: Kept, state: Floats, neuron: Neuron, b: int, t: int, moment: Moment) -> None:
+    """Read what was kept of a step; of the one before the first, the state."""
+    syn, mem, ad, fired = moment
+    n, theta, one = mem.size, neuron.threshold, neuron.one
+    if t < 0:
+        for h in range(n):
+            syn[h], mem[h], ad[h] = state[b, 0, h], state[b, 1, h], state[b, 2, h]
+            fired[h] = state[b, STATE_ROWS, h]
+        return
+    for h in range(n):
+        mem[h] = kept.membranes[b, t, h]
+        fired[h] = one if mem[h] >= theta else one - one
+    if kept.synapses.size > 0:
+        for h in range(n):
+            syn[h] = kept.synapses[b, t, h]
+    if kept.adapted.size > 0:
+        for h in range(n):
+            ad[h] = kept.adapted[b, t, h]

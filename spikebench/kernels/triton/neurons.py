@@ -1,0 +1,173 @@
+"""The neurons of the GPU kernels: the parts of a step, forward and backward, for Triton.
+
+A scan calls :func:`charge` and :func:`adapt` forward and :func:`backward` on the way back, which choose the equations.
+``p0`` … ``p3`` are β, then the parameters of the equations. Symbols and equations: :mod:`spikebench.kernels.neuron`.
+"""
+# Triton has no types and is not everywhere.
+# mypy: disable-error-code="import-not-found, import-untyped, untyped-decorator"
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from spikebench.kernels import neuron
+
+_ADAPTIVE = tl.constexpr(neuron.ADAPTIVE)
+_ZERO = tl.constexpr(neuron.RESETS["zero"])
+_SUBTRACT = tl.constexpr(neuron.RESETS["subtract"])
+_H = tl.constexpr(neuron.GAUSSIAN_H)
+_S = tl.constexpr(neuron.GAUSSIAN_S)
+_PEAK = tl.constexpr(neuron.GAUSSIAN_PEAK)
+
+
+@triton.jit
+def _left(mem: tl.tensor, fired: tl.tensor, theta: tl.tensor, RESET: tl.constexpr) -> tl.tensor:
+    """Compute R: what a spike leaves of the membrane."""
+    return mem - theta * fired if RESET == _SUBTRACT else mem * (1.0 - fired)
+
+
+@triton.jit
+def _carried(mem: tl.tensor, fired: tl.tensor, theta: tl.tensor, RESET: tl.constexpr) -> tl.tensor:
+    """Compute what decays of the membrane."""
+    return mem if RESET == _ZERO else _left(mem, fired, theta, RESET)
+
+
+@triton.jit
+def _gated(value: tl.tensor, fired: tl.tensor, RESET: tl.constexpr) -> tl.tensor:
+    """Compute what a spike leaves of a value of the next step."""
+    if RESET == _ZERO:
+        value = value * (1.0 - fired)
+    return value
+
+
+@triton.jit
+def charge(
+    current: tl.tensor,
+    mem: tl.tensor,
+    ad: tl.tensor,
+    fired: tl.tensor,
+    theta: tl.tensor,
+    p0: tl.tensor,
+    EQUATIONS: tl.constexpr,
+    RESET: tl.constexpr,
+) -> tl.tensor:
+    """Compute U[t] from I[t] and the step before."""
+    drive = current
+    if EQUATIONS == _ADAPTIVE:
+        drive = current - ad
+    charged = p0 * _carried(mem, fired, theta, RESET) + (1.0 - p0) * drive
+    return _gated(charged, fired, RESET)
+
+
+@triton.jit
+def adapt(
+    mem: tl.tensor,
+    ad: tl.tensor,
+    fired: tl.tensor,
+    theta: tl.tensor,
+    p1: tl.tensor,
+    p2: tl.tensor,
+    p3: tl.tensor,
+    EQUATIONS: tl.constexpr,
+    RESET: tl.constexpr,
+) -> tl.tensor:
+    """Compute A[t] from A[t − 1], U[t] and S[t]."""
+    if EQUATIONS == _ADAPTIVE:
+        left = _left(mem, fired, theta, RESET)
+        ad = p1 * ad + (1.0 - p1) * (p2 * left + p3 * fired)
+    return ad
+
+
+@triton.jit
+def backward(
+    current_after: tl.tensor,
+    current: tl.tensor,
+    mem: tl.tensor,
+    ad: tl.tensor,
+    fired: tl.tensor,
+    mem_before: tl.tensor,
+    ad_before: tl.tensor,
+    fired_before: tl.tensor,
+    lam_mem: tl.tensor,
+    lam_ad: tl.tensor,
+    gu: tl.tensor,
+    gs: tl.tensor,
+    theta: tl.tensor,
+    slope: tl.tensor,
+    p0: tl.tensor,
+    p1: tl.tensor,
+    p2: tl.tensor,
+    p3: tl.tensor,
+    EQUATIONS: tl.constexpr,
+    RESET: tl.constexpr,
+    RESET_IN_GRAPH: tl.constexpr,
+    SURROGATE: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Go back through a step.
+
+    Gives dL/dU, dL/dA, what the step adds to dL/dI, and the gradients of p0 … p3, from dL/dU and dL/dA of the step
+    after, and ``gu`` and ``gs``: what the loss itself has for U and S.
+    """
+    to_1 = tl.zeros_like(lam_mem)
+    to_2 = tl.zeros_like(lam_mem)
+    to_3 = tl.zeros_like(lam_mem)
+    rest = 1.0 - p0
+    # What comes from U[t + 1]: lam_mem is zero behind the end.
+    if RESET == _SUBTRACT:
+        gu += p0 * lam_mem
+    else:
+        gu += p0 * (1.0 - fired) * lam_mem
+    if RESET_IN_GRAPH:
+        if RESET == _ZERO:
+            gs -= (p0 * mem + rest * (current_after - ad)) * lam_mem
+        elif RESET == _SUBTRACT:
+            gs -= p0 * theta * lam_mem
+        else:
+            gs -= p0 * mem * lam_mem
+    drive = current
+    if EQUATIONS == _ADAPTIVE:
+        drive = current - ad_before
+        lam_ad = p1 * lam_ad - rest * _gated(lam_mem, fired, RESET)
+        pull = lam_ad * (1.0 - p1)
+        left = _left(mem, fired, theta, RESET)
+        if RESET == _SUBTRACT:
+            gu += pull * p2
+        else:
+            gu += pull * p2 * (1.0 - fired)
+        gs += pull * p3
+        if RESET_IN_GRAPH:
+            if RESET == _SUBTRACT:
+                gs -= pull * p2 * theta
+            else:
+                gs -= pull * p2 * mem
+        to_1 = lam_ad * (ad_before - (p2 * left + p3 * fired))
+        to_2 = pull * left
+        to_3 = pull * fired
+    lam_mem = gu + slopes(mem - theta, slope, SURROGATE) * gs
+    through = _gated(lam_mem, fired_before, RESET)
+    to_0 = through * (_carried(mem_before, fired_before, theta, RESET) - drive)
+    return lam_mem, lam_ad, rest * through, to_0, to_1, to_2, to_3
+
+
+@triton.jit
+def slopes(distance: tl.tensor, slope: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
+    """Compute what stands for dS/dU; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
+    x = slope * distance
+    if KIND == 0:
+        below = 1.0 + tl.abs(x)
+        answer = 1.0 / (below * below)
+    elif KIND == 1:
+        grown = tl.exp(-tl.abs(x))
+        answer = 4.0 * grown / ((1.0 + grown) * (1.0 + grown))
+    elif KIND == 2:
+        answer = 1.0 / (1.0 + x * x)
+    elif KIND == 3:
+        answer = tl.maximum(1.0 - tl.abs(x), 0.0)
+    else:
+        below = (x - 1.0) / _S
+        above = (x + 1.0) / _S
+        middle = tl.exp(x * x * -0.5) * (1 + _H)
+        sides = tl.exp(below * below * -0.5) + tl.exp(above * above * -0.5)
+        answer = (middle - sides * (_H / _S)) / _PEAK
+    return answer
