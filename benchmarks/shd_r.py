@@ -1,7 +1,7 @@
 """What ``spikebench data make shd-r`` made of all recordings, beside what is known of the published files.
 
     spikebench data make shd-r --audio AUDIO -o FOLDER --json > made.json
-    python benchmarks/shd_r.py FOLDER made.json
+    python benchmarks/shd_r.py FOLDER made.json [--also SHD-R.h5 --layout "how the recordings lay"]
 
 Writes ``benchmarks/results/shd-r.json`` and ``….md``. The published sizes are those quoted in
 ``docs/driven-spikes.md``; nobody here has seen the files.
@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spikebench.datasets.recipe import load_recipe
 from spikebench.encoders.cochlea.cpu import Cochlea
+from spikebench.spike_files.fingerprint import Part, fingerprint
 from spikebench.spike_files.reader import SpikeFile
 
 RESULTS = Path(__file__).parent / "results"
@@ -52,6 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("made", type=Path, help="what data make --json printed")
+    parser.add_argument(
+        "--also", type=Path, help="one file, made from another copy of the recordings"
+    )
+    parser.add_argument("--layout", default="", help="folders and formats of that copy")
     parser.add_argument("--note", default="", help="what else the machine did meanwhile")
     options = parser.parse_args()
     files = {split: describe(options.folder / f"shd-r_{split}.h5") for split in PUBLISHED}
@@ -68,6 +74,14 @@ def main() -> None:
         "fingerprints": made["registered"] and [*made["registered"]["fingerprints"].values()],
         "files": files,
     }
+    if options.also:
+        with SpikeFile(options.also) as spikes:
+            record["second_layout"] = {
+                "layout": options.layout,
+                "samples": spikes.n_samples,
+                "spikes": int(spikes.spike_counts.sum()),
+                "fingerprint": fingerprint([Part(options.also)]),
+            }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "shd-r.json").write_text(json.dumps(record, indent=1) + "\n")
     lines = [
@@ -92,6 +106,18 @@ def main() -> None:
             f"{one['bytes'] / one['spikes']:.2f} | {one['bytes'] / 1e6:.0f} MB, {one['bytes'] / 2**20:.0f} MiB | "
             f"{PUBLISHED[split]['samples']:,} samples, {PUBLISHED[split]['megabytes']} MB or MiB |"
         )
+    if options.also:
+        second = record["second_layout"]
+        registered = load_recipe("shd-r").registered
+        known = (
+            registered is not None and second["fingerprint"] == registered.fingerprints["shd-r.h5"]
+        )
+        lines += [
+            "",
+            f"Made again with `--one-file` from a copy of the recordings ({second['layout']}): {second['samples']:,} samples, "
+            f"{second['spikes']:,} spikes, fingerprint `{second['fingerprint']}`, "
+            + ("as registered." if known else "NOT as registered."),
+        ]
     (RESULTS / "shd-r.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
