@@ -114,8 +114,8 @@ def main() -> None:
         )
         lines += [
             "",
-            f"Made again with `--one-file` from a copy of the recordings ({second['layout']}): {second['samples']:,} samples, "
-            f"{second['spikes']:,} spikes, fingerprint `{second['fingerprint']}`, "
+            f"Made again with `--one-file` from a copy of the recordings ({second['layout']}): "
+            f"{second['samples']:,} samples, {second['spikes']:,} spikes, fingerprint `{second['fingerprint']}`, "
             + ("as registered." if known else "NOT as registered."),
         ]
     (RESULTS / "shd-r.md").write_text("\n".join(lines) + "\n")

@@ -133,7 +133,6 @@ def fits_nir(model: Classifier) -> bool:
         layer.delays is None
         and layer.adaptation is None
         and layer.neuron.reset == "zero"
-        and layer.neuron.refractory_steps == 0
         and (isinstance(layer.tau_syn_ms, Tensor) or layer.tau_syn_ms > 0)
         for layer in model.hidden_layers()
     )
