@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ Ints = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 Number = Any  # a number of the arrays' type
 
-_Loop = TypeVar("_Loop", bound=Callable[..., Any])
 _CONSTANTS = (neuron.__file__, scan.__file__)
 
 
@@ -34,7 +33,7 @@ def _stamp() -> bytes:
 _STAMP = _stamp()
 
 
-def compiled(loop: _Loop) -> _Loop:
+def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop of this package; see :func:`spikebench.compiled.compiled`."""
     dispatcher = plain.compiled(loop)
     cache = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)

@@ -180,7 +180,7 @@ def _vectors_or_plain(vectors: Any, plain: Callable[..., None], kinds: Kinds) ->
         vectors(table, which, begin, end, row)
 
     try:
-        njit(add).compile(types.void(*(types.unliteral(kind) for kind in kinds)))
+        njit(add).compile(types.void(*(types.unliteral(kind) for kind in kinds)))  # type: ignore[no-untyped-call]
     except Exception:  # whatever another release of numba or llvmlite raises
         return plain
     return add
