@@ -18,7 +18,7 @@ from leaderboard.standings.table import Row, measured_row
 
 _NOTES = (
     "test: mean and 95 % interval in percent; unseen: speakers without training data. "
-    "Same rank: intervals overlap. ⚑: so many things look odd (the pages of `leaderboard build` say what)."
+    "Same rank: intervals overlap. ⚑: number of oddities, listed on the pages of `leaderboard build`."
 )
 _REFITTED = "Refitted: trained again with the validation speakers included."
 
