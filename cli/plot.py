@@ -78,7 +78,7 @@ def _find_recording(
     root = audio or Path(str(spikes.provenance.get("source_root", "")))
     path = root / source if source and root.is_dir() else root
     reason = "the file names no recording"
-    # A path from a stranger's file must not lead out of the folder that the user means.
+    # A path from an untrusted file must not lead out of the folder that the user means.
     if source and digest and not Path(source).is_absolute() and ".." not in Path(source).parts:
         try:
             recording = read_clip(path, max_duration=3600.0)

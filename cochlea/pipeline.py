@@ -183,7 +183,7 @@ def _params(preset: str | CochleaParams) -> CochleaParams:
 def prepare_recording(
     samples: ArrayLike, sample_rate: float, preset: str | CochleaParams = "shd"
 ) -> tuple[NDArray[np.float64], int]:
-    """Check, resample, level and window a recording: what the membrane hears.
+    """Check, resample, level and window a recording: the input of the membrane.
 
     Parameters
     ----------

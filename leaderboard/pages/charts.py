@@ -96,7 +96,7 @@ def shades(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy over the time heard, 440 × 200 SVG units: path data, ticks as (position, label), the moment of 95 %.
+    """Accuracy over time, 440 × 200 SVG units: path data, ticks as (position, label), the moment of 95 %.
 
     ``table`` holds (seconds, accuracy) of at most 20 moments, for those who cannot see the picture.
     """

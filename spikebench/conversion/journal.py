@@ -140,7 +140,7 @@ class ConversionJournal:
             raise ConversionStateError(f"{self._name}: is no regular file; remove it")
 
     def _require_ours(self) -> None:
-        """Leave a stranger's database alone, whatever is asked for."""
+        """Leave a database of another program alone, whatever is asked for."""
         assert self._database is not None
         tables = {
             name

@@ -73,7 +73,7 @@ SPEC = DatasetSpec(
         ),
         uses=(
             "Isolated words of few speakers: hearing models, classifiers of spikes, and generalisation to voices "
-            "that training has not heard. It is no SHD: the test split is another."
+            "without training data. It is no SHD: the test split is another."
         ),
         limitations=(
             "One isolated word per clip, in a quiet studio, all at the same loudness. Spikes are random: another "

@@ -105,7 +105,7 @@ SPEC = DatasetSpec(
         ),
         biases=(
             "Twelve voices, ten of them also in the test split: some 81 % of the test samples are of the two "
-            "speakers that training does not hear, so these two decide much of the score."
+            "speakers without training data, so these two decide much of the score."
         ),
         personal=(
             "Speakers are numbers; the files give gender, age and body height of each. Voices cannot be heard in "

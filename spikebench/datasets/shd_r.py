@@ -302,11 +302,11 @@ SPEC = DatasetSpec(
         ),
         biases=(
             "Twelve voices, ten of them also in the test split: some 81 % of the test samples are of the two "
-            "speakers that training does not hear, so these two decide much of the score."
+            "speakers without training data, so these two decide much of the score."
         ),
         personal=(
             "Speakers are numbers; gender, age and body height, which the published files give, are left out. "
-            "Voices cannot be heard in the spikes, but the recordings are public."
+            "Voices cannot be recovered from the spikes, but the recordings are public."
         ),
     ),
 )

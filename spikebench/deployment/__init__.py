@@ -7,7 +7,7 @@
     nir_graph   Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)
     onnx_graph  Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in,
                 float32 ``scores`` (batch, class) out
-    prediction  Answers of a trained model: for whole clips, over the time heard, and while it
+    prediction  Answers of a trained model: for whole clips, over time, and chunk by chunk as it
                 listens
     recording   One recording as the input of a trained model: encoded as the data were on which it
                 was trained

@@ -1,4 +1,4 @@
-"""Answers of a trained model: for whole clips, over the time heard, and while it listens.
+"""Answers of a trained model: for whole clips, over time, and chunk by chunk.
 
 What is said after t of a clip is what the model says of the clip up to t followed by silence, so every model can be
 asked. Models that carry a state (``forward_chunk``) can also be fed chunk by chunk; after the last chunk they say the
@@ -38,7 +38,7 @@ class Answers:
     Attributes
     ----------
     times : ndarray of float64, shape (moment,)
-        Up to when the clips were heard [s].
+        End of the part of the clips that was used [s].
     scores : ndarray of float32, shape (moment, sample, class)
         Scores at each moment.
     """
@@ -191,7 +191,7 @@ class Listener:
         Yields
         ------
         time : float
-            Up to when the clip was heard [s].
+            End of the part of the clip that was used [s].
         scores : ndarray of float32, shape (class,)
             Scores; after the last chunk those of :meth:`answer`.
 

@@ -52,7 +52,7 @@ class Hearing:
 def hearing_of(
     run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
 ) -> Hearing:
-    """Find out how the model of a stranger hears, if it can be run here.
+    """Find out how an untrusted model was given its recordings, if it can be run here.
 
     Parameters
     ----------

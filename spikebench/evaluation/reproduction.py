@@ -1,6 +1,6 @@
 """Running again what somebody else claims.
 
-Everything that is looked at here comes from strangers. A configuration is built without memory first (torch's meta
+Everything that is looked at here is untrusted. A configuration is built without memory first (torch's meta
 device), so that its size is known before a byte is allocated; weights are compared with it by their header, and
 loaded as safetensors only. Data are found by a registered name or where the user says, never where an entry says.
 """
@@ -101,7 +101,7 @@ def check_size(
     Parameters
     ----------
     run
-        Configuration of a stranger.
+        Untrusted configuration.
     claimed
         What its result says of the model.
     n_samples
@@ -163,7 +163,7 @@ def check_size(
 def _bound(what: str, found: float, most: int, large: bool) -> None:
     if found > most and not large:
         raise ResultError(
-            f"asks for {found:,.0f} {what}, at most {most:,} are taken from strangers; "
+            f"asks for {found:,.0f} {what}, at most {most:,} are accepted from others; "
             "--large takes it nevertheless"
         )
 
@@ -174,7 +174,7 @@ def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: boo
     Parameters
     ----------
     weights
-        A safetensors file of a stranger.
+        Untrusted safetensors file.
     expected
         From :func:`check_size`. A dimension of 0 (support vectors) may have any size, everywhere the same.
     large
@@ -223,7 +223,7 @@ def answer_again(
     *,
     large: bool = False,
 ) -> Predictions:
-    """Let the weights of a stranger answer.
+    """Let untrusted weights answer.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def measure_again(
     -------
     str
         The first metric that is another here, with both values; empty if all agree. Counts agree within
-        :data:`COUNTS_AGREE` of their value (another order of sums can move a spike), accuracies over the time heard
+        :data:`COUNTS_AGREE` of their value (another order of sums can move a spike), accuracies over time
         within :data:`CURVES_AGREE`. An energy by a table that is not shipped is not looked at; its counts are.
     """
     tables = [read_cost_table(name) for name in COST_TABLES]

@@ -23,7 +23,7 @@ def spread_moments(n_steps: int, n_moments: int) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of int64, shape (moment,)
-        Bins heard at each; the last are all.
+        Number of bins up to each; the last is all.
     """
     n_moments = min(n_moments, n_steps)
     return -(-np.arange(1, n_moments + 1) * n_steps // n_moments)
@@ -37,7 +37,7 @@ def up_to(batch: EventBatch, step: int) -> EventBatch:
     batch
         Whole clips.
     step
-        The first bin that is not heard.
+        The first bin that is left out.
 
     Returns
     -------

@@ -51,7 +51,7 @@ class Kernels(Protocol):
         keep_membranes: bool = False,
         weight: torch.Tensor | None = None,
     ) -> Scan:
-        """Run a layer of neurons that hear each other."""
+        """Run a layer of neurons with recurrent connections."""
 
     def leaky_readout(
         self,

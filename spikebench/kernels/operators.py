@@ -79,7 +79,7 @@ def recurrent_lif_scan(
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
 ) -> Scan:
-    """Run a layer of neurons that hear each other; see :func:`spikebench.kernels.reference.recurrent_lif_scan`."""
+    """Run a recurrent layer of neurons; see :func:`spikebench.kernels.reference.recurrent_lif_scan`."""
     taps, weights, state = check_scan(
         current, weight, recurrent, decay_syn, decay_mem, adaptation, state
     )

@@ -113,7 +113,7 @@ def recurrent_lif_scan(
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
 ) -> Scan:
-    """Run a layer of neurons that hear each other.
+    """Run a layer of neurons with recurrent connections.
 
     Parameters
     ----------

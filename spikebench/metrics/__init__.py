@@ -9,7 +9,7 @@
                     ``docs/metrics.md`` is the specification
     cost_table      Named tables of what an operation costs, and the energy that follows from
                     them
-    latency         How early a model knows: accuracy over the time heard, and when it first is
+    latency         How early a model is right: accuracy over time, and when it first is
                     95 % of the final one for good
     operations      What a batch costs: every bundle of weights with what went through it, every
                     layer with what it did

@@ -1,4 +1,4 @@
-"""How early a model knows: accuracy over the time heard, and when it first is 95 % of the final one for good.
+"""How early a model is right: accuracy over time, and when it first is 95 % of the final one for good.
 
 What is known after t is what the model says of the clip up to t followed by silence
 (:mod:`spikebench.deployment.prediction`). The time to 95 % is the first moment from which on the accuracy is never
@@ -22,7 +22,7 @@ def latency_of(
     Parameters
     ----------
     times
-        Up to when the clips were heard [s]; the last is their end.
+        End of the part of the clips that was used [s]; the last is their end.
     correct
         Samples that are right at each.
     samples

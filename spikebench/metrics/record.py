@@ -36,7 +36,7 @@ class LayerOperations(Record):
 
 
 class Latency(Record):
-    """Accuracy over the time heard, and when it first is 95 % of the final one for good."""
+    """Accuracy over time, and when it first is 95 % of the final one for good."""
 
     times_s: Annotated[list[NonNegative], Field(min_length=1, max_length=10_000)]
     accuracy: Annotated[list[Fraction], Field(min_length=1, max_length=10_000)]

@@ -1,4 +1,4 @@
-"""Answers over the time heard, as a picture."""
+"""Answers over time, as a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw_over_time(
     chance: float | None,
     title: str,
 ) -> Figure:
-    """Draw shares over the time heard.
+    """Draw shares over time.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The rules by which samples train, select and test.
 
 All of them hold out whole voices for selection, because a random part of the training split says little about
-speakers that nobody has heard. They differ in who decides:
+speakers without training data. They differ in who decides:
 
 ``shd-v1`` (SHD, ``shd-r``)
     Test: the published test split, or what the file marks. SHD has no validation split; here it is the training

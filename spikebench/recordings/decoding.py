@@ -135,7 +135,7 @@ class Recording:
         return bool(np.mean(magnitudes >= CLIPPED_FROM) >= 0.005)
 
     def require_usable(self) -> None:
-        """Refuse what no ear could hear.
+        """Refuse what no listener could hear.
 
         Raises
         ------

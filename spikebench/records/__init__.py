@@ -4,7 +4,7 @@
 
     fields       What every record that goes into a file shares: frozen, closed, its numbers
                  bounded
-    strict_json  JSON from strangers: bounded size and depth, every key once, only numbers that
+    strict_json  JSON from untrusted sources: bounded size and depth, every key once, only numbers that
                  JSON can write again
     text         Untrusted text (file names, messages that contain them) escaped for terminals and
                  UTF-8

@@ -1,4 +1,4 @@
-"""JSON from strangers: bounded size and depth, every key once, only numbers that JSON can write again."""
+"""JSON from untrusted sources: bounded size and depth, every key once, only numbers that JSON can write again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def read_record(path: Path, kind: type[Kind], max_bytes: int = MAX_JSON_BYTES) -> Kind:
-    """Read a record from a stranger.
+    """Read a record from an untrusted source.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401
-    """Read JSON from a stranger, see :func:`parse_json`.
+    """Read JSON from an untrusted source, see :func:`parse_json`.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN4
 
 
 def parse_json(path: Path, content: bytes) -> Any:  # noqa: ANN401
-    """Parse JSON from a stranger: no duplicate keys, no NaN, bounded depth.
+    """Parse JSON from an untrusted source: no duplicate keys, no NaN, bounded depth.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -
 
 
 def _shown(key: str) -> str:
-    """Make a stranger's key fit for a terminal."""
+    """Escape an untrusted key for a terminal."""
     short = key if len(key) <= 80 else f"{key[:80]}…"
     return short if short.isprintable() else ascii(short)
 

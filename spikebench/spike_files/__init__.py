@@ -5,7 +5,7 @@
     copies       Which samples are copies of one recording, found by their spikes or by the file
                  that they were made from
     fingerprint  Fingerprint of a spike file: a hash of its contents
-    guard        Files from strangers: what is checked before any array of an HDF5 file is read
+    guard        Files from untrusted sources: what is checked before any array of an HDF5 file is read
     layout       The published HDF5 layout of spike files: names, types and limits
     reader       Spike files: HDF5 in the layout in which SHD and SSC were published, with more
                  known per sample

@@ -1,4 +1,4 @@
-"""Files from strangers: what is checked before any array of an HDF5 file is read.
+"""Files from untrusted sources: what is checked before any array of an HDF5 file is read.
 
 In this order, for every array that this program knows, and for no other: every component of its path
 is a hard link of this file (no soft, external or user-defined link); the object is an array; its type

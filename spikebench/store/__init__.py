@@ -2,7 +2,7 @@
 
 ::
 
-    archive       What stands in a stranger's tar or zip file, member by member, before anything
+    archive       What stands in an untrusted tar or zip file, member by member, before anything
                   of it is written
     contents      Data sets on this machine: get what is missing, check what is there, say what
                   there is
@@ -19,6 +19,6 @@
     registered    Whether spike files made from recordings are the registered data set, and if
                   not, where they differ
     transfer      One file over https, taken up where an earlier transfer stopped
-    unpacking     Archives of strangers: only what is expected comes out, bounded, checked, whole
+    unpacking     Untrusted archives: only what is expected comes out, bounded, checked, whole
                   or not at all
 """

@@ -1,4 +1,4 @@
-"""What stands in a stranger's tar or zip file, member by member, before anything of it is written.
+"""What stands in an untrusted tar or zip file, member by member, before anything of it is written.
 
 Nothing is extracted here: who walks through the members decides which to open. A tar file is read once from
 its beginning, and every byte is counted as it is inflated, those of members that are passed over too. Of a zip

@@ -1,4 +1,4 @@
-"""Archives of strangers: only what is expected comes out, bounded, checked, whole or not at all.
+"""Untrusted archives: only what is expected comes out, bounded, checked, whole or not at all.
 
 Nothing is ever extracted by an archive's own wishes. Of gzip the one file comes out, of zip the one expected
 member, of an archive of recordings the regular files whose whole path is expected, to a place that we choose.

@@ -112,7 +112,7 @@ def prepare(samples: ArrayLike, sample_rate: float, params: CochleaParams) -> Pr
     Returns
     -------
     Prepared
-        What the membrane hears.
+        Input of the membrane.
 
     Raises
     ------

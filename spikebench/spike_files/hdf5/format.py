@@ -1,4 +1,4 @@
-"""The structures of an HDF5 file from a stranger, read without the HDF5 library.
+"""The structures of an HDF5 file from an untrusted source, read without the HDF5 library.
 
 The library believes what a file says: it recurses into loops, inflates a chunk to whatever it holds, reserves what a
 reference to variable-length data asks for, opens other files. Damaged copies of good files make it hang and crash. So
