@@ -8,9 +8,9 @@ The same recording, parameters and seed give the same spikes on every machine: r
 raw words of a counter-based generator (:mod:`cochlea.waiting_times`), and loops consist of + − × ÷ √ and
 comparisons in a fixed order. Another processor or library release may round the FFT differently and, in the design,
 exponential and Bessel functions. That moves a release only if its accumulated hazard is within the rounding error of
-a waiting time. Measured (``benchmarks/results/same-spikes.md``): a relative error e of the velocity changes the spikes of
-about 1.2e5·e of the 700 channels of a word. The largest difference seen, without vector instructions, is 4.2e-13: one
-channel in some 20 million words. None of the 1,440 recordings that were tried differed.
+a waiting time. Measured (``benchmarks/results/same-spikes.md``): a relative error e of the velocity changes the spikes
+of about 1.2e5·e of the 700 channels of a word. The largest difference seen, without vector instructions, is 4.2e-13:
+one channel in some 20 million words. None of the 1,440 recordings that were tried differed.
 """
 
 from __future__ import annotations
