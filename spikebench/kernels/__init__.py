@@ -4,7 +4,7 @@
 
     choice     Which kernels work: chosen once, by the device, and never others than asked for
     delays     Synaptic delays, as taps of the weights of events, or per axon
-    neuron     What kind of neuron a scan runs: threshold, reset, refractory period, surrogate
+    neuron     What kind of neuron a scan runs: threshold, reset, surrogate
     operators  The kernels as PyTorch operators with gradients, carried out by ``cpu`` or ``triton``
                after the device
     reference  The truth about every kernel: PyTorch on dense rasters, step by step, any float type,

@@ -305,12 +305,11 @@ def test_every_model_has_its_format_or_a_reason() -> None:
     "change",
     [
         {"neuron": Neuron(reset="subtract")},
-        {"neuron": Neuron(refractory_steps=2)},
         {"tau_syn_ms": 0.0},
         {"adaptation": Adaptation(*torch.tensor([0.9, 0.0, 0.0]))},
         {"delays": Delays(torch.zeros(6, 4), 1)},
     ],
-    ids=["reset", "refractory", "synapse", "adaptation", "delays"],
+    ids=["reset", "synapse", "adaptation", "delays"],
 )
 def test_nir_has_no_node_for_other_layers(
     change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
