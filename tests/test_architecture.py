@@ -29,7 +29,9 @@ LAYERS = {
     "leaderboard": ("program", "checks", "claims", "standings", "pages"),
 }
 # For the leaderboard: what it uses of spikebench.
-OF_SPIKEBENCH = ("errors", "workers", "records", "datasets", "store", "metrics", "protocol")
+OF_SPIKEBENCH = (
+    *("errors", "workers", "records", "naming", "datasets", "store", "metrics", "protocol"),
+)
 TORCH = (
     "encoders/device",
     "encoders/cochlea/chirp_z",

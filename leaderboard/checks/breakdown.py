@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.metrics.classification import by_speaker
+from spikebench.naming.conventions import heidelberg_digits
 from spikebench.protocol.results import Predictions
 
 # Classes of the data sets that hold more than one language.
-LANGUAGES = {
-    "English": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
-    "German": ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],
-}
+LANGUAGES = {language.title(): words for language, words in heidelberg_digits.LANGUAGES.items()}
 _LANGUAGE_OF = {word: name for name, words in LANGUAGES.items() for word in words}
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from leaderboard.checks.breakdown import Breakdown, Share
 from leaderboard.program import program_sha256
 from spikebench.datasets import DATASETS, load_spec
+from spikebench.errors import ResultError
 from spikebench.records.strict_json import MAX_JSON_BYTES
-from spikebench.records.whole_files import write_text
+from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.store.folder import data_root, part_paths
 
 __all__ = ["Contents", "read_contents", "recall", "remember"]
@@ -62,10 +63,9 @@ def read_contents(folder: Path) -> Contents | None:
                     json_files[file.name] = opened.read()
                 sha256 = hashlib.sha256(json_files[file.name]).hexdigest()
             else:
-                with open(file, "rb") as opened:
-                    sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+                sha256 = file_sha256(Path(file))
             digest.update(f"{sha256}  {file.name}\n".encode(errors="surrogateescape"))
-    except OSError:
+    except (OSError, ResultError):
         return None
     return Contents(digest.hexdigest(), json_files)
 

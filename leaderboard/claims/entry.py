@@ -43,6 +43,7 @@ from spikebench.errors import OutputExistsError, ResultError
 from spikebench.protocol.results import RESULT_FILE, Result, write_result
 from spikebench.records.fields import Sha256
 from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_record
+from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, plain_file, write_text
 from spikebench.training.run_record import LOGS_FILE, read_run_log
 
@@ -292,7 +293,7 @@ def write_entry(
             with contextlib.suppress(OSError):  # not made, or in use by another process
                 folder.rmdir()
         if isinstance(error, OSError):
-            raise ResultError(f"{target}: cannot be written: {error.strerror or error}") from None
+            raise ResultError(f"{target}: cannot be written: {os_error_text(error)}") from None
         raise
     return target
 
@@ -442,5 +443,5 @@ def withdraw(folder: Path, reason: str) -> Entry:
     try:
         write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        raise ResultError(f"{folder}: cannot be written: {error.strerror or error}") from None
+        raise ResultError(f"{folder}: cannot be written: {os_error_text(error)}") from None
     return entry

@@ -36,6 +36,7 @@ from spikebench.protocol.results import (
 from spikebench.protocol.scoring import score, summarise
 from spikebench.records.fields import Count, Fraction, Name, NonNegative
 from spikebench.records.strict_json import first_problem
+from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, write_text
 
 MAX_FORM_BYTES = 1024 * 1024
@@ -438,7 +439,7 @@ def write_kit(folder: Path, data: str) -> list[Path]:
         for path, text in zip(paths, texts, strict=True):
             write_text(path, text)
     except OSError as error:
-        raise ResultError(f"{folder}: cannot be written: {error.strerror or error}") from None
+        raise ResultError(f"{folder}: cannot be written: {os_error_text(error)}") from None
     return paths
 
 

@@ -24,6 +24,7 @@ from leaderboard.standings.table import (
     to_json,
 )
 from spikebench.errors import OutputExistsError, ResultError
+from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import write_text
 from spikebench.workers import available_cores, worker_pool
 
@@ -116,7 +117,7 @@ def build_site(
             write_text(root / name, text)
         write_text(page, index)
     except OSError as error:
-        raise ResultError(f"{page}: cannot be written: {error.strerror or error}") from None
+        raise ResultError(f"{page}: cannot be written: {os_error_text(error)}") from None
     return [page, *(root / name for name in downloads)]
 
 

@@ -10,7 +10,7 @@ does. ``speaker_db.json`` (gender, age, body height) is not taken out of the arc
 from __future__ import annotations
 
 from spikebench.datasets.spec import Card, DatasetSpec, Download, SpikePart
-from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS
+from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS, NAME_PATTERN
 
 SPEC = DatasetSpec(
     name="heidelberg-digits",
@@ -34,7 +34,7 @@ SPEC = DatasetSpec(
             becomes="audio/",
             members=(
                 r"(?:\./)?(?:(?!audio/)[A-Za-z0-9_][\w.-]*/)?(?:audio/(?=lang-))?(?P<path>"
-                r"lang-(?:english|german)_speaker-[0-9]{2}_trial-[0-9]{1,2}_digit-[0-9]\.flac"
+                rf"{NAME_PATTERN}\.flac"
                 r"|(?:train|test)_filenames\.txt"
                 r"|(?:README|LICENSE)(?:\.md|\.txt)?)"
             ),

@@ -50,7 +50,12 @@ from spikebench.datasets.recipe import Recipe, Registered
 from spikebench.datasets.spec import Card, DatasetSpec, SpikePart
 from spikebench.errors import ProtocolError
 from spikebench.naming.conventions.convention import Facts
-from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS
+from spikebench.naming.conventions.heidelberg_digits import (
+    HEIDELBERG_DIGITS,
+    LANGUAGES,
+    NAME_PATTERN,
+    heidelberg_name,
+)
 
 __all__ = [
     "RECIPE",
@@ -81,8 +86,6 @@ TRIALS = {
     10: (44, 39),
     11: (40, 65),
 }
-_LANGUAGES = ("english", "german")
-_NAME = re.compile(r"lang-(english|german)_speaker-(\d\d)_trial-(0|[1-9]\d?)_digit-(\d)", re.ASCII)
 
 
 def names(speakers: tuple[int, ...] = tuple(TRIALS)) -> tuple[str, ...]:
@@ -99,9 +102,9 @@ def names(speakers: tuple[int, ...] = tuple(TRIALS)) -> tuple[str, ...]:
         Their names without suffix, 10,420 of all speakers.
     """
     return tuple(
-        _name(language, speaker, trial, digit)
+        heidelberg_name(language, speaker, trial, digit)
         for speaker, counts in ((speaker, TRIALS[speaker]) for speaker in speakers)
-        for language, count in zip(_LANGUAGES, counts, strict=True)
+        for language, count in zip(LANGUAGES, counts, strict=True)
         for trial in range(count)
         for digit in range(10)
     )
@@ -119,7 +122,7 @@ def names_of_test() -> frozenset[str]:
     test = set(names(TEST_ONLY_SPEAKERS))
     for speaker, counts in TRIALS.items():
         if speaker not in TEST_ONLY_SPEAKERS:
-            for language, trials in zip(_LANGUAGES, counts, strict=True):
+            for language, trials in zip(LANGUAGES, counts, strict=True):
                 test.update(_held_out(language, speaker, trials))
     return frozenset(test)
 
@@ -140,16 +143,17 @@ def facts(path: str, test: Set[str] | None = None) -> Facts | None:
         None if it is no recording of the Heidelberg Digits.
     """
     name = _stem(path)
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(NAME_PATTERN, name)
     if match is None:
         return None
-    language, speaker, trial, digit = match[1], int(match[2]), int(match[3]), int(match[4])
-    which = _LANGUAGES.index(language)
-    if speaker not in TRIALS or trial >= TRIALS[speaker][which]:
+    language, (speaker, trial, digit) = match[1], map(int, match.group(2, 3, 4))
+    if name != heidelberg_name(language, speaker, trial, digit):
+        return None
+    counts = dict(zip(LANGUAGES, TRIALS.get(speaker, (0, 0)), strict=True))
+    if trial >= counts[language]:
         return None
     held_out = names_of_test() if test is None else test
-    label = HEIDELBERG_DIGITS[digit + 10 * which]
-    return Facts(label, str(speaker), "test" if name in held_out else "train")
+    return Facts(LANGUAGES[language][digit], str(speaker), "test" if name in held_out else "train")
 
 
 def from_lists(test: str, train: str | None = None) -> Recipe:
@@ -241,14 +245,12 @@ def _held_out(language: str, speaker: int, trials: int) -> list[str]:
     for digit in range(10):
         digests = sorted(
             (hashlib.sha256(name.encode()).hexdigest(), name)
-            for name in (_name(language, speaker, trial, digit) for trial in range(trials))
+            for name in (
+                heidelberg_name(language, speaker, trial, digit) for trial in range(trials)
+            )
         )
         ranked += [(rank, digest, name) for rank, (digest, name) in enumerate(digests)]
     return [name for _, _, name in sorted(ranked)[: 10 * trials // HELD_OUT_ONE_IN]]
-
-
-def _name(language: str, speaker: int, trial: int, digit: int) -> str:
-    return f"lang-{language}_speaker-{speaker:02d}_trial-{trial}_digit-{digit}"
 
 
 def _stem(path: str) -> str:

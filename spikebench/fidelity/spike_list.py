@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.errors import SpikeFileError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.spike_files.layout import MAX_TIME_S
 
 __all__ = ["SpikeList", "read_spike_list"]
@@ -95,7 +95,7 @@ def read_spike_list(path: Path, n_units: int) -> SpikeList:
             raise SpikeFileError(f"{name}: larger than {MAX_BYTES // 2**20} MiB")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise SpikeFileError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+        raise SpikeFileError(f"{name}: {os_error_text(error)}") from None
     except UnicodeDecodeError:
         raise SpikeFileError(f"{name}: is no text; a table has lines {HEADER}") from None
     if lines and lines[0].replace(" ", "").lower() == HEADER:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from spikebench.errors import SpikebenchError
 from spikebench.naming.conventions.convention import Facts, composed
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 __all__ = ["COLUMNS", "Row", "Table", "read_table"]
 
@@ -107,7 +107,7 @@ def _text(path: Path, shown: str) -> str:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise SpikebenchError(f"{shown}: {(error.strerror or str(error)).lower()}") from None
+        raise SpikebenchError(f"{shown}: {os_error_text(error)}") from None
     if len(data) > _MAX_BYTES:
         raise SpikebenchError(f"{shown}: larger than {_MAX_BYTES // 2**20} MiB")
     if data[:4] == b"PK\3\4":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spikebench.errors import SpikebenchError
 from spikebench.recordings.decoding import Recording
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import write_bytes
 
 __all__ = ["Sample", "Stages", "draw_sample", "style", "write_figure"]
@@ -246,4 +246,4 @@ def write_figure(figure: Figure, path: Path) -> None:
     try:
         write_bytes(path, buffer.getvalue())
     except OSError as error:
-        raise SpikebenchError(f"{name}: cannot write: {(error.strerror or '').lower()}") from None
+        raise SpikebenchError(f"{name}: cannot write: {os_error_text(error)}") from None

@@ -23,7 +23,7 @@ from spikebench.errors import AudioError
 from spikebench.recordings.search import Clip, Skipped, find_clips
 from spikebench.recordings.stream import AudioStream
 from spikebench.recordings.types import READABLE
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 __all__ = [
     "SUFFIXES",
@@ -297,4 +297,4 @@ def _read_piece(stream: AudioStream, length: int) -> NDArray[np.float64]:
 
 
 def _why(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return os_error_text(error)

@@ -18,7 +18,7 @@ from spikebench.recordings.types import (
     read_type,
     remedy,
 )
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 __all__ = ["Clip", "Skipped", "find_clips"]
 
@@ -178,4 +178,4 @@ def _unread(suffix: str, count: int) -> str:
 
 
 def _why(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    return os_error_text(error)

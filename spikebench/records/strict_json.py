@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from spikebench.errors import ResultError, UnknownNameError
+from spikebench.records.text import os_error_text
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_JSON_DEPTH = 32
@@ -73,7 +74,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
             raise ResultError(f"{path}: larger than {max_bytes} bytes")
         return path.read_bytes()
     except OSError as error:
-        raise ResultError(f"{path}: not readable: {error.strerror or error}") from None
+        raise ResultError(f"{path}: not readable: {os_error_text(error)}") from None
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401

@@ -1,8 +1,8 @@
-"""Untrusted text (file names, messages that contain them) escaped for terminals and UTF-8."""
+"""Text of messages: untrusted text escaped for terminals and UTF-8, and the reason of an operating system error."""
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["os_error_text", "printable"]
 
 
 def printable(text: str) -> str:
@@ -19,3 +19,19 @@ def printable(text: str) -> str:
         The text on one line, with hexadecimal escapes.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def os_error_text(error: OSError) -> str:
+    """Give the reason of an operating system error for a message, without the path.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+
+    Returns
+    -------
+    str
+        In lower case, as ``no space left on device``.
+    """
+    return (error.strerror or str(error)).lower()

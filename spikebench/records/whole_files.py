@@ -1,16 +1,19 @@
-"""Files written whole or not at all, and their SHA-256."""
+"""Files written whole or not at all, locks between processes, and the SHA-256 of files."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import stat
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spikebench.errors import OutputError, OutputExistsError, ResultError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 
 def file_sha256(path: Path) -> str:
@@ -35,7 +38,7 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}") from None
+        raise ResultError(f"{path}: {os_error_text(error)}") from None
 
 
 _SETTLED_NS = (
@@ -177,14 +180,60 @@ def write_bytes(path: Path, content: bytes) -> None:
     content
         Its contents.
     """
+    with whole_file(path) as partial, partial.open("xb") as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write a file under another name beside it, which becomes its own when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The file; what stands there is replaced.
+
+    Yields
+    ------
+    Path
+        Where to write, in the same folder; removed after an error.
+    """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with partial.open("xb") as file:
-            file.write(content)
+        yield partial
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def file_lock(path: Path, busy: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock that one process can hold at a time; the system releases it when the process ends.
+
+    Parameters
+    ----------
+    path
+        The lock file; made if it is not there, and left.
+    busy
+        Called if another process holds it; if it returns, the lock is waited for.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    OSError
+        If the file cannot be made.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -33,7 +33,6 @@ from dataclasses import dataclass
 
 __all__ = [
     "ARRAYS",
-    "COLUMNS",
     "FLOATS",
     "FORMAT",
     "FORMAT_VERSION",
@@ -41,6 +40,7 @@ __all__ = [
     "MAX_UNITS",
     "PUBLISHED_UNITS",
     "SPLITS",
+    "STORED",
 ]
 
 FORMAT = "spikebench spikes"
@@ -49,20 +49,6 @@ PUBLISHED_UNITS = 700
 MAX_UNITS = 2**16
 MAX_TIME_S = 1e5
 SPLITS = ("train", "validation", "test", "")
-COLUMNS = {
-    "labels": "int64",
-    "extra/speaker": "int64",
-    "extra/split": "S",
-    "extra/source": "S",
-    "extra/sha256": "S",
-    "extra/sample_rate_hz": "int64",
-    "extra/duration_s": "float64",
-    "extra/audio_channels": "int64",
-    "extra/segment": "int64",
-    "extra/start_s": "float64",
-}
-
-
 # Precision, and place and size of exponent and mantissa, its bias, of IEEE 754.
 FLOATS = {
     (2, 15, 0, 16, 10, 5, 0, 10, 15): "f2",
@@ -96,3 +82,5 @@ ARRAYS = {
     "extra/segment": _Array("integer"),
     "extra/start_s": _Array("float"),
 }
+# Kind of an array → the type in which it is written; strings have the length of the longest.
+STORED = {"integer": "int64", "float": "float64", "string": "S"}

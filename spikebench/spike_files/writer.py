@@ -20,12 +20,13 @@ from spikebench.errors import SpikeFileError
 from spikebench.records.text import printable
 from spikebench.records.whole_files import refuse_existing
 from spikebench.spike_files.layout import (
-    COLUMNS,
+    ARRAYS,
     FORMAT,
     FORMAT_VERSION,
     MAX_TIME_S,
     MAX_UNITS,
     SPLITS,
+    STORED,
 )
 
 __all__ = ["SpikeWriter"]
@@ -89,7 +90,11 @@ class SpikeWriter:
         self._time_dtype = np.dtype(time_dtype)
         self._overwrite = overwrite
         self._file: Any = None
-        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self._columns: dict[str, list[Any]] = {
+            name: []
+            for name, array in ARRAYS.items()
+            if array.per_sample and not name.startswith("spikes/")
+        }
 
     def __enter__(self) -> Self:
         refuse_existing(self.path, self._overwrite)
@@ -300,7 +305,7 @@ class SpikeWriter:
         )
 
     def _write_array(self, name: str, values: list[Any]) -> None:
-        kind = COLUMNS.get(name, "S")
+        kind = STORED[ARRAYS[name].kind]
         if kind == "S":
             encoded = [value.encode("utf-8", "surrogateescape") for value in values]
             array = np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}")

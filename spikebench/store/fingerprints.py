@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from collections.abc import Sequence
 
 from spikebench.errors import DataError
+from spikebench.records.text import os_error_text
+from spikebench.records.whole_files import write_text
 from spikebench.spike_files.fingerprint import VERSION, Part, fingerprint
 from spikebench.store.folder import data_root
 
@@ -44,16 +44,12 @@ def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
     except (OSError, UnicodeDecodeError):
         pass
     found = fingerprint(parts)
-    partial = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.partial")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(f"{found}\n", encoding="ascii")
-        os.replace(partial, kept)
+        write_text(kept, f"{found}\n")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise DataError(
-            f"{kept.parent}: the fingerprint cannot be written: {reason}; SPIKEBENCH_DATA=FOLDER names another folder"
+            f"{kept.parent}: the fingerprint cannot be written: {os_error_text(error)}; SPIKEBENCH_DATA=FOLDER names "
+            "another folder"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
     return found

@@ -11,10 +11,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -22,6 +21,8 @@ import platformdirs
 
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import DataError
+from spikebench.records.text import os_error_text
+from spikebench.records.whole_files import file_lock
 
 __all__ = ["data_root", "folder_of", "locked", "part_paths"]
 
@@ -98,18 +99,16 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
     DataError
         If the folder cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(
-            f"{folder}: cannot be written: {reason}; ${VARIABLE} names another folder"
-        ) from None
-    with file:
+
+    def busy() -> None:
+        notify(f"{folder}: another process is at work on this data set; waiting for it")
+
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            notify(f"{folder}: another process is at work on this data set; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(file_lock(folder / ".lock", busy))
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be written: {os_error_text(error)}; ${VARIABLE} names another folder"
+            ) from None
         yield

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from importlib import resources
 from pathlib import Path
 
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.datasets.spec import DatasetSpec, SpikePart
-from spikebench.errors import SpikeFileError, UnknownNameError
+from spikebench.errors import ResultError, SpikeFileError, UnknownNameError
+from spikebench.records.whole_files import file_sha256
 
 __all__ = ["locate", "resolve"]
 
@@ -104,11 +104,9 @@ def _packaged(spec: DatasetSpec, part: SpikePart) -> Path:
     """Find a file of the package and make sure that it is the one that was published."""
     path = Path(str(resources.files("spikebench").joinpath("datasets", part.file)))
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise SpikeFileError(
-            f"data set {spec.name!r}: {_shown(path)}: {error.strerror}; reinstall spikebench"
-        ) from None
+        digest = file_sha256(path)
+    except ResultError as error:
+        raise SpikeFileError(f"data set {spec.name!r}: {error}; reinstall spikebench") from None
     if digest != part.sha256:
         raise SpikeFileError(
             f"data set {spec.name!r}: {_shown(path)} is damaged: its SHA-256 is {digest}, "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from spikebench.errors import DataError
+from spikebench.errors import DataError, ResultError
 from spikebench.records.text import printable
-from spikebench.records.whole_files import write_text
+from spikebench.records.whole_files import file_sha256, write_text
 
 __all__ = ["add_to_manifest", "find_changes", "read_manifest"]
 
@@ -114,7 +113,6 @@ def find_changes(folder: Path, below: str) -> list[str]:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+        return file_sha256(path)
+    except ResultError:
         return ""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import DataError, ResultError
 from spikebench.records.strict_json import first_problem, read_json
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import write_text
 
 __all__ = [
@@ -268,6 +268,6 @@ def _digests(path: Path, with_md5: bool) -> dict[str, str]:
                 for one in hashes.values():
                     one.update(block)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os_error_text(error)
         raise DataError(f"{printable(str(path))}: cannot be read: {reason}") from None
     return {name: one.hexdigest() for name, one in hashes.items()}

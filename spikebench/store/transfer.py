@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 if TYPE_CHECKING:
     import requests
@@ -216,7 +216,7 @@ def _write(file: FileIO, block: bytes, partial: Path) -> None:
 
 
 def _unwritable(partial: Path, error: OSError) -> DataError:
-    reason = (error.strerror or str(error)).lower()
+    reason = os_error_text(error)
     return DataError(
         f"{printable(str(partial))}: {reason}; what came is kept, and the same command goes on"
     )

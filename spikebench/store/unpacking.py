@@ -21,7 +21,7 @@ from typing import IO, cast
 
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.store.archive import Member, RefusedError, tar_members, zip_members
 
 __all__ = ["unpack_file", "unpack_recordings"]
@@ -124,7 +124,7 @@ def _one_line(archive: Path) -> Iterator[None]:
     except (NotImplementedError, RuntimeError):  # how zipfile refuses what it does not know
         raise DataError(f"{name}: is packed in a way that is not read; {_REMEDY}") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os_error_text(error)
         raise DataError(f"{name}: cannot be unpacked: {reason}") from None
 
 

@@ -13,7 +13,6 @@ Every file is replaced in one step, so a run that is killed at any time can be r
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -30,7 +29,7 @@ from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
 from spikebench.records.strict_json import first_problem, read_json
-from spikebench.records.whole_files import share, write_text
+from spikebench.records.whole_files import file_lock, share, whole_file, write_text
 from spikebench.training.run_record import RunRecord as RunRecord
 
 RUN_FILE = "run.json"
@@ -166,11 +165,11 @@ def locked(folder: Path) -> Iterator[None]:
     TrainingError
         If another process is at work on it.
     """
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{folder}: another process is at work on this run") from None
+
+    def busy() -> None:
+        raise TrainingError(f"{folder}: another process is at work on this run") from None
+
+    with file_lock(folder / ".lock", busy):
         yield
 
 
@@ -191,17 +190,14 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
     TrainingError
         If it cannot be written (disk full, folder gone); what stood there is kept.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     # Contiguous copies: the format refuses tensors that share memory.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
-        save_file(whole, temporary, metadata={"note": json.dumps(note)})
-        share(temporary)
-        os.replace(temporary, path)
+        with whole_file(path) as partial:
+            save_file(whole, partial, metadata={"note": json.dumps(note)})
+            share(partial)
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{path}: cannot be written: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -405,7 +405,7 @@ class TestResolve:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path)
-        with pytest.raises(SpikeFileError, match=r"'digits'.*No such file.*reinstall"):
+        with pytest.raises(SpikeFileError, match=r"'digits'.*no such file.*reinstall"):
             resolve("digits")
 
     def test_what_is_not_there_has_a_remedy(

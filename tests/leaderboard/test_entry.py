@@ -85,7 +85,7 @@ def test_failure_while_writing_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(entry_module.shutil, "copyfile", full)
-    with pytest.raises(ResultError, match="cannot be written: No space left on device"):
+    with pytest.raises(ResultError, match="cannot be written: no space left on device"):
         submit(source, tmp_path / "entries")
     assert not (tmp_path / "entries").exists()
     (tmp_path / "entries").mkdir()
@@ -120,7 +120,7 @@ def test_failed_replacement_keeps_the_old_entry(
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(ResultError, match="Input/output error"):
+    with pytest.raises(ResultError, match="input/output error"):
         submit(source, tmp_path / "entries", name="again", overwrite=True)
     assert read_entry(target).entry.name == "lif"
 

@@ -651,7 +651,7 @@ def test_page_of_somebody_else_where_an_entry_belongs_is_not_replaced(tmp_path: 
 
 def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultError, match="cannot be written: Not a directory"):
+    with pytest.raises(ResultError, match="cannot be written: not a directory"):
         build_site([], [], tmp_path / "file" / "site")
 
 

@@ -11,20 +11,46 @@ import re
 from spikebench.naming.conventions.convention import ENGLISH_DIGITS, Convention, Facts, stem
 from spikebench.recordings.search import Clip
 
-__all__ = ["CONVENTION", "HEIDELBERG_DIGITS"]
+__all__ = [
+    "CONVENTION",
+    "HEIDELBERG_DIGITS",
+    "LANGUAGES",
+    "NAME_PATTERN",
+    "heidelberg_name",
+]
 
-_GERMAN = "null eins zwei drei vier fünf sechs sieben acht neun"
-HEIDELBERG_DIGITS = (*ENGLISH_DIGITS, *_GERMAN.split())
+_GERMAN_DIGITS = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
+LANGUAGES = {"english": tuple(ENGLISH_DIGITS), "german": _GERMAN_DIGITS}  # in the order of labels
+HEIDELBERG_DIGITS = (*ENGLISH_DIGITS, *_GERMAN_DIGITS)
+# Language, speaker, trial and digit.
+NAME_PATTERN = r"lang-(english|german)_speaker-([0-9]{1,4})_trial-([0-9]{1,9})_digit-([0-9])"
 _TEST_SPEAKERS = (4, 5)
-_NAME = re.compile(r"lang-(english|german)_speaker-(\d{1,4})_trial-\d+_digit-(\d)", re.ASCII)
+
+
+def heidelberg_name(language: str, speaker: int, trial: int, digit: int) -> str:
+    """Give the published name of a recording.
+
+    Parameters
+    ----------
+    language
+        ``english`` or ``german``.
+    speaker, trial, digit
+        Numbers, from 0.
+
+    Returns
+    -------
+    str
+        Without suffix.
+    """
+    return f"lang-{language}_speaker-{speaker:02d}_trial-{trial}_digit-{digit}"
 
 
 def _read(clip: Clip) -> Facts | None:
-    match = _NAME.fullmatch(stem(clip))
+    match = re.fullmatch(NAME_PATTERN, stem(clip))
     if match is None:
         return None
-    language, speaker, digit = match.groups()
-    label = HEIDELBERG_DIGITS[int(digit) + (10 if language == "german" else 0)]
+    language, speaker, _, digit = match.groups()
+    label = LANGUAGES[language][int(digit)]
     return Facts(label, speaker, "test" if int(speaker) in _TEST_SPEAKERS else "train")
 
 
