@@ -186,11 +186,11 @@ def _vectors_or_plain(vectors: Any, plain: Callable[..., None], kinds: Kinds) ->
     return add
 
 
-@overload(sum_rows)
+@overload(sum_rows, strict=False)  # the plain function has types of its own
 def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
     return _vectors_or_plain(_sum_rows, sum_rows, (table, which, begin, end, row))
 
 
-@overload(spread_row)
+@overload(spread_row, strict=False)
 def _compiled_spread(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
     return _vectors_or_plain(_spread_row, spread_row, (table, which, begin, end, row))
