@@ -365,7 +365,7 @@ def table(name: str, **settings: object) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (table("model", hidden_units=[65536] * 3), "parameters, at most 20,000,000 are taken"),
+        (table("model", hidden_units=[65536] * 3), "parameters, at most 20,000,000 are accepted"),
         (table("model", hidden_units=[1] * 200_000), "200,000 items in a list of the model's"),
         (table("model", hidden_units=[15]), "parameters, the result says"),
         (table("model", hidden_units=["x"]), "model lif: hidden_units.0"),

