@@ -122,7 +122,7 @@ def oldest() -> list[str]:
     return [
         f"{name}=={version}.*" if version.count(".") < 2 else f"{name}=={version}"
         for name in NAMES
-        for version in re.findall(rf'^    "{name}>=([0-9.]+)"', text, re.MULTILINE)
+        for version in re.findall(rf'^    "{name}>=([0-9.]+)[",]', text, re.MULTILINE)
     ]
 
 
