@@ -37,7 +37,7 @@ class Neuron(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Rows of one step: I, U, A and S."""
+    """I, U, A and S of one step: a row, or on the way back rows of some samples."""
 
     current: Floats
     membrane: Floats
@@ -46,7 +46,7 @@ class Moment(NamedTuple):
 
 
 class Lambda(NamedTuple):
-    """Rows of gradients of the loss: by U and by A."""
+    """Gradients of the loss by U and by A (sample, unit)."""
 
     membrane: Floats
     adapted: Floats
@@ -89,7 +89,8 @@ def forward(neuron: Neuron, now: Moment) -> None:
     current, mem, ad, fired = now.current, now.membrane, now.adapted, now.fired
     adapts = neuron.equations == ADAPTIVE
     for h in range(mem.size):
-        drive = current[h] - ad[h] if adapts else current[h]
+        driven = current[h] - ad[h]
+        drive = driven if adapts else current[h]
         carried = _carried(reset, theta, one, mem[h], fired[h])
         charged = p[0, h] * carried + (one - p[0, h]) * drive
         mem[h] = charged * _gate(reset, one, fired[h])
@@ -106,65 +107,69 @@ def backward(
     neuron: Neuron,
     before: Moment,
     now: Moment,
-    current_after: Floats,
+    after: Moment,
     lam: Lambda,
     grad_membrane: Floats,
     grad_spikes: Floats,
-    slopes: Floats,
     to_current: Floats,
     grad_parameters: Floats,
     has_current: bool,
 ) -> None:
-    """Go back through a step.
+    """Go back through a step of some samples; all is (sample, unit), but ``grad_parameters`` (parameter, unit).
 
-    ``lam`` is that of the step after and gets that of now; ``grad_membrane`` and ``grad_spikes`` are what the loss
-    itself has, and are written over. ``to_current`` gets what the step adds to dL/dI; ``slopes`` is room. Where I was
-    not kept, β gets no gradient.
+    ``lam`` is that of the step after and gets that of now; ``grad_membrane`` and ``grad_spikes`` are gradients of the
+    loss that do not come through this layer's equations, of which the latter is written over. ``to_current`` gets what
+    the step adds to dL/dI. Where I was not kept, β gets no gradient.
     """
     reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
-    mem, ad, fired = now.membrane, now.adapted, now.fired
+    syn, mem, ad, fired = now
+    syn_after, gm, gs = after.current, grad_membrane, grad_spikes
+    mem_before, ad_before, fired_before = before.membrane, before.adapted, before.fired
     lam_mem, lam_ad = lam
-    gu, gs = grad_membrane, grad_spikes
-    adapts = neuron.equations == ADAPTIVE
-    n, in_graph = mem.size, neuron.reset_in_graph
-    # What comes from U[t + 1]: lam_mem is zero behind the end.
-    for h in range(n):
-        gu[h] = p[0, h] * _left_by_membrane(reset, one, fired[h]) * lam_mem[h] + gu[h]
-    if in_graph and reset == _ZERO:
+    adapts, in_graph = neuron.equations == ADAPTIVE, neuron.reset_in_graph
+    n_samples, n = mem.shape
+    gu, slopes = np.empty(n, mem.dtype), np.empty(n, mem.dtype)
+    for k in range(n_samples):
+        # What comes from U[t + 1]: lam_mem is zero behind the end.
         for h in range(n):
-            passed = p[0, h] * mem[h] + (one - p[0, h]) * (current_after[h] - ad[h])
-            gs[h] -= passed * lam_mem[h]
-    elif in_graph:
+            by_membrane = p[0, h] * _left_by_membrane(reset, one, fired[k, h])
+            gu[h] = by_membrane * lam_mem[k, h] + gm[k, h]
+        if in_graph and reset == _ZERO:
+            for h in range(n):
+                drive = syn_after[k, h] - ad[k, h]
+                gs[k, h] -= (p[0, h] * mem[k, h] + (one - p[0, h]) * drive) * lam_mem[k, h]
+        elif in_graph:
+            for h in range(n):
+                gs[k, h] -= p[0, h] * _left_by_spike(reset, theta, mem[k, h]) * lam_mem[k, h]
+        if adapts:
+            for h in range(n):
+                gated = (one - p[0, h]) * _gate(reset, one, fired[k, h]) * lam_mem[k, h]
+                lam_ad[k, h] = p[1, h] * lam_ad[k, h] - gated
+                pull = lam_ad[k, h] * (one - p[1, h])
+                gu[h] += pull * p[2, h] * _left_by_membrane(reset, one, fired[k, h])
+                gs[k, h] += pull * p[3, h]
+                if in_graph:
+                    gs[k, h] -= pull * p[2, h] * _left_by_spike(reset, theta, mem[k, h])
+        surrogate_rows(mem[k], theta, neuron.slope, one, neuron.surrogate, slopes)
         for h in range(n):
-            gs[h] -= p[0, h] * _left_by_spike(reset, theta, mem[h]) * lam_mem[h]
-    if adapts:
-        for h in range(n):
-            gated = (one - p[0, h]) * _gate(reset, one, fired[h]) * lam_mem[h]
-            lam_ad[h] = p[1, h] * lam_ad[h] - gated
-            pull = lam_ad[h] * (one - p[1, h])
-            gu[h] += pull * p[2, h] * _left_by_membrane(reset, one, fired[h])
-            gs[h] += pull * p[3, h]
-            if in_graph:
-                gs[h] -= pull * p[2, h] * _left_by_spike(reset, theta, mem[h])
-    surrogate_rows(mem, theta, neuron.slope, one, neuron.surrogate, slopes)
-    for h in range(n):
-        lam_mem[h] = gu[h] + slopes[h] * gs[h]
-    for h in range(n):
-        to_current[h] = (one - p[0, h]) * (_gate(reset, one, before.fired[h]) * lam_mem[h])
-    if has_current:
-        for h in range(n):
-            drive = now.current[h] - before.adapted[h] if adapts else now.current[h]
-            carried = _carried(reset, theta, one, before.membrane[h], before.fired[h])
-            through = lam_mem[h] * _gate(reset, one, before.fired[h])
-            grad_parameters[0, h] += through * (carried - drive)
-    if adapts:
-        for h in range(n):
-            left = _left(reset, theta, one, mem[h], fired[h])
-            pulled = p[2, h] * left + p[3, h] * fired[h]
-            pull = lam_ad[h] * (one - p[1, h])
-            grad_parameters[1, h] += lam_ad[h] * (before.adapted[h] - pulled)
-            grad_parameters[2, h] += pull * left
-            grad_parameters[3, h] += pull * fired[h]
+            lam_mem[k, h] = gu[h] + slopes[h] * gs[k, h]
+            gated = _gate(reset, one, fired_before[k, h]) * lam_mem[k, h]
+            to_current[k, h] = (one - p[0, h]) * gated
+        if has_current:
+            for h in range(n):
+                driven = syn[k, h] - ad_before[k, h]
+                drive = driven if adapts else syn[k, h]
+                carried = _carried(reset, theta, one, mem_before[k, h], fired_before[k, h])
+                through = lam_mem[k, h] * _gate(reset, one, fired_before[k, h])
+                grad_parameters[0, h] += through * (carried - drive)
+        if adapts:
+            for h in range(n):
+                left = _left(reset, theta, one, mem[k, h], fired[k, h])
+                pulled = p[2, h] * left + p[3, h] * fired[k, h]
+                pull = lam_ad[k, h] * (one - p[1, h])
+                grad_parameters[1, h] += lam_ad[k, h] * (ad_before[k, h] - pulled)
+                grad_parameters[2, h] += pull * left
+                grad_parameters[3, h] += pull * fired[k, h]
 
 
 @compiled

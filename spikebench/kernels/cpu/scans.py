@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikebench.kernels.cpu.compiling import Floats, Ints, Offsets, compiled
+from spikebench.kernels.cpu.compiling import Floats, Ints, Number, Offsets, compiled
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import Lambda, Moment, Neuron, backward, forward
 from spikebench.kernels.cpu.vectors import sum_rows
@@ -94,7 +94,7 @@ def scan_forward(
                 longer[:n_found] = found[:n_found]
                 found = longer
             starts[t] = n_found
-            n_found = _list_units(fired, found, n_found)
+            n_found = _list_units(fired, neuron.one, found, n_found)
             starts[t + 1] = n_found
             counts[k, t] = starts[t + 1] - starts[t]
             if kept.membranes.size > 0:
@@ -113,9 +113,10 @@ def scan_forward(
 
 
 @compiled
-def _moment(n: int, like: Floats) -> Moment:
-    zeros = np.zeros((4, n), like.dtype)
-    return Moment(zeros[0], zeros[1], zeros[2], zeros[3])
+def _moment(shape: int | tuple[int, int], like: Floats) -> Moment:
+    """Make room for a step; arrays apart from each other, since a power of two between them is slow."""
+    syn, mem = np.zeros(shape, like.dtype), np.zeros(shape, like.dtype)
+    return Moment(syn, mem, np.zeros(shape, like.dtype), np.zeros(shape, like.dtype))
 
 
 @compiled
@@ -135,18 +136,18 @@ def _hear(
 
 
 @compiled
-def _list_units(fired: Floats, found: Ints, n_found: int) -> int:
+def _list_units(fired: Floats, one: Number, found: Ints, n_found: int) -> int:
     """Write the units that fired behind those found before; how many there are then."""
     for begin in range(0, fired.size, _BLOCK):
         end = min(begin + _BLOCK, fired.size)
         n_fired = 0
         for h in range(begin, end):
-            n_fired += fired[h] > 0
+            n_fired += fired[h] >= one
         if n_fired == 0:
             continue
         for h in range(begin, end):  # every unit is written, those that fired stay
             found[n_found] = h
-            n_found += fired[h] > 0
+            n_found += fired[h] >= one
     return n_found
 
 
@@ -202,58 +203,47 @@ def scan_backward(
     dtype = decay_syn.dtype
     zero = neuron.one - neuron.one
     lam_syn = np.zeros((max(n_taps, 1), n_samples, n), dtype)  # dL/dI of the last steps, in a ring
-    lam_mem = np.zeros((n_samples, n), dtype)  # dL/dU
-    lam_ad = np.zeros((n_samples, n), dtype)
+    shape = (n_samples, n)
+    lam = Lambda(np.zeros(shape, dtype), np.zeros(shape, dtype))
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
     product = np.zeros((n_samples, width), dtype)
-    before, now = _moment(n, decay_syn), _moment(n, decay_syn)
-    syn_after, to_current = np.zeros(n, dtype), np.zeros(n, dtype)
-    gs, gu, slopes = np.empty(n, dtype), np.empty(n, dtype), np.empty(n, dtype)
+    before, now = _moment(shape, decay_syn), _moment(shape, decay_syn)
+    after = _moment(shape, decay_syn)
+    gs, to_current = np.empty(shape, dtype), np.empty(shape, dtype)
+    gm = np.full(shape, -zero)  # where no gradient is: −0, which is added and changes no bit
+    _recall(kept, state, neuron, first, n_steps - 1, now)
     for back in range(n_steps):
         t = n_steps - 1 - back
-        _feed_back(lam_syn, panels, t, min(n_taps, back), product, fed_back)
+        _recall(kept, state, neuron, first, t - 1, before)
+        _ask(asked, first, t, gm, gs)
+        _feed_back(lam_syn, panels, t, min(n_taps, back), product, fed_back, gs)
+        backward(
+            neuron=neuron,
+            before=before,
+            now=now,
+            after=after,
+            lam=lam,
+            grad_membrane=gm,
+            grad_spikes=gs,
+            to_current=to_current,
+            grad_parameters=into.parameters,
+            has_current=has_syn,
+        )
         ring, ring_next = t % max(n_taps, 1), (t + 1) % max(n_taps, 1)
+        lam_now, lam_next = lam_syn[ring], lam_syn[ring_next]
         for k in range(n_samples):
-            b = first + k
-            _recall(kept, state, neuron, b, t, now)
-            _recall(kept, state, neuron, b, t - 1, before)
-            if has_syn and neuron.reset_in_graph and back > 0:
-                for h in range(n):
-                    syn_after[h] = kept.synapses[b, t + 1, h]
-            if asked.spikes.size > 0:
-                for h in range(n):
-                    gs[h] = asked.spikes[b, t, h]
-            else:
-                gs[:] = zero
-            if n_taps > 0 and back > 0:
-                for p in range(n_panels):
-                    start = p * width
-                    inside = min(width, n - start)
-                    part = gs[start : start + inside]
-                    for h in range(inside):
-                        part[h] += fed_back[p, k, h]
-            if asked.membranes.size > 0:
-                for h in range(n):
-                    gu[h] = asked.membranes[b, t, h]
-            else:
-                gu[:] = -zero  # to which anything can be added without a change of its bits
-            lam = Lambda(lam_mem[k], lam_ad[k])
-            backward(
-                *(neuron, before, now, syn_after, lam, gu, gs, slopes, to_current),
-                *(into.parameters, has_syn),
-            )
             for h in range(n):
-                lam_syn[ring, k, h] = decay_syn[h] * lam_syn[ring_next, k, h] + to_current[h]
-            lam_now = lam_syn[ring, k]
+                lam_now[k, h] = decay_syn[h] * lam_next[k, h] + to_current[k, h]
             if into.current.size > 0:
                 for h in range(n):
-                    into.current[b, t, h] = lam_now[h]
+                    into.current[first + k, t, h] = lam_now[k, h]
             if to_weight or to_recurrent:
                 for h in range(n):
-                    block[k * n_block + t % n_block, h] = lam_now[h]
+                    block[k * n_block + t % n_block, h] = lam_now[k, h]
             if has_syn:
                 for h in range(n):
-                    into.decay_syn[h] += lam_now[h] * before.current[h]
+                    into.decay_syn[h] += lam_now[k, h] * before.current[k, h]
+        after, now, before = now, before, after
         if t % n_block == 0:
             end = min(t + n_block, n_steps)
             if to_weight:
@@ -277,11 +267,35 @@ def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
 
 
 @compiled
+def _ask(asked: Asked, first: int, t: int, gm: Floats, gs: Floats) -> None:
+    """Read the gradients of the loss by membranes and spikes, of the latter 0 where there are none."""
+    n_samples, n = gs.shape
+    has_spikes, has_membranes = asked.spikes.size > 0, asked.membranes.size > 0
+    for k in range(n_samples):
+        if has_spikes:
+            for h in range(n):
+                gs[k, h] = asked.spikes[first + k, t, h]
+        if has_membranes:
+            for h in range(n):
+                gm[k, h] = asked.membranes[first + k, t, h]
+    if not has_spikes:
+        gs[:] = 0
+
+
+@compiled
 def _feed_back(
-    lam_syn: Floats, panels: Floats, t: int, n_taps: int, product: Floats, fed_back: Floats
+    lam_syn: Floats,
+    panels: Floats,
+    t: int,
+    n_taps: int,
+    product: Floats,
+    fed_back: Floats,
+    gs: Floats,
 ) -> None:
-    """Multiply dL/dI[t + 1 + s] by the recurrent weights."""
+    """Add dL/dI[t + 1 + s], multiplied by the recurrent weights, to the gradients by spikes."""
     n_panels, n_samples, width = fed_back.shape
+    if n_taps == 0:
+        return
     for p in range(n_panels):
         for s in range(n_taps):
             np.dot(lam_syn[(t + 1 + s) % lam_syn.shape[0]], panels[s, p], product)
@@ -290,24 +304,33 @@ def _feed_back(
                     fed_back[p, k, h] = (
                         product[k, h] if s == 0 else fed_back[p, k, h] + product[k, h]
                     )
+        start = p * width
+        inside = min(width, gs.shape[1] - start)
+        for k in range(n_samples):
+            for h in range(inside):
+                gs[k, start + h] += fed_back[p, k, h]
 
 
 @compiled
-def _recall(kept: Kept, state: Floats, neuron: Neuron, b: int, t: int, moment: Moment) -> None:
-    """Read what was kept of a step; of the one before the first, the state."""
+def _recall(kept: Kept, state: Floats, neuron: Neuron, first: int, t: int, moment: Moment) -> None:
+    """Read what samples kept of a step; of the step before the first, the state."""
     syn, mem, ad, fired = moment
-    n, theta, one = mem.size, neuron.threshold, neuron.one
-    if t < 0:
+    n_samples, n = mem.shape
+    theta, one = neuron.threshold, neuron.one
+    membranes, synapses, adapted = kept
+    for k in range(n_samples):
+        b = first + k
+        if t < 0:
+            for h in range(n):
+                syn[k, h], mem[k, h], ad[k, h] = state[b, 0, h], state[b, 1, h], state[b, 2, h]
+                fired[k, h] = state[b, STATE_ROWS, h]
+            continue
         for h in range(n):
-            syn[h], mem[h], ad[h] = state[b, 0, h], state[b, 1, h], state[b, 2, h]
-            fired[h] = state[b, STATE_ROWS, h]
-        return
-    for h in range(n):
-        mem[h] = kept.membranes[b, t, h]
-        fired[h] = one if mem[h] >= theta else one - one
-    if kept.synapses.size > 0:
-        for h in range(n):
-            syn[h] = kept.synapses[b, t, h]
-    if kept.adapted.size > 0:
-        for h in range(n):
-            ad[h] = kept.adapted[b, t, h]
+            mem[k, h] = membranes[b, t, h]
+            fired[k, h] = one if mem[k, h] >= theta else one - one
+        if synapses.size > 0:
+            for h in range(n):
+                syn[k, h] = synapses[b, t, h]
+        if adapted.size > 0:
+            for h in range(n):
+                ad[k, h] = adapted[b, t, h]
