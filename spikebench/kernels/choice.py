@@ -9,8 +9,8 @@ import torch
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
-from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import Adaptation, Reduction, Scan
+from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.scan import Reduction, Scan
 from spikebench.kernels.spikes import Spikes
 
 KernelName = Literal["events", "reference"]
@@ -32,7 +32,7 @@ class Kernels(Protocol):
         decay_syn: torch.Tensor,
         decay_mem: torch.Tensor,
         neuron: Neuron,
-        adaptation: Adaptation | None = None,
+        adaptation: Parameters | None = None,
         state: torch.Tensor | None = None,
         keep_membranes: bool = False,
         weight: torch.Tensor | None = None,
@@ -46,7 +46,7 @@ class Kernels(Protocol):
         decay_syn: torch.Tensor,
         decay_mem: torch.Tensor,
         neuron: Neuron,
-        adaptation: Adaptation | None = None,
+        adaptation: Parameters | None = None,
         state: torch.Tensor | None = None,
         keep_membranes: bool = False,
         weight: torch.Tensor | None = None,

@@ -24,7 +24,7 @@ Backward, dS/dU is replaced by a function of x = U − ϑ and the slope λ, 1 at
 
 Whether the reset is differentiated is ``reset_in_graph``.
 
-The equations follow from the class of the parameters that a scan is given beside the decays: none, or
+The equations follow from the class of the :class:`Parameters` that a scan is given beside the decays: none, or
 :class:`Adaptation`.
 """
 
@@ -47,8 +47,12 @@ GAUSSIAN_H, GAUSSIAN_S = 0.15, 6.0
 GAUSSIAN_PEAK = 1 + GAUSSIAN_H - 2 * GAUSSIAN_H / GAUSSIAN_S * math.exp(-0.5 / GAUSSIAN_S**2)
 
 
+class Parameters:
+    """Parameters of a neuron beside β; subclasses are frozen dataclasses of tensors."""
+
+
 @dataclass(frozen=True, eq=False)
-class Adaptation:
+class Adaptation(Parameters):
     """How a neuron adapts; every field a number or one per unit.
 
     Attributes
@@ -123,7 +127,7 @@ class Neuron:
             if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
 
-    def settings(self, parameters: Adaptation | None) -> Settings:
+    def settings(self, parameters: Parameters | None) -> Settings:
         """Give the names numbers, for compiled loops.
 
         Parameters

@@ -15,11 +15,10 @@ import torch
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
-from spikebench.kernels.neuron import Neuron, Settings
+from spikebench.kernels.neuron import Neuron, Parameters, Settings
 from spikebench.kernels.scan import (
     REDUCTIONS,
     STATE_ROWS,
-    Adaptation,
     Layer,
     Reduction,
     Scan,
@@ -54,7 +53,7 @@ def lif_scan(
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
-    adaptation: Adaptation | None = None,
+    adaptation: Parameters | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
@@ -74,7 +73,7 @@ def recurrent_lif_scan(
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
-    adaptation: Adaptation | None = None,
+    adaptation: Parameters | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,

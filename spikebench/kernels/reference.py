@@ -11,9 +11,15 @@ import math
 import torch
 
 from spikebench.events.batches import EventBatch
-from spikebench.kernels.neuron import GAUSSIAN_H, GAUSSIAN_PEAK, GAUSSIAN_S, Neuron
-from spikebench.kernels.scan import (
+from spikebench.kernels.neuron import (
+    GAUSSIAN_H,
+    GAUSSIAN_PEAK,
+    GAUSSIAN_S,
     Adaptation,
+    Neuron,
+    Parameters,
+)
+from spikebench.kernels.scan import (
     Reduction,
     Scan,
     check_readout,
@@ -60,7 +66,7 @@ def lif_scan(
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
-    adaptation: Adaptation | None = None,
+    adaptation: Parameters | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
@@ -76,7 +82,7 @@ def lif_scan(
     neuron
         Settings.
     adaptation
-        ρ, a and b.
+        ρ, a and b; another class of parameters gives the neuron other equations.
     state
         Where to go on, from another scan; by default at rest. Gradients do not go back through it.
     keep_membranes
@@ -108,7 +114,7 @@ def recurrent_lif_scan(
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
-    adaptation: Adaptation | None = None,
+    adaptation: Parameters | None = None,
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
@@ -242,17 +248,17 @@ def _step(
     before: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
-    adaptation: Adaptation | None,
+    adaptation: Parameters | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute U[t], S[t] and A[t] from I[t], U[t − 1], A[t − 1] and S[t − 1]."""
     undone = before if neuron.reset_in_graph else before.detach()
-    drive = current - adapted if adaptation else current
+    drive = current - adapted if isinstance(adaptation, Adaptation) else current
     carried = mem if neuron.reset == "zero" else _left(mem, undone, neuron)
     mem = decay_mem * carried + (1 - decay_mem) * drive
     if neuron.reset == "zero":
         mem = mem * (1 - undone)
     spk = _spike(mem - neuron.threshold, neuron)
-    if adaptation:
+    if isinstance(adaptation, Adaptation):
         left = _left(mem, spk if neuron.reset_in_graph else spk.detach(), neuron)
         pulled = adaptation.to_membrane * left + adaptation.to_spikes * spk
         adapted = adaptation.decay * adapted + (1 - adaptation.decay) * pulled

@@ -9,6 +9,7 @@ import torch
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Adaptation as Adaptation
+from spikebench.kernels.neuron import Parameters
 from spikebench.kernels.spikes import Spikes
 
 Reduction = Literal["max", "mean", "sum", "last", "trace"]
@@ -116,7 +117,7 @@ def check_scan(
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
-    adaptation: Adaptation | None,
+    adaptation: Parameters | None,
     state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Check what a scan takes.

