@@ -141,6 +141,7 @@ def recurrent_lif_scan(
     taps, weights, state = check_scan(
         current, weight, recurrent, decay_syn, decay_mem, adaptation, state
     )
+    neuron.settings(adaptation)  # whether there are such equations
     if not isinstance(current, torch.Tensor):
         current = event_linear(current, weights)
     syn, mem, adapted, *past = state.unbind(1)

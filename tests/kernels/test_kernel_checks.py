@@ -14,7 +14,7 @@ from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
 from spikebench.kernels.choice import choose
-from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.neuron import Neuron, Parameters
 from spikebench.kernels.scan import Adaptation, Scan
 from spikebench.kernels.spikes import Spikes
 
@@ -171,6 +171,12 @@ def test_weights_that_are_no_number_silence_their_neurons_alone(kernels: ModuleT
 def test_settings_out_of_range_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Neuron(**changes)
+
+
+@both
+def test_parameters_without_equations_are_refused(kernels: ModuleType) -> None:
+    with pytest.raises(ValueError, match="no equations for parameters of Parameters"):
+        scan_with(kernels, adaptation=Parameters())
 
 
 def test_kernels_are_chosen_by_name_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
