@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 INSTALLED := $(VENV)/.installed
 
 .PHONY: install demo test peers check format clean
@@ -11,9 +13,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "spikebench needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# Judges our counters in the tests. Without its dependencies: tonic, one of them, is under the GPL.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt neurobench snntorch
+	@# pip finds the build of torch that its configuration names (CPU or CUDA). uv installs the rest several times faster;
+	@# pip does it where uv has no access to the packages.
+	$(PIP) --no-compile torch uv
+	$(UV) -e '.[dev]' || $(PIP) -e '.[dev]'
+	@# Our counters are compared with NeuroBench's in the tests. Without dependencies: tonic, one of them, is under the GPL.
+	$(PIP) --no-deps neurobench snntorch
 	@touch $@
 
 # One thread per process: two processes use both cores.

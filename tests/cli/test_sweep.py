@@ -209,7 +209,7 @@ main(["sweep", "spec.toml", "-o", "cut", "--workers", "2"])
 def test_ctrl_c_keeps_every_whole_epoch_and_says_how_to_go_on(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_spec(tmp_path, epochs=40, seeds=1)
+    write_spec(tmp_path, epochs=16, seeds=1)
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED],
         stderr=subprocess.PIPE,

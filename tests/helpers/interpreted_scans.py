@@ -137,20 +137,23 @@ def compare_events(kernels: Functions) -> None:
     once = cpu.first_in_cell(*cells, N_INPUTS)
     assert once[1].numel() < bins.numel()
     assert_close(kernels.first_in_cell(*once, N_INPUTS), once, rtol=0, atol=0)
-    for dtype in (torch.float32, torch.float64):
+    for n_taps, n, dtype in (
+        (1, 18, torch.float32),
+        (3, 5, torch.float64),
+        (9, 1, torch.float32),  # more taps than steps
+    ):
         bounds = {"rtol": 1e-5 if dtype == torch.float32 else 1e-13, "atol": 1e-5}
-        for n_taps, n in ((1, 18), (3, 5), (9, 1)):  # more taps than steps
-            weight = torch.randn(n_taps, N_INPUTS, n, dtype=dtype)
-            given = (*cells, weight, N_STEPS)
-            current = cpu.event_linear(*given)
-            assert_close(kernels.event_linear(*given), current, **bounds)
-            for shift in (0, 1):
-                counts = (n_taps, N_INPUTS, shift)
-                expected = cpu.event_linear_backward(*cells, current, *counts)
-                found = kernels.event_linear_backward(*cells, current, *counts)
-                assert_close(found, expected, **bounds)
-            back = cpu.spikes_gradient(current, weight)
-            assert_close(kernels.spikes_gradient(current, weight), back, **bounds)
+        weight = torch.randn(n_taps, N_INPUTS, n, dtype=dtype)
+        given = (*cells, weight, N_STEPS)
+        current = cpu.event_linear(*given)
+        assert_close(kernels.event_linear(*given), current, **bounds)
+        for shift in (0, 1):
+            counts = (n_taps, N_INPUTS, shift)
+            expected = cpu.event_linear_backward(*cells, current, *counts)
+            found = kernels.event_linear_backward(*cells, current, *counts)
+            assert_close(found, expected, **bounds)
+        back = cpu.spikes_gradient(current, weight)
+        assert_close(kernels.spikes_gradient(current, weight), back, **bounds)
 
     nothing = (torch.zeros(4, dtype=torch.int64), bins[:0], units[:0])
     assert not kernels.event_linear(*nothing, weight, N_STEPS).any()

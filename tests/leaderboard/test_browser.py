@@ -81,8 +81,10 @@ def test_faults_are_seen(browser: Browser, tmp_path: Path) -> None:
         assert any("label (critical): input" in one for one in serious_violations(here.page))
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+# Colours do not depend on the size of the window, nor the layout on the colours: two of the four pairs see every fault.
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop-light", "phone-dark"]
+)
 @pytest.mark.parametrize("name", ["index", "entry"])
 def test_nobody_is_shut_out(
     browser: Browser, pages: dict[str, Path], name: str, size: tuple[int, int], scheme: str

@@ -392,9 +392,9 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepReport:
-    """The two runs of 60 epochs that nobody interrupts."""
+    """The two runs of 30 epochs, uninterrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    return run_sweep(plan_of(toy, folder, TWO, 1, "whole", 60), workers=1)
+    return run_sweep(plan_of(toy, folder, TWO, 1, "whole", 30), workers=1)
 
 
 @pytest.mark.usefixtures("look_often")
@@ -406,8 +406,8 @@ def test_a_worker_process_is_killed_and_the_rest_is_done_later(
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"a worker process died .* the same command goes on"):
-        run_sweep(plan(seeds=1, epochs=60), workers=2, progress=kill)
-    report = run_sweep(plan(seeds=1, epochs=60), workers=1)
+        run_sweep(plan(seeds=1, epochs=30), workers=2, progress=kill)
+    report = run_sweep(plan(seeds=1, epochs=30), workers=1)
     for one, two in zip(report.runs, whole.runs, strict=True):
         assert are_equal(Path(one.folder), Path(two.folder))
 
@@ -491,7 +491,7 @@ def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
 
     with cluster_executor(dask.address) as (executor, threads):
         report = run_sweep(
-            plan(seeds=1, epochs=60), workers=threads, executor=executor, progress=kill
+            plan(seeds=1, epochs=30), workers=threads, executor=executor, progress=kill
         )
     assert victim.wait(timeout=10) == -signal.SIGKILL
     assert [run.failed for run in report.runs] == ["", ""]
