@@ -9,19 +9,19 @@
     augmentation       random changes of samples (module)
     open_selection     the training and validation samples of a data set; test stays closed
     convert            recordings into a spike file
-    ConversionOptions  how
+    ConversionOptions  options of a conversion
     read_preset        settings of a model
     train              train a model and select it on validation samples
     evaluate           test trained models once and write a result
     read_result        read such a result
-    accuracy           share of equal labels
+    accuracy           share of correct predictions
     confusion_matrix   counts per class and predicted class
     seed_interval      confidence interval of a mean over seeds
     speaker_interval   confidence interval of an accuracy over speakers
     compare_answers    paired tests between models on the same test samples
-    choose_kernels     event-driven layers for networks of your own
+    choose_kernels     event-driven layers for your own networks
     Neuron             settings of their neurons
-    SpikebenchError    base of all errors of the package
+    SpikebenchError    base class of all errors of the package
 
 Everything else may change without notice.
 """

@@ -1,8 +1,8 @@
 """A Dask cluster behind the Executor interface of the standard library.
 
-The scheduler hands a call that was lost with its worker to another one; a call that costs three workers
-their lives is given up. Workers need the same versions of everything; to convert, no access to the recordings.
-Calls and results travel as pickles: connect to nobody's cluster but your own.
+If a worker dies, the scheduler sends its call to another worker; a call is given up after three workers died
+on it. Workers need the same versions of all packages; for a conversion they need no access to the recordings.
+Calls and results are pickled: connect only to a cluster that you control.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class _Cluster(Executor):
-    """Translate the ways in which a cluster is lost."""
+    """Translate the errors of a lost cluster into those of :mod:`spikebench.workers`."""
 
     def __init__(self, client: Client, address: str) -> None:
         self._client, self._address = client, address
@@ -48,12 +48,12 @@ class _Cluster(Executor):
                 outer.set_result(inner.result())
             except (CancelledError, OSError):
                 outer.set_exception(self._lost())
-            except Exception as error:  # whatever a worker raises travels on, told in its terms
+            except Exception as error:  # whatever a worker raises is passed on, translated
                 outer.set_exception(_translated(error))
 
         try:
             self._executor.submit(fn, *args, **kwargs).add_done_callback(hand_over)
-        except (RuntimeError, OSError):  # the client noticed before we did
+        except (RuntimeError, OSError):  # the client has already closed
             raise self._lost() from None
         return outer
 
@@ -84,20 +84,20 @@ def cluster_executor(
     address
         ``tcp://HOST:PORT``, or ``tls://HOST:PORT`` where Dask is configured for it.
     notify
-        Called with one line when the cluster has no workers.
+        Called with a one-line message when the cluster has no workers.
 
     Yields
     ------
     executor : Executor
         Where to submit calls.
     threads : callable
-        How many calls the cluster runs at a time, now; workers may come and go. Raises
-        :class:`~spikebench.workers.ExecutorLostError` when there has been none for a minute.
+        Returns the number of calls that the cluster runs at a time now; workers may join and leave. Raises
+        :class:`~spikebench.workers.ExecutorLostError` when there has been no worker for a minute.
 
     Raises
     ------
     SpikebenchError
-        If Dask is not installed, or nobody answers at the address.
+        If Dask is not installed, or no scheduler responds at the address.
     """
     try:
         from distributed import Client
@@ -106,25 +106,25 @@ def cluster_executor(
             "a scheduler needs dask.distributed: pip install 'spikebench[cluster]'"
         ) from None
     _require_listener(address)
-    # What we tell in one line, Dask would tell as well, in a hundred.
+    # Dask would log at length what is reported here in one line.
     for name in list(logging.Logger.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise _nobody(address, error) from None
+        raise _no_scheduler(address, error) from None
     try:
         yield _Cluster(client, address), _Threads(client, address, notify).count
     finally:
-        with contextlib.suppress(Exception):  # a client that lost its scheduler cannot say goodbye
+        with contextlib.suppress(Exception):  # the scheduler may be gone
             client.close(timeout=2)
 
 
 def _require_listener(address: str) -> None:
-    """Refuse at once what is no address, or one where nobody or somebody else listens.
+    """Raise at once if the address is invalid or no Dask server listens there.
 
-    Dask would wait and then complain at length. Its servers speak first; with TLS they do not.
+    Dask would wait and then log at length. Its servers send the first byte; with TLS they do not.
     """
     parts = urlsplit(address)
     try:
@@ -133,25 +133,25 @@ def _require_listener(address: str) -> None:
         host = port = None
     if parts.scheme not in ("tcp", "tls") or not host or not port or parts.path:
         raise SpikebenchError(
-            f"{address!r}: no address of a scheduler; it looks like tcp://HOST:8786"
+            f"{address!r}: not the address of a scheduler; give one like tcp://HOST:8786"
         )
     try:
         with socket.create_connection((host, port), timeout=_SECONDS_TO_CONNECT) as connection:
             if parts.scheme == "tcp" and not connection.recv(1):
                 raise ConnectionResetError(0, "the connection was closed")
     except TimeoutError:
-        raise _nobody(address, TimeoutError(0, "no word in time")) from None
+        raise _no_scheduler(address, TimeoutError(0, "no reply in time")) from None
     except OSError as error:
-        raise _nobody(address, error) from None
+        raise _no_scheduler(address, error) from None
 
 
-def _nobody(address: str, error: Exception) -> SpikebenchError:
+def _no_scheduler(address: str, error: Exception) -> SpikebenchError:
     reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200].lower()
-    return SpikebenchError(f"{address}: no Dask scheduler answers there: {reason}")
+    return SpikebenchError(f"{address}: no Dask scheduler responds there: {reason}")
 
 
 class _Threads:
-    """Count what the workers of a cluster can run, and notice when there are none."""
+    """Count the threads of a cluster's workers, and detect when there are none."""
 
     def __init__(self, client: Client, address: str, notify: Callable[[str], None]) -> None:
         self._client, self._address, self._notify = client, address, notify
@@ -160,10 +160,10 @@ class _Threads:
         self._alone_since: float | None = None
 
     def count(self) -> int:
-        """Count; at most once in some seconds really."""
+        """Return the number of threads, at least 1; the scheduler is queried at most every few seconds."""
         now = time.monotonic()
         if now - self._counted > _SECONDS_BETWEEN_COUNTS:
-            with contextlib.suppress(OSError):  # a scheduler that is gone shows in the calls
+            with contextlib.suppress(OSError):  # if the scheduler is gone, the calls fail
                 workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
                 self._threads = sum(int(one["nthreads"]) for one in workers)
                 self._counted = now
@@ -176,7 +176,7 @@ class _Threads:
             )
         elif now - self._alone_since > _SECONDS_FOR_WORKERS:
             raise ExecutorLostError(
-                f"{self._address}: no workers for {_SECONDS_FOR_WORKERS:g} s; they need spikebench "
-                "in the same version, start them with: dask worker " + self._address
+                f"{self._address}: no workers for {_SECONDS_FOR_WORKERS:g} s; start workers with the same "
+                f"version of spikebench: dask worker {self._address}"
             )
         return max(self._threads, 1)

@@ -1,4 +1,4 @@
-"""How array loops are compiled: numba, cached on disk, without the interpreter's lock."""
+"""Compilation of array loops with numba, cached on disk, without the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
 
 def compiled(loop: _Loop) -> _Loop:
-    """Compile a loop and keep it on disk.
+    """Compile a loop and cache it on disk.
 
-    IEEE arithmetic and no reassociation, so the loop gives the same bins compiled and interpreted.
+    The arithmetic is IEEE without reassociation, so the loop gives the same bins compiled and interpreted.
 
     Parameters
     ----------
     loop
-        Arithmetic on arrays and numbers. The plain function stays reachable as ``.py_func``.
+        Function of arrays and numbers. The interpreted function is available as ``.py_func``.
 
     Returns
     -------

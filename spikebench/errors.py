@@ -1,20 +1,20 @@
-"""The exception tree: every failure that a user can cause, with its exit code.
+"""The exceptions of the package, one for every kind of failure that a user can cause, with their exit codes.
 
 ::
 
     SpikebenchError                1
     ├── AudioError                 1   a recording that cannot be used (broken, empty, silent, too long)
     ├── SpikeFileError             1   an HDF5 file that is damaged, hostile or not in the published layout
-    ├── ConversionStateError       1   an unfinished conversion that cannot go on, or a source that changed under it
-    ├── DataError                  1   a data set's file that is not here, cannot be had or is not what it was
-    ├── OutputError                1   an output that cannot be written at the place that was asked for
-    │   └── OutputExistsError      1   an output is there already and --overwrite was not given
-    ├── UnknownNameError           1   a name that no registry holds; lists the known ones, offers the closest
-    ├── ProtocolError              1   data that cannot be split, or a test split opened out of turn
+    ├── ConversionStateError       1   an unfinished conversion that cannot be resumed, or a recording that changed
+    ├── DataError                  1   a file of a data set that is missing, cannot be downloaded or has changed
+    ├── OutputError                1   an output that cannot be written to the given path
+    │   └── OutputExistsError      1   an output that exists already, without --overwrite
+    ├── UnknownNameError           1   a name that is not registered; lists the known names and suggests the closest
+    ├── ProtocolError              1   data that cannot be split, or a test split opened when it must stay closed
     ├── TrainingError              1   a loss that is no longer finite, a run that cannot be resumed
     ├── ResultError                1   a result or an entry that fails its checks
-    ├── ExportError                1   a model that a format cannot express, or a format that is not installed
-    ├── PartialConversionError     3   some recordings were left out, the rest is in the file
+    ├── ExportError                1   a model that a format cannot express, or a format whose package is missing
+    ├── PartialConversionError     3   some recordings were left out, the others are in the file
     └── NothingConvertedError      4   no recording was usable, no file was written
 
 Click's own usage errors exit with 2, an interrupt with 130.
@@ -46,7 +46,10 @@ __all__ = [
 
 
 class SpikebenchError(Exception):
-    """A failure to be told in one line, without a traceback; ``details`` may follow, a line each."""
+    """Base class of the errors that the command line reports in one line, without a traceback.
+
+    ``details`` are further lines, printed after the message.
+    """
 
     details: tuple[str, ...] = ()
 
@@ -54,7 +57,7 @@ class SpikebenchError(Exception):
 
 
 class AudioError(SpikebenchError):
-    """A recording that cannot be used; the message says why."""
+    """A recording that cannot be used; the message gives the reason."""
 
 
 class SpikeFileError(SpikebenchError):
@@ -62,27 +65,27 @@ class SpikeFileError(SpikebenchError):
 
 
 class ConversionStateError(SpikebenchError):
-    """An unfinished conversion that cannot go on, or whose recordings have changed."""
+    """An unfinished conversion that cannot be resumed, or whose recordings have changed."""
 
 
 class DataError(SpikebenchError):
-    """A file of a data set that is not here, cannot be had, or is not what was published or pinned."""
+    """A file of a data set that is missing, cannot be downloaded, or differs from the published or pinned one."""
 
 
 class OutputError(SpikebenchError):
-    """An output that cannot be written at the place that was asked for."""
+    """An output that cannot be written to the given path."""
 
 
 class OutputExistsError(OutputError):
-    """An output that is there already and may not be replaced."""
+    """An output that exists already and may not be replaced."""
 
 
 class ProtocolError(SpikebenchError):
-    """Data that cannot be split honestly, or a test split opened out of turn."""
+    """Data that cannot be split by the protocol, or a test split opened when it must stay closed."""
 
 
 class TrainingError(SpikebenchError):
-    """Training that cannot start, go on or be resumed."""
+    """Training that cannot start, continue or be resumed."""
 
 
 class ResultError(SpikebenchError):
@@ -90,7 +93,7 @@ class ResultError(SpikebenchError):
 
 
 class ExportError(SpikebenchError):
-    """A model that the asked format cannot express, or a format whose package is not installed."""
+    """A model that the requested format cannot express, or a format whose package is not installed."""
 
 
 class PartialConversionError(SpikebenchError):
@@ -106,16 +109,16 @@ class NothingConvertedError(SpikebenchError):
 
 
 class UnknownNameError(SpikebenchError):
-    """A name that a registry does not hold.
+    """A name that is not in a registry.
 
     Parameters
     ----------
     kind
-        What was asked for, e.g. ``"model"``.
+        Kind of the name, e.g. ``"model"``.
     name
-        The name that is not known.
+        The unknown name.
     known
-        The names that are.
+        The registered names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -127,26 +130,26 @@ class UnknownNameError(SpikebenchError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception means that an allocation failed for lack of memory.
+    """Return whether an exception means that an allocation failed for lack of memory.
 
-    PyTorch raises ``torch.OutOfMemoryError`` on a GPU and a plain ``RuntimeError`` on a CPU, which only the message of
-    its allocator tells from others. An illegal access to the memory of a GPU is none.
+    PyTorch raises ``torch.OutOfMemoryError`` on a GPU. On a CPU it raises a plain ``RuntimeError``, which is recognised
+    by its message. An illegal access to the memory of a GPU does not count.
 
     Parameters
     ----------
     error
-        What was raised.
+        The exception.
 
     Returns
     -------
     bool
-        True for a ``MemoryError`` and for both of PyTorch.
+        True for a ``MemoryError`` and for both errors of PyTorch.
     """
     if isinstance(error, MemoryError):
         return True
     torch = sys.modules.get(
         "torch"
-    )  # not imported here; whatever raises its exceptions has imported it
+    )  # not imported here: if one of its exceptions was raised, it is loaded
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "memory: you tried to allocate" in str(error)

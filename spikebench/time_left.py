@@ -1,6 +1,6 @@
-"""Estimating the time that is left, only once enough work was observed.
+"""Estimating the remaining time, once enough work has been observed.
 
-The clock starts when the first item is done: the time before it is start-up (workers begin, loops are compiled) and
+The clock starts when the first item is done: the time before it is start-up (workers start, loops are compiled) and
 not representative. There is no estimate until several more items are done and some seconds have passed, since a rate
 from one item, or from a millisecond, can be wrong by any factor.
 """
@@ -23,7 +23,7 @@ class TimeLeft:
     least_pieces
         Least number of increases of progress in that time.
     has_start_up
-        Whether the first item takes longer than others, so that the clock starts after it.
+        Whether the first item takes longer than the others; the clock then starts after it.
     """
 
     least_seconds: float = 2.0
@@ -60,7 +60,7 @@ class TimeLeft:
                 self._pieces += 1
 
     def skip(self, amount: float) -> None:
-        """Record work that was found done and took no time.
+        """Record work that was already done and took no time.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class TimeLeft:
         return (total - self._done) / rate if rate and self._done is not None else None
 
     def words(self, total: float) -> str:
-        """Word the time left.
+        """Format the time left.
 
         Parameters
         ----------

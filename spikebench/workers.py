@@ -1,10 +1,9 @@
 """Processes that share a job, behind the Executor interface of the standard library.
 
-Workers come from a fork server that has imported and prepared what they need once: they start fast,
+Workers are forked from a fork server that has imported and prepared their modules once. They start fast,
 share its memory until they write to it, and share no threads and no open files with the parent. Every
-worker watches one end of a pipe whose other end only the parent holds. When the parent stops early, or
-dies in whatever way, the pipe closes and the workers leave at once, in the middle of whatever they do:
-none is left behind.
+worker reads from a pipe whose other end only the parent holds. When the parent stops early or dies, the
+pipe closes and all workers exit at once, even during a call, so that no process is left behind.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ T = TypeVar("T")
 
 
 class ExecutorLostError(BrokenExecutor):
-    """Workers that are gone for good; the message is for the user."""
+    """Workers that are permanently lost; the message is for the user."""
 
 
 class CallLostError(ExecutorLostError):
-    """One call that took its workers with it, again and again; others may still be run."""
+    """One call on which several workers died; other calls can still be run."""
 
 
 def available_cores() -> int:
@@ -47,7 +46,7 @@ def available_cores() -> int:
     Returns
     -------
     int
-        At least 1; respects the affinity mask where the system has one.
+        At least 1; takes the affinity mask into account where the system has one.
     """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -55,7 +54,7 @@ def available_cores() -> int:
 
 
 class _InProcess(Executor):
-    """Run every call at once, here: one job needs no other process."""
+    """Run every call at once in this process, for a single job."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
@@ -64,7 +63,7 @@ class _InProcess(Executor):
 
 
 class _Pool(ProcessPoolExecutor):
-    """Start workers undisturbed: one that starts while its parent leaves would complain aloud."""
+    """Delay signals while workers start: one that starts while its parent exits would print a traceback."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         with _signals_wait():
@@ -73,21 +72,21 @@ class _Pool(ProcessPoolExecutor):
 
 @contextlib.contextmanager
 def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
-    """Open an executor that is closed, its workers gone, when the block ends.
+    """Open an executor; when the block ends, it is closed and its workers have exited.
 
     Parameters
     ----------
     jobs
-        Number of processes; 1 runs everything in this one.
+        Number of processes; 1 runs every call in this process.
     preload
-        Module that the fork server imports before it makes the first worker.
+        Module that the fork server imports before it forks the first worker.
     note
-        What that module finds in the environment as :data:`PRELOAD_NOTE` meanwhile.
+        Value of the environment variable :data:`PRELOAD_NOTE` during that import.
 
     Yields
     ------
     Executor
-        Where to submit calls.
+        Runs the submitted calls.
     """
     if jobs == 1:
         yield _InProcess()
@@ -108,18 +107,18 @@ def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
 
 
 def prepare_workers(preload: str) -> None:
-    """Begin to make the process that workers come from, while this one does something else.
+    """Start the fork server ahead of time, in the background.
 
     Parameters
     ----------
     preload
-        Module that it imports meanwhile.
+        Module that it imports.
     """
     _start_fork_server(preload, "")
 
 
 def _start_fork_server(preload: str, note: str) -> None:
-    """Start it deaf to Ctrl-C: a terminal sends that to every process, and the parent handles it."""
+    """Start the fork server with Ctrl-C blocked: a terminal sends it to every process, and the parent handles it."""
     forkserver.set_forkserver_preload([preload])
     # The tracker unblocks signals when it starts, so it comes first.
     resource_tracker.ensure_running()
@@ -133,10 +132,10 @@ def _start_fork_server(preload: str, note: str) -> None:
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM; they arrive when the block ends.
+    """Hold back Ctrl-C and SIGTERM until the block ends.
 
     The mask is for processes started in the block, which inherit it. It does not protect the block
-    itself: another thread takes the signal then, and Python runs the handler here all the same.
+    itself: another thread may receive the signal, and Python still runs the handler in this thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -156,8 +155,8 @@ def _signals_wait() -> Iterator[None]:
 
 
 def _begin(parent_lives: Connection) -> None:
-    """Watch the parent."""
-    # Deaf to SIGTERM like the fork server, a worker could not be ended by the pool.
+    """Prepare a worker: accept SIGTERM, and exit with the parent."""
+    # A worker inherits the fork server's mask; with SIGTERM blocked, the pool could not end it.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def leave_with_parent() -> None:

@@ -95,8 +95,8 @@ def test_the_scheduler_goes_away_and_the_rest_is_done_here(
     _, err = process.communicate()
     assert process.returncode == 1
     assert err.splitlines()[-1] == (
-        f"spikebench: the scheduler at {dask.address} is gone; what was done is kept, the same "
-        "command goes on"
+        f"spikebench: the scheduler at {dask.address} is gone; finished recordings are kept, run "
+        "the same command again to resume"
     )
     assert "Traceback" not in err
     assert "distributed" not in err
@@ -168,10 +168,10 @@ def test_the_command_runs_on_a_cluster(
     [
         (
             "tcp://127.0.0.1:9",
-            "tcp://127.0.0.1:9: no Dask scheduler answers there: connection refused",
+            "tcp://127.0.0.1:9: no Dask scheduler responds there: connection refused",
         ),
         *(
-            (address, f"{address!r}: no address of a scheduler; it looks like tcp://HOST:8786")
+            (address, f"{address!r}: not the address of a scheduler; give one like tcp://HOST:8786")
             for address in (
                 *("", "nonsense", "127.0.0.1:8786", "tcp://", "tcp://127.0.0.1", "tcp://h:xx"),
                 *("http://127.0.0.1:8786", "foo://x:1"),
@@ -201,7 +201,7 @@ def test_a_listener_that_is_no_scheduler(audio: Path, monkeypatch: pytest.Monkey
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         with (
             pytest.raises(
-                SpikebenchError, match=rf"{address}: no Dask scheduler answers there: no word"
+                SpikebenchError, match=rf"{address}: no Dask scheduler responds there: no reply"
             ),
             cluster_executor(address),
         ):

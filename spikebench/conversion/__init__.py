@@ -1,12 +1,12 @@
-"""From a folder of recordings to a spike file, resumable; making shd-r and ssc-r.
+"""Resumable conversion of a folder of recordings into a spike file; making shd-r and ssc-r.
 
 ::
 
-    job           The work of one conversion: read what is missing, encode it, keep it, write the
-                  file from what was kept
-    journal       What a conversion has done so far, beside the file it makes: ``OUT.h5.partial``
-    recipe_clips  Which recordings of a folder belong to a data set that is made again, in its
-                  order
-    regeneration  SHD and SSC again, from their audio: one conversion per split, by a recipe
-    runner        Recordings into a spike file: find, name, encode side by side, write in order
+    job           The steps of one conversion: read and encode the unfinished recordings, store
+                  them in the journal, write the spike file from it
+    journal       Finished recordings of a conversion, stored beside its output: ``OUT.h5.partial``
+    recipe_clips  The recordings of a folder that belong to a data set to be made again, in the
+                  order of the data set
+    regeneration  SHD and SSC made again from their audio: one conversion per split, by a recipe
+    runner        Recordings into a spike file: find, name, encode in parallel, write in order
 """

@@ -1,6 +1,6 @@
-"""The work of one conversion: read what is missing, encode it, keep it, write the file from what was kept.
+"""The steps of one conversion: read and encode the unfinished recordings, store them, write the spike file.
 
-Nothing here knows where encoding happens (any Executor) or what a command line looks like.
+The code is independent of where the encoder runs (any Executor) and of the command line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["ConversionOptions", "Job", "encode_all", "require_unchanged", "stamp
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What decides the contents of the file.
+    """Options that determine the contents of the file.
 
     Attributes
     ----------
@@ -37,17 +37,17 @@ class ConversionOptions:
     n_channels
         Units of the encoder; those of the cochlea are channels along the membrane.
     native_rate
-        Keep the rate of each recording, whatever the preset says.
+        Keep the sampling rate of each recording, regardless of the preset.
     seed
         0 … 2⁶³ - 1.
     labels, speakers, split
-        Sources; see :mod:`spikebench.naming.names`.
+        Sources of the names; see :mod:`spikebench.naming.names`.
     max_duration
-        Longest clip that is taken [s].
+        Longest clip that is used [s].
     time_dtype
         ``float32``, or ``float16`` as in the published files.
     synthetic
-        The voices are synthetic; the file says so, and with it every result on it.
+        The voices are synthetic; the file and every result on it record that.
     segment
         Length of the pieces into which recordings are cut [s]; None leaves them whole.
     time_origin
@@ -56,7 +56,7 @@ class ConversionOptions:
     device
         ``cpu``, or ``cuda`` (``cuda:1``) for spikes equal in distribution from a GPU.
     keep_offset
-        Keep a constant offset of a recording, although it makes the sound softer; some encoders always do
+        Keep a constant offset of a recording, although it makes the sound softer; some encoders always keep it
         (:attr:`spikebench.encoders.encoder.Encoder.keeps_offset`).
     encoder
         Name of the encoder, see :data:`spikebench.encoders.ENCODERS`.
@@ -79,12 +79,12 @@ class ConversionOptions:
     encoder: str = DEFAULT_ENCODER
 
     def make_encoder(self) -> Encoder:
-        """Make the encoder that is asked for.
+        """Create the encoder.
 
         Returns
         -------
         Encoder
-            Of these units.
+            With ``n_channels`` units.
 
         Raises
         ------
@@ -98,10 +98,10 @@ class ConversionOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """One conversion: what was asked for, and the recordings as they were found.
+    """One conversion: its options, and the recordings that were found.
 
-    ``stamps`` hold size and time of change of every recording (:func:`stamp`), ``notify`` takes one line
-    for every decision.
+    ``stamps`` are size and modification time of every recording (:func:`stamp`); ``notify`` is called with one
+    line for every decision.
     """
 
     source: Path
@@ -113,7 +113,7 @@ class Job:
 
     @property
     def settings(self) -> EncodingSettings:
-        """What a worker is told."""
+        """Settings for the workers."""
         o = self.options
         return EncodingSettings(
             *(self.encoder, o.seed, o.max_duration, o.segment),
@@ -122,7 +122,7 @@ class Job:
 
 
 def stamp(clip: Clip) -> tuple[int, int]:
-    """Look at a recording, to notice later that it changed.
+    """Return size and modification time of a recording, to detect later changes.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def stamp(clip: Clip) -> tuple[int, int]:
     Returns
     -------
     tuple of int
-        Size and time of change; -1 where it cannot be seen.
+        Size and modification time; -1 if the file cannot be accessed.
     """
     try:
         status = clip.path.stat()
@@ -142,7 +142,7 @@ def stamp(clip: Clip) -> tuple[int, int]:
 
 
 def _read(job: Job, position: int) -> bytes:
-    """Read a recording that is as it was found."""
+    """Read a recording, and raise if it changed since it was found."""
     clip = job.names.clips[position]
     try:
         data = read_bytes(clip.path)
@@ -150,28 +150,28 @@ def _read(job: Job, position: int) -> bytes:
         data = b""
     if stamp(clip) != job.stamps[position] or (data and len(data) != job.stamps[position][0]):
         raise ConversionStateError(
-            f"{printable(str(clip.path))}: changed or went away during the conversion; what was done "
-            "is kept, --restart begins anew"
+            f"{printable(str(clip.path))}: changed or was removed during the conversion; finished recordings "
+            "are kept, --restart starts over"
         )
     if not data:
-        read_bytes(clip.path)  # says why
+        read_bytes(clip.path)  # raises with the reason
     return data
 
 
 def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
-    """Compare the recordings that are done with what they were.
+    """Check that the finished recordings have not changed since they were converted.
 
     Parameters
     ----------
     job
-        What was asked for.
+        The conversion.
     journal
-        What is done.
+        Journal of the finished recordings.
 
     Returns
     -------
     set of int
-        Positions of the recordings that are done.
+        Positions of the finished recordings.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
     """
     done = journal.done()
     if done:
-        job.notify(f"going on: {len(done)} of {len(job.names.clips)} recordings are done")
+        job.notify(f"resuming: {len(done)} of {len(job.names.clips)} recordings are done")
     for clip in done:
         if not 0 <= clip.position < len(job.names.clips):
             raise journal.damaged()
@@ -191,7 +191,7 @@ def require_unchanged(job: Job, journal: ConversionJournal) -> set[int]:
         if sha256 != clip.sha256:
             name = printable(job.names.clips[clip.position].relative)
             raise ConversionStateError(
-                f"{name}: is not what it was when it was converted; --restart begins anew"
+                f"{name}: has changed since it was converted; --restart starts over"
             )
     return {clip.position for clip in done}
 
@@ -204,29 +204,29 @@ def encode_all(
     done: set[int],
     progress: Callable[[int, int], None],
 ) -> None:
-    """Encode what is not done, and keep each recording as it comes.
+    """Encode the unfinished recordings, and store each one when it is finished.
 
     Parameters
     ----------
     job
-        What was asked for.
+        The conversion.
     journal
-        Where recordings are kept.
+        Journal that stores the recordings.
     executor
-        Where to encode.
+        Executor that runs the encoder.
     window
-        How many recordings to have under way, now.
+        Function that returns how many recordings may be pending at a time.
     done
-        Positions of those that need nothing.
+        Positions of the finished recordings.
     progress
         Called with the number of recordings done and their total.
 
     Raises
     ------
     ConversionStateError
-        If a recording changes meanwhile, the workers are lost or the journal cannot be written.
+        If a recording changes during the conversion, the workers are lost or the journal cannot be written.
     SpikebenchError
-        If a worker has other versions.
+        If a worker has other versions of the software.
     """
     total = len(job.names.clips)
     count = len(done)
@@ -244,7 +244,7 @@ def encode_all(
                 continue
             pending[_submit(executor, data, job.settings)] = position
         while pending and (len(pending) >= _ask(window) or position is None):
-            # Woken now and then, to notice that the workers are gone for good.
+            # The timeout lets window() detect that all workers are lost.
             for future in wait(pending, timeout=2.0, return_when=FIRST_COMPLETED).done:
                 _keep(job, journal, pending.pop(future), _result(future, job.encoder.software()))
                 count += 1
@@ -272,7 +272,7 @@ def _result(future: Future[EncodedClip], software: str) -> EncodedClip:
         raise _lost(error) from None
     if encoded.software != software:
         raise SpikebenchError(
-            f"a worker has other versions, its spikes may differ: {encoded.software} there, "
+            f"a worker has other versions of the software, so its spikes may differ: {encoded.software} there, "
             f"{software} here"
         )
     return encoded
@@ -282,15 +282,17 @@ def _lost(error: BrokenExecutor) -> ConversionStateError:
     why = (
         str(error)
         if isinstance(error, ExecutorLostError)
-        else "a worker process died (killed, or out of memory? fewer --jobs need less)"
+        else "a worker process died (killed, or out of memory? fewer --jobs need less memory)"
     )
     if isinstance(error, CallLostError):
         why = f"a recording was {why}"
-    return ConversionStateError(f"{why}; what was done is kept, the same command goes on")
+    return ConversionStateError(
+        f"{why}; finished recordings are kept, run the same command again to resume"
+    )
 
 
 def _keep(job: Job, journal: ConversionJournal, position: int, encoded: EncodedClip) -> None:
-    """Write one recording into the journal, and tell what was left out of it."""
+    """Write one recording into the journal, and report the pieces left out."""
     name = printable(job.names.clips[position].relative)
     first_spike = job.options.time_origin == "first-spike"
     pieces = [
@@ -325,18 +327,18 @@ def write_samples(
     Parameters
     ----------
     job
-        What was asked for.
+        The conversion.
     journal
-        What was kept.
+        Journal of the finished recordings.
     writer
-        Of the file.
+        Writer of the file.
     skipped
-        Grows by what was left out.
+        List to which the recordings and pieces left out are appended.
 
     Returns
     -------
     float
-        Seconds of audio in the file.
+        Duration of the audio in the file [s].
     """
     seconds = rest = 0.0
     # Numbers of recordings.
@@ -372,10 +374,10 @@ def write_samples(
     for remark, text in (
         ("mixed", "mixed down to one channel"),
         ("resampled", f"resampled to {job.encoder.input_rate} Hz"),
-        ("offset", "constant offset removed (--keep-offset leaves it)"),
+        ("offset", "constant offset removed (--keep-offset keeps it)"),
         ("clipped", "clipped: peaks were cut off in the recording"),
         ("open", "length in the header is 0 or undefined, read to the end of the file"),
-        ("rest", f"ends shorter than half a segment left out, {rest:.1f} s in all"),
+        ("rest", f"last pieces shorter than half a segment left out, {rest:.1f} s in total"),
     ):
         if found[remark]:
             noun = "recording" if found[remark] == 1 else "recordings"

@@ -1,9 +1,9 @@
-"""What a conversion has done so far, beside the file it makes: ``OUT.h5.partial``.
+"""Finished recordings of a conversion, stored beside its output: ``OUT.h5.partial``.
 
-An SQLite database, one transaction per recording. However a conversion ends (finished, interrupted,
-killed, disk full), the recordings that were done are in it, whole; the same command goes on from there.
-It knows what was asked for, and refuses to go on with anything else. Each recording has a checksum, so
-that a damaged journal is noticed. While a conversion writes, nobody else can open it.
+The journal is an SQLite database with one transaction per recording. However a conversion ends (finished,
+interrupted, killed, disk full), every finished recording is in it completely; the same command resumes from
+there. The journal stores the request of the conversion, and another request is refused. Each recording has a
+checksum, so that damage is detected. While a conversion writes, no other process can open the journal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TABLES = """
 
 
 class DonePiece(NamedTuple):
-    """One piece of a recording: its number, where it lies [s], its spikes or why there are none, remarks."""
+    """One piece of a recording: number, start and duration [s], its spikes or why there are none, remarks."""
 
     number: int
     start: float
@@ -50,7 +50,7 @@ class DonePiece(NamedTuple):
 
 
 class DoneClip(NamedTuple):
-    """One recording: what is known about it, or why it cannot be used."""
+    """One recording: its properties, or why it cannot be used."""
 
     position: int
     sha256: str
@@ -60,7 +60,7 @@ class DoneClip(NamedTuple):
 
 
 def journal_path(output: Path) -> Path:
-    """Say where the work on a file is kept until it is finished.
+    """Return the path of the journal of an output file.
 
     Parameters
     ----------
@@ -76,30 +76,30 @@ def journal_path(output: Path) -> Path:
 
 
 class ConversionJournal:
-    """Keep what is done; use as a context manager.
+    """Store the finished recordings; use as a context manager.
 
     Parameters
     ----------
     path
-        Of the database; made if it is not there.
+        Path of the database; created if it does not exist.
     asked
-        What was asked for: everything that decides the result, as strings.
+        The request: everything that determines the result, as strings.
     time_dtype
-        Of the spike times that are kept.
+        Dtype of the stored spike times.
     restart
-        Forget what an earlier conversion has done.
+        Discard the finished recordings of an earlier conversion.
 
     Raises
     ------
     ConversionStateError
-        If an earlier conversion was asked for something else, another one is writing, or the
-        database cannot be written or is none.
+        If an earlier conversion had another request, another conversion is writing, or the database
+        cannot be written or is not a journal.
     """
 
     def __init__(
         self, path: Path, asked: Mapping[str, str], time_dtype: str, restart: bool = False
     ) -> None:
-        # Absolute, because SQLite takes what begins with "file:" for an address.
+        # Absolute, because SQLite reads a path that begins with "file:" as a URI.
         self.path = path.absolute()
         self._name = printable(str(path))
         self._time_dtype = np.dtype(time_dtype)
@@ -127,7 +127,7 @@ class ConversionJournal:
             raise
 
     def _require_file(self) -> None:
-        """Make the file; the system says better than SQLite why it cannot."""
+        """Create the file here, because errors of the system are clearer than those of SQLite."""
         if self.path.is_symlink():
             raise ConversionStateError(f"{self._name}: is a link; remove it")
         try:
@@ -137,10 +137,10 @@ class ConversionJournal:
                 f"{self._name}: cannot be written: {(error.strerror or str(error)).lower()}"
             ) from None
         if not self.path.is_file():
-            raise ConversionStateError(f"{self._name}: is no regular file; remove it")
+            raise ConversionStateError(f"{self._name}: is not a regular file; remove it")
 
     def _require_ours(self) -> None:
-        """Leave a database of another program alone, whatever is asked for."""
+        """Raise if the database belongs to another program, even with ``restart``."""
         assert self._database is not None
         tables = {
             name
@@ -149,10 +149,10 @@ class ConversionJournal:
             )
         }
         if tables and tables != {"asked", "clips", "pieces"}:
-            raise ConversionStateError(f"{self._name}: is no unfinished conversion; remove it")
+            raise ConversionStateError(f"{self._name}: is not an unfinished conversion; remove it")
 
     def _claim(self, asked: Mapping[str, str], restart: bool) -> None:
-        """Write down what is asked for, or compare it with what was."""
+        """Store the request, or compare it with the stored one."""
         assert self._database is not None
         if restart:
             for table in ("asked", "clips", "pieces"):
@@ -163,7 +163,7 @@ class ConversionJournal:
             self._database.executemany("INSERT INTO asked VALUES (?, ?)", sorted(asked.items()))
             return
         before = dict(self._database.execute("SELECT name, value FROM asked").fetchall())
-        # What follows from something else is named after it.
+        # Settings that follow from others are compared after them.
         order = ("version", "encoder", "preset", "seed")
         for name in sorted(
             before.keys() | asked.keys(),
@@ -172,8 +172,8 @@ class ConversionJournal:
             if before.get(name) != asked.get(name):
                 then, now = (_short(values.get(name)) for values in (before, asked))
                 raise ConversionStateError(
-                    f"{self._name}: an unfinished conversion of other things: {name} was {then}, "
-                    f"is {now}; repeat its command to finish it, or forget it with --restart"
+                    f"{self._name}: an unfinished conversion with other settings: {name} was {then}, "
+                    f"is {now}; repeat its command to finish it, or discard it with --restart"
                 )
 
     def __enter__(self) -> Self:
@@ -195,19 +195,19 @@ class ConversionJournal:
             self._database.close()
 
     def finish(self) -> None:
-        """Remove the journal: the file is there."""
+        """Remove the journal, after the file is written."""
         assert self._database is not None
         self._remove()
         self._database.close()
         self._database = None
 
     def done(self) -> list[DoneClip]:
-        """List the recordings that are done.
+        """List the finished recordings.
 
         Returns
         -------
         list of DoneClip
-            In their order.
+            In order of their positions.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class ConversionJournal:
         Raises
         ------
         ConversionStateError
-            If the journal cannot be read, or holds something else than what was written.
+            If the journal cannot be read, or its contents do not match their checksum.
         """
         with self._one_line():
             rows = list(
@@ -260,11 +260,11 @@ class ConversionJournal:
         ]
 
     def damaged(self) -> ConversionStateError:
-        """Make the error for a journal that holds what no conversion wrote."""
-        return ConversionStateError(f"{self._name}: is damaged; --restart begins anew")
+        """Return the error for a journal whose contents no conversion wrote."""
+        return ConversionStateError(f"{self._name}: is damaged; --restart starts over")
 
     def add(self, clip: DoneClip, pieces: list[DonePiece]) -> None:
-        """Keep one recording, whole or not at all.
+        """Store one recording, completely or not at all.
 
         Parameters
         ----------
@@ -310,19 +310,19 @@ class ConversionJournal:
         yield from self._database.execute(statement, arguments)
 
     def _require_place(self) -> None:
-        """Notice that the folder was removed or replaced: an open file would swallow everything."""
+        """Raise if the folder was removed or replaced: writes to the open file would be lost."""
         try:
             there = os.stat(self.path)
         except OSError:
             there = None
         if there is None or not os.path.samestat(there, self._identity):
             raise ConversionStateError(
-                f"{self._name}: is gone, was its folder removed or renamed? If it is elsewhere now, "
-                "the same command goes on there with what was done"
+                f"{self._name}: is gone, was its folder removed or renamed? If it was moved, run the same "
+                "command there to resume with the finished recordings"
             )
 
     def _remove(self) -> None:
-        """Remove our files, while the lock is held; not those that stand in their place."""
+        """Remove the files of this journal while the lock is held, but not files that replaced them."""
         with contextlib.suppress(OSError):
             if not os.path.samestat(os.stat(self.path), self._identity):
                 return
@@ -338,16 +338,16 @@ class ConversionJournal:
             if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 reason = "another conversion is writing it"
             elif name == "SQLITE_NOTADB":
-                reason = "is no unfinished conversion; remove it"
+                reason = "is not an unfinished conversion; remove it"
             elif name == "SQLITE_FULL":
-                reason = "the disk is full; make room, then the same command goes on"
+                reason = "the disk is full; free space, then run the same command again to resume"
             else:
                 reason = f"cannot be used: {printable(str(error))}"
             raise ConversionStateError(f"{self._name}: {reason}") from None
 
 
 def _checksum(clip: DoneClip, rows: Sequence[tuple[Any, ...]]) -> bytes:
-    """Digest everything about a recording, in the form in which SQLite gives it back."""
+    """Digest all data of a recording, in the form in which SQLite returns it."""
     digest = hashlib.sha256()
     for value in (*clip, *(value for row in rows for value in row)):
         data = value if isinstance(value, bytes) else repr(value).encode()
@@ -356,14 +356,14 @@ def _checksum(clip: DoneClip, rows: Sequence[tuple[Any, ...]]) -> bytes:
 
 
 def _short(value: str | None) -> str:
-    """Quote a value for a message; what is long is told by its digest alone in ``asked``."""
+    """Shorten a value for a message; long lists are only a digest in ``asked`` already."""
     if value is None:
         return "not given"
     return printable(value if len(value) <= 80 else value[:77] + "…")
 
 
 def as_asked(values: Mapping[str, Any]) -> dict[str, str]:
-    """Flatten what was asked for, so that a difference can be named.
+    """Flatten a request, so that a difference can be named.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which recordings of a folder belong to a data set that is made again, in its order."""
+"""The recordings of a folder that belong to a data set to be made again, in the order of the data set."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from spikebench.records.text import printable
 
 __all__ = ["name_recordings", "take_splits", "with_lists"]
 
-_MANY = 5  # files that are no recordings are named up to here, then counted
+_MANY = 5  # up to this many files of other kinds are named, more are counted
 _MAX_LIST_BYTES = 2 * 2**20
 
 
 def with_lists(recipe: Recipe, test: Path | None, train: Path | None) -> Recipe:
-    """Take split and order of a data set from the lists of its authors.
+    """Use the split and the order of a data set in the lists of its authors.
 
     Parameters
     ----------
     recipe
-        Of the data set.
+        Recipe of the data set.
     test, train
-        Files of the lists; the second needs the first. Without any, the recipe stays as it is.
+        Files of the lists; ``train`` requires ``test``. Without both, the recipe is returned unchanged.
 
     Returns
     -------
@@ -40,22 +40,22 @@ def with_lists(recipe: Recipe, test: Path | None, train: Path | None) -> Recipe:
     Raises
     ------
     ProtocolError
-        If a file cannot be read or is none of the published lists.
+        If a file cannot be read or is not one of the published lists.
     SpikebenchError
-        If the data set has no such lists, or the first is missing.
+        If the data set has no such lists, or ``train`` is given without ``test``.
     """
     if test is None and train is None:
         return recipe
     if recipe.from_lists is None:
         raise SpikebenchError(
-            f"{recipe.spec.name}: its split follows from the names; it needs no list"
+            f"{recipe.spec.name}: the split follows from the file names; give no list"
         )
     if test is None:
         raise SpikebenchError(
             "the list of the training recordings alone does not give the order of the test split; "
-            "give that of the test recordings as well"
+            "give the list of the test recordings as well"
         )
-    # Each is read alone first, so that an error can name the file.
+    # Each list is read alone first, so that an error can name its file.
     texts = [_read_list(path) for path in (test, train) if path is not None]
     try:
         named = recipe.from_lists(texts[0], None)
@@ -75,40 +75,40 @@ def _read_list(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(_MAX_LIST_BYTES + 1)
         if len(data) > _MAX_LIST_BYTES:
-            raise ProtocolError(f"{name}: larger than {_MAX_LIST_BYTES // 2**20} MiB, so no list")
+            raise ProtocolError(f"{name}: larger than {_MAX_LIST_BYTES // 2**20} MiB, not a list")
         return data.decode()
     except UnicodeDecodeError:
-        raise ProtocolError(f"{name}: is no text") from None
+        raise ProtocolError(f"{name}: is not a text file") from None
     except OSError as error:
         raise ProtocolError(f"{name}: {(error.strerror or str(error)).lower()}") from None
 
 
 def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) -> ClipNames:
-    """Find the recordings of a data set; tell what is missing and what is left out.
+    """Find the recordings of a data set; report missing recordings and files left out.
 
     Parameters
     ----------
     recipe
-        Of the data set.
+        Recipe of the data set.
     audio
-        Folder, searched with everything below it.
+        Folder, searched recursively.
     notify
-        Called with one line each.
+        Called with one line for every report.
 
     Returns
     -------
     ClipNames
-        The recordings in the order of the data set; speakers numbered over all of them.
+        The recordings in the order of the data set; speakers are numbered over all of them.
 
     Raises
     ------
     AudioError
-        If the folder cannot be used, or holds no recording of the data set, or one twice.
+        If the folder cannot be used, or contains no recording of the data set, or one twice.
     """
     shown = printable(str(audio))
     where = f"the recordings: {recipe.spec.source}"
     if not audio.is_dir():
-        raise AudioError(f"{shown}: is no folder; {where}")
+        raise AudioError(f"{shown}: is not a folder; {where}")
     try:
         clips, skipped = find_clips(audio)
     except AudioError as error:
@@ -123,13 +123,13 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
         else:
             others.append(printable(clip.relative))
     if not known:
-        raise AudioError(f"{shown}: holds no recording of {recipe.spec.name}; {where}")
+        raise AudioError(f"{shown}: contains no recording of {recipe.spec.name}; {where}")
     _refuse_twice(recipe, known, shown)
     for name in others if len(others) <= _MANY else []:
-        notify(f"left out {name}: no recording of {recipe.spec.name}")
+        notify(f"left out {name}: not a recording of {recipe.spec.name}")
     if len(others) > _MANY:
         notify(
-            f"left out {len(others)} files that are no recordings of {recipe.spec.name}: {others[0]}, …"
+            f"left out {len(others)} files that are not recordings of {recipe.spec.name}: {others[0]}, …"
         )
     known.sort(key=lambda one: recipe.rank(one[0].relative))
     found = Counter(fact.split for _, fact in known)
@@ -138,7 +138,7 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
             f"{found[split]:,} of {size:,} {split}" for split, size in recipe.spec.sizes.items()
         )
         notify(
-            f"NOT COMPLETE: {', '.join(parts)} recordings are here; a part of {recipe.spec.name} only"
+            f"NOT COMPLETE: found {', '.join(parts)} recordings; the output is only a part of {recipe.spec.name}"
         )
     return number_facts(
         [clip for clip, _ in known],
@@ -150,14 +150,14 @@ def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) 
 
 
 def _refuse_twice(recipe: Recipe, known: list[tuple[Clip, Facts]], shown: str) -> None:
-    """Refuse a folder that holds two copies, whose samples would count twice."""
+    """Raise if the folder contains two copies of a recording, which would count twice."""
     first: dict[tuple[str | None, str], str] = {}
     for clip, fact in known:
         name = fact.label, PurePosixPath(clip.relative).stem
         if name in first:
             raise AudioError(
                 f"{shown}: {printable(first[name])} and {printable(clip.relative)} are the same recording "
-                f"of {recipe.spec.name}; name the folder of one copy"
+                f"of {recipe.spec.name}; give the folder of one copy"
             )
         first[name] = clip.relative
 
@@ -168,14 +168,14 @@ def take_splits(names: ClipNames, splits: Collection[str]) -> ClipNames:
     Parameters
     ----------
     names
-        Of all recordings.
+        Names of all recordings.
     splits
-        Those to keep.
+        The splits to keep.
 
     Returns
     -------
     ClipNames
-        Of the recordings that are left, in the same order.
+        Names of the recordings of those splits, in the same order.
     """
     index = [i for i, split in enumerate(names.splits) if split in splits]
     where = np.array(index, dtype=np.int64)

@@ -1,10 +1,10 @@
-"""SHD and SSC again, from their audio: one conversion per split, by a recipe.
+"""SHD and SSC made again from their audio: one conversion per split, by a recipe.
 
-The files are named and laid out as the published ones (``shd-r_train.h5``, times as float16 from the first
-spike on, all classes), and say in their attributes what they are: ``dataset``, ``made_again_from``,
-``licence``, ``citation``; ``samples_published`` (of the same splits), ``recordings_found``, and ``complete``, which
-is 1 only if every sample of those splits is in the file. ``request_sha256`` stands for everything that decided
-the file except the recordings themselves, whose SHA-256 it holds: by both a finished file is known again.
+The files have the names and the layout of the published ones (``shd-r_train.h5``, times as float16 from the first
+spike on, all classes). Their attributes describe them: ``dataset``, ``made_again_from``, ``licence``, ``citation``,
+``samples_published`` (of the same splits), ``recordings_found``, and ``complete``, which is 1 only if every sample
+of those splits is in the file. ``request_sha256`` is a digest of everything that determines the file except the
+recordings, whose SHA-256 the file stores as well: a finished file is recognised by both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FILE_NAMES = {"validation": "valid"}  # as the published files call the split
 
 @dataclass(frozen=True)
 class _Part:
-    """One file to make: which recordings are in it, and how many there should be."""
+    """One file to make: its recordings, and how many there should be."""
 
     path: Path
     names: ClipNames
@@ -53,21 +53,21 @@ class _Part:
 
 
 def output_files(recipe: Recipe, folder: Path, one_file: bool = False) -> dict[Path, list[str]]:
-    """Name the files that are made.
+    """Return the paths of the files to make.
 
     Parameters
     ----------
     recipe
-        Of the data set.
+        Recipe of the data set.
     folder
-        Where they go.
+        Folder of the files.
     one_file
         All splits in one file.
 
     Returns
     -------
     dict
-        File → its splits.
+        Path → splits in the file.
     """
     if one_file:
         return {folder / f"{recipe.spec.name}.h5": list(recipe.spec.sizes)}
@@ -98,16 +98,16 @@ def make(
 ) -> list[ConversionReport]:
     """Make a data set again from its recordings.
 
-    A finished file of the same request and the same recordings is kept, an unfinished one goes on.
+    A finished file of the same request and the same recordings is kept; an unfinished one is resumed.
 
     Parameters
     ----------
     recipe
-        Of the data set.
+        Recipe of the data set.
     audio
-        Folder of the recordings, searched with everything below it.
+        Folder of the recordings, searched recursively.
     folder
-        Where the files go; made if it is not there.
+        Folder of the files; created if it does not exist.
     seed
         0 … 2⁶³ - 1.
     time_dtype
@@ -115,7 +115,8 @@ def make(
     native_rate
         Do not resample to 48 kHz.
     published_test, published_train
-        The authors' lists of recordings, for the published split and order; the second needs the first.
+        The authors' lists of recordings, for the published split and order; ``published_train`` requires
+        ``published_test``.
     one_file
         One file ``NAME.h5`` that marks the splits, instead of one file per split.
     device
@@ -123,26 +124,25 @@ def make(
     jobs, executor, overwrite, restart
         As :func:`spikebench.conversion.runner.convert` takes them.
     notify
-        Called with one line for every decision and everything left out.
+        Called with one line for every decision and every file left out.
     progress
         Called with the number of recordings done and their total, over all files.
 
     Returns
     -------
     list of ConversionReport
-        One per file that is there now; one that was kept took no time, and all its recordings count
-        as resumed.
+        One per file. A file that was kept took no time, and all its recordings count as resumed.
 
     Raises
     ------
     AudioError
-        If the folder cannot be used, or holds no recording of the data set, or one twice.
+        If the folder cannot be used, or contains no recording of the data set, or one twice.
     ProtocolError
-        If a list is none of the published ones.
+        If a list is not one of the published ones.
     OutputExistsError
-        If a file is there that was made otherwise.
+        If a file exists that was made from another request or from other recordings.
     ConversionStateError, NothingConvertedError, SpikeFileError, SpikebenchError
-        As :func:`spikebench.conversion.runner.convert` raises them; files that are finished stay.
+        As :func:`spikebench.conversion.runner.convert` raises them; finished files are kept.
     """
     recipe = with_lists(recipe, published_test, published_train)
     names = name_recordings(recipe, audio, notify)
@@ -156,7 +156,7 @@ def make(
         keep_offset=True,  # as the original program
     )
     total = len(names.clips)
-    say = _once(notify)
+    notify_once = _once(notify)
 
     def convert_part(part: _Part, done: int) -> ConversionReport:
         return convert(
@@ -169,12 +169,12 @@ def make(
             restart=restart,
             names=lambda clips: part.names,
             describe=lambda n_samples: _attributes(recipe, part, n_samples),
-            notify=say,
+            notify=notify_once,
             progress=lambda here, _: progress(done + here, total),
         )
 
     parts = _parts(recipe, audio, output_files(recipe, folder, one_file), names, options, notify)
-    # What cannot be written is told before anything takes hours.
+    # Report outputs that cannot be written before the work of hours starts.
     _make_folder(folder)
     kept = {} if overwrite else {part.path: _finished(part) for part in parts if part.path.exists()}
     for part in parts:
@@ -183,7 +183,7 @@ def make(
     done = 0
     for part in parts:
         if part.path in kept:
-            notify(f"{printable(part.path.name)}: is there already, made by the same request")
+            notify(f"{printable(part.path.name)}: exists already, made by the same request")
             reports.append(kept[part.path])
         else:
             reports.append(convert_part(part, done))
@@ -200,7 +200,7 @@ def _parts(
     options: ConversionOptions,
     notify: Callable[[str], None],
 ) -> list[_Part]:
-    """Say which recordings go into which file."""
+    """Assign the recordings to the files."""
     parts = []
     for path, splits in files.items():
         chosen = take_splits(names, splits)
@@ -208,7 +208,7 @@ def _parts(
             size = sum(recipe.spec.sizes[split] for split in splits)
             parts.append(_Part(path, chosen, size, request(audio, options, chosen)))
         else:
-            notify(f"{printable(path.name)}: not made, no recording of its split is here")
+            notify(f"{printable(path.name)}: not made, no recording of its split was found")
     return parts
 
 
@@ -236,10 +236,10 @@ def _attributes(recipe: Recipe, part: _Part, n_samples: int) -> dict[str, Any]:
 
 
 def _finished(part: _Part) -> ConversionReport:
-    """Describe a file that is there, if it was made by the same request from the same recordings."""
+    """Return the report of an existing file, if it was made by the same request from the same recordings."""
     shown = printable(str(part.path))
     if not part.path.is_file():
-        raise OutputExistsError(f"{shown}: is there already, and is no file")
+        raise OutputExistsError(f"{shown}: exists already and is not a file; remove it")
     with SpikeFile(part.path) as file:
         made = file.provenance
         if made.get("request_sha256") != part.digest:
@@ -251,8 +251,8 @@ def _finished(part: _Part) -> ConversionReport:
         for clip in part.names.clips:
             if clip.relative in inside and _digest(clip) != inside[clip.relative]:
                 raise OutputExistsError(
-                    f"{shown}: exists already, and {printable(clip.relative)} is not what it was when it "
-                    "was made (--overwrite replaces it)"
+                    f"{shown}: exists already, and {printable(clip.relative)} has changed since it was made "
+                    "(--overwrite replaces it)"
                 )
         skipped = [
             Skipped(printable(clip.relative), "could not be used when the file was made")
@@ -267,14 +267,14 @@ def _finished(part: _Part) -> ConversionReport:
 
 
 def _difference(made: Mapping[str, Any], part: _Part) -> str:
-    """Name one thing in which the request of a file differs."""
+    """Name the first setting in which the request of a file differs."""
     if "request_sha256" not in made:
         return ", and was not made by this command"
     before = as_asked(made)
     for name, now in sorted(part.request.items()):
         if name in before and before[name] != now:
-            return f", made otherwise: {name} was {before[name][:80]}, is {now[:80]}"
-    return ", made otherwise: of other recordings"
+            return f", made with other settings: {name} was {before[name][:80]}, is {now[:80]}"
+    return ", made from other recordings"
 
 
 def _digest(clip: Clip) -> str:
@@ -285,12 +285,12 @@ def _digest(clip: Clip) -> str:
 
 
 def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
-    """Tell once what every conversion tells again: the folders that cannot be listed."""
-    said: set[str] = set()
+    """Drop the repeated notices of the conversions about folders that cannot be listed."""
+    seen: set[str] = set()
 
-    def say(text: str) -> None:
-        if not (text.startswith("skipped ") and text in said):
+    def notify_once(text: str) -> None:
+        if not (text.startswith("skipped ") and text in seen):
             notify(text)
-        said.add(text)
+        seen.add(text)
 
-    return say
+    return notify_once

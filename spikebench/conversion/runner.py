@@ -1,12 +1,12 @@
-"""Recordings into a spike file: find, name, encode side by side, write in order.
+"""Recordings into a spike file: find, name, encode in parallel, write in order.
 
-The samples of a file stand in the order of their relative paths, unless who names them orders them.
+The samples of a file are in the order of their relative paths, unless the caller's ``names`` gives another order.
 Every clip draws from a generator seeded by the seed and the SHA-256 of its decoded samples and their rate:
 names, folders, lossless formats, the order, the number of workers and the other clips do not affect its spikes.
 
-What is done is kept in a journal beside the file (:mod:`spikebench.conversion.journal`), in whatever order
-the clips finish; the file is written from it at the end. Whatever stops a conversion, the same command
-goes on: recordings that are done are compared with their SHA-256, the others are converted.
+Finished clips are stored in a journal beside the file (:mod:`spikebench.conversion.journal`), in the order in
+which they finish; the file is written from it at the end. The same command resumes an interrupted conversion:
+finished recordings are checked against their SHA-256, the others are converted.
 Only a bounded number of clips is in memory.
 """
 
@@ -57,10 +57,10 @@ TIME_ORIGINS = {"clip-start": "clip start", "first-spike": "first spike"}
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What was done: the file, what it holds, what was left out and why.
+    """Result of a conversion: the file, its contents, and the recordings left out with the reasons.
 
-    ``resumed`` counts the recordings that an earlier, interrupted run had done; ``remarks`` are those on the samples
-    (:func:`spikebench.spike_files.remarks.find_remarks`).
+    ``resumed`` counts the recordings that an earlier, interrupted run had finished; ``remarks`` are those on the
+    samples (:func:`spikebench.spike_files.remarks.find_remarks`).
     """
 
     file: Path
@@ -93,24 +93,24 @@ def convert(
     Parameters
     ----------
     source
-        Folder (searched with everything below it) or audio file.
+        Folder (searched recursively) or audio file.
     output
-        The spike file to make, whole or not at all.
+        The spike file, written completely or not at all.
     options
-        What decides its contents.
+        Options that determine its contents.
     jobs
-        Clips encoded at the same time; by default one per core. A function is asked again and again.
+        Clips encoded at the same time; by default one per core. A function is called repeatedly.
     overwrite
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
     restart
-        Forget what an interrupted conversion of the same name has done.
+        Discard the finished recordings of an interrupted conversion of the same name.
     executor
-        Where to encode instead of local processes; ``jobs`` says how many clips it takes at a time.
+        Executor that encodes instead of local processes; ``jobs`` is the number of clips it takes at a time.
     names
-        Labels, speakers and splits of clips, instead of the sources that the options name; the samples
-        stand in the order that it gives.
+        Function that gives labels, speakers and splits of the clips, instead of the sources in the options; the
+        samples are in the order that it returns.
     describe
-        What else the file says about itself, from the number of its samples.
+        Function that returns further attributes of the file, from the number of its samples.
     notify
         Called with one line for every decision and every clip left out.
     progress
@@ -119,23 +119,23 @@ def convert(
     Returns
     -------
     ConversionReport
-        What was done.
+        The file, its contents and the recordings left out.
 
     Raises
     ------
     NothingConvertedError
-        If no clip was usable; there is no file then.
+        If no clip was usable; no file is written.
     ConversionStateError
-        If an interrupted conversion cannot go on, a recording changes meanwhile, or what is done cannot
-        be kept. What was kept stays.
+        If an interrupted conversion cannot be resumed, a recording changes during the conversion, or the
+        journal cannot be written. Finished recordings stay in the journal.
     AudioError, OutputExistsError, SpikeFileError, UnknownNameError, SpikebenchError
-        If the source, the output or an option cannot be used; nothing was done then.
+        If the source, the output or an option cannot be used; raised before any clip is converted.
     """
     started = time.monotonic()
     options = options or ConversionOptions()
     encoder = options.make_encoder()
     _check_options(options, executor)
-    # Killed between the file and the removal of its journal: that is seen when the journal is open.
+    # A run killed after writing the file leaves its journal: checked once the journal is open.
     may_be_done = output.is_file() and journal_path(output).exists() and not restart
     refuse_existing(output, overwrite or may_be_done)
     clips, skipped = find_clips(source)
@@ -168,7 +168,7 @@ def convert(
         )
         with writer:
             seconds = write_samples(job, journal, writer, skipped)
-            if names is None:  # a caller that gives the names decides on classes itself
+            if names is None:  # a caller that gives names also decides on the classes
                 _settle_classes(named, writer, notify)
             writer.annotate(describe(writer.n_samples))
             if writer.n_samples == 0:
@@ -189,7 +189,7 @@ def convert(
 
 
 def _settle_classes(named: ClipNames, writer: SpikeWriter, notify: Callable[[str], None]) -> None:
-    """Drop classes of which every clip was left out, unless a convention lists them."""
+    """Drop classes whose clips were all left out, unless a convention lists them."""
     if named.classes_are_fixed:
         empty = writer.empty_classes()
         what = f"classes of {printable(named.rules[0])} without recordings, kept as outputs"
@@ -202,7 +202,7 @@ def _settle_classes(named: ClipNames, writer: SpikeWriter, notify: Callable[[str
 
 
 def _is_finished(output: Path, job: Job, journal: ConversionJournal) -> bool:
-    """Tell whether the file that is there holds what the journal does: then writing it again changes nothing."""
+    """Return whether the existing file has the contents of the journal, so that it may be written again."""
     done = journal.done()
     if len(done) < len(job.names.clips):
         return False
@@ -218,14 +218,14 @@ def _is_finished(output: Path, job: Job, journal: ConversionJournal) -> bool:
 
 
 def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[str, str]:
-    """List everything that decides the file, except what is in the recordings.
+    """List everything that determines the file, except the contents of the recordings.
 
     Parameters
     ----------
     source
         Folder or audio file.
     options
-        Of the conversion.
+        Options of the conversion.
     names
         The recordings, their classes, speakers and splits.
 
@@ -262,7 +262,7 @@ def _workers(
     executor: Executor | None,
     n_clips: int,
 ) -> tuple[AbstractContextManager[Executor], Callable[[], int]]:
-    """Decide where to encode, and how many recordings to have under way."""
+    """Choose the executor, and how many recordings are submitted at a time."""
     asked = jobs if callable(jobs) else lambda: jobs or available_cores()
     if executor is not None:
         return nullcontext(executor), lambda: 2 * asked()
@@ -285,7 +285,7 @@ def _check_options(options: ConversionOptions, executor: Executor | None) -> Non
             f"got {options.segment:g} s"
         )
     if executor is not None and options.device != "cpu":
-        raise SpikebenchError("a device and a cluster at once: choose one")
+        raise SpikebenchError("a device and a cluster cannot be combined: choose one")
     if options.time_origin not in TIME_ORIGINS:
         raise UnknownNameError("time origin", options.time_origin, TIME_ORIGINS)
 
@@ -293,7 +293,7 @@ def _check_options(options: ConversionOptions, executor: Executor | None) -> Non
 def _provenance(
     source: Path, encoder: Encoder, options: ConversionOptions, names: ClipNames
 ) -> dict[str, Any]:
-    """Say how the file is made; no time and no number of workers, so that equal runs give equal bytes."""
+    """Return how the file is made, without times and numbers of workers, so that equal runs give equal bytes."""
     provenance = {
         **encoder_attributes(encoder),
         "seed": options.seed,

@@ -97,7 +97,7 @@ def test_an_existing_output_needs_overwrite(
     [
         (["gone", "a.h5"], 1, "gone: no such file or directory"),
         (["audio", "no/a.h5"], 1, "there is no folder no; make it first"),
-        (["audio", "."], 1, ".: is a folder; name a file in it"),
+        (["audio", "."], 1, ".: is a folder; give a file in it"),
         (["empty", "a.h5"], 1, "empty: no audio in it or below it"),
         (["audio", "a.h5", "--preset", "sdh"], 1, "Did you mean 'shd'?"),
         (["audio", "a.h5", "--labels", "folder"], 1, "Did you mean 'folders'?"),
@@ -184,7 +184,7 @@ def test_a_kill_leaves_the_work_so_far_and_no_worker(
     again = start(tmp_path, *words)
     out, err = again.communicate()
     assert again.returncode == 0
-    assert f"going on: {done} of 40 recordings are done" in err
+    assert f"resuming: {done} of 40 recordings are done" in err
     assert {path.name for path in tmp_path.iterdir()} == {"audio", "a.h5"}
     assert (tmp_path / "a.h5").read_bytes() == (uninterrupted / "whole.h5").read_bytes()
 
@@ -218,7 +218,7 @@ def test_resuming_counts_and_says_so(
     report = json.loads(said.out)
     assert (report["resumed"], report["samples"]) == (4, 3)
     assert [one["file"] for one in report["skipped"]] == ["yes/cut.wav"]
-    assert "going on: 4 of 4 recordings are done" in said.err
+    assert "resuming: 4 of 4 recordings are done" in said.err
 
 
 def _interrupt(*_: object) -> None:

@@ -59,8 +59,8 @@ def test_it_says_what_it_made(run: Run) -> None:
         out,
     )
     assert err == (
-        "NOT COMPLETE: 2 of 8,156 train, 1 of 2,264 test recordings are here; "
-        "a part of shd-r only\n"
+        "NOT COMPLETE: found 2 of 8,156 train, 1 of 2,264 test recordings; "
+        "the output is only a part of shd-r\n"
     )
     code, out, err = run("shd-r", "--audio", "audio", *QUICK, "--json", "--quiet")
     assert (code, err) == (0, "")
@@ -118,8 +118,12 @@ def test_the_published_split(run: Run) -> None:
         (("shd-r",), 2, "--audio FOLDER is missing; Heidelberg Digits: hd_audio.tar.gz"),
         ((), 2, "Missing argument 'shd-r|ssc-r'"),
         (("shd", "--audio", "audio"), 1, "known: shd-r, ssc-r. Did you mean 'shd-r'?"),
-        (("shd-r", "--audio", "gone"), 1, "gone: is no folder; the recordings: Heidelberg"),
-        (("ssc-r", "--audio", "audio"), 1, "holds no recording of ssc-r; the recordings: Google"),
+        (("shd-r", "--audio", "gone"), 1, "gone: is not a folder; the recordings: Heidelberg"),
+        (
+            ("ssc-r", "--audio", "audio"),
+            1,
+            "contains no recording of ssc-r; the recordings: Google",
+        ),
         (("shd-r", "--audio", "audio", "-o", "file"), 1, "file: is a file, not a folder"),
         (("shd-r", "--audio", "audio", "--published-test", "x"), 1, "x: no such file or directory"),
         (("shd-r", "--audio", "audio", "--published-test", "file"), 1, "file: line 1: 'a' is no"),

@@ -154,12 +154,12 @@ def test_without_a_folder_the_sweep_is_kept_under_runs(
         (
             "model = 'svm'\ndata = 'toy.h5'",
             ["--scheduler", "tcp://127.0.0.1:9"],
-            "tcp://127.0.0.1:9: no Dask scheduler answers there: connection refused",
+            "tcp://127.0.0.1:9: no Dask scheduler responds there: connection refused",
         ),
         (
             "model = 'svm'\ndata = 'toy.h5'",
             ["--scheduler", "nonsense"],
-            "'nonsense': no address of a scheduler; .*",
+            "'nonsense': not the address of a scheduler; .*",
         ),
     ],
 )

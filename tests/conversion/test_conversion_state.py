@@ -75,10 +75,10 @@ def test_stopped_anywhere_the_rest_is_done(audio: Path, output: Path, count: int
 def test_a_source_that_changes_meanwhile_stops_the_run(audio: Path, output: Path) -> None:
     changed = audio / "5.wav"
     before = changed.read_bytes()
-    with pytest.raises(ConversionStateError, match=r"5\.wav: changed or went away during"):
+    with pytest.raises(ConversionStateError, match=r"5\.wav: changed or was removed during"):
         run(audio, output, after(3, lambda: write_clip(changed, tone(seconds=0.2))))
     changed.write_bytes(before)
-    with pytest.raises(ConversionStateError, match=r"6\.wav: changed or went away during"):
+    with pytest.raises(ConversionStateError, match=r"6\.wav: changed or was removed during"):
         run(audio, output, after(5, (audio / "6.wav").unlink))
     with pytest.raises(
         ConversionStateError, match=r"clips was \"8 recordings, .* is \"7 recordings"
@@ -94,7 +94,7 @@ def test_a_recording_that_changed_after_it_was_done_is_refused(audio: Path, outp
         run(audio, output, after(4, stop))
     before = (audio / "2.wav").read_bytes()
     write_clip(audio / "2.wav", tone(frequency=401.0))
-    with pytest.raises(ConversionStateError, match=r"^2\.wav: is not what it was .*--restart"):
+    with pytest.raises(ConversionStateError, match=r"^2\.wav: has changed since .*--restart"):
         run(audio, output)
     (audio / "2.wav").write_bytes(before)
     assert run(audio, output) == 4
@@ -136,10 +136,12 @@ def test_a_full_disk_keeps_what_was_done(audio: Path, tmp_path: Path) -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"needs a mount namespace: {done.stderr.strip()}")
     assert "first 1" in done.stdout
-    assert "a.h5.partial: the disk is full; make room, then the same command goes on" in done.stderr
+    assert (
+        "a.h5.partial: the disk is full; free space, then run the same command again" in done.stderr
+    )
     assert "Traceback" not in done.stderr
-    assert "going on: " in done.stderr
-    assert "going on: 0 of" not in done.stderr
+    assert "resuming: " in done.stderr
+    assert "resuming: 0 of" not in done.stderr
     assert "second 0" in done.stdout
     assert (tmp_path / "a.h5").stat().st_size > 50_000
 
@@ -155,7 +157,7 @@ def test_what_a_killed_writer_left_is_removed(audio: Path, output: Path) -> None
 
 def test_a_journal_that_is_none_is_refused(audio: Path, output: Path) -> None:
     journal_path(output).write_bytes(b"hello" * 1000)
-    with pytest.raises(ConversionStateError, match="is no unfinished conversion; remove it"):
+    with pytest.raises(ConversionStateError, match="is not an unfinished conversion; remove it"):
         run(audio, output)
     assert journal_path(output).read_bytes() == b"hello" * 1000
 
@@ -201,7 +203,7 @@ def test_a_damaged_journal_is_noticed(audio: Path, output: Path, damage: str) ->
     with contextlib.closing(sqlite3.connect(journal_path(output))) as database, database:
         database.execute(damage)
     with pytest.raises(
-        ConversionStateError, match=r"a\.h5\.partial: is damaged; --restart begins anew"
+        ConversionStateError, match=r"a\.h5\.partial: is damaged; --restart starts over"
     ):
         run(audio, output)
     assert not output.exists()
@@ -249,7 +251,9 @@ def test_a_strangers_files_stay_even_with_restart(audio: Path, output: Path) -> 
         database.execute("CREATE TABLE photographs (x)")
     before = path.read_bytes()
     for restart in (False, True):
-        with pytest.raises(ConversionStateError, match="is no unfinished conversion; remove it"):
+        with pytest.raises(
+            ConversionStateError, match="is not an unfinished conversion; remove it"
+        ):
             convert(audio, output, OPTIONS, jobs=1, restart=restart)
     assert path.read_bytes() == before
     path.unlink()

@@ -140,11 +140,13 @@ def test_the_published_list_decides_where_it_is_given(published: list[str]) -> N
 
 
 def test_a_wrong_published_list_is_refused(published: list[str]) -> None:
-    with pytest.raises(ProtocolError, match=r"line 1: '\\x1b\[0m' is no recording"):
+    with pytest.raises(ProtocolError, match=r"line 1: '\\x1b\[0m' is not a recording"):
         parse_published_split("\x1b[0m\n")
-    with pytest.raises(ProtocolError, match=r"line 2265: .* is there twice"):
+    with pytest.raises(ProtocolError, match=r"line 2265: .* is listed twice"):
         parse_published_split("\n".join([*published, published[0]]))
-    with pytest.raises(ProtocolError, match=r"speaker-04.* is missing: speakers 4 and 5 are test"):
+    with pytest.raises(
+        ProtocolError, match=r"speaker-04.* is missing: speakers 4 and 5 are only in the test"
+    ):
         parse_published_split("\n".join(n for n in published if "speaker-04_trial-0_" not in n))
     few = [n for n in published if parts(n.removesuffix(".flac"))[1] in (4, 5)]
     with pytest.raises(ProtocolError, match="1840 names; the published test split has 2264"):

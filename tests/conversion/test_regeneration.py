@@ -90,7 +90,7 @@ def test_files_are_laid_out_and_named_as_published(digits: Path, tmp_path: Path,
     out = tmp_path / "out"
     assert [report.file for report in reports] == [out / "shd-r_train.h5", out / "shd-r_test.h5"]
     assert notes[0] == (
-        "NOT COMPLETE: 2 of 8,156 train, 2 of 2,264 test recordings are here; a part of shd-r only"
+        "NOT COMPLETE: found 2 of 8,156 train, 2 of 2,264 test recordings; the output is only a part of shd-r"
     )
     assert sources(out / "shd-r_train.h5") == list(TRAIN)
     with SpikeFile(out / "shd-r_test.h5") as file:
@@ -133,7 +133,7 @@ def test_speakers_agree_between_the_files_of_ssc(words: Path, tmp_path: Path, ru
         "ssc-r_valid.h5",
         "ssc-r_test.h5",
     ]
-    assert "left out _background_noise_/pink.wav: no recording of ssc-r" in notes
+    assert "left out _background_noise_/pink.wav: not a recording of ssc-r" in notes
     assert not any(report.skipped for report in reports)
     everyone = set()
     for report, split in zip(reports, ("train", "validation", "test"), strict=True):
@@ -169,11 +169,11 @@ def test_a_split_without_recordings_has_no_file(digits: Path, tmp_path: Path, ru
     notes: list[str] = []
     run(SHD, digits, notify=notes.append)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["shd-r_train.h5"]
-    assert "shd-r_test.h5: not made, no recording of its split is here" in notes
+    assert "shd-r_test.h5: not made, no recording of its split was found" in notes
 
 
 class TestRepeated:
-    """The same command: what is finished stays, what is not goes on."""
+    """The same command keeps finished files and resumes unfinished ones."""
 
     def test_finished_files_are_kept(self, digits: Path, run: Make) -> None:
         before = [report.file.read_bytes() for report in run(SHD, digits)]
@@ -183,7 +183,7 @@ class TestRepeated:
         assert [report.file.read_bytes() for report in reports] == before
         assert [report.resumed for report in reports] == [2, 2]
         assert all(report.spikes and report.audio_seconds > 0.1 for report in reports)
-        assert "shd-r_train.h5: is there already, made by the same request" in notes
+        assert "shd-r_train.h5: exists already, made by the same request" in notes
         assert ticks[-1] == (4, 4)
 
     def test_an_interrupted_one_goes_on(
@@ -236,10 +236,12 @@ class TestRepeated:
         run(SHD, digits)
         clip = digits / "audio" / f"{TRAIN[0]}.flac"
         write_clip(clip, tone(48_000, 0.06, 111.0), 48_000)
-        with pytest.raises(OutputExistsError, match=f"{TRAIN[0]}.flac is not what it was"):
+        with pytest.raises(
+            OutputExistsError, match=f"{TRAIN[0]}.flac has changed since it was made"
+        ):
             run(SHD, digits)
         clip.unlink()
-        with pytest.raises(OutputExistsError, match="made otherwise: of other recordings"):
+        with pytest.raises(OutputExistsError, match="made from other recordings"):
             run(SHD, digits)
 
     def test_somebody_else_s_file_is_not_touched(
@@ -295,7 +297,7 @@ class TestPublishedLists:
             ({"published_test": train}, r"train_filenames.txt: .* is missing: speakers 4 and 5"),
             (
                 {"published_test": test, "published_train": test},
-                r"test_filenames.txt: .* is in it: speakers 4 and 5",
+                r"test_filenames.txt: .* is in the list: speakers 4 and 5",
             ),
             ({"published_test": tmp_path / "no.txt"}, "no.txt: no such file or directory"),
         ):
@@ -311,11 +313,11 @@ class TestPublishedLists:
         with pytest.raises(ProtocolError, match=r"train_filenames.txt: larger than 2 MiB"):
             run(SHD, digits, published_test=train)
         train.write_bytes(b"\xff")
-        with pytest.raises(ProtocolError, match=r"train_filenames.txt: is no text"):
+        with pytest.raises(ProtocolError, match=r"train_filenames.txt: is not a text file"):
             run(SHD, digits, published_test=train)
-        with pytest.raises(SpikebenchError, match="give that of the test recordings as well"):
+        with pytest.raises(SpikebenchError, match="give the list of the test recordings as well"):
             run(SHD, digits, published_train=train)
-        with pytest.raises(SpikebenchError, match="ssc-r: its split follows from the names"):
+        with pytest.raises(SpikebenchError, match="ssc-r: the split follows from the file names"):
             run(SSC, digits, published_test=test)
         assert not (tmp_path / "out").exists()
 
@@ -326,9 +328,9 @@ class TestFolder:
     def test_none_at_all_tells_where_they_are(
         self, digits: Path, tmp_path: Path, run: Make
     ) -> None:
-        with pytest.raises(AudioError, match=r"holds no recording of ssc-r; .*v0\.02\.tar\.gz"):
+        with pytest.raises(AudioError, match=r"contains no recording of ssc-r; .*v0\.02\.tar\.gz"):
             run(SSC, digits)
-        with pytest.raises(AudioError, match=r"gone: is no folder; .*hd_audio\.tar\.gz"):
+        with pytest.raises(AudioError, match=r"gone: is not a folder; .*hd_audio\.tar\.gz"):
             run(SHD, tmp_path / "gone")
         (tmp_path / "empty").mkdir()
         with pytest.raises(AudioError, match=r"empty: no audio in it .*hd_audio\.tar\.gz"):
@@ -346,7 +348,7 @@ class TestFolder:
             write_clip(digits / f"other-{i}.wav")
         notes: list[str] = []
         run(SHD, digits, notify=notes.append)
-        assert notes[0] == "left out 6 files that are no recordings of shd-r: other-0.wav, …"
+        assert notes[0] == "left out 6 files that are not recordings of shd-r: other-0.wav, …"
 
     def test_the_output_folder_is_a_file(self, digits: Path, tmp_path: Path, run: Make) -> None:
         (tmp_path / "out").write_text("")
