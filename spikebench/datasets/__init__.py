@@ -1,8 +1,8 @@
-"""Data sets: one file each, named here as strings so that the list costs no import.
+"""The registered data sets: one module each, listed as strings so that the list costs no import.
 
-A module holds one constant, ``SPEC``, a :class:`~spikebench.datasets.spec.DatasetSpec`. Wherever a
-data set is asked for, a registered name or the path of a spike file will do; a name comes first, so a
-file called ``digits`` is ``./digits``. Nothing is downloaded here: what is not there is asked for.
+A module defines one constant, ``SPEC``, a :class:`~spikebench.datasets.spec.DatasetSpec`. An argument that
+takes a data set accepts a registered name or the path of a spike file. The name takes precedence, so a
+file called ``digits`` is given as ``./digits``. This package downloads nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def load_spec(name: str) -> DatasetSpec:
     Returns
     -------
     DatasetSpec
-        What is known about it.
+        Its specification.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The data card of a data set, as Markdown: everything that its specification says, and nothing else."""
+"""The data card of a data set, as Markdown: the contents of its specification and nothing else."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PARAGRAPHS = (
 
 
 def data_card(spec: DatasetSpec) -> str:
-    """Write the data card of a data set.
+    """Return the data card of a data set.
 
     Parameters
     ----------
     spec
-        What is known about it.
+        Specification of the data set.
 
     Returns
     -------
@@ -64,14 +64,14 @@ def _splits(spec: DatasetSpec) -> list[str]:
     lines = _table(("split", "samples"), [(name, f"{n:,}") for name, n in spec.sizes.items()])
     if spec.validation_speakers:
         selecting = (
-            f"there is no official validation split, the training samples of {_speakers(spec.validation_speakers)} "
-            "select models"
+            "there is no official validation split; models are selected on the training samples of "
+            f"{_speakers(spec.validation_speakers)}"
         )
     else:
-        selecting = "the official validation split selects models"
+        selecting = "models are selected on the official validation split"
     lines += ["", f"Protocol `{spec.protocol}`: {selecting}."]
     if spec.test_only_speakers:
-        lines[-1] += f" Only the test split has {_speakers(spec.test_only_speakers)}."
+        lines[-1] += f" Only the test split contains {_speakers(spec.test_only_speakers)}."
     return lines
 
 
@@ -82,7 +82,7 @@ def _speakers(numbers: Sequence[int]) -> str:
 
 def _classes(spec: DatasetSpec) -> str:
     if not spec.classes:
-        return f"{spec.n_classes}; their names and order stand in the file (`extra/keys`)."
+        return f"{spec.n_classes}; their names and order are in the file (`extra/keys`)."
     return ", ".join(f"{label} {name}" for label, name in enumerate(spec.classes)) + "."
 
 

@@ -1,12 +1,12 @@
 """The metadata of a data set in the vocabulary of MLCommons Croissant 1.0, with its responsible-AI fields.
 
-What is downloaded is a ``FileObject`` with its address and the hashes that are known, and what lies in an archive is
-``containedIn`` it. A file without an address or a hash, which the user makes or which nobody has hashed in print, is
-a ``FileSet`` that includes just its name: the vocabulary asks a ``FileObject`` for both, and neither is invented here.
+A download is a ``FileObject`` with its address and its known hashes; a file in an archive is ``containedIn`` it.
+A file without an address or a hash (made by the user, or without a published hash) is a ``FileSet`` that includes
+only its name, because the vocabulary requires both of a ``FileObject``.
 
 Specifications: https://docs.mlcommons.org/croissant/docs/croissant-spec.html and
-https://docs.mlcommons.org/croissant/docs/croissant-rai-spec.html. ``mlcroissant`` checks the result in the tests;
-nothing here needs it.
+https://docs.mlcommons.org/croissant/docs/croissant-rai-spec.html. The tests check the result with ``mlcroissant``;
+this module does not import it.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def croissant(spec: DatasetSpec) -> Json:
     Parameters
     ----------
     spec
-        What is known about it.
+        Specification of the data set.
 
     Returns
     -------
     dict
-        To be written with :func:`json.dumps`; the same for the same specification.
+        Document for :func:`json.dumps`; the same for the same specification.
     """
     document: Json = {
         "@context": _CONTEXT,
@@ -117,7 +117,7 @@ def _responsible(spec: DatasetSpec) -> Json:
 
 
 def _page(spec: DatasetSpec) -> str:
-    """Find the page that the source of a data set names, or that of its recordings."""
+    """Return the web page named in the source of a data set, or in that of its recordings."""
     found = re.search(r"https://[^\s;,]+", spec.source)
     if found:
         return found[0]
@@ -149,9 +149,7 @@ def _download(one: Download) -> Json:
     suffix = next(suffix for suffix in _ENCODINGS if one.file.endswith(suffix))
     if one.md5 is None and one.sha256 is None:
         where = " or ".join(one.urls)
-        text = (
-            f"To be downloaded from {where}; no hash is known, that of the first download is kept."
-        )
+        text = f"Download from {where}; no hash is known; the hash of the first download is kept."
         return _file_set(one.file, _ENCODINGS[suffix], text)
     found: Json = {
         **_file(one.file, one.urls[0], _ENCODINGS[suffix]),
@@ -176,13 +174,13 @@ def _beside(part: SpikePart) -> Json:
     return {
         **_file(part.file, part.file, _SPIKES),
         **_hashes(part.md5, part.sha256),
-        "description": "Comes with the Python package spikebench, in its folder datasets.",
+        "description": "Included in the Python package spikebench, in its folder datasets.",
     }
 
 
 def _recordings(one: Download) -> Json:
     kind = "flac" if ".flac" in one.members.replace("\\", "") else "wav"
-    found = _file_set("recordings", f"audio/{kind}", "The recordings, as they lie in the archive.")
+    found = _file_set("recordings", f"audio/{kind}", "The recordings in the archive.")
     return {**found, "includes": f"*.{kind}", "containedIn": {"@id": one.file}}
 
 
@@ -230,7 +228,7 @@ def _record_sets(spec: DatasetSpec) -> list[Json]:
 
 
 def _record_set(name: str, kind: str, fields: dict[str, str], rows: list[Json]) -> Json:
-    """Describe a small table whose rows stand in the metadata itself."""
+    """Describe a small table whose rows are part of the metadata."""
     return {
         "@type": "cr:RecordSet",
         "@id": name,

@@ -43,7 +43,7 @@ SPEC = DatasetSpec(
     ),
     card=Card(
         collection=(
-            "Nobody was recorded. Fourteen synthetic voices of the formant synthesiser espeak-ng say the "
+            "No person was recorded. Fourteen synthetic voices of the formant synthesiser espeak-ng speak the "
             "English digits zero to nine and the German digits null to neun, three times each: 840 clips. "
             "Tempo, pitch, intonation, formants and loudness differ from rendering to rendering."
         ),
@@ -52,18 +52,17 @@ SPEC = DatasetSpec(
             "rounded to 12 bits; then converted by the preset shd with 70 channels and seed 0."
         ),
         uses=(
-            "Trying things out and tests: it comes with the package and trains in a minute. It supports no claim "
-            "about speech, and none about how a model does on SHD."
+            "First experiments and tests: it comes with the package and trains in a minute. It supports no claim "
+            "about speech, and none about the performance of a model on SHD."
         ),
         limitations=(
-            "840 samples and 70 instead of 700 channels. How well people understand the voices was not measured. "
-            "While the amount of variation between renderings was chosen, accuracies on the test split were "
-            "looked at."
+            "840 samples and 70 instead of 700 channels. The intelligibility of the voices was not measured. "
+            "The amount of variation between renderings was chosen with knowledge of accuracies on the test split."
         ),
         biases=(
             "All voices come from one synthesiser. English has several accents, German one. Real voices differ "
             "in more ways than these."
         ),
-        personal="No human voice is in it, and nothing about a person.",
+        personal="It contains no human voice and no information about a person.",
     ),
 )

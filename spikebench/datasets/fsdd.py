@@ -1,12 +1,12 @@
 """``fsdd``: the Free Spoken Digit Dataset, version 1.0.10, converted as it is.
 
-Version 1.0.10 is the first with six speakers and 3,000 recordings; 1.0.9, whose SHA-256 TensorFlow Datasets prints,
-has five and 2,500. SHA-256 and size of the zip archive of 1.0.10 are printed by a source audit of another project;
+Version 1.0.10 is the first with six speakers and 3,000 recordings; 1.0.9, whose SHA-256 TensorFlow Datasets lists,
+has five and 2,500. SHA-256 and size of the zip archive of 1.0.10 are published in a source audit of another project;
 git makes the same bytes of the tag (commit d6938f9bf1545aa66d8489fc9f1385a7abd64282) in the Pacific time zone.
 
-The README of the data set makes trials 0 to 4 the test split. There is no validation split, so one speaker is held out:
-speakers are numbered in the order of their names (george 0, jackson 1, lucas 2, nicolas 3, theo 4, yweweler 5), a
-sixth of them is one, and the first in the order of SHA-256("validation:<speaker>") is 2.
+The README of the data set defines trials 0 to 4 as the test split. There is no validation split, so a sixth of the
+speakers, which is one, is held out. Speakers are numbered in the order of their names (george 0, jackson 1, lucas 2,
+nicolas 3, theo 4, yweweler 5); the first in the order of SHA-256("validation:<speaker>") is 2.
 """
 
 from __future__ import annotations
@@ -71,16 +71,17 @@ SPEC = DatasetSpec(
         ),
         uses=(
             "A small set of human voices for first experiments and for checking a conversion. Speakers of the test "
-            "split are also in training, but for the one that selects models, so it says little about new voices."
+            "split are also in training, except for the validation speaker, so the accuracy indicates little about "
+            "new voices."
         ),
         limitations=(
-            "8 kHz recordings hold nothing above 4 kHz, so channels above stay nearly silent. 22 minutes in all. "
-            "The test split is the first five trials of every speaker and digit, no other recording session."
+            "8 kHz recordings contain nothing above 4 kHz, so channels above stay nearly silent. 22 minutes in all. "
+            "The test split is the first five trials of every speaker and digit, not another recording session."
         ),
         biases="Six men, four of them with an accent that is not American (metadata.py of the data set).",
         personal=(
             "Voices of six people who published them, under first names or user names of their choice. Gender and "
-            "accent stand in the repository and are left out here."
+            "accent are listed in the repository and are left out here."
         ),
     ),
 )

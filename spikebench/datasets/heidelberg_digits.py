@@ -1,10 +1,10 @@
 """``heidelberg-digits``: the recordings behind SHD, converted as they are.
 
-Two programs print the layout of the archive: the folder ``audio`` with the recordings, and beside it
-``train_filenames.txt`` and ``test_filenames.txt``. No hash and no size of ``hd_audio.tar.gz`` is known in print.
+The layout of the archive is known from two programs: the folder ``audio`` with the recordings, and beside it
+``train_filenames.txt`` and ``test_filenames.txt``. No hash and no size of ``hd_audio.tar.gz`` is published.
 
-Converted plainly, the test split is speakers 4 and 5 and nothing else; ``shd-r`` adds 5 % of the others as SHD
-does. ``speaker_db.json`` (gender, age, body height) is not taken out of the archive: nothing here needs it.
+The test split here is speakers 4 and 5 only; ``shd-r`` adds 5 % of the other speakers' recordings as SHD does.
+``speaker_db.json`` (gender, age, body height) is not unpacked, because it is not used.
 """
 
 from __future__ import annotations
@@ -73,19 +73,19 @@ SPEC = DatasetSpec(
         ),
         uses=(
             "Isolated words of few speakers: hearing models, classifiers of spikes, and generalisation to voices "
-            "without training data. It is no SHD: the test split is another."
+            "without training data. It is not SHD: the test split differs."
         ),
         limitations=(
             "One isolated word per clip, in a quiet studio, all at the same loudness. Spikes are random: another "
-            "seed gives others, equal in distribution."
+            "seed gives other spikes, equal in distribution."
         ),
         biases=(
-            "Twelve voices. The test split is two of them, so its score says how these two are understood. Speakers "
+            "Twelve voices. The test split is two of them, so the accuracy applies to these two. Speakers "
             "did not all say the digits equally often: 19 to 65 times per digit and language."
         ),
         personal=(
-            "Voices of twelve people, by number. The archive also holds gender, age and body height of each, which "
-            "is left out here."
+            "Voices of twelve people, by number. The archive also contains gender, age and body height of each, "
+            "which are left out here."
         ),
     ),
 )

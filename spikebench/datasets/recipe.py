@@ -1,7 +1,7 @@
 """Rules by which a data set is made again from its recordings.
 
-A :class:`~spikebench.datasets.spec.DatasetSpec` says what the data set is. What is made again needs more: which
-recordings belong to it, who is in which split, and in which order they stand.
+A :class:`~spikebench.datasets.spec.DatasetSpec` describes the data set. A recipe adds which recordings belong to it,
+which speakers are in which split, and the order of the recordings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Registered:
-    """Fingerprints that everyone should get who makes a data set again (:mod:`spikebench.store.registered`).
+    """Fingerprints expected of a data set that is made again (:mod:`spikebench.store.registered`).
 
     Attributes
     ----------
@@ -49,24 +49,24 @@ class Recipe:
     Attributes
     ----------
     spec
-        What is known about it: name, title, classes, sizes and so on. Its name ends in ``-r``, because it is
+        Specification: name, title, classes, sizes and so on. Its name ends in ``-r``, because it is
         never the published data set itself.
     published
-        The data set that is made again.
+        The published data set that is made again.
     time_origin
-        ``first-spike`` where the published files subtract the first spike time of each sample.
+        ``first-spike`` if the published files subtract the first spike time of each sample.
     facts
-        Path below the audio folder → label, speaker and split; None for what is no recording of the
-        data set. A pure function: other recordings change nothing.
+        Path below the audio folder → label, speaker and split; None for a file that is not a recording of
+        the data set. A pure function: the result does not depend on other recordings.
     speakers_are_names
-        Whether the file numbers the speakers and keeps their names; else they are numbers already.
+        Whether the file numbers the speakers and stores their names; otherwise they are numbers already.
     split_rule
-        Who is in which split, one line.
+        Which recordings are in which split, one line.
     rank
-        Place of a recording; those of equal rank stand in the order of their paths.
+        Position of a recording; recordings of equal rank are in the order of their paths.
     from_lists
-        Makes the recipe with the split and the order of the authors' lists of the test and the training
-        recordings (None: that one is not known); None where no such lists are known.
+        Returns the recipe with the split and the order of the authors' lists of the test and the training
+        recordings (None: that list is not given); None if no such lists are known.
     registered
         Its registered fingerprints; None if there are none.
     """
@@ -83,7 +83,7 @@ class Recipe:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Look up how a data set is made again.
+    """Look up the recipe of a data set.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def load_recipe(name: str) -> Recipe:
     Returns
     -------
     Recipe
-        Its rules.
+        Its recipe.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """``shd``: the Spiking Heidelberg Digits as their authors published them.
 
-The MD5 of the archives stand in the authors' ``md5sums.txt``; they and those of the HDF5 files are printed by
-norse, the SHA-256 of the HDF5 files by sc-neurocore and others who verified the files that they downloaded. No size
-of an archive is known in print. The README of the data set says 8,332 and 2,088 samples, the files hold 8,156
+The MD5 hashes of the archives are listed in the authors' ``md5sums.txt``; norse lists them and those of the HDF5
+files. The SHA-256 of the HDF5 files are listed by sc-neurocore and others who verified their downloads. No size
+of an archive is published. The README of the data set gives 8,332 and 2,088 samples, the files hold 8,156
 and 2,264.
 """
 
@@ -95,21 +95,21 @@ SPEC = DatasetSpec(
             "of a sample on."
         ),
         uses=(
-            "Comparing classifiers of spikes that have to use timing. It has no validation split: models are "
+            "Comparing classifiers that have to use spike timing. It has no validation split: models are "
             "selected here on the training samples of two speakers, never on the test split."
         ),
         limitations=(
-            "float16 holds times above 1 s in steps of 0.98 ms. One sample is one isolated word of a quiet room. "
-            "All clips were levelled to the same loudness. Which recordings of the other ten speakers were drawn for "
-            "the test split follows no published rule. The README of the data set gives other sizes than the files."
+            "float16 stores times above 1 s in steps of 0.98 ms. One sample is one isolated word of a quiet room. "
+            "All clips were levelled to the same loudness. The recordings of the other ten speakers in the test split "
+            "were drawn by no published rule. The README of the data set gives other sizes than the files."
         ),
         biases=(
             "Twelve voices, ten of them also in the test split: some 81 % of the test samples are of the two "
-            "speakers without training data, so these two decide much of the score."
+            "speakers without training data, so these two determine much of the accuracy."
         ),
         personal=(
-            "Speakers are numbers; the files give gender, age and body height of each. Voices cannot be heard in "
-            "the spikes, but the recordings are public."
+            "Speakers are numbers; the files give gender, age and body height of each. Voices cannot be recovered "
+            "from the spikes, but the recordings are public."
         ),
     ),
 )

@@ -1,14 +1,14 @@
 """``shd-r``: the Spiking Heidelberg Digits, made again from the Heidelberg Digits.
 
 **Recordings.** 10,420 FLAC files ``lang-{english,german}_speaker-NN_trial-K_digit-D.flac``. Each speaker
-has said every digit of a language equally often; :data:`TRIALS` holds how often, and trials count from 0.
-So the names of all recordings are known without a folder, and the split of one does not depend on which
-others are there.
+said every digit of a language equally often. :data:`TRIALS` holds the numbers of trials, which count from 0.
+The names of all recordings are therefore known without a folder, and the split of a recording does not depend on
+which others are present.
 
-**Split.** The authors say: every recording of speakers 4 and 5, and "5 % of the recordings of each digit and
-language of all other speakers" (README of the data set). Speakers 4 and 5 have 1,840 recordings and the
-published test set has 2,264, so the 5 % are 424 of 8,580. Equal shares of each digit and language cannot
-give 424, which is no multiple of ten. These counts of held-out recordings were tried:
+**Split.** According to the authors, the test split is every recording of speakers 4 and 5, and "5 % of the
+recordings of each digit and language of all other speakers" (README of the data set). Speakers 4 and 5 have 1,840
+recordings and the published test set has 2,264, so the 5 % are 424 of 8,580. Equal shares of each digit and language
+cannot give 424, which is not a multiple of ten. These counts of held-out recordings were tried:
 
 ==========================================  =======  ========  ======
 5 % of the recordings of                    floor    nearest   ceil
@@ -20,20 +20,19 @@ each speaker                                425      430, 433  433
 each language, or all at once               429      429       429
 ==========================================  =======  ========  ======
 
-(Where the nearest number is a tie, the first figure rounds it to even and the second up.) One of them
-gives the published size, and it is the one taken: for each of the other ten speakers and each language,
-5 % of the recordings, rounded down, spread over the ten digits as evenly as whole numbers allow. Which
-recordings they are is decided by the SHA-256 of the name without its suffix: within each digit, recordings
-are ranked by it; all first ranks come first, then all second ranks and so on, by SHA-256 within a rank; the
-first of that list are test.
+(Where the nearest number is a tie, the first figure rounds it to even and the second up.) Only one rule
+gives the published size, and it is used here: for each of the other ten speakers and each language,
+5 % of the recordings, rounded down, spread over the ten digits as evenly as whole numbers allow. The
+recordings are chosen by the SHA-256 of the name without its suffix. Within each digit, recordings are ranked
+by it. They are then listed by rank and, within a rank, by SHA-256; the first of that list are test.
 
-**Or exactly as published.** Programs that read the authors' archive ``hd_audio.tar.gz`` find in it
-``train_filenames.txt`` and ``test_filenames.txt`` beside the folder ``audio``: one file name a line, in the
-order of the samples of ``shd_train.h5`` and ``shd_test.h5``. Where a user has them,
-:func:`from_lists` gives the published split itself, and its order.
+**The published split.** According to programs that read the authors' archive ``hd_audio.tar.gz``, it contains
+``train_filenames.txt`` and ``test_filenames.txt`` beside the folder ``audio``: one file name per line, in the
+order of the samples of ``shd_train.h5`` and ``shd_test.h5``. From these files,
+:func:`from_lists` makes the published split in its published order.
 
 **Left out.** The published ``extra/meta_info`` (gender, age, body height of each speaker) repeats
-``speaker_db.json`` of the archive. No public text that we know states the values, so they are not here.
+``speaker_db.json`` of the archive. The values are not included here, because no public text is known to list them.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ __all__ = [
 
 TEST_ONLY_SPEAKERS = (4, 5)
 HELD_OUT_ONE_IN = 20  # 5 %, as a whole number so that rounding down is exact
-# speaker: how often each digit was said in English and in German, counted in the file names.
+# speaker: number of trials of each digit in English and in German, counted in the file names.
 TRIALS = {
     0: (49, 47),
     1: (44, 51),
@@ -94,7 +93,7 @@ def names(speakers: tuple[int, ...] = tuple(TRIALS)) -> tuple[str, ...]:
     Parameters
     ----------
     speakers
-        Whose; by default those of all twelve.
+        Speakers of the recordings; by default all twelve.
 
     Returns
     -------
@@ -112,7 +111,7 @@ def names(speakers: tuple[int, ...] = tuple(TRIALS)) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def names_of_test() -> frozenset[str]:
-    """Find the recordings of the test split, by the rule of this module.
+    """Return the recordings of the test split, by the rule of this module.
 
     Returns
     -------
@@ -128,19 +127,19 @@ def names_of_test() -> frozenset[str]:
 
 
 def facts(path: str, test: Set[str] | None = None) -> Facts | None:
-    """Tell class, speaker and split of a recording.
+    """Return class, speaker and split of a recording.
 
     Parameters
     ----------
     path
-        Its path; only the file name counts, without its suffix.
+        Its path; only the file name without its suffix is used.
     test
         Names without suffix of the test split; by default those of :func:`names_of_test`.
 
     Returns
     -------
     Facts or None
-        None if it is no recording of the Heidelberg Digits.
+        None if it is not a recording of the Heidelberg Digits.
     """
     name = _stem(path)
     match = re.fullmatch(NAME_PATTERN, name)
@@ -157,12 +156,12 @@ def facts(path: str, test: Set[str] | None = None) -> Facts | None:
 
 
 def from_lists(test: str, train: str | None = None) -> Recipe:
-    """Make the recipe with the published split and, within a split, the published order.
+    """Return the recipe with the published split and, within a split, the published order.
 
     Parameters
     ----------
     test, train
-        Contents of ``test_filenames.txt`` and ``train_filenames.txt``. Without the second, training
+        Contents of ``test_filenames.txt`` and ``train_filenames.txt``. Without ``train``, the training
         recordings are in the order of their names.
 
     Returns
@@ -183,7 +182,7 @@ def from_lists(test: str, train: str | None = None) -> Recipe:
     place = {
         name: i for i, name in enumerate((*(in_train or sorted({*names()} - held_out)), *in_test))
     }
-    # The order of the lines does not decide the split, but the file.
+    # The order of the lines does not change the split, but it changes the file.
     digest = hashlib.sha256("\n".join([*in_test, "", *in_train]).encode()).hexdigest()[:12]
     lists = "test_filenames.txt" + (" and train_filenames.txt" if in_train else "")
     return replace(
@@ -200,7 +199,7 @@ def parse_published_split(text: str, split: str = "test") -> tuple[str, ...]:
     Parameters
     ----------
     text
-        Contents of ``test_filenames.txt`` or ``train_filenames.txt``: one file name a line, with or
+        Contents of ``test_filenames.txt`` or ``train_filenames.txt``: one file name per line, with or
         without a folder.
     split
         ``test`` or ``train``.
@@ -213,7 +212,7 @@ def parse_published_split(text: str, split: str = "test") -> tuple[str, ...]:
     Raises
     ------
     ProtocolError
-        If a line is no recording or stands twice, a recording of speakers 4 and 5 is missing from the test
+        If a line is not a recording or is repeated, a recording of speakers 4 and 5 is missing from the test
         split or is in the training split, or the list has another length than the published split.
     """
     found: dict[str, None] = {}
@@ -223,16 +222,20 @@ def parse_published_split(text: str, split: str = "test") -> tuple[str, ...]:
         name = _stem(line.strip())
         if facts(name) is None:
             raise ProtocolError(
-                f"line {number}: {line.strip()[:80]!r} is no recording of the Heidelberg Digits"
+                f"line {number}: {line.strip()[:80]!r} is not a recording of the Heidelberg Digits"
             )
         if name in found:
-            raise ProtocolError(f"line {number}: {name} is there twice")
+            raise ProtocolError(f"line {number}: {name} is listed twice")
         found[name] = None
     test_only = set(names(TEST_ONLY_SPEAKERS))
     if split == "test" and (missing := test_only - found.keys()):
-        raise ProtocolError(f"{min(missing)} is missing: speakers 4 and 5 are test only")
+        raise ProtocolError(
+            f"{min(missing)} is missing: speakers 4 and 5 are only in the test split"
+        )
     if split == "train" and (wrong := test_only & found.keys()):
-        raise ProtocolError(f"{min(wrong)} is in it: speakers 4 and 5 are test only")
+        raise ProtocolError(
+            f"{min(wrong)} is in the list: speakers 4 and 5 are only in the test split"
+        )
     if len(found) != SPEC.sizes[split]:
         size = SPEC.sizes[split]
         raise ProtocolError(f"{len(found)} names; the published {split} split has {size} samples")
@@ -240,7 +243,7 @@ def parse_published_split(text: str, split: str = "test") -> tuple[str, ...]:
 
 
 def _held_out(language: str, speaker: int, trials: int) -> list[str]:
-    """Choose the 5 % of one speaker and language; see the module."""
+    """Choose the 5 % of one speaker and language; see the docstring of the module."""
     ranked = []
     for digit in range(10):
         digests = sorted(
@@ -295,7 +298,7 @@ SPEC = DatasetSpec(
         ),
         uses=(
             "Working on SHD from its recordings: other seeds, other channels, other cochleas. A result on shd-r is "
-            "no result on SHD."
+            "not a result on SHD."
         ),
         limitations=(
             "Single spikes are not those of SHD: releases are random and the seeds of the authors are not known. "
@@ -304,7 +307,7 @@ SPEC = DatasetSpec(
         ),
         biases=(
             "Twelve voices, ten of them also in the test split: some 81 % of the test samples are of the two "
-            "speakers without training data, so these two decide much of the score."
+            "speakers without training data, so these two determine much of the accuracy."
         ),
         personal=(
             "Speakers are numbers; gender, age and body height, which the published files give, are left out. "
@@ -333,7 +336,7 @@ def _places() -> dict[str, int]:
 
 
 def _by_name(path: str) -> int:
-    """Give the position of a recording in the order of the names, independent of folders."""
+    """Return the position of a recording in the order of the names, independent of folders."""
     return _places()[_stem(path)]
 
 

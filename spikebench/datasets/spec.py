@@ -1,7 +1,7 @@
-"""What is known about a data set before its file is opened.
+"""Specification of a data set, available before its file is opened.
 
-Every module of this package holds one constant, ``SPEC``, with every field by name, in this order. A data set
-is of one of four kinds:
+Every module of this package defines one constant, ``SPEC``, with all fields as keywords, in the order of
+:class:`DatasetSpec`. A data set is of one of four kinds:
 
 ==============  =====================================================================================
 ``packaged``    its spike file comes with the package
@@ -31,11 +31,11 @@ class SpikePart:
     file
         Its name in the data set's folder.
     split
-        ``train``, ``validation`` or ``test`` where the whole file is that split; empty where the file marks
-        its samples itself.
+        ``train``, ``validation`` or ``test`` if the whole file is that split; empty if the file stores the
+        split of each sample.
     md5, sha256
-        Of the file, lower-case hexadecimal; None where not known, which it cannot be for a file that the
-        user makes. A published file of which only the MD5 is known has its SHA-256 pinned on first use.
+        Hashes of the file, lower-case hexadecimal; None if not known, as for a file that the user makes. If
+        only the MD5 of a published file is known, its SHA-256 is pinned on first use.
     """
 
     file: str
@@ -46,28 +46,28 @@ class SpikePart:
 
 @dataclass(frozen=True)
 class Download:
-    """One file that is downloaded, and what it becomes.
+    """One file to download, and how it is unpacked.
 
     Attributes
     ----------
     file
-        Its name, as users know it.
+        Its name.
     urls
-        Where it is, https only; tried in this order.
+        Its https addresses, tried in this order.
     size_bytes
-        Its size where it is known.
+        Its size; None if not known.
     max_bytes
-        More is refused.
+        Largest size; a larger file is refused.
     md5, sha256
-        Of the file as downloaded; as in :class:`SpikePart`.
+        Hashes of the downloaded file; as in :class:`SpikePart`.
     becomes
-        Name of the one spike file that it holds; or, of an archive of recordings, the folder (ending in a
-        slash) that they go to.
+        Name of the one spike file in it; or, for an archive of recordings, the folder (ending in a
+        slash) into which they are unpacked.
     members
-        Regular expression that a member's whole path in the archive must match to be taken; the group
-        ``path`` is where it goes below that folder. Empty for gzip, which holds one file without a name.
+        Regular expression that the whole path of a member in the archive must match to be unpacked; the group
+        ``path`` is its path below that folder. Empty for gzip, which holds one file without a name.
     max_unpacked_bytes, max_members
-        Of all members that are taken; more is refused.
+        Limits over all unpacked members; more is refused.
     """
 
     file: str
@@ -84,22 +84,22 @@ class Download:
 
 @dataclass(frozen=True)
 class Card:
-    """What a data card says beside numbers; plain text, one paragraph each.
+    """Paragraphs of a data card, in plain text.
 
     Attributes
     ----------
     collection
         Who recorded whom, when and how.
     processing
-        What was done to the recordings, and what made the spikes.
+        How the recordings were processed and converted into spikes.
     uses
-        What it is good for, and what not.
+        Suitable and unsuitable uses.
     limitations
-        What it lacks or distorts.
+        What is missing or distorted.
     biases
         Who and what is over- or under-represented.
     personal
-        What it tells about persons.
+        Information about persons in the data.
     """
 
     collection: str
@@ -117,41 +117,41 @@ class DatasetSpec:
     Attributes
     ----------
     name
-        What users type.
+        Name on the command line.
     title
-        One line for people.
+        Title of one line.
     version
-        Of the data, as their authors count; empty where what is made depends on the version of spikebench.
+        Version of the data by its authors; empty if the data depends on the version of spikebench.
     released
-        When that version came out, ISO date (or the year); empty where it is not known or made by the user.
+        Release date of that version, ISO date (or the year); empty if not known or if the user makes the data.
     kind
-        See the module.
+        See the docstring of the module.
     parts
         Its spike files, in the order training, validation, test.
     fingerprint
         Fingerprint of all parts together (:mod:`spikebench.spike_files.fingerprint`); empty if none is registered.
     downloads
-        What is fetched for it; empty for what is in the package or made from another data set's recordings.
+        Files to download; empty for a data set in the package or made from another data set's recordings.
     audio
-        Name of the data set whose recordings it is made from; its own for recordings; empty where no
-        recordings are at hand.
+        Name of the data set whose recordings it is made from; its own for recordings; empty if no
+        recordings are available.
     naming
-        For ``audio``: what :mod:`spikebench.naming.names` calls the way its files are named.
+        For kind ``audio``: name of the naming convention of its files in :mod:`spikebench.naming.names`.
     n_units, n_classes
-        Inputs and classes.
+        Numbers of input units and classes.
     classes
-        Class names, index = label; empty where only the file knows their order.
+        Class names, index = label; empty if their order is stored in the file only.
     sizes
         Samples per split.
     protocol
-        Name of the rules by which it trains, selects and tests (:mod:`spikebench.protocol.splits`).
+        Name of the rules for training, selection and test (:mod:`spikebench.protocol.splits`).
     validation_speakers
-        Speakers of the training split that select models instead of training them; empty where there is an
+        Speakers of the training split that are used for model selection instead of training; empty if there is an
         official validation split.
     test_only_speakers
-        Speakers without a sample in the training split, where there are few.
+        Speakers without a sample in the training split, if there are few.
     synthetic
-        Whether no human voice is in it.
+        Whether all voices are synthetic.
     licence
         SPDX identifier of the data's licence.
     citation
@@ -159,7 +159,7 @@ class DatasetSpec:
     source
         Where it comes from and how it was made.
     card
-        What a data card says beside all this.
+        Paragraphs of the data card.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """``speech-commands``: Google Speech Commands 0.02, converted as it is.
 
-SHA-256 and size of the archive are printed by torchaudio and TensorFlow Datasets. Splits are Google's own,
+SHA-256 and size of the archive are listed by torchaudio and TensorFlow Datasets. Splits are Google's own,
 ``validation_list.txt`` and ``testing_list.txt``: 10 % and 10 % of the speakers. SSC and ``ssc-r`` test on 20 %.
 """
 
@@ -71,11 +71,11 @@ SPEC = DatasetSpec(
             "validation and test share no voice. Its test split is not that of SSC."
         ),
         limitations=(
-            "Isolated words of at most one second; quality was not asked for and differs; some labels are wrong. "
-            "All 35 words are classes here, where others tell ten words from silence and all the rest."
+            "Isolated words of at most one second; recording quality was not controlled and varies; some labels are "
+            "wrong. All 35 words are classes here; a common task has ten words, silence and all other words."
         ),
         biases=(
-            "Ages, genders, places and accents of the speakers were not kept, so nobody can say who is missing. "
+            "Ages, genders, places and accents of the speakers were not kept, so missing groups are not known. "
             "The core words were said more often than the others."
         ),
         personal=(

@@ -1,9 +1,8 @@
 """``ssc``: the Spiking Speech Commands as their authors published them.
 
-The MD5 of the zip archives are printed by tonic and spikingjelly. The SHA-256 of the HDF5 files of validation and
-test are printed by one project, spikescr-local-event-geometry, for the files that it verified; that of training is not
-known in print. In which order ``extra/keys`` names the classes is not stated anywhere either, so only the file
-knows.
+The MD5 hashes of the zip archives are listed by tonic and spikingjelly. The SHA-256 of the HDF5 files of validation
+and test are listed by one project, spikescr-local-event-geometry, for the files that it verified; that of training is
+not published. The order of the classes in ``extra/keys`` is not published either; it is read from the file.
 """
 
 from __future__ import annotations
@@ -107,19 +106,19 @@ SPEC = DatasetSpec(
         processing=(
             "The authors converted each recording with lauscher: a hydrodynamic basilar membrane of 700 channels, "
             "hair cells with transmitter pools, and bushy cells. Times are float16 seconds from the first spike "
-            "of a sample on. At which input rate is not public."
+            "of a sample on. The input rate is not public."
         ),
         uses=(
             "Comparing classifiers of spikes on many speakers, with official splits by speaker: training, "
             "validation and test share no voice."
         ),
         limitations=(
-            "float16 holds times above 0.5 s in steps of 0.49 ms. Recordings were screened for "
-            "silence and wrong words, which leaves some. The order of the classes is known from the file alone. "
-            "The test split is not that of Speech Commands: it takes 20 % of the speakers instead of 10 %."
+            "float16 stores times above 0.5 s in steps of 0.49 ms. Recordings were screened for silence and wrong "
+            "words, but some remain. The order of the classes is known from the file alone. "
+            "The test split is not that of Speech Commands: it has 20 % of the speakers instead of 10 %."
         ),
         biases=(
-            "Ages, genders, places and accents of the speakers were not kept, so nobody can say who is missing. "
+            "Ages, genders, places and accents of the speakers were not kept, so missing groups are not known. "
             "The core words were said more often than the others."
         ),
         personal=(

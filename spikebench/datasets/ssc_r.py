@@ -1,20 +1,20 @@
 """``ssc-r``: the Spiking Speech Commands, made again from Google Speech Commands.
 
 **Recordings.** Version 0.02, 16 kHz WAV files ``word/SPEAKER_nohash_N.wav`` of 35 words. The published sizes
-75,466 + 9,981 + 20,382 add up to 105,829, which is the size of version 0.02 (Warden 2018): every recording
-is in, none is left out, and version 0.01 (64,727 recordings of 30 words) cannot be the source.
+75,466 + 9,981 + 20,382 add up to 105,829, which is the size of version 0.02 (Warden 2018): SSC includes every
+recording, and version 0.01 (64,727 recordings of 30 words) cannot be the source.
 
 **Split.** Google's ``which_set`` on the speaker's part of the name with 10 % validation and 20 % test
-(README of the data set); Google's own lists use 10 % and 10 %. The function puts the speakers in one order:
-its first 10 % are validation in both, hence the 9,981 of Google's ``validation_list.txt`` for version 0.02,
-and Google's test recordings are all in this test split.
+(README of the data set); Google's own lists use 10 % and 10 %. The function orders the speakers, and the
+first 10 % are validation with both settings, hence the 9,981 of Google's ``validation_list.txt`` for version 0.02.
+Google's test recordings are all in this test split.
 
-**Classes.** The order of the published ``extra/keys`` is not stated in any text that we know. The 35 words
+**Classes.** The order of the published ``extra/keys`` is not stated in any known text. The 35 words
 are numbered in alphabetical order here, as in the loader of the raw recordings that the authors' group uses
 for the same task. ``spikebench data compare`` compares classes by name, so that it finds a different order.
 
-**Input rate.** At which rate SSC was made is not public: the recordings have 16 kHz, lauscher 1.0.1 takes a
-recording as it is, and the Heidelberg Digits have 48 kHz. Events (spikes) of 700 channels per sample, for 100
+**Input rate.** The rate at which SSC was made is not public: the recordings have 16 kHz, lauscher 1.0.1 does not
+resample, and the Heidelberg Digits have 48 kHz. Events (spikes) of 700 channels per sample, for 100
 recordings of one second (every third of a sorted sample of 300: 30 words, 10 recordings each, of version 0.01):
 
 ===============================================  ======  ====================  ======
@@ -25,11 +25,11 @@ resampled to 48 kHz, preset ``shd``              8,121   2,305                  
 16 kHz as recorded, preset ``lauscher``          12,599  2,852                 12,794
 ===============================================  ======  ====================  ======
 
-Papers speak of about 8,000 events per sample of SSC. Resampling gives that (8,121, its standard error 231), the
-recordings as they are give one and a half times or twice as many: at 16 kHz the hair cell runs at 8 kHz, where one
+Papers report about 8,000 events per sample of SSC. Resampling gives that number (8,121, its standard error 231).
+Without resampling there are one and a half times or twice as many: at 16 kHz the hair cell runs at 8 kHz, where one
 explicit Euler step empties the cleft more than once (its rates add up to 9,080 per second, and must stay below the
-sample rate). So everything is resampled to 48 kHz. ``--native-rate`` makes the other file for whoever wants to
-compare; the published counts, once somebody compares them, decide.
+sample rate). All recordings are therefore resampled to 48 kHz. ``--native-rate`` keeps their rate, for a comparison
+with the published counts, which would settle the question.
 
 **Speakers.** The published ``extra/speaker`` holds numbers whose order is not public; here speakers are
 numbered in the order of their names, which the file keeps.
@@ -52,17 +52,17 @@ _NAME = re.compile(r"([0-9a-f]+)_nohash_\d+", re.ASCII)
 
 
 def facts(path: str) -> Facts | None:
-    """Tell class, speaker and split of a recording.
+    """Return class, speaker and split of a recording.
 
     Parameters
     ----------
     path
-        Its path; the folder it lies in is the word.
+        Its path; the name of its folder is the word.
 
     Returns
     -------
     Facts or None
-        None if it is no recording of the 35 words.
+        None if it is not a recording of the 35 words.
     """
     place = PurePosixPath(path.replace("\\", "/"))
     match = _NAME.fullmatch(place.stem)
@@ -113,15 +113,15 @@ SPEC = DatasetSpec(
         ),
         uses=(
             "Working on SSC from its recordings: other seeds, other channels, other cochleas. A result on ssc-r is "
-            "no result on SSC."
+            "not a result on SSC."
         ),
         limitations=(
             "Single spikes are not those of SSC: releases are random and the seeds of the authors are not known. "
-            "Nor are their input rate, the order of their classes and their numbers of speakers; here it is 48 kHz, "
-            "alphabetical order and the order of names. Some recordings are cut off or wrongly labelled."
+            "The authors' input rate, order of classes and numbers of speakers are not known either; here they are "
+            "48 kHz, alphabetical order and the order of names. Some recordings are cut off or wrongly labelled."
         ),
         biases=(
-            "Ages, genders, places and accents of the speakers were not kept, so nobody can say who is missing. "
+            "Ages, genders, places and accents of the speakers were not kept, so missing groups are not known. "
             "The core words were said more often than the others."
         ),
         personal=(

@@ -416,7 +416,7 @@ class TestResolve:
             if load_spec(name).kind == "packaged":
                 continue
             told = (
-                rf"^data set '{name}': {tmp_path}.*\.h5 is not here; 'spikebench data get {name}' "
+                rf"^data set '{name}': {tmp_path}.*\.h5 is missing; 'spikebench data get {name}' "
             )
             for find in (resolve, locate):
                 with pytest.raises(SpikeFileError, match=told) as caught:
@@ -438,10 +438,10 @@ class TestResolve:
         (tmp_path / "shd").mkdir()
         paths = [tmp_path / "shd" / f"shd_{split}.h5" for split in ("train", "test")]
         paths[0].write_bytes(b"anything")
-        with pytest.raises(SpikeFileError, match=r"shd_test\.h5 is not here"):
+        with pytest.raises(SpikeFileError, match=r"shd_test\.h5 is missing"):
             locate("shd")
         paths[1].write_bytes(b"anything")
-        with pytest.raises(SpikeFileError, match=r"'shd' is 2 files; name one of .*train.*test"):
+        with pytest.raises(SpikeFileError, match=r"'shd' has 2 files; give one of .*train.*test"):
             resolve("shd")
         assert locate("shd")[0] == ((paths[0], "train"), (paths[1], "test"))
         assert resolve(str(paths[1])) == (paths[1], None)
