@@ -2,13 +2,11 @@
 
 ::
 
-    export      A trained run as a file that other programs read: NIR for spiking models, ONNX for
+    export      A trained run as a file for other programs: NIR for spiking models, ONNX for
                 conventional ones
     nir_graph   Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)
     onnx_graph  Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in,
                 float32 ``scores`` (batch, class) out
-    prediction  Answers of a trained model: for whole clips, over time, and chunk by chunk as it
-                listens
-    recording   One recording as the input of a trained model: encoded as the data were on which it
-                was trained
+    prediction  Predictions of a trained model: for whole clips, over time, and chunk by chunk
+    recording   One recording as the input of a trained model, encoded like its training data
 """

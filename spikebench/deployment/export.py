@@ -1,7 +1,7 @@
-"""A trained run as a file that other programs read: NIR for spiking models, ONNX for conventional ones.
+"""A trained run as a file for other programs: NIR for spiking models, ONNX for conventional ones.
 
-What a format cannot express is refused by name, before anything is written. The same run gives the same bytes.
-``docs/export.md`` says what the files hold.
+A model that the format cannot express is refused before anything is written. The same run gives the same bytes.
+``docs/export.md`` describes the contents of the files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ About = dict[str, str | int | float]
 
 # Function (model, about) -> bytes for every network of spiking layers that :func:`fits_nir` accepts.
 NIR = "spikebench.deployment.nir_graph:spiking_network"
-# model -> function (model, about) -> bytes. A name that is missing here is refused.
+# model -> function (model, about) -> bytes. Other names are refused.
 ONNX = {
     "lstm": "spikebench.deployment.onnx_graph:lstm",
     "cnn": "spikebench.deployment.onnx_graph:cnn",
@@ -46,7 +46,7 @@ _INPUT = (
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """An exported file.
 
     Attributes
     ----------
@@ -55,9 +55,9 @@ class Exported:
     sha256 : str
         Its SHA-256.
     format : {"nir", "onnx"}
-        What it is.
+        Its format.
     record : RunRecord
-        The run it was made from.
+        The run from which it was made.
     """
 
     path: Path
@@ -67,33 +67,33 @@ class Exported:
 
 
 def export_run(folder: Path, form: Format, path: Path, *, overwrite: bool = False) -> Exported:
-    """Write the model of a finished run as NIR or ONNX, whole or not at all.
+    """Write the model of a finished run as NIR or ONNX, completely or not at all.
 
     Parameters
     ----------
     folder
-        The run.
+        Folder of the run.
     form
         ``nir`` or ``onnx``.
     path
-        The file to make.
+        The file to write.
     overwrite
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
 
     Returns
     -------
     Exported
-        What was written.
+        The written file.
 
     Raises
     ------
     OutputError
-        If the file is there already, or its folder is missing.
+        If the file exists already, or its folder is missing.
     TrainingError
-        If the folder is no run, or the run is not finished or damaged.
+        If the folder is not a run, or the run is not finished or damaged.
     ExportError
-        If the format cannot express the model, its package is not installed, or the folder holds runs instead
-        of being one.
+        If the format cannot express the model, its package is not installed, or the folder is not a run but
+        contains runs.
     """
     refuse_existing(path, overwrite)
     record = _read_one_run(folder)
@@ -109,14 +109,14 @@ def _read_one_run(folder: Path) -> RunRecord:
         runs = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
         if runs:
             raise ExportError(
-                f"{folder}: holds {len(runs)} run{'s' * (len(runs) > 1)} and is none itself; "
-                f"name one: spikebench export {runs[0]}"
+                f"{folder}: is not a run but contains {len(runs)} run{'s' * (len(runs) > 1)}; "
+                f"give one: spikebench export {runs[0]}"
             )
     return read_run(folder)
 
 
 def fits_nir(model: Classifier) -> bool:
-    """Decide whether NIR has nodes for a model.
+    """Return whether NIR has nodes for a model.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def fits_nir(model: Classifier) -> bool:
     Returns
     -------
     bool
-        True for networks whose layers all have a synaptic current, reset to zero with a silent step, and neither
+        True for networks whose layers all have a synaptic current, a reset to zero with a silent step, and neither
         adaptation nor delays.
     """
     return isinstance(model, SpikingNetwork) and all(
@@ -139,7 +139,7 @@ def fits_nir(model: Classifier) -> bool:
 
 
 def _find_writer(model: Classifier, name: str, form: Format) -> Callable[[Any, About], bytes]:
-    """Find the function that writes a model, or say why there is none."""
+    """Return the function that writes a model, or raise with the reason why there is none."""
     place = ONNX.get(name) if form == "onnx" else NIR if fits_nir(model) else None
     if place is None:
         raise ExportError(f"model {name} {_why_not(model, name, form)}")
@@ -158,20 +158,22 @@ def _find_writer(model: Classifier, name: str, form: Format) -> Callable[[Any, A
 def _why_not(model: Classifier, name: str, form: Format) -> str:
     if form == "nir" and model.spiking:
         return (
-            "has neurons that NIR has no node for: NIR knows current-based leaky integrate-and-fire neurons, "
-            "but no adaptation, and no delay of its own for each connection"
+            "has neurons for which NIR has no node: NIR has current-based leaky integrate-and-fire neurons, "
+            "but neither adaptation nor individual delays of connections"
         )
     if form == "nir":
-        return "has no neurons that NIR knows" + ("; export it with --onnx" if name in ONNX else "")
+        return "has no neurons that NIR can express" + (
+            "; export it with --onnx" if name in ONNX else ""
+        )
     if model.spiking:
-        return "spikes, and ONNX has no spiking neurons" + (
+        return "is a spiking model, and ONNX has no spiking neurons" + (
             "; export it with --nir" if fits_nir(model) else ""
         )
     return "has no ONNX graph in spikebench yet"
 
 
 def describe(record: RunRecord) -> About:
-    """Say what a reader of an exported model must know of the run.
+    """Describe the run for readers of an exported model.
 
     Parameters
     ----------
@@ -193,7 +195,7 @@ def describe(record: RunRecord) -> About:
         "dataset_fingerprint": data.fingerprint or "",
         "synthetic_voices": int(data.synthetic),
         "seed": record.seed,
-        # Weights go their own ways; what selected them goes with them.
+        # An exported file may be shared alone, so it records how its weights were selected.
         "selected_on": record.selected_on,
         "classes": json.dumps(data.classes),
         "time_step_ms": settings.time_step_ms,

@@ -1,20 +1,20 @@
 """Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR).
 
-NIR states neurons as differential equations::
+NIR describes neurons by differential equations::
 
     CubaLIF   τ_syn·dI/dt = −I + w_in·x      τ_mem·dv/dt = v_leak − v + r·I      spike and reset at v_threshold
     LI        τ·dv/dt = v_leak − v + r·I
 
-Held over a time step, with its input constant in the step, every one of them has the exact solution
+With an input that is constant over a time step, each of them has the exact solution
 
 ::
 
     y[t] = a·y[t−1] + (1 − a)·u[t]      a = exp(−dt/τ)
 
 which is the update of :mod:`spikebench.models.lif` with r = 1, v_leak = 0, v_threshold = 1, v_reset = 0 and
-w_in = 1/(1 − α): there the weights are what a spike adds to the current I. What NIR has no word for (the time step,
-the silent step after a spike, the maximum over time) stands in the metadata of the graph, as numbers where a program
-can use them.
+w_in = 1/(1 − α): there a weight is the amount that a spike adds to the current I. Properties for which NIR has no
+field (the time step, the silent step after a spike, the maximum over time) are stored in the metadata of the graph, as
+numbers if a program can use them.
 
 Source: Pedersen et al. (2024), doi 10.1038/s41467-024-52259-9; the package ``nir``.
 """
@@ -43,11 +43,11 @@ _RULES = {
     "new I; all start at 0",
     "spike": "S[t] = 1 if v[t] >= v_threshold else 0, with v compared before the reset",
     "refractory_steps": 1,
-    "refractory": "in so many steps after a spike v is v_reset whatever comes in; I goes on",
-    "recurrence": "an edge back into a cycle carries the value of the step before, 0 at first",
+    "refractory": "for this number of steps after a spike, v is v_reset regardless of its input; I is updated as usual",
+    "recurrence": "an edge that closes a cycle carries the value of the previous step, 0 in the first step",
 }
 
-# What is made of the output's trace; a model says which in readout.reduction.
+# How the output's trace is reduced to a score; readout.reduction selects one.
 _SCORES = {
     "max": "maximum of its output over all n_steps steps",
     "mean": "mean of its output over the steps that the clip lasts",
@@ -57,25 +57,25 @@ _SCORES = {
 
 
 def spiking_network(model: SpikingNetwork, about: dict[str, Any]) -> bytes:
-    """Express a network of spiking layers.
+    """Export a network of spiking layers.
 
     Parameters
     ----------
     model
-        Trained, of layers that :func:`spikebench.deployment.export.fits_nir` accepts.
+        Trained model whose layers :func:`spikebench.deployment.export.fits_nir` accepts.
     about
-        What the run says, for the metadata.
+        Description of the run, for the metadata.
 
     Returns
     -------
     bytes
-        An HDF5 file as ``nir.read`` takes it.
+        An HDF5 file for ``nir.read``.
     """
     layers, time_step = model.hidden_layers(), model.shape.time_step
     chain: dict[str, Any] = {"input": nir.Input(np.array([about["n_units"]]))}
     loops = []
     for number, layer in enumerate(layers, 1):
-        # A single recurrent layer bears no number: so its nodes have been called from the first version on.
+        # A single recurrent layer has no number, to keep the node names of the first version.
         suffix = "" if len(layers) == 1 and layer.recurrent is not None else f"_{number}"
         neurons = f"hidden{suffix}"
         chain[f"{neurons}_weights"] = nir.Linear(_weights(layer.weight))
@@ -87,7 +87,7 @@ def spiking_network(model: SpikingNetwork, about: dict[str, Any]) -> bytes:
 
 
 def _weights(weight: Tensor) -> NDArray[np.float32]:
-    """Turn (from, to) into NIR's (to, from)."""
+    """Transpose (from, to) to NIR's (to, from)."""
     return np.ascontiguousarray(weight.detach().numpy().T)
 
 
@@ -97,7 +97,7 @@ def _neurons(layer: SpikingLayer, time_step: float) -> Any:  # noqa: ANN401
         decay_syn = _numbers(decays_per_step(layer.tau_syn_ms, time_step))
     else:
         decay_syn = decay_per_step(layer.tau_syn_ms, time_step)
-    # Time constants stay float64: a decay that is computed from them is the model's own, to the last bit.
+    # Time constants stay float64: a decay that is computed from them equals the model's to the last bit.
     return nir.CubaLIF(
         tau_syn=np.full(n, _numbers(layer.tau_syn_ms) * 1e-3),
         tau_mem=np.full(n, _numbers(layer.tau_mem_ms) * 1e-3),
@@ -110,7 +110,7 @@ def _neurons(layer: SpikingLayer, time_step: float) -> Any:  # noqa: ANN401
 
 
 def _numbers(value: float | Tensor) -> Any:  # noqa: ANN401
-    """Turn a number, or one per neuron, into float64."""
+    """Convert a number, or one per neuron, to float64."""
     return value if isinstance(value, float) else value.detach().double().numpy()
 
 
@@ -129,7 +129,7 @@ def _finish(
     readout: LeakyReadout,
     about: dict[str, Any],
 ) -> bytes:
-    """Join a chain of nodes, with loops (neurons, name and node of their feedback), and write it."""
+    """Connect a chain of nodes and its loops (neurons, name and node of their feedback), and write the graph."""
     nodes, edges = dict(chain), list(pairwise(chain))
     for neurons, name, node in loops:
         nodes[name] = node

@@ -1,8 +1,8 @@
 """Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in, float32 ``scores`` (batch, class) out.
 
-The graphs are put together operator by operator: they hold the model and nothing else, and the same weights give the
-same bytes, while the exporters of PyTorch keep a trace with the paths of source files.
-``tests/deployment/test_export.py`` holds each graph against its model. Operators: https://onnx.ai/onnx/operators,
+The graphs are built operator by operator: they contain only the model, and the same weights give the
+same bytes, whereas the exporters of PyTorch store a trace with the paths of source files.
+``tests/deployment/test_export.py`` compares each graph with its model. Operators: https://onnx.ai/onnx/operators,
 version 17.
 """
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from spikebench.models.svm import CountSVM
 
 _OPERATORS, _FORMAT = 17, 8  # read by onnxruntime 1.12 (2022) and later
-_MAX_BYTES = 2**31 - 2**20  # what a protocol buffer can hold, less the graph itself
+_MAX_BYTES = 2**31 - 2**20  # largest size of a protocol buffer, less the graph itself
 _MEANING = "scores[k] belongs to classes[k]; the largest wins, of equal ones the first"
 
 
 class _Graph:
-    """Nodes and constants in the order in which they are added."""
+    """Nodes and constants, in the order in which they are added."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -53,8 +53,8 @@ class _Graph:
         size = sum(array.nbytes for array in self.constants.values())
         if size > _MAX_BYTES:
             raise ExportError(
-                f"model {about['model']} has {size / 2**30:.1f} GiB of numbers, and an ONNX file holds 2 GiB; "
-                "train a smaller one"
+                f"model {about['model']} has {size / 2**30:.1f} GiB of numbers, and an ONNX file holds at most 2 GiB; "
+                "train a smaller model"
             )
         self.nodes.append(helper.make_node("Identity", [scores], ["scores"]))
         shape = model.shape
@@ -82,14 +82,14 @@ class _Graph:
 
 
 def lstm(model: LSTM, about: dict[str, Any]) -> bytes:
-    """Express :class:`spikebench.models.lstm.LSTM`.
+    """Export :class:`spikebench.models.lstm.LSTM`.
 
     Parameters
     ----------
     model
-        Trained.
+        Trained model.
     about
-        What the run says, for the metadata.
+        Description of the run, for the metadata.
 
     Returns
     -------
@@ -120,20 +120,20 @@ def lstm(model: LSTM, about: dict[str, Any]) -> bytes:
 
 
 def _gates(value: Tensor) -> NDArray[np.float32]:
-    """Turn PyTorch's order of gates (input, forget, cell, output) into that of ONNX."""
+    """Reorder PyTorch's gates (input, forget, cell, output) as in ONNX."""
     entry, forget, cell, output = np.split(value.detach().numpy(), 4)
     return np.concatenate([entry, output, forget, cell])
 
 
 def cnn(model: CNN, about: dict[str, Any]) -> bytes:
-    """Express :class:`spikebench.models.cnn.CNN`.
+    """Export :class:`spikebench.models.cnn.CNN`.
 
     Parameters
     ----------
     model
-        Trained.
+        Trained model.
     about
-        What the run says, for the metadata.
+        Description of the run, for the metadata.
 
     Returns
     -------
@@ -168,14 +168,14 @@ def _affine(graph: _Graph, x: str, name: str, layer: Any) -> str:  # noqa: ANN40
 
 
 def svm(model: CountSVM, about: dict[str, Any]) -> bytes:
-    """Express :class:`spikebench.models.svm.CountSVM`; float64 between counts and votes, as there.
+    """Export :class:`spikebench.models.svm.CountSVM`; float64 between counts and votes, as in the model.
 
     Parameters
     ----------
     model
-        Trained.
+        Trained model.
     about
-        What the run says, for the metadata.
+        Description of the run, for the metadata.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def svm(model: CountSVM, about: dict[str, Any]) -> bytes:
         "MatMul", kernel, graph.constant("coefficients", model.coefficients.numpy().T)
     )
     decisions = graph.add("Add", decisions, graph.constant("intercepts", model.intercepts))
-    # Every pair of classes has one vote: the first gets it where the decision is positive, else the second.
+    # Every pair of classes has one vote: it goes to the first if the decision is positive, else to the second.
     n_classes = model.shape.n_classes
     first, second = (np.eye(n_classes, dtype=np.float32)[k] for k in np.triu_indices(n_classes, 1))
     positive = graph.add("Greater", decisions, graph.constant("zero", np.zeros(1)))

@@ -1,9 +1,8 @@
-"""Answers of a trained model: for whole clips, over time, and chunk by chunk.
+"""Predictions of a trained model: for whole clips, over time, and chunk by chunk.
 
-What is said after t of a clip is what the model says of the clip up to t followed by silence, so every model can be
-asked. Models that carry a state (``forward_chunk``) can also be fed chunk by chunk; after the last chunk they say the
-same as of the whole clip. Confidence is the softmax of the scores: a number between classes, not a calibrated
-probability.
+The prediction at time t is that for the clip up to t followed by silence, so it exists for every model. Models with a
+state (``forward_chunk``) can also be run chunk by chunk; after the last chunk their scores are those of the whole
+clip. Confidence is the softmax of the scores, which is relative to the other classes and not a calibrated probability.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says.
+    """Scores and predictions of a model.
 
     Attributes
     ----------
@@ -61,12 +60,12 @@ class Answers:
         return confidence
 
     def decided(self) -> NDArray[np.float64]:
-        """Find out when each answer was the last one.
+        """Return when each prediction changed for the last time.
 
         Returns
         -------
         ndarray of float64, shape (sample,)
-            First moment from which on the answer does not change [s].
+            First moment from which on the prediction does not change [s].
         """
         agrees = self.predicted == self.predicted[-1]
         from_then = np.logical_and.accumulate(agrees[::-1], axis=0)[::-1]
@@ -75,7 +74,7 @@ class Answers:
 
 
 class Listener:
-    """A trained model that is asked about clips.
+    """A trained model that classifies clips.
 
     Parameters
     ----------
@@ -87,7 +86,7 @@ class Listener:
     Raises
     ------
     TrainingError
-        If the run is not finished or damaged, or the device is not there.
+        If the run is not finished or damaged, or the device is not available.
     """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
@@ -108,7 +107,7 @@ class Listener:
         return self.record.dataset.classes
 
     def open_file(self, path: Path) -> SpikeDataset:
-        """Open a spike file to be answered.
+        """Open a spike file to classify.
 
         Parameters
         ----------
@@ -125,13 +124,13 @@ class Listener:
         ProtocolError
             If it holds the test split of the data that the run was trained on.
         SpikeFileError
-            If it cannot be read or has other units.
+            If it cannot be read or has another number of units.
         """
         sha256 = file_sha256(path)
         if is_data_of(self.record.data, self.record.dataset, path, sha256):
             raise ProtocolError(
-                f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; its test "
-                "split is opened by: spikebench evaluate --checkpoint RUN"
+                f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; open its test "
+                "split with: spikebench evaluate --checkpoint RUN"
             )
         samples = SpikeDataset(open_events(path, sha256))
         if samples.n_units != self.record.dataset.n_units:
@@ -142,7 +141,7 @@ class Listener:
         return samples
 
     def answer(self, samples: Sequence[Sample]) -> Answers:
-        """Answer whole clips.
+        """Classify whole clips.
 
         Parameters
         ----------
@@ -152,24 +151,24 @@ class Listener:
         Returns
         -------
         Answers
-            At one moment, the end.
+            Scores at one moment, the end.
         """
         return self.over_time(samples, 1)
 
     def over_time(self, samples: Sequence[Sample], n_moments: int) -> Answers:
-        """Answer what was heard up to some moments.
+        """Classify the parts of the clips up to several moments.
 
         Parameters
         ----------
         samples
             At least one.
         n_moments
-            How many, evenly spread; the last is the end.
+            Number of moments, evenly spread; the last is the end.
 
         Returns
         -------
         Answers
-            At each of them.
+            Scores at each moment.
         """
         steps = spread_moments(self.n_steps, n_moments)
         parts = []
@@ -179,7 +178,7 @@ class Listener:
         return Answers(steps * np.float64(self.time_step), scores)
 
     def live(self, sample: Sample, chunk: float) -> Iterator[tuple[float, NDArray[np.float32]]]:
-        """Listen to one clip, chunk by chunk, and answer after each.
+        """Run one clip chunk by chunk, and yield the scores after each.
 
         Parameters
         ----------
@@ -198,7 +197,7 @@ class Listener:
         Raises
         ------
         TrainingError
-            If the model looks at whole clips.
+            If the model needs whole clips.
         """
         steps = max(round(chunk / self.time_step), 1)
         (batch,) = self._batches([sample])

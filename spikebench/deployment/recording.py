@@ -1,4 +1,4 @@
-"""One recording as the input of a trained model: encoded as the data were on which it was trained."""
+"""One recording as the input of a trained model, encoded like its training data."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def encode_recording(clip: Clip, n_units: int, encoding: Encoding, seed: int = 0
     clip
         The recording.
     n_units
-        Units of the model.
+        Number of input units of the model.
     encoding
-        Encoder and preset, and what time 0 is.
+        Encoder, preset and origin of the times.
     seed
         Seed of the conversion; together with the samples it determines the random releases.
 

@@ -1,8 +1,8 @@
-"""What a worker does: the bytes of one recording become spikes.
+"""Encoding of one recording, as a worker runs it: bytes of the file to spikes.
 
-A worker gets everything with the call and gives arrays back. It reads no file, so it may run in this
-process, in another one or on another machine. The result says with which versions it was computed: spikes
-are equal bit for bit only where the libraries are.
+A worker receives all its input with the call and returns arrays. It reads no file, so it may run in this
+process, in another one or on another machine. The result includes the versions of the software, because spikes
+are equal bit for bit only with equal libraries.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ REST = "shorter than half a segment"
 
 @dataclass(frozen=True)
 class EncodingSettings:
-    """What decides the spikes of a clip, beside the clip.
+    """Settings that, together with a clip, determine its spikes.
 
     Attributes
     ----------
     encoder
-        What makes the spikes.
+        The encoder.
     seed
-        Of the conversion.
+        Seed of the conversion.
     max_duration
-        Longest piece that is taken [s].
+        Longest piece that is used [s].
     segment
         Length of the pieces into which recordings are cut [s]; None leaves them whole.
     keep_offset
-        Keep a constant offset, whatever it does to the level.
+        Keep a constant offset, although it affects the level.
     """
 
     encoder: Encoder
@@ -63,19 +63,18 @@ class EncodedPiece:
     Attributes
     ----------
     number
-        From 1 where recordings are cut, else 0.
+        Counted from 1 if recordings are cut, else 0.
     start, duration
-        Where the piece lies [s].
+        Start and duration of the piece in the recording [s].
     times
         Seconds from the start of the piece, float64, shape (spikes,).
     units
-        uint16, shape (spikes,).
+        Unit of each spike, uint16, shape (spikes,).
     reason
         Why the piece cannot be used; empty if it can.
     remarks
-        What is odd about it: ``offset`` (one was removed), ``clipped``, ``open`` (the file does not declare
-        where its sound ends), ``rest`` (left out because it is the end of a recording that was cut, too short for a
-        piece).
+        Notable properties: ``offset`` (an offset was removed), ``clipped``, ``open`` (the file does not declare the
+        length of its sound), ``rest`` (left out, because it is the end of a cut recording and too short for a piece).
     """
 
     number: int
@@ -89,9 +88,10 @@ class EncodedPiece:
 
 @dataclass(frozen=True)
 class EncodedClip:
-    """All pieces of a recording; ``reason`` says why it cannot be used at all.
+    """All pieces of a recording; ``reason`` is why the whole recording cannot be used, else empty.
 
-    ``sha256`` is that of the file, ``n_channels`` those before mixing down, ``software`` the versions that encoded it.
+    ``sha256`` is the digest of the file, ``n_channels`` the number of channels before mixing down, and ``software``
+    the versions of the software that encoded it.
     """
 
     pieces: tuple[EncodedPiece, ...]
@@ -103,14 +103,14 @@ class EncodedClip:
 
 
 def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list[int]:
-    """Make the seed of one clip from its samples, independent of its name.
+    """Return the seed of one clip, which depends on its samples and not on its name.
 
     Parameters
     ----------
     seed
-        Of the conversion.
+        Seed of the conversion.
     samples
-        Samples as decoded and mixed down, float64, shape (n,); those of the piece if the recording is cut.
+        Samples after decoding and mixing down, float64, shape (n,); those of the piece if the recording is cut.
     sample_rate
         Sample rate [Hz].
 
@@ -118,7 +118,7 @@ def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list
     -------
     list of int
         The seed and the eight little-endian 32-bit words of the SHA-256 of rate (int64) and samples (float64),
-        both little-endian; −0 is taken as 0.
+        both little-endian; −0 is replaced by 0.
     """
     digest = hashlib.sha256(np.array([sample_rate], dtype="<i8").tobytes())
     digest.update((samples + 0.0).astype("<f8", copy=False).tobytes())
@@ -126,14 +126,14 @@ def clip_seed(seed: int, samples: NDArray[np.float64], sample_rate: int) -> list
 
 
 def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
-    """Decode and encode one recording; one that cannot be used gives the reason instead.
+    """Decode and encode one recording; for an unusable recording, the result holds the reason.
 
     Parameters
     ----------
     data
-        The file.
+        Bytes of the file.
     settings
-        How to encode it.
+        Settings of the encoding.
 
     Returns
     -------
@@ -152,19 +152,19 @@ def each_piece(
     settings: EncodingSettings,
     encode: Callable[[Recording, list[int]], Spikes],
 ) -> EncodedClip:
-    """Decode one recording and do something with every piece that can be used.
+    """Decode one recording and call a function with every usable piece.
 
     Parameters
     ----------
     data, settings
         As for :func:`encode_clip`.
     encode
-        Called with each piece and its seed; a ``ValueError`` of it is the reason to leave the piece out.
+        Called with each piece and its seed; if it raises ``ValueError``, the piece is left out with that reason.
 
     Returns
     -------
     EncodedClip
-        What ``encode`` made of every piece.
+        Results of ``encode`` for every piece.
     """
     pieces: list[EncodedPiece] = []
     rate = n_channels = 0
@@ -186,8 +186,8 @@ def each_piece(
                     raise AudioError(REST)
                 recording.require_usable()
                 if not used.samples.any():
-                    raise AudioError("silent: nothing but a constant offset")
-                # Of the decoded samples, before an offset is removed.
+                    raise AudioError("silent: contains only a constant offset")
+                # The seed is that of the decoded samples, before an offset is removed.
                 seed = clip_seed(settings.seed, recording.samples, rate)
                 spikes = encode(used, seed)
             except (AudioError, ValueError) as error:
@@ -206,6 +206,6 @@ def each_piece(
     except AudioError as error:
         return EncodedClip((), sha256, rate, n_channels, software, printable(str(error)))
     except MemoryError:
-        reason = "needs more memory than there is"
+        reason = "needs more memory than is available"
         return EncodedClip((), sha256, rate, n_channels, software, reason)
     return EncodedClip(tuple(pieces), sha256, rate, n_channels, software)

@@ -1,4 +1,4 @@
-"""Find the device to encode on."""
+"""Selection of the device for encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["find_device"]
 
 
 def find_device(name: str) -> torch.device:
-    """Find the device to encode on; never another one than asked for.
+    """Return the requested device for encoding; there is no fallback to another one.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def find_device(name: str) -> torch.device:
     Raises
     ------
     SpikebenchError
-        If it is not known or not there.
+        If it is unknown or not available.
     """
     kind, _, index = name.partition(":")
     if name == "cpu":
@@ -33,7 +33,7 @@ def find_device(name: str) -> torch.device:
     if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
         raise SpikebenchError(f"unknown device {name!r}; known: cuda, cuda:INDEX, cpu")
     if not torch.cuda.is_available():
-        raise SpikebenchError(f"device {name}: torch sees no CUDA device here; use the CPU")
+        raise SpikebenchError(f"device {name}: torch finds no CUDA device here; use the CPU")
     if int(index or 0) >= torch.cuda.device_count():
         raise SpikebenchError(
             f"device {name}: there are only {torch.cuda.device_count()} CUDA devices, from cuda:0 on"

@@ -1,8 +1,8 @@
-"""A device behind the Executor interface of the standard library: recordings go in, batches are run.
+"""A device behind the Executor interface of the standard library, encoding recordings in batches.
 
-Decoding, resampling and levelling happen in processes of this machine; what they prepared is collected
-into batches and encoded on the device (:class:`spikebench.encoders.encoder.DeviceEncoder`). Which recordings
-share a batch depends on timing and changes no spike.
+Processes of this machine decode, resample and level the recordings. The prepared recordings are collected
+into batches and encoded on the device (:class:`spikebench.encoders.encoder.DeviceEncoder`). The composition of the
+batches depends on timing and changes no spike.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from spikebench.workers import available_cores, worker_pool
 
 __all__ = ["BATCH", "device_executor"]
 
-BATCH = 64  # recordings that run together at most; memory may ask for fewer
+BATCH = 64  # maximum number of recordings that run together; memory may limit it further
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class _Ready(NamedTuple):
-    """A clip whose spikes are missing: its usable pieces, prepared, with their seeds."""
+    """A clip before encoding: its usable pieces, prepared, with their seeds."""
 
     clip: EncodedClip
     prepared: list[Any]
@@ -41,7 +41,7 @@ class _Ready(NamedTuple):
 
 @contextlib.contextmanager
 def device_executor(device: str, jobs: int | None = None) -> Iterator[Executor]:
-    """Open an executor that takes :func:`spikebench.encoders.clip.encode_clip` and nothing else.
+    """Open an executor that runs :func:`spikebench.encoders.clip.encode_clip` only.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def device_executor(device: str, jobs: int | None = None) -> Iterator[Executor]:
     Yields
     ------
     Executor
-        Submit at least two batches ahead, so that the device never waits.
+        Submit at least two batches ahead, so that the device is never idle.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class _Device(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         if fn is not encode_clip:
-            raise TypeError(f"a device encodes clips, it does not run {fn!r}")
+            raise TypeError(f"a device executor runs encode_clip only, got {fn!r}")
         outer: Future[EncodedClip] = Future()
         settings = cast("EncodingSettings", args[1])
 
@@ -116,7 +116,7 @@ class _Device(Executor):
                     batch.append(item)
             try:
                 clips = self._encode(batch[0][1], [ready for _, _, ready in batch])
-            except BaseException as error:  # it belongs to whoever waits for the results
+            except BaseException as error:  # passed on to the callers that wait for the results
                 for future, _, _ in batch:
                     future.set_exception(error)
                 continue
@@ -141,7 +141,7 @@ class _Device(Executor):
 
 
 def _prepare_clip(data: bytes, settings: EncodingSettings) -> _Ready:
-    """Do what needs no device; runs in another process."""
+    """Do the part that needs no device; runs in another process."""
     prepared: list[Any] = []
     seeds: list[list[int]] = []
     encoder = settings.encoder.on_device()

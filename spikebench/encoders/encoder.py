@@ -1,10 +1,10 @@
-"""The contract of an encoder: from the samples of a recording to spikes.
+"""The interface of an encoder: from the samples of a recording to spikes.
 
-An encoder is a preset (named parameters) for a number of units. It knows nothing of files: decoding, pieces,
-seeds, journals and spike files are the same for all of them. ``encode`` is the whole work of one clip on a CPU;
-an encoder that also runs on a GPU gives its :class:`DeviceEncoder`.
+An encoder is a preset (named parameters) for a number of units. It is independent of files: decoding, pieces,
+seeds, journals and spike files are the same for all encoders. ``encode`` does the whole work of one clip on a CPU;
+an encoder that also runs on a GPU provides a :class:`DeviceEncoder`.
 
-Encoders are named in :data:`spikebench.encoders.ENCODERS`; :func:`make_encoder` makes one by its name.
+Encoders are listed in :data:`spikebench.encoders.ENCODERS`; :func:`make_encoder` creates one by its name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Spikes(NamedTuple):
     Attributes
     ----------
     times : ndarray of float64, shape (spikes,)
-        Seconds from the start of the clip, not decreasing.
+        Seconds from the start of the clip, non-decreasing.
     units : ndarray of uint16, shape (spikes,)
         The unit of each spike.
     """
@@ -46,7 +46,7 @@ class DeviceEncoder(Protocol):
     """The part of an encoder that runs on a GPU."""
 
     def prepare(self, samples: NDArray[np.float64], sample_rate: int) -> object:
-        """Do what needs no device; runs in another process, so the result is pickled.
+        """Do the part that needs no device; runs in another process, so the result is pickled.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class DeviceEncoder(Protocol):
         Returns
         -------
         object
-            What ``encode_prepared`` takes.
+            Input of ``encode_prepared``.
 
         Raises
         ------
@@ -67,21 +67,21 @@ class DeviceEncoder(Protocol):
     def encode_prepared(
         self, prepared: Sequence[Any], seeds: Sequence[Sequence[int]], device: str
     ) -> Sequence[Spikes]:
-        """Encode clips on a device; which clips share a call must change no spike.
+        """Encode clips on a device; the spikes of a clip must not depend on the other clips of the call.
 
         Parameters
         ----------
         prepared
             Clips, from ``prepare``.
         seeds
-            Of each clip, as for :meth:`Encoder.encode`.
+            Seed of each clip, as for :meth:`Encoder.encode`.
         device
             As for :func:`spikebench.encoders.device.find_device`.
 
         Returns
         -------
         sequence of Spikes
-            Of each clip.
+            Spikes of each clip.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class DeviceEncoder(Protocol):
         """
 
     def describe(self, device: str) -> str:
-        """Say on what the spikes depend when a device makes them.
+        """Describe everything on the device on which the spikes depend.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class DeviceEncoder(Protocol):
         Returns
         -------
         str
-            Name of the device, libraries, precision and generator; the spike file keeps it.
+            Name of the device, libraries, precision and generator; stored in the spike file.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class DeviceEncoder(Protocol):
 
 @dataclass(frozen=True)
 class Encoder(ABC):
-    """One way to make spikes, as a worker gets it; equal encoders give equal spikes.
+    """An encoder with its parameters, which can be sent to workers; equal encoders give equal spikes.
 
     Attributes
     ----------
@@ -124,10 +124,11 @@ class Encoder(ABC):
     preset
         Name of the parameters.
     params
-        A frozen dataclass. The spike file keeps all its fields; units belong in their names or docstring.
-        A field ``input_rate`` (int or None) is the rate to which recordings are resampled first [Hz].
+        A frozen dataclass. All its fields are stored in the spike file; document their physical units in the field
+        names or the docstring. A field ``input_rate`` (int or None) is the rate to which recordings are resampled
+        first [Hz].
     n_units
-        Units, 1 … 65,536.
+        Number of units, 1 … 65,536.
     """
 
     name: ClassVar[str]
@@ -142,21 +143,21 @@ class Encoder(ABC):
     def from_preset(
         cls, preset: str | None = None, n_units: int = 700, *, native_rate: bool = False
     ) -> Self:
-        """Make an encoder.
+        """Create an encoder.
 
         Parameters
         ----------
         preset
             Name of a preset; the default one if None.
         n_units
-            Units.
+            Number of units.
         native_rate
-            Keep the rate of each recording, whatever the preset says.
+            Keep the rate of each recording, regardless of the preset.
 
         Returns
         -------
         Encoder
-            Ready to encode.
+            The encoder.
 
         Raises
         ------
@@ -173,12 +174,12 @@ class Encoder(ABC):
 
     @classmethod
     def software(cls) -> str:
-        """Name the versions on which the bits of a spike depend.
+        """Return the versions on which the bits of a spike depend.
 
         Returns
         -------
         str
-            As in ``spikebench 0.1.0 (numpy …, scipy …)``.
+            For example ``spikebench 0.1.0 (numpy …, scipy …)``.
         """
         return _software(cls.libraries)
 
@@ -204,7 +205,7 @@ class Encoder(ABC):
         sample_rate
             Their rate [Hz].
         seed
-            Non-negative numbers that together are one seed; all randomness comes from it.
+            Non-negative integers that together are one seed; it determines all random numbers.
 
         Returns
         -------
@@ -218,39 +219,39 @@ class Encoder(ABC):
         """
 
     def characteristic_frequencies(self) -> NDArray[np.float64] | None:
-        """Compute the frequency that drives each unit most.
+        """Compute the frequency to which each unit is most sensitive.
 
         Returns
         -------
         ndarray of float64, shape (n_units,), or None
-            Hz, falling; None where units stand for something else.
+            Frequencies [Hz], descending; None if units do not represent frequencies.
         """
         return None
 
     def warm(self) -> None:
-        """Compile and design what every clip needs; called before workers are forked, which share it."""
+        """Compile and design the parts used by every clip; called before the workers are forked, which share them."""
         self.encode(np.sin(np.arange(2000.0)), self.input_rate or 16_000, [0])
 
     def on_device(self) -> DeviceEncoder:
-        """Give the part that runs on a GPU.
+        """Return the part that runs on a GPU.
 
         Returns
         -------
         DeviceEncoder
-            With the same parameters.
+            Device encoder with the same parameters.
 
         Raises
         ------
         SpikebenchError
             If there is none.
         """
-        raise SpikebenchError(f"encoder {self.name} runs on the CPU alone; leave --device out")
+        raise SpikebenchError(f"encoder {self.name} runs on the CPU only; leave --device out")
 
 
 def make_encoder(
     name: str, preset: str | None = None, n_units: int = 700, *, native_rate: bool = False
 ) -> Encoder:
-    """Make an encoder by its name.
+    """Create an encoder by its name.
 
     Parameters
     ----------
@@ -262,7 +263,7 @@ def make_encoder(
     Returns
     -------
     Encoder
-        Ready to encode.
+        The encoder.
 
     Raises
     ------

@@ -1,14 +1,14 @@
-"""Which encoder made a spike file: written as attributes, read from them.
+"""The encoder of a spike file, written to and read from its attributes.
 
 =====================  =============================================================================
 attribute              meaning
 =====================  =============================================================================
 ``software``           versions on which the bits of the spikes depend
-``encoder``            name of the encoder; missing where it is :data:`spikebench.encoders.DEFAULT_ENCODER`
+``encoder``            name of the encoder; absent for :data:`spikebench.encoders.DEFAULT_ENCODER`
 ``preset``             name of its parameters
 ``parameters``         the parameters, one by one
-``resampled_rate_hz``  rate to which the recordings were resampled; missing where they were not
-``device``             the device that made the spikes; missing where it was a CPU
+``resampled_rate_hz``  rate to which the recordings were resampled; absent if they were not resampled
+``device``             the device that made the spikes; absent if it was a CPU
 =====================  =============================================================================
 """
 
@@ -25,7 +25,7 @@ __all__ = ["encoder_attributes", "encoder_name", "encoder_of", "rate_and_device"
 
 
 def encoder_attributes(encoder: Encoder) -> dict[str, Any]:
-    """Say which encoder makes the spikes, and with which parameters.
+    """Return the attributes that describe an encoder and its parameters.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def encoder_attributes(encoder: Encoder) -> dict[str, Any]:
 
 
 def rate_and_device(encoder: Encoder, device: str) -> dict[str, Any]:
-    """Say at which rate and on which device the spikes are made.
+    """Return the attributes that describe the input rate and the device.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def rate_and_device(encoder: Encoder, device: str) -> dict[str, Any]:
     Raises
     ------
     SpikebenchError
-        If the device, or the encoder on it, is not there.
+        If the device is not available, or the encoder does not run on it.
     """
     attributes: dict[str, Any] = {}
     if encoder.input_rate is not None:
@@ -75,35 +75,35 @@ def rate_and_device(encoder: Encoder, device: str) -> dict[str, Any]:
 
 
 def encoder_name(attributes: Mapping[str, Any]) -> str:
-    """Find the name of the encoder that made a spike file.
+    """Return the name of the encoder that made a spike file.
 
     Parameters
     ----------
     attributes
-        Of the file.
+        Attributes of the file.
 
     Returns
     -------
     str
-        As the file says; it may be that of an encoder which is not known here.
+        Name stored in the file; it may be the name of an encoder that is not registered.
     """
     return str(attributes.get("encoder", DEFAULT_ENCODER))
 
 
 def encoder_of(attributes: Mapping[str, Any], n_units: int) -> Encoder:
-    """Make the encoder that made a spike file, as it is in this version.
+    """Create the encoder that made a spike file, with its parameters in this version.
 
     Parameters
     ----------
     attributes
-        Of the file; without ``preset``, as in the published files, the default one is taken.
+        Attributes of the file; without ``preset``, as in the published files, the default preset is used.
     n_units
-        Units of the file.
+        Number of units of the file.
 
     Returns
     -------
     Encoder
-        Its ``params`` may differ from ``parameters`` of the file, if another version wrote it.
+        Its ``params`` may differ from the ``parameters`` of the file, if another version wrote it.
 
     Raises
     ------

@@ -1,7 +1,6 @@
-"""Imported by the fork server before it makes workers: compile and design once, for all of them.
+"""Imported by the fork server before it forks workers: compile and design once for all of them.
 
-A worker that is forked afterwards shares the compiled loops and the designed coefficients with the others,
-which each would have for itself otherwise, and starts at once.
+Workers that are forked afterwards share the compiled loops and the designed coefficients, and start at once.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ __all__ = ["note"]
 
 
 def note(encoder: Encoder) -> str:
-    """Say with what the workers are going to encode.
+    """Return the note that describes the encoder of the workers.
 
     Parameters
     ----------
     encoder
-        Of the conversion.
+        Encoder of the conversion.
 
     Returns
     -------
     str
-        For :func:`spikebench.workers.worker_pool`.
+        The argument ``note`` of :func:`spikebench.workers.worker_pool`.
     """
     native_rate = encoder.input_rate is None
     return json.dumps([encoder.name, encoder.preset, encoder.n_units, native_rate])
@@ -41,6 +40,6 @@ def _warm_up(name: str, preset: str, n_units: int, native_rate: bool) -> None:
 assert clip_encoding  # imported for the workers
 if os.environ.get(PRELOAD_NOTE):
     _warm_up(*json.loads(os.environ[PRELOAD_NOTE]))
-    # The collector writes to every object it looks at, and a page that is written to is shared no more.
+    # The collector writes to every object it visits, and a written page is no longer shared.
     gc.collect()
     gc.freeze()

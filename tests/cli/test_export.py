@@ -48,7 +48,9 @@ def test_a_trained_model_becomes_nir(toy: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(out) == said
     code, _, err = run(capsys, "export", "run", "--onnx", "model.onnx")
     assert code == 1
-    assert err.startswith("spikebench: model lif spikes, and ONNX has no spiking neurons")
+    assert err.startswith(
+        "spikebench: model lif is a spiking model, and ONNX has no spiking neurons"
+    )
     assert err.count("\n") == 1
     assert not Path("model.onnx").exists()
 
@@ -58,7 +60,7 @@ def test_one_seed_of_a_result_becomes_onnx(toy: Path, capsys: pytest.CaptureFixt
     run(capsys, *words, *QUICK)
     code, _, err = run(capsys, "export", "out", "--onnx", "model.onnx")
     assert code == 1
-    assert "out: holds 2 runs and is none itself; name one: spikebench export out/seed0" in err
+    assert "out: is not a run but contains 2 runs; give one: spikebench export out/seed0" in err
     code, out, _ = run(capsys, "export", "out/seed1", "--onnx", "model.onnx")
     assert code == 0
     assert "seed 1, as ONNX, ORACLE: chosen on the test split\n" in out

@@ -274,11 +274,15 @@ def test_the_same_run_gives_the_same_bytes(
 @pytest.mark.parametrize(
     ("model", "form", "message"),
     [
-        ("lstm", "nir", r"model lstm has no neurons that NIR knows; export it with --onnx$"),
-        ("cnn", "nir", r"model cnn has no neurons that NIR knows; export it with --onnx$"),
-        ("svm", "nir", r"model svm has no neurons that NIR knows; export it with --onnx$"),
-        ("lif", "onnx", r"model lif spikes, and ONNX has no spiking neurons; export it with --nir"),
-        ("rlif", "onnx", r"model rlif spikes, .*; export it with --nir$"),
+        ("lstm", "nir", r"model lstm has no neurons that NIR can express; export it with --onnx$"),
+        ("cnn", "nir", r"model cnn has no neurons that NIR can express; export it with --onnx$"),
+        ("svm", "nir", r"model svm has no neurons that NIR can express; export it with --onnx$"),
+        (
+            "lif",
+            "onnx",
+            r"model lif is a spiking model, and ONNX has no spiking neurons; export it with --nir",
+        ),
+        ("rlif", "onnx", r"model rlif is a spiking model, .*; export it with --nir$"),
     ],
 )
 def test_what_a_format_cannot_express_is_refused_by_name(
@@ -322,7 +326,7 @@ def test_nir_has_no_node_for_other_layers(
 
 
 def test_a_network_that_was_stated_only_is_exported() -> None:
-    """Two recurrent layers, their time constants of the membrane learned per neuron; no code of NIR knows them."""
+    """Two recurrent layers, their time constants of the membrane learned per neuron; no code of NIR covers them."""
     torch.manual_seed(2)
     model = StackedRecurrent(StackedConfig(), DataShape(6, 5, 25, 0.01, 0.2))
     about = {"model": "stacked", "n_units": 6, "n_steps": 25, "time_step_ms": 10.0}
@@ -348,9 +352,13 @@ def test_a_network_that_was_stated_only_is_exported() -> None:
 @pytest.mark.parametrize(
     ("spiking", "form", "message"),
     [
-        (True, "nir", "model new has neurons that NIR has no node for: .* no adaptation, and no d"),
-        (True, "onnx", "model new spikes, and ONNX has no spiking neurons$"),
-        (False, "nir", "model new has no neurons that NIR knows$"),
+        (
+            True,
+            "nir",
+            "model new has neurons for which NIR has no node: .* neither adaptation nor ind",
+        ),
+        (True, "onnx", "model new is a spiking model, and ONNX has no spiking neurons$"),
+        (False, "nir", "model new has no neurons that NIR can express$"),
         (False, "onnx", "model new has no ONNX graph in spikebench yet$"),
     ],
 )
@@ -391,7 +399,7 @@ def test_only_a_finished_run_is_exported(tmp_path: Path, selection: SelectionDat
     with pytest.raises(TrainingError, match="seed0: not trained to the end; first: spikebench tr"):
         export_run(tmp_path / "result" / "seed0", "nir", tmp_path / "model.nir")
     with pytest.raises(
-        ExportError, match=r"result: holds 1 run and is none itself; name one: .*d0$"
+        ExportError, match=r"result: is not a run but contains 1 run; give one: .*d0$"
     ):
         export_run(tmp_path / "result", "nir", tmp_path / "model.nir")
     with pytest.raises(TrainingError, match="not a run"):

@@ -73,7 +73,7 @@ def test_a_failure_on_the_device_reaches_the_caller(
 def test_it_encodes_clips_and_nothing_else() -> None:
     with (
         device_executor.device_executor("cpu", 1) as executor,
-        pytest.raises(TypeError, match="a device encodes clips"),
+        pytest.raises(TypeError, match="a device executor runs encode_clip only"),
     ):
         executor.submit(print, "hello")
 
@@ -103,7 +103,7 @@ def test_without_a_gpu_the_command_says_so(
     audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for device, told in (
-        ("cuda", "device cuda: torch sees no CUDA device here"),
+        ("cuda", "device cuda: torch finds no CUDA device here"),
         ("gpu", "unknown device 'gpu'; known: cuda"),
     ):
         with pytest.raises(SystemExit) as caught:

@@ -138,7 +138,7 @@ def test_an_unfinished_conversion_knows_its_encoder(
 
 
 def test_an_encoder_without_a_device_says_so(crossing: None, audio: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpikebenchError, match="encoder crossing runs on the CPU alone"):
+    with pytest.raises(SpikebenchError, match="encoder crossing runs on the CPU only"):
         convert(audio, tmp_path / "a.h5", replace(OPTIONS, labels="none", device="cuda"))
     assert [path.name for path in tmp_path.iterdir()] == ["audio"]
 

@@ -1,12 +1,12 @@
-"""Discrete Fourier transforms of any length, prime ones too, through transforms of a few good lengths.
+"""Discrete Fourier transforms of any length, including primes, through transforms of a few good lengths.
 
 With ``w = e^(±2πi/n)`` and ``k·s = (k² + s² − (s − k)²)/2``::
 
     z_s = Σ_k x_k·w^(k·s) = w^(s²/2) · Σ_k [ x_k·w^(k²/2) ] · w^(−(s−k)²/2)        (Z1)
 
-a convolution with a chirp, done by transforms of any length L ≥ n_in + n_out − 1. A GPU library plans
-a transform once per length: clips of 10,000 different lengths would cost 10,000 plans, here they share
-six lengths per octave. The phases are exact: k² mod 2n is computed in whole numbers.
+which is a convolution with a chirp, computed by transforms of any length L ≥ n_in + n_out − 1. A GPU library plans
+a transform once per length: clips of 10,000 different lengths would need 10,000 plans; here they share
+six lengths per octave. The phases are exact, because k² mod 2n is computed in integers.
 
 Source: Bluestein (1970), IEEE Trans. Audio Electroacoust. 18(4) 451.
 """
@@ -23,17 +23,17 @@ _SIXTEENTHS = (8, 9, 10, 12, 14, 15, 16)  # good lengths: these times a power of
 
 
 def padded_length(n_in: int, n_out: int) -> int:
-    """Find the length of the transforms behind :func:`chirp_z`.
+    """Return the length of the transforms in :func:`chirp_z`.
 
     Parameters
     ----------
     n_in, n_out
-        Terms of a sum, and sums.
+        Number of terms of a sum, and number of sums.
 
     Returns
     -------
     int
-        The least good length that holds the convolution, at most a fifth more than it needs.
+        The smallest good length that holds the convolution, at most a fifth more than required.
     """
     need = max(n_in + n_out - 1, 8)
     power = 1 << (need.bit_length() - 4)
@@ -46,7 +46,7 @@ def chirp_z(rows: torch.Tensor, n_in: int, period: int, sign: int, out: torch.Te
     Parameters
     ----------
     rows
-        Complex, shape (rows, :func:`padded_length`), 0 from ``n_in`` on; working memory, lost.
+        Complex, shape (rows, :func:`padded_length`), 0 from ``n_in`` on; overwritten.
     n_in
         Terms of each sum.
     period
@@ -54,7 +54,7 @@ def chirp_z(rows: torch.Tensor, n_in: int, period: int, sign: int, out: torch.Te
     sign
         +1 or −1.
     out
-        Complex, shape (rows, sums), any strides, apart from ``rows``; the result.
+        The result, complex, shape (rows, sums), any strides; must not overlap ``rows``.
     """
     length, n_out = rows.shape[1], out.shape[1]
     chirp = _chirp(max(n_in, n_out), period, sign, rows)

@@ -28,7 +28,7 @@ class Cochlea(Encoder):
 
     @property
     def keeps_offset(self) -> bool:
-        """Whether an offset is always kept: with the preset ``lauscher``, as the original program does."""
+        """Whether an offset is always kept: true for the preset ``lauscher``, as in the original program."""
         return self.preset == "lauscher"
 
     def encode(self, samples: NDArray[np.float64], sample_rate: int, seed: Sequence[int]) -> Spikes:
@@ -36,12 +36,12 @@ class Cochlea(Encoder):
         return Spikes(*cochlea.encode(samples, sample_rate, self.params, self.n_units, seed))
 
     def characteristic_frequencies(self) -> NDArray[np.float64]:
-        """Compute the frequency that moves each channel most [Hz], float64, shape (n_units,), falling."""
+        """Compute the characteristic frequency of each channel [Hz], float64, shape (n_units,), descending."""
         membrane = self.params.basilar_membrane
         return np.asarray(cochlea.characteristic_frequency(self.n_units, membrane), np.float64)
 
     def warm(self) -> None:
-        """Compile the loops, and design the transfer function where the rate is known before."""
+        """Compile the loops, and design the transfer function if the rate is known in advance."""
         rate = self.input_rate
         if rate:
             membrane = self.params.basilar_membrane
@@ -50,7 +50,7 @@ class Cochlea(Encoder):
         cochlea.encode(np.sin(np.arange(2000.0)), rate or 16_000, self.params, few)
 
     def on_device(self) -> DeviceCochlea:
-        """Give the part that runs on a GPU."""
+        """Return the part that runs on a GPU."""
         from spikebench.encoders.cochlea.device_cochlea import DeviceCochlea  # loads torch
 
         return DeviceCochlea(self.params, self.n_units)

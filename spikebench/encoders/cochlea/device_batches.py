@@ -1,8 +1,8 @@
-"""Work for a device in pieces that its memory holds.
+"""Batches of clips that fit into the memory of a device.
 
-An *item* is some channels of one clip, as many as the transforms of a clip of its length may take: its
-shape depends on the clip alone, so its bits do. A *batch* is items of one rate that run together,
-padded to the longest: it depends on the memory there is, and no result does.
+An *item* is a group of channels of one clip, as many as the memory limit for transforms of its length allows. Its
+shape depends on the clip only, and therefore also its bits. A *batch* is a group of items of one rate that run
+together, padded to the longest. Batches depend on the available memory; results do not.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from spikebench.errors import SpikebenchError
 
 __all__ = ["Item", "cut_batches", "within_memory"]
 
-_TRANSFORM_BYTES = 2**30  # at most for the transforms of one item; decides bits, so it is no option
-_SAMPLE_BYTES = 6  # of a sample of a channel: signal, spike list and its compaction
+_TRANSFORM_BYTES = 2**30  # limit for the transforms of one item; fixed, since the bits depend on it
+_SAMPLE_BYTES = 6  # per sample of a channel: signal, spike list and its compaction
 _CPU_BUDGET = 2**30  # bytes of a batch on device "cpu"
-_FREE_SHARE = 0.6  # of a GPU's free memory for the signals of a batch
+_FREE_SHARE = 0.6  # share of a GPU's free memory for the signals of a batch
 _Result = TypeVar("_Result")
 
 
@@ -33,7 +33,7 @@ class Item(NamedTuple):
     clip : int
         Index of the clip.
     sample_rate : int
-        Of the clip [Hz].
+        Sample rate of the clip [Hz].
     n : int
         Output samples.
     first_pair, n_pairs : int
@@ -54,7 +54,7 @@ def cut_batches(
     device: torch.device,
     budget: int | None = None,
 ) -> Iterator[list[Item]]:
-    """Cut clips into items and gather items of one rate and like lengths into batches.
+    """Cut clips into items and group items of one rate and similar lengths into batches.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def cut_batches(
     value_bytes
         Bytes of a complex value in a transform.
     device
-        Whose memory counts.
+        Device whose memory is used.
     budget
-        Bytes for the signals of a batch; by default a share of what is free.
+        Bytes for the signals of a batch; by default a share of the free memory.
 
     Yields
     ------
     list of Item
-        At least one; those of a clip in the order of its channels.
+        At least one item; the items of a clip are in the order of its channels.
     """
     if budget is None:
         budget = _free(device)
@@ -111,16 +111,16 @@ def _items(
 def within_memory(
     run: Callable[[list[Item]], list[_Result]], items: list[Item], device: torch.device
 ) -> list[_Result]:
-    """Run a batch; if the device's memory does not hold it, its halves.
+    """Run a batch; if it does not fit into the device's memory, run its halves.
 
     Parameters
     ----------
     run
-        Called with items; gives one result or more.
+        Called with items; returns one or more results.
     items
         A batch.
     device
-        Where it runs.
+        Device that runs it.
 
     Returns
     -------
@@ -130,9 +130,9 @@ def within_memory(
     Raises
     ------
     SpikebenchError
-        If the memory does not hold a single item.
+        If a single item does not fit into the memory.
     """
-    # Triton launches on the current device, whatever the tensors are on.
+    # Triton launches on the current device, regardless of the device of the tensors.
     current = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
     try:
         with current:
@@ -140,10 +140,10 @@ def within_memory(
     except torch.cuda.OutOfMemoryError:
         if len(items) == 1:
             raise SpikebenchError(
-                f"device {device}: its memory does not hold {2 * items[0].n_pairs} channels of a clip "
+                f"device {device}: not enough memory for {2 * items[0].n_pairs} channels of a clip "
                 f"of {items[0].n} samples; free memory, cut the recording, or use the CPU"
             ) from None
-    # Outside the handler: its traceback holds the tensors of the attempt.
+    # Outside the handler, whose traceback keeps the tensors of the failed attempt.
     if device.type == "cuda":
         torch.cuda.empty_cache()
     middle = len(items) // 2

@@ -5,17 +5,17 @@ on tensors, stage by stage for all lanes of a batch::
 
     recording → spectrum → filter → chirp-z → velocity → hair cells → p_fire → bushy cells → spikes
 
-Nothing of a clip depends on the batch: transforms run clip by clip with shapes that its length alone
-decides, lanes do not meet, and every random number is a function of (seed of the clip, channel,
-sample), drawn by Philox. Batch, order, padding and memory change no spike; another model of GPU or
-version of a library may round the transforms differently, and then a spike moves now and then. Random
-numbers differ from those of :func:`cochlea.encode`: spikes equal its spikes in distribution only.
+The spikes of a clip do not depend on the batch. Transforms run clip by clip with shapes that depend only on its
+length, lanes are independent, and every random number is a function of (seed of the clip, channel,
+sample), drawn by Philox. Batch, order, padding and memory change no spike. Another GPU model or
+library version may round the transforms differently, which occasionally moves a spike. Random
+numbers differ from those of :func:`cochlea.encode`: the spikes are equal to its spikes in distribution only.
 
-Precision: transforms and signals in float32, the states of the cells in float64, which few of the bytes
-and operations are. ``p_fire`` is promised within :data:`P_FIRE_BOUND` of :func:`cochlea.trace`
-(absolute). Measured over words, tones, a click and a square wave in both presets: at most 5e-8, and
-2e-13 with float64 throughout, for twice the memory traffic on any GPU and 32 to 64 times the cost of
-an operation on one that is not made for data centres.
+Precision: transforms and signals are float32; the states of the cells are float64, which are a small part of the
+bytes and operations. ``p_fire`` is guaranteed within :data:`P_FIRE_BOUND` of :func:`cochlea.trace`
+(absolute). Measured over words, tones, a click and a square wave in both presets, the difference is at most 5e-8.
+With float64 throughout it is 2e-13, for twice the memory traffic on any GPU and 32 to 64 times the cost of
+an operation on a GPU that is not made for data centres.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
 
 P_FIRE_BOUND = 1e-5  # |p_fire − cochlea's|, absolute
 
-_COMPLEX = torch.complex64  # of transforms; signals have its real type
+_COMPLEX = torch.complex64  # dtype of transforms; signals have its real type
 
 
 class Prepared(NamedTuple):
@@ -62,9 +62,9 @@ class Prepared(NamedTuple):
     Attributes
     ----------
     samples : ndarray of float64, shape (N,)
-        After resampling, level and window.
+        Samples after resampling, levelling and windowing.
     sample_rate : int
-        Its rate [Hz].
+        Their rate [Hz].
     """
 
     samples: NDArray[np.float64]
@@ -72,7 +72,7 @@ class Prepared(NamedTuple):
 
 
 class _Filter(NamedTuple):
-    """The transfer function on a device; fields as in ``BasilarMembraneCoeffs``, channels made even."""
+    """The transfer function on a device; fields as in ``BasilarMembraneCoeffs``, padded to an even channel number."""
 
     edges: torch.Tensor
     polynomials: torch.Tensor
@@ -80,7 +80,7 @@ class _Filter(NamedTuple):
 
 
 class _Bins(NamedTuple):
-    """The spectrum of a recording divided by its length, and the place of each bin among the panels."""
+    """The spectrum of a recording divided by its length, and the panel of each bin with its position there."""
 
     spectrum: torch.Tensor
     panel: torch.Tensor
@@ -136,7 +136,7 @@ class DeviceCochlea:
     def encode_prepared(
         self, prepared: Sequence[Prepared], seeds: Sequence[Sequence[int]], device: str
     ) -> list[encoder.Spikes]:
-        """Turn prepared recordings into spikes; see :func:`encode_prepared`."""
+        """Encode prepared recordings as spikes; see :func:`encode_prepared`."""
         encoded = encode_prepared(prepared, seeds, self.params, self.n_units, device)
         return [encoder.Spikes(*spikes) for spikes in encoded]
 
@@ -154,14 +154,14 @@ def encode_batch(
     n_channels: int,
     device: str,
 ) -> list[Spikes]:
-    """Turn recordings into spikes on a device.
+    """Encode recordings as spikes on a device.
 
     Parameters
     ----------
     recordings
         Samples and rate [Hz] of each, as for :func:`cochlea.encode`.
     seeds
-        Of each recording, non-negative numbers that together are one.
+        Seed of each recording: non-negative integers that together are one seed.
     params
         Parameters of the conversion.
     n_channels
@@ -177,9 +177,9 @@ def encode_batch(
     Raises
     ------
     SpikebenchError
-        If the device cannot be used or its memory does not hold a single item.
+        If the device cannot be used or a single item does not fit into its memory.
     ValueError
-        If a recording cannot be used; :func:`prepare` tells which.
+        If a recording cannot be used, as :func:`prepare` raises it.
     """
     prepared = [prepare(samples, rate, params) for samples, rate in recordings]
     return encode_prepared(prepared, seeds, params, n_channels, device)
@@ -193,16 +193,16 @@ def encode_prepared(
     device: str,
     budget: int | None = None,
 ) -> list[Spikes]:
-    """Turn prepared recordings into spikes; the part of :func:`encode_batch` that needs the device.
+    """Encode prepared recordings as spikes; the part of :func:`encode_batch` that uses the device.
 
     Parameters
     ----------
     prepared
-        From :func:`prepare`, perhaps in other processes.
+        Results of :func:`prepare`, which may run in other processes.
     seeds, params, n_channels, device
         As for :func:`encode_batch`.
     budget
-        Bytes for the signals of a batch; by default a share of what is free. It changes no spike.
+        Bytes for the signals of a batch; by default a share of the free memory. It changes no spike.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def trace_batch(
     n_channels: int,
     device: str,
 ) -> list[NDArray[np.float64]]:
-    """Compute release probabilities on a device; they hold no randomness.
+    """Compute release probabilities on a device; they are deterministic.
 
     Parameters
     ----------
@@ -288,12 +288,12 @@ def _batches(
     device: torch.device,
     budget: int | None,
 ) -> Iterator[list[Item]]:
-    """Check what is the same for all clips, and cut batches."""
+    """Check the settings common to all clips, and cut batches."""
     if not 1 <= n_channels <= MAX_CHANNELS:
         raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
     if params.bushy_cell.n_trains > reference.MAX_TRAINS:
         raise SpikebenchError(
-            f"{params.bushy_cell.n_trains} release trains: a device takes at most "
+            f"{params.bushy_cell.n_trains} release trains: a device supports at most "
             f"{reference.MAX_TRAINS}; use the CPU"
         )
     sizes = [(clip.sample_rate, clip.samples.size // 2 + 1) for clip in prepared]
@@ -364,7 +364,7 @@ def _velocity(bins: _Bins, item: Item, table: _Filter, out: torch.Tensor) -> Non
 
 @lru_cache(maxsize=2)
 def _filter(rate: int, n_channels: int, params: CochleaParams, device: torch.device) -> _Filter:
-    """Bring the transfer function to the device."""
+    """Design the transfer function and copy it to the device."""
     coeffs = cochlea.design_basilar_membrane(rate, n_channels, None, params.basilar_membrane)
     parts = np.stack([coeffs.polynomials.real, coeffs.polynomials.imag], axis=2)
     odd = n_channels % 2
@@ -378,7 +378,7 @@ def _filter(rate: int, n_channels: int, params: CochleaParams, device: torch.dev
 
 
 def _identity(items: list[Item], seeds: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Make what tells lanes apart: Philox key, channel and two more words; int64, shape (4, lanes)."""
+    """Return the identity of each lane: Philox key, channel and two more words; int64, shape (4, lanes)."""
     columns = []
     for item in items:
         words = np.random.SeedSequence(list(seeds[item.clip])).generate_state(4).astype(np.uint64)
@@ -408,7 +408,7 @@ def _spike_keys(
         p_fire, lengths, identity, constants, bushy.n_trains, bushy.n_dead, bushy.n_ref
     )
     channel = identity[1]
-    counts = torch.where(channel < n_channels, counts, 0)  # the channel that made their number even
+    counts = torch.where(channel < n_channels, counts, 0)  # drop the channel added as padding
     rows = torch.arange(spikes.shape[0], device=spikes.device)
     spiking = (rows < counts[:, None]).flatten()
     keys = (spikes.T.long() * n_channels + channel[:, None]).flatten()[spiking].cpu().numpy()

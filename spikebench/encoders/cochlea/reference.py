@@ -1,10 +1,10 @@
 """The three loops of the cochlea on a device in plain PyTorch.
 
-Slow, on any device: the measure of :mod:`spikebench.encoders.cochlea.triton`.
+They are slow and run on any device: the reference for :mod:`spikebench.encoders.cochlea.triton`.
 
 A *lane* is one channel of one clip. Signals of a batch have shape (samples, lanes), time first, so that
 neighbouring lanes are neighbours in memory; a lane is valid up to its length, the rest is padding.
-Whatever else is in the batch, a lane's arithmetic is the same.
+The arithmetic of a lane does not depend on the rest of the batch.
 
 Releases: the number of events in a sample is Binomial(available, p) exactly. It is drawn by inversion
 from one uniform u, with the rarer of release and failure counted so that nothing underflows::
@@ -12,7 +12,7 @@ from one uniform u, with the rarer of release and failure counted so that nothin
     r = min(p, 1 − p);  f_0 = (1 − r)^a;  f_(k+1) = f_k·(a − k)/(k + 1)·r/(1 − r)      (D1)
     K = #{ k < a : u ≥ f_0 + … + f_k };  events = K if p ≤ 1/2 else a − K              (D2)
 
-u comes from Philox 4×32-10, a function of key and counter without a state: word ``s mod 4`` of counter
+u is drawn by Philox 4×32-10, a stateless function of key and counter: word ``s mod 4`` of counter
 (⌊s/4⌋, channel, id₂, id₃) under key (id₀, id₁), where id is the clip's identity; u = (word + ½)·2⁻³².
 
 Sources: Salmon, Moraes, Dror, Shaw (2011), SC11, doi 10.1145/2063384.2063405 (Philox); the other
@@ -40,10 +40,11 @@ def filter_pairs(
     spectrum: torch.Tensor,
     out: torch.Tensor,
 ) -> None:
-    """Multiply a spectrum by V, keep what gives real signals, and pack two channels into one.
+    """Multiply a spectrum by V, keep the part of real signals, and pack two channels into one.
 
     ``F_k = (Y_k + conj Y_(n−k))/2`` with ``Y = V·X`` has a real inverse transform, the real part of
-    Y's. ``F_even + i·F_odd`` has that of the even channel as real part, that of the odd as imaginary part.
+    that of Y. In the inverse transform of ``F_even + i·F_odd``, the real part is the signal of the even channel and
+    the imaginary part that of the odd channel.
 
     Parameters
     ----------
@@ -51,9 +52,9 @@ def filter_pairs(
         V on panels, shape (channels, panels, 2, powers), real; the third axis is real and imaginary
         part, powers ascend. An even number of channels.
     n_panels
-        Panels of each channel that matter, int32, shape (channels,).
+        Number of panels used by each channel, int32, shape (channels,); V is 0 above them.
     panel, position
-        Panel of each bin, int32, and the bin's place in it, −1 … 1; shape (n,).
+        Panel of each bin, int32, and the bin's position in it, −1 … 1; shape (n,).
     spectrum
         X, complex, shape (n,).
     out
@@ -71,7 +72,7 @@ def filter_pairs(
 
 
 def hair_cells(signal: torch.Tensor, lengths: torch.Tensor, constants: torch.Tensor) -> None:
-    """Turn velocity into release probability, in place, eqs. (H1)–(H7).
+    """Compute release probability from velocity, in place, eqs. (H1)–(H7).
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def hair_cells(signal: torch.Tensor, lengths: torch.Tensor, constants: torch.Ten
     lengths
         Samples of each lane, int32, shape (lanes,).
     constants
-        The fields of ``HairCellCoeffs`` in their order, float64, shape (12,).
+        The fields of ``HairCellCoeffs`` in order, float64, shape (12,).
     """
     offset, scale, pool_size, replenish, release, loss_and_reuptake = constants[:6]
     reuptake, reprocess, firing, q_rest, c_rest, w_rest = constants[6:]
@@ -108,7 +109,7 @@ def bushy_cells(
     n_dead: int,
     n_ref: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw the releases, eqs. (D1), (D2), and let the cells fire, eqs. (B4)–(B6).
+    """Draw the releases, eqs. (D1), (D2), and compute the spikes of the cells, eqs. (B4)–(B6).
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def bushy_cells(
     lengths
         Samples of each lane, int32, shape (lanes,).
     identity
-        Of each lane, int64, shape (4, lanes): Philox key, channel, id₂, id₃.
+        Identity of each lane, int64, shape (4, lanes): Philox key, channel, id₂, id₃.
     constants
         Decay of membrane and of synapse, gain; float64, shape (3,).
     n_trains, n_dead, n_ref
@@ -125,10 +126,10 @@ def bushy_cells(
 
     Returns
     -------
-    spikes : tensor of int32, shape (at most spikes of a lane, lanes)
-        Sample of each spike, ascending; what follows a lane's last spike is undefined.
+    spikes : tensor of int32, shape (maximum number of spikes of a lane, lanes)
+        Sample of each spike, ascending; entries after a lane's last spike are undefined.
     counts : tensor of int32, shape (lanes,)
-        Spikes of each lane.
+        Number of spikes of each lane.
     """
     decay_mem, decay_syn, gain = constants
     lanes = torch.arange(lengths.shape[0], device=lengths.device)
@@ -198,7 +199,7 @@ def philox(key: torch.Tensor, counter: torch.Tensor) -> list[torch.Tensor]:
     k0, k1 = key & _WORD, key >> 32 & _WORD
     c0, c1, c2, c3 = counter
     for _ in range(10):
-        # A product of two words fills 64 bits; int64 holds them all, the sign is just the top one.
+        # A product of two words has 64 bits, all of which int64 holds; the top one is its sign.
         low, high = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1 = (high >> 32 & _WORD) ^ c1 ^ k0, high & _WORD
         c2, c3 = (low >> 32 & _WORD) ^ c3 ^ k1, low & _WORD

@@ -18,7 +18,7 @@ __all__ = ["trace_sample"]
 
 
 def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int]) -> Trace:
-    """Compute the stages before the spikes, as they were when the file was made.
+    """Compute the stages before the spikes, with the settings with which the file was made.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int
     recording
         The recording of one of its samples.
     channels
-        Indices of the channels wanted.
+        Indices of the channels.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int
     Raises
     ------
     SpikeFileError
-        If the file does not say how it was made, or was made by another encoder or with parameters of another
+        If the file does not record its settings, or was made by another encoder or with parameters of another
         version.
     UnknownNameError
         If there is no such preset.
@@ -46,14 +46,16 @@ def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int
     name = printable(str(spikes.path))
     if encoder_name(made) != Cochlea.name:
         raise SpikeFileError(
-            f"{name}: made by the encoder {printable(encoder_name(made))}, only {Cochlea.name} has these stages"
+            f"{name}: made by the encoder {printable(encoder_name(made))}; only {Cochlea.name} has these stages"
         )
     if not isinstance(made.get("preset"), str) or "parameters" not in made:
-        raise SpikeFileError(f"{name}: does not say how it was made, so its stages are not known")
+        raise SpikeFileError(
+            f"{name}: does not record its preset and parameters, so its stages are not known"
+        )
     params = encoder_of(made, spikes.n_units).params
     if made["parameters"] != asdict(params):
         raise SpikeFileError(
-            f"{name}: made with other parameters than preset {made['preset']} has now"
+            f"{name}: made with other parameters than those of preset {made['preset']} in this version"
         )
     if made.get("offsets_removed"):
         recording = recording.without_offset()

@@ -1,14 +1,14 @@
 """The three loops of the cochlea as Triton kernels.
 
-They compute what :mod:`spikebench.encoders.cochlea.reference` does, with its signatures, on a CUDA device
-(or in Triton's interpreter, for tests).
+The functions compute the same as those of :mod:`spikebench.encoders.cochlea.reference`, with the same signatures, on a
+CUDA device (or in Triton's interpreter, for tests).
 
 Hair and bushy cells run one lane per thread and one warp per program: a lane is a chain of dependent
-steps, so the device is filled by lanes and not by parallel work within one. All state is float64 and
-multiplications and additions are not fused: a lane has the same bits here, in the reference and, for the
-hair cell, in numba. Constants come in a tensor because Triton takes plain numbers as float32.
+steps, so all parallelism is across lanes. All state is float64, and multiplications and additions are not
+fused: a lane has the same bits here, in the reference and, for the hair cell, in numba. Constants are passed
+in a tensor, because Triton converts Python floats to float32.
 """
-# Triton has no types and is not everywhere.
+# Triton has no type annotations and is not installed on every system.
 # mypy: disable-error-code="import-not-found, import-untyped, untyped-decorator"
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def filter_pairs(
     spectrum: torch.Tensor,
     out: torch.Tensor,
 ) -> None:
-    """See :func:`spikebench.encoders.cochlea.reference.filter_pairs`; ``out`` has rows without gaps."""
+    """See :func:`spikebench.encoders.cochlea.reference.filter_pairs`; the rows of ``out`` are contiguous."""
     n = spectrum.shape[0]
     grid = (triton.cdiv(n // 2 + 1, _BINS), out.shape[0])
     _filter_kernel[grid](
@@ -108,7 +108,7 @@ def _filter_kernel(
     row = out + 2 * pair.to(tl.int64) * stride
     tl.store(row + 2 * k, even_re - odd_im, mask=inside)  # F_even + i·F_odd
     tl.store(row + 2 * k + 1, even_im + odd_re, mask=inside)
-    # At n − k stand the conjugates of both; bins that are their own partner are written already.
+    # Bin n − k holds the conjugates of both; bins that are their own partner are already written.
     other = inside & (partner > k)
     tl.store(row + 2 * partner, even_re + odd_im, mask=other)
     tl.store(row + 2 * partner + 1, odd_re - even_im, mask=other)
@@ -203,7 +203,7 @@ def _hair_kernel(
 def _four(
     at: tl.tensor, n_lanes: tl.tensor, left: tl.tensor
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
-    """Four samples of each lane, 0 past its end: read at once, so that one wait serves four steps."""
+    """Load four samples of each lane, 0 past its end, at once, so that four steps share one memory latency."""
     return (
         tl.load(at, mask=left > 0, other=0.0).to(tl.float64),
         tl.load(at + n_lanes, mask=left > 1, other=0.0).to(tl.float64),
@@ -303,7 +303,7 @@ def _bushy_kernel(
             events = _binomial(u, p, available, TRAIN_BITS)
             available -= events
             tl.store(slot, events, mask=inside)
-            # What one thread of the warp stored, another may load: the layouts of the two are Triton's.
+            # Triton chooses the layouts: a thread may load a value that another thread of the warp stored.
             tl.debug_barrier()
             awake = s >= ready
             fired = awake & (v >= 1.0) & valid  # eq. (B4)

@@ -41,9 +41,9 @@ def test_stages_need_to_know_how_the_file_was_made(recording: Path, tmp_path: Pa
     for i, made in enumerate(({}, {"preset": "shd", "parameters": {"level": 0.5}})):
         with SpikeWriter(tmp_path / f"{i}.h5", 20, [], made):
             pass
-    with pytest.raises(SpikeFileError, match="does not say how it was made"):
+    with pytest.raises(SpikeFileError, match="does not record its preset"):
         trace_sample(SpikeFile(tmp_path / "0.h5"), clip, [0])
-    with pytest.raises(SpikeFileError, match="made with other parameters than preset shd"):
+    with pytest.raises(SpikeFileError, match="made with other parameters than those of preset shd"):
         trace_sample(SpikeFile(tmp_path / "1.h5"), clip, [0])
 
 
@@ -53,6 +53,6 @@ def test_another_encoder_has_other_stages(recording: Path, tmp_path: Path) -> No
         pass
     with (
         SpikeFile(tmp_path / "a.h5") as spikes,
-        pytest.raises(SpikeFileError, match="made by the encoder rate, only cochlea has"),
+        pytest.raises(SpikeFileError, match="made by the encoder rate; only cochlea has"),
     ):
         trace_sample(spikes, read_clip(recording), [0])
