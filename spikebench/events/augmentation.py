@@ -1,16 +1,16 @@
 """Random changes of one sample for training: pure functions on events.
 
-Every function takes times [s] and units of one sample, in any order, and gives new arrays, sorted by time;
-spikes at the same time keep their order. What it was given stays as it was. All randomness comes from the
+Every function takes times [s] and units of one sample, in any order, and returns new arrays, sorted by time;
+spikes at the same time keep their order. The input is not modified. All random numbers are drawn from the
 generator, so the same generator in the same state gives the same sample.
 
-A spike that leaves the units or gets a negative time is removed: nothing is clipped or wrapped around.
-A spike that gets late stays; binning leaves out what comes after the last bin.
+A spike whose unit leaves the range or whose time becomes negative is removed: nothing is clipped or wrapped around.
+A spike that is moved to a later time is kept; binning leaves out spikes after the last bin.
 
-Sources, by what was read of them:
+Sources, with the parts that were used:
 
 [1] Cramer et al. (2020), doi:10.1109/TNNLS.2020.3044364; its figure from this project's notes.
-[2] Nowotny, Turner and Knight (2025), doi:10.1088/2634-4386/ada852; the code it names,
+[2] Nowotny, Turner and Knight (2025), doi:10.1088/2634-4386/ada852; its code,
     github.com/tnowotny/genn_eventprop, ``utils.py`` and its scans.
 [3] Schöne et al. (2024), arXiv:2404.18508; its code, github.com/Efficient-Scalable-Machine-Learning/event-ssm,
     the settings for SHD.
@@ -50,7 +50,7 @@ def jitter_units(
     *,
     generator: np.random.Generator,
 ) -> Sample:
-    """Displace every spike along the units by a normal number of its own, rounded to the nearest unit.
+    """Displace the unit of every spike by an independent normal number, rounded to the nearest unit.
 
     Parameters
     ----------
@@ -59,28 +59,28 @@ def jitter_units(
     units
         Unit of each spike, integer, shape (spikes,), in 0 … n_units - 1.
     n_units
-        Number of units; what leaves them is removed.
+        Number of units; spikes outside them are removed.
     standard_deviation
-        Of the displacement [units]; 20 of 700 in [1].
+        Standard deviation of the displacement [units]; 20 of 700 in [1].
     generator
-        Source of all randomness.
+        Source of all random numbers.
 
     Returns
     -------
     times : ndarray of float, shape (kept,)
-        Spike times [s], ascending, in the type given; float64 if that was neither float32 nor float64.
+        Spike times [s], ascending, in the dtype of the input; float64 if that is neither float32 nor float64.
     units : ndarray of integer, shape (kept,)
-        Their units, in the type given.
+        Their units, in the dtype of the input.
 
     Raises
     ------
     ValueError
-        If a time is negative or not finite, a unit is out of range or no integer, lengths differ, or a
-        parameter lies outside its range.
+        If a time is negative or not finite, a unit is out of range or not an integer, lengths differ, or a
+        parameter is outside its range.
     """
     seconds, unit = _sample(times, units, n_units)
     _check_not_negative("standard_deviation", standard_deviation)
-    # Added as float64, which no displacement overflows.
+    # Added as float64, so that no displacement overflows.
     moved = unit + np.rint(generator.normal(0.0, standard_deviation, unit.size))
     return _inside(seconds, moved, seconds.dtype, unit.dtype, n_units)
 
@@ -92,19 +92,19 @@ def jitter_times(
     *,
     generator: np.random.Generator,
 ) -> Sample:
-    """Displace every spike in time by a normal number of its own, the jitter per spike of [6].
+    """Displace the time of every spike by an independent normal number, the jitter per spike of [6].
 
     Parameters
     ----------
     times, units, generator
         As in :func:`jitter_units`.
     standard_deviation
-        Of the displacement [s]. The default is ours: half a bin of 10 ms.
+        Standard deviation of the displacement [s]. The default was chosen here: half a bin of 10 ms.
 
     Returns
     -------
     times, units : ndarray
-        As in :func:`jitter_units`; what falls before 0 is removed.
+        As in :func:`jitter_units`; spikes before time 0 are removed.
 
     Raises
     ------
@@ -125,17 +125,17 @@ def shift_units(
     *,
     generator: np.random.Generator,
 ) -> Sample:
-    """Displace the whole sample along the units by one uniform whole number.
+    """Displace the units of the whole sample by one uniform integer.
 
-    The code of [2] truncates a uniform real number: 0 comes twice as often as any other shift, and the
-    greatest never.
+    The code of [2] truncates a uniform real number instead, so that 0 occurs twice as often as any other shift, and
+    the largest shift never.
 
     Parameters
     ----------
     times, units, n_units, generator
         As in :func:`jitter_units`.
     max_shift
-        Greatest displacement either way [units], itself included; 40 of 700 in [2].
+        Largest displacement in either direction [units], inclusive; 40 of 700 in [2].
 
     Returns
     -------
@@ -160,19 +160,19 @@ def shift_times(
     *,
     generator: np.random.Generator,
 ) -> Sample:
-    """Displace the whole sample in time by one uniform number.
+    """Displace the times of the whole sample by one uniform number.
 
     Parameters
     ----------
     times, units, generator
         As in :func:`jitter_units`.
     max_shift
-        Greatest displacement either way [s]. The default is ours.
+        Largest displacement in either direction [s]. The default was chosen here.
 
     Returns
     -------
     times, units : ndarray
-        As in :func:`jitter_units`; what falls before 0 is removed.
+        As in :func:`jitter_units`; spikes before time 0 are removed.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def warp_time(
 def draw_warp(
     shortest: float = 0.9, longest: float = 1.1, *, generator: np.random.Generator
 ) -> float:
-    """Draw the factor of :func:`warp_time`, which is also that of the length of the recording.
+    """Draw the factor of :func:`warp_time`, which also scales the length of the recording.
 
     Parameters
     ----------
@@ -229,12 +229,12 @@ def draw_warp(
     Returns
     -------
     float
-        For :func:`scale_times`.
+        Factor for :func:`scale_times`.
 
     Raises
     ------
     ValueError
-        If a bound lies outside its range.
+        If a bound is outside its range.
     """
     if not 0 < shortest <= longest < np.inf:
         raise ValueError(f"a warp needs 0 < shortest ≤ longest, got {shortest}, {longest}")
@@ -274,14 +274,14 @@ def delete_spikes(
     *,
     generator: np.random.Generator,
 ) -> Sample:
-    """Remove every spike with one probability, independently.
+    """Remove every spike independently with the same probability.
 
     Parameters
     ----------
     times, units, generator
         As in :func:`jitter_units`.
     probability
-        Of being removed; 0.1 in [3], one of 0.1, 0.2 … 0.9 per sample in [5].
+        Probability of removal; 0.1 in [3], one of 0.1, 0.2 … 0.9 per sample in [5].
 
     Returns
     -------
@@ -311,24 +311,24 @@ def blend(
 ) -> Sample:
     """Mix two samples of one class.
 
-    The mean time and the mean unit of both are brought to the middle between them, the latter to the
-    nearest unit; then each spike of the first is kept with probability ``share``, each of the other with
-    ``1 - share``. The code of [2] truncates these displacements, to milliseconds and units. A sample
-    without spikes has no mean, and the other then stays in place.
+    Both samples are displaced so that their mean times and mean units are halfway between the original means, the
+    units rounded to the nearest unit. Then each spike of the first is kept with probability ``share``, each spike of
+    the other with ``1 - share``. The code of [2] truncates these displacements, to milliseconds and units. If a sample
+    has no spikes and therefore no mean, the other is not displaced.
 
     Parameters
     ----------
     times, units, n_units, generator
         As in :func:`jitter_units`.
     other_times, other_units
-        The second sample, of the same class: that is for the caller to see to.
+        The second sample; the caller must choose one of the same class.
     share
-        Part of the first sample; 0.5 in [2].
+        Share of the first sample; 0.5 in [2].
 
     Returns
     -------
     times, units : ndarray
-        As in :func:`jitter_units`; units in the type of the first sample, times in the wider of both.
+        As in :func:`jitter_units`; units in the dtype of the first sample, times in the wider dtype of both.
 
     Raises
     ------
@@ -360,14 +360,14 @@ def mask_units(
 ) -> Sample:
     """Remove all spikes of one band of adjacent units, the frequency mask of [4].
 
-    The width is uniform among 0 … ``max_fraction`` of the units, then the place among all that fit.
+    The width is uniform among 0 … ``max_fraction`` of the units; the position is then uniform among all that fit.
 
     Parameters
     ----------
     times, units, n_units, generator
         As in :func:`jitter_units`.
     max_fraction
-        Greatest width, as a part of all units; 0.25 is the greatest side of an area masked in [5].
+        Largest width, as a fraction of all units; 0.25 is the largest side of an area masked in [5].
 
     Returns
     -------
@@ -395,9 +395,9 @@ def mask_time(
     *,
     generator: np.random.Generator,
 ) -> Sample:
-    """Remove all spikes of one span of time, the time mask of [4].
+    """Remove all spikes in one interval of time, the time mask of [4].
 
-    The width is uniform in 0 … ``max_fraction`` of the duration, then the start in all that fit.
+    The width is uniform in 0 … ``max_fraction`` of the duration; the start is then uniform among all that fit.
 
     Parameters
     ----------
@@ -406,7 +406,7 @@ def mask_time(
     duration
         Length of the clip [s].
     max_fraction
-        Greatest width, as a part of the duration; 0.2 bounds the mask in both Switchboard policies of [4].
+        Largest width, as a fraction of the duration; 0.2 bounds the mask in both Switchboard policies of [4].
 
     Returns
     -------
@@ -428,7 +428,7 @@ def mask_time(
 
 
 def _sample(times: ArrayLike, units: ArrayLike, n_units: int | None = None) -> Sample:
-    """Check a sample, and give float16 a type that can be added to; it loses nothing."""
+    """Check a sample, and convert float16 times to float64, which is exact, for arithmetic."""
     seconds, unit = np.asarray(times), np.asarray(units)
     if seconds.dtype not in (np.float32, np.float64):
         seconds = seconds.astype(np.float64)
@@ -447,7 +447,7 @@ def _sample(times: ArrayLike, units: ArrayLike, n_units: int | None = None) -> S
     if unit.size and (unit.min() < 0 or unit.max() >= n_units):
         raise ValueError(f"a unit lies outside 0 … {n_units - 1}")
     if n_units - 1 > np.iinfo(unit.dtype).max:
-        raise ValueError(f"{unit.dtype} does not hold the units 0 … {n_units - 1}")
+        raise ValueError(f"{unit.dtype} cannot represent the units 0 … {n_units - 1}")
     return seconds, unit
 
 
@@ -458,7 +458,7 @@ def _inside(
     unit_type: np.dtype[Any],
     n_units: int | None = None,
 ) -> Sample:
-    """Keep the spikes inside, sorted by time, in the types given."""
+    """Keep the spikes inside the ranges, sorted by time, in the given dtypes."""
     inside = times >= 0
     if n_units is not None:
         inside &= (units >= 0) & (units < n_units)

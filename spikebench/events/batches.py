@@ -1,8 +1,8 @@
-"""Events on their way into a network: collated per batch, never densified on the way.
+"""Batches of events as the input of a network; a raster is made on request only.
 
-An :class:`EventBatch` holds the spikes of a batch as (offsets, bins, units), whatever the number of cells: a word of
-SHD has some 8,000 spikes on a raster of 700 units and 100 to 1,000 bins. A raster is made only where a model
-asks, by :meth:`EventBatch.dense` or :meth:`EventBatch.sparse`.
+An :class:`EventBatch` holds the spikes of a batch as (offsets, bins, units), so its size does not depend on the number
+of cells: a word of SHD has some 8,000 spikes on a raster of 700 units and 100 to 1,000 bins. A raster is made only if
+a model calls :meth:`EventBatch.dense` or :meth:`EventBatch.sparse`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class EventBatch:
     bins, units : Tensor of int32, shape (events,)
         Time bin and unit of each event; those of a sample are sorted by their bin.
     lengths : Tensor of int64, shape (batch,)
-        Bins that each sample lasts: to the end of its recording where that is known, else to its last event;
-        at most ``n_steps``. What lies behind is padding, and no average may count it.
+        Length of each sample in bins: to the end of its recording if that is known, else to its last event;
+        at most ``n_steps``. Later bins are padding and must not be averaged over.
     labels : Tensor of int64, shape (batch,)
         Class of each sample; -1 is unknown.
     n_steps, n_units : int
@@ -53,7 +53,7 @@ class EventBatch:
     time_step : float
         Width of a bin [s].
     mode : {"counts", "binary"}
-        Whether a cell holds how many events it got, or whether it got any.
+        Whether a cell holds its number of events, or 1 if it has any event.
     """
 
     offsets: torch.Tensor
@@ -75,12 +75,12 @@ class EventBatch:
         Parameters
         ----------
         device
-            Where to.
+            The device.
 
         Returns
         -------
         EventBatch
-            There.
+            The batch on that device.
         """
         return self._moved(lambda tensor: tensor.to(device))
 
@@ -90,7 +90,7 @@ class EventBatch:
         Returns
         -------
         EventBatch
-            In page-locked memory.
+            The batch in page-locked memory.
         """
         return self._moved(lambda tensor: tensor.pin_memory())
 
@@ -105,12 +105,12 @@ class EventBatch:
         )
 
     def part(self, first: int, last: int) -> EventBatch:
-        """Take some samples of the batch.
+        """Return a range of samples of the batch.
 
         Parameters
         ----------
         first, last
-            The first, and the one behind the last.
+            The first sample, and the one after the last.
 
         Returns
         -------
@@ -128,12 +128,12 @@ class EventBatch:
         )
 
     def window(self, first: int, last: int) -> EventBatch:
-        """Take some bins of the batch.
+        """Return a range of bins of the batch.
 
         Parameters
         ----------
         first, last
-            The first bin, and the one behind the last.
+            The first bin, and the one after the last.
 
         Returns
         -------
@@ -157,33 +157,33 @@ class EventBatch:
         n_steps: int | None = None,
         mode: Mode | None = None,
     ) -> EventBatch:
-        """Ask for wider bins, another number of them, or another mode.
+        """Return the batch with wider bins, another number of bins, or another mode.
 
         Parameters
         ----------
         time_step
-            A whole multiple of the batch's own [s].
+            An integer multiple of the batch's own [s].
         n_steps
-            Number of the new bins; events behind the last are left out. By default as many as cover the batch's own.
-            What was left out when the batch was made does not come back: more bins than that are empty.
+            Number of the new bins; events after the last are left out. By default as many as cover the batch's own.
+            Events left out when the batch was made are not restored: further bins are empty.
         mode
             ``counts`` or ``binary``.
 
         Returns
         -------
         EventBatch
-            The events of the batch on the other grid, in the bins in which collating with it puts them.
+            The events of the batch on the new grid, in the same bins as if the samples were collated with it.
 
         Raises
         ------
         ValueError
-            If the time step is no whole multiple, or there would be no bin.
+            If the time step is not an integer multiple, or there would be no bin.
         """
         ratio = 1.0 if time_step is None else time_step / self.time_step
         factor = round(ratio) if 0.5 < ratio < MAX_STEPS else 0
         if factor < 1 or abs(ratio - factor) > 1e-6 * factor:
             raise ValueError(
-                f"bins of {time_step} s are no whole multiple of the batch's {self.time_step} s; "
+                f"bins of {time_step} s are not an integer multiple of the batch's {self.time_step} s; "
                 "collate with a finer time step"
             )
         steps = -(-self.n_steps // factor) if n_steps is None else n_steps
@@ -213,14 +213,14 @@ class EventBatch:
         mode: Mode | None = None,
         device: torch.device | str | None = None,
     ) -> torch.Tensor:
-        """Make the raster of the batch.
+        """Return the raster of the batch.
 
         Parameters
         ----------
         time_step, n_steps, mode
             As in :meth:`rebinned`; by default the batch's own.
         device
-            Where to make it; by default where the batch is.
+            Device of the raster; by default that of the batch.
 
         Returns
         -------
@@ -230,7 +230,7 @@ class EventBatch:
         Raises
         ------
         ValueError
-            As :meth:`rebinned`, or if an event lies outside the raster.
+            As :meth:`rebinned`, or if an event is outside the raster.
         """
         batch = self._on_grid(time_step, n_steps, mode)
         shape = (len(batch), batch.n_steps, batch.n_units)
@@ -244,7 +244,7 @@ class EventBatch:
         n_steps: int | None = None,
         mode: Mode | None = None,
     ) -> torch.Tensor:
-        """Make the raster of the batch as a sparse tensor.
+        """Return the raster of the batch as a sparse tensor.
 
         Parameters
         ----------
@@ -259,7 +259,7 @@ class EventBatch:
         Raises
         ------
         ValueError
-            As :meth:`rebinned`, or if an event lies outside the raster.
+            As :meth:`rebinned`, or if an event is outside the raster.
         """
         batch = self._on_grid(time_step, n_steps, mode)
         batch._check_inside()
@@ -272,7 +272,7 @@ class EventBatch:
         return raster
 
     def mask(self) -> torch.Tensor:
-        """Tell samples from their padding.
+        """Return a mask that distinguishes samples from padding.
 
         Returns
         -------
@@ -282,17 +282,17 @@ class EventBatch:
         return torch.arange(self.n_steps, device=self.lengths.device) < self.lengths[:, None]
 
     def structured(self, position: int) -> NDArray[np.void]:
-        """Get one sample as a structured array, as the transforms of tonic take it.
+        """Return one sample as a structured array, the input of the transforms of tonic.
 
         Parameters
         ----------
         position
-            Which sample.
+            Position of the sample.
 
         Returns
         -------
         ndarray, shape (events,)
-            Fields ``t`` (int64, µs, the beginning of the bin), ``x`` (int64, unit), ``p`` (int64, 1).
+            Fields ``t`` (int64, µs, the start of the bin), ``x`` (int64, unit), ``p`` (int64, 1).
         """
         here = slice(int(self.offsets[position]), int(self.offsets[position + 1]))
         bins = self.bins[here].cpu().numpy()
@@ -314,7 +314,7 @@ class EventBatch:
         return torch.repeat_interleave(torch.arange(len(self), device=sizes.device), sizes)
 
     def _cells(self) -> torch.Tensor:
-        # In int64: a batch has more cells than int32 can number.
+        # In int64: a batch may have more cells than int32 can number.
         return (self._rows() * self.n_steps + self.bins) * self.n_units + self.units
 
     def _binned(self) -> Binned:
@@ -323,7 +323,7 @@ class EventBatch:
         )
 
     def _check_inside(self) -> None:
-        """Refuse a batch that was put together wrongly, before an index leads outside of memory."""
+        """Raise if the arrays of the batch are inconsistent, before an index reads outside of memory."""
         n, sizes = self.bins.numel(), self.offsets.diff()
         if (self.offsets.numel(), self.units.numel()) != (len(self) + 1, n) or bool(
             (self.offsets[0] != 0) | (self.offsets[-1] != n) | (sizes < 0).any()
@@ -337,7 +337,7 @@ class EventBatch:
                 raise ValueError(f"a {what} lies outside 0 … {end - 1}")
 
     def _put(self, raster: torch.Tensor) -> None:
-        """Put the events into rasters that are zero."""
+        """Write the events into rasters of zeros."""
         if raster.device.type == self.bins.device.type == "cpu":
             put_cells(self._binned(), raster.numpy(), self.mode)
             return
@@ -350,15 +350,16 @@ class EventBatch:
 
 
 class DenseBuffer:
-    """Rasters in the same memory, batch after batch.
+    """Rasters of successive batches in the same memory.
 
-    Making a raster anew costs its cells (a batch of 128 words at 1 ms has 358 MB of them); here only the cells of
-    the last batch are cleared, so a raster costs its events. What :meth:`fill` returns holds until the next call.
+    Allocating a raster takes time proportional to its cells (a batch of 128 words at 1 ms has 358 MB of them). Here
+    only the cells of the last batch are cleared, so the time is proportional to the events. The tensor that
+    :meth:`fill` returns is valid until the next call.
 
     Parameters
     ----------
     device
-        Where the rasters are.
+        Device of the rasters.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -367,17 +368,17 @@ class DenseBuffer:
         self._last: tuple[torch.Tensor, EventBatch] | None = None
 
     def fill(self, batch: EventBatch) -> torch.Tensor:
-        """Make the raster of a batch.
+        """Write the raster of a batch into the buffer.
 
         Parameters
         ----------
         batch
-            Events.
+            The batch.
 
         Returns
         -------
         Tensor of float32, shape (batch, time, unit)
-            As :meth:`EventBatch.dense`, until the next call.
+            As :meth:`EventBatch.dense`; valid until the next call.
         """
         self._clear()
         shape = (len(batch), batch.n_steps, batch.n_units)
@@ -417,7 +418,7 @@ class Collate:
     Raises
     ------
     ValueError
-        If the bins are not positive or the mode is none; when called, if a sample has a time that is negative or
+        If the bins are not positive or the mode is unknown; when called, if a sample has a time that is negative or
         not finite, or a unit outside 0 … n_units - 1.
     """
 
@@ -428,7 +429,7 @@ class Collate:
         whole = n_steps is None or (isinstance(n_steps, int | np.integer) and n_steps >= 1)
         if not 0 < time_step < np.inf or not whole:
             raise ValueError(
-                f"bins need time_step > 0 and a whole n_steps ≥ 1, got {time_step}, {n_steps}"
+                f"bins need time_step > 0 and an integer n_steps ≥ 1, got {time_step}, {n_steps}"
             )
         self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
 
@@ -448,12 +449,12 @@ class Collate:
 
 
 class BinnedSamples:
-    """Samples on a grid of time; batches are cut out of it.
+    """Samples with a grid of time bins, from which batches are made.
 
     Parameters
     ----------
     samples
-        What to bin; its spikes stay where they are.
+        Samples to bin; their spikes are not copied.
     time_step
         Width of a bin [s].
     n_steps
@@ -504,7 +505,7 @@ class BinnedSamples:
             Standard deviation of a normal displacement of every event's unit [units]; events displaced
             off the membrane are left out. Augmentation of Cramer et al. (2020).
         generator
-            Source of the displacement; needed if ``jitter`` is not 0.
+            Source of the displacement; required if ``jitter`` is not 0.
 
         Returns
         -------
@@ -514,7 +515,7 @@ class BinnedSamples:
         Raises
         ------
         ValueError
-            If ``jitter`` is asked for without a generator.
+            If ``jitter`` is given without a generator.
         """
         events, index = self.samples.events, self.samples.rows[chosen]
         binned = bin_many(
@@ -540,7 +541,7 @@ def _jittered(
 
 
 def _steps_of(events: FlatEvents, durations: NDArray[np.float64], time_step: float) -> int:
-    """Count the bins that the longest sample needs."""
+    """Return the number of bins of the longest sample."""
     last = float(events.times.max(initial=0.0))
     steps = int((last + EDGE_TOLERANCE) / time_step) + 1
     return max(steps, int(_duration_steps(durations, time_step).max(initial=1)))

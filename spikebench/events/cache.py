@@ -1,22 +1,22 @@
-"""The spikes of a file as flat arrays, mapped into memory: built once, opened in a millisecond.
+"""The spikes of a file as flat, memory-mapped arrays: built once, opened in a millisecond.
 
-HDF5 reads variable-length samples one by one and slowly. So the first use of a spike file checks and reads
-it as a whole, block by block, and leaves beside the data sets::
+HDF5 reads variable-length samples one by one and slowly. The first use of a spike file therefore checks and reads
+the whole file, block by block, and stores a cache beside the data sets::
 
     events/<SHA-256 of the file>-v1/
         offsets.npy    int64 (samples + 1,)      sample k has the spikes offsets[k] … offsets[k + 1]
         times.npy      float32 or float64, seconds, sorted within each sample
         units.npy      uint16
         positions.npy, labels.npy, speakers.npy, durations.npy    per sample
-        events.json    SHA-256 of each of them, class names, and where the file was
+        events.json    SHA-256 of each of them, class names, and the path of the file
 
-The name is the file's hash, so a file that changed has another cache; what its old contents left behind is
-removed. A cache can hold some samples of a file only (its name then has the hash of their list as well): what
-selects a model is opened so, and holds no spike of the test split.
+The name is the file's hash, so a changed file has another cache; the cache of its old contents is
+removed. A cache may hold only some samples of a file (its name then includes the hash of their list). The data for
+model selection is opened in this way, and its cache holds no spike of the test split.
 
-A folder gets its name when it is whole, and one process builds while others wait, so parallel first use is
-safe. Whenever a cache is opened, its arrays are hashed, unless this process hashed them before and they have not been
-written to since; one that is not what it was when it was built is built anew.
+A folder gets its name when it is complete, and one process builds while others wait, so parallel first use is
+safe. Whenever a cache is opened, its arrays are hashed, unless this process has hashed them before and they have not
+been written to since. If a hash differs from that of the build, the cache is rebuilt.
 """
 
 from __future__ import annotations
@@ -48,28 +48,29 @@ FORMAT_VERSION = 1
 _META = "events.json"
 _ARRAYS = ("offsets", "times", "units", "positions", "labels", "speakers", "durations")
 _UNKNOWN_DURATION = -1.0
-# Whatever reading JSON of any shape and arrays of any size can end in.
+# All exceptions that reading invalid JSON and arrays can raise.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
 class FlatEvents:
-    """All spikes of a file, one after the other.
+    """All spikes of a file in flat arrays.
 
-    An object that was opened from a cache is sent to another process as the path of that cache, which the
-    other process opens for itself; one made of arrays is sent with them.
+    An object that was opened from a cache is pickled as the path of that cache, which the other process opens
+    again; an object made from arrays is pickled with them.
 
     Attributes
     ----------
     offsets : ndarray of int64, shape (samples + 1,)
         Sample k has the spikes offsets[k] … offsets[k + 1].
     times : ndarray of float32 or float64, shape (spikes,)
-        Seconds, sorted within each sample. float64 only where the file has float64.
+        Times [s], sorted within each sample; float64 only if the file has float64.
     units : ndarray of uint16, shape (spikes,)
+        Unit of each spike.
     positions : ndarray of int64, shape (samples,)
-        Where each sample stands in the file.
+        Position of each sample in the file.
     labels, speakers : ndarray of int64, shape (samples,)
-        -1 is unknown.
+        Class and speaker of each sample; -1 is unknown.
     durations : ndarray of float64, shape (samples,)
         Length of each recording [s]; -1 is unknown.
     n_units : int
@@ -108,28 +109,28 @@ class FlatEvents:
         speakers: NDArray[np.int64] | None = None,
         keys: tuple[str, ...] = (),
     ) -> Self:
-        """Make it from samples in memory.
+        """Create flat arrays from samples in memory.
 
         Parameters
         ----------
         samples
-            Times [s] and units of each sample; at least one.
+            Times [s] and units of each sample; at least one sample.
         n_units
             Number of units.
         labels, speakers
-            int64, shape (samples,); by default unknown.
+            Class and speaker of each sample, int64, shape (samples,); by default unknown.
         keys
             Class names.
 
         Returns
         -------
         FlatEvents
-            Without a cache.
+            Arrays without a cache.
 
         Raises
         ------
         ValueError
-            If times are negative, not finite or too large, units are no integers in 0 … n_units - 1, or
+            If times are negative, not finite or too large, units are not integers in 0 … n_units - 1, or
             lengths differ.
         """
         unknown = np.full(len(samples), -1, dtype=np.int64)
@@ -171,22 +172,22 @@ def _checked(
 def open_events(
     path: Path, sha256: str | None = None, samples: NDArray[np.int64] | None = None
 ) -> FlatEvents:
-    """Open the spikes of a file as flat arrays; the first time, build them.
+    """Open the spikes of a file as flat arrays, building them on first use.
 
     Parameters
     ----------
     path
-        A spike file, from anyone.
+        A spike file from any source.
     sha256
-        Of the file, where the caller has just computed it.
+        SHA-256 of the file, if the caller has just computed it.
     samples
-        Positions of those that the arrays are to hold, int64, ascending; by default all. No spike of another
-        sample is in them, nor anything else about it.
+        Positions of the samples in the arrays, int64, ascending; by default all. The arrays hold no spike of
+        other samples, nor any other data of them.
 
     Returns
     -------
     FlatEvents
-        Mapped into memory, read-only.
+        Memory-mapped, read-only arrays.
 
     Raises
     ------
@@ -195,16 +196,16 @@ def open_events(
     DataError
         If the cache cannot be written, or the file changed while it was read.
     ValueError
-        If ``samples`` do not ascend.
+        If ``samples`` are not ascending.
     """
     if samples is not None and np.any(np.diff(samples) <= 0):
-        raise ValueError("samples must ascend")
+        raise ValueError("samples must be in ascending order")
     digest = sha256 or _file_sha256(path)
     some = "" if samples is None else f"-{hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     folder = data_root() / "events" / f"{digest}{some}-v{FORMAT_VERSION}"
     if not _is_whole(folder):
         with _writable(folder.parent), _locked(folder):
-            if not _is_whole(folder):  # else another process built it meanwhile
+            if not _is_whole(folder):  # otherwise another process has built it
                 _build(path, digest, folder, samples)
                 _remove_older(folder)
     return _open_folder(folder)
@@ -212,7 +213,7 @@ def open_events(
 
 def _file_sha256(path: Path) -> str:
     if not path.is_file():
-        _ = SpikeFile(path).n_samples  # raises what is wrong with the path
+        _ = SpikeFile(path).n_samples  # raises with the reason
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -220,7 +221,7 @@ def _file_sha256(path: Path) -> str:
 def _open_folder(folder: Path) -> FlatEvents:
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-        # Plain arrays over the map: slices of np.memmap itself cost ten times as much.
+        # Views of type ndarray: slicing np.memmap itself takes ten times as long.
         arrays = {name: np.asarray(_map(folder / f"{name}.npy")) for name in _ARRAYS}
         n_units, keys = meta["n_units"], tuple(meta["keys"])
         if not isinstance(n_units, int) or not all(isinstance(key, str) for key in keys):
@@ -236,7 +237,7 @@ def _map(path: Path) -> NDArray[Any]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether a cache is, byte for byte, what was built."""
+    """Return whether a cache is complete and unchanged since it was built, byte for byte."""
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
         text = json.dumps({name: meta[name] for name in sorted(meta) if name != "meta_sha256"})
@@ -259,7 +260,7 @@ def _writable(root: Path) -> Iterator[None]:
         reason = (error.strerror or str(error)).lower()
         raise DataError(
             f"{root}: the cache of spikes cannot be written: {reason}; "
-            "SPIKEBENCH_DATA=FOLDER names another place"
+            "choose another folder with SPIKEBENCH_DATA=FOLDER"
         ) from None
 
 
@@ -272,7 +273,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _build(path: Path, digest: str, folder: Path, samples: NDArray[np.int64] | None) -> None:
     for left in folder.parent.glob(f".{folder.name}.*.partial"):
-        shutil.rmtree(left, ignore_errors=True)  # of a process that was killed; we hold the lock
+        shutil.rmtree(left, ignore_errors=True)  # of a killed process; this one holds the lock
     partial = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.partial"
     partial.mkdir()
     try:
@@ -281,7 +282,7 @@ def _build(path: Path, digest: str, folder: Path, samples: NDArray[np.int64] | N
             _write_meta(spikes, digest, partial)
         if _file_sha256(path) != digest:
             raise DataError(f"{path}: changed while it was read; try again")
-        if folder.is_dir():  # damaged, else it would not be built
+        if folder.is_dir():  # damaged, otherwise it would not be rebuilt
             shutil.rmtree(folder)
         folder.unlink(missing_ok=True)
         os.rename(partial, folder)
@@ -317,7 +318,7 @@ def _write_arrays(spikes: SpikeFile, partial: Path, samples: NDArray[np.int64] |
 
 
 def _order(times: NDArray[np.float64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find the order that sorts every sample by time, spikes of one time as they stood."""
+    """Return the order that sorts every sample by time; spikes at the same time keep their order."""
     if np.any((np.diff(times) < 0) & (np.diff(owner) == 0)):
         return np.lexsort((times, owner))
     return np.arange(times.size)
@@ -332,7 +333,7 @@ def _save(partial: Path, name: str, array: NDArray[Any]) -> None:
 
 @contextmanager
 def _growing(path: Path, kind: np.dtype[Any], size: int) -> Iterator[IO[bytes]]:
-    # Written, not mapped: a full disk is then an error and not the end of the process.
+    # Written, not mapped: a full disk then raises an error instead of killing the process.
     with path.open("wb") as file:
         header = {"descr": kind.str, "fortran_order": False, "shape": (int(size),)}
         np.lib.format.write_array_header_2_0(file, header)
@@ -356,7 +357,7 @@ def _write_meta(spikes: SpikeFile, digest: str, partial: Path) -> None:
 
 
 def _remove_older(folder: Path) -> None:
-    """Remove what the same file left here before it changed."""
+    """Remove the cache of earlier contents of the same file."""
     now = _identity(folder)
     for other in folder.parent.iterdir():
         if other.name.startswith(".") or other == folder:
@@ -367,7 +368,7 @@ def _remove_older(folder: Path) -> None:
 
 
 def _identity(folder: Path) -> tuple[str, str] | None:
-    """Tell of which file a cache is, and of which contents."""
+    """Return path and SHA-256 of the file of a cache."""
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
         return str(meta["source"]), str(meta["sha256"])

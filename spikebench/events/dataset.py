@@ -1,9 +1,9 @@
-"""A data set as a list of samples: map-style, light, ready for any loader.
+"""A data set as a map-style list of samples, for any loader.
 
-A :class:`SpikeDataset` is a view on :class:`~spikebench.events.cache.FlatEvents`: a list of positions in flat,
-memory-mapped arrays. Taking a subset copies no spike, an object that is sent to another process opens the arrays
-there for itself, and getting a sample is slicing. It knows nothing of PyTorch; ``torch.utils.data.DataLoader``
-takes it as it is (:class:`spikebench.events.batches.Collate` makes batches).
+A :class:`SpikeDataset` is a view of :class:`~spikebench.events.cache.FlatEvents`: a list of positions in flat,
+memory-mapped arrays. A subset copies no spike, an object that is sent to another process opens the arrays
+again there, and getting a sample is slicing. It does not depend on PyTorch; ``torch.utils.data.DataLoader``
+accepts it directly (:class:`spikebench.events.batches.Collate` makes batches).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Sample(NamedTuple):
     Attributes
     ----------
     times : ndarray of float32 or float64, shape (spikes,)
-        Seconds, sorted; read-only.
+        Times [s], sorted; read-only.
     units : ndarray of uint16, shape (spikes,)
-        Read-only.
+        Unit of each spike; read-only.
     label, speaker : int
-        -1 is unknown.
+        Class and speaker; -1 is unknown.
     duration : float
         Length of the recording [s]; -1 is unknown.
     """
@@ -56,22 +56,22 @@ class SpikeDataset:
     source
         A spike file (or the name of a data set that is one file), or its spikes as flat arrays.
     rows
-        Which samples of them, int, shape (samples,), in the order that they are to have; or one bool per sample.
-        By default all.
+        Positions of the samples, int, shape (samples,), in the desired order; or one bool per sample.
+        By default all samples.
 
     Raises
     ------
     SpikeFileError, UnknownNameError, DataError
         If there is no such file, it fails its checks, or its cache cannot be written.
     IndexError
-        If there is no such sample, or the list is none of integers or bools.
+        If there is no such sample, or ``rows`` is not a list of integers or bools.
 
     Attributes
     ----------
     events : FlatEvents
-        Where the spikes are.
+        The arrays with the spikes.
     rows : ndarray of int64, shape (samples,)
-        Place of each sample in them.
+        Position of each sample in the arrays.
     """
 
     def __init__(self, source: FlatEvents | Path | str, rows: ArrayLike | None = None) -> None:
@@ -85,7 +85,7 @@ class SpikeDataset:
         return self.rows.size
 
     def __getitem__(self, position: int) -> Sample:
-        """Get one sample; negative positions count from the end."""
+        """Return one sample; negative positions count from the end."""
         events = self.events
         k = self.rows[position]
         here = slice(events.offsets[k], events.offsets[k + 1])
@@ -138,22 +138,22 @@ class SpikeDataset:
         Returns
         -------
         SpikeDataset
-            On the same arrays.
+            View of the same arrays.
 
         Raises
         ------
         IndexError
-            If there is no such position, or the list is none of integers or bools.
+            If there is no such position, or ``positions`` is not a list of integers or bools.
         """
         return SpikeDataset(self.events, self.rows[_chosen(positions, len(self))])
 
     def structured(self, position: int) -> NDArray[np.void]:
-        """Get one sample as a structured array, as the transforms of tonic take it.
+        """Return one sample as a structured array, the input of the transforms of tonic.
 
         Parameters
         ----------
         position
-            Which sample.
+            Position of the sample.
 
         Returns
         -------
@@ -162,18 +162,18 @@ class SpikeDataset:
         """
         sample = self[position]
         array = np.ones(sample.units.size, dtype=STRUCTURED)
-        # float64 before the product: float16 and float32 lose microseconds.
+        # Converted to float64 before the product: float16 and float32 lose microseconds.
         array["t"] = np.rint(sample.times.astype(np.float64) * 1e6)
         array["x"] = sample.units
         return array
 
     def table(self, position: int) -> pd.DataFrame:
-        """Get one sample as a table.
+        """Return one sample as a table.
 
         Parameters
         ----------
         position
-            Which sample.
+            Position of the sample.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class SpikeDataset:
         return pd.DataFrame({"time_s": sample.times, "unit": sample.units})
 
     def samples_table(self) -> pd.DataFrame:
-        """Tabulate the samples.
+        """Return a table of the samples.
 
         Returns
         -------
@@ -195,7 +195,7 @@ class SpikeDataset:
         """
         import pandas as pd
 
-        names = np.array([*self.keys, ""], dtype=object)  # label -1 finds the last
+        names = np.array([*self.keys, ""], dtype=object)  # label -1 selects the last
         known = np.where(self.labels < len(self.keys), self.labels, -1)
         return pd.DataFrame(
             {
@@ -219,8 +219,8 @@ def join(first: SpikeDataset, second: SpikeDataset) -> SpikeDataset:
     Returns
     -------
     SpikeDataset
-        If both are of one file: on the same arrays, in the order of the file. Else the first followed by the second,
-        with their spikes copied into memory (some gigabytes for SSC).
+        If both are views of one file: a view of the same arrays, in the order of the file. Otherwise the first
+        followed by the second, with their spikes copied into memory (some gigabytes for SSC).
     """
     one, other = first.events, second.events
     if one is other or (one.folder is not None and one.folder == other.folder):
@@ -240,15 +240,15 @@ def join(first: SpikeDataset, second: SpikeDataset) -> SpikeDataset:
 
 
 def _chosen(which: ArrayLike, size: int) -> NDArray[np.int64]:
-    """Turn a list of positions, or a mask, into positions."""
+    """Convert a list of positions, or a mask, to positions."""
     array = np.asarray(which)
     if array.dtype == np.bool_:
         if array.shape != (size,):
-            raise IndexError(f"a mask of {array.shape} does not fit {size} samples")
+            raise IndexError(f"a mask of shape {array.shape} does not match {size} samples")
         return np.flatnonzero(array).astype(np.int64)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise IndexError(
-            f"samples are chosen by a list of integers or bools, not {array.dtype} {array.shape}"
+            f"samples must be chosen by a list of integers or bools, not {array.dtype} {array.shape}"
         )
     if array.size and not -size <= int(array.min()) <= int(array.max()) < size:
         raise IndexError(f"a sample lies outside 0 … {size - 1}")

@@ -1,4 +1,4 @@
-"""Moments at which a network is asked for its answer: evenly spread time steps, and events up to one of them."""
+"""Moments at which a network is evaluated: evenly spread time steps, and events up to one of them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def spread_moments(n_steps: int, n_moments: int) -> NDArray[np.int64]:
     Parameters
     ----------
     n_steps
-        Bins of the clip.
+        Number of bins of the clip.
     n_moments
-        How many; no more than bins.
+        Number of moments; limited to the number of bins.
 
     Returns
     -------
     ndarray of int64, shape (moment,)
-        Number of bins up to each; the last is all.
+        Number of bins up to each moment; the last is ``n_steps``.
     """
     n_moments = min(n_moments, n_steps)
     return -(-np.arange(1, n_moments + 1) * n_steps // n_moments)
 
 
 def up_to(batch: EventBatch, step: int) -> EventBatch:
-    """Let silence follow after a step.
+    """Remove all events from a step on.
 
     Parameters
     ----------
@@ -42,6 +42,6 @@ def up_to(batch: EventBatch, step: int) -> EventBatch:
     Returns
     -------
     EventBatch
-        As many bins, empty from there on.
+        The same number of bins, empty from that step on.
     """
     return replace(batch.window(0, step), n_steps=batch.n_steps)

@@ -1,15 +1,15 @@
-"""The only place where time becomes bins.
+"""Conversion of spike times into time bins; no other module does it.
 
 Bins are half-open and start at t = 0, the start of the clip, never at the first spike: bin k holds
-``k·dt ≤ t < (k+1)·dt``. Times stored as float32 lie up to 6e-8 of their value beside the grid of the
-conversion (1/24000 s), so a spike on an edge could fall below it; 0.5 µs is added before the division: more than
-float32 loses below 8 s, far less than the grid's 42 µs, and less than the steps of files that count microseconds.
-(Later than that, a spike exactly on an edge can fall to either side: float32 itself is coarser there. Long recordings
-are better cut, ``convert --segment``.)
+``k·dt ≤ t < (k+1)·dt``. Times stored as float32 deviate by up to 6e-8 of their value from the grid of the
+conversion (1/24000 s), so a spike on an edge could fall below it. Therefore 0.5 µs is added before the division. This
+is more than the rounding of float32 below 8 s, far less than the grid's 42 µs, and less than the steps of files that
+count microseconds. (After 8 s, a spike exactly on an edge can fall to either side, because float32 itself is coarser
+there. Cut long recordings with ``convert --segment``.)
 Spikes at or after ``n_steps·dt`` are left out; :func:`time_bins` marks them.
 
-:func:`time_bins` is the rule; the compiled loops of :mod:`spikebench.events.raster_loops` repeat it, one spike at a
-time, and tests hold them to it, bit by bit. Checks stand here, before the loops.
+:func:`time_bins` defines the rule. The compiled loops of :mod:`spikebench.events.raster_loops` repeat it, one spike at
+a time, and tests check that they agree bit by bit. The arguments are checked here, before the loops.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Mode = Literal["counts", "binary"]
 
 
 class Binned(NamedTuple):
-    """Binned spikes of some samples, one after the other.
+    """Binned spikes of several samples in flat arrays.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Binned(NamedTuple):
     bins, units : ndarray of int32, shape (spikes,)
         Time bin and unit of each spike.
     lengths : ndarray of int64, shape (samples,)
-        Bins up to and including the last that has a spike, all of them where a later spike was left out; 0 for a
+        Number of bins up to and including the last with a spike; ``n_steps`` if a later spike was left out; 0 for a
         sample without a spike.
     """
 
@@ -62,7 +62,7 @@ class Binned(NamedTuple):
 
 
 def time_bins(times: ArrayLike, time_step: float, n_steps: int) -> NDArray[np.int64]:
-    """Find the bin of each spike.
+    """Return the bin of each spike.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def time_bins(times: ArrayLike, time_step: float, n_steps: int) -> NDArray[np.in
         If a time is negative or not finite, or the bins are not positive.
     """
     _check_bins(time_step, n_steps)
-    # float64 first: float16 seconds overflow or lose their place in any arithmetic.
+    # Converted to float64 first: arithmetic in float16 overflows or loses precision.
     seconds = _seconds(times).astype(np.float64)
     return np.minimum((seconds + EDGE_TOLERANCE) / time_step, n_steps).astype(np.int64)
 
@@ -111,9 +111,9 @@ def bin_spikes(
     n_steps, n_units
         Shape of the raster.
     mode
-        ``counts`` keeps how many spikes fell into a cell, ``binary`` whether any did.
+        ``counts`` stores the number of spikes in each cell, ``binary`` whether there are any.
     dtype
-        Integer type of the raster. Clearing its memory is most of the work, so a narrow one is faster; by default
+        Integer dtype of the raster. Clearing its memory takes most of the time, so a narrow dtype is faster; by default
         int16 for up to 32,767 spikes, int32 for more.
 
     Returns
@@ -124,8 +124,8 @@ def bin_spikes(
     Raises
     ------
     ValueError
-        If a unit is out of range or no integer, a time is negative or not finite, lengths differ, the
-        mode is none of the two, or a cell could get more spikes than the type can count.
+        If a unit is out of range or not an integer, a time is negative or not finite, lengths differ, the
+        mode is unknown, or a cell could get more spikes than the dtype can count.
     """
     _check_bins(time_step, n_steps)
     _check_steps(n_steps)
@@ -140,7 +140,7 @@ def bin_spikes(
     if dtype is None:
         dtype = np.int16 if seconds.size <= np.iinfo(np.int16).max else np.int32
     if mode == "counts" and seconds.size > np.iinfo(dtype).max:
-        raise ValueError(f"{seconds.size} spikes in one cell would not fit {np.dtype(dtype)}")
+        raise ValueError(f"{seconds.size} spikes in one cell would exceed {np.dtype(dtype)}")
     raster = np.zeros((n_steps, n_units), dtype=dtype)
     if unit.size:
         raster_loops.fill(seconds, unit, time_step, n_steps, raster, mode == "binary")
@@ -179,10 +179,10 @@ def bin_many(
     time_step: float,
     n_steps: int,
 ) -> Binned:
-    """Bin some samples, without a raster.
+    """Bin several samples, without a raster.
 
-    The arrays are those of :class:`spikebench.events.cache.FlatEvents`, which checked them when it was made; here only
-    that is checked which costs nothing, so that nothing outside them is read.
+    The arrays are those of :class:`spikebench.events.cache.FlatEvents`, which were checked when it was made. Here only
+    cheap checks are made, which prevent reads outside the arrays.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def bin_many(
     units
         Unit of each spike, integer.
     chosen
-        Which samples, in which order; int64, shape (batch,).
+        Positions of the samples, in the desired order; int64, shape (batch,).
     time_step
         Width of a bin [s].
     n_steps
@@ -202,13 +202,13 @@ def bin_many(
     Returns
     -------
     Binned
-        Of the chosen samples.
+        Binned spikes of the chosen samples.
 
     Raises
     ------
     ValueError
-        If the bins are not positive, a time of a chosen sample is negative or not finite, or offsets and arrays
-        do not fit.
+        If the bins are not positive, a time of a chosen sample is negative or not finite, or the offsets do not match
+        the arrays.
     IndexError
         If there is no such sample.
     """
@@ -233,9 +233,9 @@ def count_inside(
     time_step: float,
     n_steps: int,
 ) -> NDArray[np.int64]:
-    """Count the spikes of each sample that lie before the end of the last bin.
+    """Count the spikes of each sample before the end of the last bin.
 
-    As :func:`bin_many` it takes the arrays of a :class:`spikebench.events.cache.FlatEvents`, whose times are times.
+    Like :func:`bin_many`, it takes the arrays of a :class:`spikebench.events.cache.FlatEvents`, whose times are valid.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def count_inside(
     Raises
     ------
     ValueError, IndexError
-        If the bins are not positive, there is no such sample, or offsets and arrays do not fit.
+        If the bins are not positive, there is no such sample, or the offsets do not match the arrays.
     """
     _check_flat(offsets, times, times, chosen, time_step, n_steps)
     counts = np.zeros(chosen.size, dtype=np.int64)
@@ -267,7 +267,7 @@ def count_units(
     n_steps: int,
     n_units: int,
 ) -> NDArray[np.int64]:
-    """Count the spikes of each unit before the end of the last bin; of the same arrays.
+    """Count the spikes of each unit before the end of the last bin.
 
     Parameters
     ----------
@@ -295,12 +295,12 @@ def count_units(
 
 
 def put_cells(binned: Binned, raster: NDArray[np.float32], mode: Mode) -> None:
-    """Put binned spikes into rasters that are zero.
+    """Write binned spikes into rasters of zeros.
 
     Parameters
     ----------
     binned
-        Spikes of some samples.
+        Spikes of several samples.
     raster
         float32, shape (samples, n_steps, n_units); changed in place.
     mode
@@ -309,7 +309,7 @@ def put_cells(binned: Binned, raster: NDArray[np.float32], mode: Mode) -> None:
     Raises
     ------
     ValueError
-        If a spike lies outside the rasters, or the mode is none.
+        If a spike is outside the rasters, or the mode is unknown.
     """
     check_mode(mode)
     _check_cells(binned, raster)
@@ -317,7 +317,7 @@ def put_cells(binned: Binned, raster: NDArray[np.float32], mode: Mode) -> None:
 
 
 def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
-    """Take back what :func:`put_cells` put: the cells of the spikes are zero again.
+    """Undo :func:`put_cells`: set the cells of the spikes to zero.
 
     Parameters
     ----------
@@ -327,7 +327,7 @@ def clear_cells(binned: Binned, raster: NDArray[np.float32]) -> None:
     Raises
     ------
     ValueError
-        If a spike lies outside the rasters.
+        If a spike is outside the rasters.
     """
     _check_cells(binned, raster)
     raster_loops.clear_cells(binned.offsets, binned.bins, binned.units, raster)
@@ -356,13 +356,13 @@ def _check_flat(
     time_step: float,
     n_steps: int,
 ) -> int:
-    """Check that the chosen samples lie inside the arrays; the number of their spikes."""
+    """Check that the chosen samples are inside the arrays; return the number of their spikes."""
     _check_bins(time_step, n_steps)
     _check_steps(n_steps)
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < offsets.size - 1:
         raise IndexError(f"a sample lies outside 0 … {offsets.size - 2}")
     if offsets.dtype != np.int64 or {times.ndim, units.ndim, offsets.ndim} != {1}:
-        raise ValueError("offsets must be int64, and all arrays lists")
+        raise ValueError("offsets must be int64, and all arrays one-dimensional")
     first, end = offsets[chosen], offsets[chosen + 1]
     if times.size != units.size or np.any((first < 0) | (end < first) | (end > times.size)):
         raise ValueError("the offsets do not fit the times and units")
@@ -376,11 +376,11 @@ def _check_bins(time_step: float, n_steps: int) -> None:
 
 def _check_steps(n_steps: int) -> None:
     if n_steps > MAX_STEPS:
-        raise ValueError(f"{n_steps} bins are more than {MAX_STEPS}; a wider time_step makes fewer")
+        raise ValueError(f"{n_steps} bins exceed the limit of {MAX_STEPS}; use a wider time_step")
 
 
 def check_mode(mode: str) -> None:
-    """Refuse a mode that is none.
+    """Raise if a mode is unknown.
 
     Parameters
     ----------
@@ -390,18 +390,18 @@ def check_mode(mode: str) -> None:
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is neither of these.
     """
     if mode not in ("counts", "binary"):
         raise ValueError(f"mode must be counts or binary, got {mode!r}")
 
 
 def _seconds(times: ArrayLike) -> NDArray[Any]:
-    """Check times, and give float16 a type that can be added to; it loses nothing."""
+    """Check times, and convert float16 to float64, which is exact, for arithmetic."""
     seconds = np.asarray(times)
     if seconds.dtype not in (np.float32, np.float64):
         seconds = seconds.astype(np.float64)
-    # The least and the largest are NaN where any is, and no comparison with NaN holds.
+    # Minimum and maximum are NaN if any time is, and every comparison with NaN is false.
     if seconds.size and not (seconds.min() >= 0 and seconds.max() < np.inf):
         raise ValueError("spike times must be finite and not negative")
     return seconds

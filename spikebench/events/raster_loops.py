@@ -14,7 +14,7 @@ EDGE_TOLERANCE = 0.5e-6  # s; see spikebench.events.raster
 
 @compiled
 def bin_of(time: float, time_step: float, n_steps: int) -> np.int32:
-    """Find the bin of one time; ``n_steps`` is behind the last."""
+    """Return the bin of one time; ``n_steps`` if it is after the last bin."""
     return np.int32(min((np.float64(time) + EDGE_TOLERANCE) / time_step, np.float64(n_steps)))
 
 
@@ -28,7 +28,7 @@ def fill(
     binary: bool,
 ) -> None:
     """Bin one sample into a raster of zeros."""
-    # Two loops: the first becomes vector instructions.
+    # Two loops: the first is vectorised by the compiler.
     bins = np.empty(times.size, dtype=np.int32)
     for k in range(times.size):
         bins[k] = bin_of(times[k], time_step, n_steps)
@@ -53,14 +53,14 @@ def bin_many(
     new_units: NDArray[np.int32],
     lengths: NDArray[np.int64],
 ) -> int:
-    """Bin; 1 if a time is negative or not finite."""
+    """Bin the chosen samples; return 1 if a time is negative or not finite, else 0."""
     at, wrong = 0, 0
     for row in range(chosen.size):
         first, end = offsets[chosen[row]], offsets[chosen[row] + 1]
         size = end - first
         seconds, from_units = times[first:end], units[first:end]
         here, there = bins[at : at + size], new_units[at : at + size]
-        # A plain loop, which becomes vector instructions; spikes are moved up only where some are late.
+        # A plain loop, vectorised by the compiler; spikes are moved up only if some are after the last bin.
         last = -1
         for k in range(size):
             step = int(bin_of(seconds[k], time_step, n_steps))
@@ -75,7 +75,7 @@ def bin_many(
 
 @compiled
 def move_up(bins: NDArray[np.int32], units: NDArray[np.int32], n_steps: int) -> int:
-    """Close the gaps that spikes after the last bin leave; the number of those that stay."""
+    """Remove the spikes after the last bin, in place; return the number of the others."""
     kept = 0
     for k in range(bins.size):
         if bins[k] < n_steps:
@@ -110,7 +110,7 @@ def count_units(
     n_steps: int,
     counts: NDArray[np.int64],
 ) -> None:
-    """Count them by unit."""
+    """Count the spikes of each unit of the chosen samples before the end of the last bin."""
     for row in range(chosen.size):
         for k in range(offsets[chosen[row]], offsets[chosen[row] + 1]):
             if bin_of(times[k], time_step, n_steps) < n_steps:
@@ -125,7 +125,7 @@ def put_cells(
     raster: NDArray[np.float32],
     binary: bool,
 ) -> None:
-    """Put binned spikes into rasters of zeros."""
+    """Write binned spikes into rasters of zeros."""
     for row in range(offsets.size - 1):
         for k in range(offsets[row], offsets[row + 1]):
             if binary:

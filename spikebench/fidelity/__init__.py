@@ -1,13 +1,11 @@
-"""How close two spike files are.
+"""Comparison of two spike files.
 
 ::
 
-    alignment   Which samples of two files belong together, and by how much their spikes lie apart
-                in time
-    comparison  How close two spike files are: six measures, each with what equal files would give
-    measures    Six measures of how far two collections of samples lie apart;
-                :mod:`spikebench.fidelity.comparison` says which
-    spike_list  One sample written as a table: lines ``time_ms,unit``, with or without that line of
-                names
-    summary     What a comparison needs to know of many samples, read one sample after the other
+    alignment   Pairs of samples of two files, and the shift in time between their spikes
+    comparison  How close two spike files are: six measures, each with the value for equal files
+    measures    The six distance measures between two collections of samples, which are listed in
+                :mod:`spikebench.fidelity.comparison`
+    spike_list  One sample written as a table: lines ``time_ms,unit``, with or without that header
+    summary     Sums over many samples for a comparison, read one sample at a time
 """

@@ -1,4 +1,4 @@
-"""Which samples of two files belong together, and by how much their spikes lie apart in time."""
+"""Pairs of samples of two files, and the shift in time between their spikes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ RASTER_LONGEST = 10.0  # s; later spikes are left out of the raster
 
 @dataclass(frozen=True)
 class Pairing:
-    """Samples to be compared.
+    """Samples to compare.
 
     Attributes
     ----------
     first, second
-        Indices into either file; element by element the same recording where ``by`` is not empty.
+        Indices into either file; if ``by`` is not empty, equal positions refer to the same recording.
     by
         How pairs were found: ``sha256``, ``source``, ``order``, ``choice``, or empty for no pairs.
     """
@@ -50,31 +50,31 @@ class Pairing:
 
 
 def pair_samples(first: Samples, second: Samples, pairs: Pairs = "auto") -> Pairing:
-    """Find the samples of two files that were made from one recording.
+    """Find the samples of two files that were made from the same recording.
 
     Parameters
     ----------
     first, second
         The files.
     pairs
-        ``auto``: by the SHA-256 of the recordings, else by their paths, where both files know them and
-        they agree on any; ``order``: sample i with sample i; ``none``: no pairs.
+        ``auto``: by the SHA-256 of the recordings, else by their paths, if both files store them and
+        any are equal; ``order``: sample i with sample i; ``none``: no pairs.
 
     Returns
     -------
     Pairing
-        Only paired samples, or all samples where there are no pairs.
+        Only paired samples, or all samples if there are no pairs.
 
     Raises
     ------
     SpikebenchError
-        If samples are to be paired in order and their numbers differ.
+        If ``pairs`` is ``order`` and the numbers of samples differ.
     """
     all_first, all_second = list(range(first.n_samples)), list(range(second.n_samples))
     if pairs == "order":
         if first.n_samples != second.n_samples:
             raise SpikebenchError(
-                f"pairs in order need files of one length, not {first.n_samples} and "
+                f"pairs in order need files with equal numbers of samples, not {first.n_samples} and "
                 f"{second.n_samples} samples"
             )
         return Pairing(all_first, all_second, by="order")
@@ -93,19 +93,19 @@ def pair_samples(first: Samples, second: Samples, pairs: Pairs = "auto") -> Pair
 def choose_pair(
     first: Samples, second: Samples, index: int | None, other_index: int | None
 ) -> Pairing:
-    """Pair one sample with one.
+    """Pair one sample of the first file with one of the second.
 
     Parameters
     ----------
     first, second
         The files.
     index, other_index
-        The sample of either; None takes the only one there is, else the partner of the other.
+        The sample of each file; None selects the only one, else the partner of the other.
 
     Returns
     -------
     Pairing
-        Of one pair.
+        One pair.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def choose_pair(
     for samples, which, place in ((first, index, "--index"), (second, other_index, "--with-index")):
         if which == -1:
             raise SpikebenchError(
-                f"one sample is compared with one: choose among the {samples.n_samples} samples of "
+                f"one sample is compared with one other: choose among the {samples.n_samples} samples of "
                 f"the {'first' if samples is first else 'other'} file ({place})"
             )
         if not 0 <= which < samples.n_samples:
@@ -142,7 +142,7 @@ def find_source(samples: Samples, name: str) -> int:
     samples
         The file.
     name
-        Path of the recording as the file records it, or its name with or without suffix.
+        Path of the recording as stored in the file, or its name with or without suffix.
 
     Returns
     -------
@@ -152,10 +152,10 @@ def find_source(samples: Samples, name: str) -> int:
     Raises
     ------
     SpikebenchError
-        If no sample, or more than one, was made from such a recording, or the file does not say.
+        If no sample, or more than one, was made from such a recording, or the file does not store recordings.
     """
     if not samples.sources:
-        raise SpikebenchError("the file does not say what its samples were made from; use an index")
+        raise SpikebenchError("the file does not list the recordings of its samples; use an index")
     places = [PurePosixPath(source) for source in samples.sources]
     for fits in (
         [str(place) == name for place in places],
@@ -172,7 +172,7 @@ def find_source(samples: Samples, name: str) -> int:
 
 
 def band_width(n_units: int) -> int:
-    """Tell how many neighbouring units make one of up to 70 bands, e.g. 10 of 700."""
+    """Return the number of neighbouring units in one of up to 70 bands, e.g. 10 of 700."""
     return -(-n_units // BANDS)
 
 
@@ -189,7 +189,7 @@ def lag_correlations(
     first, second
         Times [s] and units.
     n_units
-        Number of units; up to 70 bands of neighbours make the rows of the raster.
+        Number of units; the rows of the raster are up to 70 bands of neighbouring units.
     step
         Width of a bin [s].
 
@@ -212,7 +212,7 @@ def lag_correlations(
         inside = bins < n_steps
         return events[1][inside] // band * n_steps + bins[inside]
 
-    # Whole numbers: the sums are exact, and no BLAS threads are started for them.
+    # Integers: the sums are exact, and no BLAS threads are started for them.
     fixed = np.bincount(cells(second, 0.0), minlength=size)
     n_fixed, spread_fixed = int(fixed.sum()), _spread(fixed)
     correlations = np.full(LAGS.size, np.nan)
@@ -226,11 +226,11 @@ def lag_correlations(
 
 
 def _spread(counts: NDArray[np.int64]) -> int:
-    """Square of the number of counts times their variance, exact."""
+    """Return the square of the number of counts times their variance, exactly."""
     return counts.size * int(counts @ counts) - int(counts.sum()) ** 2
 
 
 def _unique(names: tuple[str, ...] | None) -> dict[int, str]:
-    """Index → name, of the names that are known and not twice there."""
+    """Return index → name, for the names that are known and unique."""
     counts = Counter(names or ())
     return {i: name for i, name in enumerate(names or ()) if name and counts[name] == 1}

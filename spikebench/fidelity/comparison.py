@@ -1,6 +1,6 @@
-"""How close two spike files are: six measures, each with what equal files would give.
+"""How close two spike files are: six measures, each with the value for equal files.
 
-Measures are taken over the samples that were made from the same recordings, where the files say so, else over
+Measures are taken over the samples that were made from the same recordings, if the files store them, else over
 all samples of either file:
 
 ===================  ====================================================================================
@@ -13,14 +13,14 @@ time                 pairs: 1 − correlation of the rasters (1 ms × up to 70 b
                      where it is largest; else the difference of the mean times of the first spikes [ms]
 ===================  ====================================================================================
 
-**What equal files give.** Spikes are drawn at random, so a second conversion of the same recordings differs
-too: where one with another seed is at hand, the same measures between it and the first file say by how much
-(or, where that is larger, the 95 % quantile over random halves of the recordings, scaled to all of them: one
-repeat may come close by luck). Without it, and without pairs, halves of each file say how far files lie apart
-that hold other samples of the same kind: 100 random halvings of sixteen groups, scaled from the sizes of the
-halves to those of the files (noise shrinks with the root of the number of samples), the 95 % quantile, the
-larger of the two files. Pairs without a second conversion have no such figure: halves of a file allow for the
-choice of recordings, which pairs share, and would hide differences.
+**Value for equal files.** Spikes are drawn at random, so a second conversion of the same recordings differs
+too. If a conversion with another seed is given, the value is the distance between it and the first file,
+or, if that is larger, the 95 % quantile over random halves of the recordings, scaled to all of them, because one
+repeat may be close by chance. Without it, and without pairs, halves of each file estimate the distance of files
+with other samples of the same kind: the 95 % quantile over 100 random halvings of sixteen groups, scaled from the sizes
+of the halves to those of the files (noise decreases with the root of the number of samples); the value is the
+larger one of the two files. Pairs without a second conversion have no such value: halves of a file include the
+variation between recordings, which pairs share, and would hide differences.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MAX_RASTERS = 256
 
 @dataclass(frozen=True)
 class ClassMean:
-    """Samples of one class, and their mean number of spikes, in the first file and the second."""
+    """Number of samples of one class and their mean number of spikes, in the first and the second file."""
 
     name: str
     samples: tuple[int, int]
@@ -59,29 +59,29 @@ class ClassMean:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two files side by side.
+    """Result of comparing two files.
 
     Attributes
     ----------
     totals
         Sums over the samples compared, of either file.
     pairing
-        Which samples were compared, and how pairs were found.
+        The samples that were compared, and how pairs were found.
     left_out
-        Samples of either file that were not compared.
+        Number of samples of either file that were not compared.
     resolution
-        Step to which times were taken [s].
+        Step in which times are counted [s].
     measures
         Key → measure; see :data:`spikebench.fidelity.measures.NAMES`.
     floor_from
-        Where the floors come from: ``seed``, ``halves``, or empty where there are none.
+        Source of the floors: ``seed``, ``halves``, or empty if there are none.
     classes
-        Mean spikes per class, where both files have labels; by name where both name their classes.
+        Mean spikes per class, if both files have labels; by name if both name their classes.
     class_order
-        Whether the class names are the ``same``, ``permuted`` or ``different``; empty where a file has
+        Whether the class names are the ``same``, ``permuted`` or ``different``; empty if a file has
         none.
     correlations
-        Of the rasters, for each of :data:`spikebench.fidelity.alignment.LAGS`; empty without pairs.
+        Correlations of the rasters for each of :data:`spikebench.fidelity.alignment.LAGS`; empty without pairs.
     """
 
     totals: tuple[Totals, Totals]
@@ -109,11 +109,11 @@ def compare(
     first, second
         The files.
     pairing
-        Which of their samples, and whether they are pairs.
+        The samples to compare, and whether they are pairs.
     repeat
         A file with the recordings of ``first``, converted with another seed, and its pairs with ``first``.
     progress
-        Called with the samples done and to do.
+        Called with the number of samples done and their total.
 
     Returns
     -------
@@ -132,9 +132,9 @@ def compare(
     if repeat is not None:
         other, pairs = repeat
         if not pairs.by:
-            raise SpikebenchError("the repeat holds none of the recordings of the first file")
+            raise SpikebenchError("the repeat contains none of the recordings of the first file")
         _require_comparable(first, other, pairs)
-        # Floors are distances of the same kind: without pairs there, without pairs here.
+        # Floors must be distances of the same kind, so pairs are used only if the comparison has pairs.
         jobs.append((first, other, pairs if pairing.by else replace(pairs, by="")))
     total = sum(len(p.first) + len(p.second) + len(_rasters(p)) for _, _, p in jobs)
     done = 0
@@ -171,7 +171,7 @@ def _require_comparable(first: Samples, second: Samples, pairing: Pairing) -> No
     for samples, indices in ((first, pairing.first), (second, pairing.second)):
         if not indices or not samples.spike_counts[np.asarray(indices)].any():
             name = printable(str(getattr(samples, "path", "a file")))
-            raise SpikebenchError(f"{name}: holds no spikes to compare")
+            raise SpikebenchError(f"{name}: contains no spikes to compare")
 
 
 def _compare(
@@ -220,7 +220,7 @@ def _floors(
     if not is_repeat:
         return {} if paired else split_halves(groups, resolution)
     floors = repeat_halves(groups, resolution)
-    # Pair by pair, these two have other distances, which are means and hardly a matter of luck.
+    # With pairs, these two have other distances, which are means and vary little by chance.
     return {k: v for k, v in floors.items() if not (paired and k in ("spikes", "time"))}
 
 
@@ -236,7 +236,7 @@ def _with(
 
 
 def _rasters(pairing: Pairing) -> list[int]:
-    """Places of the pairs whose rasters are correlated, evenly spread over all pairs."""
+    """Return the positions of the pairs whose rasters are correlated, evenly spread over all pairs."""
     if not pairing.by:
         return []
     pairs = len(pairing.first)

@@ -1,7 +1,7 @@
-"""Six measures of how far two collections of samples lie apart; :mod:`spikebench.fidelity.comparison` says which.
+"""The six distance measures between two collections of samples, listed in :mod:`spikebench.fidelity.comparison`.
 
-All are functions of sums over samples, so that halves of a file can be measured against each other exactly
-as two files are. A distance of 0 means equal; every one of them grows with the noise of the sums.
+All are functions of sums over samples, so that halves of a file can be compared with each other in the same way
+as two files. A distance of 0 means equal; every distance grows with the noise of the sums.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAMES = {
 HALVINGS = 100
 FEWEST_GROUPS = 4
 FLOOR_QUANTILE = 0.95
-SAME, CLOSE = 1.1, 2.0  # × the floor, which is itself an estimate
+SAME, CLOSE = 1.1, 2.0  # × the floor, which is an estimate
 _QUANTILES = (5, 25, 50, 75, 95)
 
 
@@ -41,11 +41,11 @@ class Measure:
     key
         One of :data:`NAMES`.
     distance
-        None where it cannot be measured.
+        None if it cannot be measured.
     figures
-        Whatever else was measured, with the unit in the name; None for what is not known.
+        Further figures, with the unit in the name; None for unknown values.
     floor
-        The distance that equal files give; None where it is not known.
+        The distance of equal files; None if not known.
     """
 
     key: str
@@ -55,30 +55,30 @@ class Measure:
 
     @property
     def ratio(self) -> float | None:
-        """Distance ÷ floor; None where one of them is not known, or the floor is 0."""
+        """Distance ÷ floor; None if one of them is not known, or the floor is 0."""
         if self.distance is None or not self.floor:
             return None
         return self.distance / self.floor
 
     @property
     def verdict(self) -> str:
-        """One line for people."""
+        """Summary in one line."""
         if self.distance is None:
             return "not measured: too few spikes"
         if self.distance == 0:
             return "equal"
         if self.floor is None:
-            return "what equal files give is not known"
+            return "the distance of equal files is not known"
         if self.ratio is None:
-            return "differs, and equal files would not"
+            return "differs, but equal files would not"
         if self.ratio <= SAME:
-            return f"as close as equal files ({self.ratio:.2f} × what they give)"
+            return f"as close as equal files ({self.ratio:.2f} × their distance)"
         word = "close" if self.ratio <= CLOSE else "differs"
-        return f"{word}: {self.ratio:.1f} × what equal files give"
+        return f"{word}: {self.ratio:.1f} × the distance of equal files"
 
 
 def measure(first: Totals, second: Totals, resolution: float) -> dict[str, Measure]:
-    """Take all six measures of two collections whose samples are not paired.
+    """Compute all six measures of two collections whose samples are not paired.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def measure_pairs(
     counts: tuple[NDArray[np.int64], NDArray[np.int64]],
     correlations: NDArray[np.float64],
 ) -> dict[str, Measure]:
-    """Replace what is measured better where samples are paired.
+    """Replace the measures that are more precise with paired samples.
 
     Parameters
     ----------
     measures
-        As :func:`measure` gives them.
+        Result of :func:`measure`.
     counts
         Spikes of each sample, pair by pair, int64, shape (pairs,) each.
     correlations
@@ -122,7 +122,7 @@ def measure_pairs(
     Returns
     -------
     dict
-        With other distances for ``spikes`` and ``time``.
+        The measures, with other distances for ``spikes`` and ``time``.
     """
     first, second = (count.astype(np.float64) for count in counts)
     spikes = float(np.abs(first - second).mean() / np.mean([first.mean(), second.mean()]))
@@ -130,7 +130,7 @@ def measure_pairs(
     figures: dict[str, float | None] = {"lag_ms": None, "raster_correlation": None}
     if not np.isnan(correlations).all():
         best = int(np.nanargmax(correlations))
-        # A correlation of equal rasters can miss 1 by rounding.
+        # The correlation of equal rasters can differ from 1 by rounding.
         time = max(0.0, 1.0 - float(correlations[best]))
         time = 0.0 if time < 1e-12 else time
         figures = {
@@ -150,7 +150,7 @@ def measure_pairs(
 def split_halves(
     groups: tuple[Sequence[Totals], Sequence[Totals]], resolution: float
 ) -> dict[str, float]:
-    """Find what distances two files have that hold the same kind of samples.
+    """Estimate the distances of two files with other samples of the same kind.
 
     Parameters
     ----------
@@ -162,8 +162,8 @@ def split_halves(
     Returns
     -------
     dict
-        Key → distance that is exceeded in 5 % of the halvings; without what cannot be measured, and
-        empty where neither file has four groups.
+        Key → distance that is exceeded in 5 % of the halvings; without measures that cannot be computed, and
+        empty if neither file has four groups.
     """
     sizes = [sum(part.spikes.size for part in file) for file in groups]
     floors: dict[str, float] = {}
@@ -189,12 +189,12 @@ def split_halves(
 def repeat_halves(
     groups: tuple[Sequence[Totals], Sequence[Totals]], resolution: float
 ) -> dict[str, float]:
-    """Find how far two conversions of the same recordings lie apart, allowing for the luck of one repeat.
+    """Estimate the distances of two conversions of the same recordings, allowing for the variation of one repeat.
 
     Parameters
     ----------
     groups
-        The groups of the two files, recording by recording the same.
+        The groups of the two files, with the same recordings in the same order.
     resolution
         Step of the times in both [s].
 
@@ -202,7 +202,7 @@ def repeat_halves(
     -------
     dict
         Key → distance that is exceeded in 5 % of the choices of half of the groups, scaled to all of them;
-        without what cannot be measured, and empty where there are fewer than four groups.
+        without measures that cannot be computed, and empty if there are fewer than four groups.
     """
     n_groups = len(groups[0])
     if n_groups < FEWEST_GROUPS:
@@ -221,7 +221,7 @@ def repeat_halves(
 
 
 def _profile(key: str, first: Totals, second: Totals, width: int) -> Measure:
-    """Compare the mean counts of neighbouring units, ``width`` together."""
+    """Compare the mean counts of bands of ``width`` neighbouring units."""
     a, b = (
         np.add.reduceat(one.channels, np.arange(0, one.channels.size, width)) / one.spikes.size
         for one in (first, second)

@@ -1,7 +1,7 @@
-"""One sample written as a table: lines ``time_ms,unit``, with or without that line of names.
+"""One sample written as a table: lines ``time_ms,unit``, with or without that header.
 
-People quote a sample of a published file like this, often rounded to whole milliseconds; the step of the
-times is read off the numbers and kept as the sample's resolution.
+Samples of published files are quoted in this form, often rounded to whole milliseconds; the step of the
+times is determined from the numbers and stored as the sample's resolution.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _STEPS_MS = (1.0, 0.1, 0.01, 0.001)
 
 @dataclass(frozen=True)
 class SpikeList:
-    """One sample with the part of :class:`~spikebench.spike_files.reader.SpikeFile` that a comparison needs.
+    """One sample with the attributes of :class:`~spikebench.spike_files.reader.SpikeFile` used by a comparison.
 
     Attributes
     ----------
     path
         The table.
     times
-        Seconds, float64, shape (spikes,).
+        Times [s], float64, shape (spikes,).
     units
-        int64, shape (spikes,).
+        Unit of each spike, int64, shape (spikes,).
     n_units
-        Number of units; a table does not say, so the caller does.
+        Number of units, given by the caller, because a table does not contain it.
     resolution
         Step of the times [s].
     """
@@ -54,7 +54,7 @@ class SpikeList:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """Class of the sample: not known, -1, shape (1,)."""
+        """Class of the sample: -1 (unknown), int64, shape (1,)."""
         return np.array([-1], dtype=np.int64)
 
     @property
@@ -63,7 +63,7 @@ class SpikeList:
         return np.array([self.times.size], dtype=np.int64)
 
     def events(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Give the spikes of the sample, which has index 0."""
+        """Return the spikes of the sample, which has index 0."""
         if index != 0:
             raise IndexError(f"sample {index} of 1")
         return self.times, self.units
@@ -75,7 +75,7 @@ def read_spike_list(path: Path, n_units: int) -> SpikeList:
     Parameters
     ----------
     path
-        Lines ``time_ms,unit``; a first line that names these columns is passed over.
+        File with lines ``time_ms,unit``; a first line with these column names is skipped.
     n_units
         Number of units.
 
@@ -87,7 +87,7 @@ def read_spike_list(path: Path, n_units: int) -> SpikeList:
     Raises
     ------
     SpikeFileError
-        If the file cannot be read, is too large or empty, or holds something else.
+        If the file cannot be read, is too large or empty, or has other contents.
     """
     name = printable(str(path))
     try:
@@ -97,20 +97,20 @@ def read_spike_list(path: Path, n_units: int) -> SpikeList:
     except OSError as error:
         raise SpikeFileError(f"{name}: {os_error_text(error)}") from None
     except UnicodeDecodeError:
-        raise SpikeFileError(f"{name}: is no text; a table has lines {HEADER}") from None
+        raise SpikeFileError(f"{name}: is not a text file; a table has lines {HEADER}") from None
     if lines and lines[0].replace(" ", "").lower() == HEADER:
         lines[0] = ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", UserWarning
-            )  # of an empty table, which is refused below
+            )  # about an empty table, which is refused below
             table = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
     except ValueError as error:
         text = printable(" ".join(str(error).split(";")[0].split()))[:120]
-        raise SpikeFileError(f"{name}: not lines {HEADER}: {text}") from None
+        raise SpikeFileError(f"{name}: is not a table with lines {HEADER}: {text}") from None
     if table.size == 0:
-        raise SpikeFileError(f"{name}: holds no spikes")
+        raise SpikeFileError(f"{name}: contains no spikes")
     if table.shape[1] != 2:
         raise SpikeFileError(f"{name}: {table.shape[1]} columns; a table has two, {HEADER}")
     return _checked(path, name, table, n_units)
@@ -121,7 +121,7 @@ def _checked(path: Path, name: str, table: NDArray[np.float64], n_units: int) ->
     if not np.all((milliseconds >= 0) & (milliseconds < 1e3 * MAX_TIME_S)):
         raise SpikeFileError(f"{name}: a spike time is negative, not finite or too large")
     if not np.all((units >= 0) & (units < n_units) & (units == np.floor(units))):
-        raise SpikeFileError(f"{name}: a unit is no whole number in 0 … {n_units - 1}")
+        raise SpikeFileError(f"{name}: a unit is not an integer in 0 … {n_units - 1}")
     order = np.argsort(milliseconds, kind="stable")
     step = next(
         (ms for ms in _STEPS_MS if np.allclose(milliseconds / ms, np.rint(milliseconds / ms))), 0.0

@@ -1,19 +1,19 @@
-"""What a comparison needs to know of many samples, read one sample after the other.
+"""Sums over many samples for a comparison, read one sample at a time.
 
-Samples are dealt at random into groups, and each group is summed up on its own: halves of the groups against
-each other show how much two files differ that hold the same kind of samples. Memory is that of one sample
-and of the groups, whatever the number of samples.
+Samples are distributed at random into groups, and each group is summed separately. Comparing halves of the groups
+shows how much two files with the same kind of samples differ. The required memory is that of one sample
+and of the groups, independent of the number of samples.
 
-**Resolution.** Published files store times as float16, 1/1024 s apart above 1 s; ours as float32 on the grid
-of the conversion, 1/24000 s; tables often whole milliseconds. Intervals and first spikes are counted in
-steps of the coarser of the two that are compared, so that the storage is not taken for a difference.
+**Resolution.** Published files store times as float16, 1/1024 s apart above 1 s; spikebench stores float32 on the grid
+of the conversion, 1/24000 s; tables often have whole milliseconds. Intervals and first spikes are counted in
+steps of the coarser one of the two compared files, so that the storage does not appear as a difference.
 
-**Intervals** lie between successive spikes of one unit of one sample.
+**Intervals** are those between successive spikes of one unit of one sample.
 
-**Spontaneous rate.** Only published spikes are known, not the sound, so the driven part must be found in the
-spikes: it ends with the last 10 ms in which more than a tenth as many spikes fall as in the busiest 10 ms.
-What follows from 20 ms later to the last spike is the tail, if it lasts 20 ms; its rate is the number of its
-spikes but the last per second and unit. (The last spike ends the tail, so that it cannot count in it.)
+**Spontaneous rate.** For published files only the spikes are known, not the sound, so the driven part is determined
+from the spikes: it ends with the last 10 ms that contain more than a tenth as many spikes as the busiest 10 ms.
+The tail begins 20 ms later and ends with the last spike, if it lasts 20 ms. Its rate is the number of its
+spikes except the last, per second and unit. (The last spike defines the end of the tail, so it is not counted.)
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PROBED = 16
 
 
 class Samples(Protocol):
-    """Samples to be compared: a spike file, or one sample from a table."""
+    """Samples to compare: a spike file, or one sample from a table."""
 
     @property
     def n_samples(self) -> int:
@@ -100,13 +100,13 @@ class Totals:
     channels
         Spikes of each unit over all samples, int64, shape (n_units,).
     intervals
-        Intervals between the edges of :func:`interval_edges`, int64, shape (edges,); the last is open.
+        Number of intervals between the edges of :func:`interval_edges`, int64, shape (edges,); the last is open.
     first
         Time of the first spike of each sample that has one [s], float64.
     tails
-        Samples with a tail.
+        Number of samples with a tail.
     tail_spikes, tail_seconds
-        Spikes in the tails, and how long these last together [s].
+        Number of spikes in the tails, and total duration of the tails [s].
     """
 
     spikes: NDArray[np.int64]
@@ -119,14 +119,14 @@ class Totals:
 
     @property
     def rate(self) -> float:
-        """Spontaneous rate [1/s per unit]; NaN where no sample has a tail."""
+        """Spontaneous rate [1/s per unit]; NaN if no sample has a tail."""
         if not self.tail_seconds:
             return float("nan")
         return self.tail_spikes / self.tail_seconds / self.channels.size
 
 
 def merge(parts: Sequence[Totals]) -> Totals:
-    """Add up.
+    """Add up totals.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def merge(parts: Sequence[Totals]) -> Totals:
     Returns
     -------
     Totals
-        Of all their samples.
+        Totals of all their samples.
     """
     return Totals(
         spikes=np.concatenate([part.spikes for part in parts]),
@@ -150,20 +150,20 @@ def merge(parts: Sequence[Totals]) -> Totals:
 
 
 def time_resolution(samples: Samples, indices: Sequence[int]) -> float:
-    """Find the step of the spike times.
+    """Return the step of the spike times.
 
     Parameters
     ----------
     samples
-        A table says its step; the times of a file are float16 where those of its first samples survive
-        that type unchanged.
+        A table stores its step; the times of a file are taken as float16 if those of its first samples are
+        unchanged by a conversion to that dtype.
     indices
-        The samples in question.
+        The samples.
 
     Returns
     -------
     float
-        Seconds, at least 1/24000.
+        Step [s], at least 1/24000.
     """
     known = getattr(samples, "resolution", None)
     if isinstance(known, float):
@@ -177,7 +177,7 @@ def time_resolution(samples: Samples, indices: Sequence[int]) -> float:
 
 
 def interval_edges(resolution: float) -> NDArray[np.int64]:
-    """Lower edges of the bins of intervals, about evenly spaced on a logarithmic axis.
+    """Return the lower edges of the bins of intervals, about evenly spaced on a logarithmic axis.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def interval_edges(resolution: float) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of int64, shape (edges,)
-        In steps, from 0 to 10 s.
+        Edges in steps, from 0 to 10 s.
     """
     steps = np.geomspace(1, max(_LONGEST_INTERVAL / resolution, 2), 300)
     return np.concatenate([[0], np.unique(np.rint(steps).astype(np.int64))])
@@ -199,23 +199,23 @@ def summarize(
     resolution: float,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Totals]:
-    """Sum up samples in up to sixteen random groups of nearly one size.
+    """Sum up samples in up to sixteen random groups of nearly equal size.
 
     Parameters
     ----------
     samples
         The file.
     indices
-        Which of its samples; at least one.
+        Indices of its samples; at least one.
     resolution
-        Step to which times are taken [s].
+        Step in which times are counted [s].
     advance
         Called after every sample.
 
     Returns
     -------
     list of Totals
-        One per group. The groups depend on the number of samples alone.
+        One per group. The groups depend only on the number of samples.
     """
     groups: list[list[int]] = [[] for _ in range(min(N_GROUPS, len(indices)))]
     for place, which in enumerate(np.random.default_rng(0).permutation(len(indices)).tolist()):
@@ -270,7 +270,7 @@ def _intervals(steps: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np
 
 
 def _tail(times: NDArray[np.float64]) -> tuple[int, float]:
-    """Spikes and seconds of the tail of a sample that has spikes; see the module."""
+    """Return number of spikes and duration [s] of the tail of a sample with spikes; see the module's docstring."""
     bins, counts = np.unique(time_bins(times, TAIL_BIN, _UNBOUNDED), return_counts=True)
     driven = bins[counts > TAIL_SHARE * counts.max()].max()
     start = (int(driven) + 1) * TAIL_BIN + TAIL_GUARD

@@ -139,7 +139,7 @@ def test_a_picture(run: Run, tmp_path: Path, words: list[str], suffix: str) -> N
         (["a.h5", "--with", "b.h5", "--source", "x"], "no sample was made from a recording 'x'"),
         (["a.h5", "--with", "narrow.h5"], "30 and 3 units; convert with --channels 3"),
         (["a.h5", "--with", "short.h5", "--pairs", "order"], "not 6 and 2 samples"),
-        (["a.h5", "--with", "wide.csv", "--index", "0"], "a unit is no whole number in 0 … 29"),
+        (["a.h5", "--with", "wide.csv", "--index", "0"], "a unit is not an integer in 0 … 29"),
         (["a.h5", "--with", "broken.h5"], "broken.h5"),
         (["a.h5", "--with", "b.h5", "--repeat", "unknown.h5"], "names none of the recordings"),
         (["a.h5", "--with", "b.h5", "-o", "nowhere/p.png"], "there is no folder nowhere"),

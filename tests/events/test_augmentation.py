@@ -363,7 +363,7 @@ def test_a_bad_sample_is_named(name: str, times: list, units: list, message: str
         ([N_UNITS], N_UNITS, r"outside 0 … 11"),
         ([-1], N_UNITS, r"outside 0 … 11"),
         ([0], 0, "n_units must be at least 1"),
-        (np.array([0], np.uint8), 257, r"uint8 does not hold the units 0 … 256"),
+        (np.array([0], np.uint8), 257, r"uint8 cannot represent the units 0 … 256"),
     ],
 )
 def test_a_unit_outside_is_named(name: str, units: list, n_units: int, message: str) -> None:

@@ -217,7 +217,7 @@ def test_arrays_in_memory_are_sorted() -> None:
 def test_samples_that_do_not_ascend_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", [([0.1], [1])] * 3)
     for samples in ([2, 1], [1, 1]):
-        with pytest.raises(ValueError, match="must ascend"):
+        with pytest.raises(ValueError, match="ascending order"):
             open_events(path, samples=np.array(samples))
 
 

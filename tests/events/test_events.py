@@ -152,9 +152,9 @@ def test_what_was_left_out_does_not_come_back() -> None:
     [
         ({"mode": "Binary"}, "counts or binary"),
         ({"n_steps": 0}, "n_steps"),
-        ({"n_steps": 2.5}, "whole n_steps"),
+        ({"n_steps": 2.5}, "integer n_steps"),
         ({"time_step": 0.0}, "time_step > 0"),
-        ({"time_step": 1e-12}, "are more than"),
+        ({"time_step": 1e-12}, "exceed the limit"),
     ],
 )
 def test_wrong_grids_are_refused(options: dict, message: str) -> None:
@@ -175,7 +175,7 @@ def test_samples_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
 def test_bins_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
     batch = BinnedSamples(samples, 0.02, 30, "counts").batch(np.arange(4))
     for time_step in (0.03, 0.01, 0.020001, float("inf"), -0.02):
-        with pytest.raises(ValueError, match="no whole multiple"):
+        with pytest.raises(ValueError, match="not an integer multiple"):
             batch.dense(time_step=time_step)
     with pytest.raises(ValueError, match="at least 1"):
         batch.dense(n_steps=0)

@@ -177,7 +177,7 @@ def test_units_count_from_zero_and_end_before_their_number() -> None:
         ([0, 1], [-1e-3], [0], "finite and not negative"),
         ([0, 1], [np.inf], [0], "finite and not negative"),
         ([0, 1], [np.nan], [0], "finite and not negative"),
-        ([0, 1], [[0.1]], [[0]], "all arrays lists"),
+        ([0, 1], [[0.1]], [[0]], "all arrays one-dimensional"),
         (np.array([0, 1], np.uint64), [0.1], [0], "offsets must be int64"),
     ],
 )
@@ -234,7 +234,7 @@ def test_the_type_is_wide_enough_on_its_own() -> None:
 
 def test_a_type_that_could_overflow_is_refused() -> None:
     times, units = np.zeros(256), np.zeros(256, dtype=int)
-    with pytest.raises(ValueError, match="256 spikes in one cell would not fit uint8"):
+    with pytest.raises(ValueError, match="256 spikes in one cell would exceed uint8"):
         bin_spikes(times, units, 0.01, 1, 1, dtype=np.uint8)
     assert bin_spikes(times, units, 0.01, 1, 1, "binary", np.uint8).tolist() == [[1]]
     assert bin_spikes(times[:255], units[:255], 0.01, 1, 1, dtype=np.uint8).tolist() == [[255]]
@@ -255,7 +255,7 @@ def test_counts_keep_unit_zero() -> None:
         ([0.1, 0.2], [0], {}, "2 times and 1 units"),
         ([0.1], [0], {"time_step": 0.0}, "time_step > 0"),
         ([0.1], [0], {"n_steps": 0}, "n_steps"),
-        ([0.1], [0], {"n_steps": 2**31}, "are more than"),
+        ([0.1], [0], {"n_steps": 2**31}, "exceed the limit"),
         ([0.1], [0], {"time_step": np.nan}, "time_step > 0"),
         ([np.inf], [0], {}, "finite"),
         ([0.1], [0.5], {}, "integers"),

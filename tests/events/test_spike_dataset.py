@@ -69,7 +69,7 @@ def test_masks_choose_and_other_lists_are_refused(path: Path) -> None:
     assert set(samples.subset(mask).labels.tolist()) == {1}
     assert samples.subset(mask).index.tolist() == np.flatnonzero(mask).tolist()
     for wrong, message in (
-        (mask[:-1], "does not fit"),
+        (mask[:-1], "does not match"),
         ([0.0, 1.0], "list of integers or bools"),
         ([[0, 1]], "list of integers or bools"),
         (["a"], "list of integers or bools"),

@@ -1,4 +1,4 @@
-"""Comparing spike files: measures by hand, pairs, shifts, resolution, and what equal files give."""
+"""Comparing spike files: measures by hand, pairs, shifts, resolution, and the values for equal files."""
 
 from __future__ import annotations
 
@@ -165,11 +165,11 @@ class TestMeasures:
         ("distance", "floor", "verdict"),
         [
             (0.0, None, "equal"),
-            (0.2, None, "what equal files give is not known"),
-            (0.2, 0.0, "differs, and equal files would not"),
-            (0.1, 0.2, "as close as equal files (0.50 × what they give)"),
-            (0.3, 0.2, "close: 1.5 × what equal files give"),
-            (0.5, 0.2, "differs: 2.5 × what equal files give"),
+            (0.2, None, "the distance of equal files is not known"),
+            (0.2, 0.0, "differs, but equal files would not"),
+            (0.1, 0.2, "as close as equal files (0.50 × their distance)"),
+            (0.3, 0.2, "close: 1.5 × the distance of equal files"),
+            (0.5, 0.2, "differs: 2.5 × the distance of equal files"),
         ],
     )
     def test_verdicts(self, distance: float, floor: float | None, verdict: str) -> None:
@@ -249,7 +249,7 @@ class TestPairs:
             )
             for name, sources in (("a", "xyz"), ("b", "yzz"))
         ]
-        # z is there twice in the second file: nobody knows which is meant.
+        # z occurs twice in the second file, so it is ambiguous.
         assert pair_samples(files[0], files[1]) == Pairing([1], [0], "source")
 
     def test_in_order_and_not_at_all(self, files: tuple[SpikeFile, SpikeFile]) -> None:
@@ -274,7 +274,7 @@ class TestPairs:
         assert [find_source(files[0], name) for name in ("w/1.wav", "1.wav", "1")] == [1, 1, 1]
         with pytest.raises(SpikebenchError, match="no sample was made from a recording '9'"):
             find_source(files[0], "9")
-        with pytest.raises(SpikebenchError, match="does not say what its samples were made from"):
+        with pytest.raises(SpikebenchError, match="does not list the recordings of its samples"):
             find_source(listed([0.0], [0]), "1")
 
 
@@ -354,7 +354,7 @@ def test_what_cannot_be_compared(tmp_path: Path, rng: np.random.Generator) -> No
     silent = write(tmp_path / "b.h5", [(np.empty(0), np.empty(0, dtype=np.int64))])
     empty = write(tmp_path / "c.h5", [])
     for other in (silent, empty):
-        with pytest.raises(SpikebenchError, match=r"[bc]\.h5: holds no spikes to compare"):
+        with pytest.raises(SpikebenchError, match=r"[bc]\.h5: contains no spikes to compare"):
             compare(full, other, pair_samples(full, other))
     with pytest.raises(SpikebenchError, match="20 and 3 units; convert with --channels 3"):
         compare(full, listed([0.0], [2]), Pairing([0], [0], "choice"))
@@ -372,19 +372,19 @@ class TestTable:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"", "holds no spikes"),
-            (b"time_ms,unit\n\n", "holds no spikes"),
+            (b"", "contains no spikes"),
+            (b"time_ms,unit\n\n", "contains no spikes"),
             (b"1,2,3\n", "3 columns; a table has two"),
-            (b"1,two\n", "not lines time_ms,unit: could not convert"),
-            (b"1,2\n1\n", "not lines time_ms,unit"),
+            (b"1,two\n", "is not a table with lines time_ms,unit: could not convert"),
+            (b"1,2\n1\n", "is not a table with lines time_ms,unit"),
             (b"-1,2\n", "negative, not finite or too large"),
             (b"nan,2\n", "negative, not finite or too large"),
             (b"1e300,2\n", "negative, not finite or too large"),
-            (b"1,9\n", r"no whole number in 0 … 8"),
-            (b"1,0.5\n", r"no whole number in 0 … 8"),
-            (b"1,nan\n", r"no whole number in 0 … 8"),
-            (b"\xff\xfe\x00", "is no text"),
-            (b"\x89HDF\r\n\x1a\n\x00\x00", "is no text"),
+            (b"1,9\n", r"not an integer in 0 … 8"),
+            (b"1,0.5\n", r"not an integer in 0 … 8"),
+            (b"1,nan\n", r"not an integer in 0 … 8"),
+            (b"\xff\xfe\x00", "is not a text file"),
+            (b"\x89HDF\r\n\x1a\n\x00\x00", "is not a text file"),
             (b"\x1b[31m,2\n", r"could not convert string '\\x1b\[31m'"),
         ],
     )
