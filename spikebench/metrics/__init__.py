@@ -1,20 +1,17 @@
-"""Accuracy and its intervals, significance, and what a model costs.
+"""Accuracy and its intervals, significance, and cost metrics of a model.
 
 ::
 
     chance          Whether an accuracy can be distinguished from chance
     classification  Accuracy, its intervals, and the confusion matrix, from labels and
                     predictions
-    cost            Cost metrics of a model from what it did with all test samples;
+    cost            Cost metrics of a model, from its operations on all test samples;
                     ``docs/metrics.md`` is the specification
-    cost_table      Named tables of what an operation costs, and the energy that follows from
-                    them
-    latency         How early a model is right: accuracy over time, and when it first is
-                    95 % of the final one for good
-    operations      What a batch costs: every bundle of weights with what went through it, every
-                    layer with what it did
-    ranks           Ranks of accuracies with intervals: those that cannot be told apart share a rank
-    record          What the cost metrics of one seed look like in a result;
-                    :mod:`docs/metrics.md` defines each
+    cost_table      Named tables of the energy per operation, and the resulting energy
+    latency         Accuracy over time, and the time from which on it stays above 95 % of the final
+                    accuracy
+    operations      Operations of a batch, counted for every bundle of weights and every layer
+    ranks           Ranks of accuracies with intervals; overlapping intervals share a rank
+    record          The cost metrics of one seed in a result; ``docs/metrics.md`` defines each
     significance    Whether two models differ: paired tests on the same test samples
 """

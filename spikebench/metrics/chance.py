@@ -4,9 +4,9 @@ Definitions
 -----------
 chance level
     the larger of 1 / classes and the share of the most frequent class among the samples: the expected accuracy of
-    guessing, or of always answering one class.
+    guessing, or of always predicting one class.
 p-value
-    exact binomial test, one-sided: probability of at least as many correct answers by chance. If the best of
+    exact binomial test, one-sided: probability of at least as many correct predictions by chance. If the best of
     several tries is tested (the epoch that was selected on the same samples), it is multiplied by their number, at
     most 1 (Bonferroni correction).
     The test treats samples as independent. Those of one voice are not, so it underestimates the p-value somewhat.
@@ -32,7 +32,7 @@ def chance_level(class_sizes: Sequence[int]) -> float:
     Returns
     -------
     float
-        Between 0 and 1.
+        Chance level between 0 and 1.
 
     Raises
     ------
@@ -46,12 +46,12 @@ def chance_level(class_sizes: Sequence[int]) -> float:
 
 
 def p_of_chance(right: int, class_sizes: Sequence[int], tries: int = 1) -> float:
-    """Compute the probability of at least so many correct answers by chance.
+    """Compute the probability of at least this many correct predictions by chance.
 
     Parameters
     ----------
     right
-        Number of correct answers.
+        Number of correct predictions.
     class_sizes
         Number of samples of each class.
     tries
@@ -65,7 +65,7 @@ def p_of_chance(right: int, class_sizes: Sequence[int], tries: int = 1) -> float
     Raises
     ------
     ValueError
-        If there are no samples, more correct answers than samples, or fewer than one try.
+        If there are no samples, more correct predictions than samples, or fewer than one try.
     """
     total, level = sum(class_sizes), chance_level(class_sizes)
     if not 0 <= right <= total or tries < 1:

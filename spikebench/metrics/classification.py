@@ -5,15 +5,14 @@ Definitions
 accuracy
     correct / all.
 confusion matrix
-    entry (i, j) counts the samples with label i that were called j.
+    entry (i, j) counts the samples with label i that were predicted as j.
 interval over speakers
-    95 % percentile bootstrap over test speakers drawn with replacement, every sample of a drawn
-    speaker taken along: samples of one voice are not independent (10,000 resamples, fixed seed).
-    With fewer than two speakers, or any sample of an unknown one: over single samples, and called so.
+    95 % percentile bootstrap over test speakers drawn with replacement, with all samples of a drawn
+    speaker, because samples of one voice are not independent (10,000 resamples, fixed seed).
+    With fewer than two speakers, or any sample of an unknown one: over single samples, and labelled so.
 interval over seeds
-    mean ± Student t at 97.5 % · standard deviation / √n, clipped to [0, 1]. Where all seeds agree to the
-    last sample (a model without randomness) it would have no width and say nothing: then the interval
-    over speakers stands.
+    mean ± Student t at 97.5 % · standard deviation / √n, clipped to [0, 1]. If all seeds have the same accuracy
+    (a model without randomness), this interval would have zero width; the interval over speakers is used instead.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _KEPT_SPEAKERS = 256  # 20 MB
 
 
 def accuracy(reference: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Fraction of predictions that equal the reference.
+    """Compute the fraction of predictions that equal the reference.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ def accuracy(reference: NDArray[np.int64], predicted: NDArray[np.int64]) -> floa
     Returns
     -------
     float
-        Between 0 and 1.
+        Accuracy between 0 and 1.
 
     Raises
     ------
@@ -57,14 +56,14 @@ def accuracy(reference: NDArray[np.int64], predicted: NDArray[np.int64]) -> floa
 def confusion_matrix(
     reference: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int
 ) -> NDArray[np.int64]:
-    """Count how often each class was called each class.
+    """Count the samples of each pair of label and predicted class.
 
     Parameters
     ----------
     reference
         Class indices in 0 … n_classes - 1, int64, shape (samples,).
     predicted
-        The same, shape (samples,), or (answers, samples) for several answers.
+        Predicted class indices, shape (samples,), or (answers, samples) for several sets of predictions.
     n_classes
         Number of classes.
 
@@ -76,7 +75,7 @@ def confusion_matrix(
     Raises
     ------
     ValueError
-        If an index lies outside.
+        If an index is outside that range.
     """
     for both in (reference, predicted):
         if both.size and (both.min() < 0 or both.max() >= n_classes):
@@ -97,7 +96,7 @@ def speaker_interval(
     Parameters
     ----------
     correct
-        Whether each sample was right, bool, shape (samples,); or how much of it, float64 in 0 … 1.
+        Whether each prediction is correct, bool, shape (samples,); or the correct fraction, float64 in 0 … 1.
     speaker
         Speaker of each sample, int64, shape (samples,); -1 is unknown.
 
@@ -106,7 +105,7 @@ def speaker_interval(
     low, high : float
         The interval.
     method : str
-        What was resampled: test speakers, or test samples where fewer than two speakers are known.
+        The resampled units: test speakers, or test samples if there are fewer than two speakers or any is unknown.
     """
     intervals, method = speaker_intervals(by_speaker(correct[None], speaker))
     return *intervals[0], method
@@ -114,10 +113,10 @@ def speaker_interval(
 
 @dataclass(frozen=True)
 class BySpeaker:
-    """Right answers of each speaker.
+    """Number of correct predictions of each speaker.
 
-    ``speakers`` and ``samples`` are the number of each speaker and of their samples, int64, shape (speakers,), rising;
-    ``right`` how many of them were right, float64, shape (answers, speakers).
+    ``speakers`` are the speakers' numbers, int64, shape (speakers,), ascending; ``samples`` their numbers of samples,
+    int64, shape (speakers,); ``right`` how many of these are correct, float64, shape (answers, speakers).
     """
 
     speakers: NDArray[np.int64]
@@ -125,7 +124,7 @@ class BySpeaker:
     right: NDArray[np.float64]
 
     def accuracies(self, chosen: NDArray[np.bool_]) -> list[float | None]:
-        """Take the accuracy of each answer over some speakers, bool, shape (speakers,); None if there are none."""
+        """Compute the accuracy of each set of predictions over the chosen speakers; None if there are none."""
         samples = self.samples[chosen].sum()
         right = self.right[:, chosen].sum(axis=1)
         return (right / samples).tolist() if samples else [None] * len(right)
@@ -134,19 +133,19 @@ class BySpeaker:
 def by_speaker(
     correct: NDArray[np.bool_] | NDArray[np.float64], speaker: NDArray[np.int64]
 ) -> BySpeaker:
-    """Count what was right, speaker by speaker.
+    """Count the correct predictions of each speaker.
 
     Parameters
     ----------
     correct
-        Whether each sample was right, bool, shape (answers, samples); or how much of it, float64 in 0 … 1.
+        Whether each prediction is correct, bool, shape (answers, samples); or the correct fraction, float64 in 0 … 1.
     speaker
         Speaker of each sample, int64, shape (samples,); -1 is unknown.
 
     Returns
     -------
     BySpeaker
-        The unknown ones as one speaker, -1.
+        Counts per speaker; unknown speakers count as one speaker, -1.
     """
     speakers, samples, of_sample = _speakers(speaker.tobytes())
     group = speakers.size * np.arange(len(correct))[:, None] + of_sample
@@ -157,7 +156,7 @@ def by_speaker(
 
 @lru_cache(maxsize=4)  # the entries of a leaderboard have the same few test splits
 def _speakers(speaker: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Find the speakers, the number of their samples, and the place of each sample's speaker among them."""
+    """Return the speakers, the numbers of their samples, and the position of each sample's speaker among them."""
     speakers, of_sample, samples = np.unique(
         np.frombuffer(speaker, np.int64), return_inverse=True, return_counts=True
     )
@@ -167,19 +166,19 @@ def _speakers(speaker: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDA
 
 
 def speaker_intervals(counts: BySpeaker) -> tuple[list[tuple[float, float]], str]:
-    """Compute :func:`speaker_interval` of several answers to the same samples.
+    """Compute :func:`speaker_interval` of several sets of predictions for the same samples.
 
     Parameters
     ----------
     counts
-        From :func:`by_speaker`.
+        Result of :func:`by_speaker`.
 
     Returns
     -------
     intervals : list of (float, float)
-        One per answer.
+        One per set of predictions.
     method : str
-        What was resampled.
+        The resampled units.
     """
     samples = counts.samples.astype(float)
     if counts.speakers.size < 2 or counts.speakers[0] < 0:
@@ -189,14 +188,14 @@ def speaker_intervals(counts: BySpeaker) -> tuple[list[tuple[float, float]], str
             for right in counts.right.sum(axis=1).tolist()
         ]
         return _percentiles(np.stack(drawn) / n_samples), "bootstrap over test samples"
-    # Whole numbers: sums are exact in whatever order.
+    # The values are integers, so the sums are exact in any order.
     parts = [(counts.right @ times) / (samples @ times) for times in _times(counts.speakers.size)]
     means = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     return _percentiles(means), f"bootstrap over {counts.speakers.size} test speakers"
 
 
 def _times(n_speakers: int) -> Iterable[NDArray[np.float64]]:
-    """How often each speaker is in each draw, shape (speakers, draws), in blocks of draws."""
+    """Return how often each speaker is in each draw, shape (speakers, draws), in blocks of draws."""
     return _kept_draws(n_speakers) if n_speakers <= _KEPT_SPEAKERS else _draws(n_speakers)
 
 
@@ -217,7 +216,7 @@ def _kept_draws(n_speakers: int) -> list[NDArray[np.float64]]:
 
 
 def _percentiles(means: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Take the quantiles 0.025 and 0.975 of every row as :func:`numpy.quantile` does, whose partition is slower."""
+    """Compute the quantiles 0.025 and 0.975 of every row like :func:`numpy.quantile`, but faster."""
     means.sort(axis=1)
     found = []
     for at in (0.025 * (means.shape[1] - 1), 0.975 * (means.shape[1] - 1)):
@@ -231,7 +230,7 @@ def _percentiles(means: NDArray[np.float64]) -> list[tuple[float, float]]:
 def speaker_groups(
     speaker: NDArray[np.int64], test_only: Sequence[int], validation: Sequence[int]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell speakers who were trained on from speakers never met.
+    """Separate the speakers of the training data from unseen speakers.
 
     Parameters
     ----------
@@ -240,12 +239,12 @@ def speaker_groups(
     test_only
         Speakers without a sample in training and validation.
     validation
-        Speakers who chose the epoch: neither trained on nor unseen.
+        Speakers on which the epoch was selected: neither trained on nor unseen.
 
     Returns
     -------
     seen, unseen : ndarray of bool, shape (n,)
-        Read only. A validation speaker and an unknown one is in neither.
+        Read-only masks. Validation speakers and unknown speakers are in neither.
     """
     return _groups(speaker.tobytes(), tuple(test_only), tuple(validation))
 
@@ -258,7 +257,7 @@ def _groups(
     unseen = np.isin(speaker, test_only)
     seen = (speaker >= 0) & ~unseen & ~np.isin(speaker, validation)
     for group in (seen, unseen):
-        group.flags.writeable = False  # the next caller gets them too
+        group.flags.writeable = False  # cached and shared by all callers
     return seen, unseen
 
 
@@ -275,7 +274,7 @@ def seed_interval(accuracies: NDArray[np.float64]) -> tuple[float, float, str]:
     low, high : float
         The interval, clipped to [0, 1].
     method : str
-        How it was made.
+        Name of the method.
 
     Raises
     ------
@@ -298,7 +297,7 @@ def _student_t(freedom: int) -> float:
 def summary_interval(
     accuracies: NDArray[np.float64], first: tuple[float, float, str]
 ) -> tuple[float, float, str]:
-    """Choose the interval that speaks for all seeds.
+    """Choose the interval that represents all seeds.
 
     Parameters
     ----------
@@ -310,9 +309,9 @@ def summary_interval(
     Returns
     -------
     low, high : float
-        The interval over seeds, or that of the first seed if there is one seed or all agree.
+        The interval over seeds, or that of the first seed if there is one seed or all accuracies are equal.
     method : str
-        How it was made.
+        Name of the method.
     """
     if np.all(accuracies == accuracies[0]):
         return first

@@ -1,7 +1,7 @@
-"""Cost metrics of a model from what it did with all test samples; ``docs/metrics.md`` is the specification.
+"""Cost metrics of a model, from its operations on all test samples; ``docs/metrics.md`` is the specification.
 
-Counts are means per sample over all samples, however they were batched. A metric without meaning for a model is
-:class:`NotApplicable`, with the reason; 0 is written only where 0 was counted.
+Counts are means per sample over all samples, independent of the batches. A metric without meaning for a model is
+:class:`NotApplicable`, with the reason; 0 is written only if 0 was counted.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ GROUPS = ("footprint", "sparsity", "operations", "updates", "spikes", "latency",
 
 
 def read_groups(text: str) -> list[str]:
-    """Read which metrics are asked for.
+    """Parse a list of groups of metrics.
 
     Parameters
     ----------
     text
-        ``all``, or names of groups with commas between them.
+        ``all``, or names of groups separated by commas.
 
     Returns
     -------
     list of str
-        In the order of ``GROUPS``; energy brings the counts that it is made of.
+        Groups in the order of ``GROUPS``; energy adds the groups of the counts from which it is computed.
 
     Raises
     ------
@@ -54,22 +54,22 @@ def cost_metrics(
     account: Account | None,
     tables: Sequence[CostTable],
 ) -> dict[str, Any]:
-    """Make the metrics of some groups; all but latency, which needs more than one run.
+    """Compute the metrics of some groups; all except latency, which needs more than one pass.
 
     Parameters
     ----------
     groups
-        Their names.
+        Names of the groups.
     model
-        Name of the model, for reasons.
+        Name of the model, used in reasons.
     spiking
-        Whether its hidden units speak in spikes.
+        Whether its hidden units spike.
     footprint
         Bytes of parameters and buffers.
     account
-        What it did with all samples; None if it does not say.
+        Operations of the model on all samples; None if the model does not count them.
     tables
-        For the energy.
+        Cost tables for the energy.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def cost_metrics(
         if group == "footprint":
             made["footprint_bytes"] = footprint
         elif group in _FIELDS and account is None:
-            reason = _not(f"the model {model} does not say what it does (no account)")
+            reason = _not(f"the model {model} does not count its operations (no account)")
             made |= dict.fromkeys(_FIELDS[group], reason)
         elif group == "sparsity":
             assert account is not None
@@ -156,7 +156,7 @@ def _layer(bundle: Bundle, samples: int) -> LayerOperations:
 def _updates(account: Account, model: str) -> dict[str, float | NotApplicable]:
     every, event = _update_means(account)
     none = _not(f"{model} has no neurons")
-    always = _not(f"the units of {model} are computed whatever arrives")
+    always = _not(f"the units of {model} are computed regardless of their input")
     return {
         "neuron_updates": none if every is None else every,
         "neuron_updates_event": (none if every is None else always) if event is None else event,

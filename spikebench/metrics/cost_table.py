@@ -1,12 +1,13 @@
-"""Named tables of what an operation costs, and the energy that follows from them.
+"""Named tables of the energy per operation, and the resulting energy.
 
 ::
 
     E = AC·addition + MAC·multiply_accumulate + active·neuron_update + (updates − active)·idle_neuron_update
 
-AC and MAC are effective operations per sample, ``active`` the neuron updates at which something had arrived. A table
-may leave out all but additions: without multiply-accumulates, a model that has some gets no energy from it; without
-neuron updates, they are not charged. A table is a TOML file; two are shipped in ``cost_tables/``, with their sources.
+AC and MAC are effective operations per sample, ``active`` the neuron updates with an input. A table may leave out
+every energy except that of an addition. Without that of a multiply-accumulate, it gives no energy for models with
+multiply-accumulates; without those of neuron updates, the updates are not charged. A table is a TOML file; two are
+shipped in ``cost_tables/``, with their sources.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MAX_TABLE_BYTES = 64 * 1024
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("holds characters that cannot be printed")
+        raise ValueError("contains characters that cannot be printed")
     return text
 
 
@@ -39,7 +40,7 @@ Picojoules = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=Fa
 
 
 class CostTable(Record):
-    """What operations cost [pJ], on which technology, and who says so."""
+    """Energy per operation [pJ] of a technology, with the source of the figures."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     technology: Line
@@ -56,30 +57,30 @@ class CostTable(Record):
         updates: float | None,
         updates_event: float | None,
     ) -> Energy:
-        """Cost operations.
+        """Compute the energy of operations.
 
         Parameters
         ----------
         additions
             Effective AC per sample.
         multiply_accumulates
-            Effective MAC per sample; None for a model that multiplies nowhere.
+            Effective MAC per sample; None for a model without multiply-accumulates.
         updates, updates_event
-            Neuron updates per sample, and those at which something had arrived. None for a model without neurons;
-            if only the latter is None, every update is charged as one.
+            Neuron updates per sample, and those with an input. None for a model without neurons; if only
+            ``updates_event`` is None, every update is charged as one with an input.
 
         Returns
         -------
         Energy
-            Per sample, or why there is none.
+            Energy per sample, or the reason why there is none.
         """
         picojoules: float | NotApplicable
         active, idle = self.neuron_update_picojoules, self.idle_neuron_update_picojoules
         if multiply_accumulates is not None and self.multiply_accumulate_picojoules is None:
-            reason = f"the table {self.name} has no multiply-accumulates, the model has"
+            reason = f"the table {self.name} has no multiply-accumulates, but the model has"
             picojoules = NotApplicable(not_applicable=reason)
         elif (active is not None or idle is not None) and updates is None:
-            reason = f"the table {self.name} charges for neuron updates, the model has no neurons"
+            reason = f"the table {self.name} charges neuron updates, but the model has no neurons"
             picojoules = NotApplicable(not_applicable=reason)
         else:
             arrived = updates if updates_event is None else updates_event
@@ -98,24 +99,24 @@ class CostTable(Record):
 
 
 def read_cost_table(wanted: str) -> CostTable:
-    """Read a shipped table by its name, or one of anybody's by its path.
+    """Read a shipped table by its name, or another table by its path.
 
     Parameters
     ----------
     wanted
-        A name, or the path of a TOML file (it ends in ``.toml``).
+        A name, or the path of a TOML file (ending in ``.toml``).
 
     Returns
     -------
     CostTable
-        Checked.
+        The validated table.
 
     Raises
     ------
     UnknownNameError
         If no table of that name is shipped.
     ResultError
-        If the file cannot be read, does not fit, or takes the name of a shipped table.
+        If the file cannot be read, does not match the schema, or has the name of a shipped table.
     """
     if not wanted.endswith(".toml"):
         if wanted not in COST_TABLES:
@@ -136,12 +137,12 @@ def read_cost_table(wanted: str) -> CostTable:
     except (OSError, ValueError) as error:
         raise ResultError(f"{path}: not readable as TOML: {error}") from None
     if table.name in COST_TABLES and table != read_cost_table(table.name):
-        raise ResultError(f"{path}: name: {table.name} is a table that is shipped; take another")
+        raise ResultError(f"{path}: name: {table.name} is a shipped table; choose another name")
     return table
 
 
 def read_cost_tables(wanted: Sequence[str]) -> list[CostTable]:
-    """Read several tables, each with a name of its own.
+    """Read several tables with different names.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def read_cost_tables(wanted: Sequence[str]) -> list[CostTable]:
     Returns
     -------
     list of CostTable
-        In this order.
+        The tables, in the same order.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def read_cost_tables(wanted: Sequence[str]) -> list[CostTable]:
     names = [table.name for table in tables]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ResultError(f"two cost tables are named {twice}: every table has a name of its own")
+        raise ResultError(f"two cost tables are named {twice}: give every table a different name")
     if len(tables) > 20:
         raise ResultError(f"{len(tables)} cost tables; a result holds at most 20")
     return tables

@@ -1,13 +1,14 @@
-"""What a batch costs: every bundle of weights with what went through it, every layer with what it did.
+"""Operations of a batch, counted for every bundle of weights and every layer.
 
-A model fills an :class:`Account` while it runs (``Classifier.account``); :mod:`spikebench.metrics.cost` makes means of
-the accounts of all batches. ``docs/metrics.md`` is the specification. All counts are whole numbers, sums over the
+A model fills an :class:`Account` while it runs (``Classifier.account``); :mod:`spikebench.metrics.cost` averages
+the accounts of all batches. ``docs/metrics.md`` is the specification. All counts are integers, summed over the
 samples and steps of a batch.
 
-* A spike through weights is an addition (AC), a value a multiplication with one (MAC). A cell of k spikes is k spikes.
-* Effective: nonzero inputs × nonzero outgoing weights. Dense: the same if every input was nonzero, once, and no
-  weight zero.
-* What would arrive after the last step is not counted, in neither of them.
+* A spike through a weight is an addition (AC); a value through a weight is a multiplication and an addition (MAC).
+  A cell of k spikes counts as k spikes.
+* Effective: nonzero inputs × nonzero outgoing weights. Dense: the same number if every input were nonzero, once, and
+  no weight zero.
+* Both leave out operations whose result would arrive after the last step.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from spikebench.kernels.spikes import Spikes
 
 @dataclass(frozen=True)
 class Bundle:
-    """Weights that go from one layer to another.
+    """Weights from one layer to another.
 
     Attributes
     ----------
     name : str
-        Of the parameter or buffer that holds them.
+        Name of the parameter or buffer.
     kind : {"AC", "MAC"}
-        Additions if spikes come in, multiply-accumulates if values do.
+        Additions if the inputs are spikes, multiply-accumulates if they are values.
     effective, dense : int
-        Operations.
+        Numbers of operations.
     weights, zero_weights : int
-        Connections, and those whose weight is 0.
+        Number of connections, and of those whose weight is 0.
     """
 
     name: str
@@ -49,16 +50,16 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Layer:
-    """Neurons, or what stands for them.
+    """Neurons, or the units of a conventional model.
 
     Attributes
     ----------
     updates : int
-        Neurons × steps: so often was an output made.
+        Neurons × steps, the number of computed outputs.
     updates_event : int or None
-        How often something had arrived; None where neurons change without.
+        Number of updates with an input; None if the neurons also change without input.
     nonzero : int or None
-        Outputs that are not 0; None for a read-out, which is not hidden.
+        Number of outputs that are not 0; None for a read-out, which is not hidden.
     """
 
     updates: int
@@ -68,18 +69,18 @@ class Layer:
 
 @dataclass
 class Account:
-    """What a model did with some samples.
+    """Operations of a model on some samples.
 
     Attributes
     ----------
     samples, n_steps : int
-        Samples, and steps of each.
+        Number of samples, and of steps of each.
     input_cells, input_nonzero : int
-        Cells of their rasters, and those with a spike.
+        Number of cells of their rasters, and of those with a spike.
     bundles : list of Bundle
         All weights.
     layers : list of Layer
-        All neurons; empty for a model without.
+        All neurons; empty for a model without neurons.
     """
 
     samples: int
@@ -91,7 +92,7 @@ class Account:
 
     @classmethod
     def of(cls, batch: EventBatch) -> Self:
-        """Open the account of a batch.
+        """Create the account of a batch.
 
         Parameters
         ----------
@@ -101,10 +102,10 @@ class Account:
         Returns
         -------
         Account
-            Of the input alone.
+            Account of the input only.
         """
         cells = len(batch) * batch.n_steps * batch.n_units
-        # One raster at a time: small, and quicker than sorting the events of all.
+        # One raster at a time, which is small, and faster than sorting all events.
         rasters = (batch.part(k, k + 1).dense() for k in range(len(batch)))
         nonzero = sum(int(torch.count_nonzero(raster)) for raster in rasters)
         return cls(len(batch), batch.n_steps, cells, nonzero)
@@ -118,33 +119,33 @@ class Account:
         delays: torch.Tensor | None = None,
         later: int = 0,
     ) -> torch.Tensor:
-        """Count what spikes deliver through weights: the product of spikes and weights with 1 for every weight.
+        """Count the operations of spikes through weights, by multiplying the spikes with 1 for every nonzero weight.
 
         Parameters
         ----------
         kernels
-            That multiply.
+            Kernels for the multiplication.
         name
-            Of the weights.
+            Name of the weights.
         source
             The spikes.
         weight
             Float (input, output).
         delays
-            Float (tap, input, output), nonzero at the taps at which a connection delivers; without, at once.
+            Float (tap, input, output), nonzero at the taps at which a connection delivers; None for no delay.
         later
             Steps until the first tap arrives: 1 for a layer's own spikes.
 
         Returns
         -------
         Tensor of float, shape (batch, time, output)
-            Spikes that arrived.
+            Number of spikes that arrived.
         """
         there = weight != 0
         taps = torch.ones_like(weight)[None] if delays is None else (delays != 0).to(weight.dtype)
         mask = torch.cat([taps.new_zeros(later, *weight.shape), taps * there])
         arrived = kernels.event_linear(source, mask)
-        # Connections at tap s deliver what was sent up to s steps before the end.
+        # Connections at tap s deliver the spikes up to s steps before the end.
         steps = torch.arange(self.n_steps, self.n_steps - len(mask), -1).clamp(min=0)[later:]
         connections = torch.count_nonzero(taps, (1, 2)).cpu()
         self.bundles.append(
@@ -160,14 +161,14 @@ class Account:
         return arrived
 
     def fire(self, arrived: torch.Tensor, spikes: Spikes | None) -> None:
-        """Count the neurons at which spikes arrived, and their own; None for integrators without.
+        """Count the updates of neurons with an input, and the spikes of the neurons.
 
         Parameters
         ----------
         arrived
             Spikes of all bundles together, shape (batch, time, neuron).
         spikes
-            What the neurons fired.
+            Spikes of the neurons; None for integrators, which do not spike.
         """
         event = int(torch.count_nonzero(arrived))
         fired = None if spikes is None else spikes.units.numel()
@@ -181,27 +182,27 @@ class Account:
         Parameters
         ----------
         name
-            Of the weights.
+            Name of the weights.
         values
-            What comes in, shape (…, input).
+            The input, shape (…, input).
         weight
             Float (output, input).
         spikes
             Whether the values are numbers of spikes, each of which is added.
         """
         others = tuple(range(values.ndim - 1))
-        came = (values if spikes else values != 0).sum(others, dtype=torch.int64)
-        self._add_product(name, "AC" if spikes else "MAC", came, values.numel(), weight)
+        active = (values if spikes else values != 0).sum(others, dtype=torch.int64)
+        self._add_product(name, "AC" if spikes else "MAC", active, values.numel(), weight)
 
     def convolve(self, name: str, values: torch.Tensor, layer: nn.Conv2d) -> None:
-        """Count a convolution; at the borders some places of the kernel lie outside.
+        """Count a convolution; kernel positions outside the borders are not counted.
 
         Parameters
         ----------
         name
-            Of the weights.
+            Name of the weights.
         values
-            What comes in, shape (batch, channel, row, column).
+            The input, shape (batch, channel, row, column).
         layer
             The convolution, in one group.
         """
@@ -210,7 +211,7 @@ class Account:
         padding = layer.padding
 
         def sum_over_places(counts: torch.Tensor) -> torch.Tensor:
-            """Add up what every place of the kernel meets, shape (channel · row · column,)."""
+            """Sum the inputs at every position of the kernel, shape (channel · row · column,)."""
             columns = nn.functional.unfold(
                 counts.double(),
                 kernel_size=layer.kernel_size,
@@ -220,25 +221,25 @@ class Account:
             )
             return columns.sum(1).long()
 
-        came = sum_over_places(torch.count_nonzero(values, 0))
+        active = sum_over_places(torch.count_nonzero(values, 0))
         inputs = self.samples * int(sum_over_places(torch.ones_like(values[0])).sum())
-        self._add_product(name, "MAC", came, inputs, layer.weight.flatten(1))
+        self._add_product(name, "MAC", active, inputs, layer.weight.flatten(1))
 
     def _add_product(
         self,
         name: str,
         kind: Literal["AC", "MAC"],
-        came: torch.Tensor,
+        active: torch.Tensor,
         inputs: int,
         weight: torch.Tensor,
     ) -> None:
-        """List weights (output, input) by how much came in by each input, of how many that could."""
+        """Add a bundle of weights (output, input), from the count of each input and the maximum number of inputs."""
         outgoing = torch.count_nonzero(weight, 0)
         self.bundles.append(
             Bundle(
                 name=name,
                 kind=kind,
-                effective=int((came * outgoing).sum()),
+                effective=int((active * outgoing).sum()),
                 dense=inputs * len(weight),
                 weights=weight.numel(),
                 zero_weights=weight.numel() - int(outgoing.sum()),
@@ -246,14 +247,14 @@ class Account:
         )
 
     def compute(self, outputs: torch.Tensor, hidden: bool) -> None:
-        """Count units that are computed whatever arrives.
+        """Count units that are computed regardless of their input.
 
         Parameters
         ----------
         outputs
-            All that they said.
+            All outputs of the units.
         hidden
-            Whether other layers hear it.
+            Whether the outputs are the input of other layers.
         """
         nonzero = int(torch.count_nonzero(outputs)) if hidden else None
         self.layers.append(Layer(outputs.numel(), None, nonzero))

@@ -1,4 +1,4 @@
-"""Ranks of accuracies with intervals: those that cannot be told apart share a rank."""
+"""Ranks of accuracies with intervals; overlapping intervals share a rank."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["rank_intervals"]
 
 
 def rank_intervals(intervals: Sequence[tuple[float, float]]) -> list[int]:
-    """Give each interval the rank of its tie group.
+    """Return the rank of the tie group of each interval.
 
     Parameters
     ----------
     intervals
-        (low, high) of each entry, in the order of falling means.
+        (low, high) of each entry, in the order of descending means.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""What the cost metrics of one seed look like in a result; :mod:`docs/metrics.md` defines each.
+"""The cost metrics of one seed in a result; ``docs/metrics.md`` defines each.
 
-A metric is a number, or :class:`NotApplicable` with the reason, or null where it was not asked for. Never is
-a metric 0 because it could not be computed.
+A metric is a number, or :class:`NotApplicable` with the reason, or null if it was not requested. A metric is
+never 0 because it could not be computed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Reason = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class NotApplicable(Record):
-    """Why a metric has no value for this model."""
+    """The reason why a metric has no value for this model."""
 
     not_applicable: Reason
 
@@ -24,7 +24,7 @@ class NotApplicable(Record):
 class LayerOperations(Record):
     """Operations of one bundle of weights, per sample over all its steps.
 
-    ``kind`` is ``AC`` (additions) where what goes in are spikes, else ``MAC``.
+    ``kind`` is ``AC`` (additions) if the inputs are spikes, else ``MAC``.
     """
 
     name: Name
@@ -36,7 +36,7 @@ class LayerOperations(Record):
 
 
 class Latency(Record):
-    """Accuracy over time, and when it first is 95 % of the final one for good."""
+    """Accuracy over time, and the time from which on it stays above 95 % of the final accuracy."""
 
     times_s: Annotated[list[NonNegative], Field(min_length=1, max_length=10_000)]
     accuracy: Annotated[list[Fraction], Field(min_length=1, max_length=10_000)]
@@ -50,7 +50,7 @@ class Latency(Record):
 
 
 class Energy(Record):
-    """Operations times a named table; never without its name, and the counts stand beside it."""
+    """Energy of the operations by a named cost table; the counts are separate metrics."""
 
     table: Name
     technology: Name

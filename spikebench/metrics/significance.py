@@ -3,32 +3,33 @@
 Definitions
 -----------
 difference
-    accuracy of the first minus that of the second, each the mean over its seeds: what to expect of a model that is
-    trained once more, not of an ensemble of its seeds.
+    accuracy of the first minus that of the second, each the mean over its seeds: the expected difference for a model
+    that is trained once more, not for an ensemble of its seeds.
 spread over speakers
     variance of the difference over 10,000 bootstrap draws of whole test speakers, the same draw for both models (fixed
-    generator). Of G speakers G - 1 are drawn, with replacement: so the variance is unbiased where G is small (Rao and
+    generator). Of G speakers G - 1 are drawn, with replacement, so that the variance is unbiased for small G (Rao and
     Wu 1988, J. Am. Stat. Assoc. 83:231). With fewer than two speakers, or any sample of an unknown one: over single
-    samples, and called so.
+    samples, and labelled so.
 spread over seeds
-    variance of the accuracies of a model's seeds / number of seeds, of both models: nothing pairs seed 0 of one with
-    seed 0 of the other. A single seed has none, so its interval says nothing of other seeds.
+    variance of the accuracies of a model's seeds / number of seeds, for each model: the seeds of the two models are
+    not paired. A single seed has no such variance, so its interval does not cover other seeds.
 interval and p-value
     difference ± Student t at 97.5 % · √(sum of the spreads), degrees of freedom after Satterthwaite (1946, Biometrics
     Bulletin 2:110) with speakers - 1 and seeds - 1; p from the same t. The percentiles of the draws themselves are
-    too narrow for the dozen of speakers of a test split and know nothing of other seeds: where nothing differs they
-    called a difference in 19 % of trials, this in 4 % (tests/metrics/test_significance.py).
+    too narrow for the dozen of speakers of a test split and do not cover other seeds: for equal models they
+    reported a difference in 19 % of trials, this interval in 4 % (tests/metrics/test_significance.py).
     Without any spread there is no interval, and a p-value (1) only if the difference is 0.
 McNemar
-    of two networks, on the samples that only one of them got right: exact binomial test, two-sided, twice the
-    smaller tail (McNemar 1947, Psychometrika 12:153). Not the mid-p nor the chi-square version: those do not keep their
-    level at every count, which combining needs. With several seeds: every network of the first with every one of the
-    second, and of these N p-values the k-th smallest, k = ⌈N/2⌉, times N/k, at most 1: valid however they depend
-    on each other (Rüger 1978, Metrika 25:171; Vovk and Wang 2020, Biometrika 107:791).
-    It takes samples for independent. Those of one voice are not, so it sees differences too often: it stands beside
-    the first test, which decides.
+    of two networks, on the samples that only one of them classified correctly: exact binomial test, two-sided, twice
+    the smaller tail (McNemar 1947, Psychometrika 12:153). The mid-p and chi-square versions are not used: they do not
+    keep their level at every count, which the combination requires. With several seeds, every network of the first
+    model is tested against every network of the second. Of these N p-values, the k-th smallest, k = ⌈N/2⌉, times N/k,
+    at most 1, is valid for any dependence between them (Rüger 1978, Metrika 25:171; Vovk and Wang 2020, Biometrika
+    107:791).
+    The test assumes independent samples. Those of one voice are not, so it reports differences too often. It is
+    reported in addition to the first test, which decides.
 several pairs
-    p-values are adjusted after Holm (1979, Scand. J. Stat. 6:65), each test over all pairs. Intervals are not.
+    p-values are adjusted after Holm (1979, Scand. J. Stat. 6:65), each test over all pairs. Intervals are not adjusted.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _BLOCK = 4_000_000  # numbers drawn at a time
 
 @dataclass(frozen=True)
 class Estimate:
-    """An accuracy or a difference: 95 % interval, null without spread; the p-value of a difference."""
+    """An accuracy or a difference with its 95 % interval (None without spread), and the p-value of a difference."""
 
     value: float
     low: float | None
@@ -58,7 +59,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Samples that only one of two networks got right, means over the pairs of networks, and the p-value."""
+    """Numbers of samples that only one of two networks classified correctly, averaged over pairs, and the p-value."""
 
     only_first: float
     only_second: float
@@ -68,7 +69,7 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Significance:
-    """Accuracy of each model, and of each pair (0, 1), (0, 2) … the difference; ``method`` says what was resampled."""
+    """Accuracy of each model, and difference of each pair (0, 1), (0, 2) …; ``method`` names the resampled units."""
 
     accuracies: tuple[Estimate, ...]
     differences: tuple[Estimate, ...]
@@ -82,25 +83,25 @@ def compare(right: Sequence[NDArray[np.bool_]], speaker: NDArray[np.int64]) -> S
     Parameters
     ----------
     right
-        One array per model: whether each sample was right, bool, shape (seeds, samples).
+        One array per model: whether each prediction is correct, bool, shape (seeds, samples).
     speaker
         Speaker of each sample, int64, shape (samples,); -1 is unknown.
 
     Returns
     -------
     Significance
-        Accuracies and differences are fractions; p-values are not adjusted yet, see :func:`holm`.
+        Accuracies and differences as fractions; p-values are not adjusted, see :func:`holm`.
 
     Raises
     ------
     ValueError
-        If there is no model, seed or sample, or a model's samples are not as many as speakers.
+        If there is no model, seed or sample, or a model's number of samples differs from that of ``speaker``.
     """
     n = speaker.size
     if not right or n == 0 or any(one.ndim != 2 or not one.size for one in right):
         raise ValueError("a comparison needs models with at least one seed and one sample")
     if any(one.shape[1] != n for one in right):
-        raise ValueError("every model needs an answer for every sample")
+        raise ValueError("every model needs a prediction for every sample")
     cluster, method = _clusters(speaker)
     size = np.bincount(cluster)
     counts = [
@@ -109,7 +110,7 @@ def compare(right: Sequence[NDArray[np.bool_]], speaker: NDArray[np.int64]) -> S
     ]
     seeds = [one.shape[0] for one in right]
     pairs = list(combinations(range(len(right)), 2))
-    # Whole numbers, so that what is equal has no spread: right answers times the seeds of the other.
+    # Correct predictions times the seeds of the other model: integers, so that equal scores have no spread.
     scores = [*counts, *(counts[a] * seeds[b] - counts[b] * seeds[a] for a, b in pairs)]
     scale = [*seeds, *(seeds[a] * seeds[b] for a, b in pairs)]
     over_speakers = _speaker_variances(np.array(scores), size) / np.square(scale, dtype=float)
@@ -141,7 +142,7 @@ def _clusters(speaker: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
 
 
 def _speaker_variances(scores: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Variance over draws of sum of scores / sum of sizes, for each row of scores."""
+    """Return the variance over draws of sum of scores / sum of sizes, for each row of scores."""
     if size.size < 2:
         return np.zeros(len(scores))
     means = np.concatenate(
@@ -152,7 +153,7 @@ def _speaker_variances(scores: NDArray[np.int64], size: NDArray[np.int64]) -> ND
 
 
 def _draws(n_clusters: int) -> Iterator[NDArray[np.float64]]:
-    """How often each cluster is drawn, in blocks of draws."""
+    """Yield how often each cluster is drawn, in blocks of draws."""
     generator = np.random.default_rng(0)
     rows = max(1, min(_RESAMPLES, _BLOCK // n_clusters))
     for start in range(0, _RESAMPLES, rows):
@@ -164,7 +165,7 @@ def _draws(n_clusters: int) -> Iterator[NDArray[np.float64]]:
 
 
 def _seed_variance(right: NDArray[np.bool_]) -> tuple[float, int]:
-    """Variance of the mean over seeds, and its degrees of freedom."""
+    """Return the variance of the mean over seeds, and its degrees of freedom."""
     seeds, n = right.shape
     if seeds < 2:
         return 0.0, 0
@@ -189,12 +190,12 @@ def mcnemar(only_first: NDArray[np.int64], only_second: NDArray[np.int64]) -> ND
     Parameters
     ----------
     only_first, only_second
-        Samples that only the first, only the second got right, int64, of one shape.
+        Numbers of samples that only the first or only the second classified correctly, int64, of equal shape.
 
     Returns
     -------
     ndarray of float64
-        In the same shape; 1 where the two never differ.
+        p-values in the same shape; 1 if the two never differ.
 
     Raises
     ------
@@ -245,12 +246,12 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
     Parameters
     ----------
     p
-        One per pair; null where there is none, which counts as a test all the same.
+        One per pair; None if there is none, which still counts as a test.
 
     Returns
     -------
     list
-        Adjusted, in the same order, at most 1.
+        Adjusted p-values, in the same order, at most 1.
     """
     adjusted = list(p)
     largest = 0.0

@@ -78,57 +78,59 @@ def choose_sources(clips: Sequence[Clip], labels: str, speakers: str, split: str
     UnknownNameError
         If a source is neither a known word nor a pattern nor a table.
     SpikebenchError
-        If a source cannot be used or does not give what it is used for, or if ``auto`` cannot decide.
+        If a source cannot be used or does not give the required value, or if ``auto`` cannot decide.
     """
     asked = {"label": labels, "speaker": speakers, "split": split}
-    told = {what: _told(clips, text, what) for what, text in asked.items() if text != "auto"}
-    chooser = _Chooser(clips, told)
+    given = {
+        what: _given_source(clips, text, what) for what, text in asked.items() if text != "auto"
+    }
+    chooser = _Chooser(clips, given)
     label, speaker = chooser.label(), chooser.speaker()
     return Choice(label, speaker, chooser.split(), tuple(chooser.notices))
 
 
-def _told(clips: Sequence[Clip], text: str, what: str) -> Source:
+def _given_source(clips: Sequence[Clip], text: str, what: str) -> Source:
     source = parse_source(clips, text, what)
     if source is not NONE and not source.says(what, clips):
-        raise SpikebenchError(f"{printable(source.name)} gives no {what} for any recording")
+        raise SpikebenchError(f"{printable(source.name)}: gives no {what} for any recording")
     return source
 
 
 class _Chooser:
     """Chooses the sources of label, speaker and split, in this order; each may depend on those before."""
 
-    def __init__(self, clips: Sequence[Clip], told: dict[str, Source]) -> None:
-        self.clips, self.told, self.notices = clips, told, list[str]()
-        self.fit = _best_fit(clips) if len(told) < 3 else None
+    def __init__(self, clips: Sequence[Clip], given: dict[str, Source]) -> None:
+        self.clips, self.given, self.notices = clips, given, list[str]()
+        self.fit = _best_fit(clips) if len(given) < 3 else None
         self.folders = read_folders(clips)
         words = {self.folders.facts(clip).label for clip in clips}
         self.words = sorted(word for word in words if word is not None)
         self._label = NONE
-        # Whether the convention may have been meant or not: then it is used only if all names fit.
+        # Whether it is unclear that the convention applies: if so, it is used only if all names fit.
         self.is_doubtful = False
 
     def label(self) -> Source:
-        if "label" not in self.told:
+        if "label" not in self.given:
             self._label = self._choose_label()
             return self._label
-        self._label = self.told["label"]
+        self._label = self.given["label"]
         if self.fit is not None and self._label.name != self.fit.convention.name:
             self.is_doubtful = not self.fit.convention.is_specific
         return self._label
 
     def speaker(self) -> Source:
-        if "speaker" in self.told:
-            return self.told["speaker"]
+        if "speaker" in self.given:
+            return self.given["speaker"]
         if self._label.says("speaker", self.clips) and not self._labels_are_folders:
             return self._label
         return self._recognised("speaker") or NONE
 
     def split(self) -> Source:
-        if "split" in self.told:
-            return self.told["split"]
-        is_told = self._label is self.told.get("label")
+        if "split" in self.given:
+            return self.given["split"]
+        is_given = self._label is self.given.get("label")
         from_label = self._label.says("split", self.clips) and not self._labels_are_folders
-        if from_label and is_told and self._label.name not in CONVENTIONS:
+        if from_label and is_given and self._label.name not in CONVENTIONS:
             return self._label
         if source := self._split_folders():
             return source
@@ -177,7 +179,7 @@ class _Chooser:
         return source
 
     def _agrees(self, convention: Convention) -> bool:
-        """Tell whether folders have the names of classes of the convention."""
+        """Return whether folders have the names of classes of the convention."""
         known = ((clip, convention.read(clip)) for clip in self.clips)
         same = [
             facts.label == self.folders.facts(clip).label
@@ -187,7 +189,7 @@ class _Chooser:
         return bool(same) and all(same)
 
     def _recognised(self, what: str, needs: bool = True) -> Source | None:
-        """Give the source of the convention that nearly all names fit, if it gives what is wanted."""
+        """Return the source of the convention that nearly all names fit, if it gives the required value."""
         fit = self.fit
         if fit is None or fit.count == 0 or (self.is_doubtful and fit.count < fit.total):
             return None
@@ -209,12 +211,12 @@ class _Chooser:
     def _unclear(self, fit: _Fit, what: str) -> str:
         name, option = fit.convention.name, _OPTIONS[what]
         stray = printable(fit.stray.relative) if fit.stray else ""
-        other = " ".join(f"{_OPTIONS[one]} none" for one in _OPTIONS if one not in self.told)
+        other = " ".join(f"{_OPTIONS[one]} none" for one in _OPTIONS if one not in self.given)
         if what == "label" and len(self.words) > 1:
             other = other.replace("--labels none", "--labels folders")
         return (
-            f"{fit}, others do not, e.g. {stray}: {option} {name} takes those that fit and leaves out the "
-            f"others; {other} takes all"
+            f"{fit}, others do not, e.g. {stray}: {option} {name} uses those that fit and leaves out the "
+            f"others; {other} uses all"
         )
 
     def _note(self, text: str) -> None:
@@ -222,7 +224,7 @@ class _Chooser:
             self.notices.append(text)
 
     def _split_folders(self) -> Source | None:
-        """Give the source of splits from folders, if there are several splits."""
+        """Return the source of splits from folders, if there are several splits."""
         folders = read_folders(self.clips, classes_are_folders=self._labels_are_folders)
         if not folders.has_several_splits:
             return None
@@ -260,7 +262,7 @@ def _split_names(folders: Folders, clips: Sequence[Clip]) -> list[str]:
 
 
 def _best_fit(clips: Sequence[Clip]) -> _Fit | None:
-    """Find the convention that most names fit; folders outside its classes do not count."""
+    """Return the convention that most names fit; folders outside its classes do not count."""
     best: _Fit | None = None
     for convention in map(load_convention, CONVENTIONS):
         count = total = 0

@@ -80,7 +80,7 @@ def _facts(folders: Folders, path: str) -> Facts:
 
 @dataclass
 class _Level:
-    """Names of the folders on one level, and of those that have folders below."""
+    """Names of the folders on one level, and of those that contain folders."""
 
     names: set[str] = field(default_factory=set)
     with_folders: set[str] = field(default_factory=set)
@@ -97,7 +97,7 @@ def folder_names(clip: Clip) -> list[str]:
     Returns
     -------
     list of str
-        Names in normalisation form C; empty if the clip lies in the folder that was searched.
+        Names in normalisation form C; empty if the clip is directly in the folder that was searched.
     """
     return [composed(name) for name in clip.relative.split("/")[:-1]]
 
@@ -134,13 +134,13 @@ def read_folders(clips: Iterable[Clip], classes_are_folders: bool = True) -> Fol
 
 
 def _paths(clips: Iterable[Clip]) -> list[list[str]]:
-    """List the folders that hold clips, each by the names on its way; many clips share one."""
+    """List the different folders that contain clips, each as the names along its path."""
     folders = {clip.relative.rpartition("/")[0] for clip in clips} - {""}
     return [[composed(name) for name in folder.split("/")] for folder in folders]
 
 
 def _that_agree(several: list[int], paths: Sequence[Sequence[str]]) -> list[int]:
-    """Keep the first level of splits, and those below that say the same (``train/train``); others are classes."""
+    """Keep the first level of splits and lower levels with the same splits (``train/train``); others are classes."""
     if len(several) < 2:
         return several
     meaning = read_splits({name for path in paths for name in path})
@@ -168,7 +168,7 @@ def _n_splits(names: Iterable[str]) -> int:
 
 
 def _is_mixed(level: _Level, classes_are_folders: bool) -> bool:
-    """Tell whether several folders are splits although others on the level are not."""
+    """Return whether several folders are splits although others on the level are not."""
     splits = {name for name in level.names if is_split_word(name)}
     if splits == level.names or _n_splits(splits) < 2:
         return False

@@ -52,13 +52,13 @@ class ClipNames:
     clips
         Clips whose names could be read, in the order given.
     labels, speakers
-        int64, shape (len(clips),); -1 is unknown.
+        Numbers, int64, shape (len(clips),); -1 is unknown.
     splits
         ``train``, ``validation``, ``test`` or empty, one per clip.
     keys
         Class names; index = label.
     speaker_names
-        Index = speaker; empty where speakers are numbers already or unknown.
+        Names of the speakers; index = speaker; empty if speakers are numbers already or unknown.
     rules
         Names of the sources of labels, speakers and splits.
     skipped
@@ -66,7 +66,7 @@ class ClipNames:
     notices
         Decisions and warnings for the user, one line each.
     classes_are_fixed
-        Whether a convention lists the classes; else they are those that occur.
+        Whether a convention lists the classes; otherwise they are those that occur.
     """
 
     clips: list[Clip]
@@ -89,9 +89,9 @@ def name_clips(
     Parameters
     ----------
     clips
-        As :func:`spikebench.recordings.decoding.find_clips` gives them.
+        Result of :func:`spikebench.recordings.search.find_clips`.
     labels, speakers, split
-        The source of each; see the module.
+        The source of each; see the module's docstring.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def name_clips(
     UnknownNameError
         If a source is neither a known word nor a pattern nor a table.
     SpikebenchError
-        If a pattern or a table cannot be used, or a source does not give what it is used for; if ``auto`` cannot
+        If a pattern or a table cannot be used, or a source does not give the required value; if ``auto`` cannot
         decide.
     """
     chosen = choose_sources(clips, labels, speakers, split)
@@ -143,7 +143,7 @@ def number_facts(
     rules: tuple[str, str, str],
     speakers_are_names: bool = False,
 ) -> ClipNames:
-    """Turn the names of classes and speakers into numbers.
+    """Convert the names of classes and speakers to numbers.
 
     Parameters
     ----------
@@ -154,14 +154,14 @@ def number_facts(
     rules
         Names of the sources of labels, speakers and splits.
     speakers_are_names
-        Number speakers even if their names all happen to be numbers.
+        Number speakers even if all their names are numbers.
 
     Returns
     -------
     ClipNames
         The clips with numbers instead of names.
     """
-    # The name of a folder may hold bytes that are not text; the name of a class may not.
+    # The name of a folder may contain bytes that are not text; the name of a class may not.
     labels_read = [fact.label and printable(composed(fact.label)) for fact in facts]
     class_names, labels = _number_labels(labels_read, keys)
     number = partial(_number_labels, fixed=None) if speakers_are_names else _number_speakers
@@ -200,10 +200,10 @@ def _bounded(value: str | None, source: Source, what: str) -> str | None:
 def _split_reader(
     source: Source, clips: Sequence[Clip]
 ) -> tuple[Callable[[Clip], str | None], str]:
-    """Give a function that reads the split of a clip, and a short description of the rule."""
-    said = [facts for facts in map(source.read, clips) if facts is not None]
-    words = {facts.split for facts in said if facts.split is not None}
-    folds = {facts.fold for facts in said if facts.split is None and facts.fold is not None}
+    """Return a function that reads the split of a clip, and a short description of the rule."""
+    all_facts = [facts for facts in map(source.read, clips) if facts is not None]
+    words = {facts.split for facts in all_facts if facts.split is not None}
+    folds = {facts.fold for facts in all_facts if facts.split is None and facts.fold is not None}
     meaning = read_splits(words)
     tested = source.test_fold if source.test_fold is not None else max(folds, default=None)
     rule = source.rule

@@ -34,17 +34,17 @@ def label_notices(
     keys
         Class names; index = label.
     labels
-        int64, shape (len(clips),); -1 is unknown.
+        Label of each clip, int64, shape (len(clips),); -1 is unknown.
     clips
         The recordings that are kept.
 
     Returns
     -------
     list of str
-        One line each.
+        Notices, one line each.
     """
     if source is NONE:
-        return ["labels: none found, every label is -1 (--labels names a source)"]
+        return ["labels: none found, every label is -1 (choose a source with --labels)"]
     used = np.unique(labels[labels >= 0])
     notices = [
         f"labels: {_count(len(keys), 'class', 'classes')} from {source.name}: {_listed(keys)}"
@@ -69,12 +69,12 @@ def _warnings(keys: Sequence[str], clips: Sequence[Clip]) -> list[str]:
     if not looks:
         return []
     remedy = {
-        "folds": "--split folders takes them as folds",
-        "splits": "--split folders takes them as splits",
+        "folds": "--split folders uses them as folds",
+        "splits": "--split folders uses them as splits",
         "parts of the file names": "a pattern, e.g. --labels '{speaker}_{label}_{take}', reads such names",
     }.get(
         looks,
-        "--speakers folders takes them as speakers; a pattern, e.g. --labels '{label}_{take}', or a table "
+        "--speakers folders uses them as speakers; a pattern, e.g. --labels '{label}_{take}', or a table "
         "gives the classes",
     )
     shown = ", ".join(which[:2])
@@ -107,7 +107,7 @@ def speaker_notices(source: Source, speakers: NDArray[np.int64]) -> list[str]:
     source
         Source of the speakers.
     speakers
-        int64, shape (clips,); -1 is unknown.
+        Speaker of each clip, int64, shape (clips,); -1 is unknown.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def split_notices(
     source
         Source of the splits.
     splits
-        One per clip; an empty string is no split.
+        One per clip; an empty string for no split.
     clips
         The recordings that are kept.
     keys
@@ -145,7 +145,7 @@ def split_notices(
     Returns
     -------
     list of str
-        One line each.
+        Notices, one line each.
     """
     notices = []
     if source is not NONE:
@@ -157,8 +157,8 @@ def split_notices(
             notices.append(f"WARNING: split: no recording is in {' or '.join(empty)}")
     elif similar := _similar_folders(clips):
         notices.append(
-            f"split: folders that look like splits and are not used as such: {_listed(similar)} (a pattern that "
-            "names them, as --split '{split}_clean/{label}/{take}', a table, or plain names say otherwise)"
+            f"split: folders that look like splits and are not used as such: {_listed(similar)} (to use them, give "
+            "a pattern like --split '{split}_clean/{label}/{take}' or a table, or rename them to train, test …)"
         )
     unused = _unused_folders(splits, clips)
     if taken := [name for name in unused if name in keys]:
@@ -173,7 +173,7 @@ def split_notices(
 
 
 def _unused_folders(splits: Sequence[str], clips: Sequence[Clip]) -> list[str]:
-    """List folders named like splits that hold recordings of another split."""
+    """List folders named like splits that contain recordings of another split."""
     places: dict[str, set[str]] = {}
     for clip, split in zip(clips, splits, strict=True):
         for name in folder_names(clip):
@@ -184,7 +184,7 @@ def _unused_folders(splits: Sequence[str], clips: Sequence[Clip]) -> list[str]:
 
 
 def _similar_folders(clips: Sequence[Clip]) -> list[str]:
-    """List folders that begin like splits, as ``train-clean`` and ``test-clean``, where they are of several."""
+    """List folders whose names begin with a split, like ``train-clean`` and ``test-clean``, if several splits occur."""
     begin: dict[str, str] = {}
     for name in {name for clip in clips for name in folder_names(clip)}:
         word = re.split(r"[\W_\d]+", name, maxsplit=1)[0]

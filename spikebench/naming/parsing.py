@@ -2,8 +2,8 @@
 
 =================  ==============================================================================
 ``none``           unknown: label -1, speaker -1, split empty
-``folders``        label, speaker: the folder that holds the clip (ignoring folders that name a split or a
-                   fold); split: the folder that names a split or a fold (:mod:`spikebench.naming.folders`)
+``folders``        label, speaker: the folder that contains the clip (ignoring folders of splits and
+                   folds); split: the folder of a split or a fold (:mod:`spikebench.naming.folders`)
 a convention       ``heidelberg-digits``, ``speech-commands`` …: :mod:`spikebench.naming.conventions`
 a pattern          ``{speaker}_{digit}_take{take}``: :mod:`spikebench.naming.pattern`
 a table            ``table.csv`` with common column names (:mod:`spikebench.naming.tables`), or with named columns:
@@ -12,8 +12,8 @@ several tables     ``train=a.tsv,test=b.tsv``: one per split; without ``=`` the 
                    as in ``train.tsv,dev.tsv,test.tsv``
 =================  ==============================================================================
 
-Where folds make the split, one fold is the test split and the others are the training split: ``esc50:test_fold=3``
-names the test fold, and the same suffix works after ``folders``, a pattern or tables.
+If folds make the split, one fold is the test split and the others are the training split: ``esc50:test_fold=3``
+chooses the test fold, and the same suffix works after ``folders``, a pattern or tables.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _OPTIONS = re.compile(
 
 
 def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Source:
-    """Turn the text of an option into a source.
+    """Parse the text of an option into a source.
 
     Parameters
     ----------
     clips
         All recordings.
     text
-        See the module; not ``auto``.
+        See the module's docstring; not ``auto``.
     what
         ``label``, ``speaker`` or ``split``: what the source is for.
 
@@ -89,7 +89,7 @@ def parse_source(clips: Sequence[Clip], text: str, what: str = "label") -> Sourc
 
 
 def convention_source(clips: Sequence[Clip], convention: Convention) -> Source:
-    """Make the source of a naming convention.
+    """Create the source of a naming convention.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def convention_source(clips: Sequence[Clip], convention: Convention) -> Source:
     Returns
     -------
     Source
-        Reads the names, or the tables of the convention.
+        Source that reads the names, or the tables of the convention.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _folders(clips: Sequence[Clip], what: str) -> Source:
     folders = read_folders(clips, classes_are_folders=what != "split")
     source = Source("sub-folders", folders.facts)
     if what != "split" and folders.fold_level is not None and not source.says("label", clips):
-        # Only folds: if folders are asked for as labels, the folds become classes, with a warning.
+        # There are only folds: if the labels are folders, the folds become classes, with a warning.
         label_of = folders.with_folds_as_classes().facts
         source = replace(
             source, read=lambda clip: replace(label_of(clip), fold=folders.facts(clip).fold)

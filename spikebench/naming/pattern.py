@@ -15,13 +15,13 @@ _NOT_LABEL = {"speaker", "split", "fold", "trial", "take", "repetition", "sessio
 
 
 def pattern_reader(pattern: str) -> Callable[[Clip], Facts | None]:
-    """Turn a pattern into a function that reads names.
+    """Compile a pattern into a function that reads names.
 
     Parameters
     ----------
     pattern
         Named groups in braces, matched against the file name without its suffix and as many folders as the
-        pattern has slashes. Label: the group ``label``; else all groups but speaker, split, fold, trial, take,
+        pattern has slashes. Label: the group ``label``; else all groups except speaker, split, fold, trial, take,
         repetition and session, joined with ``-``.
 
     Returns
@@ -67,11 +67,11 @@ def _check(pattern: str, literals: list[str], names: list[str]) -> None:
                 f"pattern {pattern!r}: group {{{name}}} is not a valid name, or occurs twice"
             )
     if "" in literals[1:-1]:
-        raise SpikebenchError(f"pattern {pattern!r}: put something between two groups")
+        raise SpikebenchError(f"pattern {pattern!r}: two groups touch; put text between them")
 
 
 def _expression(literals: list[str], names: list[str]) -> str:
-    # Every group but the last ends at the first occurrence of its literal (atomic group): without backtracking
+    # Every group except the last ends at the first occurrence of its literal (atomic group): without backtracking,
     # the time is linear in the length of the name.
     expression = re.escape(literals[0]) + "".join(
         f"(?>(?P<{name}>[^/]+?){re.escape(literal)})"

@@ -18,15 +18,15 @@ class Source:
     Attributes
     ----------
     name
-        For notices and for the spike file.
+        Name in notices and in the spike file.
     read
-        Gives label, speaker and split of a clip; None if the clip is to be left out.
+        Function that returns label, speaker and split of a clip; None if the clip is to be left out.
     keys
         Class names in their order, if they are fixed.
     rule
         Short description of how the splits are made.
     test_fold
-        Fold that is the test split; None is the highest.
+        Fold that is the test split; None for the highest.
     misfit
         Reason for leaving a clip out.
     needs_class
@@ -45,7 +45,7 @@ class Source:
     notices: tuple[str, ...] = ()
 
     def says(self, what: str, clips: Sequence[Clip]) -> bool:
-        """Tell whether the source gives something for any clip.
+        """Return whether the source gives a value for any clip.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ _FOLD = re.compile(r"fold[ _-]?(\d{1,3})", re.ASCII | re.IGNORECASE)
 
 
 def is_split_word(text: str) -> bool:
-    """Tell whether a word names a split.
+    """Return whether a word names a split.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def is_split_word(text: str) -> bool:
     Returns
     -------
     bool
-        Whether :func:`read_splits` knows it.
+        Whether :func:`read_splits` recognises it.
     """
     return _plain(text) in _WORDS or _plain(text) in _EVALUATION
 
 
 def read_splits(words: Iterable[str]) -> dict[str, str]:
-    """Find the split that each word names.
+    """Return the split that each word names.
 
     ``eval`` and ``evaluation`` depend on the other words: with a test split and no validation split they name the
     validation split, else the test split (as in corpora of training, development and evaluation data).

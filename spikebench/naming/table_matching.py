@@ -1,8 +1,8 @@
-"""Which line of a table belongs to which recording.
+"""Matching the lines of a table to recordings.
 
-Tables name recordings as they lay on the machines of their authors: by the bare name, below another folder, with an
-absolute path, with backslashes, without a suffix, with accents encoded in another way. A line and a recording belong
-together if one path is the end of the other and no other line or recording has this ending.
+Tables contain the paths of recordings on the machines of their authors: the bare name, a path below another folder, an
+absolute path, with backslashes, without a suffix, with accents encoded in another way. A line and a recording match
+if one path is the end of the other and no other line or recording has this ending.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def possible_clips(path: str, clips: Sequence[Clip]) -> list[str]:
     Parameters
     ----------
     path
-        As it stands in the table.
+        Path as written in the table.
     clips
         All recordings.
 
     Returns
     -------
     list of str
-        Relative paths of those whose path is the end of this one, or has it as its end; suffixes do not count.
+        Relative paths of the recordings whose path is the end of this one, or ends with it; suffixes are ignored.
     """
     sought = _end(path, True)
     found: list[str] = []
@@ -100,7 +100,7 @@ def place_of(path: str) -> Place:
     Parameters
     ----------
     path
-        With slashes or backslashes.
+        Path with slashes or backslashes.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def table_files(text: str) -> list[tuple[str | None, str]]:
     Returns
     -------
     list of (str or None, str)
-        Split (or None) and path of each table. A single table has no split, whatever its name.
+        Split (or None) and path of each table. A single table has no split, regardless of its name.
     """
     pieces = text.split(",")
     if len(pieces) == 1 and "=" not in text:
@@ -89,7 +89,7 @@ def table_source(
     notices = [table.notice for table in tables if table.notice]
     if others:
         notices.append(
-            f"{shown}: {len(others)} of its {len(rows)} names match no recording, the first: "
+            f"{shown}: {len(others)} of its {len(rows)} names match no recording; the first: "
             f"{printable(others[0].path)}{_doubt(others[0], clips)}"
         )
     return Source(
@@ -101,9 +101,9 @@ def table_source(
 
 
 def _why_none(rows: Sequence[Row], clips: Sequence[Clip], shown: str) -> str:
-    """Say why no line means a recording, by one name of the table beside one of the folder."""
+    """Return why no line matches a recording, with one name of the table and one of the folder."""
     if not rows:
-        return f"{shown}: has no line below its first, which names the columns"
+        return f"{shown}: has no line below the first, which names the columns"
     none = f"{shown}: none of its {len(rows)} names is a recording in the folder"
     if doubt := _doubt(rows[0], clips):
         return f"{none}; the first: {printable(rows[0].path)!r}{doubt}"
@@ -111,12 +111,12 @@ def _why_none(rows: Sequence[Row], clips: Sequence[Clip], shown: str) -> str:
 
 
 def _doubt(row: Row, clips: Sequence[Clip]) -> str:
-    """Say that a name fits several recordings, where that is why it was not taken."""
+    """Return that a name fits several recordings, if it was not used for that reason."""
     possible = possible_clips(row.path, clips)
     if len(possible) < 2:
         return ""
     shown = " or ".join(repr(printable(name)) for name in possible[:2])
-    return f", which may be {shown}: name the folder in the table"
+    return f", which may be {shown}: include the folder in the table"
 
 
 def _refuse_twice(rows: Sequence[Row]) -> None:
@@ -156,7 +156,7 @@ def convention_tables(clips: Sequence[Clip], convention: Convention) -> Source:
     name, expected = convention.name, ", ".join(convention.tables)
     first = next((clip for clip in clips if convention.read(clip)), None)
     if first is None:
-        raise SpikebenchError(f"{name} gives no label for any recording")
+        raise SpikebenchError(f"{name}: gives no label for any recording")
     folder = first.path.absolute().parent
     files = [
         (place / table).as_posix()
@@ -167,7 +167,7 @@ def convention_tables(clips: Sequence[Clip], convention: Convention) -> Source:
     if not files:
         shown = printable(str(folder.parent))
         raise SpikebenchError(
-            f"{name}: none of {expected} is in {shown}; put them there, or name tables with --labels"
+            f"{name}: none of {expected} is in {shown}; put them there, or give tables with --labels"
         )
     source = table_source(clips, name, [(Path(file).stem, file) for file in files], {})
     return replace(source, rule=convention.split_rule, misfit=f"is in none of {expected}")

@@ -89,13 +89,15 @@ def read_table(path: Path, columns: Mapping[str, str], split: str | None = None)
     lines = _records(_text(path, shown), columns, shown)
     _, header = next(lines, (0, []))
     if not any(header):
-        raise SpikebenchError(f"{shown}: empty; the first line must name a column path and others")
+        raise SpikebenchError(
+            f"{shown}: empty; the first line must name a column path and other columns"
+        )
     places = _find_columns(header, columns, shown, split)
     rows: list[Row] = []
     for number, cells in lines:
         value = {what: cells[place].strip() for what, place in places.items()}
         if not value["path"]:
-            raise SpikebenchError(f"{shown}: line {number} names no recording")
+            raise SpikebenchError(f"{shown}: line {number}: names no recording")
         if _plain(header[places["label"]] if "label" in places else "") not in _SENTENCES:
             _refuse_several_labels(value.get("label", ""), shown, number)
         rows.append(Row(value["path"], _facts(value, split, shown, number), shown, number))
@@ -120,7 +122,7 @@ def _text(path: Path, shown: str) -> str:
         raise SpikebenchError(_not_utf8(shown, line, encoding)) from None
     if encoding == "UTF-16":
         raise SpikebenchError(_not_utf8(shown, 1, encoding))
-    # A hint that Excel writes for itself; the separator is found from the header.
+    # A line written by Excel; the separator is found from the header.
     return re.sub(r"\Asep=.\r?\n", "", text)
 
 
@@ -212,7 +214,7 @@ def _plain(name: str) -> str:
 
 
 def _refuse_several_labels(label: str, shown: str, line: int) -> None:
-    # A comma and a space may be one class ("Guitar, acoustic"); a comma alone separates two.
+    # A comma and a space may be part of one class ("Guitar, acoustic"); a comma alone separates two.
     if re.search(r"[^;|\s]\s*[;|]\s*[^;|\s]|\S,\S", label):
         raise SpikebenchError(
             f"{shown}: line {line}: several labels in one cell, {printable(label[:80])!r}; a recording has one "
@@ -235,9 +237,13 @@ def _facts(value: Mapping[str, str], split: str | None, shown: str, line: int) -
 
 
 def _with_folds(rows: list[Row], split: str | None) -> list[Row]:
-    """Turn splits into folds if all of them are numbers."""
-    said = {row.facts.split for row in rows} - {None}
-    if split is not None or not said or not all(re.fullmatch(r"\d{1,9}", s or "") for s in said):
+    """Convert splits to folds if all of them are numbers."""
+    splits = {row.facts.split for row in rows} - {None}
+    if (
+        split is not None
+        or not splits
+        or not all(re.fullmatch(r"\d{1,9}", s or "") for s in splits)
+    ):
         return rows
     return [
         Row(

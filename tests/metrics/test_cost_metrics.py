@@ -109,7 +109,7 @@ def test_what_has_no_meaning_for_a_conventional_network_says_so() -> None:
     assert isinstance(found.energy, list)
     assert found.energy[0].picojoules == pytest.approx(25 * 0.9 + 250 * 4.6, rel=1e-12)
     assert found.energy[1].picojoules == NotApplicable(
-        not_applicable="the table loihi has no multiply-accumulates, the model has"
+        not_applicable="the table loihi has no multiply-accumulates, but the model has"
     )
 
 
@@ -140,7 +140,7 @@ def test_without_neurons_or_weights_there_is_nothing_to_divide_by() -> None:
         assert isinstance(metric, NotApplicable)
     assert isinstance(found.energy, list)
     assert found.energy[0].picojoules == NotApplicable(
-        not_applicable="the table mine charges for neuron updates, the model has no neurons"
+        not_applicable="the table mine charges neuron updates, but the model has no neurons"
     )
 
 
@@ -148,7 +148,7 @@ def test_a_model_that_does_not_say_is_not_applicable_never_0() -> None:
     found = of("all", True, None, *read_cost_tables(COST_TABLES))
     assert found.footprint_bytes == 4096
     others = found.model_dump(exclude={"footprint_bytes", "latency"})
-    reason = "the model m does not say what it does (no account)"
+    reason = "the model m does not count its operations (no account)"
     assert all(value == {"not_applicable": reason} for value in others.values())
 
 
@@ -329,12 +329,15 @@ def test_an_own_table(tmp_path: Path) -> None:
         (OWN + f"{'k' * 9000} = 1\n", "kkk…: unknown key"),
         (OWN.replace("mine", "../mine"), "name: String should match"),
         (OWN.replace("mine", "<script>"), "name: String should match"),
-        (OWN.replace("mine", "loihi"), "loihi is a table that is shipped"),
+        (OWN.replace("mine", "loihi"), "loihi is a shipped table"),
         (
             OWN.replace("a chip", "\\u001b[2J"),
-            "technology: holds characters that cannot be printed",
+            "technology: contains characters that cannot be printed",
         ),
-        (OWN.replace("a chip", "\\u202e"), "technology: holds characters that cannot be printed"),
+        (
+            OWN.replace("a chip", "\\u202e"),
+            "technology: contains characters that cannot be printed",
+        ),
         (OWN.replace("measured", ""), "source: String should have at least 1"),
         (OWN.replace("measured", "x" * 501), "source: String should have at most 500"),
         ("", "name: Field required"),

@@ -182,7 +182,7 @@ def test_an_unknown_speaker_turns_to_samples() -> None:
         ([np.zeros((0, 2), bool)], [0, 1], "at least one seed"),
         ([np.zeros((1, 0), bool)], [], "at least one seed"),
         ([np.zeros(2, bool)], [0, 1], "at least one seed"),
-        ([np.zeros((1, 3), bool)], [0, 1], "answer for every sample"),
+        ([np.zeros((1, 3), bool)], [0, 1], "prediction for every sample"),
     ],
 )
 def test_what_cannot_be_compared(

@@ -51,7 +51,9 @@ def test_auto_knows_heidelberg_digits_in_one_folder() -> None:
 def test_auto_finds_nothing_and_says_so() -> None:
     names = name_clips(clips("a.wav", "b.wav"))
     assert (names.keys, names.labels.tolist()) == ((), [-1, -1])
-    assert names.notices == ["labels: none found, every label is -1 (--labels names a source)"]
+    assert names.notices == [
+        "labels: none found, every label is -1 (choose a source with --labels)"
+    ]
 
 
 def test_speech_commands() -> None:
@@ -156,13 +158,13 @@ def test_none_means_none() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{a}{b}", "put something between two groups"),
+        ("{a}{b}", "two groups touch; put text between them"),
         ("{a}-{a}", "{a} is not a valid name, or occurs twice"),
         ("{a b}", "{a b} is not a valid name"),
         ("{a}}", "braces do not match"),
         ("{}", "{} is not a valid name"),
         ("{speaker}_nohash_{take}", "gives no label for any recording"),
-        ("heidelberg-digits", "heidelberg-digits gives no label for any recording"),
+        ("heidelberg-digits", "heidelberg-digits: gives no label for any recording"),
         ("gone.csv", "gone.csv: no such file"),
     ],
 )

@@ -166,7 +166,7 @@ def test_a_folder_that_looks_like_a_split_and_is_not_used_is_named() -> None:
 def test_folders_that_begin_like_splits_are_named() -> None:
     files = [f"{s}/{c}/x.wav" for s in ("dev-other", "train-clean-100") for c in ("no", "yes")]
     (notice,) = (line for line in named(*files).notices if "look like splits" in line)
-    assert "not used as such: dev-other, train-clean-100 (a pattern" in notice
+    assert "not used as such: dev-other, train-clean-100 (to use them" in notice
     quiet = [
         named("test tone/a.wav", "dog/a.wav"),
         named(*files, split="{split}-{x}/{label}/{take}"),

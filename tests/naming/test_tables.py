@@ -208,14 +208,14 @@ def test_a_comma_and_a_space_are_one_label(table: Path) -> None:
             b"a.wav,x\nb.wav,y\n",
             r"a column path or .*\(found: 'a.wav', 'x'\); name the columns by t.csv:path=",
         ),
-        (b"path,label\n,x\n", "line 2 names no recording"),
+        (b"path,label\n,x\n", "line 2: names no recording"),
         (b"path,label,fold\na.wav,x,one\n", "line 2: fold 'one' is not a number"),
         (b"path,label\na/b.wav,x\na\\b.wav,y\n", r"line 3: .* occurs twice \(line 2\)"),
         (
             b"path,label,Label\na.wav,x,y\n",
             r"two columns are called 'label' \(found: 'path', 'label', 'Label'\)",
         ),
-        (b"path,label\n", "has no line below its first"),
+        (b"path,label\n", "has no line below the first"),
     ],
 )
 def test_what_cannot_be_read_says_why(table: Path, data: bytes, says: str) -> None:

@@ -38,7 +38,7 @@ def load_convention(name: str) -> Convention:
     Returns
     -------
     Convention
-        How its file names are read.
+        The convention.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Mozilla Common Voice: ``clips/common_voice_en_123.mp3``, with tables beside the folder ``clips``.
 
 ``train.tsv``, ``dev.tsv`` and ``test.tsv`` have a line per recording with ``path``, ``sentence`` (the label)
-and ``client_id`` (the speaker); the table that lists a recording is its split. Recordings in none are left out.
+and ``client_id`` (the speaker); the table that lists a recording is its split. Recordings in no table are left out.
 """
 
 from __future__ import annotations

@@ -33,15 +33,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Convention:
-    """How one corpus names its files.
+    """The file names of one corpus.
 
     Attributes
     ----------
     name
         Its name on the command line.
     read
-        Reads the name of a clip; None if the name does not fit. The label is None if the name fits but
-        names no class.
+        Function that reads the name of a clip; None if the name does not fit. The label is None if the name fits
+        but contains no class.
     keys
         Class names in their order; None if they are not fixed.
     split_rule
@@ -70,7 +70,7 @@ class Convention:
 
 
 def composed(text: str) -> str:
-    """Normalise letters with accents, which file systems and programs write in different ways.
+    """Normalise letters with accents, which file systems and programs encode in different ways.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def composed(text: str) -> str:
 
 
 def stem(clip: Clip) -> str:
-    """Give the name of a clip without its folders and its suffix.
+    """Return the name of a clip without its folders and its suffix.
 
     Parameters
     ----------
@@ -96,14 +96,14 @@ def stem(clip: Clip) -> str:
     Returns
     -------
     str
-        In normalisation form C.
+        Name in normalisation form C.
     """
     name = clip.relative.rpartition("/")[2]
     return composed(name.rpartition(".")[0] or name)
 
 
 def folder_above(clip: Clip) -> str:
-    """Give the name of the folder that holds a clip, even if it is the folder that was searched.
+    """Return the name of the folder that contains a clip, even if it is the folder that was searched.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def folder_above(clip: Clip) -> str:
     Returns
     -------
     str
-        In normalisation form C; empty at the root of the file system.
+        Name in normalisation form C; empty at the root of the file system.
     """
     folders = clip.relative.rpartition("/")[0]
     return composed(folders.rpartition("/")[2] or clip.path.absolute().parent.name)

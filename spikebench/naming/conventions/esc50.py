@@ -20,7 +20,7 @@ _KEYS = tuple(
     # natural sounds and water
     "rain sea_waves crackling_fire crickets chirping_birds water_drops wind pouring_water "
     "toilet_flush thunderstorm "
-    # people, but for speech
+    # human sounds except speech
     "crying_baby sneezing clapping breathing coughing footsteps laughing brushing_teeth snoring "
     "drinking_sipping "
     # indoors

@@ -28,7 +28,7 @@ _TEST_SPEAKERS = (4, 5)
 
 
 def heidelberg_name(language: str, speaker: int, trial: int, digit: int) -> str:
-    """Give the published name of a recording.
+    """Return the published name of a recording.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def heidelberg_name(language: str, speaker: int, trial: int, digit: int) -> str:
     Returns
     -------
     str
-        Without suffix.
+        Name without suffix.
     """
     return f"lang-{language}_speaker-{speaker:02d}_trial-{trial}_digit-{digit}"
 

@@ -24,9 +24,9 @@ _NAME = re.compile(r"([0-9a-f]+)_nohash_\d+", re.ASCII)
 
 
 def which_set(speaker: str, validation_percent: float = 10.0, test_percent: float = 20.0) -> str:
-    """Tell which split of Speech Commands a speaker belongs to.
+    """Return the split of Speech Commands to which a speaker belongs.
 
-    SHA-1 of the name, modulo 2²⁷, as a percentage: the first part is validation, the next test.
+    The SHA-1 of the name, modulo 2²⁷, is taken as a percentage: the first part is validation, the next test.
     This is ``which_set`` of the Speech Commands data set (Warden 2018, arXiv:1804.03209); SSC uses
     10 % and 20 %.
 
@@ -35,7 +35,7 @@ def which_set(speaker: str, validation_percent: float = 10.0, test_percent: floa
     speaker
         The part of the file name before ``_nohash_``.
     validation_percent, test_percent
-        The shares.
+        Shares of the two splits [%].
 
     Returns
     -------
