@@ -1,8 +1,8 @@
 """Muting decoders that write to standard error themselves, bypassing Python.
 
 The MP3 decoder of libsndfile prints a warning for every irregularity, and libsndfile has no option to disable that.
-File descriptor 2 belongs to the whole process, so it is redirected only while such data are decoded; threads that
-decode at the same time share the redirection: the first begins it, the last ends it.
+File descriptor 2 belongs to the whole process, so it is redirected only while such data are decoded. Threads that
+decode at the same time share the redirection: the first thread starts it, the last one ends it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _begin() -> None:
         _inside += 1
         if _inside > 1:
             return
-        # A process may have no standard error, or no free descriptor: then output is not muted.
+        # Without standard error or a free descriptor, the output is not muted.
         with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             try:

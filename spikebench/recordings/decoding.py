@@ -1,10 +1,10 @@
 """Recordings: their samples, decoded and mixed down.
 
 A recording is read once: the bytes whose SHA-256 is recorded are the bytes that are decoded.
-Everything is decoded block by block and mixed down on the way, so that a file which claims to be
-long, or has many channels, costs no more memory than the longest clip allowed.
+Each block is mixed down as soon as it is decoded, so that a file which declares a great length or has
+many channels needs no more memory than the longest clip allowed.
 
-The content of a file decides how it is read, whatever its suffix; :mod:`spikebench.recordings.search` finds the
+The content of a file, not its suffix, determines how it is read; :mod:`spikebench.recordings.search` finds the
 candidates. A file that is shorter than its header declares is refused.
 """
 
@@ -42,9 +42,9 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_CHANNELS = 256
 SAMPLE_RATES_HZ = (1_000, 1_000_000)
 OFFSET_SHARE = (
-    0.1  # of the root mean square: beyond it an offset costs the sound 0.5 % of its level
+    0.1  # of the root mean square: a larger offset reduces the level of the sound by over 0.5 %
 )
-CLIPPED_FROM = 0.99  # of full scale; the largest of 8 bits is 0.992
+CLIPPED_FROM = 0.99  # of full scale; the largest value of 8 bits is 0.992
 CANCELLED_BELOW = 1e-4  # of the loudest sample of any channel: 3 steps of 16 bits at full scale
 _BLOCK = 65_536
 
@@ -56,21 +56,21 @@ class Recording:
     Attributes
     ----------
     samples
-        Mono, float64, shape (n,), full scale 1.
+        Mono samples, float64, shape (n,), full scale 1.
     sample_rate
-        [Hz].
+        Sample rate [Hz].
     n_channels
-        Channels before mixing down.
+        Number of channels before mixing down.
     sha256
-        Of the file, hexadecimal.
+        SHA-256 of the file, hexadecimal.
     start
-        Where in the file it begins [s].
+        Start of the clip in the file [s].
     is_rest
         Whether it is the last piece of a recording that was cut, and shorter than half of the others.
     is_float
-        Whether the file holds floating-point samples, which may exceed full scale.
+        Whether the file contains floating-point samples, which may exceed full scale.
     has_open_length
-        Whether the file does not declare where its sound ends, so that it was read to the end of the file.
+        Whether the file does not declare the length of its sound, so that it was read to the end of the file.
     """
 
     samples: NDArray[np.float64]
@@ -88,12 +88,12 @@ class Recording:
         return len(self.samples) / self.sample_rate
 
     def cut(self, start: float, duration: float) -> Recording:
-        """Take a piece of it.
+        """Return a piece of the recording.
 
         Parameters
         ----------
         start, duration
-            Where the piece lies [s].
+            Start and duration of the piece [s].
 
         Returns
         -------
@@ -104,7 +104,7 @@ class Recording:
         return replace(self, samples=self.samples[first : first + length], start=self.start + start)
 
     def without_offset(self) -> Recording:
-        """Remove a constant offset that would weigh in the recording's level.
+        """Remove a constant offset that would affect the level of the recording.
 
         Returns
         -------
@@ -115,17 +115,17 @@ class Recording:
         peak = np.abs(self.samples).max()
         if not 0 < peak < np.inf:
             return self
-        relative = self.samples / peak  # squares of the samples themselves may overflow
+        relative = self.samples / peak  # squares of the unscaled samples may overflow
         if abs(relative.mean()) <= OFFSET_SHARE * np.sqrt(np.square(relative).mean()):
             return self
         centred = self.samples - relative.mean() * peak
-        # What rounding leaves of a constant is not a sound.
+        # Rounding errors of a constant are not sound.
         centred[np.abs(centred) <= 1e-12 * peak] = 0.0
         return replace(self, samples=centred)
 
     @property
     def is_clipped(self) -> bool:
-        """Whether at least 1 of 200 samples lies at full scale, where peaks were cut off.
+        """Whether at least 1 of 200 samples is at full scale, because peaks were cut off.
 
         Floating-point samples beyond full scale show that no peaks were cut off.
         """
@@ -135,15 +135,15 @@ class Recording:
         return bool(np.mean(magnitudes >= CLIPPED_FROM) >= 0.005)
 
     def require_usable(self) -> None:
-        """Refuse what no listener could hear.
+        """Raise if the samples contain no usable sound.
 
         Raises
         ------
         AudioError
-            If the samples are silent, or NaN or infinite somewhere.
+            If the samples are silent, or any is NaN or infinite.
         """
         if not np.isfinite(self.samples).all():
-            raise AudioError("holds NaN or infinite samples")
+            raise AudioError("contains NaN or infinite samples")
         if not self.samples.any():
             raise AudioError("silent" if self.n_channels == 1 else "silent after mixing down")
 
@@ -162,13 +162,13 @@ def read_clip(path: Path, max_duration: float = 60.0) -> Recording:
     Returns
     -------
     Recording
-        Its samples and what is known about them.
+        Its samples and their properties.
 
     Raises
     ------
     AudioError
-        If the file is missing, broken, empty, silent, too long, or holds NaN or infinity. The
-        message is the reason alone; the caller knows the name.
+        If the file is missing, broken, empty, silent, too long, or contains NaN or infinity. The
+        message is the reason only; the caller adds the name of the file.
     """
     (recording,) = decode_segments(read_bytes(path), max_duration)
     recording.require_usable()
@@ -176,22 +176,22 @@ def read_clip(path: Path, max_duration: float = 60.0) -> Recording:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file that should hold audio, whole.
+    """Read the whole of a file that should contain audio.
 
     Parameters
     ----------
     path
-        Of a regular file of at most 512 MiB.
+        Path of a regular file of at most 512 MiB.
 
     Returns
     -------
     bytes
-        At least one.
+        Its contents, at least one byte.
 
     Raises
     ------
     AudioError
-        If it is missing, unreadable, empty, too large or no regular file.
+        If it is missing, unreadable, empty, too large or not a regular file.
     """
     try:
         status = path.stat()
@@ -224,17 +224,17 @@ def decode_segments(
         Length of the pieces [s]. A last piece shorter than half of that, unless it is the only one, is
         marked (``is_rest``). By default the recording is one piece.
     sha256
-        Of the data, hexadecimal, where it is known already; by default it is computed.
+        SHA-256 of the data, hexadecimal, if it is known; by default it is computed.
 
     Yields
     ------
     Recording
-        One piece; it may be silent or hold NaN (:meth:`Recording.require_usable`).
+        One piece; it may be silent or contain NaN (:meth:`Recording.require_usable`).
 
     Raises
     ------
     AudioError
-        If the data are broken, cut short, empty or too long; pieces before the fault were yielded.
+        If the data are broken, cut short, empty or too long; pieces before the fault have been yielded.
     """
     digest = sha256 or hashlib.sha256(data).hexdigest()
     with AudioStream(data) as stream:
@@ -249,7 +249,7 @@ def decode_segments(
 def _decode(
     stream: AudioStream, max_duration: float, segment: float | None
 ) -> Iterator[tuple[int, NDArray[np.float64], bool]]:
-    """Yield first sample and samples of each piece, and whether it is a rest."""
+    """Yield position of the first sample, samples, and whether it is a rest, for each piece."""
     low, high = SAMPLE_RATES_HZ
     rate = stream.sample_rate
     if not low <= rate <= high:
@@ -290,7 +290,7 @@ def _read_piece(stream: AudioStream, length: int) -> NDArray[np.float64]:
         blocks.append(block.mean(axis=1))
         loudest = max(loudest, float(np.abs(block).max()))
     mixed = np.concatenate(blocks) if blocks else np.empty(0)
-    # Channels that cancel leave their rounding: that is no sound.
+    # Channels that cancel leave rounding errors, which are not sound.
     if stream.n_channels > 1 and mixed.size and np.abs(mixed).max() < CANCELLED_BELOW * loudest:
         mixed[:] = 0.0
     return mixed

@@ -25,14 +25,14 @@ __all__ = ["Clip", "Skipped", "find_clips"]
 
 @dataclass(frozen=True, order=True)
 class Clip:
-    """A file that should hold audio: where it is, and its name below the folder that was searched."""
+    """A file that should contain audio: its path, and its path relative to the folder that was searched."""
 
     relative: str
     path: Path
 
     @property
     def key(self) -> bytes:
-        """The bytes of the relative POSIX path, whatever its encoding."""
+        """The bytes of the relative POSIX path, in any encoding."""
         return os.fsencode(self.relative)
 
 
@@ -52,12 +52,12 @@ class Skipped:
         dict
             ``file`` and ``reason``; ``files`` only if there are several.
         """
-        said: dict[str, str | int] = {"file": self.file, "reason": self.reason}
-        return said | ({"files": self.files} if self.files > 1 else {})
+        entry: dict[str, str | int] = {"file": self.file, "reason": self.reason}
+        return entry | ({"files": self.files} if self.files > 1 else {})
 
 
 def find_clips(source: Path) -> tuple[list[Clip], list[Skipped]]:
-    """Find the audio files in a folder and everything below it, or take one file.
+    """Find the audio files in a folder, recursively, or take one file.
 
     Files are recognised by their suffix; files without one, or with the suffix of a type that is not read, by their
     first bytes. Hidden files and folders are ignored. Symbolic links are followed; a folder that can be reached
@@ -78,7 +78,7 @@ def find_clips(source: Path) -> tuple[list[Clip], list[Skipped]]:
     Raises
     ------
     AudioError
-        If there is no such file or folder, or it is no audio, or no audio is in it.
+        If there is no such file or folder, or it is not audio, or contains no audio.
     """
     try:
         is_folder = stat.S_ISDIR(source.stat().st_mode)
@@ -95,7 +95,7 @@ def find_clips(source: Path) -> tuple[list[Clip], list[Skipped]]:
 
 
 def _one_file(path: Path) -> Clip:
-    """Take a single file that the user named, whatever its suffix, if its content is audio."""
+    """Take a single file given by the user, with any suffix, if its content is audio."""
     suffix = path.suffix.lower()
     if suffix in READABLE or _holds_audio(path, suffix):
         return Clip(path.name, path)
@@ -121,7 +121,7 @@ def _search(root: Path) -> tuple[list[Clip], list[Skipped]]:
             clips.append(Clip(relative, path))
         elif doubtful and suffix:
             unread[suffix].append(relative)
-    # A file that was converted as advised lies beside its original, like sound extracted from videos.
+    # A file that was converted as advised is beside its original, like sound extracted from videos.
     converted = {os.path.splitext(clip.relative)[0] for clip in clips}
     for suffix, found in sorted(unread.items()):
         names = sorted(name for name in found if os.path.splitext(name)[0] not in converted)
@@ -134,7 +134,7 @@ def _search(root: Path) -> tuple[list[Clip], list[Skipped]]:
 
 
 def _files(root: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield the files below a folder: first of all real folders, then of those reached only by links."""
+    """Yield the files below a folder: first those in real folders, then those in folders reached only by links."""
     visited: set[tuple[int, int]] = set()
     waiting = [str(root)]
     while waiting:
@@ -154,7 +154,7 @@ def _files(root: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
 
 
 def _holds_audio(path: Path, suffix: str) -> bool:
-    """Look at the first bytes of a file; a pipe is not opened, since reading could block."""
+    """Check the first bytes of a file; a pipe is not opened, since reading could block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
@@ -162,7 +162,7 @@ def _holds_audio(path: Path, suffix: str) -> bool:
             head = file.read(HEAD_BYTES)
     except OSError:
         return False
-    # An MPEG frame begins with only eleven fixed bits, as does text in UTF-16: not enough without a suffix.
+    # An MPEG frame begins with only eleven fixed bits, like text in UTF-16, so without a suffix it is not accepted.
     return bool(read_type(head)) and (suffix in UNREADABLE or head[0] != 0xFF)
 
 

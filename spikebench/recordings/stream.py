@@ -1,4 +1,4 @@
-"""Decoding one file with libsndfile: read once from front to back, with error messages of our own."""
+"""Decoding one file with libsndfile: one pass from front to back, with own error messages."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ from spikebench.recordings.types import HEAD_BYTES, read_type, remedy, unread_ty
 
 __all__ = ["AudioStream"]
 
-_NOT_ANNOUNCED = (
-    2**40
-)  # samples; libsndfile gives the largest integer if it does not know the length
+_NOT_ANNOUNCED = 2**40  # samples; libsndfile returns the largest integer for an unknown length
 _UNSUPPORTED = (4, 18)  # SF_ERR_UNSUPPORTED_ENCODING of sndfile.h, SFE_UNIMPLEMENTED of common.h
 _MARGIN = 1024  # samples beyond those declared
 _MPEG_IN_WAV = (0x50, 0x55)  # codec numbers of layer II and III
 
 
 class _OnePass(soundfile.SoundFile):  # type: ignore[misc]
-    """A file without seeking.
+    """A sound file that is not seekable.
 
-    After every block soundfile seeks to its current position. In MP3 that decodes neighbouring frames again, with
+    After every block, soundfile seeks to its current position. In MP3 this decodes neighbouring frames again, with
     slightly different results; in FLAC of unknown length it fails.
     """
 
@@ -49,7 +47,7 @@ class _Source(io.BytesIO):
 
 
 class AudioStream:
-    """A recording that is being decoded.
+    """Decoder of one recording.
 
     Parameters
     ----------
@@ -67,7 +65,7 @@ class AudioStream:
     is_float
         Whether the samples are stored as floating-point numbers.
     has_open_length
-        Whether the file does not declare where its sound ends.
+        Whether the file does not declare the length of its sound.
 
     Raises
     ------
@@ -107,7 +105,7 @@ class AudioStream:
             raise AudioError(self._why_not_opened(error)) from None
 
     def __enter__(self) -> Self:
-        """Return the stream, which is open already."""
+        """Return the stream, which is already open."""
         return self
 
     def __exit__(
@@ -129,12 +127,12 @@ class AudioStream:
         Parameters
         ----------
         length
-            Largest number of samples per channel.
+            Maximum number of samples per channel.
 
         Returns
         -------
         ndarray of float64, shape (n, n_channels)
-            Full scale is 1; n = 0 at the end.
+            Samples; full scale is 1, n = 0 at the end.
 
         Raises
         ------
@@ -151,13 +149,13 @@ class AudioStream:
                 )
         except soundfile.SoundFileError:
             raise AudioError(
-                f"broken or cut short: the {self._name} data cannot be decoded to their end"
+                f"broken or cut short: the {self._name} data cannot be decoded to the end"
             ) from None
         self._n_read += len(block)
         return block
 
     def require_whole(self, length: int) -> None:
-        """Refuse a recording of which fewer samples were decoded than declared.
+        """Raise if fewer samples were decoded than declared.
 
         Parameters
         ----------
@@ -200,9 +198,9 @@ class AudioStream:
         return self._type or "audio"
 
     def _why_not_opened(self, error: soundfile.SoundFileError) -> str:
-        """Word the reason; libsndfile's own messages mention pipes and internal errors."""
+        """Return the reason; libsndfile's own messages mention pipes and internal errors."""
         if not self._type:
-            return "broken or not audio: its content is of no known type"
+            return "broken or not audio: the type of its content is unknown"
         if getattr(error, "code", 0) in _UNSUPPORTED:
             return (
                 f"broken header, or an encoding of {self._type} that is not read; if other programs play it: "
@@ -215,18 +213,20 @@ class AudioStream:
 
 
 def _refuse_unread(data: bytes) -> None:
-    """Refuse audio of types that are not read, and what often lies in place of audio."""
+    """Raise for audio of types that are not read, and for other files that often replace audio."""
     head = data[:HEAD_BYTES]
     if kind := unread_type(head):
-        raise AudioError(f"holds {kind}, which is not read; convert it: {remedy()}")
+        raise AudioError(f"contains {kind}, which is not read; convert it: {remedy()}")
     if head.startswith(b"version https://git-lfs"):
-        raise AudioError("holds a Git LFS pointer instead of sound; fetch it with 'git lfs pull'")
+        raise AudioError(
+            "contains a Git LFS pointer instead of sound; fetch the sound with 'git lfs pull'"
+        )
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise AudioError("not audio: holds a web page or XML")
+        raise AudioError("not audio: contains a web page or XML")
 
 
 def _holds_mpeg(data: bytes) -> bool:
-    """Tell whether a WAV file holds MPEG audio, whose decoder prints warnings."""
+    """Return whether a WAV file contains MPEG audio, whose decoder prints warnings."""
     at = data.find(b"fmt ", 0, 4096)
     size_bytes = 8 if data[:4] == b"riff" else 4
     content = at + (24 if size_bytes == 8 else 8)

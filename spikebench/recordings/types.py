@@ -1,6 +1,6 @@
 """Types of audio files: suffixes of recordings, and the type of a file by its first bytes.
 
-The suffix makes a file a candidate, its content decides how it is read. Types that libsndfile does not read are
+The suffix makes a file a candidate; its content determines how it is read. Types that libsndfile does not read are
 listed as well, so that messages can name them and the command that converts them.
 """
 
@@ -18,7 +18,7 @@ __all__ = [
 
 HEAD_BYTES = 64  # enough for every signature below
 
-# Suffixes of what libsndfile reads. Those of MATLAB and HTK are not among them: such files hold features
+# Suffixes of the types that libsndfile reads, except MATLAB and HTK: such files contain features
 # and tables far more often than sound.
 READABLE = (
     *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
@@ -73,7 +73,7 @@ _UNREAD: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MPCK", "Musepack audio"),
     (0, b"\x0b\x77", "AC-3 audio"),
     (0, b"FLV", "Flash video"),
-    (0, b"\xf0\x7e", "a MIDI sample dump"),  # libsndfile reads it, and writes to standard output
+    (0, b"\xf0\x7e", "a MIDI sample dump"),  # libsndfile reads it, but prints to standard output
     (0, b"BW64", "BW64, a WAV of the European Broadcasting Union"),
 )
 
@@ -90,7 +90,7 @@ def read_type(head: bytes) -> str:
     -------
     str
         ``WAV``, ``RF64``, ``W64``, ``AIFF``, ``SVX``, ``AU``, ``CAF``, ``SPHERE``, ``FLAC``, ``Ogg``, ``MP3``
-        (also layers I and II) or the name of a rarer type; empty if it is none of them.
+        (also layers I and II) or the name of a rarer type; empty for any other type.
     """
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         return "WAV"
@@ -107,7 +107,7 @@ def read_type(head: bytes) -> str:
 
 
 def _is_mpeg_header(head: bytes) -> bool:
-    """Tell whether the first four bytes can begin a frame of MPEG audio, layer I to III."""
+    """Return whether the first four bytes can begin a frame of MPEG audio, layer I to III."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
@@ -140,12 +140,12 @@ def unread_type(head: bytes) -> str:
 
 
 def remedy(suffix: str = "") -> str:
-    """Give the command that makes a recording readable.
+    """Return the command that converts a recording to a readable type.
 
     Parameters
     ----------
     suffix
-        Suffix of the file, lower case, with its dot; empty if it does not matter.
+        Suffix of the file, lower case, with its dot; empty for any file.
 
     Returns
     -------

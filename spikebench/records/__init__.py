@@ -1,12 +1,11 @@
-"""What all records and files share: fields, strict JSON, printable text, files written whole or not at all.
+"""Shared parts of all records and files: fields, strict JSON, printable text, files written atomically.
 
 ::
 
-    fields       What every record that goes into a file shares: frozen, closed, its numbers
-                 bounded
-    strict_json  JSON from untrusted sources: bounded size and depth, every key once, only numbers that
-                 JSON can write again
+    fields       Base class and field types of all records in files: frozen, without unknown keys,
+                 with bounded numbers
+    strict_json  JSON from untrusted sources: bounded size and depth, unique keys, finite numbers
     text         Untrusted text (file names, messages that contain them) escaped for terminals and
                  UTF-8
-    whole_files  Files written whole or not at all, and their SHA-256
+    whole_files  Files written completely or not at all, and their SHA-256
 """

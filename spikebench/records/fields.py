@@ -1,4 +1,4 @@
-"""What every record that goes into a file shares: frozen, closed, its numbers bounded."""
+"""Base class and field types of all records in files: frozen, without unknown keys, with bounded numbers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class Record(BaseModel):
-    """Base of all records: unknown keys are refused, nothing changes after it was checked."""
+    """Base class of all records: unknown keys are refused, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

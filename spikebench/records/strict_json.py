@@ -1,4 +1,4 @@
-"""JSON from untrusted sources: bounded size and depth, every key once, only numbers that JSON can write again."""
+"""JSON from untrusted sources: bounded size and depth, unique keys, finite numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_record(path: Path, kind: type[Kind], max_bytes: int = MAX_JSON_BYTES) -
     path
         The file.
     kind
-        What it must hold.
+        Type of the record.
     max_bytes
         Larger files are refused unread.
 
@@ -39,7 +39,7 @@ def read_record(path: Path, kind: type[Kind], max_bytes: int = MAX_JSON_BYTES) -
     Raises
     ------
     ResultError
-        If the file is missing, too large, not such JSON, or does not fit.
+        If the file is missing, too large, not such JSON, or does not match the type.
     """
     try:
         return kind.model_validate(read_json(path, max_bytes))
@@ -60,7 +60,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     Returns
     -------
     bytes
-        What it holds.
+        Its contents.
 
     Raises
     ------
@@ -106,9 +106,9 @@ def parse_json(path: Path, content: bytes) -> Any:  # noqa: ANN401
     Parameters
     ----------
     path
-        Where it comes from, for messages.
+        Path of the file, for messages.
     content
-        UTF-8.
+        JSON in UTF-8.
 
     Returns
     -------
@@ -140,15 +140,15 @@ def parse_json(path: Path, content: bytes) -> Any:  # noqa: ANN401
 
 
 def _containers(parent: list[Any]) -> list[list[Any]]:
-    """Find what a list holds that holds something itself, objects as lists of their values."""
-    if _CONTAINERS.isdisjoint(map(type, parent)):  # rows of numbers are long, and end here
+    """Return the containers in a list, objects as lists of their values."""
+    if _CONTAINERS.isdisjoint(map(type, parent)):  # shortcut for long rows of numbers
         return []
     lists = [list(one.values()) if isinstance(one, dict) else one for one in parent]
     return [one for one in lists if isinstance(one, list)]
 
 
 def _finite(digits: str) -> float:
-    # 1e999 is valid JSON and becomes infinity, which JSON cannot write again.
+    # 1e999 is valid JSON and becomes infinity, which JSON cannot represent.
     value = float(digits)
     if not math.isfinite(value):
         raise ValueError(f"{digits[:40]} is too large a number")
@@ -165,23 +165,23 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number that JSON knows")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
-    """Tell the first problem of a failed validation in one line, with its place.
+    """Describe the first problem of a failed validation in one line, with its place.
 
     Parameters
     ----------
     error
-        What pydantic raised.
+        Exception raised by pydantic.
     kind
-        What was validated; with it, an unknown key is answered with the known ones.
+        Type that was validated; if given, the message on an unknown key lists the known keys.
 
     Returns
     -------
     str
-        ``place: what is wrong``.
+        ``place: problem``.
     """
     problem = error.errors(include_url=False, include_input=False)[0]
     parts = [_shown(str(part)) for part in problem["loc"]]
@@ -202,7 +202,7 @@ def _shown(key: str) -> str:
 
 
 def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:
-    """Name the keys that are known where an unknown one was found."""
+    """Return a message with the known keys at the place of an unknown one."""
     for part in place[:-1]:
         inner = kind.model_fields[part].annotation if part in kind.model_fields else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

@@ -6,12 +6,12 @@ __all__ = ["os_error_text", "printable"]
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal or UTF-8 cannot take (control characters, undecodable bytes).
+    """Escape characters that a terminal or UTF-8 cannot represent (control characters, undecodable bytes).
 
     Parameters
     ----------
     text
-        A file name or a message that holds one.
+        A file name or a message that contains one.
 
     Returns
     -------
@@ -22,16 +22,16 @@ def printable(text: str) -> str:
 
 
 def os_error_text(error: OSError) -> str:
-    """Give the reason of an operating system error for a message, without the path.
+    """Return the reason of an operating system error for a message, without the path.
 
     Parameters
     ----------
     error
-        What was raised.
+        The exception.
 
     Returns
     -------
     str
-        In lower case, as ``no space left on device``.
+        Reason in lower case, e.g. ``no space left on device``.
     """
     return (error.strerror or str(error)).lower()

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, locks between processes, and the SHA-256 of files."""
+"""Files written completely or not at all, locks between processes, and the SHA-256 of files."""
 
 from __future__ import annotations
 
@@ -41,17 +41,16 @@ def file_sha256(path: Path) -> str:
         raise ResultError(f"{path}: {os_error_text(error)}") from None
 
 
-_SETTLED_NS = (
-    2_000_000_000  # a change soon after the last one may leave the time stamps as they are
-)
+_SETTLED_NS = 2_000_000_000  # a change soon after the last one may not change the time stamps
 _known_hashes: dict[tuple[int, ...], str] = {}
 
 
 def file_sha256_once(path: Path) -> str:
-    """Compute the SHA-256 of a file, or recall it if this process computed it and the file has not changed since.
+    """Return the SHA-256 of a file, cached if this process has computed it and the file has not changed since.
 
-    A file is the same if device, inode, size and the times of the last change (of contents, and of inode) are. What
-    changed less than two seconds ago, or while it was read, is computed every time: time stamps are coarse.
+    A file is unchanged if device, inode, size and the times of the last change (of contents, and of inode) are equal.
+    The SHA-256 of a file that changed less than two seconds ago, or while it was read, is not cached, because time
+    stamps are coarse.
 
     Parameters
     ----------
@@ -87,7 +86,7 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def check_sha256(path: Path, found: str, claimed: str | None) -> None:
-    """Refuse a file that is not the one of which a result speaks.
+    """Raise if a file is not the one in a result.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def check_sha256(path: Path, found: str, claimed: str | None) -> None:
     found
         Its SHA-256.
     claimed
-        What the result says.
+        SHA-256 in the result.
 
     Raises
     ------
@@ -105,13 +104,13 @@ def check_sha256(path: Path, found: str, claimed: str | None) -> None:
     """
     if found != claimed:
         raise ResultError(
-            f"{path}: its SHA-256 is {found[:12]}…, the result says {str(claimed)[:12]}…; "
+            f"{path}: its SHA-256 is {found[:12]}…, but {str(claimed)[:12]}… in the result; "
             "the file was changed after the evaluation"
         )
 
 
 def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
-    """Find a file that really lies in a folder.
+    """Return the path of a regular file in a folder, excluding links.
 
     Parameters
     ----------
@@ -120,7 +119,7 @@ def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
     name
         The file's name, without a path.
     max_bytes
-        Its greatest size, if there is one.
+        Its maximum size; None for no limit.
 
     Returns
     -------
@@ -145,7 +144,7 @@ def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
 
 
 def share(path: Path) -> None:
-    """Give a private temporary file the permissions of any new file: results are meant to be shared.
+    """Give a private temporary file the permissions of a new file, because results are meant to be shared.
 
     Parameters
     ----------
@@ -158,12 +157,12 @@ def share(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
+    """Write a text file completely or not at all.
 
     Parameters
     ----------
     path
-        The file; what stands there is replaced.
+        The file; an existing file is replaced.
     text
         Its contents, written as UTF-8.
     """
@@ -171,12 +170,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file completely or not at all.
 
     Parameters
     ----------
     path
-        The file; what stands there is replaced.
+        The file; an existing file is replaced.
     content
         Its contents.
     """
@@ -186,17 +185,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file under another name beside it, which becomes its own when the block ends without an error.
+    """Yield a temporary path beside a file, and rename it to the file when the block ends without an error.
 
     Parameters
     ----------
     path
-        The file; what stands there is replaced.
+        The file; an existing file is replaced.
 
     Yields
     ------
     Path
-        Where to write, in the same folder; removed after an error.
+        Temporary path in the same folder; removed after an error.
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -209,14 +208,14 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def file_lock(path: Path, busy: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock that one process can hold at a time; the system releases it when the process ends.
+    """Hold a lock that only one process can hold at a time; the system releases it when the process ends.
 
     Parameters
     ----------
     path
-        The lock file; made if it is not there, and left.
+        The lock file; created if it does not exist, and not removed.
     busy
-        Called if another process holds it; if it returns, the lock is waited for.
+        Called if another process holds the lock; when it returns, the function waits for the lock.
 
     Yields
     ------
@@ -225,7 +224,7 @@ def file_lock(path: Path, busy: Callable[[], None]) -> Iterator[None]:
     Raises
     ------
     OSError
-        If the file cannot be made.
+        If the file cannot be created.
     """
     with path.open("w") as file:
         try:
@@ -237,25 +236,25 @@ def file_lock(path: Path, busy: Callable[[], None]) -> Iterator[None]:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write any kind of output where something is already, or where nothing can be.
+    """Raise if an output file exists already or cannot be written at its path.
 
     Parameters
     ----------
     path
         The file to make.
     overwrite
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     OutputExistsError
-        If the file is there and may not be replaced.
+        If the file exists and may not be replaced.
     OutputError
         If the path is a folder, or its folder is missing.
     """
     name = printable(str(path))
     if path.is_dir():
-        raise OutputError(f"{name}: is a folder; name a file in it")
+        raise OutputError(f"{name}: is a folder; give a file in it")
     if not path.parent.is_dir():
         folder = printable(str(path.parent))
         raise OutputError(f"{name}: there is no folder {folder}; make it first (mkdir -p)")

@@ -1,8 +1,8 @@
-"""What stands in an untrusted tar or zip file, member by member, before anything of it is written.
+"""Members of an untrusted tar or zip file, listed before anything is written.
 
-Nothing is extracted here: who walks through the members decides which to open. A tar file is read once from
-its beginning, and every byte is counted as it is inflated, those of members that are passed over too. Of a zip
-file only the members that are opened are inflated.
+Nothing is extracted here; the caller decides which members to open. A tar file is read once from
+its beginning, and every inflated byte is counted, including those of skipped members. In a zip
+file, only the members that are opened are inflated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple, Self, cast
 __all__ = ["Member", "RefusedError", "tar_members", "zip_members"]
 
 _BLOCK = 2**20
-_MAX_NAME_BYTES = 65_536  # of a long name in a tar file; it is read into memory
+_MAX_NAME_BYTES = 65_536  # limit for a long name in a tar file, which is read into memory
 _TAR_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _TAR_NAMES = (
     tarfile.XHDTYPE,
@@ -30,15 +30,15 @@ _TAR_NAMES = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-_DAMAGED = "is cut short, damaged or no such archive"
+_DAMAGED = "is cut short, damaged or not such an archive"
 
 
 class RefusedError(Exception):
-    """Why an archive is refused; one clause."""
+    """Raised if an archive is refused; the message is the reason, one clause."""
 
 
 class Member(NamedTuple):
-    """One member: whole path, ``file``, ``folder`` or ``other``, size [bytes], how to read it."""
+    """One member: whole path, kind (``file``, ``folder`` or ``other``), size [bytes], function that opens it."""
 
     path: str
     kind: str
@@ -55,12 +55,12 @@ def tar_members(archive: Path, max_bytes: int) -> Iterator[Iterator[Member]]:
     archive
         The file.
     max_bytes
-        More are not inflated, whatever they are.
+        Maximum number of bytes to inflate.
 
     Yields
     ------
     iterator of Member
-        Each is to be read before the next one is asked for. Raises what opening raises.
+        The members; read each before requesting the next. The iterator raises the same errors.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def zip_members(archive: Path) -> Iterator[Iterator[Member]]:
     Yields
     ------
     iterator of Member
-        Each inflates to no more than its size. Opening one that is encrypted or not deflated raises
-        ``RefusedError``.
+        The members; each inflates to no more than its size. Opening a member that is encrypted or compressed by
+        another method than deflate raises ``RefusedError``.
 
     Raises
     ------
     RefusedError
-        If a path leads out of it.
+        If a path leads out of the archive.
     zipfile.BadZipFile, OSError
         If it is damaged.
     """
@@ -109,12 +109,12 @@ def zip_members(archive: Path) -> Iterator[Iterator[Member]]:
 
 def _walk(tar: tarfile.TarFile, source: _Counted) -> Iterator[Member]:
     for header in tar:
-        cast(Any, tar).members = []  # it would keep them all
+        cast(Any, tar).members = []  # tarfile would keep them all
         _require_inside(header.name)
         is_file = header.type in _TAR_FILES and not header.issparse()
         kind = "file" if is_file else "folder" if header.isdir() else "other"
         yield Member(header.name, kind, header.size, partial(_open_tar, tar, header))
-    while source.read(_BLOCK):  # the checksum of gzip stands at the end
+    while source.read(_BLOCK):  # the checksum of gzip is at the end
         pass
 
 
@@ -133,7 +133,7 @@ def _require_inside(path: str) -> None:
 def _open_tar(tar: tarfile.TarFile, header: tarfile.TarInfo) -> IO[bytes]:
     source = tar.extractfile(header)
     if source is None:
-        raise RefusedError(f"{header.name} is no regular file")
+        raise RefusedError(f"{header.name} is not a regular file")
     return source
 
 
@@ -141,12 +141,12 @@ def _open_zip(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
     if info.flag_bits & 0x1:
         raise RefusedError(f"{info.filename} is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise RefusedError(f"{info.filename} is compressed in a way that is not read")
+        raise RefusedError(f"{info.filename} is compressed by a method that is not supported")
     return file.open(info)
 
 
 class _Counted(io.RawIOBase):
-    """Bytes on their way out of an archive, counted; more than a limit are refused."""
+    """Stream that counts the bytes read from an archive and raises beyond a limit."""
 
     def __init__(self, source: IO[bytes], limit: int) -> None:
         self._source, self._left = source, limit
@@ -156,16 +156,16 @@ class _Counted(io.RawIOBase):
         data = self._source.read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise RefusedError("inflates to more bytes than is expected")
+            raise RefusedError("inflates to more bytes than expected")
         return data
 
 
 class _Header(tarfile.TarInfo):
-    """A header of a tar file; what cannot be read is an error here, not the end of the archive."""
+    """A header of a tar file; an unreadable header is an error, not the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
-        """Read a header, and refuse a name that would fill the memory."""
+        """Read a header, and raise for a name that would fill the memory."""
         is_end = len(buf) == tarfile.BLOCKSIZE and not any(buf)
         try:
             header = super().frombuf(buf, encoding or "utf-8", errors)
@@ -174,5 +174,5 @@ class _Header(tarfile.TarInfo):
                 raise
             raise RefusedError(_DAMAGED) from None
         if header.type in _TAR_NAMES and header.size > _MAX_NAME_BYTES:
-            raise RefusedError(f"holds a name of {header.size} bytes")
+            raise RefusedError(f"contains a name of {header.size} bytes")
         return header

@@ -1,7 +1,7 @@
-"""Data sets on this machine: get what is missing, check what is there, say what there is.
+"""Data sets on this machine: get missing files, check present files, report the state.
 
-``get`` downloads and unpacks; it converts nothing, because that takes hours and belongs to a command
-(``spikebench data get``).
+``get`` downloads and unpacks. It does not convert, because that takes hours; the command ``spikebench data get``
+converts.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ Notify = Callable[[str], None]
 
 
 def recording_folders(spec: DatasetSpec) -> list[Path]:
-    """Say where the recordings of a data set lie, or will lie.
+    """Return the folders of the recordings of a data set, which need not exist yet.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
 
     Returns
     -------
     list of Path
-        One per archive of recordings that is downloaded.
+        One per archive of recordings to download.
     """
     folder = folder_of(spec)
     return [folder / one.becomes.rstrip("/") for one in spec.downloads if _is_audio(one)]
@@ -65,31 +65,31 @@ def get(
     progress: Progress = lambda done, total: None,
     notify: Notify = lambda text: None,
 ) -> list[Path]:
-    """Make sure that everything is here that is downloaded for a data set.
+    """Download the missing files of a data set.
 
-    What is here is not read again, unless its size or time of change is not what it was.
+    Present files are not read again, unless their size or modification time has changed.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
     offline
         Open no connection.
     progress
-        Called with the bytes of one download that are there and their total, None where not known.
+        Called with the downloaded bytes of one file and their total, None if not known.
     notify
-        Called with one line for everything decided.
+        Called with one line for every decision.
 
     Returns
     -------
     list of Path
         Spike files and folders of recordings, in the order of its downloads; the files of a packaged data
-        set; nothing for a data set that is made from the recordings of another one.
+        set; empty for a data set that is made from the recordings of another one.
 
     Raises
     ------
     DataError
-        If something cannot be had, or is not what was published or pinned.
+        If a file cannot be downloaded, or differs from the published or pinned one.
     """
     if spec.kind == "packaged":
         return part_paths(spec)
@@ -110,28 +110,28 @@ def get(
 
 
 def accept(spec: DatasetSpec, part: SpikePart, notify: Notify, made_now: bool = False) -> Path:
-    """Check a spike file that is here, and pin it if it is new.
+    """Check a present spike file, and pin it if it is new.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
     part
-        Which of its files.
+        The file.
     notify
         Called with one line if it is pinned now.
     made_now
-        Whether it was made just now, so that what was pinned before does not count.
+        Whether it was made just now, so that an earlier pin is discarded.
 
     Returns
     -------
     Path
-        The file.
+        Path of the file.
 
     Raises
     ------
     DataError
-        If it is not what was published or pinned.
+        If it differs from the published or pinned file.
     """
     folder = folder_of(spec)
     path = folder / part.file
@@ -148,17 +148,17 @@ def accept(spec: DatasetSpec, part: SpikePart, notify: Notify, made_now: bool = 
 
 
 def state(spec: DatasetSpec) -> State:
-    """Say whether a data set is here; nothing is read.
+    """Return whether a data set is on this machine, without reading its files.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
 
     Returns
     -------
     str
-        ``here`` if all its spike files are, ``partly here`` if something is, e.g. recordings or a part of a
+        ``here`` if all its spike files are present, ``partly here`` if any file is, e.g. recordings or a partial
         download.
     """
     if spec.kind == "packaged":
@@ -172,25 +172,25 @@ def state(spec: DatasetSpec) -> State:
 
 
 def verify(spec: DatasetSpec, notify: Notify = lambda text: None) -> list[str]:
-    """Read everything of a data set that is here, and compare it with what it should be.
+    """Read all present files of a data set, and compare them with their hashes.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
     notify
-        Called with one line per file or folder: what it was compared with.
+        Called with one line per file or folder, with the hash to which it was compared.
 
     Returns
     -------
     list of str
-        Each problem in one line: other bytes than published or pinned, recordings that are missing, changed
-        or too many, and whatever is wrong in a spike file; empty if there are none.
+        Problems, one line each: other bytes than published or pinned, recordings that are missing, changed
+        or extra, and problems of a spike file; empty if there are none.
 
     Raises
     ------
     DataError
-        If nothing of it is here, or the record of what it should be is damaged.
+        If no file is present, or the stored hashes are damaged.
     """
     folder = folder_of(spec)
     pins = {} if spec.kind == "packaged" else read_pins(folder)
@@ -199,8 +199,8 @@ def verify(spec: DatasetSpec, notify: Notify = lambda text: None) -> list[str]:
     there = [part for part in spec.parts if (folder / part.file).exists()]
     if not recordings and not there:
         raise DataError(
-            f"data set {spec.name!r}: is not in {printable(str(folder))}; 'spikebench data get {spec.name}' "
-            "gets it"
+            f"data set {spec.name!r}: is not in {printable(str(folder))}; get it with 'spikebench data get "
+            f"{spec.name}'"
         )
     problems: list[str] = []
     for download in recordings:
@@ -219,7 +219,7 @@ def verify(spec: DatasetSpec, notify: Notify = lambda text: None) -> list[str]:
 
 
 def _problems(path: Path, part: SpikePart, pinned: str | None, notify: Notify) -> list[str]:
-    """Find what is wrong with one spike file."""
+    """Return the problems of one spike file."""
     from spikebench.spike_files.report import find_problems
 
     try:
@@ -241,7 +241,7 @@ def _part(spec: DatasetSpec, download: Download) -> SpikePart:
 
 
 def _is_here(download: Download, spec: DatasetSpec, folder: Path) -> bool:
-    """Tell, without reading it, whether what a download becomes is here and was checked."""
+    """Return, without reading, whether the unpacked download is present and was checked."""
     if _is_audio(download):
         return (folder / download.becomes).is_dir() and (folder / MANIFEST_FILE).is_file()
     part = _part(spec, download)
@@ -260,7 +260,7 @@ def _get_part(
     progress: Progress,
     notify: Notify,
 ) -> None:
-    """Take the spike file that is here, or download and unpack it."""
+    """Check the spike file if it is present, otherwise download and unpack it."""
     target = folder / part.file
     if not target.exists():
         archive = obtain(download, folder, offline=offline, progress=progress, notify=notify)
@@ -294,8 +294,8 @@ def _get_recordings(
     target = folder / download.becomes.rstrip("/")
     if target.exists():
         raise DataError(
-            f"{printable(str(target))}: is here, but {MANIFEST_FILE} that says what should be in it is not; "
-            "remove it, or name a folder of your own with --audio"
+            f"{printable(str(target))}: exists, but the list of its contents, {MANIFEST_FILE}, does not; "
+            "remove it, or give your own folder with --audio"
         )
     archive = obtain(download, folder, offline=offline, progress=progress, notify=notify)
     notify(f"{download.file}: unpacking")
@@ -303,7 +303,7 @@ def _get_recordings(
     def write_down(digests: Mapping[str, str]) -> None:
         if problem := _missing(spec, digests):
             raise DataError(f"{printable(str(archive))}: {problem}; remove it and get another one")
-        # The manifest first: a folder under its own name always has one.
+        # The manifest is written first, so that a folder with its final name always has one.
         add_to_manifest(folder, download.becomes, digests)
 
     try:
@@ -316,13 +316,13 @@ def _get_recordings(
 
 
 def _missing(spec: DatasetSpec, paths: Iterable[str]) -> str:
-    """Say that there are fewer recordings than the data set has; empty if there are not."""
+    """Return a message if there are fewer recordings than the data set has, otherwise an empty string."""
     found = sum(Path(path).suffix.lower() in SUFFIXES for path in paths)
     wanted = sum(spec.sizes.values())
-    return "" if found >= wanted else f"holds {found:,} recordings, {spec.name} has {wanted:,}"
+    return "" if found >= wanted else f"contains {found:,} recordings, {spec.name} has {wanted:,}"
 
 
 def _forget_unknown(download: Download, folder: Path) -> None:
-    """Forget the pin of an archive that turned out to be wrong, unless it is the published one."""
+    """Remove the pin of an archive that proved to be wrong, unless its hash is published."""
     if not download.sha256 and not download.md5:
         forget(folder, download.file)

@@ -1,7 +1,7 @@
-"""One download of a data set: from where it lies already, or from the first address that gives it whole.
+"""One download of a data set: the file in its folder, or from the first address that delivers it completely.
 
-A file that was put into the data set's folder by hand is taken as if it had been downloaded. Either is used
-only if its hash is the published one, or the one pinned when it was first here (:mod:`spikebench.store.pins`).
+A file that the user put into the data set's folder is treated like a downloaded one. Both are used only if
+their hash is the published one, or the one pinned on first use (:mod:`spikebench.store.pins`).
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ def obtain(
     progress: Progress = lambda done, total: None,
     notify: Callable[[str], None] = lambda text: None,
 ) -> Path:
-    """Make sure that a downloaded file is here and what it should be.
+    """Check a downloaded file, or download it if it is missing.
 
     Parameters
     ----------
     download
-        What is known about it.
+        Specification of the download.
     folder
-        Of the data set; nobody else is writing in it (:func:`spikebench.store.folder.locked`).
+        Folder of the data set; the caller must hold its lock (:func:`spikebench.store.folder.locked`).
     offline
         Open no connection.
     progress
-        Called with the bytes that are there and their total, None where that is not known.
+        Called with the downloaded bytes and their total, None if not known.
     notify
-        Called with one line for everything decided: an address that failed, a hash that is pinned.
+        Called with one line for every decision: an address that failed, a hash that is pinned.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def obtain(
     Raises
     ------
     DataError
-        If it is here and is another file, or is not here and cannot be had; what came is kept, and the
-        same command goes on.
+        If the present file has another hash, or a missing file cannot be downloaded; the downloaded part is kept,
+        and the next call resumes the download.
     """
     target = folder / download.file
     if target.exists():
@@ -59,8 +59,8 @@ def obtain(
             raise wrong_file(target, difference)
         return target
     if offline:
-        raise DataError(f"{download.file}: is not here (offline); {_remedy(download, folder)}")
-    reason = "there is no address of it"
+        raise DataError(f"{download.file}: is missing (offline); {_remedy(download, folder)}")
+    reason = "no address is known"
     for url in download.urls:
         try:
             return _take(url, download, folder, progress, notify)
@@ -68,7 +68,11 @@ def obtain(
             reason = str(error)
             more = "" if url == download.urls[-1] else "; trying the next address"
             notify(f"{url}: {reason}{more}")
-    kept = "; what came is kept, and the same command goes on" if _partial(target).exists() else ""
+    kept = (
+        "; the downloaded part is kept, run the same command again to resume"
+        if _partial(target).exists()
+        else ""
+    )
     raise DataError(
         f"{download.file}: cannot be downloaded ({reason}{kept}); or {_remedy(download, folder)}"
     )
@@ -77,7 +81,7 @@ def obtain(
 def _take(
     url: str, download: Download, folder: Path, progress: Progress, notify: Callable[[str], None]
 ) -> Path:
-    """Get the file from one address; once more from its beginning if what was there before did not fit."""
+    """Get the file from one address; restart from the beginning if the resumed download has another hash."""
     target = folder / download.file
     partial = _partial(target)
     comparable = bool(download.sha256 or download.md5 or download.file in read_pins(folder))
@@ -91,8 +95,10 @@ def _take(
             return target
         discard(partial)
         if not resumed:
-            raise TransferError(f"gives another file: {difference}")
-        notify(f"{download.file}: what was taken up is another file; once more from the start")
+            raise TransferError(f"delivers another file: {difference}")
+        notify(
+            f"{download.file}: the resumed download is another file; restarting from the beginning"
+        )
 
 
 def _partial(target: Path) -> Path:
@@ -111,9 +117,9 @@ def _check(path: Path, download: Download, folder: Path, notify: Callable[[str],
 
 
 def _remedy(download: Download, folder: Path) -> str:
-    """Say how the file gets here otherwise."""
+    """Return how the user can provide the file."""
     becomes = "" if download.becomes in (download.file, "") else f" or {download.becomes} from it"
     if download.becomes.endswith("/"):
         becomes = ""
     addresses = ", ".join(download.urls) or "no address is known"
-    return f"put {download.file} (as downloaded){becomes} into {printable(str(folder))}; it is at {addresses}"
+    return f"put {download.file} (as downloaded){becomes} into {printable(str(folder))}; its addresses: {addresses}"

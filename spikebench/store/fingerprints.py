@@ -1,4 +1,4 @@
-"""Fingerprints of data sets, kept so that a file is read for it only once."""
+"""Cached fingerprints of data sets, so that a file is read for it only once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["dataset_fingerprint"]
 
 
 def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
-    """Look up the fingerprint of a data set; compute and keep it if its files were not read before.
+    """Return the fingerprint of a data set from the cache, or compute and cache it.
 
     Parameters
     ----------
@@ -27,14 +27,14 @@ def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
     Returns
     -------
     str
-        64 lower-case hexadecimal digits; kept in a folder beside the data sets.
+        64 lower-case hexadecimal digits; cached in a folder beside the data sets.
 
     Raises
     ------
     SpikeFileError
         If a file is missing or damaged.
     DataError
-        If the fingerprint cannot be written there.
+        If the fingerprint cannot be written to the cache.
     """
     splits = "".join(f"-{part.split}" for part in parts if part.split)
     kept = data_root() / "fingerprints" / f"{sha256}{splits}-v{VERSION}"
@@ -49,7 +49,7 @@ def dataset_fingerprint(parts: Sequence[Part], sha256: str) -> str:
         write_text(kept, f"{found}\n")
     except OSError as error:
         raise DataError(
-            f"{kept.parent}: the fingerprint cannot be written: {os_error_text(error)}; SPIKEBENCH_DATA=FOLDER names "
-            "another folder"
+            f"{kept.parent}: the fingerprint cannot be written: {os_error_text(error)}; choose another folder with "
+            "SPIKEBENCH_DATA=FOLDER"
         ) from None
     return found

@@ -1,12 +1,12 @@
-"""Where data sets lie: one folder each, below ``$SPIKEBENCH_DATA`` or the user's cache.
+"""Location of data sets: one folder each, below ``$SPIKEBENCH_DATA`` or the user's cache.
 
 ::
 
-    NAME/PART.h5         spike files, whole and checked
-    NAME/audio/          recordings, whole and checked
-    NAME/SHA256SUMS      of every recording
-    NAME/pins.json       of every file, its SHA-256 when it was first checked
-    NAME/….partial       what is not finished yet
+    NAME/PART.h5         spike files, complete and checked
+    NAME/audio/          recordings, complete and checked
+    NAME/SHA256SUMS      SHA-256 of every recording
+    NAME/pins.json       SHA-256 of every file when it was first checked
+    NAME/….partial       unfinished files
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ VARIABLE = "SPIKEBENCH_DATA"
 
 
 def data_root() -> Path:
-    """Find the folder of all data sets.
+    """Return the folder of all data sets.
 
     Returns
     -------
     Path
-        ``$SPIKEBENCH_DATA`` where that is set, else the folder ``spikebench`` of the user's cache; it need
-        not be there yet.
+        ``$SPIKEBENCH_DATA`` if that is set, else the folder ``spikebench`` of the user's cache; it need
+        not exist yet.
     """
     named = os.environ.get(VARIABLE)
     if named:
@@ -45,17 +45,17 @@ def data_root() -> Path:
 
 
 def folder_of(spec: DatasetSpec) -> Path:
-    """Find the folder of one data set.
+    """Return the folder of one data set.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
 
     Returns
     -------
     Path
-        The folder; it need not be there yet. That of a packaged data set lies in the package.
+        The folder, which need not exist yet. That of a packaged data set is in the package.
     """
     if spec.kind == "packaged":
         return Path(str(resources.files("spikebench").joinpath("datasets")))
@@ -63,17 +63,17 @@ def folder_of(spec: DatasetSpec) -> Path:
 
 
 def part_paths(spec: DatasetSpec) -> list[Path]:
-    """Say where the spike files of a data set lie, or will lie.
+    """Return the paths of the spike files of a data set, which need not exist yet.
 
     Parameters
     ----------
     spec
-        Of the data set.
+        Specification of the data set.
 
     Returns
     -------
     list of Path
-        In the order of ``spec.parts``.
+        Paths in the order of ``spec.parts``.
     """
     folder = folder_of(spec)
     return [folder / part.file for part in spec.parts]
@@ -81,14 +81,14 @@ def part_paths(spec: DatasetSpec) -> list[Path]:
 
 @contextmanager
 def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    """Let one process at a time work on a data set; others wait for it.
+    """Hold the lock of a data set; other processes wait for it.
 
     Parameters
     ----------
     folder
-        Of the data set; made if it is not there.
+        Folder of the data set; created if it does not exist.
     notify
-        Called with one line if there is something to wait for.
+        Called with one line if another process holds the lock.
 
     Yields
     ------
@@ -97,11 +97,11 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
     Raises
     ------
     DataError
-        If the folder cannot be made or written.
+        If the folder cannot be created or written.
     """
 
     def busy() -> None:
-        notify(f"{folder}: another process is at work on this data set; waiting for it")
+        notify(f"{folder}: another process is working on this data set; waiting for it")
 
     with ExitStack() as stack:
         try:
@@ -109,6 +109,6 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
             stack.enter_context(file_lock(folder / ".lock", busy))
         except OSError as error:
             raise DataError(
-                f"{folder}: cannot be written: {os_error_text(error)}; ${VARIABLE} names another folder"
+                f"{folder}: cannot be written: {os_error_text(error)}; choose another folder with ${VARIABLE}"
             ) from None
         yield

@@ -15,7 +15,7 @@ __all__ = ["locate", "resolve"]
 
 
 def resolve(name_or_path: str) -> tuple[Path, DatasetSpec | None]:
-    """Find the one spike file of a registered data set, or take a file that is there.
+    """Return the spike file of a registered data set with one file, or the file at a path.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def resolve(name_or_path: str) -> tuple[Path, DatasetSpec | None]:
     Returns
     -------
     path : Path
-        The spike file. One that comes with the package has the SHA-256 that its specification pins.
+        The spike file. A file in the package was checked against the SHA-256 in its specification.
     spec : DatasetSpec or None
-        What is known about a registered data set; None for any other file.
+        Specification of a registered data set; None for any other file.
 
     Raises
     ------
@@ -35,19 +35,19 @@ def resolve(name_or_path: str) -> tuple[Path, DatasetSpec | None]:
         If a registered data set has several files, or its file is missing or damaged, or there is no file
         at the path.
     UnknownNameError
-        If it is neither a registered name nor looks like a path.
+        If it is neither a registered name nor has the form of a path.
     """
     parts, spec = locate(name_or_path)
     if len(parts) > 1:
         raise SpikeFileError(
-            f"data set {name_or_path!r} is {len(parts)} files; name one of "
+            f"data set {name_or_path!r} has {len(parts)} files; give one of "
             + ", ".join(_shown(path) for path, _ in parts)
         )
     return parts[0][0], spec
 
 
 def locate(name_or_path: str) -> tuple[tuple[tuple[Path, str], ...], DatasetSpec | None]:
-    """Find all spike files of a registered data set, or take a file that is there.
+    """Return all spike files of a registered data set, or the file at a path.
 
     Parameters
     ----------
@@ -57,17 +57,17 @@ def locate(name_or_path: str) -> tuple[tuple[tuple[Path, str], ...], DatasetSpec
     Returns
     -------
     parts : tuple of (Path, str)
-        The spike files, in the order training, validation, test; beside each the split that the whole file
-        is, empty where the file marks its samples itself.
+        The spike files, in the order training, validation, test, each with the split of the whole file, which is
+        empty if the file stores the split of each sample.
     spec : DatasetSpec or None
-        What is known about a registered data set; None for any other file.
+        Specification of a registered data set; None for any other file.
 
     Raises
     ------
     SpikeFileError
         If a file of a registered data set is missing or damaged, or there is no file at the path.
     UnknownNameError
-        If it is neither a registered name nor looks like a path.
+        If it is neither a registered name nor has the form of a path.
     """
     if name_or_path in DATASETS:
         spec = load_spec(name_or_path)
@@ -78,7 +78,7 @@ def locate(name_or_path: str) -> tuple[tuple[tuple[Path, str], ...], DatasetSpec
     if os.path.isdir(name_or_path):
         raise SpikeFileError(
             f"{name_or_path!r} is a folder, not a spike file; "
-            "'spikebench convert' makes one from a folder of audio"
+            "make one from a folder of audio with 'spikebench convert'"
         )
     if os.path.basename(name_or_path) != name_or_path or Path(name_or_path).suffix:
         raise SpikeFileError(
@@ -88,20 +88,20 @@ def locate(name_or_path: str) -> tuple[tuple[tuple[Path, str], ...], DatasetSpec
 
 
 def _fetched(spec: DatasetSpec, part: SpikePart) -> Path:
-    """Find a file that was downloaded or made."""
+    """Return the path of a file that was downloaded or made."""
     from spikebench.store.folder import folder_of
 
     path = folder_of(spec) / part.file
     if not path.is_file():
         verb = "downloads" if spec.kind == "published" else "makes"
         raise SpikeFileError(
-            f"data set {spec.name!r}: {_shown(path)} is not here; 'spikebench data get {spec.name}' {verb} it"
+            f"data set {spec.name!r}: {_shown(path)} is missing; 'spikebench data get {spec.name}' {verb} it"
         )
     return path
 
 
 def _packaged(spec: DatasetSpec, part: SpikePart) -> Path:
-    """Find a file of the package and make sure that it is the one that was published."""
+    """Return the path of a file of the package, after checking its SHA-256."""
     path = Path(str(resources.files("spikebench").joinpath("datasets", part.file)))
     try:
         digest = file_sha256(path)
@@ -116,7 +116,7 @@ def _packaged(spec: DatasetSpec, part: SpikePart) -> Path:
 
 
 def _shown(path: Path) -> str:
-    """Write a path in one line, whatever is in its name."""
+    """Return a path in one line, with unprintable characters escaped."""
     return (
         str(path).encode("unicode_escape", "backslashreplace").decode()
         if not str(path).isprintable()

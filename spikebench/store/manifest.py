@@ -1,4 +1,4 @@
-"""``SHA256SUMS``: which recordings a data set's folder holds, as ``sha256sum --check`` reads it."""
+"""``SHA256SUMS``: the recordings in a data set's folder, in the format of ``sha256sum --check``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
     Parameters
     ----------
     folder
-        Of the data set.
+        Folder of the data set.
 
     Returns
     -------
@@ -52,18 +52,18 @@ def read_manifest(folder: Path) -> dict[str, str]:
     return digests
 
 
-_REMEDY = "remove it and the recordings beside it, and the same command gets them again"
+_REMEDY = "remove it and the recordings beside it, then run the same command to get them again"
 
 
 def add_to_manifest(folder: Path, below: str, digests: Mapping[str, str]) -> None:
-    """Write down recordings, whole or not at all; what the manifest says about others stays.
+    """Add recordings to the manifest, completely or not at all; entries of other folders are kept.
 
     Parameters
     ----------
     folder
-        Of the data set.
+        Folder of the data set.
     below
-        The folder in it where they lie, ending in a slash.
+        Folder of the recordings in it, ending in a slash.
     digests
         Path below that → SHA-256.
     """
@@ -81,14 +81,14 @@ def find_changes(folder: Path, below: str) -> list[str]:
     Parameters
     ----------
     folder
-        Of the data set.
+        Folder of the data set.
     below
-        The folder in it where they lie, ending in a slash.
+        Folder of the recordings in it, ending in a slash.
 
     Returns
     -------
     list of str
-        What is missing, changed or not in the manifest: one line each, with the path.
+        Recordings that are missing, changed or not in the manifest: one line each, with the path.
 
     Raises
     ------
@@ -107,7 +107,9 @@ def find_changes(folder: Path, below: str) -> list[str]:
     problems += [f"{printable(path)}: is missing" for path in wanted.keys() - there]
     for path in wanted.keys() & there:
         if _digest(folder / path) != wanted[path]:
-            problems.append(f"{printable(path)}: is not what was unpacked: its SHA-256 differs")
+            problems.append(
+                f"{printable(path)}: has changed since it was unpacked: its SHA-256 differs"
+            )
     return sorted(problems)
 
 

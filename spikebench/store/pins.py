@@ -1,8 +1,8 @@
-"""What a file should be: by its published hash, or by the SHA-256 that it had when it was first checked.
+"""Expected contents of a file: its published hash, or its SHA-256 when it was first checked.
 
-``pins.json`` of a data set's folder holds, for every file that was checked, its SHA-256, and its size and time
-of change at that moment: a file that still has both is not read again before every use. ``spikebench data
-verify`` reads it all the same.
+``pins.json`` in a data set's folder stores, for every checked file, its SHA-256, and its size and modification
+time at that moment. A file with the same size and time is not read again before use. ``spikebench data
+verify`` always reads it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BLOCK = 2**20
 
 
 class Pin(BaseModel):
-    """What is kept of a file that was checked: SHA-256, size, time of change [ns]."""
+    """Stored properties of a checked file: SHA-256, size, modification time [ns]."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,22 +59,22 @@ def read_pins(folder: Path) -> dict[str, Pin]:
     Parameters
     ----------
     folder
-        Of a data set.
+        Folder of a data set.
 
     Returns
     -------
     dict
-        File → what is kept of it; empty if nothing is pinned yet.
+        File name → pin; empty if nothing is pinned yet.
 
     Raises
     ------
     DataError
-        If it is there and cannot be used.
+        If the file exists and cannot be used.
     """
     path = folder / PINS_FILE
     if not path.exists():
         return {}
-    remedy = "remove it, and the files are pinned as they are now"
+    remedy = "remove it to pin the files as they are now"
     try:
         return _Pins.model_validate(read_json(path)).files
     except ResultError as error:
@@ -91,9 +91,9 @@ def forget(folder: Path, name: str) -> None:
     Parameters
     ----------
     folder
-        Of the data set; nobody else is writing in it (:func:`spikebench.store.folder.locked`).
+        Folder of the data set; the caller must hold its lock (:func:`spikebench.store.folder.locked`).
     name
-        Of the file; it need not be pinned.
+        Name of the file; it need not be pinned.
     """
     files = read_pins(folder)
     if files.pop(name, None) is not None:
@@ -101,23 +101,23 @@ def forget(folder: Path, name: str) -> None:
 
 
 def is_checked(path: Path, folder: Path, name: str, sha256: str | None) -> bool:
-    """Tell whether a file is, by size and time of change, one that was checked.
+    """Return whether a file was checked and still has the same size and modification time.
 
     Parameters
     ----------
     path
         The file.
     folder
-        Of the data set.
+        Folder of the data set.
     name
-        Under which it is pinned.
+        Name under which it is pinned.
     sha256
-        As published, or None.
+        Published SHA-256, or None.
 
     Returns
     -------
     bool
-        False also if it is not there.
+        Also False if the file does not exist.
     """
     pin = read_pins(folder).get(name)
     if pin is None or not path.is_file():
@@ -130,7 +130,7 @@ def is_checked(path: Path, folder: Path, name: str, sha256: str | None) -> bool:
 def find_difference(
     path: Path, pinned: str | None, md5: str | None, sha256: str | None
 ) -> tuple[str, str, str]:
-    """Read a file and compare it with what it should be.
+    """Read a file and compare it with its published or pinned hash.
 
     Parameters
     ----------
@@ -139,16 +139,16 @@ def find_difference(
     pinned
         Its SHA-256 when it was first checked, or None.
     md5, sha256
-        As published, or None.
+        Published hashes, or None.
 
     Returns
     -------
     difference : str
-        In one clause; empty if there is none.
+        The difference, one clause; empty if there is none.
     compared : str
-        Which hash was compared, for people.
+        Description of the compared hash.
     digest : str
-        Its SHA-256.
+        SHA-256 of the file.
 
     Raises
     ------
@@ -180,25 +180,25 @@ def check_file(
     sha256: str | None,
     notify: Callable[[str], None] = lambda text: None,
 ) -> str:
-    """Tell whether a file is what was published or pinned, and pin it if it is new.
+    """Compare a file with its published or pinned hash, and pin it if it is new.
 
     Parameters
     ----------
     path
-        The file; it may still have another name than its own.
+        The file; it may have a temporary name.
     folder
-        Of the data set; nobody else is writing in it (:func:`spikebench.store.folder.locked`).
+        Folder of the data set; the caller must hold its lock (:func:`spikebench.store.folder.locked`).
     name
-        Under which it is pinned.
+        Name under which it is pinned.
     md5, sha256
-        As published, or None.
+        Published hashes, or None.
     notify
         Called with one line if its SHA-256 is not published, and pinned now.
 
     Returns
     -------
     str
-        In what it differs, one clause; empty if in nothing.
+        The difference, one clause; empty if there is none.
 
     Raises
     ------
@@ -209,13 +209,13 @@ def check_file(
         return ""
     files = read_pins(folder)
     pinned = files[name].sha256 if name in files else None
-    # Before it is read: a change meanwhile is then seen as one.
+    # Taken before reading, so that a change during reading is detected later.
     status = path.stat()
     difference, _, digest = find_difference(path, pinned, md5, sha256)
     if difference:
         return difference
     if sha256 is None and pinned is None:
-        known = "only its MD5 is published, and fits" if md5 else "no hash of it is published"
+        known = "only its MD5 is published, and matches" if md5 else "no hash of it is published"
         notify(f"{name}: {known}; its SHA-256 is pinned on first use: {digest}")
     pin = Pin(sha256=digest, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
     _write(folder, {**files, name: pin})
@@ -223,26 +223,26 @@ def check_file(
 
 
 def wrong_file(path: Path, difference: str) -> DataError:
-    """Make the error for a file that is not what it should be.
+    """Return the error for a file with another hash than expected.
 
     Parameters
     ----------
     path
         The file.
     difference
-        What :func:`check_file` found.
+        Result of :func:`check_file`.
 
     Returns
     -------
     DataError
-        One line with the remedy.
+        Error with a message of one line, including the remedy.
     """
     right = (
         f" (if it is the right one, remove {PINS_FILE} beside it)" if "pinned" in difference else ""
     )
     return DataError(
-        f"{printable(str(path))}: is not the file that it should be: {difference}; remove it, and the same "
-        f"command gets it again{right}"
+        f"{printable(str(path))}: is not the expected file: {difference}; remove it, then run the same "
+        f"command to get it again{right}"
     )
 
 
@@ -253,14 +253,14 @@ def _write(folder: Path, files: dict[str, Pin]) -> None:
 
 
 def _differs(what: str, now: str, wanted: str) -> str:
-    return "" if now == wanted else f"the {what} is {wanted}, this one's is {now}"
+    return "" if now == wanted else f"the {what} is {wanted}, that of this file is {now}"
 
 
 def _digests(path: Path, with_md5: bool) -> dict[str, str]:
     """Compute the digests in one pass."""
     hashes = {"sha256": hashlib.sha256()}
     if with_md5:
-        # No protection against an attacker, but what its authors published.
+        # MD5 does not protect against an attacker, but it is the hash that the authors published.
         hashes["md5"] = hashlib.md5(usedforsecurity=False)
     try:
         with path.open("rb") as file:

@@ -26,7 +26,7 @@ _SHOWN = 3
 
 @dataclass
 class Differences:
-    """How files differ from the registered data set.
+    """Differences between files and the registered data set.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Differences:
         Returns
         -------
         list of str
-            One line if the files are as registered, else one for each kind of difference.
+            One line if the files are as registered, otherwise one for each kind of difference.
         """
         if self.is_registered:
             marks = ", ".join(f"{mark[:16]}…" for mark in self.fingerprints.values())
@@ -169,19 +169,19 @@ def find_differences(recipe: Recipe, paths: Sequence[Path]) -> Differences | Non
 
 
 def compare_fingerprint(spec: DatasetSpec, paths: Sequence[Path]) -> Differences:
-    """Compare spike files with a data set of which only the fingerprint of the whole is registered.
+    """Compare spike files with a data set of which only the fingerprint of all files together is registered.
 
     Parameters
     ----------
     spec
         The data set; its ``fingerprint`` is not empty.
     paths
-        Spike files that mark the splits of their samples, in order.
+        Spike files that store the splits of their samples, in order.
 
     Returns
     -------
     Differences
-        Without names of recordings.
+        Differences without names of recordings.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _reasons(recipe: Recipe, file: SpikeFile) -> list[str]:
     if "device" in made:
         reasons.append(f"{shown}: made on a GPU, which gives different spikes")
     if "preset" not in made:
-        reasons.append(f"{shown}: does not say how it was made")
+        reasons.append(f"{shown}: does not record its preset")
     return reasons
 
 

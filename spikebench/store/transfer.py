@@ -1,9 +1,9 @@
-"""One file over https, taken up where an earlier transfer stopped.
+"""Download of one file over https, resuming an earlier transfer.
 
-Redirects are followed by hand, so that none leads away from https. The bytes are kept as they are sent
-(``Accept-Encoding: identity``, nothing is decoded), because those are the bytes that were hashed. What came
-lies in ``FILE.partial``; ``FILE.partial.from`` beside it says from where, and which version of the file the
-server said it was.
+Redirects are followed here and not by the library, so that none leads away from https. The bytes are stored as sent
+(``Accept-Encoding: identity``, nothing is decoded), because these bytes were hashed. The downloaded part is stored
+in ``FILE.partial``; ``FILE.partial.from`` beside it stores the address, and the version of the file as reported by the
+server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Progress", "TransferError", "discard", "transfer"]
 
 Progress = Callable[[int, int | None], None]
 
-TIMEOUT_S = (15.0, 60.0)  # to connect; between two pieces of data
+TIMEOUT_S = (15.0, 60.0)  # for connecting; between two pieces of data
 MAX_REDIRECTS = 10
 _BLOCK = 65_536
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -37,18 +37,18 @@ _RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18})")
 
 
 class TransferError(Exception):
-    """Why one address did not give the file; one clause."""
+    """Raised if one address does not deliver the file; the message is the reason, one clause."""
 
 
 class _Origin(NamedTuple):
-    """Where the beginning of a file came from, and what the server calls that version of it."""
+    """Address of the downloaded part of a file, and the server's identifier of that version."""
 
     url: str
     version: str
 
 
 class _Reply(NamedTuple):
-    """A server's answer: the place of its first byte, and the size of the whole file if it says so."""
+    """A server's response: the position of its first byte, and the size of the whole file, if given."""
 
     response: requests.Response
     start: int
@@ -58,26 +58,26 @@ class _Reply(NamedTuple):
 def transfer(
     url: str, partial: Path, download: Download, comparable: bool, progress: Progress
 ) -> None:
-    """Get a file from one address into a partial file, from where that ends.
+    """Download a file from one address into a partial file, continuing at its end.
 
     Parameters
     ----------
     url
         The address.
     partial
-        What came so far; whatever comes is added, and stays if the connection breaks.
+        The partial file; received data are appended, and kept if the connection breaks.
     download
-        What is known about the file.
+        Specification of the download.
     comparable
-        Whether a hash will tell if the pieces fit; without one, only pieces of which the server says
-        that they are of one version are put together.
+        Whether the complete file will be compared with a hash; if not, the download is resumed only if the
+        server confirms that both parts are of the same version.
     progress
-        Called with the bytes that are there and their total, None where that is not known.
+        Called with the downloaded bytes and their total, None if not known.
 
     Raises
     ------
     TransferError
-        If the address does not give the file; the partial file is gone if it cannot be gone on with.
+        If the address does not deliver the file; the partial file is removed if it cannot be resumed.
     DataError
         If the partial file cannot be written.
     """
@@ -88,7 +88,7 @@ def transfer(
         with requests.Session() as session:
             _transfer(session, url, partial, download, comparable, progress)
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
-        raise TransferError(f"no answer within {max(TIMEOUT_S):.0f} s") from None
+        raise TransferError(f"no response within {max(TIMEOUT_S):.0f} s") from None
     except (requests.exceptions.SSLError, urllib3.exceptions.SSLError):
         raise TransferError("no trusted https connection") from None
     except requests.ConnectionError:
@@ -96,16 +96,16 @@ def transfer(
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, ConnectionError):
         raise TransferError("the connection broke off") from None
     except requests.RequestException:
-        raise TransferError("no usable answer") from None
+        raise TransferError("no usable response") from None
 
 
 def discard(partial: Path) -> None:
-    """Remove a partial file and what is known about it.
+    """Remove a partial file and the record of its origin.
 
     Parameters
     ----------
     partial
-        The file; it need not be there.
+        The file; it need not exist.
     """
     partial.unlink(missing_ok=True)
     _origin_path(partial).unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def _transfer(
     if have and have == download.size_bytes and comparable:
         return
     reply = _ask(session, url, have, version)
-    if reply is None:  # the server has nothing after that place
+    if reply is None:  # the partial file is complete
         return
     with reply.response:
         _check_total(reply.total, download)
@@ -142,7 +142,7 @@ def _transfer(
 
 
 def _ask(session: requests.Session, url: str, have: int, version: str) -> _Reply | None:
-    """Ask for the file from a place on; None if that is its end, place 0 if there is no other way."""
+    """Request the file from a position on; None if that is its end, position 0 if the server cannot resume."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "spikebench"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -160,7 +160,7 @@ def _ask(session: requests.Session, url: str, have: int, version: str) -> _Reply
         return _ask(session, url, 0, "")
     if response.status_code != 200:
         response.close()
-        raise TransferError(f"the server answers {response.status_code}")
+        raise TransferError(f"the server responds with status {response.status_code}")
     length = response.headers.get("Content-Length", "")
     total = int(length) if re.fullmatch(r"\d{1,18}", length) else None
     return _Reply(response, 0, total)
@@ -171,7 +171,7 @@ def _follow(session: requests.Session, url: str, headers: dict[str, str]) -> req
     for _ in range(MAX_REDIRECTS + 1):
         try:
             if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
-                raise TransferError("is, or leads to, an address that is not https")
+                raise TransferError("is, or redirects to, an address that is not https")
             response = session.get(
                 url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False
             )
@@ -180,15 +180,15 @@ def _follow(session: requests.Session, url: str, headers: dict[str, str]) -> req
             response.close()
             url = urljoin(url, response.headers["Location"])
         except ValueError:
-            raise TransferError("is, or leads to, no usable address") from None
-    raise TransferError(f"leads through more than {MAX_REDIRECTS} redirects")
+            raise TransferError("is, or redirects to, an invalid address") from None
+    raise TransferError(f"redirects more than {MAX_REDIRECTS} times")
 
 
 def _receive(reply: _Reply, partial: Path, limit: int, progress: Progress) -> None:
-    """Add what comes to the partial file, up to a limit [bytes]."""
+    """Append the received data to the partial file, up to a limit [bytes]."""
     done = reply.start
     progress(done, reply.total)
-    # Unbuffered: whatever ends this process, what came is kept.
+    # Unbuffered, so that received data are kept if this process is killed.
     with _open(partial) as file:
         while block := reply.response.raw.read(_BLOCK, decode_content=False):
             done += len(block)
@@ -218,16 +218,16 @@ def _write(file: FileIO, block: bytes, partial: Path) -> None:
 def _unwritable(partial: Path, error: OSError) -> DataError:
     reason = os_error_text(error)
     return DataError(
-        f"{printable(str(partial))}: {reason}; what came is kept, and the same command goes on"
+        f"{printable(str(partial))}: {reason}; the downloaded part is kept, run the same command again to resume"
     )
 
 
 def _check_total(total: int | None, download: Download) -> None:
-    """Refuse a size before anything is read."""
+    """Raise if the size is wrong, before anything is read."""
     if total is None:
         return
     if total > download.max_bytes:
-        raise TransferError(f"has {total} bytes; at most {download.max_bytes} are taken")
+        raise TransferError(f"has {total} bytes; at most {download.max_bytes} are allowed")
     if download.size_bytes not in (None, total):
         raise TransferError(f"has {total} bytes instead of {download.size_bytes}")
 
@@ -242,7 +242,7 @@ def _check_end(partial: Path, total: int | None, download: Download) -> None:
 
 
 def _version(response: requests.Response) -> str:
-    """Take what the server calls this version of the file, if that is exact enough to go on by."""
+    """Return the server's identifier of this version of the file, if it is exact enough for resuming."""
     tag = response.headers.get("ETag", "")
     if tag and not tag.startswith("W/"):
         return tag

@@ -1,7 +1,7 @@
-"""Untrusted archives: only what is expected comes out, bounded, checked, whole or not at all.
+"""Unpacking of untrusted archives: only expected members, bounded and checked, completely or not at all.
 
-Nothing is ever extracted by an archive's own wishes. Of gzip the one file comes out, of zip the one expected
-member, of an archive of recordings the regular files whose whole path is expected, to a place that we choose.
+The archive does not determine where anything is written. From gzip the one file is unpacked, from zip the one expected
+member, from an archive of recordings the regular files whose whole path is expected, to paths chosen here.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from spikebench.store.archive import Member, RefusedError, tar_members, zip_memb
 __all__ = ["unpack_file", "unpack_recordings"]
 
 _BLOCK = 2**20
-_TAR_OVERHEAD = 4096  # [bytes] of headers and padding per member
-_REMEDY = "remove it, and the same command gets it again"
+_TAR_OVERHEAD = 4096  # headers and padding per member [bytes]
+_REMEDY = "remove it, then run the same command to get it again"
 
 
 def unpack_file(
     archive: Path, download: Download, target: Path, check: Callable[[Path], str]
 ) -> None:
-    """Take the one spike file out of a gzip or zip file.
+    """Unpack the spike file of a gzip or zip file.
 
     Parameters
     ----------
     archive
-        The file as downloaded.
+        The downloaded file.
     download
-        What is known about it.
+        Specification of the download.
     target
-        The spike file to make, whole or not at all.
+        The spike file, written completely or not at all.
     check
-        Called with what came out before it gets its name: in what it differs from what it should be,
-        empty if in nothing.
+        Called with the unpacked file before it gets its final name; returns the difference from the expected file,
+        empty if there is none.
 
     Raises
     ------
     DataError
-        If the archive is damaged, holds something else, or more than is expected.
+        If the archive is damaged, has other contents, or more than expected.
     """
     partial = target.with_name(target.name + ".partial")
     open_it = _open_zip if _is_zip(download) else _open_gzip
@@ -62,7 +62,7 @@ def unpack_file(
                 file.flush()
                 os.fsync(file.fileno())
             if difference := check(partial):
-                raise RefusedError(f"what it holds is not {target.name}: {difference}")
+                raise RefusedError(f"its contents are not {target.name}: {difference}")
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
@@ -74,18 +74,18 @@ def unpack_recordings(
     folder: Path,
     write_down: Callable[[dict[str, str]], None] = lambda digests: None,
 ) -> dict[str, str]:
-    """Take the recordings out of a zip or tar file, the latter compressed with gzip or not.
+    """Unpack the recordings of a zip or tar file, the latter compressed with gzip or not.
 
     Parameters
     ----------
     archive
-        The file as downloaded.
+        The downloaded file.
     download
-        What is known about it; of its expression, the group ``path`` says where a member goes.
+        Specification of the download; the group ``path`` of its expression is the path of a member in ``folder``.
     folder
-        The folder to make, whole or not at all; nothing may be there.
+        The folder to make, completely or not at all; it must not exist.
     write_down
-        Called with what is returned, just before the folder gets its name.
+        Called with the returned value, just before the folder gets its final name.
 
     Returns
     -------
@@ -95,8 +95,8 @@ def unpack_recordings(
     Raises
     ------
     DataError
-        If the archive is damaged, holds no recording, links where recordings should be, paths that lead
-        elsewhere, or more than is expected.
+        If the archive is damaged, or contains no recording, links in place of recordings, paths that lead
+        elsewhere, or more than expected.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     with _one_line(archive):
@@ -113,16 +113,18 @@ def unpack_recordings(
 
 @contextlib.contextmanager
 def _one_line(archive: Path) -> Iterator[None]:
-    """Turn whatever is wrong with an archive into one line."""
+    """Convert any error of an archive to a message of one line."""
     name = printable(str(archive))
     try:
         yield
     except RefusedError as error:
         raise DataError(f"{name}: {printable(str(error))}; {_REMEDY}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError):
-        raise DataError(f"{name}: is cut short, damaged or no such archive; {_REMEDY}") from None
-    except (NotImplementedError, RuntimeError):  # how zipfile refuses what it does not know
-        raise DataError(f"{name}: is packed in a way that is not read; {_REMEDY}") from None
+        raise DataError(
+            f"{name}: is cut short, damaged or not such an archive; {_REMEDY}"
+        ) from None
+    except (NotImplementedError, RuntimeError):  # raised by zipfile for unsupported methods
+        raise DataError(f"{name}: is packed by a method that is not supported; {_REMEDY}") from None
     except OSError as error:
         reason = os_error_text(error)
         raise DataError(f"{name}: cannot be unpacked: {reason}") from None
@@ -139,7 +141,7 @@ def _copy(source: IO[bytes], file: IO[bytes], limit: int) -> str:
     while block := source.read(_BLOCK):
         done += len(block)
         if done > limit:
-            raise RefusedError(f"holds more than {limit} bytes")
+            raise RefusedError(f"contains more than {limit} bytes")
         digest.update(block)
         file.write(block)
     return digest.hexdigest()
@@ -153,22 +155,24 @@ def _open_gzip(archive: Path, download: Download) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _open_zip(archive: Path, download: Download) -> Iterator[IO[bytes]]:
-    """Open the one member that is expected."""
+    """Open the one expected member."""
     with zip_members(archive) as members:
         found = [one for one in members if re.fullmatch(download.members, one.path)]
         if len(found) != 1:
-            raise RefusedError(f"{len(found)} of its members are what is expected, instead of one")
+            raise RefusedError(
+                f"{len(found)} of its members have the expected name, instead of one"
+            )
         (member,) = found
         if member.kind != "file":
-            raise RefusedError(f"{member.path} is no regular file")
+            raise RefusedError(f"{member.path} is not a regular file")
         if member.size > download.max_unpacked_bytes:
-            raise RefusedError(f"holds more than {download.max_unpacked_bytes} bytes")
+            raise RefusedError(f"contains more than {download.max_unpacked_bytes} bytes")
         with member.open() as source:
             yield source
 
 
 def _take_members(archive: Path, download: Download, folder: Path) -> dict[str, str]:
-    """Write the members that are expected into a folder; give path → SHA-256."""
+    """Write the expected members into a folder; return path → SHA-256."""
     limit = 2 * download.max_unpacked_bytes + _TAR_OVERHEAD * (download.max_members + 100)
     digests: dict[str, str] = {}
     left = download.max_unpacked_bytes
@@ -179,34 +183,34 @@ def _take_members(archive: Path, download: Download, folder: Path) -> dict[str, 
             if path is None:
                 continue
             if path in digests:
-                raise RefusedError(f"holds {path} twice")
+                raise RefusedError(f"contains {path} twice")
             if len(digests) == download.max_members:
-                raise RefusedError(f"holds more than {download.max_members} recordings")
+                raise RefusedError(f"contains more than {download.max_members} recordings")
             left -= member.size
             if left < 0:
-                raise RefusedError(f"holds more than {download.max_unpacked_bytes} bytes")
+                raise RefusedError(f"contains more than {download.max_unpacked_bytes} bytes")
             target = folder / path
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file = target.open("xb")
             except (FileExistsError, NotADirectoryError):
-                raise RefusedError(f"{path} stands where a folder should, or in one") from None
+                raise RefusedError(f"{path} is in place of a folder, or below a file") from None
             with file, member.open() as source:
                 digests[path] = _copy(source, file, member.size)
     if not digests:
-        raise RefusedError("holds none of the expected recordings")
+        raise RefusedError("contains none of the expected recordings")
     return digests
 
 
 def _place(member: Member, download: Download) -> str | None:
-    """Say where a member goes below the folder; None if it is passed over."""
+    """Return the path of a member below the folder; None if it is skipped."""
     match = re.fullmatch(download.members, member.path)
     if match is None:
         return None
     path = match["path"]
     if member.kind != "file":
-        raise RefusedError(f"{member.path} is no regular file")
+        raise RefusedError(f"{member.path} is not a regular file")
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or re.search(r"[\x00-\x1f\x7f\\]", path):
-        raise RefusedError(f"{member.path} is no name for a recording")
+        raise RefusedError(f"{member.path} is not a valid name of a recording")
     return path

@@ -218,12 +218,12 @@ def test_what_comes_with_the_package(run: Run) -> None:
         (("get", "toi"), 1, "unknown data set 'toi'; known: digits, shd-r, toy, voices. Did you"),
         (("path", "toi"), 1, "Did you mean 'toy'?"),
         (("verify", "toi"), 1, "Did you mean 'toy'?"),
-        (("get", "toy", "--offline"), 1, "toy.h5.gz: is not here (offline); put toy.h5.gz (as"),
+        (("get", "toy", "--offline"), 1, "toy.h5.gz: is missing (offline); put toy.h5.gz (as"),
         (("get", "toy", "--audio-only"), 2, "toy has no recordings"),
         (("get", "voices", "--audio-only", "--audio", "x"), 2, "--audio names recordings"),
         (("get", "voices", "--audio", "gone"), 1, "gone: no such file or directory"),
         (("get", "shd-r", "--audio", "gone"), 1, "gone: no such file or directory"),
-        (("get", "shd-r", "--offline"), 1, "voices.tar.gz: is not here (offline)"),
+        (("get", "shd-r", "--offline"), 1, "voices.tar.gz: is missing (offline)"),
     ],
 )
 def test_refusals_are_one_clear_line(
@@ -265,7 +265,7 @@ def test_a_part_of_a_data_set_is_not_made_under_its_name(
     write_clip(tmp_path / "some" / "lang-english_speaker-03_trial-0_digit-1.wav")
     code, _, err = run("get", name, "--audio", tmp_path / "some")
     assert code == 1
-    assert f"holds 1 recordings, {name} has 2" in err
+    assert f"contains 1 recordings, {name} has 2" in err
     assert not (tmp_path / "data" / name / f"{name}.h5").exists()
 
 

@@ -97,8 +97,8 @@ def test_entries_with_weights_answer_what_is_fresh(
     assert {one["file"]: one["reason"] for one in found["left_out"]} == {
         "low/x_0.wav": "is in tones.h5 (the same file)",
         "high/y_0.wav": "is the same recording as high/s_0.wav",
-        "high/z_0.wav": "broken or not audio: its content is of no known type",
-        "low/q_0.wav": "silent: nothing but a constant offset",
+        "high/z_0.wav": "broken or not audio: the type of its content is unknown",
+        "low/q_0.wav": "silent: contains only a constant offset",
     }
     assert found["compared_by_file"] == {"digits": 840, "tones.h5": 32}
     (row,) = said["entries"]

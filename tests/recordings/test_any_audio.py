@@ -139,14 +139,14 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
     report, notes = converted(folder, tmp_path / "a.h5")
     assert {one.file: one.reason for one in report.skipped} == {
         "antiphase.wav": "silent after mixing down",
-        "constant.wav": "silent: nothing but a constant offset",
+        "constant.wav": "silent: contains only a constant offset",
         "empty.wav": "empty: no samples",
         "long.wav": "longer than 60 s (--max-duration, or --segment to cut it): 601.0 s",
-        "nan.wav": "holds NaN or infinite samples",
-        "one.wav": "silent: nothing but a constant offset",
+        "nan.wav": "contains NaN or infinite samples",
+        "one.wav": "silent: contains only a constant offset",
         "silent.wav": "silent",
     }
-    assert "constant offset removed (--keep-offset leaves it): 1 recording" in notes
+    assert "constant offset removed (--keep-offset keeps it): 1 recording" in notes
     assert "clipped: peaks were cut off in the recording: 1 recording" in notes
     numbers = spike_counts(tmp_path / "a.h5")
     assert numbers.keys() == {
@@ -164,7 +164,7 @@ def test_ten_minutes_are_cut_into_pieces(tmp_path: Path) -> None:
     write_clip(tmp_path / "audio" / "talk.flac", tone(8_000, 601.0), 8_000)
     options = ConversionOptions(n_channels=2, native_rate=True, labels="none", segment=60.0)
     report, notes = converted(tmp_path / "audio", tmp_path / "a.h5", options)
-    assert "ends shorter than half a segment left out, 1.0 s in all: 1 recording" in notes
+    assert "last pieces shorter than half a segment left out, 1.0 s in total: 1 recording" in notes
     with SpikeFile(tmp_path / "a.h5") as spikes:
         assert spikes.segments is not None
         assert spikes.segments.tolist() == list(

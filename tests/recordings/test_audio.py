@@ -71,8 +71,14 @@ def _cut(path: Path) -> None:
         (_samples(np.empty((0, 1))), "^empty: no samples$"),
         (_samples(np.zeros((800, 1))), "^silent$"),
         (_samples(tone(channels=2) * [1, -1], subtype="DOUBLE"), "^silent after mixing down$"),
-        (_samples(np.full((800, 1), np.nan), subtype="FLOAT"), "^holds NaN or infinite samples$"),
-        (_samples(np.full((800, 1), np.inf), subtype="DOUBLE"), "^holds NaN or infinite samples$"),
+        (
+            _samples(np.full((800, 1), np.nan), subtype="FLOAT"),
+            "^contains NaN or infinite samples$",
+        ),
+        (
+            _samples(np.full((800, 1), np.inf), subtype="DOUBLE"),
+            "^contains NaN or infinite samples$",
+        ),
         (
             _samples(tone(seconds=1.2)),
             r"^longer than 1 s \(--max-duration, or --segment to cut it\): 1.2 s$",

@@ -45,8 +45,8 @@ NOISE = b"\xff\xfb\x90\x00" + bytes(2000)  # one header of MPEG audio, and nothi
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"hello world" * 100, "^broken or not audio: its content is of no known type$"),
-        (bytes(1000), "^broken or not audio: its content is of no known type"),
+        (b"hello world" * 100, "^broken or not audio: the type of its content is unknown$"),
+        (bytes(1000), "^broken or not audio: the type of its content is unknown"),
         (NOISE, "^broken or cut short: nothing in this MP3 file can be decoded"),
         (encoded("MP3")[:100], "^broken or cut short: nothing in this MP3 file can be decoded"),
         (patched(encoded("WAV"), (20, b"\x03")), "^broken or cut short: nothing in this WAV file"),

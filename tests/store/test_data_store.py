@@ -62,7 +62,7 @@ def test_a_published_file_is_got_once(server: HttpsServer, published: DatasetSpe
     assert state(published) == "here"
     assert [line.partition(":")[0] for line in said] == ["toy.h5.gz", "toy.h5.gz", "toy.h5"]
     assert said[1] == "toy.h5.gz: unpacking"
-    assert "only its MD5 is published, and fits; its SHA-256 is pinned" in said[2]
+    assert "only its MD5 is published, and matches; its SHA-256 is pinned" in said[2]
     assert not (path.parent / "toy.h5.gz").exists()
     assert get(published, offline=True, notify=said.append) == [path]
     assert (len(said), len(server.asked)) == (3, 1)
@@ -94,7 +94,7 @@ def test_an_archive_put_there_by_hand(published: DatasetSpec, tmp_path: Path) ->
 
 def test_an_archive_that_holds_another_file(server: HttpsServer, published: DatasetSpec) -> None:
     server.add("/a", scripts.whole(gzip.compress(b"another")))
-    with pytest.raises(DataError, match=r"what it holds is not toy\.h5: the published MD5 is"):
+    with pytest.raises(DataError, match=r"its contents are not toy\.h5: the published MD5 is"):
         get(published)
     folder = folder_of(published)
     assert not (folder / "toy.h5").exists()
@@ -143,7 +143,7 @@ def test_who_waits_is_told(published: DatasetSpec) -> None:
         said.append("out")
     thread.join()
     assert said == [
-        f"{folder}: another process is at work on this data set; waiting for it",
+        f"{folder}: another process is working on this data set; waiting for it",
         "out",
         "in",
     ]
@@ -151,7 +151,9 @@ def test_who_waits_is_told(published: DatasetSpec) -> None:
 
 def test_a_folder_that_cannot_be_made(published: DatasetSpec, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(DataError, match=r"cannot be written: .*; \$SPIKEBENCH_DATA names another"):
+    with pytest.raises(
+        DataError, match=r"cannot be written: .*; choose another folder with \$SPIKEBENCH_DATA"
+    ):
         get(published)
 
 
@@ -179,7 +181,7 @@ def test_recordings_are_got_once(server: HttpsServer, audio: DatasetSpec) -> Non
         (lambda folder: (folder / "a_x.wav").unlink(), "recordings/a_x.wav: is missing"),
         (
             lambda folder: (folder / "a_x.wav").write_bytes(b"0ne"),
-            "recordings/a_x.wav: is not what was unpacked: its SHA-256 differs",
+            "recordings/a_x.wav: has changed since it was unpacked: its SHA-256 differs",
         ),
         (
             lambda folder: (folder / "c.wav").write_bytes(b""),

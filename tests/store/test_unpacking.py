@@ -59,7 +59,7 @@ def refused(archive: Path, download: Download, told: str) -> None:
     with pytest.raises(DataError, match=told) as caught:
         unpack()
     assert str(caught.value).startswith(f"{archive}: ")
-    assert str(caught.value).endswith("remove it, and the same command gets it again")
+    assert str(caught.value).endswith("remove it, then run the same command to get it again")
     assert "\n" not in str(caught.value)
     assert {path.name for path in archive.parent.iterdir()} == before
 
@@ -78,13 +78,13 @@ def test_gzip(tmp_path: Path, pieces: int) -> None:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (gzip.compress(b"\0" * 10**7, mtime=0), "holds more than 10000 bytes"),
+        (gzip.compress(b"\0" * 10**7, mtime=0), "contains more than 10000 bytes"),
         (gzip.compress(DATA, mtime=0)[:-10], "is cut short, damaged"),
         (gzip.compress(DATA, mtime=0) + b"garbage", "is cut short, damaged"),
         (gzip.compress(DATA, mtime=0)[:-8] + bytes(8), "is cut short, damaged"),
         (b"no archive at all", "is cut short, damaged"),
         (b"", "other bytes"),
-        (gzip.compress(DATA[::-1], mtime=0), r"what it holds is not a\.h5: other bytes"),
+        (gzip.compress(DATA[::-1], mtime=0), r"its contents are not a\.h5: other bytes"),
     ],
     ids=["bomb", "cut", "garbage behind", "wrong checksum", "no gzip", "empty", "other contents"],
 )
@@ -115,14 +115,14 @@ def test_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "told"),
     [
-        ([("a.h5", DATA), ("top/a.h5", DATA)], "2 of its members are what is expected"),
-        ([("b.h5", DATA)], "0 of its members are what is expected"),
+        ([("a.h5", DATA), ("top/a.h5", DATA)], "2 of its members have the expected name"),
+        ([("b.h5", DATA)], "0 of its members have the expected name"),
         ([("a.h5", DATA), ("../b", b"")], r"\.\./b leads out of the archive"),
         ([("a.h5", DATA), ("/b", b"")], "/b leads out of the archive"),
         ([("a.h5", DATA), ("..\\b", b"")], "leads out of the archive"),
-        ([(special("a.h5", stat.S_IFLNK), b"/etc/passwd")], r"a\.h5 is no regular file"),
-        ([(special("a.h5", stat.S_IFBLK), b"")], r"a\.h5 is no regular file"),
-        ([("a.h5", b"\0" * 10**7)], "holds more than 10000 bytes"),
+        ([(special("a.h5", stat.S_IFLNK), b"/etc/passwd")], r"a\.h5 is not a regular file"),
+        ([(special("a.h5", stat.S_IFBLK), b"")], r"a\.h5 is not a regular file"),
+        ([("a.h5", b"\0" * 10**7)], "contains more than 10000 bytes"),
         ([("a.h5", DATA[::-1])], "other bytes"),
     ],
 )
@@ -226,18 +226,18 @@ def test_recordings_from_a_zip(tmp_path: Path) -> None:
         ([member("../x.wav")], r"\.\./x\.wav leads out"),
         ([member("top/audio/../../../x.wav")], "leads out of the archive"),
         ([member("/top/audio/x.wav")], "/top/audio/x.wav leads out"),
-        ([member("top/audio//x.wav")], "is no name for a recording"),
-        ([member("top/audio/./x.wav")], "is no name for a recording"),
-        ([member("top/audio/x\ty.wav")], "is no name for a recording"),
-        ([member("top/audio/x\\y.wav")], "is no name for a recording"),
-        ([member("top/audio/x.wav", kind=tarfile.SYMTYPE)], r"x\.wav is no regular file"),
-        ([member("top/audio/x.wav", kind=tarfile.LNKTYPE)], r"x\.wav is no regular file"),
-        ([member("top/audio/x.wav", kind=tarfile.CHRTYPE)], r"x\.wav is no regular file"),
-        ([member("top/audio/x.wav", kind=tarfile.FIFOTYPE)], r"x\.wav is no regular file"),
-        ([member("top/audio/x.wav", kind=tarfile.DIRTYPE)], r"x\.wav is no regular file"),
-        ([member("top/audio/a.wav")], r"holds a\.wav twice"),
-        ([member("top/audio/a.wav/b.wav")], "stands where a folder should"),
-        ([member(f"top/audio/{i}.wav") for i in range(3)], "holds more than 4 recordings"),
+        ([member("top/audio//x.wav")], "is not a valid name of a recording"),
+        ([member("top/audio/./x.wav")], "is not a valid name of a recording"),
+        ([member("top/audio/x\ty.wav")], "is not a valid name of a recording"),
+        ([member("top/audio/x\\y.wav")], "is not a valid name of a recording"),
+        ([member("top/audio/x.wav", kind=tarfile.SYMTYPE)], r"x\.wav is not a regular file"),
+        ([member("top/audio/x.wav", kind=tarfile.LNKTYPE)], r"x\.wav is not a regular file"),
+        ([member("top/audio/x.wav", kind=tarfile.CHRTYPE)], r"x\.wav is not a regular file"),
+        ([member("top/audio/x.wav", kind=tarfile.FIFOTYPE)], r"x\.wav is not a regular file"),
+        ([member("top/audio/x.wav", kind=tarfile.DIRTYPE)], r"x\.wav is not a regular file"),
+        ([member("top/audio/a.wav")], r"contains a\.wav twice"),
+        ([member("top/audio/a.wav/b.wav")], "is in place of a folder"),
+        ([member(f"top/audio/{i}.wav") for i in range(3)], "contains more than 4 recordings"),
     ],
 )
 def test_tar_refusals(tmp_path: Path, more: list[tarfile.TarInfo], told: str) -> None:
@@ -247,8 +247,8 @@ def test_tar_refusals(tmp_path: Path, more: list[tarfile.TarInfo], told: str) ->
 @pytest.mark.parametrize(
     ("name", "size", "told"),
     [
-        ("top/audio/x.wav", 10_001, "holds more than 10000 bytes"),
-        ("top/passed-over", 10**7, "inflates to more bytes than is expected"),
+        ("top/audio/x.wav", 10_001, "contains more than 10000 bytes"),
+        ("top/passed-over", 10**7, "inflates to more bytes than expected"),
     ],
 )
 def test_tar_bombs(tmp_path: Path, name: str, size: int, told: str) -> None:
@@ -259,7 +259,7 @@ def test_tar_bombs(tmp_path: Path, name: str, size: int, told: str) -> None:
 def test_a_name_that_would_fill_the_memory(tmp_path: Path) -> None:
     data = b"n" * 100_000
     info = member("././@LongLink", data, tarfile.GNUTYPE_LONGNAME)
-    refused(tar_file(tmp_path / "a.tar.gz", (info, data)), TAR, "holds a name of 100000 bytes")
+    refused(tar_file(tmp_path / "a.tar.gz", (info, data)), TAR, "contains a name of 100000 bytes")
 
 
 def test_a_sparse_member(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_sparse_member(tmp_path: Path) -> None:
         "GNU.sparse.size": str(10**12),
         "GNU.sparse.map": f"{10**12},0",
     }
-    refused(tar_file(tmp_path / "a.tar.gz", (info, b"")), TAR, "is no regular file")
+    refused(tar_file(tmp_path / "a.tar.gz", (info, b"")), TAR, "is not a regular file")
 
 
 @pytest.mark.parametrize(
@@ -293,4 +293,6 @@ def test_a_damaged_tar(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None
 
 def test_an_archive_without_recordings(tmp_path: Path) -> None:
     archive = tar_file(tmp_path / "a.tar.gz")
-    refused(archive, replace(TAR, members=r"(?P<path>x)"), "holds none of the expected recordings")
+    refused(
+        archive, replace(TAR, members=r"(?P<path>x)"), "contains none of the expected recordings"
+    )

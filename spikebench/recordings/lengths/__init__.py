@@ -1,4 +1,4 @@
-"""The length of the sound in a file: as its header declares it, and as it is there.
+"""The length of the sound in a file: as declared by its header, and as present.
 
 ::
 
@@ -7,8 +7,7 @@
     header        Length of the sound in files that begin with one header: SPHERE, AU, VOC, AVR
                   and WVE
     measure       Declared and actual length of the sound in a recording
-    mpeg          MPEG audio (MP3) frame by frame: how many frames a file declares, and how many
-                  it has
+    mpeg          MPEG audio (MP3) frame by frame: the declared and the actual number of frames
     ogg           Whether an Ogg stream is complete
     sound_length  The length of the sound in a file: as declared by its header, and as present
 """

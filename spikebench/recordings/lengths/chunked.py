@@ -1,7 +1,7 @@
 """Length of the sound in files made of chunks: WAV (RIFF, RIFX, RF64), W64, AIFF, SVX and CAF.
 
-The size of the chunk that holds the sound counts. The sizes of enclosing structures (of the whole RIFF file, which
-many programs write wrongly) are not used.
+The length is the size of the chunk that contains the sound. The sizes of enclosing structures (such as the whole RIFF
+file, which many programs write wrongly) are not used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PLAIN_AIFC = (
 
 @dataclass(frozen=True)
 class _Layout:
-    """How chunks are laid out: an identifier, a size, the content, padding."""
+    """Layout of chunks: an identifier, a size, the content, padding."""
 
     first: int
     id_bytes: int
@@ -95,14 +95,14 @@ def _riff(data: bytes) -> SoundLength | None:
 
 
 def _wav_frame(data: bytes, at: int, big: bool) -> int:
-    """Give the bytes of one sample of all channels; 1 for codecs, whose last block may be incomplete."""
+    """Return the bytes of one sample of all channels; 1 for codecs, whose last block may be incomplete."""
     if number(data, at, 2, big_endian=big) not in _PLAIN_WAV:
         return 1
     return max(number(data, at + 12, 2, big_endian=big), 1)
 
 
 def _only_chunks(layout: _Layout, data: bytes, at: int, declared: int) -> bool:
-    """Tell whether a length of 0 is followed only by other chunks to the end: then there is no sound."""
+    """Return whether a length of 0 is followed only by other chunks to the end, so that there is no sound."""
     end = at
     if declared:
         return False

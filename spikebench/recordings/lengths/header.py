@@ -58,7 +58,7 @@ def _sphere(data: bytes) -> SoundLength | None:
 
 
 def _voc(data: bytes) -> SoundLength | None:
-    """Read Creative Voice: blocks with a type and a length of three bytes; the first block of sound counts."""
+    """Read Creative Voice: blocks with a type and a length of three bytes; the first block of sound is used."""
     at = number(data, 20, 2, big_endian=False)
     while at + 4 <= len(data) and data[at] != 0:
         kind, size = data[at], number(data, at + 1, 3, big_endian=False)

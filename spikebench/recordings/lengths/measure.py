@@ -1,9 +1,9 @@
 """Declared and actual length of the sound in a recording.
 
-Where a header declares more sound than the file has, libsndfile silently reads what is there; where a recorder was
-stopped and left a length of 0, it reads nothing. So the length that the header declares for the sound itself is
+If a header declares more sound than the file has, libsndfile silently reads the present part; if a stopped recorder
+left a length of 0, it reads nothing. Therefore, the declared length of the sound is
 compared with the bytes that follow. Ogg is checked in :mod:`spikebench.recordings.lengths.ogg`, MP3 in
-:mod:`spikebench.recordings.lengths.mpeg`; FLAC is checked by its decoder. IRCAM, PAF and PVF files hold no length.
+:mod:`spikebench.recordings.lengths.mpeg`; FLAC is checked by its decoder. IRCAM, PAF and PVF files store no length.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""MPEG audio (MP3) frame by frame: how many frames a file declares, and how many it has.
+"""MPEG audio (MP3) frame by frame: the declared and the actual number of frames.
 
-Frames follow each other without an index. Most encoders write an information frame first, which holds no sound but
+Frames follow each other without an index. Most encoders write an information frame first, which contains no sound but
 the number of the other frames: "Xing" or "Info" (Xing, LAME), or "VBRI" (Fraunhofer). Without it libsndfile
 estimates the length from the first frame, reads no further, and so misses much of a recording whose bit rate
-varies; such a file is decoded with an information frame put in front.
+varies. Such a file is decoded with an information frame prepended.
 
 Layout of a header: ISO/IEC 11172-3, section 2.4.1.3, and ISO/IEC 13818-3.
 """
@@ -31,7 +31,7 @@ _VBRI_AT = 36
 
 @dataclass(frozen=True)
 class _Frame:
-    """Length in bytes and samples, offset of the information tag in the frame, and layer."""
+    """Length in bytes and in samples, offset of the information tag in the frame, and layer."""
 
     n_bytes: int
     n_samples: int
@@ -41,7 +41,7 @@ class _Frame:
 
 @dataclass(frozen=True)
 class InfoTag:
-    """Declared frames of sound and bytes of the stream; 0 if not declared."""
+    """Declared numbers of frames of sound and of bytes of the stream; 0 if not declared."""
 
     n_frames: int
     n_bytes: int
@@ -56,18 +56,18 @@ class MpegFrames:
     start
         Offset of the first frame, in bytes.
     n_frames
-        Frames of sound: as declared by the tag, else the complete frames that follow each other from the first
-        one without interruption.
+        Number of frames of sound: as declared by the tag, else the complete frames that follow each other from the
+        first one without interruption.
     frame_samples
         Samples per channel in each frame.
     layer
-        1 to 3.
+        MPEG layer, 1 to 3.
     tag
-        Contents of the information frame; None if the first frame holds sound.
+        Contents of the information frame; None if the first frame contains sound.
     ends_within
         Whether the file ends within a frame; checked only if no tag declares the number of frames.
     is_whole
-        Whether only frames, and perhaps a trailing tag (ID3v1, APE) or zeros, lie between the first frame and
+        Whether there are only frames, and optionally a trailing tag (ID3v1, APE) or zeros, from the first frame to
         the end of the file.
     """
 
@@ -85,27 +85,27 @@ class MpegFrames:
         return self.n_frames * self.frame_samples
 
     def is_cut(self, data: bytes, missing: int) -> bool:
-        """Tell whether a file holds less than its tag declares.
+        """Return whether a file contains less sound than its tag declares.
 
         Parameters
         ----------
         data
             Contents of the file.
         missing
-            Number of samples that were declared and could not be decoded.
+            Number of declared samples that could not be decoded.
 
         Returns
         -------
         bool
-            True if bytes are missing as well, or more than two frames: the delay and padding of the encoder
-            are not always counted.
+            True if bytes are missing as well, or more than two frames. Fewer may be the delay and padding of the
+            encoder, which are not always counted.
         """
         if self.tag is None or self.tag.n_frames == 0 or missing <= 0:
             return False
         return len(data) - self.start < self.tag.n_bytes or missing > 2 * self.frame_samples
 
     def with_tag(self, data: bytes) -> bytes:
-        """Put an information frame with the number of frames in front, if the file has none.
+        """Prepend an information frame with the number of frames, if the file has none.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class MpegFrames:
         -------
         bytes
             The stream with one more frame, without the bytes before its start; ``data`` itself if it has a tag,
-            is not layer III, or is not frames to the end.
+            is not layer III, or contains other data than frames.
         """
         if self.tag is not None or self.layer != 3 or not self.is_whole or self.n_frames < 2:
             return data

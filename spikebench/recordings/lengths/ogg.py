@@ -1,6 +1,6 @@
 """Whether an Ogg stream is complete.
 
-A stream is a chain of pages (RFC 3533, section 6): 27 bytes of header, of which byte 5 holds flags and byte
+A stream is a chain of pages (RFC 3533, section 6): a header of 27 bytes, of which byte 5 holds flags and byte
 26 the number of segments, a table with the length of every segment, and the segments. The last page of a
 stream is marked. libsndfile reads complete pages and silently stops at the first incomplete one.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 __all__ = ["OPEN_32", "OPEN_64", "SoundLength", "is_open", "number"]
 
-OPEN_32 = 0x7FFF_0000  # programs that write to a pipe put such large numbers for an unknown length
+OPEN_32 = 0x7FFF_0000  # programs that write to a pipe declare such numbers if unknown
 OPEN_64 = 0x7FFF_FFFF_FFFF_0000
 
 
@@ -17,9 +17,9 @@ class SoundLength:
     Attributes
     ----------
     declared
-        Declared by the header; None if it is undefined (0 with sound behind it, or the largest number).
+        Length declared by the header; None if it is undefined (0 although sound follows, or the largest number).
     present
-        Present: from the first byte of the sound to the end of the file.
+        Length present, from the first byte of the sound to the end of the file.
     frame
         Bytes of one sample of all channels, or of one packet; 1 if not known.
     corrections
@@ -34,7 +34,7 @@ class SoundLength:
 
     @property
     def is_cut(self) -> bool:
-        """Whether at least one frame is missing; a pad byte that was counted but not written does not count."""
+        """Whether at least one frame is missing; a pad byte that was counted but not written is ignored."""
         if self.declared is None or self.present >= self.declared:
             return False
         if self.declared - self.present == 1 and self.declared % 2 == 0 and self.frame % 2 == 1:
@@ -42,7 +42,7 @@ class SoundLength:
         return self.present // self.frame < self.declared // self.frame
 
     def mended(self, data: bytes) -> bytes:
-        """Write the length that is present into the header.
+        """Write the actual length into the header.
 
         Parameters
         ----------
@@ -77,24 +77,24 @@ def number(data: bytes, at: int, length: int, *, big_endian: bool) -> int:
     Returns
     -------
     int
-        The number; at the end of the file, that of the bytes which are left.
+        The number; at the end of the file, the number in the remaining bytes.
     """
     return int.from_bytes(data[at : at + length], "big" if big_endian else "little")
 
 
 def is_open(declared: int, present: int, largest: int) -> bool:
-    """Tell whether a declared length is undefined: 0 or the largest number, with data behind it.
+    """Return whether a declared length is undefined: 0 or the largest number, although data follow.
 
     Parameters
     ----------
     declared, present
         Declared and present length, in bytes.
     largest
-        Numbers from here on declare nothing: :data:`OPEN_32` or :data:`OPEN_64`.
+        Smallest number that means an unknown length: :data:`OPEN_32` or :data:`OPEN_64`.
 
     Returns
     -------
     bool
-        Whether the sound goes on to the end of the file.
+        Whether the sound extends to the end of the file.
     """
     return not 0 < declared < largest and present > 0
