@@ -4,17 +4,15 @@
 
     comparison        Results on the same test samples side by side: read, checked against
                       each other, tested in pairs
-    final_test        Testing: each run opens the test split once, and what it says becomes a
-                      result
-    fresh_comparison  Results side by side on fresh recordings: what can be run is run, and what
-                      came out is a document
-    fresh_recordings  Which recordings are fresh: in no data set that is known here, and each
-                      of them once
+    final_test        Testing: each run opens the test split once; its predictions become a result
+    fresh_comparison  Comparing results on fresh recordings: runs what can be run, returns a
+                      JSON document
+    fresh_recordings  Selecting fresh recordings: in no data set known on this machine, each once
     fresh_test        A test set that no entry can have been fitted to: recordings that are in
                       none of the data sets
     measurement       Cost metrics of a model at work: run over samples that the caller has
                       opened, batch by batch
-    reproduction      Running again what somebody else claims
-    verification      What a result claims, computed here again: its weights run on the test
-                      split, or every seed trained again
+    reproduction      Running untrusted models from other people's results
+    verification      Recomputing the claims of a result: run its weights on the test split, or
+                      train every seed again
 """

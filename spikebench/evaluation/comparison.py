@@ -1,9 +1,9 @@
 """Results on the same test samples side by side: read, checked against each other, tested in pairs.
 
-The files may come from anyone: what is read is bounded and checked, predictions and run logs must have the SHA-256
-that the result names, accuracies are recomputed from the predictions, and a log must be of the data of the result. What
-does not follow from them (parameters, spikes, costs, validation) is what the result says;
-:mod:`leaderboard.checks.recomputation` looks further.
+The files are untrusted. Their size is limited and their contents are checked: predictions and run logs must have the
+SHA-256 recorded in the result, accuracies are recomputed from the predictions, and a log must belong to the data of the
+result. Values that do not follow from these files (parameters, spikes, costs, validation) are taken from the result;
+:mod:`leaderboard.checks.recomputation` checks more.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
     "mean_over_seeds",
 ]
 
-MAX_RESULTS = 20  # 190 pairs: what a table and a picture still show
+MAX_RESULTS = 20  # 190 pairs: as many as a table and a plot can show
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 LEVEL = 0.05
 
@@ -53,10 +53,10 @@ Value = float | NotApplicable | None
 
 @dataclass(frozen=True)
 class ComparedResult:
-    """One result: a name that no other has, what it says, and its accuracy recomputed.
+    """One result with a unique name, its recorded values, and its accuracy recomputed.
 
-    ``has_logs`` tells whether the logs of its runs are there; without, only the result itself says on which data it
-    was trained.
+    ``has_logs`` is true if the logs of its runs are present. Without them, the training data are known only from the
+    result itself.
     """
 
     name: str
@@ -68,7 +68,7 @@ class ComparedResult:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two results by their places; ``difference`` is first minus second, p-values adjusted for all pairs after Holm."""
+    """Two results by index; ``difference`` is first minus second, p-values are Holm-adjusted over all pairs."""
 
     first: int
     second: int
@@ -79,7 +79,7 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the two can be told apart, by the test over speakers, among all pairs."""
+        """Whether the two differ significantly by the test over speakers, among all pairs."""
         return self.p_adjusted is not None and self.p_adjusted < LEVEL
 
 
@@ -109,8 +109,8 @@ def compare_results(folders: Sequence[Path]) -> ResultComparison:
     Raises
     ------
     ResultError
-        If a file is missing, damaged or not what its result says, or two results are not about the same data,
-        protocol and test samples.
+        If a file is missing, damaged or does not match its result, or two results differ in data, protocol or
+        test samples.
     """
     if not 2 <= len(folders) <= MAX_RESULTS:
         raise ResultError(f"compare takes 2 to {MAX_RESULTS} results, not {len(folders)}")
@@ -142,7 +142,7 @@ def compare_results(folders: Sequence[Path]) -> ResultComparison:
 
 
 def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
-    """Read a result, its samples in the order of their index, and who of its seeds was right on each."""
+    """Read a result, its samples in the order of their index, and the mask of correct predictions per seed."""
     if not folder.is_dir():
         raise ResultError(f"{folder}: not a folder; give the folder of a result or of an entry")
     result = read_result(plain_file(folder, RESULT_FILE))
@@ -182,7 +182,7 @@ def _check_logs(folder: Path, result: Result) -> bool:
         if log.run.seed != record.seed:
             raise ResultError(f"{where}: is the log of seed {log.run.seed}")
         if field := log.run.dataset.first_difference(result.dataset):
-            raise ResultError(f"{where}: dataset.{field} is not that of the result")
+            raise ResultError(f"{where}: dataset.{field} differs from that of the result")
     return True
 
 
@@ -217,22 +217,22 @@ def _check_same(
     if field in ("fingerprint", "sha256"):
         one, two = getattr(data, field), getattr(data2, field)
         raise ResultError(
-            f"{both}: other data, {data.name!r} ({field} {one[:12]}…) and {data2.name!r} ({two[:12]}…)"
+            f"{both}: different data, {data.name!r} ({field} {one[:12]}…) and {data2.name!r} ({two[:12]}…)"
         )
     if data.split.protocol != data2.split.protocol:
         raise ResultError(
-            f"{both}: other protocols, {data.split.protocol!r} and {data2.split.protocol!r}"
+            f"{both}: different protocols, {data.split.protocol!r} and {data2.split.protocol!r}"
         )
     if not samples.same_samples(samples2):
         raise ResultError(
-            f"{both}: they were tested on other samples (index, label or speaker differ)"
+            f"{both}: they were tested on different samples (index, label or speaker differ)"
         )
 
 
 def _names(results: Sequence[tuple[Path, Result]]) -> list[str]:
-    """Name each by its model, and whether it was refitted.
+    """Name each result by its model, and whether it was refitted.
 
-    Those that share that also by their folder, and a folder given twice by its place.
+    Equal names get the name of the folder appended; a folder that is given twice also gets its position.
     """
     models = [
         f"{result.model.name}, refitted" if result.is_refitted else result.model.name
@@ -249,26 +249,26 @@ def _names(results: Sequence[tuple[Path, Result]]) -> list[str]:
 def mean_over_seeds(
     result: Result, field: Literal["validation_accuracy", "spikes_per_sample"]
 ) -> float | None:
-    """Take the mean of what a result says of every seed.
+    """Return the mean over seeds of a value recorded in a result.
 
     Parameters
     ----------
     result
         The result.
     field
-        Of a :class:`spikebench.protocol.results.SeedRecord`.
+        A field of :class:`spikebench.protocol.results.SeedRecord`.
 
     Returns
     -------
     float or None
-        Null if a seed has none.
+        None if a seed does not have the value.
     """
     mean = _mean([getattr(record, field) for record in result.seeds])
     return mean if isinstance(mean, float) else None
 
 
 def mean_metrics(result: Result) -> dict[str, Value]:
-    """Take the mean over seeds of what a result says of its cost.
+    """Return the mean over seeds of each cost metric recorded in a result.
 
     Parameters
     ----------
@@ -278,8 +278,8 @@ def mean_metrics(result: Result) -> dict[str, Value]:
     Returns
     -------
     dict
-        Key with its unit → the mean; :class:`NotApplicable` where that is what a seed says; null where a seed does
-        not say. Energies have one key per table of costs.
+        Key with its unit → mean; :class:`NotApplicable` where a seed records that; None where a seed has no value.
+        Energies have one key per cost table.
     """
     seeds = [record.metrics for record in result.seeds]
     found = {

@@ -1,4 +1,4 @@
-"""Testing: each run opens the test split once, and what it says becomes a result."""
+"""Testing: each run opens the test split once; its predictions become a result."""
 
 from __future__ import annotations
 
@@ -60,21 +60,20 @@ def evaluate(
     selection
         The data they were trained on.
     folder
-        Where ``result.json``, predictions and weights go.
+        Folder to which ``result.json``, predictions and weights are written.
     command
-        The command that repeats it.
+        The command that reproduces the result.
     device
         ``cpu`` or ``cuda``.
     groups
-        Cost metrics to measure on the test split while it is open: names of
-        :data:`spikebench.metrics.cost.GROUPS`.
+        Cost metrics to measure on the test split: names of :data:`spikebench.metrics.cost.GROUPS`.
     tables
-        For the energy.
+        Cost tables for the energy.
 
     Returns
     -------
     Result
-        What was written.
+        The written result.
 
     Raises
     ------
@@ -88,10 +87,10 @@ def evaluate(
     seeds_given = {record.seed for record in records}
     if any(setting != settings[0] for setting in settings) or len(seeds_given) < len(runs):
         raise TrainingError(
-            "the runs differ in more than the seed, or not even in it: test them apart"
+            "the runs must differ in the seed, and in nothing else: test other runs separately"
         )
     if any(record.dataset.first_difference(selection.dataset) for record in records):
-        raise ProtocolError(f"{selection.data}: not the data that {runs[0]} was trained on")
+        raise ProtocolError(f"{selection.data}: not the data on which {runs[0]} was trained")
     folder.mkdir(parents=True, exist_ok=True)
     tested = [_test(run, selection, folder, device, groups, tables) for run in runs]
     record, seeds = records[0], [seed for seed, _ in tested]
@@ -172,7 +171,7 @@ def _test(
         name=record.model,
         spiking=model.spiking,
         parameters=model.n_parameters(),
-        # With its defaults written out.
+        # The configuration with all defaults filled in.
         config=model.Config.model_validate(record.preset.model).model_dump(mode="json"),
         look_ahead=model.looks_ahead,
     )
@@ -180,7 +179,7 @@ def _test(
 
 
 def open_test_of_run(run: Path, selection: SelectionData) -> tuple[RunRecord, SpikeDataset]:
-    """Open the test split for a run, and count that in the run first.
+    """Open the test split for a run, after incrementing the run's count of openings.
 
     Parameters
     ----------
@@ -192,14 +191,14 @@ def open_test_of_run(run: Path, selection: SelectionData) -> tuple[RunRecord, Sp
     Returns
     -------
     record : RunRecord
-        Of the run, with ``test_opened`` one higher.
+        The record of the run, with ``test_opened`` incremented.
     samples : SpikeDataset
         The test split.
 
     Raises
     ------
     TrainingError
-        If another process is at work on the run.
+        If another process is using the run.
     ProtocolError
         If the data have changed since training.
     """
@@ -209,7 +208,7 @@ def open_test_of_run(run: Path, selection: SelectionData) -> tuple[RunRecord, Sp
 
 
 def describe_environment(device: str) -> dict[str, str]:
-    """Say where something was computed: system, processor, device, versions.
+    """Describe the computing environment: system, processor, device, versions.
 
     Parameters
     ----------
@@ -227,7 +226,7 @@ def describe_environment(device: str) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "threads": str(n_threads()),  # of the kernels; torch has one
+        "threads": str(n_threads()),  # of the kernels; torch uses one
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         **{package: version(package) for package in packages},
     }

@@ -1,7 +1,7 @@
-"""Results side by side on fresh recordings: what can be run is run, and what came out is a document.
+"""Comparing results on fresh recordings: runs what can be run, returns a JSON document.
 
-The recordings come from :mod:`spikebench.evaluation.fresh_recordings`, conversion and answers from
-:mod:`spikebench.evaluation.fresh_test`.
+:mod:`spikebench.evaluation.fresh_recordings` selects the recordings. :mod:`spikebench.evaluation.fresh_test` converts
+them and runs the models.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from spikebench.training.run_record import RunLog, RunRecord
 __all__ = ["MEANING", "Candidate", "FreshOptions", "Observer", "Running", "run_fresh_comparison"]
 
 MEANING = (
-    "The recordings are others than those of the data: other voices, rooms and microphones. The drop says how far an "
-    "answer carries, of which learning a test by heart is only a part."
+    "The recordings differ from those of the data set: other voices, rooms and microphones. The drop in accuracy "
+    "measures generalisation to them, of which overfitting the test split is only a part."
 )
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A result that is to answer fresh recordings.
+    """A result to be run on fresh recordings.
 
     Attributes
     ----------
     name, title
-        What identifies it, ``<data set>/<id>`` (predictions go into a folder of this name), and what people call it.
+        Identifier ``<data set>/<id>``, which also names the folder of its predictions, and display name.
     folder
-        Holds its predictions and weights.
+        Folder of its predictions and weights.
     result
-        What it claims.
+        The claimed result.
     logs
-        One per seed; empty if they are not known.
+        One per seed; empty if they are missing.
     withdrawn
-        Whether its makers took it back.
+        Whether its authors withdrew it.
     """
 
     name: str
@@ -77,15 +77,15 @@ class FreshOptions:
     labels, speakers
         Sources of words and speakers, as for :func:`spikebench.naming.names.name_clips`.
     without
-        Spike files and folders of recordings that are known as well.
+        More spike files and folders of known recordings, which are excluded.
     synthetic
         Whether the voices are synthetic.
     seed, jobs
-        Of the conversion; by default one process per core.
+        Seed and number of processes of the conversion; by default one process per core.
     device
         ``cpu`` or ``cuda``, for the models.
     large
-        Take models and inputs whatever their size.
+        If true, do not limit the size of models and inputs.
     """
 
     audio: Path
@@ -100,29 +100,29 @@ class FreshOptions:
 
 
 class Running(Protocol):
-    """What a conversion tells while it runs."""
+    """Callbacks of a running conversion."""
 
     @property
     def notify(self) -> Callable[[str], None]:
-        """Called with one line at a time."""
+        """Called with one line of text at a time."""
 
     @property
     def progress(self) -> Callable[[int, int], None]:
-        """Called with the recordings done and their total."""
+        """Called with the number of finished recordings and their total."""
 
 
 @dataclass(frozen=True)
 class Observer:
-    """What is told while a fresh test runs.
+    """Callbacks of a fresh test.
 
     Attributes
     ----------
     notify
-        Called with a line about the names of the recordings.
+        Called with one line about the naming of recordings.
     sifted
-        Called with the recordings that were compared, and their total.
+        Called with the number of compared recordings and their total.
     converting
-        Opens the display of the conversion into a file.
+        Context manager that displays the progress of the conversion into a file.
     """
 
     notify: Callable[[str], None]
@@ -164,21 +164,21 @@ def run_fresh_comparison(
     command: str,
     observer: Observer,
 ) -> dict[str, Any]:
-    """Run results with weights on recordings that are in no data set known here.
+    """Run results that include weights on recordings that are in no known data set.
 
     Parameters
     ----------
     candidates
         The results.
     output
-        Folder for spikes and predictions; made when there is something to convert. What an earlier call converted
-        there is kept.
+        Folder for spikes and predictions, created when there is something to convert. Finished conversions
+        in it are reused.
     options
-        The recordings, and how to convert and answer them.
+        The recordings, and how to convert them and run the models.
     command
-        The command that repeats it, for the document.
+        The command that reproduces the comparison, for the document.
     observer
-        What is told meanwhile.
+        Callbacks.
 
     Returns
     -------
@@ -188,9 +188,9 @@ def run_fresh_comparison(
     Raises
     ------
     ResultError
-        If no result can be run, or no recording is fresh and of a word that one knows.
+        If no result can be run, or no fresh recording is of a word that a model was trained on.
     SpikebenchError
-        Whatever stops the search for recordings or a conversion.
+        If the search for recordings or a conversion fails.
     """
     clips, unreadable = find_clips(options.audio)
     ready, not_run = _prepare_all(candidates, len(clips), options.large)
@@ -200,7 +200,7 @@ def run_fresh_comparison(
     names, digests, strange = _known_words(names, sifted, words)
     if not names.clips:
         raise ResultError(
-            f"{options.audio}: no fresh recording of a word that an entry knows; {_left_out(sifted, strange)}"
+            f"{options.audio}: no fresh recording is of a class of any entry; {_left_out(sifted, strange)}"
         )
     output.mkdir(parents=True, exist_ok=True)
     spikes, skipped = _convert_all(names, digests, ready, output, options, observer)
@@ -237,7 +237,7 @@ def run_fresh_comparison(
 def _prepare_all(
     candidates: Sequence[Candidate], n_samples: int, large: bool
 ) -> tuple[list[_Ready], dict[str, str]]:
-    """Find what can be run, and why the others cannot; one at least must."""
+    """Find the results that can be run, and why the others cannot; fail if there are none."""
     ready: list[_Ready] = []
     not_run: dict[str, str] = {}
     for one in candidates:
@@ -257,10 +257,10 @@ def _prepare(candidate: Candidate, n_samples: int, large: bool) -> _Ready:
     seeds = candidate.result.seeds
     weights = [candidate.folder / str(record.weights_file) for record in seeds]
     if not all(path.is_file() for path in weights):
-        raise ResultError("its weights are not in it")
+        raise ResultError("has no weights")
     logs = candidate.logs
     if not logs:
-        raise ResultError("it holds no run.json, so its model is not known")
+        raise ResultError("has no run.json, so its model is unknown")
     if any(log.run.preset != logs[0].run.preset for log in logs):
         raise ResultError("its seeds were trained with different settings")
     run = logs[0].run
@@ -276,7 +276,7 @@ def _sift(
     observer: Observer,
 ) -> tuple[ClipNames, Sifted]:
     """Name all recordings, and find the fresh ones among them."""
-    # Named as a whole: what is left out must not change how the others are numbered.
+    # All recordings are named before any is left out, so that the numbering does not change.
     names = name_clips(clips, options.labels, options.speakers, "none")
     for line in names.notices:
         observer.notify(line)
@@ -287,7 +287,7 @@ def _sift(
 def _known_words(
     names: ClipNames, sifted: Sifted, words: set[str]
 ) -> tuple[ClipNames, list[str], int]:
-    """Keep fresh recordings of known words: their names, their SHA-256, how many others there were."""
+    """Keep fresh recordings of known words; return their names, their SHA-256, and the number of other recordings."""
     digest = {clip.relative: one for clip, one in zip(sifted.clips, sifted.digests, strict=True)}
     kept = keep_words(names, words, set(digest))
     digests = [digest[clip.relative] for clip in kept.clips]
@@ -308,7 +308,7 @@ def _convert_all(
     options: FreshOptions,
     observer: Observer,
 ) -> tuple[dict[Hearing, Path], list[Skipped]]:
-    """Convert for every way of hearing; the spike files, and the recordings that could not be converted."""
+    """Convert once per input encoding; return the spike files and the recordings that could not be converted."""
     spikes: dict[Hearing, Path] = {}
     skipped: dict[str, Skipped] = {}
     for hearing in dict.fromkeys(one.hearing for one in ready):
@@ -330,7 +330,7 @@ def _convert_all(
 
 
 def _used(names: ClipNames, skipped: Sequence[Skipped]) -> list[tuple[int, int]]:
-    """List label and speaker of every recording that was converted."""
+    """List label and speaker of every converted recording."""
     silent = {one.file for one in skipped}
     facts = zip(names.clips, names.labels.tolist(), names.speakers.tolist(), strict=True)
     return [(label, who) for clip, label, who in facts if printable(clip.relative) not in silent]
@@ -360,7 +360,7 @@ def _answer(ready: _Ready, spikes: Path, output: Path, options: FreshOptions) ->
 
 
 def _rows(answered: Sequence[_Answered], known: Known) -> list[dict[str, Any]]:
-    """Put the figures of every result together, with its ranks among those on the same data."""
+    """Collect the figures of every result, with its ranks among results on the same data."""
     rows = []
     for board in dict.fromkeys(one.board for one in answered):
         group = [one for one in answered if one.board == board]

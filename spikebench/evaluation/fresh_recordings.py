@@ -1,11 +1,12 @@
-"""Which recordings are fresh: in no data set that is known here, and each of them once.
+"""Selecting fresh recordings: in no data set known on this machine, each once.
 
-Two recordings are the same if their files have the same SHA-256, or if their sound is: same rate, same samples after
-mixing down, compared at 16 bits, so that a WAV file and a FLAC file of it are one. What was cut, resampled or made
-louder is not recognised.
+Two recordings are the same if their files have the same SHA-256, or if their audio is equal: same rate, and same
+samples after mixing down, compared at 16 bits. A WAV file and a FLAC file of one recording are therefore the same.
+Recordings that were cut, resampled or amplified are not recognised.
 
-Known recordings are those whose SHA-256 the spike files of ``spikebench convert`` hold, those in the ``SHA256SUMS``
-of the data sets on this machine, and what the user names. The published files of SHD and SSC name no recording.
+Known recordings are those whose SHA-256 is stored in spike files made by ``spikebench convert``, those listed in the
+``SHA256SUMS`` of the data sets on this machine, and those given by the user. The published files of SHD and SSC do not
+identify their recordings.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from spikebench.store.contents import recording_folders
 from spikebench.store.folder import folder_of, part_paths
 from spikebench.store.manifest import read_manifest
 
-# What the published spikes, which name no recording, were made from.
+# Recordings from which the published spikes were made; the published files do not identify them.
 _PUBLISHED = {"shd": "heidelberg-digits", "ssc": "speech-commands"}
 
 
@@ -42,13 +43,13 @@ class Known:
     Attributes
     ----------
     counts
-        How many each source told of.
+        Number of recordings per source.
     silent
-        Spike files here that name none of their recordings.
+        Spike files on this machine that do not identify their recordings.
     files
         SHA-256 of a recording's file → its source.
     audio
-        Recordings on this machine, whose sound can be compared, and their source.
+        Recordings on this machine whose audio can be compared, with their source.
     data
         SHA-256 of the spike files whose recordings are known.
     """
@@ -60,17 +61,17 @@ class Known:
     data: set[str] = field(default_factory=set)
 
     def covers(self, dataset: DatasetRecord) -> bool:
-        """Tell whether the recordings of a data set are among them.
+        """Return whether the recordings of a data set are among them.
 
         Parameters
         ----------
         dataset
-            As a result records it.
+            The data set as recorded in a result.
 
         Returns
         -------
         bool
-            Whether its spike file, or the recordings that it was made from, were compared with.
+            Whether its spike file, or the recordings from which it was made, were compared.
         """
         made = load_spec(dataset.name).audio if dataset.name in DATASETS else ""
         audio = _PUBLISHED.get(dataset.name, made)
@@ -78,17 +79,17 @@ class Known:
 
 
 def known_recordings(more: Sequence[Path] = ()) -> Known:
-    """Collect what is known on this machine.
+    """Collect the recordings known on this machine.
 
     Parameters
     ----------
     more
-        Spike files and folders of recordings that are known as well.
+        More spike files and folders of known recordings.
 
     Returns
     -------
     Known
-        All of it.
+        The known recordings.
 
     Raises
     ------
@@ -141,7 +142,7 @@ def _add(known: Known, where: str, digests: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Sifted:
-    """Recordings that are fresh, and those that were left out, with the reason.
+    """Fresh recordings, and the ones left out with the reason.
 
     ``digests`` are the SHA-256 of the fresh ones; ``sounds`` counts the known recordings whose sound was compared.
     """
@@ -157,7 +158,7 @@ def sift(
     known: Known,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sifted:
-    """Leave out what is known, what is there twice, and what cannot be read.
+    """Leave out known, duplicate and unreadable recordings.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def sift(
     known
         From :func:`known_recordings`.
     progress
-        Called with the number of recordings looked at and their total.
+        Called with the number of processed recordings and their total.
 
     Returns
     -------
@@ -219,7 +220,7 @@ def _sound(recording: Recording) -> str:
 
 
 def _known_sounds(known: Known, shapes: set[tuple[int, int]]) -> dict[str, str]:
-    """Digest the known recordings that are as long as one that may be fresh; only they can be the same."""
+    """Hash the known recordings that are as long as a candidate; only they can be equal."""
     sounds: dict[str, str] = {}
     for clip, where in known.audio:
         try:
@@ -228,5 +229,5 @@ def _known_sounds(known: Known, shapes: set[tuple[int, int]]) -> dict[str, str]:
             if (about.samplerate, about.frames) in shapes:
                 sounds.setdefault(_sound(_decode(clip)), where)
         except (AudioError, soundfile.LibsndfileError, RuntimeError):
-            continue  # a known recording that cannot be read is told by its SHA-256 alone
+            continue  # a known recording that cannot be read is recognised by its SHA-256 only
     return sounds

@@ -1,7 +1,7 @@
 """A test set that no entry can have been fitted to: recordings that are in none of the data sets.
 
-One conversion per number of units and encoding, since models listen to different ones; every seed of an entry
-answers the recordings of words that it knows.
+Recordings are converted once per number of units and encoding, since models differ in these. Every seed of an entry
+classifies the recordings whose words are among its classes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MARK = "fresh_test"
 
 @dataclass(frozen=True)
 class Hearing:
-    """How models hear: the units of their input, and how recordings became its spikes."""
+    """The input encoding of a model: its number of units, and how recordings are converted to spikes."""
 
     n_units: int
     encoding: Encoding
@@ -52,45 +52,45 @@ class Hearing:
 def hearing_of(
     run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
 ) -> Hearing:
-    """Find out how an untrusted model was given its recordings, if it can be run here.
+    """Determine the input encoding of an untrusted model, if it can be run here.
 
     Parameters
     ----------
     run
-        Its configuration.
+        Configuration of the model.
     claimed
-        What its result says of it.
+        The model as described in its result.
     n_samples
-        How many recordings it is to answer.
+        Number of recordings to classify.
     large
-        Take it whatever its size.
+        If true, do not limit its size.
 
     Returns
     -------
     Hearing
-        What to convert for it.
+        The encoding to convert with.
 
     Raises
     ------
     ResultError
-        If it is too large, or its log does not say how its recordings became spikes.
+        If it is too large, or its log does not record how its recordings were converted.
     UnknownNameError, TrainingError
-        If there is no such model, encoder or preset, or it cannot be built.
+        If the model, encoder or preset does not exist, or the model cannot be built.
     """
     if run.encoding is None:
-        raise ResultError("its run.json does not say how its recordings became spikes")
-    # Only names that are known here become part of a file name.
+        raise ResultError("its run.json does not record how its recordings became spikes")
+    # Only registered names become part of a file name.
     make_encoder(run.encoding.encoder[:40], run.encoding.preset[:40])
     if run.dataset.n_units > MOST_UNITS and not large:
         raise ResultError(
-            f"listens to {run.dataset.n_units:,} units, at most {MOST_UNITS:,} are converted; --large does"
+            f"has {run.dataset.n_units:,} input units; at most {MOST_UNITS:,} are converted without --large"
         )
     check_size(run, claimed, n_samples, large=large)
     return Hearing(run.dataset.n_units, run.encoding)
 
 
 def keep_words(names: ClipNames, words: set[str], files: set[str]) -> ClipNames:
-    """Keep some recordings of some words.
+    """Select recordings by word and file.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def keep_words(names: ClipNames, words: set[str], files: set[str]) -> ClipNames:
     Returns
     -------
     ClipNames
-        Those that are both, without notices.
+        The recordings that match both, without notices.
     """
     wanted = {label for label, key in enumerate(names.keys) if key in words}
     both = zip(names.clips, names.labels.tolist(), strict=True)
@@ -133,22 +133,22 @@ def convert_fresh(
     notify: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Path, list[Skipped]]:
-    """Convert the recordings for one hearing; what an earlier call has done is kept.
+    """Convert the recordings with one encoding; finished recordings are kept.
 
     Parameters
     ----------
     source
-        The folder that was searched.
+        The folder in which the recordings were found.
     names, digests
-        The recordings in it that are fresh, and the SHA-256 of each.
+        The fresh recordings in it, and the SHA-256 of each.
     hearing
-        How.
+        The encoding.
     folder
-        Where the spike file goes.
+        Folder of the spike file.
     seed
-        Of the conversion.
+        Seed of the conversion.
     synthetic
-        The voices are synthetic.
+        Whether the voices are synthetic.
     jobs, notify, progress
         As in :func:`spikebench.conversion.runner.convert`.
 
@@ -162,7 +162,7 @@ def convert_fresh(
     Raises
     ------
     SpikebenchError
-        If the folder holds a file of other recordings or settings, or whatever stops a conversion.
+        If the folder holds a file of other recordings or settings, or the conversion fails.
     """
     path = folder / hearing.file_name
     options = ConversionOptions(
@@ -182,7 +182,7 @@ def convert_fresh(
                 lacks = [clip.relative for clip in names.clips if clip.relative not in there]
                 return path, [Skipped(printable(one), "could not be converted") for one in lacks]
         raise SpikebenchError(
-            f"{printable(str(path))}: made of other recordings or with other settings; choose another "
+            f"{printable(str(path))}: made from other recordings or with other settings; choose another "
             "folder with -o, or remove it"
         )
     report = convert(
@@ -207,34 +207,34 @@ def answer_fresh(
     *,
     large: bool = False,
 ) -> tuple[list[Predictions], int]:
-    """Let every seed of an entry answer the recordings of words that it knows.
+    """Run every seed of an entry on the recordings whose words are among its classes.
 
     Parameters
     ----------
     spikes
-        Spike file of the recordings, as the entry hears.
+        Spike file of the recordings, in the encoding of the entry.
     run
-        Its configuration.
+        Configuration of the entry.
     claimed
-        What its result says of the model.
+        The model as described in its result.
     weights
         One safetensors file per seed.
     device
         ``cpu`` or ``cuda``.
     large
-        Take it whatever its size.
+        If true, do not limit its size.
 
     Returns
     -------
     predictions : list of Predictions
         One per seed; ``index`` is the position in the spike file, labels are those of the entry.
     unknown : int
-        Recordings that were left out because the entry does not know their word.
+        Number of recordings left out because their word is none of the entry's classes.
 
     Raises
     ------
     ResultError
-        If it knows none of the words, or weights do not fit or are too large.
+        If no recording is of its classes, or weights do not fit or are too large.
     TrainingError
         If weights are damaged.
     """
@@ -242,7 +242,7 @@ def answer_fresh(
     labels = number_labels(everything.labels, everything.keys, run.dataset.classes)
     (known,) = np.nonzero(labels >= 0)
     if known.size == 0:
-        raise ResultError("none of the recordings is of a word that it knows")
+        raise ResultError("none of the recordings is of one of its classes")
     events = replace(everything.events, labels=labels, keys=tuple(run.dataset.classes), folder=None)
     samples = SpikeDataset(events, known)
     answers = [answer_again(path, run, claimed, samples, device, large=large) for path in weights]
@@ -251,7 +251,7 @@ def answer_fresh(
 
 @dataclass(frozen=True)
 class Measured:
-    """Accuracy of all seeds on one test set, its 95 % interval, and on how many samples."""
+    """Accuracy over all seeds on one test set, its 95 % interval, and the number of samples."""
 
     accuracy: float
     interval: Interval
@@ -260,7 +260,7 @@ class Measured:
 
 
 def measure(predictions: Sequence[Predictions]) -> Measured:
-    """Measure the accuracy over all seeds, and how far it might be that of other recordings of this kind.
+    """Compute the accuracy over all seeds, with an interval for other recordings of this kind.
 
     Parameters
     ----------
@@ -270,8 +270,9 @@ def measure(predictions: Sequence[Predictions]) -> Measured:
     Returns
     -------
     Measured
-        The mean over seeds; its interval is a bootstrap over speakers where they are known, each sample counting as
-        the part of the seeds that were right. (Where they are not, as for a single seed of that accuracy.)
+        The mean over seeds. Its interval is a bootstrap over speakers where they are known; each sample counts with
+        the fraction of seeds that classified it correctly. Where speakers are not known, the interval is that of a
+        single seed of the same accuracy.
     """
     ordered = [one.in_order() for one in predictions]
     mean = np.mean([one.label == one.predicted for one in ordered], axis=0)

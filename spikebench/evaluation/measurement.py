@@ -1,4 +1,4 @@
-"""Cost metrics of a model at work: run over samples that the caller has opened, batch by batch."""
+"""Cost metrics of a model: computed on samples that the caller has opened, batch by batch."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def measure(
     groups: Collection[str],
     tables: Sequence[CostTable] = (),
 ) -> Metrics:
-    """Measure what a model costs.
+    """Measure the cost metrics of a model.
 
     Parameters
     ----------
     model
         On any device.
     name
-        Its name.
+        Name of the model.
     samples
         At least one.
     predicted
-        What it said of them, int64, shape (samples,).
+        Its predictions for them, int64, shape (samples,).
     batch_size
-        Samples at a time; changes no number.
+        Samples at a time; does not affect the result.
     groups
-        Which metrics, names of :data:`spikebench.metrics.cost.GROUPS`.
+        Metrics to measure, names of :data:`spikebench.metrics.cost.GROUPS`.
     tables
-        For the energy.
+        Cost tables for the energy.
 
     Returns
     -------
     Metrics
-        Those asked for; the others null.
+        The requested metrics; all others are None.
     """
     model.eval()
     account = None
@@ -76,7 +76,7 @@ def _account(model: Classifier, samples: BinnedSamples, batch_size: int) -> Acco
 def _latency(
     model: Classifier, samples: BinnedSamples, predicted: NDArray[np.int64], batch_size: int
 ) -> Latency | NotApplicable:
-    """Ask again what was heard up to each moment; of a batch that is over, the answers are known."""
+    """Classify the input up to each moment; once a batch has ended, its predictions are final."""
     steps = spread_moments(samples.n_steps, N_MOMENTS)
     correct = np.zeros(steps.size, np.int64)
     for first in range(0, len(samples), batch_size):

@@ -1,8 +1,8 @@
-"""Running again what somebody else claims.
+"""Running untrusted models from other people's results.
 
-Everything that is looked at here is untrusted. A configuration is built without memory first (torch's meta
-device), so that its size is known before a byte is allocated; weights are compared with it by their header, and
-loaded as safetensors only. Data are found by a registered name or where the user says, never where an entry says.
+All inputs are untrusted. A configuration is first built without memory (on torch's meta device), so that its size is
+known before anything is allocated. Weights are compared with it by their header, and are loaded as safetensors only.
+Data are found by a registered name or a path given by the user, never by a path in an entry.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from spikebench.training.run_record import RunRecord
 
 MOST_PARAMETERS = 20_000_000
 MOST_STEPS = 10_000
-MOST_CELLS = 2**28  # of the raster of one batch
-MOST_ITEMS = 100  # of a list in the model's table: layers, or a grid to choose from
+MOST_CELLS = 2**28  # in the raster of one batch
+MOST_ITEMS = 100  # in a list of the model's settings: layers, or a grid to choose from
 LONGEST_TIME_CONSTANT = 10_000  # time steps
 MOST_MEMORY = 8 * 2**30
 COUNTS_AGREE = 0.01
@@ -54,12 +54,12 @@ _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
 
 
 def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionData:
-    """Open the data that a result speaks of.
+    """Open the data of a result.
 
     Parameters
     ----------
     claimed
-        The data as the result records them.
+        The data as recorded in the result.
     data
         A registered name, or the path of a spike file; by default the registered data set of the claimed name.
 
@@ -71,14 +71,14 @@ def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionDa
     Raises
     ------
     ProtocolError
-        If they are other data (SHA-256, classes, split, …), or it is not said where they are.
+        If the data differ (SHA-256, classes, split, …), or their location is not given.
     UnknownNameError, SpikeFileError, DataError
-        If they are not here.
+        If they are not on this machine.
     """
     if data is None:
         if claimed.name not in DATASETS:
             raise ProtocolError(
-                f"data {claimed.name!r} are no registered data set; say where they are with --data FILE.h5 "
+                f"data {claimed.name!r} are not a registered data set; give their file with --data FILE.h5 "
                 f"(SHA-256 {claimed.sha256[:12]}…)"
             )
         data = claimed.name
@@ -87,46 +87,45 @@ def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionDa
         update={"name": claimed.name}
     )  # a file may have another name
     if field := found.first_difference(claimed):
-        raise ProtocolError(
-            f"{data}: not the data of the result ({claimed.name}): its {field} is another"
-        )
+        raise ProtocolError(f"{data}: not the data of the result ({claimed.name}): {field} differs")
     return selection
 
 
 def check_size(
     run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Bound what a configuration asks for, before any of it is allocated.
+    """Check the size that a configuration requires, before anything is allocated.
 
     Parameters
     ----------
     run
         Untrusted configuration.
     claimed
-        What its result says of the model.
+        The model as described in its result.
     n_samples
-        Most samples that a batch can have.
+        Number of samples, the upper limit of a batch.
     large
-        Take it whatever its size.
+        If true, do not limit its size.
 
     Returns
     -------
     dict of Tensor
-        What its weights look like: tensors without contents, by name.
+        The expected weights: tensors without contents, by name.
 
     Raises
     ------
     ResultError
-        If it is too large, or not what the result says.
+        If it is too large, or differs from the result.
     UnknownNameError, TrainingError
-        If there is no such model, or it cannot be built.
+        If the model does not exist, or cannot be built.
     """
     settings, table = run.preset.input, run.preset.model
     steps, units = settings.n_steps, run.dataset.n_units
     cells = min(run.preset.training.batch_size, n_samples) * steps * units
     longest = max(
         (
-            min(value, 1e300) / settings.time_step_ms  # JSON knows integers that no float holds
+            min(value, 1e300)
+            / settings.time_step_ms  # JSON integers can exceed the range of floats
             for name, value in table.items()
             if name.endswith("_ms") and isinstance(value, int | float)
         ),
@@ -134,7 +133,9 @@ def check_size(
     )
     items = max((len(value) for value in table.values() if isinstance(value, list)), default=0)
     if units > MAX_UNITS:
-        raise ResultError(f"the data are said to have {units} units; at most {MAX_UNITS} are read")
+        raise ResultError(
+            f"the data have {units} units according to the run; at most {MAX_UNITS} are read"
+        )
     _bound("time steps", steps, MOST_STEPS, large)
     _bound("cells in the raster of a batch", cells, MOST_CELLS, large)
     _bound("items in a list of the model's settings", items, MOST_ITEMS, large)
@@ -146,12 +147,14 @@ def check_size(
         raise ResultError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
     for name, value in claimed.config.items():
         if config.get(name) != value:
-            raise ResultError(f"model.config.{name[:80]} of the result is not that of its run")
+            raise ResultError(
+                f"model.config.{name[:80]} of the result differs from that of its run"
+            )
     with torch.device("meta"):
         model = build_model(run)
     state = model.state_dict()
     _bound("parameters", sum(tensor.numel() for tensor in state.values()), MOST_PARAMETERS, large)
-    # Of a model with a dimension of 0, only the weights tell the number (support vectors); see check_header.
+    # If a dimension is 0 (support vectors), the number follows only from the weights; see check_header.
     is_known = all(tensor.numel() for tensor in state.values())
     if is_known and model.n_parameters() != claimed.parameters:
         raise ResultError(
@@ -163,27 +166,27 @@ def check_size(
 def _bound(what: str, found: float, most: int, large: bool) -> None:
     if found > most and not large:
         raise ResultError(
-            f"asks for {found:,.0f} {what}, at most {most:,} are accepted from others; "
-            "--large takes it nevertheless"
+            f"requires {found:,.0f} {what}, at most {most:,} are accepted from others; "
+            "use --large to accept more"
         )
 
 
 def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: bool = False) -> None:
-    """Compare the header of a file of weights with a model; no weight is read.
+    """Compare the header of a weights file with a model, without reading the weights.
 
     Parameters
     ----------
     weights
         Untrusted safetensors file.
     expected
-        From :func:`check_size`. A dimension of 0 (support vectors) may have any size, everywhere the same.
+        From :func:`check_size`. A dimension of 0 (support vectors) may have any size, the same in all tensors.
     large
-        Take it whatever its size.
+        If true, do not limit its size.
 
     Raises
     ------
     ResultError
-        If it cannot be read, does not fit, or is too large.
+        If the file cannot be read, does not fit, or is too large.
     """
     found: dict[str, tuple[str, list[int]]] = {}
     try:
@@ -195,7 +198,7 @@ def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: boo
         raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
     if found.keys() != expected.keys():
         odd = min(found.keys() ^ expected.keys())
-        raise ResultError(f"{weights}: {odd[:80]!r} is missing, or not of this model")
+        raise ResultError(f"{weights}: {odd[:80]!r} is missing, or does not belong to this model")
     free: set[int] = set()
     total = 0
     for name, (dtype, shape) in found.items():
@@ -210,7 +213,7 @@ def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: boo
         free |= {size for n, size in zip(wanted, shape, strict=True) if n == 0}
         total += int(np.prod(shape, dtype=object))
     if len(free) > 1:
-        raise ResultError(f"{weights}: its support vectors and coefficients do not belong together")
+        raise ResultError(f"{weights}: its support vectors and coefficients do not match")
     _bound("numbers in its weights", total, MOST_PARAMETERS, large)
 
 
@@ -223,22 +226,22 @@ def answer_again(
     *,
     large: bool = False,
 ) -> Predictions:
-    """Let untrusted weights answer.
+    """Compute the predictions of untrusted weights.
 
     Parameters
     ----------
     weights
         A safetensors file.
     run
-        The configuration that they belong to; its ``dataset`` must have the units and classes of the samples.
+        The configuration of the weights; its ``dataset`` must have the units and classes of the samples.
     claimed
-        What the result says of the model.
+        The model as described in the result.
     samples
-        What to answer.
+        The samples to classify.
     device
         ``cpu`` or ``cuda``.
     large
-        Take them whatever their size.
+        If true, do not limit their size.
 
     Returns
     -------
@@ -248,9 +251,9 @@ def answer_again(
     Raises
     ------
     ResultError
-        If something does not fit or is too large.
+        If anything does not fit or is too large.
     TrainingError
-        If the weights are damaged or not finite, or the device is not there.
+        If the weights are damaged or not finite, or the device is not available.
     """
     state = check_size(run, claimed, len(samples), large=large)
     check_header(weights, state, large=large)
@@ -267,7 +270,7 @@ def answer_again(
         except (MemoryError, RuntimeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             if out_of_memory(error):
-                reason = "it needs more memory than there is"
+                reason = "not enough memory"
             raise ResultError(f"{weights}: cannot be run: {reason[:200]}") from None
     return Predictions(
         index=samples.index,
@@ -287,18 +290,18 @@ def measure_again(
     *,
     large: bool = False,
 ) -> str:
-    """Measure again what a result says of the cost of one seed.
+    """Measure the costs of one seed again and compare them with the result.
 
     Parameters
     ----------
     weights, run
-        As for :func:`answer_again`, which has looked at their size.
+        As for :func:`answer_again`, which has checked their size.
     claimed
-        What the result says; it need not hold any metrics.
+        The record of the seed in the result; metrics may be missing.
     samples
         The test split.
     predicted
-        What the model said of it here, int64, shape (samples,).
+        Predictions of the model computed here, int64, shape (samples,).
     device
         ``cpu`` or ``cuda``.
     large
@@ -307,9 +310,10 @@ def measure_again(
     Returns
     -------
     str
-        The first metric that is another here, with both values; empty if all agree. Counts agree within
-        :data:`COUNTS_AGREE` of their value (another order of sums can move a spike), accuracies over time
-        within :data:`CURVES_AGREE`. An energy by a table that is not shipped is not looked at; its counts are.
+        The first metric that differs, with both values; empty if all agree. Counts agree within
+        :data:`COUNTS_AGREE` of their value (another order of summation can shift a spike), accuracies over time
+        within :data:`CURVES_AGREE`. Energies by a table that is not part of the package are not compared; their counts
+        are.
     """
     tables = [read_cost_table(name) for name in COST_TABLES]
     with bounded_memory(large, device), one_thread():
@@ -335,7 +339,7 @@ def measure_again(
 def _agree(claimed: Any, found: Any) -> bool:  # noqa: ANN401
     """Compare two metrics, part by part."""
     if isinstance(claimed, dict) and isinstance(found, dict):
-        if "accuracy" in claimed:  # the latency curve; its first moment above 95 % follows from it
+        if "accuracy" in claimed:  # the latency curve; the first moment above 95 % follows from it
             curves = zip(claimed["accuracy"], found["accuracy"], strict=False)
             return claimed["times_s"] == found["times_s"] and all(
                 abs(a - b) <= CURVES_AGREE for a, b in curves
@@ -358,16 +362,16 @@ def _agree(claimed: Any, found: Any) -> bool:  # noqa: ANN401
 
 @contextmanager
 def bounded_memory(large: bool = False, device: str = "cpu") -> Iterator[None]:
-    """Let this process take at most 8 GiB more than it has, where the system can tell (Linux).
+    """Limit the memory of this process to 8 GiB more than it uses now, where the system reports its use (Linux).
 
-    What is beyond raises in the allocation; without, the system ends whichever process it likes.
+    An allocation beyond the limit raises an error. Without the limit, the system could kill any process.
 
     Parameters
     ----------
     large
-        Do not bound it.
+        If true, set no limit.
     device
-        ``cpu``; with another one nothing is bounded, since its driver maps more than it uses.
+        ``cpu``; for other devices no limit is set, since their drivers map more memory than they use.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""What a result claims, computed here again: its weights run on the test split, or every seed trained again."""
+"""Recomputing the claims of a result: run its weights on the test split, or train every seed again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Claim", "costs_differ", "open_claim", "run_weights", "train_again"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A result, the configuration of each of its seeds, and its data, opened here."""
+    """A result, the configuration of each of its seeds, and its data, opened on this machine."""
 
     result: Result
     runs: tuple[RunRecord, ...]
@@ -35,7 +35,7 @@ class Claim:
 
 
 def open_claim(result: Result, logs: Sequence[RunLog], data: str | None = None) -> Claim:
-    """Open the data of a result, to compute it again.
+    """Open the data of a result to recompute it.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def open_claim(result: Result, logs: Sequence[RunLog], data: str | None = None) 
     Returns
     -------
     Claim
-        The configurations name the data that were opened here.
+        The claim; its configurations refer to the data opened here.
 
     Raises
     ------
     ProtocolError
-        If they are other data, or it is not said where they are.
+        If the data differ, or their location is not given.
     UnknownNameError, SpikeFileError, DataError
-        If they are not here.
+        If they are not on this machine.
     """
     selection = open_claimed(result.dataset, data)
     here = {"dataset": selection.dataset, "data": selection.data}
@@ -75,12 +75,12 @@ def run_weights(
         The result.
     test
         The test split of its data.
-    folder
+    Folder of the weights that the result names.
         Holds the weights that the result names.
     device
         ``cpu`` or ``cuda``.
     large
-        Take models and inputs whatever their size.
+        If true, do not limit the size of models and inputs.
 
     Returns
     -------
@@ -90,9 +90,9 @@ def run_weights(
     Raises
     ------
     ResultError
-        If weights are missing, not those of the result, or too large.
+        If weights are missing, differ from those of the result, or are too large.
     TrainingError
-        If weights are damaged, or the device is not there.
+        If weights are damaged, or the device is not available.
     """
     result = claim.result
     paths = []
@@ -103,10 +103,10 @@ def run_weights(
             path = plain_file(folder, record.weights_file)
         except ResultError as error:
             raise ResultError(
-                f"{str(error).partition(';')[0]}; --weights FOLDER says where the weights are"
+                f"{str(error).partition(';')[0]}; give the folder of the weights with --weights FOLDER"
             ) from None
         if file_sha256(path) != record.weights_sha256:
-            raise ResultError(f"{path}: not the weights of the result: their SHA-256 is another")
+            raise ResultError(f"{path}: not the weights of the result: their SHA-256 differs")
         paths.append(path)
     return [
         answer_again(path, run, result.model, test, device, large=large)
@@ -123,14 +123,14 @@ def costs_differ(
     *,
     large: bool = False,
 ) -> str:
-    """Measure again what a result says of its costs.
+    """Measure the costs of a result again and compare them.
 
     Parameters
     ----------
     claim, test, folder, device, large
         As for :func:`run_weights`.
     answers
-        What it returned.
+        The predictions returned by :func:`run_weights`.
 
     Returns
     -------
@@ -153,18 +153,18 @@ def train_again(
     *,
     large: bool = False,
 ) -> list[Predictions]:
-    """Train and select every seed again, then test it once.
+    """Train and select every seed again, then test each once.
 
     Parameters
     ----------
     claim
         The result.
     folder
-        Where the runs are kept; those that are there go on.
+        Folder of the runs; interrupted runs in it are resumed.
     train
-        Trains a run, given its folder and record, to its end.
+        Function that trains a run to its end, given its folder and record.
     command
-        The command that repeats it.
+        The command that reproduces the result.
     device, large
         As for :func:`run_weights`.
 
@@ -176,7 +176,7 @@ def train_again(
     Raises
     ------
     ResultError
-        If the seeds were trained with different settings, or they ask for too much.
+        If the seeds were trained with different settings, or require too much memory.
     TrainingError
         If a training fails.
     """

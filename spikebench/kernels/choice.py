@@ -1,4 +1,4 @@
-"""Which kernels work: chosen once, by the device, and never others than asked for."""
+"""Choosing the kernels for a device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Kernels(Protocol):
     """The functions that every implementation has; :mod:`spikebench.kernels.reference` documents them."""
 
     def event_linear(self, events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
-        """Weigh events into currents."""
+        """Multiply events by weights to get currents."""
 
     def lif_scan(
         self,
@@ -62,7 +62,7 @@ class Kernels(Protocol):
         lengths: torch.Tensor | None = None,
         start: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Integrate and reduce."""
+        """Integrate spikes with a leak and reduce over time."""
 
 
 def choose(device: torch.device | str, name: KernelName = "events") -> Kernels:
@@ -71,9 +71,9 @@ def choose(device: torch.device | str, name: KernelName = "events") -> Kernels:
     Parameters
     ----------
     device
-        Where the tensors will be.
+        Device of the tensors.
     name
-        ``events``: the quick ones, first derivatives. ``reference``: dense, any device, any derivative.
+        ``events``: fast, first derivatives only. ``reference``: dense, any device, any derivative.
 
     Returns
     -------
@@ -83,11 +83,11 @@ def choose(device: torch.device | str, name: KernelName = "events") -> Kernels:
     Raises
     ------
     TrainingError
-        If there are none of this name for the device.
+        If there are no kernels of this name for the device.
     """
     kind = torch.device(device).type
     if name not in KERNELS:
-        raise TrainingError(f"kernels {name!r}: known are {', '.join(KERNELS)}")
+        raise TrainingError(f"kernels {name!r} do not exist; available are {', '.join(KERNELS)}")
     if name == "events" and kind not in ("cpu", "cuda"):
         raise TrainingError(
             f"no event-driven kernels for device {kind}: use cpu, cuda or reference"

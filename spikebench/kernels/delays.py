@@ -3,7 +3,7 @@
 A connection with weight w and delay d sends w·k(s − d) at the taps s = 0, 1, … of
 :func:`spikebench.kernels.reference.event_linear`, so a delay is learned like a weight. With ``spread`` σ = 0, k is the
 triangle max(0, 1 − |x|): the spike is shared between the two bins around d. With σ > 0, k is exp(−x²/2σ²), normalised
-to a sum of 1 over the taps; training begins with a wide one and makes it narrow. Sources: Khalfaoui-Hassani,
+to a sum of 1 over the taps; training begins with a wide kernel and narrows it. Sources: Khalfaoui-Hassani,
 Pellegrini, Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri, Khalfaoui-Hassani, Masquelier
 (2023), arXiv:2306.17670 (delays in spiking networks).
 """
@@ -27,8 +27,8 @@ def delay_taps(
     weight
         Float (input, output).
     delay
-        In steps, float, what ``weight``'s shape takes: (input, output), or (input, 1) for one per axon. Held within
-        0 … n_taps − 1; a delay outside gets no gradient.
+        In steps, float, of a shape that broadcasts to ``weight``: (input, output), or (input, 1) for one per axon.
+        Clamped to 0 … n_taps − 1; a delay outside gets no gradient.
     n_taps
         Number of taps.
     spread
@@ -37,12 +37,12 @@ def delay_taps(
     Returns
     -------
     Tensor of float, shape (n_taps, input, output)
-        For :func:`spikebench.kernels.reference.event_linear`; gradients go back to weights and delays.
+        For :func:`spikebench.kernels.reference.event_linear`; gradients propagate to weights and delays.
 
     Raises
     ------
     ValueError
-        If there is no tap, the spread is negative, or shapes do not fit.
+        If there are no taps, the spread is negative, or shapes do not fit.
     """
     if n_taps < 1 or not 0 <= spread < float("inf"):
         raise ValueError(f"delays need n_taps ≥ 1 and spread ≥ 0, got {n_taps}, {spread}")
@@ -50,7 +50,7 @@ def delay_taps(
         given not in (1, n) for given, n in zip(delay.shape, weight.shape, strict=True)
     ):
         raise ValueError(
-            f"delays of shape {tuple(delay.shape)} for weights of {tuple(weight.shape)}"
+            f"delays of shape {tuple(delay.shape)} do not fit weights of shape {tuple(weight.shape)}"
         )
     steps = torch.arange(n_taps, dtype=weight.dtype, device=weight.device).view(-1, 1, 1)
     distance = steps - delay.clamp(0, n_taps - 1)
@@ -63,19 +63,19 @@ def delay_taps(
 
 
 def delay_axons(events: EventBatch, delay: torch.Tensor) -> EventBatch:
-    """Let the events of every input come later, by a whole number of steps of its own.
+    """Delay the events of every input by a whole number of steps.
 
     Parameters
     ----------
     events
-        Of an input.
+        Events of an input.
     delay
         In steps, int64, shape (input,), not negative.
 
     Returns
     -------
     EventBatch
-        Sorted by the new bins; what comes after the last bin is left out.
+        Sorted by the new bins; events after the last bin are dropped.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def delay_axons(events: EventBatch, delay: torch.Tensor) -> EventBatch:
         If the delays do not fit or one is negative.
     """
     if delay.shape != (events.n_units,) or delay.is_floating_point() or bool((delay < 0).any()):
-        raise ValueError(f"delays must be {events.n_units} whole numbers, none negative")
+        raise ValueError(f"delays must be {events.n_units} whole numbers that are not negative")
     bins = events.bins + delay.to(events.bins.device)[events.units.long()]
     sizes = events.offsets.diff()
     rows = torch.arange(len(events), device=bins.device).repeat_interleave(sizes)

@@ -1,4 +1,4 @@
-"""What kind of neuron a scan runs: threshold, reset, adaptation, surrogate.
+"""The neuron model of a scan: threshold, reset, adaptation, surrogate.
 
 ::
 
@@ -11,9 +11,9 @@
 
 x is the input current, V recurrent weights, A the adaptation (0 without). ``zero`` is the neuron of Cramer et al.
 (2020), arXiv:1910.07407: a spike silences the next step. ``restart`` with adaptation is the symplectic Euler step of
-SE-adLIF, Baronig et al. (2024), arXiv:2408.07517: A sees the new U.
+SE-adLIF, Baronig et al. (2024), arXiv:2408.07517: A depends on the new U.
 
-Backward, dS/dU is replaced by a function of x = U − ϑ and the slope λ, 1 at the threshold:
+In the backward pass, dS/dU is replaced by a function of x = U − ϑ and the slope λ that is 1 at the threshold:
 
     fast_sigmoid     1/(λ·|x| + 1)²                     Zenke, Ganguli (2018), arXiv:1705.11146
     logistic         4·σ(λx)·(1 − σ(λx))                σ the logistic function
@@ -22,9 +22,9 @@ Backward, dS/dU is replaced by a function of x = U − ϑ and the slope λ, 1 at
     multi_gaussian   ((1 + h)·g(x) − (h/s)·(g((x − 1/λ)/s) + g((x + 1/λ)/s)))/its value at 0, g(x) = exp(−(λx)²/2),
                      h = 0.15, s = 6                    Yin, Corradi, Bohté (2021), doi 10.1038/s42256-021-00397-w
 
-Whether the reset is differentiated is ``reset_in_graph``.
+``reset_in_graph`` selects whether the reset is differentiated.
 
-The equations follow from the class of the :class:`Parameters` that a scan is given beside the decays: none, or
+The class of the :class:`Parameters` passed to a scan beside the decays selects the equations: none, or
 :class:`Adaptation`.
 """
 
@@ -39,7 +39,7 @@ import torch
 Reset = Literal["zero", "restart", "subtract"]
 Surrogate = Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian"]
 
-# Numbers by which compiled loops know the names.
+# Numbers that represent the names in compiled loops.
 RESETS: dict[str, int] = {name: code for code, name in enumerate(get_args(Reset))}
 SURROGATES: dict[str, int] = {name: code for code, name in enumerate(get_args(Surrogate))}
 
@@ -48,17 +48,17 @@ GAUSSIAN_PEAK = 1 + GAUSSIAN_H - 2 * GAUSSIAN_H / GAUSSIAN_S * math.exp(-0.5 / G
 
 
 class Parameters:
-    """Parameters of a neuron beside β; subclasses are frozen dataclasses of tensors."""
+    """Parameters of a neuron other than β; subclasses are frozen dataclasses of tensors."""
 
 
 @dataclass(frozen=True, eq=False)
 class Adaptation(Parameters):
-    """How a neuron adapts; every field a number or one per unit.
+    """Parameters of adaptation; every field is a number or one value per unit.
 
     Attributes
     ----------
     decay : Tensor of float
-        ρ, of the adaptation.
+        ρ, decay of the adaptation.
     to_membrane : Tensor of float
         a: subthreshold adaptation.
     to_spikes : Tensor of float
@@ -70,13 +70,13 @@ class Adaptation(Parameters):
     to_spikes: torch.Tensor
 
 
-# The equations that hold, after the class of the parameters.
+# Number of the equations for each class of parameters.
 LEAKY, ADAPTIVE = range(2)
 EQUATIONS: dict[type, int] = {type(None): LEAKY, Adaptation: ADAPTIVE}
 
 
 class Settings(NamedTuple):
-    """Settings of a neuron for compiled loops, which know names by their numbers."""
+    """Settings of a neuron for compiled loops, with numbers in place of names."""
 
     equations: int
     threshold: float
@@ -95,11 +95,11 @@ class Neuron:
     threshold : float
         ϑ, above 0.
     reset : {"zero", "restart", "subtract"}
-        What a spike does to the membrane.
+        Effect of a spike on the membrane potential.
     reset_in_graph : bool
-        Whether gradients go through the reset.
+        Whether gradients propagate through the reset.
     surrogate : str
-        Shape of the backward pass.
+        Shape of the surrogate gradient.
     slope : float
         λ, above 0.
 
@@ -117,9 +117,11 @@ class Neuron:
 
     def __post_init__(self) -> None:
         if self.reset not in RESETS:
-            raise ValueError(f"reset {self.reset!r}: known are {', '.join(RESETS)}")
+            raise ValueError(f"unknown reset {self.reset!r}; available are {', '.join(RESETS)}")
         if self.surrogate not in SURROGATES:
-            raise ValueError(f"surrogate {self.surrogate!r}: known are {', '.join(SURROGATES)}")
+            raise ValueError(
+                f"unknown surrogate {self.surrogate!r}; available are {', '.join(SURROGATES)}"
+            )
         for name in ("threshold", "slope"):
             value = getattr(self, name)
             if not isinstance(value, int | float):
@@ -128,12 +130,12 @@ class Neuron:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
 
     def settings(self, parameters: Parameters | None) -> Settings:
-        """Give the names numbers, for compiled loops.
+        """Convert the settings to numbers, for compiled loops.
 
         Parameters
         ----------
         parameters
-            What the scan is given beside the decays.
+            Parameters of the scan other than the decays.
 
         Returns
         -------

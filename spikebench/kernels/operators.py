@@ -1,8 +1,8 @@
-"""The kernels as PyTorch operators with gradients, carried out by ``cpu`` or ``triton`` after the device.
+"""The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton`` according to the device.
 
-The same functions as :mod:`spikebench.kernels.reference`, on events: nothing here is ever as large as the input's
-raster. First derivatives only; :func:`spikebench.kernels.choice.choose` gives the reference for second ones. Sums are
-in a fixed order, so on a CPU the same input gives the same bits.
+The same functions as :mod:`spikebench.kernels.reference`, on events: no array is as large as the raster of the input.
+They have first derivatives only; :func:`spikebench.kernels.choice.choose` returns the reference for second
+derivatives. Sums are in a fixed order, so on a CPU the same input gives the same bits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WRONG = {
 
 
 def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
-    """Weigh events into currents; see :func:`spikebench.kernels.reference.event_linear`."""
+    """Multiply events by weights to get currents; see :func:`spikebench.kernels.reference.event_linear`."""
     taps = check_weight(events, weight)
     handle = events.handle if isinstance(events, Spikes) else None
     n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
@@ -114,7 +114,7 @@ def leaky_readout(
     lengths: torch.Tensor | None = None,
     start: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Integrate and reduce; see :func:`spikebench.kernels.reference.leaky_readout`."""
+    """Integrate spikes and reduce; see :func:`spikebench.kernels.reference.leaky_readout`."""
     lengths, start = check_readout(spikes, weight, decay, reduction, lengths, start)
     given = (*_cells(spikes), spikes.handle)
     decays = decay.expand(weight.shape[1])
@@ -130,15 +130,15 @@ def _device(tensor: torch.Tensor) -> ModuleType:
     if tensor.device.type == "cpu":
         if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
             raise ValueError(
-                f"the kernels for cpu take float32 and float64, not {tensor.dtype}; the reference "
-                "kernels take any"
+                f"the kernels for cpu accept float32 and float64, not {tensor.dtype}; the reference "
+                "kernels accept any"
             )
         return cpu
     if tensor.device.type == "cuda":
         return import_module(
             "spikebench.kernels.triton.launch"
-        )  # which only machines with a GPU need
-    raise ValueError(f"no kernels for device {tensor.device.type}: there are some for cpu and cuda")
+        )  # required only on machines with a GPU
+    raise ValueError(f"no kernels for device {tensor.device.type}: use cpu or cuda")
 
 
 def _no_cells(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -148,7 +148,7 @@ def _no_cells(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 
 def _cells(events: EventBatch | Spikes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Check the events of an input, of a binary one the first of every cell; those of a kernel are as they are."""
+    """Check the events of an input; keep one per cell if it is binary. Spikes of a kernel are returned unchanged."""
     offsets, bins, units = events.offsets, events.bins, events.units
     if isinstance(events, Spikes):
         if not events.is_checked:
@@ -168,7 +168,7 @@ def _refuse_outside(
     n_steps: int,
     n_units: int,
 ) -> None:
-    """Refuse events that would lead out of memory."""
+    """Refuse events that would access memory out of bounds."""
     kinds = (offsets.dtype, bins.dtype, units.dtype)
     if kinds != (torch.int64, torch.int32, torch.int32):
         raise ValueError(f"offsets, bins and units must be int64, int32, int32; got {kinds}")
@@ -299,7 +299,7 @@ def _scan_backward(
         Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
         (to_current or (to_recurrent and bool(state.any())), to_weight, to_recurrent),
     )
-    if to_recurrent and found[0].numel():  # spikes from before the beginning
+    if to_recurrent and found[0].numel():  # spikes before the first step
         for s in range(len(recurrent)):
             for t in range(min(s + 1, found[0].shape[1])):
                 found[2][s] += state[:, STATE_ROWS + s - t].T @ found[0][:, t]
@@ -395,7 +395,7 @@ def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, 
 
 def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
     raise RuntimeError(
-        "these kernels have first derivatives only; for second ones choose the reference kernels "
+        "these kernels have first derivatives only; for second derivatives use the reference kernels "
         '(spikebench.kernels.choice.choose(device, "reference"))'
     )
 

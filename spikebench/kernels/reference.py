@@ -1,7 +1,7 @@
-"""The truth about every kernel: PyTorch on dense rasters, step by step, any float type, any derivative.
+"""The reference implementation of every kernel: PyTorch on dense rasters, step by step, any float type, any derivative.
 
-Slow, and in need of memory for every step; :mod:`spikebench.kernels.operators` has the same functions for work, and
-the tests compare the two. Equations: :mod:`spikebench.kernels.neuron`.
+It is slow and stores every step. Use the same functions of :mod:`spikebench.kernels.operators` for training; the tests
+compare the two. Equations: :mod:`spikebench.kernels.neuron`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ __all__ = ["event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan", "s
 
 
 def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
-    """Weigh events into currents: x[t] = Σ_s W_s·S[t−s].
+    """Multiply events by weights to get currents: x[t] = Σ_s W_s·S[t−s].
 
     Parameters
     ----------
     events
-        Spikes of an input, or of a layer.
+        Spikes of an input or of a layer.
     weight
-        Float (input, output); or (tap, input, output), of which tap s arrives s steps later.
+        Float (input, output); or (tap, input, output), where tap s arrives s steps later.
 
     Returns
     -------
@@ -76,19 +76,19 @@ def lif_scan(
     Parameters
     ----------
     current
-        x, float (batch, time, unit); or events, of which ``weight`` makes x without storing it.
+        x, float (batch, time, unit); or events, from which x is computed with ``weight`` and without storing it.
     decay_syn, decay_mem
         α and β, float, a number or one per unit.
     neuron
-        Settings.
+        Settings of the neurons.
     adaptation
-        ρ, a and b; another class of parameters gives the neuron other equations.
+        ρ, a and b; another class of parameters selects other equations.
     state
-        Where to go on, from another scan; by default at rest. Gradients do not go back through it.
+        State of an earlier scan to continue from; by default at rest. It gets no gradient.
     keep_membranes
         Return the membranes as well.
     weight
-        With events, as in :func:`event_linear`.
+        Weights of the events, as in :func:`event_linear`.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def recurrent_lif_scan(
     current, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes, weight
         As in :func:`lif_scan`.
     recurrent
-        V, float (from, to); or (tap, from, to), of which tap s arrives s + 1 steps after the spike.
+        V, float (from, to); or (tap, from, to), where tap s arrives s + 1 steps after the spike.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def recurrent_lif_scan(
     taps, weights, state = check_scan(
         current, weight, recurrent, decay_syn, decay_mem, adaptation, state
     )
-    neuron.settings(adaptation)  # whether there are such equations
+    neuron.settings(adaptation)  # raises if there are no such equations
     if not isinstance(current, torch.Tensor):
         current = event_linear(current, weights)
     syn, mem, adapted, *past = state.unbind(1)
@@ -172,7 +172,7 @@ def leaky_readout(
     Parameters
     ----------
     spikes
-        Of the last layer.
+        Spikes of the last layer.
     weight
         W, float (unit, class).
     decay
@@ -180,9 +180,9 @@ def leaky_readout(
     reduction
         ``max``, ``mean``, ``sum``, ``last``, or ``trace``: O itself.
     lengths
-        Steps that count of each sample, int64 (batch,); by default all.
+        Number of steps of each sample that count, int64 (batch,); by default all.
     start
-        O before the first step, float (batch, class), where a stream goes on; by default 0. Not in the graph.
+        O before the first step, float (batch, class), to continue a stream; by default 0. It gets no gradient.
 
     Returns
     -------
@@ -214,19 +214,19 @@ def leaky_readout(
 
 
 def surrogate_slope(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
-    """Compute what stands for dS/dU.
+    """Compute the surrogate of dS/dU.
 
     Parameters
     ----------
     distance
         U − ϑ, float, any shape.
     neuron
-        Shape and slope.
+        Its surrogate and slope are used.
 
     Returns
     -------
     Tensor of float, same shape
-        1 at 0, falling to both sides.
+        1 at 0, decreasing on both sides.
     """
     scaled = neuron.slope * distance
     if neuron.surrogate == "fast_sigmoid":
@@ -267,7 +267,7 @@ def _step(
 
 
 def _left(mem: torch.Tensor, spikes: torch.Tensor, neuron: Neuron) -> torch.Tensor:
-    """Compute what spikes leave of the membrane."""
+    """Compute the membrane potential after a spike."""
     if neuron.reset == "subtract":
         return mem - neuron.threshold * spikes
     return mem * (1 - spikes)

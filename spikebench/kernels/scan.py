@@ -1,4 +1,4 @@
-"""What all kernels take and give: adaptation, states, the answer of a scan; and the checks before them."""
+"""Arguments and results common to all kernels: adaptation, states, the result of a scan, and checks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STATE_ROWS = 3
 
 
 class Layer(NamedTuple):
-    """Weights and parameters of a layer, as compiled loops get them.
+    """Weights and parameters of a layer, as passed to compiled loops.
 
-    ``weight`` (tap, input, unit), of shape (0, 0, 0) where currents are given; ``decay_syn`` (unit): α;
-    ``parameters`` (parameter, unit): β, then those of the neuron's equations; ``recurrent`` (tap, from, to).
+    ``weight`` (tap, input, unit), of shape (0, 0, 0) if currents are given; ``decay_syn`` (unit): α;
+    ``parameters`` (parameter, unit): β, then the parameters of the neuron's equations; ``recurrent`` (tap, from, to).
     """
 
     weight: torch.Tensor
@@ -34,16 +34,16 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What a layer did.
+    """The result of a scan.
 
     Attributes
     ----------
     spikes : Spikes
-        Its events.
+        Spikes of the layer.
     membranes : Tensor of float, shape (batch, time, unit), or None
-        U, if it was asked for.
+        U, if requested.
     state : Tensor of float, shape (batch, row, unit)
-        Where the next scan goes on; see :func:`check_scan`. Not in the graph.
+        State from which the next scan can continue; see :func:`check_scan`. Not in the graph.
     """
 
     spikes: Spikes
@@ -84,7 +84,7 @@ def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
 
 
 def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -> int:
-    """Count the neurons of a scan.
+    """Return the number of neurons of a scan.
 
     Parameters
     ----------
@@ -94,20 +94,20 @@ def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -
     Returns
     -------
     int
-        The last size of the weights if there are some, else of the currents.
+        The last dimension of the weights if there are any, else of the currents.
 
     Raises
     ------
     ValueError
-        If events come without weights, or currents with some; if they are spikes of a layer, or a number.
+        If events are given without weights, or currents with weights; if spikes of a layer or a scalar are given.
     """
     if isinstance(current, Spikes):
-        raise ValueError("a scan does not weigh the spikes of a layer: event_linear does")
+        raise ValueError("a scan does not accept the spikes of a layer: use event_linear first")
     if isinstance(current, torch.Tensor) == (weight is not None):
-        raise ValueError("a scan takes currents, or events with a weight")
+        raise ValueError("a scan accepts currents, or events with a weight")
     shape = (current if weight is None else weight).shape  # type: ignore[union-attr]
     if not shape:
-        raise ValueError("a number is neither currents nor weights of a layer")
+        raise ValueError("currents and weights of a layer must not be scalars")
     return shape[-1]
 
 
@@ -120,7 +120,7 @@ def check_scan(
     adaptation: Parameters | None,
     state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Check what a scan takes.
+    """Check the arguments of a scan.
 
     Parameters
     ----------
@@ -132,9 +132,9 @@ def check_scan(
     recurrent : Tensor of float, shape (tap, unit, unit)
         The recurrent weights.
     weight : Tensor of float, shape (tap, input, unit)
-        The weights; without any, of shape (0, 0, 0).
+        The weights; of shape (0, 0, 0) if there are none.
     state : Tensor of float, shape (batch, 3 + max(recurrent taps, 1), unit)
-        Where to begin, not in the graph. Rows: I, U, A, S of the last steps (the latest first).
+        Initial state, not in the graph. Rows: I, U, A, then S of the last steps (the latest first).
 
     Raises
     ------
@@ -155,7 +155,7 @@ def check_scan(
         assert weight is not None
         weights = check_weight(current, weight)
         if current.n_steps < 1:
-            raise ValueError(f"a scan takes at least one step, the events have {current.n_steps}")
+            raise ValueError(f"a scan needs at least one step, the events have {current.n_steps}")
         batch, first = len(current), weight
     if taps.ndim != 3 or taps.shape[1:] != (n, n):
         raise ValueError(
@@ -176,7 +176,9 @@ def check_scan(
         given |= vars(adaptation)
     for name, tensor in given.items():
         if name not in ("recurrent", "state") and tensor.shape not in ((), (1,), (n,)):
-            raise ValueError(f"{name} of shape {tuple(tensor.shape)}: a number, or one per unit")
+            raise ValueError(
+                f"{name} of shape {tuple(tensor.shape)} must be a number, or one per unit"
+            )
         if tensor.dtype != first.dtype or tensor.device != first.device:
             raise ValueError(
                 f"{name} is {tensor.dtype} on {tensor.device}, the currents are {first.dtype} on "
@@ -193,7 +195,7 @@ def check_readout(
     lengths: torch.Tensor | None,
     start: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Check what a read-out takes.
+    """Check the arguments of a read-out.
 
     Parameters
     ----------
@@ -205,20 +207,20 @@ def check_readout(
     lengths : Tensor of int64, shape (batch,)
         The lengths.
     start : Tensor of float, shape (batch, class)
-        Where to begin, not in the graph.
+        Initial value, not in the graph.
 
     Raises
     ------
     ValueError
-        If something does not fit.
+        If anything does not fit.
     """
     batch, n_steps, n_units = spikes.shape
     if weight.ndim != 2 or weight.shape[0] != n_units:
         raise ValueError(f"weights of shape {tuple(weight.shape)} do not fit {n_units} units")
     if decay.shape not in ((), (1,), (weight.shape[1],)):
-        raise ValueError(f"decay of shape {tuple(decay.shape)}: a number, or one per class")
+        raise ValueError(f"decay of shape {tuple(decay.shape)} must be a number, or one per class")
     if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction {reduction!r}: known are {', '.join(REDUCTIONS)}")
+        raise ValueError(f"unknown reduction {reduction!r}; available are {', '.join(REDUCTIONS)}")
     if start is None:
         start = weight.new_zeros(batch, weight.shape[1])
     like = spikes.handle
@@ -229,7 +231,9 @@ def check_readout(
                 f"{like.device}"
             )
     if start.shape != (batch, weight.shape[1]):
-        raise ValueError(f"start of shape {tuple(start.shape)}: one number per sample and class")
+        raise ValueError(
+            f"start of shape {tuple(start.shape)} must have one number per sample and class"
+        )
     if lengths is None:
         lengths = torch.full((batch,), n_steps, dtype=torch.int64, device=weight.device)
     elif (

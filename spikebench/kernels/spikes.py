@@ -1,8 +1,8 @@
-"""Spikes of a layer as events, with a handle by which gradients find their way back.
+"""Spikes of a layer as events, with a tensor that carries their gradients.
 
-A layer of 256 neurons has 64,000 cells per word and some hundred spikes. Forward, only the spikes are kept. Backward,
-every cell has a gradient, so ``handle`` is a tensor of the shape (batch, time, unit) that autograd knows: the dense
-spikes in the reference kernels, and elsewhere one number seen everywhere (strides 0), which takes no memory.
+A layer of 256 neurons has 64,000 cells per word and a few hundred spikes. The forward pass stores only the spikes. In
+the backward pass every cell has a gradient, so ``handle`` is a tensor of the shape (batch, time, unit) in the autograd
+graph: the dense spikes in the reference kernels, and elsewhere one number with strides 0, which takes no memory.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Spikes:
     offsets : Tensor of int64, shape (batch + 1,)
         Sample k has the spikes offsets[k] … offsets[k + 1].
     bins, units : Tensor of int32, shape (spikes,)
-        Time bin and neuron, in this order sorted.
+        Time bin and neuron, sorted by bin, then neuron.
     handle : Tensor of float, shape (batch, time, unit)
-        Carries gradients.
+        Tensor that carries the gradients.
     is_raster : bool
-        Whether the handle's values are the spikes, as in the reference kernels; :meth:`dense` is right always.
+        Whether the handle's values are the spikes, as in the reference kernels; :meth:`dense` is always correct.
     is_checked : bool
-        Whether a kernel made them, so that they need no look before they are used.
+        Whether a kernel made them, so that they need no check.
     """
 
     offsets: torch.Tensor
@@ -51,7 +51,7 @@ class Spikes:
         Returns
         -------
         Spikes
-            The same as events.
+            The same spikes as events.
         """
         rows, bins, units = dense.detach().nonzero(as_tuple=True)
         sizes = torch.bincount(rows, minlength=len(dense))
@@ -64,12 +64,12 @@ class Spikes:
         return self.handle.shape
 
     def dense(self) -> torch.Tensor:
-        """Make the raster.
+        """Return the raster.
 
         Returns
         -------
         Tensor of float, shape (batch, time, unit)
-            0 and 1; gradients go back through it.
+            0 and 1; gradients propagate through it.
         """
         if self.is_raster:
             return self.handle
@@ -82,7 +82,7 @@ class Spikes:
         Returns
         -------
         Tensor of float, shape (batch, unit)
-            Spikes per sample; gradients go back through it.
+            Spikes per sample; gradients propagate through it.
         """
         if self.is_raster:
             return self.handle.sum(1)
@@ -90,7 +90,7 @@ class Spikes:
         return counts
 
     def mean_count(self) -> float:
-        """Count the spikes of the layer.
+        """Return the mean number of spikes per sample.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class Spikes:
         return self.units.numel() / max(len(self.handle), 1)
 
     def events(self, time_step: float) -> EventBatch:
-        """Hand the spikes on, as those of an input.
+        """Convert the spikes to the events of an input.
 
         Parameters
         ----------

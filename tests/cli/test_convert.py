@@ -363,7 +363,10 @@ def test_plot_draws_a_sample_without_spikes_or_sound(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--index", "3", "-o", "a.png"], "there is no sample 3; it has 3, counted from 0"),
-        (["--index", "0", "-o", "a.txt"], "a.txt: pictures are .png, .pdf, .svg"),
+        (
+            ["--index", "0", "-o", "a.txt"],
+            "a.txt: the suffix of a figure must be one of .png, .pdf, .svg",
+        ),
         (["--index", "0", "-o", "no/a.png"], "there is no folder no"),
         (["--index", "0", "-o", "a.png", "--audio", "gone"], "gone: no such file"),
     ],

@@ -191,7 +191,7 @@ def test_without_an_option_it_says_what_would_raise_it(
     code, _, err = run(capsys, "verify", entry, "--inference", "--data", toy)
     assert code == 1
     assert err.endswith(
-        "weights-seed0.safetensors: no such file; --weights FOLDER says where the weights are\n"
+        "weights-seed0.safetensors: no such file; give the folder of the weights with --weights FOLDER\n"
     )
 
 
@@ -222,7 +222,7 @@ def test_weights_from_elsewhere_must_be_those_of_the_result(
     (entry / "verification.json").unlink()
     path = tmp_path / "w" / "weights-seed1.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
-    refused(capsys, entry, toy, "not the weights of the result: their SHA-256 is another", *words)
+    refused(capsys, entry, toy, "not the weights of the result: their SHA-256 differs", *words)
 
 
 def test_changed_weights_in_the_entry_are_refused(
@@ -264,7 +264,7 @@ def test_weights_of_another_seed_fail_by_their_answers(
         ),
         ("hidden.0", torch.zeros(12, 24, dtype=torch.float64), "hidden.0 is F64"),
         ("hidden.0", torch.full((12, 24), torch.nan), "holds numbers that are not finite"),
-        ("more", torch.zeros(1), "'more' is missing, or not of this model"),
+        ("more", torch.zeros(1), "'more' is missing, or does not belong to this model"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_by_their_header(
@@ -286,7 +286,7 @@ def test_support_vectors_of_another_shape_are_refused(
     entry = Path(shutil.copytree(source, tmp_path / source.name))
     tensors = load_file(entry / "weights-seed0.safetensors")
     cut = tensors | {"coefficients": tensors["coefficients"][:, 1:].contiguous()}
-    refused(capsys, swap(entry, cut), toy, "do not belong together")
+    refused(capsys, swap(entry, cut), toy, "do not match")
     narrow = tensors | {"support": tensors["support"][:, 1:].contiguous()}
     refused(capsys, swap(entry, narrow), toy, "support is F64")
     fewer = cut | {"support": tensors["support"][1:].contiguous()}
@@ -391,7 +391,7 @@ def test_what_is_large_is_taken_where_it_is_asked_for(
     entry: Path, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both(table("model", tau_readout_ms=1e6 * 2))(entry)
-    refused(capsys, entry, toy, "--large takes it nevertheless")
+    refused(capsys, entry, toy, "use --large to accept more")
     refused(capsys, entry, toy, "model lif: tau_readout_ms", "--inference", "--large")
 
 
@@ -428,7 +428,7 @@ def test_a_path_that_the_entry_names_is_not_opened(
     both(lambda run: run.update(data="../../../../etc/passwd"))(entry)
     code, _, err = run(capsys, "verify", entry, "--inference", "--by", "A")
     assert code == 1
-    assert "data 'toy' are no registered data set; say where they are with --data" in err
+    assert "data 'toy' are not a registered data set; give their file with --data" in err
     assert "passwd" not in err
     assert verify(capsys, entry, toy, "--inference")[0] == 0
 
@@ -440,9 +440,9 @@ def test_other_data_are_refused(
     assert verify(capsys, entry, renamed, "--inference", "--training")[0] == 0
     (entry / "verification.json").unlink()
     other = write_toy(tmp_path / "toy.h5", takes=5)
-    refused(capsys, entry, other, "not the data of the result (toy): its fingerprint is another")
+    refused(capsys, entry, other, "not the data of the result (toy): fingerprint differs")
     both(lambda run: run["dataset"]["split"].update(rule="another"))(entry)
-    refused(capsys, entry, toy, "its split is another")
+    refused(capsys, entry, toy, "split differs")
 
 
 def test_interrupted_training_goes_on_with_the_same_folder(

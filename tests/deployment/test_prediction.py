@@ -120,7 +120,7 @@ def test_states_carry_over_bit_for_bit(run: Path, others: Path) -> None:
 def test_a_model_that_looks_at_whole_clips_says_so(toy: Path, others: Path, tmp_path: Path) -> None:
     listener = Listener(trained(tmp_path / "run", toy, "cnn", "training.epochs=1"))
     samples = listener.open_file(others)
-    with pytest.raises(TrainingError, match="CNN looks at whole clips"):
+    with pytest.raises(TrainingError, match="CNN needs whole clips"):
         next(listener.live(samples[0], 0.1))
     assert listener.over_time(samples, 4).scores.shape == (4, 12, 3)
 

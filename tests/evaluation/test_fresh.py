@@ -129,7 +129,7 @@ def test_the_same_command_goes_on_and_other_recordings_are_told(
     assert "16 of 28 recordings: 2 words, 4 known speakers" in out
     assert "left out: 1 (is in tones.h5 (the same file))" in out
     assert "left out: 1 there twice" in out
-    assert f"not run: tones/{world['svm'].name}: its weights are not in it" in out
+    assert f"not run: tones/{world['svm'].name}: has no weights" in out
     (spikes,) = (tmp_path / "out").glob("*.h5")
     before = (spikes.stat().st_mtime_ns, file_sha256(spikes))
     again = fresh(capsys, here, tmp_path / "out", *words, "--json")
@@ -141,7 +141,7 @@ def test_the_same_command_goes_on_and_other_recordings_are_told(
     write_clip(new / "low" / "w_0.wav", tone(seconds=0.2, frequency=333.0))
     code, out, err = fresh(capsys, here, tmp_path / "out", *words)
     assert (code, out) == (1, "")
-    assert "made of other recordings or with other settings; choose another folder" in err
+    assert "made from other recordings or with other settings; choose another folder" in err
 
 
 def test_entries_that_cannot_be_run_are_an_error_when_there_are_no_others(
@@ -150,14 +150,14 @@ def test_entries_that_cannot_be_run_are_an_error_when_there_are_no_others(
     code, out, err = fresh(capsys, world, tmp_path / "out", world["svm"])
     assert (code, out) == (1, "")
     assert "no entry can be run; tones/svm-2-seeds" in err
-    assert "its weights are not in it" in err
+    assert "has no weights" in err
     assert not (tmp_path / "out").exists()
     code, _, err = fresh(
         capsys, {**world, "new": world["recordings"]}, tmp_path / "out", world["lif"]
     )
     assert code == 1
     assert (
-        "no fresh recording of a word that an entry knows; 32 left out: high/a_0.wav is in tones.h5"
+        "no fresh recording is of a class of any entry; 32 left out: high/a_0.wav is in tones.h5"
         in err
     )
     assert not (tmp_path / "out").exists()
@@ -259,10 +259,10 @@ def test_a_hostile_log_is_not_followed(world: dict[str, Path]) -> None:
     there = log.run.model_copy(update={"encoding": Encoding(preset="../../x")})
     with pytest.raises(UnknownNameError, match=r"unknown preset '../../x'"):
         hearing_of(there, model, 16)
-    with pytest.raises(ResultError, match="does not say how its recordings became spikes"):
+    with pytest.raises(ResultError, match="does not record how its recordings became spikes"):
         hearing_of(log.run.model_copy(update={"encoding": None}), model, 16)
     wide = log.run.dataset.model_copy(update={"n_units": 5000})
-    with pytest.raises(ResultError, match="listens to 5,000 units, at most 4,096"):
+    with pytest.raises(ResultError, match="has 5,000 input units; at most 4,096"):
         hearing_of(log.run.model_copy(update={"dataset": wide}), model, 16)
     endless = log.run.dataset.model_copy(update={"n_units": 2**40})
     with pytest.raises(ResultError, match="at most 65536 are read"):

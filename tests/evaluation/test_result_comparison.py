@@ -127,7 +127,9 @@ def test_other_samples_are_refused(
     two: list[Path], change: Callable[[dict[str, np.ndarray]], None]
 ) -> None:
     rewrite(two[1], change)
-    with pytest.raises(ResultError, match=r"good and .*bad cannot be compared: .* other samples"):
+    with pytest.raises(
+        ResultError, match=r"good and .*bad cannot be compared: .* different samples"
+    ):
         compare_results(two)
 
 
@@ -137,9 +139,13 @@ def test_other_samples_are_refused(
         (
             ["dataset", "sha256"],
             "cd" * 32,
-            r"other data, 'toy-digits' \(sha256 abab.*'toy-digits' \(cdcd",
+            r"different data, 'toy-digits' \(sha256 abab.*'toy-digits' \(cdcd",
         ),
-        (["dataset", "split", "protocol"], "shd-v1", "other protocols, 'speakers-v1' and 'shd-v1'"),
+        (
+            ["dataset", "split", "protocol"],
+            "shd-v1",
+            "different protocols, 'speakers-v1' and 'shd-v1'",
+        ),
         (["seeds", 1, "seed"], 0, "a seed appears twice"),
         (["seeds", 1, "test_accuracy"], 1.0, r"seed 1: test_accuracy is claimed 1\.0"),
         (["seeds", 0, "predictions_sha256"], "ab" * 32, r"predictions-seed0\.csv: its SHA-256 is"),
@@ -191,7 +197,7 @@ def test_logs_that_are_there_must_be_of_the_data_of_the_result(tmp_path: Path, r
     with pytest.raises(ResultError, match=r"run-seed1\.json: its SHA-256 is"):
         compare_results([logged, bare])
     edit_json(result, "seeds", 1, "run_sha256", value=sha256(log))
-    message = r"run-seed1\.json, seed 1: dataset\.sha256 is not that of the result"
+    message = r"run-seed1\.json, seed 1: dataset\.sha256 differs from that of the result"
     with pytest.raises(ResultError, match=message):
         compare_results([logged, bare])
     log.unlink()

@@ -68,5 +68,5 @@ def test_what_does_not_fit_is_told() -> None:
             delay_taps(weight, torch.ones(shape), 3)
     events = batch_of(torch.ones(1, 2, 3))
     for delay in (torch.ones(3), torch.tensor([1, -1, 0]), torch.tensor([1, 2])):
-        with pytest.raises(ValueError, match="3 whole numbers, none negative"):
+        with pytest.raises(ValueError, match="3 whole numbers that are not negative"):
             delay_axons(events, delay)

@@ -75,8 +75,8 @@ def scan_with(kernels: ModuleType, **changes: object) -> Scan:
 EVENTS = event_batch([[(0, 0)], []], 4, 5)
 WRONG_SCANS: dict[str, tuple[dict[str, object], str]] = {
     "currents of two axes": ({"current": torch.zeros(2, 4)}, r"currents must be floats of shape \(batch, time"),
-    "a current that is a number": ({"current": HALF}, "a number is neither currents nor weights"),
-    "a weight that is a number": ({"current": EVENTS, "weight": HALF}, "a number is neither"),
+    "a current that is a number": ({"current": HALF}, "must not be scalars"),
+    "a weight that is a number": ({"current": EVENTS, "weight": HALF}, "must not be scalars"),
     "no step": ({"current": torch.zeros(2, 0, 3)}, r"time ≥ 1"),
     "no step of events": (
         {"current": event_batch([[], []], 0, 5), "weight": torch.zeros(5, 3)}, "at least one step"),
@@ -113,7 +113,7 @@ WRONG_READOUTS: dict[str, tuple[dict[str, object], str]] = {
     "doubles": ({"weight": torch.zeros(3, 2).double()}, "weight is torch.float64"),
     "weights elsewhere": ({"weight": torch.zeros(3, 2, device="meta")}, "meta"),
     "a decay per unit": ({"decay": torch.zeros(3)}, r"decay of shape \(3,\)"),
-    "an unknown reduction": ({"reduction": "median"}, "'median': known are max, mean"),
+    "an unknown reduction": ({"reduction": "median"}, "unknown reduction 'median'; available are max, mean"),
     "no length": ({"lengths": torch.tensor([0, 1])}, "2 whole numbers in 1 … 4"),
     "too long": ({"lengths": torch.tensor([4, 5])}, "2 whole numbers in 1 … 4"),
     "lengths of others": ({"lengths": torch.tensor([4])}, "2 whole numbers in 1 … 4"),
@@ -160,8 +160,8 @@ def test_weights_that_are_no_number_silence_their_neurons_alone(kernels: ModuleT
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"reset": "none"}, "reset 'none': known are zero, restart, subtract"),
-        ({"surrogate": "relu"}, "surrogate 'relu': known are fast_sigmoid"),
+        ({"reset": "none"}, "unknown reset 'none'; available are zero, restart, subtract"),
+        ({"surrogate": "relu"}, "unknown surrogate 'relu'; available are fast_sigmoid"),
         ({"threshold": 0.0}, "threshold must be above 0 and finite, got 0.0"),
         ({"threshold": float("nan")}, "threshold must be above 0 and finite, got nan"),
         ({"slope": float("inf")}, "slope must be above 0 and finite, got inf"),
@@ -185,7 +185,9 @@ def test_kernels_are_chosen_by_name_and_device(monkeypatch: pytest.MonkeyPatch) 
     assert choose("meta", "reference") is reference
     monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
     assert choose("cuda:0") is operators
-    with pytest.raises(TrainingError, match="kernels 'quick': known are events, reference"):
+    with pytest.raises(
+        TrainingError, match="kernels 'quick' do not exist; available are events, reference"
+    ):
         choose("cpu", "quick")  # type: ignore[arg-type]
     for device in ("mps", "meta"):
         with pytest.raises(TrainingError, match=f"no event-driven kernels for device {device}"):

@@ -177,14 +177,14 @@ def test_what_a_rule_cannot_do_is_refused_before_anything_is_written(
     lower = preset.model_copy(
         update={"training": preset.training.model_copy(update={"precision": "bfloat16"})}
     )
-    with pytest.raises(TrainingError, match="model early computes in float32"):
+    with pytest.raises(TrainingError, match="model early is trained in float32 only"):
         start_run(tmp_path / "run", "early", lower, selection, 0)
     monkeypatch.setitem(LEARNING_RULES, "toy", f"{__name__}:OnlineDelta")
     monkeypatch.setattr(EarlyCounts, "looks_ahead", True)
     with pytest.raises(TrainingError, match=r"needs whole clips.* at every time step; choose"):
         start_run(tmp_path / "run", "early", preset, selection, 0)
     monkeypatch.setitem(LEARNING_RULES, "toy", LEARNING_RULES["counts"])
-    with pytest.raises(TrainingError, match="cannot learn from spike counts"):
+    with pytest.raises(TrainingError, match="cannot be fitted to spike counts"):
         start_run(tmp_path / "run", "early", preset, selection, 0)
     assert not (tmp_path / "run").exists()
     model = EarlyCounts(ModelConfig(), DataShape(2, 3, 4, 0.01, 0.1))

@@ -89,7 +89,7 @@ def test_weights_without_a_name_are_refused(
 
 def test_a_network_with_delays_answers_whole_clips() -> None:
     model = DelayLIF(DelayLIFConfig(hidden_units=(3,)), SHAPE)
-    with pytest.raises(TrainingError, match="DelayLIF looks at whole clips"):
+    with pytest.raises(TrainingError, match="DelayLIF needs whole clips"):
         model.forward_chunk(batch_of(torch.zeros(1, 5, 6)), None)
 
 

@@ -224,5 +224,5 @@ def test_a_strange_environment_is_told(
 ) -> None:
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", size)
-    with pytest.raises(TrainingError, match="not as torchrun sets them"):
+    with pytest.raises(TrainingError, match="not as set by torchrun"):
         this_rank()

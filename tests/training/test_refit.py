@@ -341,9 +341,7 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=message):
             start_run(tmp_path / "run", "lif", preset("lif", *more), selection, 0, refit=refit)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(
-        TrainingError, match="refit_epochs: 6 are more than the 5 epochs of the schedule"
-    ):
+    with pytest.raises(TrainingError, match="refit_epochs: 6 exceeds the 5 epochs of the schedule"):
         preset("lif", "training.refit_epochs=6")
     start_run(tmp_path / "run", "lif", preset(), honest, 0)
     with pytest.raises(TrainingError, match="holds another run"):
@@ -390,7 +388,7 @@ def test_refitted_runs_and_others_make_no_result_together(
 ) -> None:
     refitted(tmp_path / "a", selection, "svm")
     fit(tmp_path / "b", start_run(tmp_path / "b", "svm", preset("svm"), selection, 1), selection)
-    with pytest.raises(TrainingError, match="differ in more than the seed"):
+    with pytest.raises(TrainingError, match="must differ in the seed, and in nothing else"):
         evaluate([tmp_path / "a", tmp_path / "b"], selection, tmp_path / "result", "command")
 
 

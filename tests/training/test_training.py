@@ -215,9 +215,9 @@ def test_runs_that_differ_in_more_than_the_seed_make_no_result(
 ) -> None:
     trained(tmp_path / "a", selection, "svm", 0)
     trained(tmp_path / "b", selection, "svm", 1, "model.C=[2.0]")
-    with pytest.raises(TrainingError, match="differ in more than the seed"):
+    with pytest.raises(TrainingError, match="must differ in the seed, and in nothing else"):
         evaluate([tmp_path / "a", tmp_path / "b"], selection, tmp_path / "result", "command")
-    with pytest.raises(TrainingError, match="differ in more than the seed"):
+    with pytest.raises(TrainingError, match="must differ in the seed, and in nothing else"):
         evaluate([tmp_path / "a", tmp_path / "a"], selection, tmp_path / "result", "command")
     assert read_run(tmp_path / "a").test_opened == 0
 
@@ -377,7 +377,7 @@ def test_precision_is_refused_where_it_would_do_nothing(
 ) -> None:
     for model in ("lif", "svm"):
         preset = small(model, "training.precision=bfloat16")
-        with pytest.raises(TrainingError, match=f"model {model} computes in float32"):
+        with pytest.raises(TrainingError, match=f"model {model} is trained in float32 only"):
             start_run(tmp_path / model, model, preset, selection, 0)
         assert not (tmp_path / model).exists()  # the folder is free for a better setting
 

@@ -1,7 +1,7 @@
-"""How the loops of this package are compiled: numba's cache on disk is for all their files together.
+"""Compiling the loops of this package: one stamp for numba's cache of all their files.
 
-By itself numba compiles a loop again when the file of the loop has changed, and keeps it when another file has, whose
-functions and constants went into it.
+By default numba recompiles a loop only when the file of the loop has changed, but not when functions or constants
+that it uses have changed in another file.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop of this package; see :func:`spikebench.compiled.compiled`."""
     dispatcher = plain.compiled(loop)
     cache = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if cache is not None:  # else numba compiles nothing, or keeps nothing
+    if cache is not None:  # None if numba does not compile or does not cache
         cache._source_stamp = _STAMP
     return dispatcher

@@ -1,6 +1,6 @@
 """The loops over events: checks, currents, gradients of weights.
 
-Every function of a batch works on some samples (``first`` … ``last``) and touches no memory of the others, so threads
+Every function on a batch processes some samples (``first`` … ``last``) and writes no memory of the others, so threads
 can share a batch.
 """
 
@@ -16,7 +16,7 @@ from spikebench.kernels.cpu.vectors import spread_row, sum_rows
 
 
 class Events(NamedTuple):
-    """Events of a batch: those of sample k are offsets[k] … offsets[k + 1], sorted by their bin."""
+    """Events of a batch: sample k has offsets[k] … offsets[k + 1], sorted by bin."""
 
     offsets: Offsets
     bins: Ints
@@ -27,7 +27,10 @@ class Events(NamedTuple):
 def check_events(
     offsets: Offsets, bins: Ints, units: Ints, n_steps: int, n_units: int, first: int, last: int
 ) -> int:
-    """Look for what would lead out of memory: 2 a bin, 3 a unit, 4 not sorted; 0 is well. Offsets were checked."""
+    """Find events that would access memory out of bounds: 2 a bin, 3 a unit, 4 not sorted; 0 if valid.
+
+    The offsets were checked before.
+    """
     for k in range(first, last):
         before = 0
         for e in range(offsets[k], offsets[k + 1]):
@@ -45,7 +48,7 @@ def check_events(
 def first_in_cell(
     offsets: Offsets, bins: Ints, units: Ints, n_units: int, chosen: NDArray[np.bool_]
 ) -> int:
-    """Mark the first event of every cell; how many there are. Bins are sorted within a sample."""
+    """Mark the first event of every cell and return their number. Bins are sorted within a sample."""
     stamp = np.full(n_units, -1, dtype=np.int64)
     found = 0
     for k in range(offsets.size - 1):
@@ -67,7 +70,7 @@ def add_currents(
     first: int,
     last: int,
 ) -> None:
-    """current[k, t + s] = Σ weight[s, unit] over the events at t; current need not be zero before."""
+    """current[k, t + s] = Σ weight[s, unit] over the events at t; current need not be initialised."""
     n_taps = weight.shape[0]
     n_steps = current.shape[1]
     for k in range(first, last):
@@ -120,11 +123,11 @@ def add_sorted_gradients(
     places: Offsets,
     into: Floats,
 ) -> None:
-    """into[s, unit] += λ[t] for the events that arrive at begin ≤ t < end, tap s of them from t − shift − s.
+    """into[s, unit] += λ[t] for the events that arrive at begin ≤ t < end; those of tap s come from t − shift − s.
 
     λ of sample first + k at t is row k·steps + t − begin of ``lam``, steps = lam.shape[0] // samples. Events are sorted
-    by their units first: then every row of ``into`` is read and written once, and λ only read. Blocks of steps come
-    from the last to the first; cursors (sample, tap) stand behind the events that are still to come.
+    by their units first, so that every row of ``into`` is read and written once and λ is only read. Blocks of steps are
+    processed from the last to the first; cursors (sample, tap) point behind the events that are not yet processed.
     """
     offsets, bins, units = events
     n_samples, n_taps = cursors.shape

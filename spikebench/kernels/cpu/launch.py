@@ -16,13 +16,11 @@ from spikebench.kernels.cpu.threads import PIECE, pieces, share
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
-_PANEL = 8192  # numbers in a block of weights: small products need no copies, and are quicker
-_BLOCK_BYTES = 1 << 19  # of gradients that stay in cache until the weights get theirs
+_PANEL = 8192  # numbers in a block of weights: small products need no copies and are faster
+_BLOCK_BYTES = 1 << 19  # of gradients that stay in the cache until they are added to the weights
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
-_PARAMETERS = (
-    5  # counted among them, of α and the neuron: whatever it has, groups of samples are the same
-)
+_PARAMETERS = 5  # counted among them, of α and the neuron: fixed, so that all neurons get the same groups of samples
 
 Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # offsets, bins, units
 
@@ -30,7 +28,7 @@ Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # offsets, bins, units
 def check_events(
     offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_steps: int, n_units: int
 ) -> int:
-    """Look for what would lead out of memory: 1 offsets, 2 a bin, 3 a unit, 4 not sorted; 0 is well."""
+    """Find events that would access memory out of bounds: 1 offsets, 2 a bin, 3 a unit, 4 not sorted; 0 if valid."""
     given = _arrays(offsets, bins, units)
     sizes = np.diff(given[0])
     n = given[1].size
@@ -48,7 +46,7 @@ def check_events(
 def first_in_cell(
     offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_units: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Leave one event in every cell."""
+    """Keep one event per cell."""
     chosen = np.zeros(bins.numel(), dtype=np.bool_)
     if event_loops.first_in_cell(*_arrays(offsets, bins, units), n_units, chosen) == bins.numel():
         return offsets, bins, units
@@ -64,7 +62,7 @@ def event_linear(
     weight: torch.Tensor,
     n_steps: int,
 ) -> torch.Tensor:
-    """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
+    """Multiply events by weights; see :func:`spikebench.kernels.operators.event_linear`."""
     current = empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
     given = _arrays(offsets, bins, units, weight, current)
     share(lambda first, last: event_loops.add_currents(*given, first, last), pieces(len(current)))
@@ -80,7 +78,7 @@ def event_linear_backward(
     n_units: int,
     shift: int,
 ) -> torch.Tensor:
-    """Compute the gradient of the weights of events that arrive ``shift`` steps later, and later still by their tap."""
+    """Compute the gradient of the weights for events that arrive ``shift`` steps plus their tap later."""
     shape = (n_taps, n_units, grad.shape[2])
     parts = _groups(len(grad), int(np.prod(shape)))
     lists, gradient = _arrays(offsets, bins, units), _array(grad)
@@ -105,10 +103,10 @@ def scan(
     settings: Settings,
     keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
-    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
+    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (empty unless requested)."""
     batch, _, n = state.shape
     kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
-    end = empty(state.shape, state)  # never in the order of another's axes
+    end = empty(state.shape, state)  # contiguous, whatever the layout of ``state``
     counts = np.zeros((batch, n_steps), np.int32)
     weight, decay_syn, recurrent, current_, state_, end_ = _arrays(
         *(layer.weight, layer.decay_syn, layer.recurrent, current, state, end)
@@ -141,10 +139,10 @@ def scan_backward(
     settings: Settings,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a scan, from the gradients of spikes and membranes (empty where there are none).
+    """Propagate back through a scan, from the gradients of spikes and membranes (empty where there are none).
 
-    Gradients of the current, of the weights, of the recurrent ones (as wanted, else empty), and of α and the
-    parameters per unit.
+    Returns the gradients of the current, the weights and the recurrent weights (empty unless requested), and of α
+    and the parameters per unit.
     """
     batch, n_steps, n = kept[0].shape
     to_current, to_weight, to_recurrent = wanted
@@ -191,7 +189,7 @@ def readout(
     reduction: int,
     n_trace: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Integrate and reduce: scores, trace of ``n_trace`` steps, steps of the maxima."""
+    """Integrate spikes and reduce: scores, trace of ``n_trace`` steps, steps of the maxima."""
     batch, n = lengths.numel(), weight.shape[1]
     scores, trace = weight.new_zeros(batch, n), weight.new_zeros(batch, n_trace, n)
     peaks = torch.zeros(batch, n, dtype=torch.int32)
@@ -219,7 +217,7 @@ def readout_backward(
     peaks: torch.Tensor,
     n_steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a read-out: gradients of spikes, weights and decay."""
+    """Propagate back through a read-out: gradients of spikes, weights and decay."""
     batch, (n_units, n) = lengths.numel(), weight.shape
     grad_spikes = empty((batch, n_steps, n_units), weight)
     given = _arrays(offsets, bins, units, weight, decay, lengths, start)
@@ -246,7 +244,7 @@ def readout_backward(
 
 
 def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Compute the gradient of the spikes that :func:`event_linear` weighed; ``grad`` is that of its currents."""
+    """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents."""
     batch, n_steps, _ = grad.shape
     out = empty((batch, n_steps, weight.shape[1]), grad)
     for k in range(batch):
@@ -276,7 +274,7 @@ def _events(cells: Cells) -> event_loops.Events:
 
 
 def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
-    """Cut transposed recurrent weights into blocks of columns, the last filled up with zeros."""
+    """Split transposed recurrent weights into blocks of columns, the last one padded with zeros."""
     n_taps, n, _ = recurrent.shape
     width = max(min(_PANEL // max(n, 1), 64, n) // 16 * 16, 16)
     n_panels = -(-n // width)
@@ -288,7 +286,7 @@ def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
 
 
 def _groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
-    """Cut a batch into groups, each with gradients of ``n_numbers`` of its own."""
+    """Split a batch into groups, each with ``n_numbers`` gradients of its own."""
     n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
     size = -(-n_samples // n_groups)
     return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))

@@ -1,9 +1,9 @@
-"""Memory of arrays: on the edges of cache lines, and used again where it is large.
+"""Array memory: aligned to cache lines, and reused for large arrays.
 
-A vector that lies across two lines is read twice: rows of tables that begin on an edge were added in half the time.
-Membranes and their gradients are as large in every step of a training, and a page that a process touches for the first
-time costs more than what is written into it. So memory comes back here when its last tensor is gone, and the next
-array of about its size gets it.
+A vector that crosses a cache line is read twice; adding aligned rows of tables took half the time. Membranes and their
+gradients have the same size in every training step, and the first access of a process to a page costs more than
+writing it. Memory is therefore returned to a pool when its last tensor is deleted, and reused for the next array of
+about its size.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from numpy.typing import NDArray
 
 _LINE = 64  # bytes
 _LEAST = 1 << 20  # bytes; smaller arrays are not worth keeping
-_MOST_FREE = 6  # pieces that wait to be used again
+_MOST_FREE = 6  # free pieces in the pool
 
 _free: deque[NDArray[np.uint8]] = deque()
 
 
 def empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-    """Make a tensor without setting its numbers.
+    """Make a tensor with uninitialised values.
 
     Parameters
     ----------
     shape
-        Its shape.
+        Shape of the tensor.
     like
-        A tensor of the type wanted, on the CPU.
+        A CPU tensor of the required type.
 
     Returns
     -------
     Tensor
-        Contiguous, in memory that nothing else uses.
+        Contiguous, in memory that no other tensor uses.
     """
     dtype = like.detach()[:0].numpy().dtype
     size = prod(shape) * dtype.itemsize
@@ -45,13 +45,13 @@ def empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(aligned(shape, dtype))
     memory = _take(size + _LINE)
     array = _on_edge(memory, size).view(dtype).reshape(shape)
-    # The tensor's storage holds this very array, and nothing else does: when it is gone, so are all views.
+    # Only the tensor's storage refers to this array: when it is deleted, there are no views left.
     weakref.finalize(array, _give_back, memory).atexit = False
     return torch.from_numpy(array)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Make an array without setting its numbers.
+    """Make an array with uninitialised values.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     Returns
     -------
     ndarray
-        Contiguous, beginning on the edge of a cache line.
+        Contiguous, aligned to a cache line.
     """
     size = prod(shape) * dtype.itemsize
     memory = _on_edge(np.empty(size + _LINE, np.uint8), size)
@@ -75,11 +75,11 @@ def _on_edge(memory: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _take(size: int) -> NDArray[np.uint8]:
-    """Find memory that is free and not much too large, or ask for some."""
+    """Take a free piece that is not much too large, or allocate one."""
     for _ in range(len(_free)):
         try:
             memory = _free.popleft()
-        except IndexError:  # another thread was quicker
+        except IndexError:  # another thread took it
             break
         if size <= memory.size <= 2 * size:
             return memory
@@ -91,6 +91,6 @@ def _give_back(memory: NDArray[np.uint8]) -> None:
     _free.append(memory)
     if len(_free) > _MOST_FREE:
         try:
-            _free.popleft()  # what has waited longest
+            _free.popleft()  # the oldest one
         except IndexError:
             return

@@ -1,9 +1,9 @@
 """The neurons of the CPU kernels: one step of a layer, forward and backward.
 
 A scan calls :func:`forward` with rows, one number per unit, and :func:`backward` with arrays (sample, unit); both
-choose the equations. A call of ``backward`` for all samples saves half a microsecond per sample and step.
-Numbers come as arguments of the arrays' type, because a literal would be taken as float64.
-Symbols and equations: :mod:`spikebench.kernels.neuron`; the same in PyTorch: :mod:`spikebench.kernels.reference`.
+select the equations. Calling ``backward`` once for all samples saves half a microsecond per sample and step.
+Scalars are passed as arguments of the arrays' type, because a literal would be taken as float64.
+Symbols and equations: :mod:`spikebench.kernels.neuron`. PyTorch version: :mod:`spikebench.kernels.reference`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ZERO, _SUBTRACT = RESETS["zero"], RESETS["subtract"]
 
 
 class Neuron(NamedTuple):
-    """Settings of the layer, and ``parameters`` (parameter, unit): β, then those of the equations."""
+    """Settings of the layer, and ``parameters`` (parameter, unit): β, then the parameters of the equations."""
 
     equations: int
     threshold: Number
@@ -38,7 +38,7 @@ class Neuron(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """I, U, A and S of one step: a row, or on the way back rows of some samples."""
+    """I, U, A and S of one step: a row, or in the backward pass rows of some samples."""
 
     current: Floats
     membrane: Floats
@@ -55,7 +55,7 @@ class Lambda(NamedTuple):
 
 @compiled
 def _left(reset: int, theta: Number, one: Number, mem: Number, fired: Number) -> Number:
-    """Compute R: what a spike leaves of the membrane."""
+    """Compute R: the membrane potential after a spike."""
     return mem - theta * fired if reset == _SUBTRACT else mem * (one - fired)
 
 
@@ -73,19 +73,19 @@ def _left_by_spike(reset: int, theta: Number, mem: Number) -> Number:
 
 @compiled
 def _carried(reset: int, theta: Number, one: Number, mem: Number, fired: Number) -> Number:
-    """Compute what decays of the membrane."""
+    """Compute the part of the membrane potential that decays."""
     return mem if reset == _ZERO else _left(reset, theta, one, mem, fired)
 
 
 @compiled
 def _gate(reset: int, one: Number, fired: Number) -> Number:
-    """Compute what a spike leaves of the whole next step."""
+    """Compute the factor by which a spike scales the next step."""
     return one - fired if reset == _ZERO else one
 
 
 @compiled
 def forward(neuron: Neuron, now: Moment) -> None:
-    """Take a step: I is that of now, the other rows are those of the step before and get those of now."""
+    """Advance one step: I is the current step's; the other rows hold the previous step and are overwritten."""
     reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
     current, mem, ad, fired = now.current, now.membrane, now.adapted, now.fired
     adapts = neuron.equations == ADAPTIVE
@@ -116,11 +116,11 @@ def backward(
     grad_parameters: Floats,
     has_current: bool,
 ) -> None:
-    """Go back through a step of some samples; all is (sample, unit), but ``grad_parameters`` (parameter, unit).
+    """Propagate back through a step of some samples; arrays are (sample, unit), ``grad_parameters`` (parameter, unit).
 
-    ``lam`` is that of the step after and gets that of now; ``grad_membrane`` and ``grad_spikes`` are gradients of the
-    loss that do not come through this layer's equations, of which the latter is written over. ``to_current`` gets what
-    the step adds to dL/dI. Where I was not kept, β gets no gradient.
+    ``lam`` holds the gradients of the next step and is overwritten with those of this step. ``grad_membrane`` and
+    ``grad_spikes`` are gradients of the loss that do not pass through this layer's equations; ``grad_spikes`` is
+    overwritten. The step's contribution to dL/dI is written to ``to_current``. Without stored I, β gets no gradient.
     """
     reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
     syn, mem, ad, fired = now
@@ -131,7 +131,7 @@ def backward(
     n_samples, n = mem.shape
     gu, slopes = np.empty(n, mem.dtype), np.empty(n, mem.dtype)
     for k in range(n_samples):
-        # What comes from U[t + 1]: lam_mem is zero behind the end.
+        # Contribution of U[t + 1]: lam_mem is zero after the last step.
         for h in range(n):
             by_membrane = p[0, h] * _left_by_membrane(reset, one, fired[k, h])
             gu[h] = by_membrane * lam_mem[k, h] + gm[k, h]
@@ -177,7 +177,7 @@ def backward(
 def surrogate_rows(
     mem: Floats, theta: Number, slope: Number, one: Number, kind: int, out: Floats
 ) -> None:
-    """Compute what stands for dS/dU in one row; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
+    """Compute the surrogate of dS/dU in one row; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
     n = mem.size
     if kind == 0:
         for h in range(n):

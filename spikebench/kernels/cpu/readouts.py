@@ -1,4 +1,4 @@
-"""The loops of the read-out: spikes are integrated with a leak, and reduced over time."""
+"""The loops of the read-out: integrate spikes with a leak, reduce over time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def readout_forward(
     first: int,
     last: int,
 ) -> None:
-    """Integrate and reduce; ``peaks`` gets the step of each maximum, ``trace`` every step if it has room."""
+    """Integrate and reduce; write the step of each maximum to ``peaks``, and every step to ``trace`` if it has room."""
     n = weight.shape[1]
     n_steps = trace.shape[1]
     keeps = trace.size > 0
@@ -84,9 +84,9 @@ def readout_backward(
     first: int,
     last: int,
 ) -> None:
-    """Go back through a read-out; ``trace`` is needed for the gradient of the decay alone.
+    """Propagate back through a read-out; ``trace`` is needed for the gradient of the decay only.
 
-    The gradient of step t is ``grad_step = (1 − γ)·λ[t]``, λ[t] = γ·λ[t + 1] + what the reduction asks of O[t].
+    The gradient of step t is ``grad_step = (1 − γ)·λ[t]``, λ[t] = γ·λ[t + 1] + the gradient of the reduction by O[t].
     """
     n = weight.shape[1]
     n_steps = grad_spikes.shape[1]

@@ -1,8 +1,8 @@
 """The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes, whatever the neuron.
 
-Every function of a batch works on some samples (``first`` … ``last``) and touches no memory of the others, so threads
-can share a batch. Rows are as long as the layer is wide; the loops over them are what a compiler makes vectors of.
-The equations stand in :mod:`spikebench.kernels.cpu.neurons`.
+Every function on a batch processes some samples (``first`` … ``last``) and writes no memory of the others, so threads
+can share a batch. Rows have the width of the layer, so that compilers vectorise the loops over them.
+The equations are in :mod:`spikebench.kernels.cpu.neurons`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from spikebench.kernels.cpu.neurons import Lambda, Moment, Neuron, backward, for
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.scan import STATE_ROWS
 
-_BLOCK = 32  # units that are passed over together if none has fired
+_BLOCK = 32  # units that are skipped together if none has fired
 
 
 class Kept(NamedTuple):
-    """U, I and A of all steps (sample, step, unit); what is not kept is empty."""
+    """U, I and A of all steps (sample, step, unit); empty if not stored."""
 
     membranes: Floats
     synapses: Floats
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients that a scan gives; empty where none is wanted.
+    """Gradients computed by a scan; empty if not requested.
 
     ``current`` (sample, step, unit) is written. ``weight`` and ``recurrent`` (tap, from, to), ``decay_syn`` (unit) and
     ``parameters`` (parameter, unit) are added to.
@@ -65,13 +65,13 @@ def scan_forward(
     first: int,
     last: int,
 ) -> Ints:
-    """Run neurons; the units that fired, step after step, ``counts`` of them in each.
+    """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
 
-    Currents are given, or made of weighed events, a sample at a time in ``own``, if there are weights. Membranes,
-    synapses and adaptation are kept where their arrays have a place for them.
+    Currents are given, or, if there are weights, computed from the events one sample at a time in ``own``. Membranes,
+    synapses and adaptation are stored unless their arrays are empty.
     """
     n_steps, n = counts.shape[1], decay_syn.size
-    weighs = weight.shape[0] > 0  # taps: an input of no units has weights too
+    weighs = weight.shape[0] > 0  # by taps: an input without units has weights too
     found = np.empty(1024, dtype=np.int32)
     n_found = 0
     starts = np.zeros(n_steps + 1, dtype=np.int64)
@@ -87,7 +87,7 @@ def scan_forward(
         for t in range(n_steps):
             for h in range(n):
                 syn[h] = decay_syn[h] * syn[h] + step[t, h]
-            _hear(recurrent, found, starts, state, k, t, syn)
+            _add_recurrent(recurrent, found, starts, state, k, t, syn)
             forward(neuron, now)
             if found.size < n_found + n:
                 longer = np.empty(2 * found.size + n, dtype=np.int32)
@@ -114,13 +114,13 @@ def scan_forward(
 
 @compiled
 def _moment(shape: int | tuple[int, int], like: Floats) -> Moment:
-    """Make room for a step; arrays apart from each other, since a power of two between them is slow."""
+    """Allocate a step; the arrays are spaced apart, since a distance of a power of two is slow."""
     syn, mem = np.zeros(shape, like.dtype), np.zeros(shape, like.dtype)
     return Moment(syn, mem, np.zeros(shape, like.dtype), np.zeros(shape, like.dtype))
 
 
 @compiled
-def _hear(
+def _add_recurrent(
     recurrent: Floats, found: Ints, starts: Offsets, state: Floats, k: int, t: int, syn: Floats
 ) -> None:
     """I += Σ V[s] of the units that fired at t − 1 − s."""
@@ -137,7 +137,7 @@ def _hear(
 
 @compiled
 def _list_units(fired: Floats, one: Number, found: Ints, n_found: int) -> int:
-    """Write the units that fired behind those found before; how many there are then."""
+    """Append the units that fired to those found before; return the new number."""
     for begin in range(0, fired.size, _BLOCK):
         end = min(begin + _BLOCK, fired.size)
         n_fired = 0
@@ -145,7 +145,7 @@ def _list_units(fired: Floats, one: Number, found: Ints, n_found: int) -> int:
             n_fired += fired[h] >= one
         if n_fired == 0:
             continue
-        for h in range(begin, end):  # every unit is written, those that fired stay
+        for h in range(begin, end):  # every unit is written; only those that fired are kept
             found[n_found] = h
             n_found += fired[h] >= one
     return n_found
@@ -181,11 +181,11 @@ def scan_backward(
     first: int,
     last: int,
 ) -> None:
-    """Go back through a scan.
+    """Propagate back through a scan.
 
-    ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns: small products are
-    the quick ones. ``block`` (sample · step, unit) has place for dL/dI of some steps, from which weights get their
-    gradients. Without synapses, α and β get none.
+    ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns, since small products
+    are faster. ``block`` (sample · step, unit) stores dL/dI of some steps, from which the gradients of the weights are
+    computed. Without synapses, α and β get no gradient.
     """
     n_samples = last - first
     _, n_steps, n = kept.membranes.shape
@@ -202,7 +202,9 @@ def scan_backward(
     has_syn = kept.synapses.size > 0
     dtype = decay_syn.dtype
     zero = neuron.one - neuron.one
-    lam_syn = np.zeros((max(n_taps, 1), n_samples, n), dtype)  # dL/dI of the last steps, in a ring
+    lam_syn = np.zeros(
+        (max(n_taps, 1), n_samples, n), dtype
+    )  # dL/dI of the last steps, a ring buffer
     shape = (n_samples, n)
     lam = Lambda(np.zeros(shape, dtype), np.zeros(shape, dtype))
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
@@ -210,7 +212,7 @@ def scan_backward(
     before, now = _moment(shape, decay_syn), _moment(shape, decay_syn)
     after = _moment(shape, decay_syn)
     gs, to_current = np.empty(shape, dtype), np.empty(shape, dtype)
-    gm = np.full(shape, -zero)  # where no gradient is: −0, which is added and changes no bit
+    gm = np.full(shape, -zero)  # where there is no gradient: adding −0 changes no bit
     _recall(kept, state, neuron, first, n_steps - 1, now)
     for back in range(n_steps):
         t = n_steps - 1 - back
@@ -258,7 +260,7 @@ def scan_backward(
 
 @compiled
 def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
-    """Stand behind all events of every sample, for every tap of the gradients wanted."""
+    """Set a cursor behind all events of every sample, for every tap of the requested gradients."""
     cursors = np.empty((last - first, into.shape[0] if into.size > 0 else 0), np.int64)
     for k in range(cursors.shape[0]):
         for s in range(cursors.shape[1]):
@@ -268,7 +270,7 @@ def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
 
 @compiled
 def _ask(asked: Asked, first: int, t: int, gm: Floats, gs: Floats) -> None:
-    """Read the gradients of the loss by membranes and spikes, of the latter 0 where there are none."""
+    """Read the gradients of the loss by membranes and spikes; those by spikes are 0 if there are none."""
     n_samples, n = gs.shape
     has_spikes, has_membranes = asked.spikes.size > 0, asked.membranes.size > 0
     for k in range(n_samples):
@@ -313,7 +315,7 @@ def _feed_back(
 
 @compiled
 def _recall(kept: Kept, state: Floats, neuron: Neuron, first: int, t: int, moment: Moment) -> None:
-    """Read what samples kept of a step; of the step before the first, the state."""
+    """Read the stored values of a step; before the first step, the state."""
     syn, mem, ad, fired = moment
     n_samples, n = mem.shape
     theta, one = neuron.threshold, neuron.one

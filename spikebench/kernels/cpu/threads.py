@@ -1,7 +1,7 @@
 """Threads that share a batch.
 
-What a batch is cut into depends on its size alone, and pieces are summed in order: the number of threads changes the
-time, never a bit. BLAS keeps to one thread per piece.
+How a batch is split depends on its size only, and the results of pieces are summed in order, so the number of threads
+changes the time but no bit of the result. BLAS uses one thread per piece.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from threadpoolctl import ThreadpoolController
 Answer = TypeVar("Answer")
 
 _here = threading.local()
-PIECE = 16  # samples whose small matrix products are the quick ones
+PIECE = 16  # samples; small matrix products are faster
 
 
 def pieces(n_samples: int, size: int = PIECE) -> list[tuple[int, int]]:
-    """Cut a batch.
+    """Split a batch.
 
     Parameters
     ----------
     n_samples
-        Samples of the batch.
+        Number of samples of the batch.
     size
-        Samples of a piece.
+        Number of samples per piece.
 
     Returns
     -------
     list of (int, int)
-        First sample and the one behind the last of every piece.
+        First sample of every piece, and the sample after its last.
     """
     return [(first, min(first + size, n_samples)) for first in range(0, n_samples, size)]
 
 
 def share(work: Callable[[int, int], Answer], parts: list[tuple[int, int]]) -> list[Answer]:
-    """Do some work on every piece.
+    """Run a function on every piece, in several threads.
 
     Parameters
     ----------
     work
-        Takes the bounds of a piece, touches nothing of the others.
+        Function of the bounds of a piece that writes nothing of other pieces.
     parts
         From :func:`pieces`.
 
     Returns
     -------
     list
-        Answers in the order of the pieces.
+        Results in the order of the pieces.
     """
     answers: list[Any] = [None] * len(parts)
-    waiting = iter(range(len(parts)))  # taking the next one is one step of the interpreter
+    waiting = iter(range(len(parts)))  # taking the next item is atomic in the interpreter
 
     def take() -> None:
         nested, _here.works = getattr(_here, "works", False), True
@@ -67,7 +67,7 @@ def share(work: Callable[[int, int], Answer], parts: list[tuple[int, int]]) -> l
             _here.works = nested
 
     with _one_blas_thread:
-        # A piece that is shared itself is done where it is: threads that wait for each other would wait forever.
+        # A nested call runs in its own thread: threads that wait for each other would deadlock.
         helpers = 0 if getattr(_here, "works", False) else min(n_threads(), len(parts)) - 1
         futures = []
         if helpers > 0:
@@ -83,7 +83,7 @@ def share(work: Callable[[int, int], Answer], parts: list[tuple[int, int]]) -> l
 
 
 def n_threads() -> int:
-    """Count the threads that kernels use: ``OMP_NUM_THREADS``, else the cores of this process.
+    """Return the number of threads that kernels use: ``OMP_NUM_THREADS``, else the cores of this process.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def n_threads() -> int:
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    # One per process: threads do not outlive a fork.
+    # One pool per process: threads do not survive a fork.
     return ThreadPoolExecutor(threads, thread_name_prefix="spikebench-kernels")
 
 
@@ -110,7 +110,7 @@ def _controller() -> Any:  # noqa: ANN401
 
 
 class _OneBlasThread:
-    """Keep BLAS at one thread while anybody computes; the last to leave gives the others back."""
+    """Limit BLAS to one thread while a computation runs; the last one to finish restores the number of threads."""
 
     def __init__(self) -> None:
         self._lock, self._users, self._limit = threading.Lock(), 0, ExitStack()

@@ -1,11 +1,11 @@
 """The kernels on a CUDA device: Triton's loops, and sorting, searching and matrix products by PyTorch.
 
 :mod:`spikebench.kernels.operators` calls them, with the signatures of :mod:`spikebench.kernels.cpu.launch`. A scan
-waits for the device once, to learn how many spikes there are; checks of events wait once as well. Unlike on a CPU, the
-currents of weighed events are stored, and so are their gradients. Sums are in a fixed order: the same input gives the
+waits for the device once, to read the number of spikes; checks of events wait once as well. Unlike on a CPU, the
+currents of weighted events and their gradients are stored. Sums are in a fixed order: the same input gives the
 same bits on the same device.
 """
-# Triton has no types and is not everywhere.
+# Triton has no type annotations and is not always installed.
 # mypy: disable-error-code="import-not-found, import-untyped"
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 # Sizes of programs, powers of two.
-_LANES = 256  # columns of a program that weighs events
+_LANES = 256  # columns of a program that multiplies events by weights
 _EVENTS = 16  # events whose rows are read at once
 _FORWARD_BYTES = 32768  # recurrent weights of spikes that are read at once
-_BACKWARD_BYTES = 16384  # on the way back, where as many are on their way
+_BACKWARD_BYTES = 16384  # in the backward pass, which loads as many in advance
 _MOST_PARAMETERS = 4  # of a neuron: rows that a program reads
 _CHAINS = 64  # lanes of a program without products
-_PROGRAMS = 2048  # fill a device
+_PROGRAMS = 2048  # enough to fill a device
 _MOST_PARTS = 16  # gradients that are summed at the end
 
 Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # offsets, bins, units
@@ -65,7 +65,7 @@ def check_events(
 def first_in_cell(
     offsets: torch.Tensor, bins: torch.Tensor, units: torch.Tensor, n_units: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Leave one event in every cell."""
+    """Keep one event per cell."""
     n = bins.numel()
     if n == 0:
         return offsets, bins, units
@@ -88,7 +88,7 @@ def event_linear(
     weight: torch.Tensor,
     n_steps: int,
 ) -> torch.Tensor:
-    """Weigh events; see :func:`spikebench.kernels.operators.event_linear`."""
+    """Multiply events by weights; see :func:`spikebench.kernels.operators.event_linear`."""
     n_taps, n_units, n = weight.shape
     batch = offsets.numel() - 1
     current = weight.new_empty(batch, n_steps, n)
@@ -119,7 +119,7 @@ def event_linear_backward(
     n_units: int,
     shift: int,
 ) -> torch.Tensor:
-    """Compute the gradient of the weights of events that arrive ``shift`` steps later, and later still by their tap."""
+    """Compute the gradient of the weights for events that arrive ``shift`` steps plus their tap later."""
     _, n_steps, n = grad.shape
     sorted_units, order = units.sort(stable=True)
     numbers = torch.arange(n_units + 1, dtype=units.dtype, device=units.device)
@@ -152,7 +152,7 @@ def scan(
     settings: Settings,
     keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
-    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (kept as asked, else empty)."""
+    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (empty unless requested)."""
     batch, n_rows, n = state.shape
     weight, decay_syn, parameters, recurrent = layer
     n_taps = len(recurrent)
@@ -199,7 +199,7 @@ def scan_backward(
     settings: Settings,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a scan; see :func:`spikebench.kernels.cpu.launch.scan_backward`."""
+    """Propagate back through a scan; see :func:`spikebench.kernels.cpu.launch.scan_backward`."""
     weight, decay_syn, parameters, recurrent = layer
     grad_spikes, grad_membranes = grads
     batch, n_steps, n = kept[0].shape
@@ -253,7 +253,7 @@ def readout(
     reduction: int,
     n_trace: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Integrate and reduce: scores, trace of ``n_trace`` steps, steps of the maxima."""
+    """Integrate spikes and reduce: scores, trace of ``n_trace`` steps, steps of the maxima."""
     batch, n = lengths.numel(), weight.shape[1]
     n_steps = n_trace or (int(lengths.max()) if batch else 0)
     current = event_linear(offsets, bins, units, weight[None], n_steps)
@@ -287,10 +287,10 @@ def readout_backward(
     peaks: torch.Tensor,
     n_steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Go back through a read-out: gradients of spikes, weights and decay."""
+    """Propagate back through a read-out: gradients of spikes, weights and decay."""
     batch, (n_units, n) = lengths.numel(), weight.shape
     has_trace = trace.numel() > 0
-    current = trace  # not looked at without a trace
+    current = trace  # not read without a trace
     if has_trace:
         current = event_linear(offsets, bins, units, weight[None], n_steps)
     grad_step = weight.new_empty(batch, n_steps, n)
@@ -311,7 +311,7 @@ def readout_backward(
 
 
 def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Compute the gradient of the spikes that :func:`event_linear` weighed; ``grad`` is that of its currents."""
+    """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents."""
     n_steps = grad.shape[1]
     out = grad @ weight[0].T
     for s in range(1, min(len(weight), n_steps)):
@@ -327,20 +327,20 @@ def _launch(
     *numbers: int,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Start a kernel on the device of its tensors; those it writes have no gaps."""
+    """Start a kernel on the device of its tensors; tensors that it writes are contiguous."""
     with torch.cuda.device_of(given[0]):  # type: ignore[no-untyped-call]
         whole = (tensor.detach().contiguous() for tensor in given)
         kernel[grid](*whole, *outs, *numbers, **options)
 
 
 def _rows(offsets: torch.Tensor, n_events: int) -> torch.Tensor:
-    """Sample of every event; the number is known, so nothing waits for the device."""
+    """Return the sample of every event; the number is known, so the host does not wait for the device."""
     samples = torch.arange(offsets.numel() - 1, device=offsets.device)
     return samples.repeat_interleave(offsets.diff(), output_size=n_events)
 
 
 def _number(value: float, like: torch.Tensor) -> torch.Tensor:
-    """Make a tensor of a number that float32 must not round."""
+    """Make a tensor of a number that must not be rounded to float32."""
     return like.new_full((1,), value)
 
 
@@ -350,10 +350,10 @@ def _power(n: int) -> int:
 
 
 def _chunk(lanes: int, tile: int) -> int:
-    """Count the rows of recurrent weights that make a tile."""
+    """Return the number of rows of recurrent weights in a tile."""
     return min(max(tile // lanes, 1), lanes)
 
 
 def _warps(n_elements: int) -> int:
-    """Count the warps for a tile: a power of two."""
+    """Return the number of warps for a tile: a power of two."""
     return min(max(n_elements // 512, 1), 8)

@@ -1,11 +1,11 @@
-"""The loops of the GPU kernels, for Triton; :mod:`spikebench.kernels.triton.launch` launches them.
+"""The loops of the GPU kernels, in Triton; :mod:`spikebench.kernels.triton.launch` starts them.
 
-Arrays are dense, of one float type, and their shapes are those of :mod:`spikebench.kernels.cpu.scans`. Numbers that
-must not be rounded to float32 come in tensors. No program adds to what another one writes, so the order of every sum
-is fixed. Spikes are rare: what they weigh is added row by row, not multiplied out. What threads of a program hand each
-other through memory has a barrier behind it. Neurons: :mod:`spikebench.kernels.triton.neurons`.
+Arrays are dense, of one float type, and have the shapes of :mod:`spikebench.kernels.cpu.scans`. Numbers that must not
+be rounded to float32 are passed in tensors. No program adds to the output of another, so the order of every sum is
+fixed. Spikes are rare: their weights are added row by row instead of by a matrix product. A barrier follows where
+threads of a program exchange values through memory. Neurons: :mod:`spikebench.kernels.triton.neurons`.
 """
-# Triton has no types and is not everywhere.
+# Triton has no type annotations and is not always installed.
 # mypy: disable-error-code="import-not-found, import-untyped, untyped-decorator"
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _parameters(
     n: tl.tensor,
     n_parameters: tl.tensor,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
-    """Read up to four rows of parameters; 0 behind the last."""
+    """Read up to four rows of parameters; rows after the last are 0."""
     p0 = tl.load(parameters + lane, mask=inside, other=0.0)
     p1 = tl.load(parameters + n + lane, mask=inside & (n_parameters > 1), other=0.0)
     p2 = tl.load(parameters + 2 * n + lane, mask=inside & (n_parameters > 2), other=0.0)
@@ -151,10 +151,10 @@ def scan_forward(
     CHUNK: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
-    """Run the neurons of one sample; the first rows of its end state.
+    """Run the neurons of one sample and write the first rows of its end state.
 
-    ``lists`` (batch, tap + 1, unit) is room for the units that fired in each of the last steps, ``counts``
-    (batch, tap + 1) for their numbers: one more than are needed, so that none is written while it is read.
+    ``lists`` (batch, tap + 1, unit) is a buffer for the units that fired in each of the last steps, ``counts``
+    (batch, tap + 1) for their numbers. Both have one more row than needed, so that no row is written while it is read.
     """
     k = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, LANES)
@@ -171,7 +171,7 @@ def scan_forward(
     own_lists = lists + k * n_slots * n
     own_counts = counts + k * n_slots
     if RECURS:
-        for s in range(n_taps):  # the step −1 − s lies at n_taps − s
+        for s in range(n_taps):  # step −1 − s is stored at n_taps − s
             before = tl.load(begin + (_STATE_ROWS + s) * n, mask=inside, other=0.0) > 0.0
             slot = n_taps - s
             _list_units(before, lane, own_lists + slot * n, own_counts + slot)
@@ -230,7 +230,7 @@ def _tile(
     CHUNK: tl.constexpr,
     LANES: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """Read some rows of recurrent weights, and what two samples multiply them by; 0 behind the last."""
+    """Read some rows of recurrent weights and the factors of two samples; rows after the last are 0."""
     j = first + tl.arange(0, CHUNK)
     lane = tl.arange(0, LANES)
     valid = (j < n)[:, None] & (lane < n)[None, :]
@@ -274,10 +274,10 @@ def scan_backward(
     CHUNK: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
-    """Go back through a scan, two samples per program, which reads the recurrent weights once for both.
+    """Propagate back through a scan, two samples per program, which reads the recurrent weights once for both.
 
-    ``transposed`` (tap, to, from) are these weights. ``grad_decays`` (program, 5, unit) gets the gradients of
-    α and up to four parameters; zeros where there are none, and of α and β without synapses.
+    ``transposed`` (tap, to, from) are these weights. The gradients of α and up to four parameters are written to
+    ``grad_decays`` (program, 5, unit): zeros for missing parameters, and for α and β without synapses.
     """
     pair = tl.program_id(0).to(tl.int64) * 2
     stride = n_steps * n
@@ -341,7 +341,7 @@ def scan_backward(
             after = grad_current + pair * n_steps * n + (t + 1) * n
             for _ in range(tl.minimum(n_taps, back)):
                 v, lam_0, lam_1 = _tile(tap, after, 0, n, stride, has_other, CHUNK, LANES)
-                for first in range(CHUNK, n + CHUNK, CHUNK):  # one ahead
+                for first in range(CHUNK, n + CHUNK, CHUNK):  # one chunk ahead
                     v_now = v
                     now_0 = lam_0
                     now_1 = lam_1
@@ -397,7 +397,7 @@ def readout_forward(
     REDUCTION: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
-    """Integrate weighed spikes and reduce; a lane is a class of a sample."""
+    """Integrate weighted spikes and reduce; a lane is a class of a sample."""
     lane = tl.program_id(0) * LANES + tl.arange(0, LANES)
     inside = lane < n_lanes
     k = (lane // n).to(tl.int64)
@@ -449,7 +449,7 @@ def readout_backward(
     REDUCTION: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
-    """Go back through a read-out: gradients of the weighed spikes, and of the decay per sample."""
+    """Propagate back through a read-out: gradients of the weighted spikes, and of the decay per sample."""
     lane = tl.program_id(0) * LANES + tl.arange(0, LANES)
     inside = lane < n_lanes
     k = (lane // n).to(tl.int64)

@@ -1,9 +1,10 @@
 """The neurons of the GPU kernels: the parts of a step, forward and backward, for Triton.
 
-A scan calls :func:`charge` and :func:`adapt` forward and :func:`backward` on the way back, which choose the equations.
+A scan calls :func:`charge` and :func:`adapt` forward and :func:`backward` in the backward pass; they select the
+equations.
 ``p0`` … ``p3`` are β, then the parameters of the equations. Symbols and equations: :mod:`spikebench.kernels.neuron`.
 """
-# Triton has no types and is not everywhere.
+# Triton has no type annotations and is not always installed.
 # mypy: disable-error-code="import-not-found, import-untyped, untyped-decorator"
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ _PEAK = tl.constexpr(neuron.GAUSSIAN_PEAK)
 
 @triton.jit
 def _left(mem: tl.tensor, fired: tl.tensor, theta: tl.tensor, RESET: tl.constexpr) -> tl.tensor:
-    """Compute R: what a spike leaves of the membrane."""
+    """Compute R: the membrane potential after a spike."""
     return mem - theta * fired if RESET == _SUBTRACT else mem * (1.0 - fired)
 
 
 @triton.jit
 def _carried(mem: tl.tensor, fired: tl.tensor, theta: tl.tensor, RESET: tl.constexpr) -> tl.tensor:
-    """Compute what decays of the membrane."""
+    """Compute the part of the membrane potential that decays."""
     return mem if RESET == _ZERO else _left(mem, fired, theta, RESET)
 
 
 @triton.jit
 def _gated(value: tl.tensor, fired: tl.tensor, RESET: tl.constexpr) -> tl.tensor:
-    """Compute what a spike leaves of a value of the next step."""
+    """Compute a value of the next step after the gate by a spike."""
     if RESET == _ZERO:
         value = value * (1.0 - fired)
     return value
@@ -52,7 +53,7 @@ def charge(
     EQUATIONS: tl.constexpr,
     RESET: tl.constexpr,
 ) -> tl.tensor:
-    """Compute U[t] from I[t] and the step before."""
+    """Compute U[t] from I[t] and the previous step."""
     drive = current
     if EQUATIONS == _ADAPTIVE:
         drive = current - ad
@@ -104,16 +105,16 @@ def backward(
     RESET_IN_GRAPH: tl.constexpr,
     SURROGATE: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
-    """Go back through a step.
+    """Propagate back through a step.
 
-    Gives dL/dU, dL/dA, what the step adds to dL/dI, and the gradients of p0 … p3, from dL/dU and dL/dA of the step
-    after, and ``gu`` and ``gs``: what the loss itself has for U and S.
+    Returns dL/dU, dL/dA, the step's contribution to dL/dI, and the gradients of p0 … p3. Its inputs are dL/dU and
+    dL/dA of the next step, and ``gu`` and ``gs``, the direct gradients of the loss by U and S.
     """
     to_1 = tl.zeros_like(lam_mem)
     to_2 = tl.zeros_like(lam_mem)
     to_3 = tl.zeros_like(lam_mem)
     rest = 1.0 - p0
-    # What comes from U[t + 1]: lam_mem is zero behind the end.
+    # Contribution of U[t + 1]: lam_mem is zero after the last step.
     if RESET == _SUBTRACT:
         gu += p0 * lam_mem
     else:
@@ -152,7 +153,7 @@ def backward(
 
 @triton.jit
 def slopes(distance: tl.tensor, slope: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
-    """Compute what stands for dS/dU; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
+    """Compute the surrogate of dS/dU; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
     x = slope * distance
     if KIND == 0:
         below = 1.0 + tl.abs(x)
