@@ -1,15 +1,15 @@
-"""What an update of the weights is: learning rules, one readable file each, and what they share.
+"""Learning rules, one readable file each, and what they share.
 
 ::
 
     bptt          Back-propagation through time: one step of an optimiser per batch
-    counts        Models that learn from spike counts at once, by an algorithm of their own
-    optimisation  What is minimised, and how: loss, regulariser, optimiser, schedule
+    counts        Models that are fitted to spike counts at once, by an algorithm of their own
+    optimisation  The optimisation problem: loss, regulariser, optimiser, schedule
     products      The precision in which products are computed
     ranks         Processes that train one model together, as ``torchrun`` starts them
-    rule          What a learning rule is: batches in, changed weights and the loss out
+    rule          The interface of a learning rule: takes batches, changes weights, returns the loss
 
-The rules are named here as strings, so that the list costs no import; a model names its rule in ``learning``.
+The rules are registered as strings, so that importing the list is cheap; a model names its rule in ``learning``.
 """
 
 from __future__ import annotations

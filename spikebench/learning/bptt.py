@@ -1,6 +1,6 @@
 """Back-propagation through time: one step of an optimiser per batch.
 
-For every batch, in this order: answers of the model, cross-entropy and activity regularisation, gradients (through
+For every batch, in this order: scores of the model, cross-entropy and activity regularisation, gradients (through
 time, with the surrogate derivatives of spiking layers), their sum over the processes, clipping of their norm, and a
 step of Adam, AdamW or Adamax at the learning rate of the epoch.
 
@@ -23,7 +23,7 @@ from spikebench.presets.preset import Preset
 
 
 class BackPropagation(LearningRule):
-    """Gradients of the loss, and an optimiser that follows them. Its state is that of the optimiser."""
+    """Gradient descent by an optimiser, whose state is the state of the rule."""
 
     updates = "batch"
     lower_precision = True
@@ -67,14 +67,14 @@ class BackPropagation(LearningRule):
         return float(sum(self.ranks.gather(float(loss.detach()))))
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Give the slots of the optimiser, ``optimizer.<number of the parameter>.<slot>``."""
+        """Return the slots of the optimiser, ``optimizer.<number of the parameter>.<slot>``."""
         kept = _slots(self.optimizer)
         if len(self.optimizer.state) < len(list(self.model.parameters())):
             return self._blank_slots() | kept
         return kept
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on with the slots of another optimiser of the same kind."""
+        """Continue with the slots of another optimiser of the same kind."""
         slots: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in state.items():
             _, number, slot = name.split(".")
@@ -82,7 +82,7 @@ class BackPropagation(LearningRule):
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
 
     def _blank_slots(self) -> dict[str, torch.Tensor]:
-        """Make the slots of a new optimiser, which it makes itself only in its first step: all are 0."""
+        """Make the slots of a new optimiser, which would create them only in its first step: all are 0."""
         copies = [torch.zeros_like(p, requires_grad=True) for p in self.model.parameters()]
         optimizer = make_optimizer(copies, self.preset.training)
         for copy in copies:

@@ -1,7 +1,7 @@
-"""Models that learn from spike counts at once, by an algorithm of their own.
+"""Models that are fitted to spike counts at once, by an algorithm of their own.
 
-The model is a :class:`spikebench.models.base.CountClassifier`; validation chooses among the settings of its grid, and
-a refit takes those that were chosen. There are no epochs, and nothing is kept between updates.
+The model is a :class:`spikebench.models.base.CountClassifier`. Validation selects among the settings of its grid, and
+a refit uses the selected ones. There are no epochs, and no state is kept between updates.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class CountFit(LearningRule):
 
     @classmethod
     def check(cls, name: str, model: Classifier, preset: Preset, ranks: Ranks) -> None:
-        """Refuse models without ``fit_counts``, and what all rules refuse."""
+        """Refuse models without ``fit_counts``, and the cases that all rules refuse."""
         if not isinstance(model, CountClassifier):
             raise TrainingError(
-                f"model {name} cannot learn from spike counts (it is no CountClassifier); "
+                f"model {name} cannot be fitted to spike counts (it is not a CountClassifier); "
                 "choose another learning rule, such as bptt"
             )
         super().check(name, model, preset, ranks)
@@ -34,8 +34,8 @@ class CountFit(LearningRule):
     def fit(
         self, train: BinnedSamples, validation: BinnedSamples | None, choice: Mapping[str, float]
     ) -> dict[str, float]:
-        """Fit all counts; validation chooses among the settings of the model."""
-        assert isinstance(self.model, CountClassifier)  # else check refused it
+        """Fit all counts; validation selects among the settings of the model."""
+        assert isinstance(self.model, CountClassifier)  # guaranteed by check
         counts = (train.counts(), train.labels)
         if validation is None:
             self.model.refit_counts(counts, choice)

@@ -1,4 +1,4 @@
-"""What is minimised, and how: loss, regulariser, optimiser, schedule."""
+"""The optimisation problem: loss, regulariser, optimiser, schedule."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from spikebench.presets.preset import RegulariserSettings, TrainingSettings
 
 
 def class_weights(labels: NDArray[np.int64], n_classes: int, kind: str) -> torch.Tensor:
-    """Weigh the classes in the loss.
+    """Compute the weights of the classes in the loss.
 
     Parameters
     ----------
     labels
-        Of the training split, int64, shape (samples,).
+        Labels of the training split, int64, shape (samples,).
     n_classes
         Number of classes.
     kind
-        ``none``: all alike. ``balanced``: the inverse of each class's share, so that every class that occurs counts
-        alike; their mean over the samples is 1.
+        ``none``: equal weights. ``balanced``: inversely proportional to the frequency of the class, so that all
+        classes that occur contribute equally; the mean over the samples is 1.
 
     Returns
     -------
@@ -55,26 +55,26 @@ def batch_loss(
     Parameters
     ----------
     output
-        Answers for this process's samples.
+        Output of the model for this process's samples.
     labels
         Their classes, int64, shape (samples,).
     weights
-        Of the classes, float32, shape (class,).
+        Weights of the classes, float32, shape (class,).
     denominator
         Sum of the class weights over the whole batch.
     n_batch
         Samples of the whole batch.
     regulariser
-        Settings.
+        Settings of the regularisation.
     ranks
         The processes.
 
     Returns
     -------
     Tensor of float32, shape ()
-        Cross-entropy and regulariser; the shares' gradients sum up to that of the whole batch.
+        Cross-entropy and regulariser; the gradients of all shares sum to the gradient of the whole batch.
     """
-    scores = output.scores.to(weights.dtype)  # whatever precision the products had
+    scores = output.scores.to(weights.dtype)  # products may have a lower precision
     total = torch.nn.functional.cross_entropy(scores, labels, weights, reduction="sum")
     return total / denominator + activity_penalty(output, regulariser, n_batch, ranks)
 
@@ -87,7 +87,7 @@ def activity_penalty(
     Parameters
     ----------
     output
-        A model's answer with its hidden spikes.
+        Output of a model with its hidden spikes.
     settings
         Strengths and thresholds.
     n_batch
@@ -107,7 +107,7 @@ def activity_penalty(
         count = spikes.counts()  # (sample, unit)
         silent = torch.relu(settings.lower_spikes - ranks.total(count.sum(0)) / n_batch)
         busy = torch.relu(count.mean(1) - settings.upper_spikes)
-        # The first is the same in every process, and one of them counts it; its gradient goes through all.
+        # The first term is the same in every process, so one of them counts it; its gradient is summed over all.
         penalty = penalty + settings.lower_strength * ranks.once((silent**2).mean())
         penalty = penalty + settings.upper_strength * (busy**2).sum() / n_batch
     return penalty
@@ -121,9 +121,9 @@ def make_optimizer(
     Parameters
     ----------
     parameters
-        What it moves.
+        The parameters to optimise.
     settings
-        Which, and how.
+        Name and settings of the optimiser.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def make_optimizer(
 
 
 def learning_rate(settings: TrainingSettings, epoch: int) -> float:
-    """Look up the learning rate of an epoch.
+    """Return the learning rate of an epoch.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     Returns
     -------
     float
-        Rising to the full rate over ``warmup_epochs``, then as the schedule says, which ends near 0.
+        Increases to the full rate over ``warmup_epochs``, then follows the schedule, which ends near 0.
     """
     warm = settings.warmup_epochs
     if epoch <= warm:

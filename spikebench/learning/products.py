@@ -9,7 +9,7 @@ import torch
 
 
 def products_in(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Give a context that computes products in a precision; weights and gradient sums stay in float32.
+    """Return a context that computes products in a precision; weights and gradient sums stay in float32.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def products_in(precision: str, device: torch.device) -> AbstractContextManager[
     Returns
     -------
     context manager
-        Around the forward pass.
+        To be entered around the forward pass.
     """
     if precision == "float32":
         return nullcontext()

@@ -1,8 +1,8 @@
 """Processes that train one model together, as ``torchrun`` starts them.
 
-Every process has the whole model and takes its share of every batch; gradients are summed, so that all take the step
-that one process with the whole batch would take (up to the order of a sum). Batches are drawn and augmented alike
-everywhere, and only the first process writes.
+Every process holds the whole model and processes its share of every batch. Gradients are summed, so that all make the
+update that one process would make with the whole batch (up to the order of summation). Batches are drawn and augmented
+identically in all processes, and only the first process writes files and messages.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Ranks:
     Attributes
     ----------
     rank : int
-        Number of this one.
+        Number of this process.
     size : int
-        How many there are.
+        Number of processes.
     """
 
     rank: int = 0
@@ -36,21 +36,21 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def share(self, n_samples: int) -> tuple[int, int]:
-        """Find this process's samples of a batch.
+        """Return the range of this process's samples in a batch.
 
         Parameters
         ----------
         n_samples
-            Of the batch.
+            Samples of the batch.
 
         Returns
         -------
         (int, int)
-            The first, and the one behind the last; there may be none.
+            First sample and the sample after the last; the range may be empty.
         """
         return self.rank * n_samples // self.size, (self.rank + 1) * n_samples // self.size
 
@@ -60,12 +60,12 @@ class Ranks:
         Parameters
         ----------
         value
-            This process's part.
+            This process's addend.
 
         Returns
         -------
         Tensor, same shape
-            The sum; the gradient goes to this process's part, as everywhere else to theirs.
+            The sum; each process gets the gradient of its own addend.
         """
         if self.size == 1:
             return value
@@ -74,17 +74,17 @@ class Ranks:
         return value + (whole - value.detach())
 
     def once(self, value: torch.Tensor) -> torch.Tensor:
-        """Let a value that all processes have count once in a sum over them.
+        """Make a value that all processes hold count once in a sum over them.
 
         Parameters
         ----------
         value
-            The same in every process.
+            The same value in every process.
 
         Returns
         -------
         Tensor, same shape
-            The value in the first process and 0 in the others, with its gradient everywhere.
+            The value in the first process and 0 in the others; all get its gradient.
         """
         return value if self.is_first else value - value.detach()
 
@@ -94,7 +94,7 @@ class Ranks:
         Parameters
         ----------
         parameters
-            In the same order everywhere; one without a gradient counts as zero.
+            In the same order in all processes; a missing gradient counts as zero.
         """
         if self.size == 1:
             return
@@ -109,17 +109,17 @@ class Ranks:
             parameter.grad = part.view_as(parameter).clone()
 
     def gather(self, value: Any) -> list[Any]:  # noqa: ANN401
-        """Collect a value of every process.
+        """Collect a value from every process.
 
         Parameters
         ----------
         value
-            This one's: numbers or arrays.
+            Value of this process: numbers or arrays.
 
         Returns
         -------
         list
-            In the order of the processes, everywhere the same.
+            In the order of the processes, the same in all of them.
         """
         if self.size == 1:
             return [value]
@@ -128,23 +128,23 @@ class Ranks:
         return found
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has reached this call."""
         if self.size > 1:
             distributed.barrier()
 
 
 def this_rank() -> Ranks:
-    """Look which process this is, without meeting the others.
+    """Read the number of this process from the environment, without connecting to the others.
 
     Returns
     -------
     Ranks
-        As ``torchrun`` says in the environment; alone without it.
+        As set by ``torchrun``; a single process without it.
 
     Raises
     ------
     TrainingError
-        If what stands in the environment makes no sense.
+        If the environment variables are not valid.
     """
     words = {
         name: os.environ.get(name, default)
@@ -152,22 +152,22 @@ def this_rank() -> Ranks:
     }
     if not all(word.isascii() and word.isdigit() for word in words.values()):
         raise TrainingError(
-            f"RANK={words['RANK']!r}, WORLD_SIZE={words['WORLD_SIZE']!r}: not as torchrun sets them"
+            f"RANK={words['RANK']!r}, WORLD_SIZE={words['WORLD_SIZE']!r}: not as set by torchrun"
         )
     rank, size = int(words["RANK"]), int(words["WORLD_SIZE"])
     if not rank < size:
-        raise TrainingError(f"RANK={rank} of WORLD_SIZE={size}: not as torchrun sets them")
+        raise TrainingError(f"RANK={rank} of WORLD_SIZE={size}: not as set by torchrun")
     return Ranks(rank, size)
 
 
 @contextmanager
 def together(device: torch.device) -> Iterator[Ranks]:
-    """Meet the other processes, if ``torchrun`` started some, and part afterwards.
+    """Connect to the other processes, if ``torchrun`` started some, and disconnect afterwards.
 
     Parameters
     ----------
     device
-        Where the model is: gloo serves a CPU, nccl a GPU.
+        Device of the model: gloo is used for a CPU, nccl for a GPU.
 
     Yields
     ------
@@ -177,7 +177,7 @@ def together(device: torch.device) -> Iterator[Ranks]:
     Raises
     ------
     TrainingError
-        If they do not meet.
+        If the connection fails.
     """
     ranks = this_rank()
     if ranks.size == 1:
@@ -187,7 +187,7 @@ def together(device: torch.device) -> Iterator[Ranks]:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
-            f"the {ranks.size} processes do not meet: {str(error).splitlines()[0]}"
+            f"the {ranks.size} processes could not connect: {str(error).splitlines()[0]}"
         ) from None
     try:
         yield ranks

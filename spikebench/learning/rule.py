@@ -1,21 +1,21 @@
-"""What a learning rule is: batches in, changed weights and the loss out.
+"""The interface of a learning rule: takes batches, changes weights, returns the loss.
 
 A rule is a subclass of :class:`LearningRule` in a file of its own, named in
 :data:`spikebench.learning.LEARNING_RULES`; a model names the rule that trains it in its class attribute ``learning``.
-``updates`` says when a rule changes the weights:
+``updates`` specifies when a rule changes the weights:
 
 ``batch``
     Once per batch. The training loop calls :meth:`LearningRule.update` for every batch of every epoch.
 ``step``
-    At every time step, *online*. The loop calls :meth:`LearningRule.update` in the same way; the rule goes through the
-    batch itself, by ``batch.window(step, step + 1)``, and keeps its traces as long as the batch lasts. Such a rule
-    refuses models that need the whole clip (``looks_ahead``).
+    At every time step, *online*. The loop calls :meth:`LearningRule.update` in the same way; the rule iterates over
+    the batch itself, by ``batch.window(step, step + 1)``, and keeps its traces for the duration of the batch. Such a
+    rule refuses models that need the whole clip (``looks_ahead``).
 ``once``
     From all samples at once. There are no epochs: the loop calls :meth:`LearningRule.fit`.
 
-What a rule keeps from batch to batch (moments of an optimiser, feedback weights, importances) are named tensors,
-:meth:`LearningRule.state`. Names, shapes and types do not change during training; a checkpoint holds them and is
-checked against those of a new rule.
+The state that a rule keeps between batches (moments of an optimiser, feedback weights, importances) consists of named
+tensors, see :meth:`LearningRule.state`. Names, shapes and types do not change during training. Checkpoints store the
+state; when it is loaded, it is compared with that of a new rule.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LearningRule:
     Parameters
     ----------
     model
-        What it trains, on the device of the training.
+        The model to train, on the device of the training.
     preset
         Settings.
     class_weights
@@ -48,14 +48,14 @@ class LearningRule:
     ranks
         The processes that train together.
     seed
-        For what the rule draws when it is made, such as feedback weights. In :meth:`update` it draws from torch's
-        global generator, which the loop seeds by (seed, epoch).
+        Seed for random draws in the constructor, such as feedback weights. :meth:`update` draws from torch's global
+        generator, which the loop seeds by (seed, epoch).
     """
 
     updates: ClassVar[Literal["batch", "step", "once"]]
-    # Whether it computes in training.precision. Models that spike compute in float32 under every rule.
+    # Whether the rule supports training.precision. Spiking models compute in float32 under every rule.
     lower_precision: ClassVar[bool] = False
-    # Whether several processes may share its batches.
+    # Whether several processes may share the batches of the rule.
     shares_batches: ClassVar[bool] = False
 
     def __init__(
@@ -72,29 +72,29 @@ class LearningRule:
 
     @classmethod
     def check(cls, name: str, model: Classifier, preset: Preset, ranks: Ranks) -> None:
-        """Refuse a model or a setting that the rule cannot train with; rules extend this.
+        """Refuse a model or a setting that the rule cannot train with; subclasses extend this.
 
         Parameters
         ----------
         name, model
-            The model; it is not changed.
+            The model, which is not changed.
         preset
             Settings.
         ranks
-            The processes that would train together.
+            The processes that are to train together.
 
         Raises
         ------
         TrainingError
-            In one line, with the remedy.
+            The message is one line with the remedy.
         """
         if preset.training.precision != "float32" and (model.spiking or not cls.lower_precision):
             raise TrainingError(
-                f"model {name} computes in float32; training.precision is for lstm and cnn"
+                f"model {name} is trained in float32 only; remove training.precision, which is for lstm and cnn"
             )
         if cls.updates == "step" and model.looks_ahead:
             raise TrainingError(
-                f"model {name} needs whole clips, and the learning rule {model.learning} changes the weights at every "
+                f"model {name} needs whole clips, but the learning rule {model.learning} changes the weights at every "
                 "time step; choose a rule that changes them once per batch, such as bptt"
             )
         if ranks.size > 1:
@@ -105,12 +105,12 @@ class LearningRule:
                 )
             if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules()):
                 raise TrainingError(
-                    f"model {name} normalises over the batch, which {ranks.size} processes would change; "
-                    "train it in one"
+                    f"model {name} normalises over the batch, which would change with {ranks.size} processes; "
+                    "train it in one process"
                 )
 
     def update(self, batch: EventBatch, rate: float) -> float:
-        """Change the weights by one batch.
+        """Update the weights with one batch.
 
         Parameters
         ----------
@@ -122,57 +122,57 @@ class LearningRule:
         Returns
         -------
         float
-            Mean loss of the whole batch, as it was before the update, in every process the same. If it is not finite,
-            the loop ends the training.
+            Mean loss of the whole batch before the update, the same in every process. If it is not finite, the loop
+            stops the training.
         """
         raise NotImplementedError
 
     def fit(
         self, train: BinnedSamples, validation: BinnedSamples | None, choice: Mapping[str, float]
     ) -> dict[str, float]:
-        """Learn from all samples at once.
+        """Fit the model to all samples at once.
 
         Parameters
         ----------
         train
-            What to learn from.
+            The training samples.
         validation
-            What chooses among settings; None in a refit.
+            Samples that select among settings; None in a refit.
         choice
-            What validation chose before a refit; else empty.
+            The settings that validation selected before a refit; else empty.
 
         Returns
         -------
         dict of float
-            What validation chose, with its ``validation_accuracy``; in a refit ``choice``.
+            The settings that validation selected, with their ``validation_accuracy``; in a refit ``choice``.
         """
         raise NotImplementedError
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Give what the rule keeps from batch to batch, for a checkpoint.
+        """Return the state that the rule keeps between batches, for a checkpoint.
 
         Returns
         -------
         dict of Tensor
-            Every tensor by its name; the first part of a name is neither ``model`` nor ``best``. By default empty.
+            Tensors by name; the first part of a name must not be ``model`` or ``best``. By default empty.
         """
         return {}
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on from a state.
+        """Continue from a state.
 
-        By default it is copied into the tensors of :meth:`state`, which then have to be those that the rule works with.
+        By default it is copied into the tensors of :meth:`state`, which must then be the tensors that the rule uses.
 
         Parameters
         ----------
         state
-            As :meth:`state` gave it: names, shapes and types are those of a new rule, and all numbers are finite.
+            As returned by :meth:`state`: names, shapes and types are those of a new rule, and all numbers are finite.
         """
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
     def share(self, batch: EventBatch) -> EventBatch:
-        """Take this process's samples of a batch to the device of the model.
+        """Move this process's samples of a batch to the device of the model.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class LearningRule:
         Returns
         -------
         EventBatch
-            Some of its samples; all of them if there is one process.
+            This process's samples; all samples if there is one process.
         """
         return batch.part(*self.ranks.share(len(batch))).to(self.device)
 
@@ -203,7 +203,7 @@ def rule_class(name: str) -> type[LearningRule]:
     Raises
     ------
     UnknownNameError
-        If the registry does not hold it.
+        If the registry does not contain it.
     """
     if name not in LEARNING_RULES:
         raise UnknownNameError("learning rule", name, LEARNING_RULES)
@@ -213,17 +213,17 @@ def rule_class(name: str) -> type[LearningRule]:
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
-    """Find the device of a model.
+    """Return the device of a model.
 
     Parameters
     ----------
     model
-        With all its tensors on one device.
+        A model with all tensors on one device.
 
     Returns
     -------
     torch.device
-        That of its first parameter or buffer; the CPU if it has neither.
+        The device of its first parameter or buffer; the CPU if it has neither.
     """
     tensors = [*model.parameters(), *model.buffers()]
     return tensors[0].device if tensors else torch.device("cpu")

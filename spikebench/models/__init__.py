@@ -1,21 +1,21 @@
-"""Models: one readable file each, named here as strings so that the list costs no import.
+"""Models: one readable file each, registered as strings so that importing the list is cheap.
 
 The contract of a model ``M`` with its configuration ``C``:
 
 * ``C`` is a frozen pydantic model; every key of a physical quantity ends in its unit; ``C()`` is valid.
 * ``M.Config is C`` and ``M(config: C, shape: DataShape)`` is a ``torch.nn.Module`` whose parameters and
-  buffers are all there is to save.
+  buffers are its whole state.
 * ``M.forward(batch)`` takes a :class:`spikebench.events.batches.EventBatch` and returns
   :class:`spikebench.models.base.Output`; it makes the raster (``batch.dense()``) only if it needs it.
-* ``M.forward_chunk(batch, state)`` takes the next chunk of clips, if the model can answer chunk by chunk.
-* ``M.account(batch)`` runs once more and says what that cost, see :mod:`spikebench.metrics.operations`; without it, the
-  metrics of operations and activity are "not applicable" to the model.
-* ``M.spiking`` says whether hidden units spike, ``M.looks_ahead`` whether an answer needs the whole clip.
-* A network of spiking layers states them once, in ``M.hidden_layers()``: its base class
+* ``M.forward_chunk(batch, state)`` takes the next chunk of clips, if the model can process clips chunk by chunk.
+* ``M.account(batch)`` runs the model once more and counts its operations, see :mod:`spikebench.metrics.operations`;
+  without it, the metrics of operations and activity are "not applicable" to the model.
+* ``M.spiking`` is true if hidden units spike, ``M.looks_ahead`` if the scores depend on the whole clip.
+* A network of spiking layers defines them once, in ``M.hidden_layers()``: its base class
   :class:`spikebench.models.spiking_network.SpikingNetwork` derives ``forward``, ``forward_chunk``, ``account`` and the
   export to NIR from that list.
-* ``M.learning`` names the learning rule that trains it, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
-  ``CountClassifier`` with ``fit_counts``, which learns from spike counts at once (see ``svm``).
+* ``M.learning`` names the learning rule of the model, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
+  ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def check_model_name(name: str) -> None:
     Raises
     ------
     UnknownNameError
-        If the registry does not hold it.
+        If the registry does not contain it.
     """
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)

@@ -7,9 +7,9 @@
     A[t] = ρ·A[t−1] + (1 − ρ)·q·(a·U[t]·(1 − S[t]) + b·S[t])
     read-out as in :mod:`spikebench.models.readout`, by default the mean over time
 
-β = exp(−dt/τ_mem), ρ = exp(−dt/τ_adapt). A sees the new U: the symplectic Euler step of Baronig, Ferrand, Sabathiel,
-Legenstein (2024), arXiv:2408.07517, "SE-adLIF", whose idea this follows; ranges and defaults are ours. τ_mem, τ_adapt,
-a and b are learned for every neuron, and held within their ranges.
+β = exp(−dt/τ_mem), ρ = exp(−dt/τ_adapt). A depends on the new U: the symplectic Euler step of Baronig, Ferrand,
+Sabathiel, Legenstein (2024), arXiv:2408.07517, "SE-adLIF", on which this model is based; ranges and defaults are ours.
+τ_mem, τ_adapt, a and b are learned for every neuron, and limited to their ranges.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Range = tuple[float, float]
 
 
 class AdaptiveLIFConfig(ModelConfig):
-    """Configuration of :class:`AdaptiveLIF`; time constants in ms, ranges from least to greatest."""
+    """Configuration of :class:`AdaptiveLIF`; time constants in ms, ranges from minimum to maximum."""
 
     hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1)
     recurrent: bool = True
@@ -58,12 +58,12 @@ class AdaptiveLIFConfig(ModelConfig):
             low, high = getattr(self, name)
             least = 0.01 if name.startswith("tau") else 0.0
             if not least <= low <= high <= 1e6:
-                raise ValueError(f"{name}: from {low} to {high} is no range within {least} … 1e6")
+                raise ValueError(f"{name}: {low} to {high} is not a range within {least} … 1e6")
         return self
 
 
 class AdaptiveLayer(nn.Module):
-    """One layer: weights, and what is learned of every neuron as its place in a range, 0 … 1."""
+    """One layer: weights, and learned parameters per neuron, stored as positions within their ranges, 0 … 1."""
 
     def __init__(self, n_in: int, n: int, scale: float, config: AdaptiveLIFConfig) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class AdaptiveLayer(nn.Module):
         )
 
     def within(self, name: str, limits: Range) -> torch.Tensor:
-        """Turn the places of a quantity into its values, float, shape (neuron,), in its own unit."""
+        """Convert the positions of a parameter to values, float, shape (neuron,), in its unit."""
         place: torch.Tensor = self.places[name].clamp(0, 1)
         return limits[0] + (limits[1] - limits[0]) * place
 
@@ -100,7 +100,7 @@ class AdaptiveLIF(SpikingNetwork):
         self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
     def hidden_layers(self) -> list[SpikingLayer]:
-        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         config, time_step = self.config, self.shape.time_step
         neuron = Neuron(reset="restart", surrogate=config.surrogate, slope=config.surrogate_slope)
         layers = []

@@ -1,4 +1,4 @@
-"""What every model shares with its trainer: the shape of the data, the form of an answer."""
+"""The interface of all models: shape of the data, form of the output, base classes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ModelConfig(BaseModel):
 
 @dataclass(frozen=True)
 class DataShape:
-    """What a model needs to know of the data.
+    """Properties of the data that a model needs.
 
     Attributes
     ----------
@@ -52,14 +52,14 @@ class DataShape:
 
 @dataclass(frozen=True)
 class Output:
-    """Answer of a model.
+    """Output of a model.
 
     Attributes
     ----------
     scores : Tensor of float32, shape (batch, class)
-        The largest wins.
+        The class with the largest score is predicted.
     spikes : list of Spikes
-        Those of the hidden layers; empty for a model without.
+        Spikes of the hidden layers; empty for a model without any.
     """
 
     scores: torch.Tensor
@@ -68,16 +68,16 @@ class Output:
 
 @dataclass(frozen=True)
 class ChunkState:
-    """What a model keeps from one chunk of a clip to the next.
+    """State that a model keeps between chunks of clips.
 
     Attributes
     ----------
     layers : list of Tensor
-        State of every layer.
+        States of all layers.
     trace, summary : Tensor of float32, shape (batch, class)
-        Last value of the read-out, and what its reduction has come to.
+        Last value of the read-out, and the current value of its reduction.
     n_steps : Tensor of int64, shape (batch,)
-        Bins of each clip up to here, its padding not counted.
+        Bins of each clip so far, without padding.
     """
 
     layers: list[torch.Tensor]
@@ -91,48 +91,48 @@ class Classifier(nn.Module):
 
     Config: ClassVar[type[ModelConfig]]
     spiking: ClassVar[bool]
-    looks_ahead: ClassVar[bool] = False  # whether an answer needs the whole clip
-    learning: ClassVar[str] = "bptt"  # what trains it, see spikebench.learning
+    looks_ahead: ClassVar[bool] = False  # whether the scores depend on the whole clip
+    learning: ClassVar[str] = "bptt"  # its learning rule, see spikebench.learning
 
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()
         self.shape = shape
-        self.kernels: Kernels = choose("cpu")  # whoever moves the model chooses again
+        self.kernels: Kernels = choose("cpu")  # to be chosen again when the model is moved
 
     def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
+        """Compute the scores of a batch of events."""
         raise NotImplementedError
 
     def forward_chunk(
         self, batch: EventBatch, state: ChunkState | None
     ) -> tuple[torch.Tensor, ChunkState]:
-        """Answer after the next chunk of some clips.
+        """Compute the scores after the next chunk of some clips.
 
         Parameters
         ----------
         batch
-            The events of a chunk, its bins and lengths counted from its beginning.
+            The events of a chunk; its bins and lengths are counted from its start.
         state
-            From the chunk before; None at the beginning.
+            Returned for the previous chunk; None for the first one.
 
         Returns
         -------
         scores : Tensor of float32, shape (batch, class)
-            As :meth:`forward` gives them for all chunks up to here.
+            As :meth:`forward` returns them for all chunks so far.
         state : ChunkState
             For the next chunk.
 
         Raises
         ------
         TrainingError
-            If the model looks at whole clips.
+            If the model needs whole clips.
         """
         raise TrainingError(
-            f"{type(self).__name__} looks at whole clips and cannot answer chunk by chunk"
+            f"{type(self).__name__} needs whole clips and cannot process them chunk by chunk"
         )
 
     def account(self, batch: EventBatch) -> Account | None:
-        """Run once, and list what that cost.
+        """Run the model once and count its operations.
 
         Parameters
         ----------
@@ -142,12 +142,13 @@ class Classifier(nn.Module):
         Returns
         -------
         Account or None
-            All weights and what went through them, all neurons and what they did; None if the model does not say.
+            All weights with the values that passed through them, and all neurons with their activity; None if the model
+            does not count them.
         """
         return None
 
     def n_parameters(self) -> int:
-        """Count the trained numbers.
+        """Return the number of trained parameters.
 
         Returns
         -------
@@ -158,7 +159,7 @@ class Classifier(nn.Module):
 
 
 class CountClassifier(Classifier):
-    """Base of models that learn from spike counts at once, not by gradients."""
+    """Base of models that are fitted to spike counts at once, not by gradients."""
 
     learning = "counts"
 
@@ -167,12 +168,12 @@ class CountClassifier(Classifier):
         train: tuple[NDArray[np.int64], NDArray[np.int64]],
         validation: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> dict[str, float]:
-        """Learn; counts (samples, units) and labels (samples,) in.
+        """Fit the model to counts (samples, units) and labels (samples,).
 
         Returns
         -------
         dict
-            What validation chose, with its ``validation_accuracy``.
+            The settings that validation selected, with their ``validation_accuracy``.
         """
         raise NotImplementedError
 
@@ -208,7 +209,7 @@ def model_class(name: str) -> type[Classifier]:
     Raises
     ------
     UnknownNameError
-        If the registry does not hold it.
+        If the registry does not contain it.
     """
     check_model_name(name)
     module, _, attribute = MODELS[name].partition(":")

@@ -1,4 +1,4 @@
-"""A convolutional network that looks at the raster as a picture.
+"""A convolutional network that processes the raster as an image.
 
 The units are pooled to ``image_units`` rows, the time bins are the columns (preset: 64 × 64).
 Source: Cramer et al. (2020), arXiv:1910.07407, who train a CNN on a 64 × 64 spatio-temporal image.
@@ -60,13 +60,13 @@ class CNN(Classifier):
         )
 
     def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
+        """Compute the scores of a batch of events."""
         return Output(self.head(self.features(self._image(batch))))
 
     def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`.
+        """Count the operations for a batch; see :meth:`Classifier.account`.
 
-        Square roots of pooled counts are values. Pooling has no weights; normalisation belongs to the updates of the
+        Square roots of pooled counts are values. Pooling has no weights; normalisation is part of the updates of the
         units that it scales.
         """
         account = Account.of(batch)
@@ -85,11 +85,11 @@ class CNN(Classifier):
         return account
 
     def _image(self, batch: EventBatch) -> torch.Tensor:
-        """Draw the picture, shape (batch, 1, time, row)."""
+        """Make the image, shape (batch, 1, time, row)."""
         raster = batch.dense()  # (batch, time, unit)
-        # Rows of equal width up to one unit: unit u goes to row ⌊u·rows/n_units⌋.
+        # Rows of equal width up to one unit: unit u is in row ⌊u·rows/n_units⌋.
         n_units = raster.shape[2]
         row = torch.arange(n_units, device=raster.device) * self.rows // n_units
         image = raster.new_zeros(*raster.shape[:2], self.rows).index_add_(2, row, raster)
-        # Square roots keep a loud onset from hiding the rest of the picture.
+        # Square roots keep a loud onset from dominating the image.
         return image.sqrt().unsqueeze(1)

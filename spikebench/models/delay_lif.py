@@ -7,7 +7,7 @@
 
 k shares a spike between the bins around its delay d, see :mod:`spikebench.kernels.delays`; weights w and delays d are
 learned for every connection. After Hammouamri, Khalfaoui-Hassani, Masquelier (2023), arXiv:2306.17670, with a triangle
-instead of a Gaussian that narrows while it learns, and without batch normalisation.
+instead of a Gaussian that narrows during training, and without batch normalisation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from spikebench.models.readout import LeakyReadout, ReadoutReduction
 from spikebench.models.spiking_layer import Delays, SpikingLayer, decay_per_step
 from spikebench.models.spiking_network import SpikingNetwork
 
-_MOST_TAPS = 1001  # every one costs as much as a network without delays
+_MOST_TAPS = 1001  # each costs as much as a network without delays
 
 
 class DelayLIFConfig(ModelConfig):
@@ -56,7 +56,7 @@ class DelayLIF(SpikingNetwork):
         if self.n_taps > _MOST_TAPS:
             raise TrainingError(
                 f"model delay_lif: max_delay_ms={config.max_delay_ms:g} is {self.n_taps - 1} bins; at most "
-                f"{_MOST_TAPS - 1}, so take wider bins (input.time_step_ms)"
+                f"{_MOST_TAPS - 1} are allowed, so use wider bins (input.time_step_ms)"
             )
         decay_syn = decay_per_step(config.tau_syn_ms, shape.time_step)
         decay_mem = decay_per_step(config.tau_mem_ms, shape.time_step)
@@ -65,13 +65,13 @@ class DelayLIF(SpikingNetwork):
         for n_out in config.hidden_units:
             scale = fluctuation_scale(n_in, rate, decay_syn=decay_syn, decay_mem=decay_mem)
             self.hidden.append(config.init_fluctuation * scale * torch.randn(n_in, n_out))
-            self.delays.append(torch.rand(n_in, n_out))  # of the longest
+            self.delays.append(torch.rand(n_in, n_out))  # as fractions of the longest delay
             n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
         tau = config.tau_readout_ms * 1e-3
         self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
     def hidden_layers(self) -> list[SpikingLayer]:
-        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         return [
             SpikingLayer(
                 weight=weight,

@@ -1,4 +1,4 @@
-"""Initial weights of spiking layers: the scale at which inputs move membranes by one threshold.
+"""Initial weights of spiking layers: the scale at which membranes fluctuate by one threshold.
 
 After Rossbroich et al. (2022), doi 10.1088/2634-4386/ac97bb.
 """
@@ -9,9 +9,9 @@ import math
 
 
 def fluctuation_scale(n_in: int, rate: float, decay_syn: float, decay_mem: float) -> float:
-    """Find the weight scale at which membranes fluctuate by one threshold.
+    """Compute the weight scale at which membranes fluctuate by one threshold.
 
-    A Poisson input of mean count ``rate`` per bin through both filters gives the membrane the variance
+    A Poisson input of mean count ``rate`` per bin through both filters causes a membrane variance of
     n_in·w²·rate·ε, where ε is the energy of the filters' impulse response.
 
     Parameters

@@ -7,10 +7,10 @@
     S[t] = 1 if U[t] ≥ 1 else 0;  the reset is not differentiated
     read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/τ_readout)
 
-(``readout`` may ask for another reduction of O over time.)
+(``readout`` selects other reductions of O over time.)
 
-Initial weights are normal with a standard deviation that makes the membrane's fluctuations
-``init_fluctuation`` thresholds large at the data's mean rate, see :mod:`spikebench.models.initial_weights`. Source of
+Initial weights are normal, with a standard deviation at which the membrane fluctuates by ``init_fluctuation``
+thresholds at the data's mean rate, see :mod:`spikebench.models.initial_weights`. Source of
 the model: Cramer et al. (2020), arXiv:1910.07407, time constants of its section on spiking networks; Neftci, Mostafa,
 Zenke (2019), arXiv:1901.09948.
 """
@@ -64,7 +64,7 @@ class LIF(SpikingNetwork):
         self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
     def hidden_layers(self) -> list[SpikingLayer]:
-        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         return [
             SpikingLayer(
                 weight=weight,

@@ -41,14 +41,14 @@ class LSTM(Classifier):
         self.readout = nn.Linear(config.hidden_units, shape.n_classes)
 
     def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
+        """Compute the scores of a batch of events."""
         hidden, _ = self.lstm(batch.dense())
         return Output(self.readout(self.dropout(hidden)).amax(1))
 
     def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`.
+        """Count the operations for a batch; see :meth:`Classifier.account`.
 
-        The gates' products with each other and their non-linearities belong to the updates of the cells.
+        The gates' products with each other and their non-linearities are part of the updates of the cells.
         """
         account = Account.of(batch)
         hidden = batch.dense()
@@ -58,7 +58,7 @@ class LSTM(Classifier):
                 layer = nn.LSTM(hidden.shape[2], self.lstm.hidden_size, batch_first=True)
             layer.to(hidden)
             layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
-            # Spikes enter the first layer, values the others.
+            # The input of the first layer is spikes, that of the others values.
             account.multiply(f"lstm.weight_ih_l{k}", hidden, weights["weight_ih"], spikes=k == 0)
             hidden, _ = layer(hidden)
             account.multiply(f"lstm.weight_hh_l{k}", hidden[:, :-1], weights["weight_hh"])
@@ -70,7 +70,7 @@ class LSTM(Classifier):
     def forward_chunk(
         self, batch: EventBatch, state: ChunkState | None
     ) -> tuple[torch.Tensor, ChunkState]:
-        """Answer after the next chunk; see :meth:`Classifier.forward_chunk`."""
+        """Compute the scores after the next chunk; see :meth:`Classifier.forward_chunk`."""
         cells = (state.layers[0], state.layers[1]) if state else None
         hidden, cells = self.lstm(batch.dense(), cells)
         trace = self.readout(self.dropout(hidden))

@@ -1,8 +1,8 @@
 """The read-out of spiking networks: leaky integrators without spikes.
 
-O[t] = γ·O[t−1] + (1 − γ)·W·S[t], γ = exp(−dt/τ); the score of a class is a bias and the maximum, mean or sum of its O
-over time, or its last value. ``mean``, ``sum`` and ``last`` look at the steps that a clip lasts; its padding does not
-count. ``max`` looks at all steps, as Cramer et al. (2020) do.
+O[t] = γ·O[t−1] + (1 − γ)·W·S[t], γ = exp(−dt/τ); the score of a class is a bias plus the maximum, mean or sum of its O
+over time, or its last value. ``mean``, ``sum`` and ``last`` use the steps of the clip without its padding. ``max``
+uses all steps, as in Cramer et al. (2020).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class LeakyReadout(nn.Module):
     Parameters
     ----------
     n_in
-        Inputs.
+        Number of inputs.
     shape
         Shape of the data.
     tau
         Time constant [s].
     reduction
-        What is made of a trace.
+        Reduction of a trace over time.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LeakyReadout(nn.Module):
     def forward(
         self, kernels: Kernels, spikes: Spikes, lengths: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Score the spikes of the last layer; float32 (batch, class) out."""
+        """Compute the scores from the spikes of the last layer; returns float32 (batch, class)."""
         decay = self.weight.new_tensor(self.decay)
         lasting = None
         if self.reduction != "max" and lengths is not None:
@@ -59,7 +59,7 @@ class LeakyReadout(nn.Module):
         )
 
     def account(self, account: Account, kernels: Kernels, spikes: Spikes) -> None:
-        """Count what the spikes of the last layer cost here; all steps are run, whatever the reduction looks at."""
+        """Count the operations for the spikes of the last layer; all steps count, whatever the reduction."""
         account.fire(account.deliver(kernels, "readout.weight", spikes, self.weight), None)
 
     def forward_chunk(
@@ -70,7 +70,7 @@ class LeakyReadout(nn.Module):
         layers: list[torch.Tensor],
         state: ChunkState | None,
     ) -> tuple[torch.Tensor, ChunkState]:
-        """Score all chunks up to here; see :meth:`spikebench.models.base.Classifier.forward_chunk`."""
+        """Compute the scores after all chunks so far; see :meth:`spikebench.models.base.Classifier.forward_chunk`."""
         start = state.trace if state else None
         decay = self.weight.new_tensor(self.decay)
         trace = kernels.leaky_readout(

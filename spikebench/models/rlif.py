@@ -58,7 +58,7 @@ class RecurrentLIF(SpikingNetwork):
         self.readout = LeakyReadout(n, shape, tau=tau, reduction=config.readout)
 
     def hidden_layers(self) -> list[SpikingLayer]:
-        """State the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         return [
             SpikingLayer(
                 weight=self.input,

@@ -1,9 +1,9 @@
-"""A layer of spiking neurons as a model states it: weights, delays, neuron, time constants, adaptation.
+"""A layer of spiking neurons as defined by a model: weights, delays, neuron, time constants, adaptation.
 
 ::
 
     x[t] = Σ_s W_s·S_in[t−s]     one tap s = 0 without delays
-    x, recurrent weights V, α, β and adaptation go into the neuron of :mod:`spikebench.kernels.neuron`, S comes out
+    x, recurrent weights V, α, β and adaptation are the inputs of :mod:`spikebench.kernels.neuron`, its output is S
     α = exp(−dt/τ_syn)           β = exp(−dt/τ_mem)
 """
 
@@ -29,9 +29,9 @@ class Delays:
     Attributes
     ----------
     steps : Tensor of float, shape (input, neuron)
-        Delay of every connection in time steps, 0 … n_taps − 1; a delay between two steps delivers in both.
+        Delay of every connection in time steps, 0 … n_taps − 1; a delay between two steps is split between both.
     n_taps : int
-        Steps at which a spike can arrive.
+        Number of steps at which a spike can arrive.
     """
 
     steps: torch.Tensor
@@ -45,17 +45,17 @@ class SpikingLayer:
     Attributes
     ----------
     weight : Tensor of float, shape (input, neuron)
-        Weights of what comes in, a parameter or buffer of the model.
+        Weights of the input, a parameter or buffer of the model.
     neuron : Neuron
         Threshold, reset and surrogate gradient.
     tau_mem_ms : float, or Tensor of float, shape (neuron,)
         Time constant of the membrane [ms].
     tau_syn_ms : float, or Tensor of float, shape (neuron,)
-        Time constant of the synaptic current [ms]; 0 passes the current on without a filter.
+        Time constant of the synaptic current [ms]; 0 means no filter.
     recurrent : Tensor of float, shape (neuron, neuron), or None
-        Weights from each neuron to each, which arrive one step later, a parameter or buffer of the model.
+        Weights from each neuron to each, which act one step later, a parameter or buffer of the model.
     delays : Delays or None
-        Of the weights of what comes in.
+        Delays of the input weights.
     adaptation : Adaptation or None
         Its decay and strengths.
     """
@@ -80,13 +80,13 @@ class SpikingLayer:
         Parameters
         ----------
         kernels
-            That run it.
+            The kernels to use.
         source
-            Spikes of the input, or of the layer before.
+            Spikes of the input, or of the previous layer.
         time_step
             Width of a bin [s].
         state
-            Where the scan before ended; by default at rest.
+            Final state of the previous scan; by default at rest.
 
         Returns
         -------
@@ -95,7 +95,10 @@ class SpikingLayer:
         """
         current: torch.Tensor | EventBatch
         if isinstance(source, EventBatch) and self.delays is None:
-            current, weight = source, self.weight  # the scan weighs them, without storing currents
+            current, weight = (
+                source,
+                self.weight,
+            )  # the scan multiplies them, without storing currents
         else:
             taps = self.weight if self.delays is None else self._taps(self.weight, self.delays)
             current, weight = kernels.event_linear(source, taps), None
@@ -123,12 +126,12 @@ class SpikingLayer:
         )
 
     def arrivals(self) -> torch.Tensor | None:
-        """Find the taps at which connections deliver.
+        """Return the taps at which connections deliver spikes.
 
         Returns
         -------
         Tensor of float, shape (tap, input, neuron), or None
-            Nonzero where a connection delivers, whatever its weight; None without delays.
+            Nonzero where a connection delivers, even if its weight is 0; None without delays.
         """
         if self.delays is None:
             return None
@@ -175,6 +178,6 @@ def decays_per_step(tau_ms: torch.Tensor, time_step: float) -> torch.Tensor:
     Returns
     -------
     Tensor of float
-        exp(−time_step/tau), in the shape of ``tau_ms``; gradients go back through it.
+        exp(−time_step/tau), in the shape of ``tau_ms``; gradients propagate through it.
     """
     return torch.exp(-time_step * 1e3 / tau_ms)

@@ -1,7 +1,7 @@
-"""Base of networks of spiking layers with a leaky read-out: all that they do follows from the list of their layers.
+"""Base of networks of spiking layers with a leaky read-out: their behaviour follows from the list of their layers.
 
-A model makes its parameters and states its layers once, in :meth:`SpikingNetwork.hidden_layers`. The answer to a whole
-clip, the answer chunk by chunk, what a batch costs, and the graph of :mod:`spikebench.deployment.nir_graph` are
+A model makes its parameters and defines its layers once, in :meth:`SpikingNetwork.hidden_layers`. The scores of whole
+clips, the scores chunk by chunk, the count of operations, and the graph of :mod:`spikebench.deployment.nir_graph` are
 derived from that list and from ``readout``.
 """
 
@@ -21,39 +21,39 @@ from spikebench.models.spiking_layer import SpikingLayer
 
 
 class SpikingNetwork(Classifier):
-    """Spiking layers, one after the other, and a read-out of the last.
+    """Spiking layers in sequence, and a read-out of the last one.
 
     Attributes
     ----------
     readout : LeakyReadout
-        Set by the model, after the weights of its layers: this is the order of random draws.
+        Set by the model after the weights of its layers, which fixes the order of random draws.
     """
 
     spiking = True
     readout: LeakyReadout
 
     def hidden_layers(self) -> list[SpikingLayer]:
-        """State the layers, from the input to the read-out.
+        """Return the layers, from the input to the read-out.
 
         Returns
         -------
         list of SpikingLayer
-            Made of the present values of the parameters, so that gradients reach them.
+            Made from the current values of the parameters, so that gradients propagate to them.
         """
         raise NotImplementedError
 
     def forward(self, batch: EventBatch) -> Output:
-        """Answer a batch of events."""
+        """Compute the scores of a batch of events."""
         spikes = [scan.spikes for scan in self._scan(batch, self.hidden_layers())]
         return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
 
     def forward_chunk(
         self, batch: EventBatch, state: ChunkState | None
     ) -> tuple[torch.Tensor, ChunkState]:
-        """Answer after the next chunk; see :meth:`Classifier.forward_chunk`."""
+        """Compute the scores after the next chunk; see :meth:`Classifier.forward_chunk`."""
         layers = self.hidden_layers()
         if any(layer.delays is not None for layer in layers):
-            return super().forward_chunk(batch, state)  # spikes under way are in no state
+            return super().forward_chunk(batch, state)  # delayed spikes are not part of the state
         scans = self._scan(batch, layers, state.layers if state else None)
         return self.readout.forward_chunk(
             self.kernels,
@@ -64,7 +64,7 @@ class SpikingNetwork(Classifier):
         )
 
     def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs; see :meth:`Classifier.account`."""
+        """Count the operations for a batch; see :meth:`Classifier.account`."""
         account = Account.of(batch)
         source: EventBatch | Spikes = batch
         layers = self.hidden_layers()
@@ -96,7 +96,7 @@ class SpikingNetwork(Classifier):
         layers: list[SpikingLayer],
         states: Sequence[torch.Tensor | None] | None = None,
     ) -> list[Scan]:
-        """Run all layers; the state of each continues from ``states``, by default from rest."""
+        """Run all layers; each continues from its state in ``states``, by default from rest."""
         scans: list[Scan] = []
         for layer, state in zip(layers, states or [None] * len(layers), strict=True):
             source = scans[-1].spikes if scans else batch

@@ -1,9 +1,9 @@
-"""A support vector machine on spike counts: what can be said without looking at time.
+"""A support vector machine on spike counts: a baseline without temporal information.
 
 Features: the spikes of each unit over the whole clip, standardised on the training split. Kernel: radial
 basis functions, one machine per pair of classes, votes. Trained by scikit-learn; C and the kernel's width
-are chosen on the validation split. What is kept are arrays, so a trained machine is loaded from
-safetensors like any network and needs no pickle.
+are selected on the validation split. A trained machine is stored as arrays, so it is loaded from safetensors
+like a network and needs no pickle.
 
 Source: Cramer et al. (2020), arXiv:1910.07407, classifiers on spike counts.
 """
@@ -25,7 +25,7 @@ from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Outp
 
 
 class CountSVMConfig(ModelConfig):
-    """Configuration of :class:`CountSVM`: the grid that validation chooses from."""
+    """Configuration of :class:`CountSVM`: the grid from which validation selects."""
 
     C: tuple[Positive, ...] = Field(default=(1.0, 10.0, 100.0), min_length=1)
     # Widths relative to scikit-learn's "scale", 1/number of units for standardised features.
@@ -33,7 +33,7 @@ class CountSVMConfig(ModelConfig):
 
 
 class CountSVM(CountClassifier):
-    """Support vector machine on counts. All it has learned lies in buffers."""
+    """Support vector machine on counts. Its whole state is stored in buffers."""
 
     Config: ClassVar[type[ModelConfig]] = CountSVMConfig
     spiking = False
@@ -60,7 +60,7 @@ class CountSVM(CountClassifier):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
 
     def forward(self, batch: EventBatch) -> Output:
-        """Count, compare with the support vectors, vote."""
+        """Compute the votes of the pairwise machines for each class."""
         _, kernel = self._compare(batch)
         decisions = kernel @ self.coefficients.T + self.intercepts  # (batch, pair)
         n_classes = self.shape.n_classes
@@ -71,7 +71,7 @@ class CountSVM(CountClassifier):
         return Output(votes.float())  # a tie goes to the lower index, as in libsvm
 
     def account(self, batch: EventBatch) -> Account:
-        """List what a batch costs: products with the support vectors, and of the kernel with the coefficients.
+        """Count the operations for a batch: products with the support vectors, and of the kernel with the coefficients.
 
         Votes and non-linearities are not counted; there are no neurons.
         """
@@ -81,17 +81,17 @@ class CountSVM(CountClassifier):
         return account
 
     def _compare(self, batch: EventBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Standardise the counts (batch, unit), and put them through the kernel (batch, support vector)."""
+        """Compute the standardised counts (batch, unit) and their kernel values (batch, support vector)."""
         counts = (batch.dense().sum(1).double() - self.mean) / self.scale
         return counts, torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
 
     def n_parameters(self) -> int:
-        """Count the learned numbers: support vectors, their coefficients, intercepts.
+        """Return the number of learned parameters: support vectors, their coefficients, intercepts.
 
         Returns
         -------
         int
-            Elements kept, the standardisation not counted.
+            Elements of these tensors, without the standardisation.
         """
         return self.support.numel() + self.coefficients.numel() + self.intercepts.numel()
 

@@ -1,11 +1,10 @@
-"""Pictures; the only modules that import matplotlib.
+"""Plots; the only modules that import matplotlib.
 
 ::
 
-    fidelity     A comparison as a picture: one panel per measure, with its verdict as the title
-    predictions  Answers over time, as a picture
-    results      Compared results as a picture: accuracies with their intervals, below them the
+    fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
+    predictions  Plot of predictions over time
+    results      Plot of compared results: accuracies with their intervals, below them the
                  differences of all pairs
-    sample       Pictures of one sample: spikes, and beside them the sound and the stages in
-                 between
+    sample       Plots of one sample: spikes, with the sound and the intermediate stages
 """

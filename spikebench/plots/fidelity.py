@@ -1,4 +1,4 @@
-"""A comparison as a picture: one panel per measure, with its verdict as the title."""
+"""Plot of a comparison: one panel per measure, with its verdict as the title."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["draw_comparison"]
 _COLOURS = (
     "#0b6e8f",
     "#c8553d",
-)  # first file, second file: told apart in grey and by the colour-blind
-_WIDTHS = (2.8, 1.3)  # the second line over the first: equal lines show both
+)  # first file, second file: distinguishable in greyscale and by colour-blind readers
+_WIDTHS = (2.8, 1.3)  # the second line is drawn over the first, so both are visible where equal
 _LONGEST_NAME = 60
 
 
@@ -31,7 +31,7 @@ def draw_comparison(comparison: Comparison, first: str, second: str) -> Figure:
     Parameters
     ----------
     comparison
-        What was measured.
+        The measured comparison.
     first, second
         Names of the files, for the legend.
 
@@ -103,7 +103,7 @@ def _draw_spikes(panel: Axes, comparison: Comparison) -> None:
 
 def _draw_intervals(panel: Axes, comparison: Comparison) -> None:
     steps = interval_edges(comparison.resolution)
-    # Short intervals are few steps of the time grid: bins no narrower than a step keep them apart.
+    # Short intervals are a few steps of the time grid: bins are at least one step wide to keep them apart.
     bins = np.unique(
         np.searchsorted(steps, np.rint(np.geomspace(1, steps[-1], 60)).astype(np.int64))
     )

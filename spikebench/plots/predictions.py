@@ -1,4 +1,4 @@
-"""Answers over time, as a picture."""
+"""Plot of predictions over time."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ def draw_over_time(
     ----------
     times
         Moments [s], float64, shape (moment,).
-    curves
-        By name, in 0 … 1, float64, shape (moment,).
+    Curves by name, in 0 … 1, float64, shape (moment,).
     chance
-        Accuracy of guessing; None leaves it out.
+        Chance level of the accuracy; None omits it.
     title
-        What is shown.
+        Title of the figure.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Compared results as a picture: accuracies with their intervals, below them the differences of all pairs."""
+"""Plot of compared results: accuracies with their intervals, below them the differences of all pairs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def draw_results(comparison: ResultComparison) -> Figure:
     Parameters
     ----------
     comparison
-        What was compared.
+        The comparison to draw.
 
     Returns
     -------
     Figure
-        Above one row per result, below one per pair.
+        One row per result above, one row per pair below.
     """
     heights = [_ROW * (len(rows) + 1) for rows in (comparison.results, comparison.pairs)]
     layout = ConstrainedLayoutEngine(h_pad=0.08)
@@ -61,7 +61,7 @@ def _draw_accuracies(panel: Axes, comparison: ResultComparison) -> None:
             panel.plot(
                 seeds, np.full(len(seeds), row + 0.28), "|", color=_MUTED, markersize=5, zorder=2
             )
-        _draw_estimate(panel, row, one.accuracy, one.result.model.spiking, told_apart=True)
+        _draw_estimate(panel, row, one.accuracy, one.result.model.spiking, significant=True)
     names = [_plain(one.name) for one in comparison.results]
     _finish(panel, names, "test accuracy [%]")
     spiking = {one.result.model.spiking for one in comparison.results}
@@ -80,27 +80,27 @@ def _draw_accuracies(panel: Axes, comparison: ResultComparison) -> None:
 def _draw_differences(panel: Axes, comparison: ResultComparison) -> None:
     panel.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for row, pair in enumerate(comparison.pairs):
-        _draw_estimate(panel, row, pair.difference, True, told_apart=pair.differs)
+        _draw_estimate(panel, row, pair.difference, True, significant=pair.differs)
     names = [_plain(one.name) for one in comparison.results]
     pairs = [f"{names[pair.first]} − {names[pair.second]}" for pair in comparison.pairs]
     _finish(panel, pairs, "difference of test accuracy [percentage points]")
-    said = {pair.differs for pair in comparison.pairs}
+    present = {pair.differs for pair in comparison.pairs}
     handles = [
         _handle("o", edge, face, name)
         for kind, edge, face, name in (
-            (True, _ACCENT, _ACCENT, "told apart"),
-            (False, _MUTED, "white", "not told apart"),
+            (True, _ACCENT, _ACCENT, "significant"),
+            (False, _MUTED, "white", "not significant"),
         )
-        if kind in said
+        if kind in present
     ]
     several = f", adjusted for {len(comparison.pairs)} pairs" if len(comparison.pairs) > 1 else ""
-    _legend(panel, handles, f"difference and 95 % interval; told apart: p < 0.05{several}")
+    _legend(panel, handles, f"difference and 95 % interval; significant: p < 0.05{several}")
 
 
 def _draw_estimate(
-    panel: Axes, row: int, estimate: Estimate, spiking: bool, *, told_apart: bool
+    panel: Axes, row: int, estimate: Estimate, spiking: bool, *, significant: bool
 ) -> None:
-    colour = _ACCENT if told_apart else _MUTED
+    colour = _ACCENT if significant else _MUTED
     if estimate.low is not None and estimate.high is not None:
         panel.plot(
             [100 * estimate.low, 100 * estimate.high],
@@ -115,7 +115,7 @@ def _draw_estimate(
         row,
         _MARKERS[spiking],
         markersize=6.5,
-        markerfacecolor=colour if told_apart else "white",
+        markerfacecolor=colour if significant else "white",
         markeredgecolor=colour,
         markeredgewidth=1.5,
         zorder=3,
@@ -134,7 +134,7 @@ def _finish(panel: Axes, names: list[str], label: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """Cut a name, and keep it from being read as mathematics."""
+    """Shorten a name, and escape it so that it is not parsed as mathematics."""
     return plain(name[:_LONGEST_NAME])
 
 

@@ -1,4 +1,4 @@
-"""Pictures of one sample: spikes, and beside them the sound and the stages in between."""
+"""Plots of one sample: spikes, with the sound and the intermediate stages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_COLUMNS = 1600
 
 @dataclass(frozen=True)
 class Sample:
-    """What is drawn: spikes [s, unit], the number of units, and a title."""
+    """Data of a plot: spikes [s, unit], the number of units, and a title."""
 
     times: NDArray[np.float64]
     units: NDArray[np.int64]
@@ -56,7 +56,7 @@ def draw_sample(
     recording: Recording | None = None,
     stages: Stages | None = None,
 ) -> Figure:
-    """Draw a raster; above it the spectrogram, below the sound the stages, where they are known.
+    """Draw a raster; above it the spectrogram, below it the sound and the stages, where they are given.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _draw_raster(panel: Axes, sample: Sample, cf: NDArray[np.float64] | None) ->
 
 
 def _frequency_axis(panel: Axes, cf: NDArray[np.float64]) -> None:
-    """Mark characteristic frequencies at the units that have them; units fall in frequency."""
+    """Mark characteristic frequencies at their units; frequency decreases with the unit number."""
     shown = [f for f in _FREQUENCIES if cf.min() <= f <= cf.max()]
     at = np.interp(np.log(shown), np.log(cf[::-1]), np.arange(cf.size)[::-1])
     twin = panel.twinx()
@@ -130,7 +130,7 @@ def _frequency_axis(panel: Axes, cf: NDArray[np.float64]) -> None:
 def _draw_spectrogram(panel: Axes, recording: Recording) -> None:
     rate = recording.sample_rate
     n_fft = 2 ** int(np.ceil(np.log2(0.02 * rate)))
-    # A short clip has fewer samples than a window: librosa would warn, zeros say the same.
+    # A short clip has fewer samples than a window: pad with zeros to avoid librosa's warning.
     samples = np.pad(recording.samples, (0, max(0, n_fft - len(recording.samples))))
     hop = max(1, len(samples) // _MAX_COLUMNS, n_fft // 8)
     power = np.abs(librosa.stft(samples, n_fft=n_fft, hop_length=hop)) ** 2
@@ -191,7 +191,7 @@ def _colour_bar(panel: Axes, image: QuadMesh, label: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Keep a name from being read as mathematics, on one line.
+    """Escape a name so that it is not parsed as mathematics, on one line.
 
     Parameters
     ----------
@@ -201,18 +201,18 @@ def plain(text: str) -> str:
     Returns
     -------
     str
-        As matplotlib draws it letter by letter.
+        The name, drawn literally by matplotlib.
     """
     return printable(text).replace("$", r"\$")
 
 
 def style(panel: Axes) -> None:
-    """Give a panel the look of all our pictures.
+    """Apply the common style to a panel.
 
     Parameters
     ----------
     panel
-        To be changed.
+        The panel to change.
     """
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
@@ -231,16 +231,16 @@ def write_figure(figure: Figure, path: Path) -> None:
     figure
         The figure.
     path
-        Ends in .png, .pdf or .svg; what is there is replaced.
+        Ends in .png, .pdf or .svg; an existing file is replaced.
 
     Raises
     ------
     SpikebenchError
-        If the suffix is another, or the file cannot be written.
+        If the suffix is different, or the file cannot be written.
     """
     name = printable(str(path))
     if path.suffix.lower() not in FORMATS:
-        raise SpikebenchError(f"{name}: pictures are {', '.join(FORMATS)}")
+        raise SpikebenchError(f"{name}: the suffix of a figure must be one of {', '.join(FORMATS)}")
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=150)
     try:

@@ -1,6 +1,6 @@
-"""Presets: the settings of every model, one TOML file each, and how they are read.
+"""Presets: the settings of every model, one TOML file each, and their validation.
 
 ::
 
-    preset  Presets: everything that decides a training, as TOML with the unit in every key
+    preset  Presets: all settings of a training, as TOML with the unit in every key
 """

@@ -1,7 +1,7 @@
-"""Presets: everything that decides a training, as TOML with the unit in every key.
+"""Presets: all settings of a training, as TOML with the unit in every key.
 
-``presets/<model>.toml`` holds the settings that a bare ``spikebench evaluate --model <model>`` uses; a file
-of one's own and single ``table.key=value`` overrides go through the same checks.
+``presets/<model>.toml`` holds the default settings of ``spikebench evaluate --model <model>``. Files of the user and
+single ``table.key=value`` overrides are checked in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Settings(BaseModel):
 
 
 class InputSettings(_Settings):
-    """How spikes become a raster."""
+    """Conversion of spikes into a raster."""
 
     time_step_ms: float = Field(ge=0.01, le=1000)
     duration_ms: float = Field(gt=0, le=60_000)
@@ -37,31 +37,33 @@ class InputSettings(_Settings):
 
 
 class TrainingSettings(_Settings):
-    """How a network learns; a model that is not trained by gradients ignores it."""
+    """Training of a network; ignored by models that are not trained by gradients."""
 
     epochs: int = Field(default=40, ge=1, le=100_000)
     batch_size: int = Field(default=128, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
-    learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # beyond, float32 ends
+    learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # limited by the range of float32
     schedule: Literal["constant", "cosine", "linear"] = "constant"  # the latter two end near 0
     warmup_epochs: int = Field(
         default=0, ge=0, le=100_000
-    )  # in which the rate rises to the full one
+    )  # in which the rate increases to its full value
     weight_decay: float = Field(default=0.0, ge=0)
-    gradient_norm: float = Field(default=0.0, ge=0)  # clip above this norm; 0: do not
-    patience_epochs: int = Field(default=0, ge=0)  # stop so long after the best epoch; 0: never
+    gradient_norm: float = Field(default=0.0, ge=0)  # clip above this norm; 0: no clipping
+    patience_epochs: int = Field(
+        default=0, ge=0
+    )  # stop this many epochs after the best one; 0: never
     unit_jitter_percent: float = Field(default=0.0, ge=0, le=100)  # of the number of units
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
     kernels: Literal["events", "reference"] = "events"  # of spiking layers
-    # Epochs of a refit; 0: as many as validation selected. Not written if 0, so that older runs keep their format.
+    # Epochs of a refit; 0: as many as validation selected. Omitted from files if 0, to keep the older format.
     refit_epochs: int = Field(default=0, ge=0, le=100_000, exclude_if=lambda epochs: epochs == 0)
 
     @model_validator(mode="after")
     def _refit_is_within_the_schedule(self) -> Self:
         if self.refit_epochs > self.epochs:
             raise ValueError(
-                f"refit_epochs: {self.refit_epochs} are more than the {self.epochs} epochs of the schedule"
+                f"refit_epochs: {self.refit_epochs} exceeds the {self.epochs} epochs of the schedule"
             )
         return self
 
@@ -74,9 +76,9 @@ class AugmentationSettings(_Settings):
     """
 
     blend_probability: float = Field(default=0.0, ge=0, le=1)
-    unit_shift_percent: float = Field(default=0.0, ge=0, le=100)  # greatest, of the number of units
-    time_shift_ms: float = Field(default=0.0, ge=0, le=60_000)  # greatest
-    time_warp_percent: float = Field(default=0.0, ge=0, le=1000)  # greatest lengthening
+    unit_shift_percent: float = Field(default=0.0, ge=0, le=100)  # maximum, of the number of units
+    time_shift_ms: float = Field(default=0.0, ge=0, le=60_000)  # maximum
+    time_warp_percent: float = Field(default=0.0, ge=0, le=1000)  # maximum lengthening
     delete_probability: float = Field(default=0.0, ge=0, le=1)
     unit_mask_fraction: float = Field(default=0.0, ge=0, le=1)
     time_mask_fraction: float = Field(default=0.0, ge=0, le=1)
@@ -98,7 +100,7 @@ class RegulariserSettings(_Settings):
 
 
 class Preset(_Settings):
-    """One whole setting: input, training, regulariser, and the model's own table."""
+    """All settings: input, training, regulariser, and the model's own table."""
 
     input: InputSettings
     training: TrainingSettings = TrainingSettings()
@@ -117,7 +119,7 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
     file
         A TOML file to use instead of the model's own.
     overrides
-        Settings like ``training.epochs=10``; the value is TOML (text may stand without quotes).
+        Settings like ``training.epochs=10``; the value is TOML (quotes around text are optional).
 
     Returns
     -------
@@ -156,12 +158,14 @@ def _apply(tables: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     table, dot, key = path.strip().partition(".")
     if not (equals and dot and key):
-        raise TrainingError(f"setting {override!r}: write it as table.key=value")
+        raise TrainingError(f"setting {override!r}: must have the form table.key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
     known = Preset.model_fields
     if table not in known:
-        raise TrainingError(f"setting {override!r}: no table {table!r}; known: {', '.join(known)}")
+        raise TrainingError(
+            f"setting {override!r}: no table {table!r}; available are {', '.join(known)}"
+        )
     tables.setdefault(table, {})[key] = value
