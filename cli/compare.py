@@ -1,4 +1,4 @@
-"""``spikebench compare``: results on the same test samples, side by side and tested in pairs."""
+"""``spikebench compare``: compare results on the same test samples, with a test for every pair."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Picture to make: .png, .pdf or .svg.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, costs included.")
 def compare(
     results: tuple[Path, ...], picture: Path | None, overwrite: bool, as_json: bool
 ) -> None:
     """Compare results on the same test samples: accuracy, cost, and whether they differ.
 
-    RESULT is the folder of a result or of a leaderboard entry. All must be about the same data, protocol and
+    RESULT is the folder of a result or of a leaderboard entry. All must have the same data, protocol and
     test samples; accuracies are computed from the predictions.
 
-    Two tests for every pair: of the difference between the means over seeds, by a bootstrap over speakers and the
-    spread of the seeds, which decides; and McNemar's, which takes the samples of one voice for independent.
+    Every pair is tested twice. The first test decides: it tests the difference between the means over seeds by a
+    bootstrap over speakers and the spread of the seeds. The second is McNemar's test, which treats the samples of
+    one speaker as independent.
     """
     from spikebench.evaluation.comparison import compare_results
     from spikebench.records.whole_files import refuse_existing

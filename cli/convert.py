@@ -1,4 +1,4 @@
-"""``spikebench convert``: audio into spikes."""
+"""``spikebench convert``: convert audio to spikes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     default=DEFAULT_ENCODER,
     show_default=True,
     metavar="NAME",
-    help=f"What makes the spikes: {', '.join(ENCODERS)}.",
+    help=f"Encoder: {', '.join(ENCODERS)}.",
 )
 @click.option(
     "--preset", help="Parameters of the encoder; cochlea: shd or lauscher.  [default: the first]"
@@ -36,15 +36,21 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
 )
 @click.option("--native-rate", is_flag=True, help="Do not resample to the preset's rate.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
-@click.option("--labels", default="auto", show_default=True, help=f"Classes from: {_SOURCES}.")
-@click.option("--speakers", default="auto", show_default=True, help="Speakers from: the same.")
-@click.option("--split", default="auto", show_default=True, help="Split from: the same.")
+@click.option(
+    "--labels", default="auto", show_default=True, help=f"Source of the classes: {_SOURCES}."
+)
+@click.option(
+    "--speakers", default="auto", show_default=True, help="Source of the speakers: as for --labels."
+)
+@click.option(
+    "--split", default="auto", show_default=True, help="Source of the split: as for --labels."
+)
 @click.option(
     "--max-duration",
     default=60.0,
     show_default=True,
     type=click.FloatRange(0, 3600, min_open=True),
-    help="Longest clip taken [s].",
+    help="Longest recording that is accepted [s].",
 )
 @click.option(
     "--time-dtype",
@@ -54,14 +60,14 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     help="float16 as in the published files; coarse above 1 s.",
 )
 @click.option(
-    "--synthetic", is_flag=True, help="The voices are synthetic: the file and all results say so."
+    "--synthetic", is_flag=True, help="Mark the file and all results as made from synthetic voices."
 )
 @click.option(
     "--time-origin",
     default="clip-start",
     show_default=True,
     type=click.Choice(["clip-start", "first-spike"]),
-    help="What time 0 is; first-spike as in the published files.",
+    help="Origin of the times; first-spike as in the published files.",
 )
 @click.option(
     "--keep-offset",
@@ -72,7 +78,7 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     "--segment",
     type=click.FloatRange(0.01, 3600),
     metavar="SECONDS",
-    help="Cut recordings into numbered pieces; ends shorter than half are left out.",
+    help="Cut recordings into numbered pieces; a last piece shorter than half is left out.",
 )
 @device_option
 @run_options
@@ -101,20 +107,20 @@ def convert(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Turn AUDIO (a folder, searched recursively, or one file) into spikes in OUT.h5.
+    """Convert AUDIO (a folder, searched recursively, or one file) to spikes in OUT.h5.
 
     Reads WAV, AIFF, AU, CAF, W64, SPHERE, FLAC, Ogg, MP3 and the other types of libsndfile, of any rate and
     depth; several channels are mixed down. Audio of other types (M4A, WMA …) is counted and left out. Low
-    units are high frequencies; times count from the start of the recording unless --time-origin says otherwise.
+    units are high frequencies; times count from the start of the recording unless --time-origin is given.
 
-    Whatever interrupts a conversion, the same command (the same options, the same paths) goes on where
-    it was: what is done is kept in OUT.h5.partial until OUT.h5 is there. Changed options or recordings
-    are noticed and refused; --restart begins anew.
+    To resume an interrupted conversion, run the same command (same options, same paths) again: finished
+    recordings are kept in OUT.h5.partial until OUT.h5 is complete. Changed options or recordings are
+    refused; --restart starts over.
 
     By default labels come from sub-folders if there are at least two, or from the file names of a known
     corpus if at least 90 % fit (the others are left out), else there are none (-1). Folders named train, test
-    and so on are splits if all folders beside them are. If these rules do not decide, the command stops with
-    the options that do.
+    and so on are splits if all folders beside them are. If these rules do not decide, the command stops and
+    lists the options that do.
 
     A pattern names its parts in braces; speaker, split, fold, trial, take, repetition and session are not
     part of the label. A table has a column path (or filename, fname …) and any of label (class, category …),
@@ -128,7 +134,7 @@ def convert(
 
     docs/recordings.md describes the conventions, the columns and the rules.
 
-    A recording that cannot be used is named and left out. Exit codes: 0 all converted, 3 some left out,
+    A recording that cannot be used is listed and left out. Exit codes: 0 all converted, 3 some left out,
     4 none usable (no file), 1 and 2 refused or stopped (no file), 130 interrupted (no file).
     """  # noqa: D301
     from spikebench.conversion.job import ConversionOptions

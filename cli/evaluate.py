@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A finished run (or a folder of runs): only test it.",
+    help="A finished run, or a folder of runs, to test without training.",
 )
 @click.option(
     "--oracle",
     is_flag=True,
-    help="Choose the epoch on the TEST split, only to reproduce numbers that were chosen so. The result is "
-    "labelled oracle, and no leaderboard takes it.",
+    help="Select the epoch on the TEST split, only to reproduce figures that were selected so. The result is "
+    "labelled oracle and cannot be submitted to the leaderboard.",
 )
 @click.option(
     "--metrics",
     "metrics_text",
     metavar="all|LIST",
-    help="Measure what the model costs, on the test split: footprint, sparsity, operations, updates, spikes, latency, "
+    help="Measure the cost of the model on the test split: footprint, sparsity, operations, updates, spikes, latency, "
     "energy; see docs/metrics.md.",
 )
 @click.option(
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "cost_tables",
     multiple=True,
     metavar="NAME|FILE.toml",
-    help="What an operation costs, for the energy; may be repeated.  [default: horowitz-45nm, loihi]",
+    help="Energy per operation, for the energy metric; may be repeated.  [default: horowitz-45nm, loihi]",
 )
 @click.option(
     "-o",
@@ -70,19 +70,21 @@ def evaluate(
     cost_tables: tuple[str, ...],
     output: Path | None,
 ) -> None:
-    """Train a model by its preset, test it once, write a result.
+    """Train a model with its preset, test it once, write a result.
 
-    Selection uses validation speakers held out of the training split; the test split is opened when
-    training is over, and the result says how often it was. Runs, predictions and weights are kept in the
-    folder of the result. An interrupted command is taken up by repeating it with the same -o.
+    Selection uses validation speakers held out of the training split. The test split is opened after
+    training, and the result records how often it was opened. Runs, predictions and weights are kept in
+    the folder of the result. To resume an interrupted command, run it again with the same -o.
 
-    --refit then trains the model again with the validation speakers included, for as many epochs as were selected,
+    --refit then trains the model again with the validation speakers included, for the selected number of epochs,
     and tests the refitted model. The result is marked as refitted.
 
-    Then: spikebench submit FOLDER
+    Next step: spikebench submit FOLDER
     """
     if (model is None) == (checkpoint is None):
-        raise click.UsageError("give --model to train one, or --checkpoint to test a trained one")
+        raise click.UsageError(
+            "give --model to train a model, or --checkpoint to test a trained one"
+        )
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed and --seeds exclude each other")
     if oracle and refit:
@@ -104,11 +106,11 @@ def evaluate(
     groups, tables = _choose_metrics(metrics_text, cost_tables)
     if checkpoint is not None:
         if tensorboard:
-            raise click.UsageError("--tensorboard is for training")
+            raise click.UsageError("--tensorboard is for training; leave it out with --checkpoint")
         given = (data, preset_file, settings, oracle, refit)
         if any(given) or seed is not None or seeds is not None:
             raise click.UsageError(
-                "a checkpoint brings its own data, preset, settings, seed and refit"
+                "--checkpoint uses the data, preset, settings, seed and refit of its run; leave out these options"
             )
         runs = _find_runs(checkpoint)
         record = read_run(runs[0])
@@ -124,7 +126,7 @@ def evaluate(
     for table in cost_tables:
         words += ["--cost-table", table]
     if output is None and this_rank().size > 1:
-        raise click.UsageError("several processes need one folder: give it with -o")
+        raise click.UsageError("several processes need a common folder: give it with -o")
     kind = "-oracle" if oracle else "-refit" if refit else ""
     folder = output or default_folder(data, f"{model}{kind}")
     if (folder / RESULT_FILE).exists():
@@ -155,7 +157,7 @@ def evaluate(
 
 
 def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str], list[CostTable]]:
-    """Say which groups of metrics are wanted, and read the cost tables for the energy."""
+    """Return the requested groups of metrics, and the cost tables for the energy."""
     from spikebench.metrics.cost import read_groups
     from spikebench.metrics.cost_table import COST_TABLES, read_cost_tables
 
@@ -244,9 +246,9 @@ def _next(result: Result, folder: Path, oracle: bool) -> str:
     from spikebench.protocol.splits import LEAVE_ONE_OUT
 
     if oracle:
-        return "an oracle result compares with numbers that were chosen on test, and cannot be submitted"
+        return "an oracle result is for comparison with figures that were selected on test; it cannot be submitted"
     if LEAVE_ONE_OUT in result.dataset.split.rule:
-        return "a fold compares settings; it cannot be submitted, a run without --fold can"
+        return "a fold is for comparing settings and cannot be submitted; a run without --fold can"
     return f"next: spikebench submit {shlex.quote(str(folder))}"
 
 

@@ -1,4 +1,4 @@
-"""``spikebench export``: a trained model as NIR or ONNX."""
+"""``spikebench export``: write a trained model as NIR or ONNX."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ _READ = {
     metavar="FILE",
     help="Write a conventional model as ONNX.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
-@click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(run: Path, nir: Path | None, onnx: Path | None, overwrite: bool, as_json: bool) -> None:
     """Write the trained model of RUN as NIR or ONNX.
 
     RUN is a folder that `spikebench train` wrote, or one of the seeds in a result of `spikebench evaluate`.
-    Classes, bins, data set and what NIR has no word for stand in the metadata of the file; docs/export.md
-    explains them. A model that the format cannot express is refused. Needs 'spikebench[export]'.
+    The metadata of the file hold classes, bins, data set and whatever NIR cannot express; docs/export.md
+    describes them. A model that the format cannot express is refused. Needs 'spikebench[export]'.
     """
     if (nir is None) == (onnx is None):
-        raise click.UsageError("give --nir FILE for a spiking model, or --onnx FILE for another")
+        raise click.UsageError(
+            "give --nir FILE for a spiking model, or --onnx FILE for a conventional one"
+        )
     from spikebench.deployment.export import export_run
 
     if nir is not None:
@@ -72,6 +74,6 @@ def _say(exported: Exported) -> str:
         f"Wrote {path}: {record.model} on {record.dataset.name}{voices}, seed {record.seed}, "
         f"as {exported.format.upper()}{oracle}",
         f"  SHA-256  {exported.sha256}",
-        f"  read it  {_READ[exported.format].format(path)}; docs/export.md says what it holds",
+        f"  read it  {_READ[exported.format].format(path)}; docs/export.md describes the contents",
     ]
     return "\n".join(printable(line) for line in lines)

@@ -1,4 +1,4 @@
-"""``spikebench info``: what a spike file holds."""
+"""``spikebench info``: show the contents of a spike file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEADINGS = {
 @click.argument("data", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(data: str, as_json: bool) -> None:
-    """Show what FILE holds, how it was made, its fingerprint, and statistics per class and speaker.
+    """Show the contents of FILE, how it was made, its fingerprint, and statistics per class and speaker.
 
     FILE is a spike file or the name of a data set.
     """

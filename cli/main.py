@@ -1,4 +1,4 @@
-"""The command group, and how a failure becomes one line and an exit code."""
+"""The command group, and how exceptions become a one-line message and an exit code."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from spikebench.errors import SpikebenchError
 
 _MOST_DETAILS = 50
 
-# name -> (module:attribute, one-line help). The help stands here so that `spikebench --help`
-# imports no command, hence neither torch nor numba.
+# name -> (module:attribute, one-line help). The help is stored here so that `spikebench --help`
+# imports no command, and therefore neither torch nor numba.
 COMMANDS = {
-    "convert": ("cli.convert:convert", "Turn audio into spikes."),
-    "info": ("cli.info:info", "Show what a spike file holds."),
+    "convert": ("cli.convert:convert", "Convert audio to spikes."),
+    "info": ("cli.info:info", "Show the contents of a spike file."),
     "plot": ("cli.plot:plot", "Draw one sample of a spike file."),
     "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
-    "train": ("cli.train:train", "Train a model; the test split stays closed."),
+    "train": ("cli.train:train", "Train a model without opening the test split."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
     "sweep": (
         "cli.sweep:sweep",
-        "Train many seeds and configurations; the test split stays closed.",
+        "Train many seeds and configurations without opening the test split.",
     ),
     "compare": (
         "cli.compare:compare",
         "Compare results on the same test samples: table, paired tests, plot.",
     ),
-    "predict": ("cli.predict:predict", "Ask a trained model about spikes and recordings."),
+    "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
-    "verify": ("cli.verify:verify", "Run an entry's weights or its training again."),
+    "verify": ("cli.verify:verify", "Repeat the inference or the training of a leaderboard entry."),
     "data": (
         "cli.data:data",
-        "Get, check and describe data sets; make SHD and SSC again; compare.",
+        "Get, check and describe data sets; regenerate SHD and SSC; compare.",
     ),
     "leaderboard": ("cli.leaderboard:leaderboard", "Build, show or serve the leaderboard."),
 }
@@ -49,7 +49,7 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="spikebench")
 def group() -> None:
-    """Audio into spikes, models under one honest protocol, results that anyone can check."""
+    """Convert audio to spikes, train and test models under one protocol, publish results that can be recomputed."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     Parameters
     ----------
     arguments
-        Words after the program's name; by default those of the process.
+        Arguments after the name of the program; by default those of the process.
     """
     try:
         code = group.main(args=arguments, prog_name="spikebench", standalone_mode=False)
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     except SpikebenchError as error:
         from spikebench.records.text import printable
 
-        # One line, whatever is in the names of files.
+        # Names of files may contain line breaks; the message is one line.
         click.echo(f"spikebench: {printable(str(error))}", err=True)
         for detail in error.details[:_MOST_DETAILS]:
             click.echo(f"  {printable(detail)}", err=True)
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except BrokenExecutor:
         click.echo(
-            "spikebench: a process that shared the work was ended from outside, perhaps for lack of memory; "
+            "spikebench: a worker process was terminated, perhaps for lack of memory; "
             "run the command again",
             err=True,
         )
@@ -89,14 +89,14 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             _leave_quietly()
-        # Disk full, folder gone, no permission: the system's own words, with the file.
+        # Disk full, folder removed, no permission: the message of the operating system, with the file.
         place = f"{error.filename}: " if error.filename else ""
         click.echo(f"spikebench: {place}{error.strerror or error}", err=True)
         sys.exit(1)
 
 
 def _leave_quietly() -> NoReturn:
-    """End without a word: the reader of our output (head, less) went away."""
+    """Exit without a message: the reader of the output (head, less) has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)
 

@@ -1,4 +1,4 @@
-"""``spikebench plot``: one sample as a picture."""
+"""``spikebench plot``: draw one sample."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _MAX_STAGE_ROWS = 350
 @click.option(
     "--audio",
     type=click.Path(path_type=Path),
-    help="The recording, or the folder that was converted.  [default: as recorded in FILE]",
+    help="The recording, or the folder that was converted.  [default: as stored in FILE]",
 )
 @click.option("--stages", "with_stages", is_flag=True, help="Add velocity and release probability.")
-@click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def plot(
     data: str, index: int, output: Path, audio: Path | None, with_stages: bool, overwrite: bool
 ) -> None:
-    """Draw sample K of FILE: its spikes, and the spectrogram where the audio is known.
+    """Draw one sample of FILE: its spikes and, if the audio is available, its spectrogram.
 
-    The audio is taken only if its SHA-256 is the one that FILE records. Low units are high frequencies; the right
-    axis gives the characteristic frequency of each unit, where the encoder has one. FILE is a spike file or the
+    The audio is used only if its SHA-256 is the one stored in FILE. Low units are high frequencies; the right
+    axis gives the characteristic frequency of each unit if the encoder has them. FILE is a spike file or the
     name of a data set.
     """
     from spikebench.errors import SpikebenchError
@@ -55,7 +55,7 @@ def plot(
     with SpikeFile(file) as spikes:
         if index >= spikes.n_samples:
             raise SpikebenchError(
-                f"{file}: there is no sample {index}; it has {spikes.n_samples}, counted from 0"
+                f"{file}: there is no sample {index}; the file has {spikes.n_samples}, counted from 0"
             )
         times, units = spikes.events(index)
         recording = _find_recording(spikes, index, audio, required=with_stages or audio is not None)
@@ -68,7 +68,7 @@ def plot(
 def _find_recording(
     spikes: SpikeFile, index: int, audio: Path | None, *, required: bool
 ) -> Recording | None:
-    """Find the recording of a sample; without it, say why, and fail where it is required."""
+    """Find the recording of a sample; if there is none, print the reason, or raise if it is required."""
     from spikebench.errors import AudioError, SpikebenchError
     from spikebench.recordings.decoding import read_clip
     from spikebench.records.text import printable
@@ -78,7 +78,7 @@ def _find_recording(
     root = audio or Path(str(spikes.provenance.get("source_root", "")))
     path = root / source if source and root.is_dir() else root
     reason = "the file names no recording"
-    # A path from an untrusted file must not lead out of the folder that the user means.
+    # A path from an untrusted file must not leave the folder that the user gave.
     if source and digest and not Path(source).is_absolute() and ".." not in Path(source).parts:
         try:
             recording = read_clip(path, max_duration=3600.0)
@@ -91,13 +91,15 @@ def _find_recording(
                 return recording.cut(spikes.starts_s[index], spikes.durations_s[index])
             reason = f"{printable(str(path))}: is not the recording that was converted (SHA-256)"
     if required:
-        raise SpikebenchError(f"{reason} (--audio names the recording or its folder)")
-    click.echo(f"no spectrogram: {reason} (--audio names the recording or its folder)", err=True)
+        raise SpikebenchError(f"{reason} (give the recording or its folder with --audio)")
+    click.echo(
+        f"no spectrogram: {reason} (give the recording or its folder with --audio)", err=True
+    )
     return None
 
 
 def _frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:
-    """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none, or is not known here."""
+    """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none or is unknown."""
     from spikebench.encoders.provenance import encoder_of
     from spikebench.errors import UnknownNameError
 

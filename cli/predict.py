@@ -1,4 +1,4 @@
-"""``spikebench predict``: what a trained model says of spikes and of recordings."""
+"""``spikebench predict``: apply a trained model to spike files and recordings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spikebench.events.dataset import Sample
     from spikebench.recordings.search import Clip
 
-_SHOWN = 20  # answers in a terminal
+_SHOWN = 20  # predictions printed in a terminal
 
 
 @click.command()
@@ -26,42 +26,42 @@ _SHOWN = 20  # answers in a terminal
 @click.option(
     "--labels",
     metavar="SOURCE",
-    help="Classes of recordings, to compare with: auto, folders, a table … as in convert.",
+    help="Source of the true classes of recordings: auto, folders, a table … as in convert.",
 )
 @click.option(
     "--over-time",
     "n_moments",
     type=click.IntRange(2, 10_000),
     metavar="N",
-    help="Answer at N moments as well, what follows being silence.",
+    help="Predict at N moments as well, with silence after each moment.",
 )
 @click.option(
     "--live",
     "chunk_ms",
     type=click.FloatRange(0.01, 60_000),
     metavar="MS",
-    help="Listen chunk by chunk and answer after each; one clip at a time.",
+    help="Process chunks of this length and predict after each; one clip at a time.",
 )
 @click.option(
     "--seed",
     default=0,
     show_default=True,
     type=click.IntRange(0, 2**63 - 1),
-    help="Of the conversion.",
+    help="Seed of the conversion.",
 )
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write all answers to this CSV file.",
+    help="Write all predictions to this CSV file.",
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw --over-time: .png, .pdf or .svg.",
+    help="Plot the table of --over-time: .png, .pdf or .svg.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace outputs that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def predict(
     run: Path,
@@ -76,29 +76,28 @@ def predict(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Ask a trained model about spike files, recordings, and folders of recordings.
+    """Apply a trained model to spike files, recordings, and folders of recordings.
 
-    RUN is the folder of a finished run. Recordings become spikes as those of its data set did. The confidence is
-    the softmax of the scores: a comparison between classes, not a probability that was calibrated.
+    RUN is the folder of a finished run. Recordings are converted like those of its data set. The confidence is
+    the softmax of the scores: it compares classes and is not a calibrated probability.
 
-    With --over-time the table says how many answers are right (where classes are known) and how many are final, the
-    longer the clips are heard. With --live a network hears a clip chunk by chunk and keeps its state; after the last
-    chunk it says what it says of the whole clip.
+    With --over-time a table shows, for increasing lengths of the input, how many predictions are right (where
+    classes are known) and how many are final. With --live a network processes a clip chunk by chunk and keeps its
+    state; after the last chunk its prediction is that for the whole clip.
 
-    Data on which the run was trained are refused: their test split is opened by evaluate, which counts it.
+    Data on which the run was trained are refused: only evaluate opens their test split, because it counts the
+    openings.
 
-    Exit codes: 0 all recordings answered, 3 some left out (they are named), 4 none usable, 1 and 2 refused.
+    Exit codes: 0 all recordings classified, 3 some left out (they are listed), 4 none usable, 1 and 2 refused.
     """
     if plot is not None and n_moments is None:
-        raise click.UsageError("--plot draws --over-time N")
+        raise click.UsageError("--plot needs --over-time N")
     if chunk_ms is not None and not chunk_ms > 0:
-        raise click.UsageError("--live takes a length in ms")
+        raise click.UsageError("--live takes a positive length in ms")
     if chunk_ms is not None and (n_moments is not None or output is not None):
-        raise click.UsageError(
-            "--live answers while it listens: without --over-time and without -o"
-        )
+        raise click.UsageError("--live cannot be combined with --over-time or -o; leave them out")
     if plot is not None and plot.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise click.UsageError(f"--plot draws .png, .pdf or .svg, not {plot.name!r}")
+        raise click.UsageError(f"--plot writes .png, .pdf or .svg, not {plot.name!r}")
     from spikebench.deployment.prediction import Listener
     from spikebench.records.whole_files import refuse_existing
 
@@ -128,11 +127,11 @@ def predict(
 
 
 def _end(left_out: int, answered: int) -> None:
-    """End with the exit code of convert if recordings were left out."""
+    """Raise an error with the exit code of convert if recordings were left out."""
     from spikebench.errors import PartialConversionError
 
     if left_out:
-        raise PartialConversionError(f"{left_out} left out, {answered} answered")
+        raise PartialConversionError(f"{left_out} left out, {answered} classified")
 
 
 def _say_longer(listener: Listener, samples: list[Sample]) -> int:
@@ -159,7 +158,7 @@ def _say_longer(listener: Listener, samples: list[Sample]) -> int:
 def _gather(
     listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
 ) -> tuple[list[str], list[Sample], list[int], int]:
-    """Names, spikes and classes (-1 is unknown) of everything that is asked about; how many were left out."""
+    """Return names, spikes and classes (-1: unknown) of all samples, and how many recordings were left out."""
     from spikebench.protocol.labels import number_labels
     from spikebench.recordings.search import find_clips
     from spikebench.records.text import printable
@@ -243,7 +242,7 @@ def _rows(
 
 
 def _curves(truth: list[int], answers: Answers) -> dict[str, Any]:
-    """Shares at each moment: right ones among those of which the class is known, final ones among all."""
+    """Compute shares at each moment: right predictions among clips of known class, final ones among all."""
     import numpy as np
 
     classes = np.array(truth)
@@ -290,14 +289,14 @@ def _say(
         )
     if over_time:
         names = [name for name in summary["over_time"][0] if name != "heard_ms"]
-        click.echo("heard [ms]  " + "  ".join(names))
+        click.echo("input [ms]  " + "  ".join(names))
         for moment in summary["over_time"]:
             shares = "  ".join(f"{moment[name]:>{len(name)}.1%}" for name in names)
             click.echo(f"{moment['heard_ms']:>10g}  {shares}")
     if "accuracy" in summary:
         n = summary["with_known_class"]
         click.echo(
-            f"accuracy {summary['accuracy']:.1%} of {n} whose class is known; this is no result of the protocol"
+            f"accuracy {summary['accuracy']:.1%} of {n} whose class is known; not a result under the protocol"
         )
 
 

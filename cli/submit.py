@@ -25,33 +25,35 @@ _OWN_ENTRIES = Path("leaderboard-entries")
 )
 @click.option("--name", default="", help="Name to display; by default the model's.")
 @click.option("--authors", default="", help="Who made it, e.g. 'A. Smith, B. Jones'.")
-@click.option("--note", default="", help="What a reader should know, in one line.")
-@click.option("--link", help="Address of a paper or of code, https://…")
+@click.option("--note", default="", help="Remark for readers, in one line.")
+@click.option("--link", help="URL of a paper or of code, https://…")
 @click.option("--citation", default="", help="How to cite it, in one line.")
-@click.option("--track", help="By default spiking or conventional-spikes, whatever the model is.")
+@click.option(
+    "--track", help="Track.  [default: spiking or conventional-spikes, according to the model]"
+)
 @click.option(
     "--weights",
     is_flag=True,
-    help="Hand in the weights too, so that the entry can be run again here and on new recordings.",
+    help="Include the weights, so that the entry can be run again here and on new recordings.",
 )
 @click.option(
     "--form",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="With PREDICTIONS.csv: the form.toml that says the rest.",
+    help="With PREDICTIONS.csv: the form.toml that describes the result.",
 )
-@click.option("--data", help="With --form: where its data set lies, if not under its name.")
+@click.option("--data", help="With --form: path of its data set, if it is not found by its name.")
 @click.option(
     "--kit",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write into this folder a form, the split of every sample and predictions to fill in, and end.",
+    help="Write a form, the split of every sample and predictions to fill in into this folder, and exit.",
 )
 @click.option(
     "--entries",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder of entries; by default {_ENTRIES} if it is here, else {_OWN_ENTRIES}.",
+    help=f"Folder of entries; by default {_ENTRIES} if it exists, else {_OWN_ENTRIES}.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the entry of the same result.")
-@click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def submit(
     source: Path | None,
     name: str,
@@ -70,16 +72,16 @@ def submit(
 ) -> None:
     """Check a result and write a leaderboard entry.
 
-    RESULT_DIR is what `spikebench evaluate -o` wrote. Its files must be complete and unchanged,
-    every accuracy, interval and confusion matrix must follow from the predictions, test must have
-    been opened once per seed and must not have chosen the epoch; the log of every run must agree.
+    RESULT_DIR is a folder that `spikebench evaluate -o` wrote. Its files must be complete and unchanged.
+    Every accuracy, interval and confusion matrix must follow from the predictions. The test split must
+    have been opened once per seed and must not have selected the epoch. The log of every run must agree.
 
-    PREDICTIONS.csv is for models that our trainer does not know. First `spikebench submit --kit mine
-    --data shd` writes a form and the samples, then `spikebench submit mine/predictions.csv --form
-    mine/form.toml` checks and scores what was filled in (columns seed,index,predicted).
+    PREDICTIONS.csv is for models that were trained elsewhere. First `spikebench submit --kit mine
+    --data shd` writes a form and the samples. Then `spikebench submit mine/predictions.csv --form
+    mine/form.toml` checks and scores the completed files (columns seed,index,predicted).
 
-    Nothing is executed. Of the weights the entry keeps the SHA-256, or with --weights all.
-    Exit code 1: a check failed or the entry is there already, and nothing was written.
+    Nothing is executed. The entry holds the SHA-256 of the weights, and with --weights the weights.
+    Exit code 1: a check failed or the entry exists already; nothing was written.
     """
     if kit is not None:
         _write_kit(kit, data or "digits", as_json)
@@ -93,8 +95,8 @@ def submit(
 
     if source.suffix.lower() == ".csv" and not source.is_dir():
         texts = {"name": name, "authors": authors, "note": note, "link": link}
-        _refuse(texts | {"citation": citation, "track": track}, "the form says it")
-        _refuse({"weights": weights}, "only our own models can be run again here")
+        _refuse(texts | {"citation": citation, "track": track}, "the form contains it")
+        _refuse({"weights": weights}, "only models of this package can be run again here")
         if form is None:
             raise click.UsageError(
                 "predictions need a form: --form form.toml (--kit FOLDER writes one to fill in)"
@@ -104,13 +106,13 @@ def submit(
         with outside_result(source, form, data) as (folder, result, entry):
             target = write_entry(folder, entries, entry, result, overwrite=overwrite, origin=source)
     else:
-        _refuse({"form": form, "data": data}, "a result says it")
+        _refuse({"form": form, "data": data}, "the result contains it")
         from leaderboard.checks.recomputation import verify_result
 
         if (source / "entry.json").is_file():
             from spikebench.errors import ResultError
 
-            raise ResultError(f"{source}: is an entry already; spikebench verify raises its tier")
+            raise ResultError(f"{source}: is already an entry; spikebench verify raises its tier")
         result = verify_result(source)
         said = {"link": link, "citation": citation, "track": track or ""}
         entry = make_entry(result, name, authors, note, **said)  # type: ignore[arg-type]
@@ -121,7 +123,7 @@ def submit(
 def _refuse(options: Mapping[str, object], why: str) -> None:
     for name, value in options.items():
         if value:
-            raise click.UsageError(f"--{name} has no use here: {why}")
+            raise click.UsageError(f"leave out --{name}: {why}")
 
 
 def _say(target: Path, result: Result, entry: Entry, new_folder: str, as_json: bool) -> None:

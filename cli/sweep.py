@@ -1,4 +1,4 @@
-"""``spikebench sweep``: many seeds and configurations, one table; the test split stays closed."""
+"""``spikebench sweep``: train many seeds and configurations without opening the test split."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="Processes, each with one thread of torch.  [default: one per core]",
 )
 @click.option(
-    "--scheduler", metavar="tcp://HOST:PORT", help="Train on the Dask cluster that listens there."
+    "--scheduler", metavar="tcp://HOST:PORT", help="Train on the Dask cluster at this address."
 )
 @click.option(
     "--refit",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors and the table.")
+@click.option("--quiet", is_flag=True, help="Print only errors and the table.")
 def sweep(
     spec_file: Path,
     output: Path | None,
@@ -54,7 +54,7 @@ def sweep(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train every configuration that SPEC.toml names, with every seed, and compare them.
+    """Train every configuration in SPEC.toml with every seed, and compare them.
 
     \b
       model = "lif"                            # or a list of models
@@ -68,17 +68,17 @@ def sweep(
       "model.hidden_units" = [[64], [128]]
       "training.learning_rate" = [1e-3, 5e-3]
 
-    Only model is needed; data is digits by default, and seeds 1. Paths count from the folder of SPEC.toml. All
-    of it is checked before a run begins.
+    Only model is required; the defaults are data = "digits" and seeds = 1. Paths are relative to the folder of
+    SPEC.toml. The whole file is checked before a run starts.
 
-    The table shows validation accuracy, the best first. The test split stays closed, because the best of many
-    on the same samples looks better than it is: only samples that chose nothing can tell how good the chosen one
-    is, and only once. The last line is the command that does that. A refit does not change the table: its
-    validation accuracies are those before the refit.
+    The table shows validation accuracy, the best first. The test split is not opened, because the best of many
+    configurations on the same samples is an optimistic estimate: only samples that were not used for selection
+    give an unbiased accuracy, and only once. The last line is the command that tests the best configuration. A
+    refit does not change the table: its validation accuracies are those before the refit.
 
-    Every run is a folder as train makes it, FOLDER/CONFIGURATION/seedN. Whatever interrupts a sweep, the
-    same command with the same -o goes on; it may have more seeds and more values in its grid by then. A run
-    that fails is listed with its reason, and does not stop the others; then the exit code is 1.
+    Every run is a folder as train makes it, FOLDER/CONFIGURATION/seedN. To resume an interrupted sweep, run the
+    same command with the same -o again; seeds and values of the grid may be added. A run that fails is listed
+    with its reason and does not stop the others; the exit code is then 1.
 
     The workers of a cluster need the same versions, the data and FOLDER under the same paths (a shared file
     system), and one thread each: dask worker tcp://HOST:PORT --nthreads 1 --nworkers N
@@ -124,11 +124,13 @@ def _opening(plan: Sweep) -> str:
     lines = [
         f"sweep of {_count(plan.configurations, 'configuration')}, {_count(plan.runs, 'run')}, on {dataset.name}: "
         f"{split.train_samples} samples, selected on {split.validation_samples} ({split.rule})"
-        f"{f', then refitted on all {_all(split)}' if plan.spec.refit else ''}; test stays closed"
+        f"{f', then refitted on all {_all(split)}' if plan.spec.refit else ''}; the test split is not opened"
     ]
     if plan.records:
         begun = len(plan.records) - plan.n_trained
-        lines.append(f"going on: {plan.n_trained} of {total} runs are trained, {begun} begun")
+        lines.append(
+            f"resuming: {plan.n_trained} of {total} runs are trained, {begun} are unfinished"
+        )
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""``spikebench train``: the first half of evaluate; the test split stays closed."""
+"""``spikebench train``: train a model without opening the test split."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 @click.option(
     "--fold",
     metavar="SPEAKER|all",
-    help="Leave one speaker of the training split out to select on, or each of them in turn.",
+    help="Hold out one speaker of the training split for selection, or each of them in turn.",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Take up a run that was interrupted; its own settings hold.",
+    help="Resume an interrupted run with its own settings.",
 )
 def train(
     model: str | None,
@@ -49,25 +49,25 @@ def train(
     fold: str | None,
     resume: Path | None,
 ) -> None:
-    """Train a model by its preset and keep the run.
+    """Train a model with its preset and keep the run.
 
     The selected epoch is the one with the best accuracy on validation speakers, who are held out of the
-    training split. The test split is not read. Ctrl-C (or a kill) leaves a run that --resume takes up.
+    training split. The test split is not read. A run that is interrupted or killed can be resumed with --resume.
 
     --refit then trains the model again, from the same initial weights and with the validation speakers included, for
-    as many epochs as were selected, and keeps those weights. Epoch k has the same learning rate as before.
+    the selected number of epochs, and keeps those weights. Epoch k has the same learning rate as before.
 
-    --fold all trains once per speaker of the training split, selects on that speaker, and prints the mean: the
-    spread between speakers is what a single held-out list cannot show. Interrupted, the same command with the
-    same -o goes on.
+    --fold all trains once per speaker of the training split, selects on that speaker, and prints the mean and the
+    spread between speakers, which a single list of held-out speakers cannot show. To resume it, run the same
+    command with the same -o again.
 
     Several processes share every batch if torchrun starts them (give them an output folder):
     torchrun --nproc-per-node 2 -m spikebench train --model rlif -o run
 
-    Then: spikebench evaluate --checkpoint RUN
+    Next step: spikebench evaluate --checkpoint RUN
     """
     if (model is None) == (resume is None):
-        raise click.UsageError("give --model to start a run, or --resume to take one up")
+        raise click.UsageError("give --model to start a run, or --resume to resume one")
     from cli.shared.training_session import reopen, run_training, say_interrupted, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.learning.ranks import this_rank
@@ -81,12 +81,12 @@ def train(
     if resume is not None:
         if data or preset_file or settings or fold or refit:
             raise click.UsageError(
-                "a run that is taken up brings its own data, preset, settings, fold and refit"
+                "--resume uses the data, preset, settings, fold and refit of its run; leave out these options"
             )
         folder, record = resume, read_run(resume)
         selection = reopen(record)
         if selection.dataset.first_difference(record.dataset):
-            raise ProtocolError(f"{record.data}: not the data that {folder} was started on")
+            raise ProtocolError(f"{record.data}: not the data with which {folder} was started")
         warn_of_copies(selection, quiet)
         with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
             record = run_training(folder, record, selection, device, quiet, tensorboard)
@@ -101,7 +101,7 @@ def train(
     data = data or "digits"
     preset = read_preset(model, preset_file, settings)
     if output is None and this_rank().size > 1:
-        raise click.UsageError("several processes need one folder: give it with -o")
+        raise click.UsageError("several processes need a common folder: give it with -o")
     folder = output or default_folder(data, f"{model}-refit" if refit else model)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
     runs: list[tuple[Path, RunRecord]] = []
@@ -191,7 +191,7 @@ def _tell_folds(
 
 
 def _accuracy(record: RunRecord) -> float:
-    assert record.validation_accuracy is not None  # every run that is trained has one
+    assert record.validation_accuracy is not None  # every trained run has one
     return record.validation_accuracy
 
 

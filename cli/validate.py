@@ -12,12 +12,12 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def validate(ctx: click.Context, data: str, as_json: bool) -> None:
-    """Check everything in FILE: layout, links, storage, types, counts, every spike.
+    """Check all of FILE: layout, links, storage, types, counts, every spike.
 
     FILE is a spike file or the name of a data set. Prints one line per problem. Exit codes: 0 no
     problem, 1 at least one.
 
-    Remarks follow on samples that break no rule: recordings that are copies of others, above all in different
+    Remarks do not change the exit code. They list recordings that are copies of others, in particular in different
     splits, and samples without a spike.
     """
     from spikebench.records.text import printable

@@ -1,4 +1,4 @@
-"""``spikebench verify``: check an entry further than its predictions reach."""
+"""``spikebench verify``: repeat the inference or the training of a leaderboard entry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--inference", is_flag=True, help="Run its weights again on the test split.")
 @click.option("--training", is_flag=True, help="Train every seed again from its configuration.")
 @click.option(
-    "--data", metavar="NAME|FILE.h5", help="Where its data are, if they are no registered data set."
+    "--data", metavar="NAME|FILE.h5", help="Its data, if they are not a registered data set."
 )
 @click.option(
     "--weights",
@@ -37,13 +37,15 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the runs of --training here; the same command goes on with them.",
+    help="Keep the runs of --training here; the same command resumes them.",
 )
-@click.option("--by", default="", help="Who verifies.  [default: git's user.name, else the user]")
+@click.option(
+    "--by", default="", help="Name of the verifier.  [default: git's user.name, else the user]"
+)
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
-@click.option("--large", is_flag=True, help="Take models and inputs beyond the usual bounds.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors and what came out.")
-@click.option("--json", "as_json", is_flag=True, help="Say what came out as JSON.")
+@click.option("--large", is_flag=True, help="Accept models and inputs beyond the usual bounds.")
+@click.option("--quiet", is_flag=True, help="Print only errors and the outcome.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def verify(
     entry: Path,
     inference: bool,
@@ -59,19 +61,19 @@ def verify(
 ) -> None:
     """Check ENTRY, the folder of a leaderboard entry, and raise its tier.
 
-    Everything that follows from its predictions is recomputed. Without an option that is all; it says the tier of
-    the entry, and what would raise it.
+    Everything that follows from its predictions is recomputed. Without --inference and --training nothing else is
+    done; the command prints the tier of the entry and how to raise it.
 
     --inference runs its weights again on the test split: at least 99.9 % of the labels of every seed must be those
-    of the entry, and the costs that it claims must be measured again. --training trains every seed again and tests it
+    of the entry, and its costs must be reproduced. --training trains every seed again and tests it
     once: the mean must lie in the claimed interval.
 
-    What was passed is written into the entry: who, when, with which software and hardware.
+    A passed verification is written to the entry: verifier, time, software and hardware.
 
-    Nothing of an entry is executed or unpickled, and no path that it names is opened. Data are found by a registered
+    Nothing in an entry is executed or unpickled, and no path that it contains is opened. Data are found by a registered
     name or with --data, and must have the fingerprint (of older results: the SHA-256), classes and split of the result.
 
-    Exit code 1: a check failed, and is not written down.
+    Exit code 1: a check failed; a failed check is not written to the entry.
     """
     from leaderboard.checks.logs import read_logs
     from leaderboard.claims.entry import read_entry
@@ -84,7 +86,7 @@ def verify(
     from spikebench.training.inference import find_device
 
     if output is not None and not training:
-        raise click.UsageError("-o keeps the runs of --training")
+        raise click.UsageError("-o keeps the runs of --training; leave it out without --training")
     stored = read_entry(entry)
     kinds: list[Kind] = ["inference"] if inference else []
     kinds += ["training"] if training else []
@@ -120,7 +122,7 @@ def verify(
         if reason:
             if as_json:
                 click.echo(_as_json(stored, passed, reason))
-            raise ResultError(f"{entry}: --{kind}: {reason}; it is not written down")
+            raise ResultError(f"{entry}: --{kind}: {reason}; the entry is unchanged")
         add_verification(entry, verification)
         passed.append(verification)
         if not as_json:
@@ -140,14 +142,14 @@ def _train(
     quiet: bool,
     go_on: str,
 ) -> list[Predictions]:
-    """Train every seed again, with progress; ``go_on`` is the command that takes it up, if anything is kept."""
+    """Train every seed again, with progress; ``go_on`` is the command that resumes it, if the runs are kept."""
     from cli.shared.training_session import run_training, say_interrupted
     from spikebench.evaluation.verification import train_again
 
     def train(place: Path, record: RunRecord) -> None:
         run_training(place, record, claim.selection, device, quiet)
 
-    # A folder of its own: runs that somebody else trained must not be taken up here.
+    # A separate folder: existing runs of other commands must not be resumed here.
     folder = folder / f"again-{stored.entry.id}"
     with say_interrupted(go_on) if go_on else contextlib.nullcontext():
         return train_again(claim, folder, train, go_on, device, large=large)
@@ -163,7 +165,7 @@ def _folder(output: Path | None) -> Iterator[Path]:
 
 
 def _who(by: str) -> str:
-    """Name who verifies: as told, else as git knows them, else as the system does."""
+    """Return the name of the verifier: the option, else git's user.name, else the name of the user."""
     import getpass
     import subprocess
 
@@ -181,14 +183,16 @@ def _who(by: str) -> str:
             return name
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        raise click.UsageError("say who verifies with --by NAME") from None
+    except (KeyError, OSError):  # the user has no name
+        raise click.UsageError(
+            "the name of the verifier is unknown: give it with --by NAME"
+        ) from None
 
 
 def _command(
     stored: StoredEntry, kind: Kind, data: str | None, by: str, device: str, large: bool
 ) -> str:
-    """Tell what repeats it elsewhere: files by their names, not by where they lie here."""
+    """Return the command that repeats it elsewhere: files by their names, without local folders."""
     from spikebench.records.text import printable
 
     entry = f"leaderboard/entries/{stored.entry.dataset}/{stored.entry.id}"
@@ -200,7 +204,7 @@ def _command(
 
 
 def _go_on(entry: Path, data: str | None, output: Path, by: str, device: str, large: bool) -> str:
-    """Tell the command that takes up an interrupted training here."""
+    """Return the command that resumes an interrupted training here."""
     from spikebench.records.text import printable
 
     words = ["spikebench", "verify", str(entry), "--training"]
@@ -222,7 +226,7 @@ def _say(verification: Verification) -> None:
 
 
 def _tell(stored: StoredEntry, as_json: bool) -> None:
-    """Say how far an entry was checked, and what would raise it."""
+    """Print the tier of an entry, and how to raise it."""
     from leaderboard.claims.tier import TIERS
     from leaderboard.claims.verifying import find_lacks
 
@@ -242,7 +246,7 @@ def _tell(stored: StoredEntry, as_json: bool) -> None:
         if kind in done:
             click.echo(f"  --{kind}: passed {done[kind].when[:10]}, by {done[kind].by}")
         else:
-            click.echo(f"  --{kind}: {reason or 'not done yet, can be'}")
+            click.echo(f"  --{kind}: {reason or 'not done yet; can be done'}")
 
 
 def _as_json(stored: StoredEntry, verifications: list[Verification], failed: str) -> str:

@@ -1,4 +1,4 @@
-"""``spikebench data card``: what is known about a data set, for people or as Croissant."""
+"""``spikebench data card``: print the data card of a data set, or its Croissant metadata."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ import click
     help="MLCommons Croissant metadata (JSON-LD) with responsible-AI fields.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write a file instead of printing."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write to this file instead of printing.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def card(name: str, as_croissant: bool, output: Path | None, overwrite: bool) -> None:
     """Print the data card of the data set NAME: samples, splits, files, hashes, licence, limits.
 
-    Nothing is downloaded; 'spikebench data list' shows the names.
+    Nothing is downloaded; 'spikebench data list' lists the names.
     """
     from spikebench.datasets import load_spec
 

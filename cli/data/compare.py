@@ -1,4 +1,4 @@
-"""``spikebench data compare``: how close two spike files are."""
+"""``spikebench data compare``: measure how close two spike files are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spikebench.fidelity.summary import Samples
 
 _PAIRS = click.Choice(["auto", "order", "none"])
-_WHOLE_FROM = 300  # samples; a bar for fewer would only flicker
+_WHOLE_FROM = 300  # samples; no bar for fewer, which are read at once
 
 
 @click.command()
@@ -27,14 +27,14 @@ _WHOLE_FROM = 300  # samples; a bar for fewer would only flicker
     "other",
     required=True,
     metavar="OTHER",
-    help="The file to compare FILE with; or one sample as a table, lines time_ms,unit (.csv).",
+    help="The file to compare FILE with, or one sample as a table with lines time_ms,unit (.csv).",
 )
 @click.option(
     "--pairs",
     default="auto",
     show_default=True,
     type=_PAIRS,
-    help="Samples of the same recordings: as the files say, sample by sample in order, or none.",
+    help="How samples are paired: by the recordings named in the files, in the order of the files, or not.",
 )
 @click.option("--index", type=click.IntRange(0), help="One sample of FILE, counted from 0.")
 @click.option("--source", help="One sample of FILE, by the name of its recording.")
@@ -42,7 +42,7 @@ _WHOLE_FROM = 300  # samples; a bar for fewer would only flicker
 @click.option(
     "--repeat",
     metavar="FILE2",
-    help="FILE's recordings, converted with another seed: shows what equal files give.",
+    help="The recordings of FILE, converted with another seed: gives the distance of equal files.",
 )
 @click.option(
     "-o",
@@ -51,7 +51,7 @@ _WHOLE_FROM = 300  # samples; a bar for fewer would only flicker
     type=click.Path(path_type=Path),
     help="Picture to make: .png, .pdf or .svg.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the picture if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def compare(
     data: str,
@@ -65,13 +65,13 @@ def compare(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Tell how close FILE is to OTHER, and how close equal files would be.
+    """Measure how close FILE is to OTHER, and how close equal files would be.
 
     Six measures: spikes per channel, per band of channels and per sample, intervals between spikes,
     spontaneous rate, time. Files that name their recordings are compared recording by recording. Times are
-    taken in steps of the coarser file. FILE and OTHER are spike files or names of data sets.
+    rounded to steps of the coarser file. FILE and OTHER are spike files or names of data sets.
 
-    What equal files give comes from --repeat; without it, and without pairs, from halves of each file.
+    The distance of equal files comes from --repeat; without it, and without pairs, from halves of each file.
     """
     from spikebench.errors import SpikebenchError
     from spikebench.fidelity.alignment import choose_pair, find_source, pair_samples
@@ -104,7 +104,7 @@ def compare(
             again = third, _restrict(pair_samples(first, third), pairing)
             if not again[1].first:
                 raise SpikebenchError(
-                    f"{printable(repeat)}: names none of the recordings compared of {printable(data)}"
+                    f"{printable(repeat)}: contains none of the compared recordings of {printable(data)}"
                 )
         with _progress() as progress:
             comparison = run(first, second, pairing, again, progress)
@@ -124,7 +124,7 @@ def compare(
 
 
 def _open(stack: contextlib.ExitStack, name: str, like: Samples | None) -> Samples:
-    """Open a spike file or, where another says how many units there are, a table."""
+    """Open a spike file or, if ``like`` gives the number of units, a table."""
     from spikebench.fidelity.spike_list import read_spike_list
     from spikebench.spike_files.reader import SpikeFile
     from spikebench.store.locate import resolve
@@ -132,14 +132,14 @@ def _open(stack: contextlib.ExitStack, name: str, like: Samples | None) -> Sampl
     if Path(name).suffix.lower() == ".csv":
         if like is None:
             raise click.UsageError(
-                "a table can only be OTHER (--with): FILE says how many units there are"
+                "a table can only be OTHER (--with): FILE must be a spike file, which gives the number of units"
             )
         return read_spike_list(Path(name), like.n_units)
     return stack.enter_context(SpikeFile(resolve(name)[0]))
 
 
 def _restrict(pairs: Pairing, to: Pairing) -> Pairing:
-    """Keep the pairs whose first sample is compared."""
+    """Keep the pairs whose first sample is in ``to``."""
     from spikebench.fidelity.alignment import Pairing
 
     wanted = set(to.first)
@@ -189,7 +189,7 @@ def _report(comparison: Comparison, data: str, other: str, repeat: str | None) -
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal, if there is much to read."""
+    """Show a bar on a terminal if there are many samples."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

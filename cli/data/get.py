@@ -1,4 +1,4 @@
-"""``spikebench data get``: what a data set needs, downloaded, made or converted."""
+"""``spikebench data get``: download a data set, or convert its recordings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Open no connection; take what is there.")
+@click.option("--offline", is_flag=True, help="Open no connection; use local files only.")
 @click.option(
     "--audio",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Recordings that lie elsewhere, unpacked; nothing is downloaded.",
+    help="Folder of the unpacked recordings; nothing is downloaded.",
 )
 @click.option("--audio-only", is_flag=True, help="Get the recordings, convert nothing.")
 @click.option(
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     help="Processes that convert.  [default: one per core]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 def get(
     name: str,
     offline: bool,
@@ -44,34 +44,36 @@ def get(
 ) -> None:
     """Get the data set NAME: download it, or download its recordings and convert them.
 
-    Everything goes to the folder $SPIKEBENCH_DATA/NAME, by default in the user's cache. What is there is kept;
-    an interrupted download or conversion is taken up by the same command. Files are compared with their
-    published hash; where none is published, with the SHA-256 that they had when they first came (pins.json
-    in that folder).
+    All files are stored in the folder $SPIKEBENCH_DATA/NAME, by default in the user's cache. Existing files are
+    kept; to resume an interrupted download or conversion, run the same command again. Files are compared with
+    their published hash; where none is published, with the SHA-256 of the first download (pins.json in that
+    folder).
 
-    Without a connection (--offline), put the file as it is downloaded, or the spike file that it holds, into
-    that folder: the error says which, and where it can be had.
+    Without a connection (--offline), put the downloaded file, or the spike file that it contains, into that
+    folder: the error names the file and its address.
 
-    --json prints dataset, kind, files (paths of the spike files that are there now), recordings (their folder or
+    --json prints dataset, kind, files (paths of the existing spike files), recordings (their folder or
     null) and conversion (as 'spikebench convert --json' prints it, or null).
 
-    Exit codes: 0 it is there, 3 some recordings could not be used, 4 none, 1 and 2 refused or failed,
-    130 interrupted.
+    Exit codes: 0 the data set is complete, 3 some recordings could not be used, 4 none, 1 and 2 refused or
+    failed, 130 interrupted.
     """
     from spikebench.datasets import load_spec
 
     spec = load_spec(name)
     if (audio or audio_only) and not spec.audio:
-        raise click.UsageError(f"{name} has no recordings: --audio and --audio-only are not for it")
+        raise click.UsageError(f"{name} has no recordings: leave out --audio and --audio-only")
     if audio and audio_only:
-        raise click.UsageError("--audio names recordings that are there; --audio-only gets them")
+        raise click.UsageError(
+            "--audio names existing recordings and --audio-only downloads them; give one of the two"
+        )
     if spec.kind == "packaged":
         if not as_json and not quiet:
             click.echo(f"{name} comes with the package; there is nothing to get", err=True)
         _tell_files(spec, None, None, as_json, quiet)
     elif spec.kind == "published" and not audio_only:
         if audio:
-            raise click.UsageError(f"{name} is downloaded as spikes; --audio is not for it")
+            raise click.UsageError(f"{name} is downloaded as spikes; leave out --audio")
         _fetch(spec, offline, quiet)
         _tell_files(spec, None, None, as_json, quiet)
     elif audio_only:
@@ -85,7 +87,7 @@ def get(
 
 
 def _fetch(spec: DatasetSpec, offline: bool, quiet: bool) -> list[Path]:
-    """Get what is downloaded."""
+    """Download the files of a data set; return their paths."""
     from spikebench.store import contents
 
     with download_progress(quiet) as showing:
@@ -93,7 +95,7 @@ def _fetch(spec: DatasetSpec, offline: bool, quiet: bool) -> list[Path]:
 
 
 def _recordings(spec: DatasetSpec, offline: bool, quiet: bool) -> Path:
-    """Get the recordings that a data set is made from, and say where they lie."""
+    """Get the recordings of a data set, and return their folder."""
     from spikebench.datasets import load_spec
     from spikebench.store.contents import recording_folders
 
@@ -103,7 +105,7 @@ def _recordings(spec: DatasetSpec, offline: bool, quiet: bool) -> Path:
 
 
 def _is_made(spec: DatasetSpec, quiet: bool) -> bool:
-    """Tell whether the spike files that are made here are there, and what they were."""
+    """Return whether the spike files that are made here exist; check them against their pins."""
     from spikebench.store.contents import accept
     from spikebench.store.folder import part_paths
 
@@ -118,7 +120,7 @@ def _is_made(spec: DatasetSpec, quiet: bool) -> bool:
 def _convert(
     spec: DatasetSpec, audio: Path, jobs: int | None, quiet: bool
 ) -> ConversionReport | None:
-    """Convert recordings into the one spike file of a data set, and pin it; None if it is there by now."""
+    """Convert recordings to the one spike file of a data set, and pin it; None if it exists by now."""
     from spikebench.recordings.search import find_clips
     from spikebench.store.contents import accept
     from spikebench.store.folder import folder_of, locked
@@ -131,7 +133,7 @@ def _convert(
         if output.is_file():  # another process made it while we waited
             return None
         here.notify(
-            f"{len(clips):,} recordings to convert; Ctrl-C keeps what is done, and the same command goes on"
+            f"{len(clips):,} recordings to convert; Ctrl-C keeps the finished ones, and the same command resumes"
         )
         if spec.kind == "made":
             from spikebench.conversion.regeneration import make
@@ -177,7 +179,7 @@ def _convert(
 
 
 def _require_all(spec: DatasetSpec, audio: Path, found: int) -> None:
-    """Refuse to make a part of a data set under its name, before it takes minutes."""
+    """Refuse to convert a part of the recordings of a data set under its name."""
     from spikebench.errors import DataError
     from spikebench.records.text import printable
 
@@ -200,7 +202,7 @@ def _tell_files(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Tell what is there now, and what was left out."""
+    """Print the existing files, and the recordings that were left out."""
     from spikebench.records.text import printable
     from spikebench.store.folder import part_paths
 

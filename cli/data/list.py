@@ -1,4 +1,4 @@
-"""``spikebench data list``: the data sets that go by a name."""
+"""``spikebench data list``: list the registered data sets."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NUMBERS = ("train", "validation", "test", "classes")
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def list_(as_json: bool) -> None:
-    """List the data sets that go by a name, and which of them are here.
+    """List the registered data sets and their local state.
 
-    'spikebench data card NAME' tells all about one.
+    'spikebench data card NAME' prints the description of one.
     """
     from spikebench.datasets import DATASETS, load_spec
 
@@ -38,7 +38,7 @@ def list_(as_json: bool) -> None:
         table.add_column(heading, justify="right" if heading in _NUMBERS else "left")
     for row in rows:
         table.add_row(*(_cell(row[heading]) for heading in _HEADINGS))
-    # As wide as its text, so that names can be copied; titles stand last, where a terminal wraps.
+    # As wide as its text, so that names can be copied; titles are last, where a terminal wraps.
     Console(highlight=False, markup=False, width=_WIDEST).print(table)
 
 

@@ -1,4 +1,4 @@
-"""``spikebench data make``: SHD and SSC again, from their audio."""
+"""``spikebench data make``: regenerate SHD and SSC from their audio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from cli.shared.conversion import device_option, report_as_json, run_options, ru
 @click.command()
 @click.argument("name", metavar="shd-r|ssc-r")
 @click.option(
-    "--audio", type=click.Path(path_type=Path), help="Folder of the recordings; searched below."
+    "--audio",
+    type=click.Path(path_type=Path),
+    help="Folder of the recordings; searched recursively.",
 )
 @click.option(
     "-o",
@@ -25,7 +27,7 @@ from cli.shared.conversion import device_option, report_as_json, run_options, ru
 @click.option(
     "--one-file",
     is_flag=True,
-    help="All splits in NAME.h5, as 'spikebench evaluate --data' takes it.",
+    help="Write all splits to NAME.h5, which 'spikebench evaluate --data' accepts.",
 )
 @click.option(
     "--published-test",
@@ -73,22 +75,23 @@ def make(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make SHD or SSC again from their audio, one file per split, laid out as published.
+    """Regenerate SHD or SSC from their audio, one file per split, in the published layout.
 
     shd-r: from the Heidelberg Digits, hd_audio.tar.gz of https://zenkelab.org/datasets/, into shd-r_train.h5
     and shd-r_test.h5. ssc-r: from Google Speech Commands, speech_commands_v0.02.tar.gz of
     http://download.tensorflow.org/data/, into ssc-r_train.h5, ssc-r_valid.h5 and ssc-r_test.h5. Unpack the
-    archive; nothing is downloaded here ('spikebench data get' does that as well).
+    archive; this command downloads nothing ('spikebench data get' downloads and converts).
 
-    They are never the published files: spikes are random, and of shd-r which 5 % of the other ten speakers are
-    test is public only in the archive (--published-test). 'spikebench data compare' tells how close they are.
-    Fewer recordings than the data set has make a part of it; the files say so (attribute complete).
+    The files are never identical to the published ones: spikes are random, and the list of the 5 % of the other
+    ten speakers that are test samples of SHD is public only in the archive (--published-test). 'spikebench data
+    compare' measures how close they are. If some recordings of the data set are missing, the files are marked as
+    incomplete (attribute complete).
 
-    Equal recordings give equal spikes on every machine, so that everyone makes the same shd-r: the last lines
-    say whether the files are as registered, or how many recordings are missing, different or extra.
+    Equal recordings give equal spikes on every machine, so every user obtains the same shd-r: the last lines
+    report whether the files are as registered, or how many recordings are missing, different or extra.
 
-    The same command goes on after an interrupt and keeps what is finished. Samples of shd-r are in the order of
-    the names of the recordings (ssc-r: of their paths), or of the published lists.
+    To resume an interrupted conversion, run the same command again; finished recordings are kept. Samples of shd-r
+    are in the order of the names of the recordings (ssc-r: of their paths), or of the published lists.
 
     Exit codes: 0 all converted, 3 some recordings could not be used, 4 none of a file, 1 and 2 refused or
     stopped, 130 interrupted.

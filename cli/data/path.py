@@ -1,4 +1,4 @@
-"""``spikebench data path``: where the spike files of a data set lie."""
+"""``spikebench data path``: print the paths of the spike files of a data set."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import click
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def path(name: str, as_json: bool) -> None:
-    """Print the paths of the spike files of the data set NAME, one a line.
+    """Print the paths of the spike files of the data set NAME, one per line.
 
     Nothing is downloaded and nothing is read. --json prints dataset and files: each with file, split (empty
-    where the file marks its samples itself) and path.
+    if the file marks the split of each sample) and path.
 
-    Exit codes: 0 all are there, 1 they are not.
+    Exit codes: 0 all files exist, 1 at least one does not.
     """
     from spikebench.datasets import load_spec
     from spikebench.errors import DataError
@@ -27,7 +27,7 @@ def path(name: str, as_json: bool) -> None:
     paths = part_paths(spec)
     for missing in (one for one in paths if not one.is_file()):
         raise DataError(
-            f"{printable(str(missing))}: is not here; 'spikebench data get {name}' gets it"
+            f"{printable(str(missing))}: does not exist; 'spikebench data get {name}' gets it"
         )
     if as_json:
         files = [

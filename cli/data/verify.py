@@ -1,4 +1,4 @@
-"""``spikebench data verify``: whether a data set is what was published, and sound."""
+"""``spikebench data verify``: check the files of a data set against its hashes and its layout."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool) -> None:
-    """Read everything of the data set NAME that is here, and check it.
+    """Read and check all local files of the data set NAME.
 
-    Every spike file is compared with its published hash, or with the SHA-256 that was pinned when it first came
-    or was made, and checked as 'spikebench validate' does; every recording is compared with SHA256SUMS of the data
-    set's folder. Prints what was compared with what, then one line per problem.
+    Every spike file is compared with its published hash, or with the SHA-256 that was pinned when it was first
+    downloaded or made, and checked as by 'spikebench validate'; every recording is compared with SHA256SUMS in the
+    data set's folder. Prints the comparisons that were made, then one line per problem.
 
     A data set that users make themselves (shd-r) is compared with its registered fingerprints: 'this is shd-r', or
     how many of its recordings are missing, different or extra, and which. FILE… are spike files to compare instead
@@ -27,7 +27,7 @@ def verify(ctx: click.Context, name: str, files: tuple[Path, ...], as_json: bool
     --json prints dataset, valid, compared (the former lines), problems and registered (every recording that
     differs; null if no fingerprint is registered).
 
-    Exit codes: 0 no problem, 1 at least one, or nothing is here.
+    Exit codes: 0 no problem, 1 at least one, or no local file.
     """
     from spikebench.datasets import load_spec
     from spikebench.datasets.recipe import RECIPES, load_recipe

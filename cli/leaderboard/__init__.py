@@ -1,4 +1,4 @@
-"""``spikebench leaderboard``: what is done with entries together; one small file per command."""
+"""``spikebench leaderboard``: commands for leaderboard entries; one small file per command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cli.shared.lazy_group import LazyGroup
 COMMANDS = {
     "build": ("cli.leaderboard.build:build", "Write the static page."),
     "show": ("cli.leaderboard.show:show", "Show the tables in the terminal."),
-    "serve": ("cli.leaderboard.serve:serve", "Show the page to this machine until Ctrl-C."),
+    "serve": ("cli.leaderboard.serve:serve", "Serve the page on this machine until Ctrl-C."),
     "check": ("cli.leaderboard.check:check", "Check every entry, as for a pull request."),
     "fresh": ("cli.leaderboard.fresh:fresh", "Run entries with weights on recordings of your own."),
-    "withdraw": ("cli.leaderboard.withdraw:withdraw", "Take an entry back, with the reason."),
-    "schema": ("cli.leaderboard.schema:schema", "Print the JSON Schema of a kind of file."),
+    "withdraw": ("cli.leaderboard.withdraw:withdraw", "Withdraw an entry, with the reason."),
+    "schema": ("cli.leaderboard.schema:schema", "Print the JSON Schema of a file of an entry."),
 }
 
 
@@ -21,6 +21,6 @@ COMMANDS = {
 def leaderboard() -> None:
     """Build, show or serve the leaderboard; check its entries.
 
-    Every entry is checked again first: its numbers must follow from its predictions.
-    Exit code 1: an entry fails, and nothing is written.
+    Every entry is checked first: its numbers must follow from its predictions.
+    Exit code 1: an entry fails its checks; nothing is written.
     """

@@ -1,4 +1,4 @@
-"""``spikebench leaderboard build``: the static page."""
+"""``spikebench leaderboard build``: write the static page."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from cli.progress.leaderboard import MANY, entries_progress
 )
 @json_option
 def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
-    """Write a static page that works from file:// and makes no outside request.
+    """Write a static page that works from file:// and loads nothing from other addresses.
 
-    Beside it lie a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv.
+    Also writes a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv beside it.
     """
     if sum(1 for folder in entries or usual_entries() for _ in folder.glob("*/*")) >= MANY:
         from spikebench.workers import prepare_workers
@@ -48,5 +48,5 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
     noun = "entry" if len(stored) == 1 else "entries"
     click.echo(f"{len(stored)} {noun} measured here, {len(reports)} numbers from the literature.")
     click.echo(
-        f"Wrote {page} ({size / 1000:.0f} kB) and beside it a page per entry and the downloads."
+        f"Wrote {page} ({size / 1000:.0f} kB), and beside it a page per entry and the downloads."
     )

@@ -1,4 +1,4 @@
-"""``spikebench leaderboard check``: every entry, as for a pull request."""
+"""``spikebench leaderboard check``: check every entry, as for a pull request."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     "--new",
     multiple=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="An entry (dataset/id below ENTRIES) that a stranger hands in, may be given several times: it may not "
-    "bring verifications of its own, and its mistakes are compared with those of all others.",
+    help="A submitted entry (dataset/id below ENTRIES), may be given several times: it must not contain "
+    "verifications, and its mistakes are compared with those of all others.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> None:
     """Check every entry below ENTRIES, as for a pull request.
 
-    Schemas, hashes, and every number that follows from the predictions; the logs of the runs; labels
-    and speakers of the data sets that are here. Entries that were checked before are checked again.
-    Nothing that was handed in is executed or unpickled.
+    Checked are schemas, hashes, every number that follows from the predictions, the logs of the runs, and
+    labels and speakers if the data set is on this machine. Entries that were checked before are checked again.
+    No file of an entry is executed or unpickled.
 
-    What looks odd is told and refuses nothing: equal predictions, copied mistakes, speakers or
-    languages that stand out, a test accuracy far above validation.
+    Oddities are reported and do not make an entry fail: equal predictions, copied mistakes, outlying
+    speakers or languages, a test accuracy far above validation.
 
-    Exit code 1: an entry fails; all that do are named.
+    Exit code 1: at least one entry fails; all of these are listed.
     """
     from cli.leaderboard.selection import usual_entries
     from leaderboard.claims.reading import read_entries
@@ -47,14 +47,14 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     looked_at = [one for one in stored if _is_one_of(one.folder, new)]
     if len(looked_at) < len(new):
         raise ResultError(
-            f"--new: {len(new)} entries were named, {len(looked_at)} of them lie below "
+            f"--new: {len(new)} entries were given, {len(looked_at)} of them are below "
             + ", ".join(map(str, folders))
         )
     for one in looked_at:
         if one.verifications:
             raise ResultError(
-                f"{one.folder / VERIFICATION_FILE}: a new entry brings no verifications; whoever looks after the "
-                "leaderboard runs spikebench verify"
+                f"{one.folder / VERIFICATION_FILE}: a new entry must not contain verifications; remove the file (the "
+                "maintainers of the leaderboard run spikebench verify)"
             )
     flags = {one.entry.id: list(one.flags) for one in stored}
     for name, more in flag_copies(looked_at, stored).items():
@@ -67,12 +67,12 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
         return
     for one in looked_at or stored:
         for text in flags[one.entry.id]:
-            click.echo(f"look at {one.entry.dataset}/{one.entry.id}: {text}")
+            click.echo(f"oddity in {one.entry.dataset}/{one.entry.id}: {text}")
     if refitted := sum(1 for one in looked_at or stored if one.result.is_refitted):
         click.echo(f"{refitted} refitted: trained again with the validation speakers included.")
-    noun = "entry holds" if len(stored) == 1 else "entries hold"
+    noun = "entry passes" if len(stored) == 1 else "entries pass"
     odd = sum(1 for one in looked_at or stored if flags[one.entry.id])
-    click.echo(f"{len(stored)} {noun}; {odd or 'none'} to be looked at.")
+    click.echo(f"{len(stored)} {noun}; {odd or 'none'} with oddities.")
 
 
 def _is_one_of(folder: Path, new: tuple[Path, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""``spikebench leaderboard fresh``: entries with weights on recordings that are in no data set."""
+"""``spikebench leaderboard fresh``: test entries with weights on recordings that are in no data set."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     help="Folder of recordings.",
 )
 @click.option(
-    "--labels", default="auto", show_default=True, help="Words from: the same sources as convert."
+    "--labels", default="auto", show_default=True, help="Source of the words: as in convert."
 )
-@click.option("--speakers", default="auto", show_default=True, help="Speakers from: the same.")
+@click.option(
+    "--speakers", default="auto", show_default=True, help="Source of the speakers: as in convert."
+)
 @click.option(
     "--without",
     multiple=True,
     metavar="FILE.h5|FOLDER",
     type=click.Path(path_type=Path, exists=True),
-    help="Recordings that are known as well: a spike file of convert, or a folder; may be repeated.",
+    help="More known recordings: a spike file of convert, or a folder; may be repeated.",
 )
 @click.option("--synthetic", is_flag=True, help="The voices are synthetic.")
 @click.option(
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     "folders",
     multiple=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of entries, where no ENTRY is given; by default as for build.",
+    help="Folder of entries, if no ENTRY is given; by default as for build.",
 )
 @click.option(
     "-o",
@@ -54,13 +56,13 @@ if TYPE_CHECKING:
     default=0,
     show_default=True,
     type=click.IntRange(0, 2**63 - 1),
-    help="Of the conversion.",
+    help="Seed of the conversion.",
 )
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]")
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
-@click.option("--large", is_flag=True, help="Take models and inputs beyond the usual bounds.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors and what came out.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--large", is_flag=True, help="Accept models and inputs beyond the usual bounds.")
+@click.option("--quiet", is_flag=True, help="Print only errors and the outcome.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def fresh(
     entries: tuple[Path, ...],
     audio: Path,
@@ -79,11 +81,11 @@ def fresh(
 ) -> None:
     """Make a new test set from recordings that are in no data set, and run the entries that have weights on it.
 
-    ENTRY is the folder of an entry; without one, all are taken. Recordings that are known here are left out: those in
-    spike files of convert, in the data sets on this machine, and what --without names. They become spikes as those
-    of each entry's data did; an entry answers the words that it knows.
+    ENTRY is the folder of an entry; without one, all are used. Known recordings are left out: those in spike files
+    of convert, in the data sets on this machine, and in the files of --without. Recordings are converted like the
+    data of each entry, and each entry is tested on the words among its classes.
 
-    What is converted is kept in the folder of -o, and the same command goes on with it.
+    Finished conversions are kept in the folder of -o; run the same command again to resume.
     """
     from cli.text.fresh_comparison import fresh_lines
     from spikebench.evaluation.fresh_comparison import FreshOptions, run_fresh_comparison
@@ -149,7 +151,7 @@ def _observer(quiet: bool) -> Observer:
 
 
 def _command(options: FreshOptions) -> str:
-    """Tell what repeats it."""
+    """Return the command that repeats the test."""
     words = ["spikebench", "leaderboard", "fresh", "--audio", str(options.audio)]
     words += ["--labels", options.labels] if options.labels != "auto" else []
     words += ["--speakers", options.speakers] if options.speakers != "auto" else []

@@ -1,4 +1,4 @@
-"""``spikebench leaderboard schema``: what the files of an entry may hold."""
+"""``spikebench leaderboard schema``: print the JSON Schema of a file of an entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which entries a command on the leaderboard means, and reading them; what was checked before is remembered."""
+"""Folders of entries for the commands on the leaderboard, and reading entries with remembered checks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ entries_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of entries, may be given several times; by default leaderboard/entries or "
-    "leaderboard-entries in this folder, else those that come with the package.",
+    "leaderboard-entries in this folder, else the entries in the package.",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def usual_entries() -> tuple[Path]:
-    """Find the folder of entries that is meant where none is named.
+    """Find the default folder of entries.
 
     Returns
     -------
@@ -38,12 +38,12 @@ def usual_entries() -> tuple[Path]:
 
 
 def read_checked(folders: tuple[Path, ...]) -> list[StoredEntry]:
-    """Read the entries below some folders, with what looks odd about them.
+    """Read and check the entries below some folders, and flag oddities.
 
     Parameters
     ----------
     folders
-        As ``--entries`` gives them; none means the usual one.
+        The values of ``--entries``; the default folder if empty.
 
     Returns
     -------

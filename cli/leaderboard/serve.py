@@ -1,4 +1,4 @@
-"""``spikebench leaderboard serve``: the page for a look, from this machine to this machine."""
+"""``spikebench leaderboard serve``: serve the page on this machine only."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ TYPES = {
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="Where to listen; 0 takes any free one.",
+    help="Port of the server; 0 selects any free one.",
 )
 def serve(entries: tuple[Path, ...], port: int) -> None:
-    """Build the page in a temporary folder and show it to this machine until Ctrl-C.
+    """Build the page in a temporary folder and serve it on this machine until Ctrl-C.
 
-    It is built once: entries that change later need a new start.
+    The page is built once; restart the command after entries have changed.
     """
     from cli.leaderboard.selection import read_checked
     from leaderboard.claims.literature import read_literature
     from leaderboard.pages.site import build_site
     from spikebench.errors import SpikebenchError
 
-    # Before the work of building, so that a port that is taken is told at once.
+    # Before the page is built, so that a port in use is reported at once.
     try:
         server = _Server(port)
     except OSError as error:
         raise SpikebenchError(
-            f"port {port} of {HOST}: {error.strerror}; --port names another, --port 0 takes any free one"
+            f"port {port} of {HOST}: {error.strerror}; choose another with --port, or any free one with --port 0"
         ) from None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -60,7 +60,7 @@ def serve(entries: tuple[Path, ...], port: int) -> None:
 
 
 class _Server(ThreadingHTTPServer):
-    """Gives out the files of one folder as they were counted, so that no path leads elsewhere."""
+    """Serves the files of one folder from a fixed list, so that no path leads outside the folder."""
 
     daemon_threads = True
 
@@ -69,7 +69,7 @@ class _Server(ThreadingHTTPServer):
         self.files: dict[str, Path] = {}
 
     def offer(self, folder: Path) -> None:
-        """Count the files below a folder."""
+        """List the files below a folder; only these are served."""
         self.files = {
             path.relative_to(folder).as_posix(): path
             for path in folder.rglob("*")
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "spikebench"
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # whoever asked may hang up
+        with contextlib.suppress(ConnectionError):  # the client may close the connection
             super().handle()
 
     def do_HEAD(self) -> None:
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self) -> Path | None:
         asked_for = self.headers.get("Host", HOST).partition(":")[0].lower()
-        if asked_for not in (HOST, "localhost"):  # a page elsewhere whose name leads here
+        if asked_for not in (HOST, "localhost"):  # another host name that leads here
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return None
         name = unquote(self.path.partition("?")[0]).removeprefix("/") or "index.html"
@@ -115,4 +115,4 @@ class _Handler(BaseHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *words: object) -> None:
-        """Say nothing: the terminal holds the address."""
+        """Log nothing, so that the address stays visible in the terminal."""

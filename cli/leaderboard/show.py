@@ -1,4 +1,4 @@
-"""``spikebench leaderboard show``: the tables in a terminal."""
+"""``spikebench leaderboard show``: print the tables in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cli.leaderboard.selection import entries_option, json_option, read_checked
 @click.command()
 @entries_option
 @click.option("--dataset", default="", help="Only this data set.")
-@click.option("--literature", is_flag=True, help="Also what papers report.")
+@click.option("--literature", is_flag=True, help="Also show the figures reported in papers.")
 @json_option
 def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: bool) -> None:
     """Show the leaderboard in the terminal."""

@@ -1,4 +1,4 @@
-"""``spikebench leaderboard withdraw``: an entry is taken back and stays."""
+"""``spikebench leaderboard withdraw``: withdraw an entry without removing it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 @click.command()
 @click.argument("entry", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--reason", required=True, help="Why, in one line; it stays on the page.")
+@click.option("--reason", required=True, help="Reason in one line; it is shown on the page.")
 def withdraw(entry: Path, reason: str) -> None:
-    """Take ENTRY (its folder) back: it stays, without a rank, with the reason."""
+    """Withdraw ENTRY (its folder): it stays on the page without a rank, with the reason."""
     from leaderboard.claims.entry import withdraw as take_back
 
     taken = take_back(entry, reason)

@@ -2,12 +2,9 @@
 
 ::
 
-    download     How a download shows where it is: a bar on a terminal, a line every ten seconds
+    download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
+    leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere
-    leaderboard  How reading and writing thousands of entries shows where it is: a bar on a
-                 terminal, nothing elsewhere
-    sweep        How a sweep shows where it is: a bar on a terminal, a line every ten seconds
-                 elsewhere
-    training     How training shows where it is: a bar on a terminal, a line every ten seconds
-                 elsewhere
+    sweep        Progress of sweeps: a bar on a terminal, a line every ten seconds elsewhere
+    training     Progress of training: a bar on a terminal, a line every ten seconds elsewhere
 """

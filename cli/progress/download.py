@@ -1,4 +1,4 @@
-"""How a download shows where it is: a bar on a terminal, a line every ten seconds elsewhere."""
+"""Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVERY_SECONDS = 10.0
 
 
 class Showing(NamedTuple):
-    """Whom to tell what is decided, and how many bytes of how many are there."""
+    """Callbacks for one-line notices, and for the bytes downloaded and their total."""
 
     notify: Callable[[str], None]
     progress: Callable[[int, int | None], None]
@@ -24,17 +24,17 @@ class Showing(NamedTuple):
 
 @contextmanager
 def download_progress(quiet: bool) -> Iterator[Showing]:
-    """Show notices and progress on standard error; after Ctrl-C, say that what came is kept.
+    """Show notices and progress on standard error; after Ctrl-C, print that the downloaded part is kept.
 
     Parameters
     ----------
     quiet
-        Say nothing.
+        Print nothing.
 
     Yields
     ------
     Showing
-        What a download is to be given.
+        Callbacks to pass to a download.
     """
     try:
         if quiet:
@@ -44,7 +44,7 @@ def download_progress(quiet: bool) -> Iterator[Showing]:
         else:
             yield Showing(lambda text: click.echo(text, err=True), _lines())
     except KeyboardInterrupt:
-        click.echo("what came is kept; the same command goes on", err=True)
+        click.echo("the downloaded part is kept; run the same command again to resume", err=True)
         raise
 
 
@@ -105,5 +105,5 @@ def _lines() -> Callable[[int, int | None], None]:
 
 
 def _estimate() -> TimeLeft:
-    """Give an estimate without start-up: the first count is what an earlier command left on disk."""
+    """Return an estimate without start-up: the first count is the part downloaded by an earlier command."""
     return TimeLeft(least_pieces=1, has_start_up=False)

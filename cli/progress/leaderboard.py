@@ -1,4 +1,4 @@
-"""How reading and writing thousands of entries shows where it is: a bar on a terminal, nothing elsewhere."""
+"""Progress of reading and writing many entries: a bar on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-MANY = 500  # fewer are done before anybody could read how many
+MANY = 500  # fewer take too little time for a bar
 
 
 @contextmanager
@@ -16,12 +16,12 @@ def entries_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     Parameters
     ----------
     what
-        What is done to the entries, as ``reading``.
+        Name of the work, e.g. ``reading``.
 
     Yields
     ------
     callable
-        To be told how many of how many are done.
+        Takes the number of finished entries and their total.
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None

@@ -1,4 +1,4 @@
-"""How a sweep shows where it is: a bar on a terminal, a line every ten seconds elsewhere."""
+"""Progress of sweeps: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Show = Callable[["SweepProgress"], None]
 
 @contextmanager
 def sweep_progress(quiet: bool, check: Callable[[], None]) -> Iterator[Show]:
-    """Give a function that :func:`spikebench.sweeps.runner.run_sweep` calls now and then.
+    """Show the progress that :func:`spikebench.sweeps.runner.run_sweep` reports.
 
     Parameters
     ----------
     quiet
-        Say nothing.
+        Print nothing.
     check
         Called every time; it may raise.
 
     Yields
     ------
     callable
-        To be passed as ``progress``.
+        To pass as ``progress``.
     """
     if quiet:
         yield lambda state: check()

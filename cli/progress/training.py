@@ -1,4 +1,4 @@
-"""How training shows where it is: a bar on a terminal, a line every ten seconds elsewhere."""
+"""Progress of training: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _EVERY_SECONDS = 10.0
 
 @contextmanager
 def training_progress(title: str, quiet: bool) -> Iterator[Report | None]:
-    """Give a function that :func:`spikebench.training.loop.fit` calls after every epoch.
+    """Show the progress that :func:`spikebench.training.loop.fit` reports after every epoch.
 
     Parameters
     ----------
     title
-        What is trained.
+        Name of the model and seed.
     quiet
-        Say nothing.
+        Print nothing.
 
     Yields
     ------
     callable or None
-        To be passed as ``report``.
+        To pass as ``report``.
     """
     if quiet:
         yield None
@@ -90,13 +90,13 @@ def _lines(title: str) -> Report:
 
 
 def _estimate() -> Callable[[Epoch, int], str]:
-    """Give a function that words the time left; the first epoch, in which loops are compiled, does not count."""
+    """Return a function that formats the time left; the first epoch, which compiles loops, does not count."""
     left = TimeLeft(least_pieces=1)
     is_refit = False
 
     def said(epoch: Epoch, epochs: int) -> str:
         nonlocal left, is_refit
-        if epoch.is_refit != is_refit:  # its epochs count from 1 again
+        if epoch.is_refit != is_refit:  # the epochs of a refit are counted from 1 again
             left, is_refit = TimeLeft(least_pieces=1), epoch.is_refit
         now = time.monotonic()
         for done in (epoch.epoch - 1, epoch.epoch):

@@ -2,10 +2,10 @@
 
 ::
 
-    conversion        What the commands that convert (and sweep) share: options, where to
-                      encode, progress, and how they stop
+    conversion        Shared by the commands that convert (and sweep): options, executors,
+                      progress, and clean interruption
     lazy_group        A group of commands that imports a command only when it runs
     training_options  Options that ``train`` and ``evaluate`` share
-    training_session  What ``train`` and ``evaluate`` do around a fit: say what begins, show
-                      progress, say how to go on
+    training_session  Steps of ``train`` and ``evaluate`` around a fit: announce it, show progress,
+                      print how to resume it
 """

@@ -1,4 +1,4 @@
-"""What the commands that convert (and sweep) share: options, where to encode, progress, and how they stop."""
+"""Shared by the commands that convert (and sweep): options, executors, progress, and clean interruption."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _OPTIONS = (
     click.option(
         "--scheduler",
         metavar="tcp://HOST:PORT",
-        help="Encode on the Dask cluster that listens there.",
+        help="Encode on the Dask cluster at this address.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace what is there."),
-    click.option("--restart", is_flag=True, help="Forget what an interrupted run has done."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
+    click.option("--restart", is_flag=True, help="Discard the work of an interrupted run."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object when done."),
-    click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("--quiet", is_flag=True, help="Print only errors."),
 )
 
 device_option = click.option(
@@ -44,12 +44,12 @@ device_option = click.option(
     default="cpu",
     show_default=True,
     metavar="cpu|cuda|cuda:N",
-    help="A GPU makes other spikes, equal in distribution (cochlea alone).",
+    help="A GPU gives different spikes of the same distribution (cochlea only).",
 )
 
 
 class Running(NamedTuple):
-    """How a conversion runs: whom to tell, and where to encode (None: in local processes)."""
+    """Callbacks of a conversion, and the executor that encodes (None: local processes)."""
 
     notify: Callable[[str], None]
     progress: Callable[[int, int], None]
@@ -58,7 +58,7 @@ class Running(NamedTuple):
 
 
 def run_options(command: F) -> F:
-    """Add the options on how to convert, which decide nothing about the file.
+    """Add the options on how to convert, which do not affect the contents of the file.
 
     Parameters
     ----------
@@ -77,21 +77,21 @@ def run_options(command: F) -> F:
 
 @contextlib.contextmanager
 def running(outputs: Sequence[Path], quiet: bool, scheduler: str | None) -> Iterator[Running]:
-    """Prepare a conversion that tells how far it is and stops cleanly.
+    """Prepare a conversion that shows its progress and can be interrupted cleanly.
 
     Parameters
     ----------
     outputs
-        Files that it makes.
+        Files that the conversion makes.
     quiet
-        Tell nothing.
+        Print nothing.
     scheduler
         Address of a Dask cluster; None encodes in local processes.
 
     Yields
     ------
     Running
-        What the conversion is to be given.
+        Arguments to pass to the conversion.
     """
     with (
         stop_cleanly(outputs) as check,
@@ -102,17 +102,17 @@ def running(outputs: Sequence[Path], quiet: bool, scheduler: str | None) -> Iter
 
 
 def report_as_json(report: ConversionReport) -> dict[str, object]:
-    """Turn a report into what ``--json`` prints.
+    """Convert a report to the object that ``--json`` prints.
 
     Parameters
     ----------
     report
-        Of one conversion.
+        The report of one conversion.
 
     Returns
     -------
     dict
-        Of JSON.
+        JSON-compatible.
     """
     return {
         "file": str(report.file),
@@ -134,14 +134,14 @@ def tell(
     quiet: bool,
     more: Sequence[str] = (),
 ) -> None:
-    """Tell what was done.
+    """Print the reports of conversions and the recordings that were left out.
 
     Parameters
     ----------
     reports
         One per file.
     document
-        What ``--json`` prints.
+        The object that ``--json`` prints.
     as_json, quiet
         The options.
     more
@@ -181,21 +181,21 @@ def _summary(report: ConversionReport) -> str:
 def place(
     scheduler: str | None, notify: Callable[[str], None]
 ) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
-    """Connect to a cluster, if there is to be one.
+    """Connect to a cluster, if one is given.
 
     Parameters
     ----------
     scheduler
-        Its address.
+        Address of the cluster, or None.
     notify
-        Called with one line when it has no workers.
+        Called with one line while the cluster has no workers.
 
     Yields
     ------
     executor : Executor or None
         Where to submit calls; None is for local processes.
     threads : callable or None
-        How many calls it runs at a time, now.
+        Returns the current number of calls that run at a time.
     """
     if scheduler is None:
         yield None, None
@@ -208,20 +208,20 @@ def place(
 
 @contextlib.contextmanager
 def stop_cleanly(outputs: Sequence[Path]) -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C and SIGTERM unwind, so that the work so far is closed, and say where it is.
+    """Turn Ctrl-C and SIGTERM into exceptions, so that files are closed, and print where the work is kept.
 
-    An exception that a handler raises is swallowed, and printed, where foreign code calls back into
-    Python: the function yielded raises it again, and nothing is printed.
+    If the signal arrives while C code calls back into Python, the exception of the handler is swallowed and
+    printed as unraisable. The yielded function raises it again, and the printing is suppressed.
 
     Parameters
     ----------
     outputs
-        Files in the making, beside which a ``.partial`` keeps what is done.
+        Files that are being made; finished work is in a ``.partial`` beside each.
 
     Yields
     ------
     callable
-        To be called now and then.
+        To call regularly.
     """
     received: list[int] = []
     hook = sys.unraisablehook
@@ -241,7 +241,9 @@ def stop_cleanly(outputs: Sequence[Path]) -> Iterator[Callable[[], None]]:
     except BaseException:
         for kept in (Path(f"{output}.partial") for output in outputs) if received else ():
             if kept.exists():
-                click.echo(f"{kept}: keeps what is done; the same command goes on", err=True)
+                click.echo(
+                    f"{kept}: finished work is kept; run the same command again to resume", err=True
+                )
         raise
     finally:
         sys.unraisablehook = hook
@@ -253,7 +255,7 @@ def stop_cleanly(outputs: Sequence[Path]) -> Iterator[Callable[[], None]]:
 def _progress(
     quiet: bool, check: Callable[[], None]
 ) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Notices and progress on standard error, a bar only on a terminal; check after every clip."""
+    """Show notices and progress on standard error, a bar only on a terminal; call check after every clip."""
     if quiet:
         yield lambda text: None, lambda done, total: check()
         return
@@ -294,12 +296,12 @@ def _progress(
 
 
 def clip_lines() -> Callable[[int, int], None]:
-    """Give a function that tells every ten seconds how many recordings are converted, for a log.
+    """Return a function that prints the number of converted recordings every ten seconds, for a log.
 
     Returns
     -------
     callable
-        Takes the recordings done and their total.
+        Takes the number of finished recordings and their total.
     """
     last = time.monotonic()
     watch = _watch()
@@ -318,7 +320,7 @@ def clip_lines() -> Callable[[int, int], None]:
 
 
 def _watch() -> Callable[[int, int, float], str]:
-    """Give a function that words rate and time left; a jump by more than one recording is earlier work."""
+    """Return a function that formats rate and time left; a jump of more than one recording is earlier work."""
     left = TimeLeft()
     before: int | None = None
 

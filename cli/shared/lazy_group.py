@@ -10,12 +10,12 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group whose help needs no command.
+    """A group that shows its help without importing its commands.
 
     Parameters
     ----------
     registry
-        Name → (``module:attribute``, one-line help). The help stands there so that the group's own help
+        Name → (``module:attribute``, one-line help). The help is stored here so that the help of the group
         imports no command.
     """
 
@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; an unknown name is answered with the known ones."""
+        """Find a command; the error for an unknown name lists the known ones."""
         # Click 8.2 and later suggest a near name on their own; older ones need this.
         name = args[0]
         if name not in self.registry:

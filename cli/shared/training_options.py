@@ -33,14 +33,16 @@ _OPTIONS = [
     click.option(
         "--refit",
         is_flag=True,
-        help="Train again with the validation speakers included, for as many epochs as they selected (or for "
+        help="Train again with the validation speakers included, for the number of epochs that they selected (or for "
         "training.refit_epochs).",
     ),
     click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
     click.option(
-        "--tensorboard", is_flag=True, help="Write the history for TensorBoard into the run."
+        "--tensorboard",
+        is_flag=True,
+        help="Write the history for TensorBoard into the folder of the run.",
     ),
-    click.option("--quiet", is_flag=True, help="Say nothing but errors and the result."),
+    click.option("--quiet", is_flag=True, help="Print only errors and the result."),
     click.option("--json", "as_json", is_flag=True, help="Print the record as JSON."),
 ]
 
@@ -64,12 +66,12 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def default_folder(data: str, model: str) -> Path:
-    """Name a folder for a run that was given none.
+    """Return the default folder of a run.
 
     Parameters
     ----------
     data, model
-        What is trained on what.
+        Names of the data set and of the model.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What ``train`` and ``evaluate`` do around a fit: say what begins, show progress, say how to go on."""
+"""Steps of ``train`` and ``evaluate`` around a fit: announce it, show progress, print how to resume it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def run_training(
     quiet: bool,
     tensorboard: bool = False,
 ) -> RunRecord:
-    """Train a run to its end, with progress.
+    """Train a run to its end, and show the progress.
 
     Parameters
     ----------
     folder, record, selection, device
         As in :func:`spikebench.training.loop.fit`.
     quiet
-        Say nothing.
+        Print nothing.
     tensorboard
-        Write the history for TensorBoard as well.
+        Also write the history for TensorBoard.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def run_training(
         if record.late_events:
             click.echo(
                 f"{record.late_events} spikes of the training split lie after "
-                f"{record.preset.input.duration_ms:g} ms and are not seen (input.duration_ms)",
+                f"{record.preset.input.duration_ms:g} ms and are ignored (input.duration_ms)",
                 err=True,
             )
     with training_progress(title, quiet) as progress, _scalars(folder, tensorboard) as scalars:
@@ -64,7 +64,7 @@ def run_training(
 
 
 def warn_of_copies(selection: SelectionData, quiet: bool) -> None:
-    """Warn if test samples are copies of training or validation samples, as the splits of the file have it.
+    """Warn if the splits of the file put copies of training or validation samples into the test split.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def warn_of_copies(selection: SelectionData, quiet: bool) -> None:
 
 
 def _plan(record: RunRecord) -> str:
-    """Describe the samples of training and of selection."""
+    """Describe the samples for training and for selection."""
     split = record.dataset.split
-    closed = "test is open" if record.selected_on == "test" else "test stays closed"
+    closed = f"the test split is {'' if record.selected_on == 'test' else 'not '}opened"
     refit = f"refitted on all {split.train_samples + split.validation_samples}"
     if record.status == "chosen":
         return f"selection is done, now {refit} samples; {closed}"
@@ -107,7 +107,7 @@ def _scalars(folder: Path, wanted: bool) -> Iterator[Report | None]:
 
 
 def reopen(record: RunRecord) -> SelectionData:
-    """Open the data of a run as they were opened when it was started.
+    """Open the data of a run in the same way as at its start.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def reopen(record: RunRecord) -> SelectionData:
     Returns
     -------
     SelectionData
-        Everything that the run may see.
+        The samples that the run may use.
     """
     if record.selected_on == "test":
         return open_oracle(record.data)
@@ -126,12 +126,12 @@ def reopen(record: RunRecord) -> SelectionData:
 
 @contextmanager
 def say_interrupted(command: str) -> Iterator[None]:
-    """Say on Ctrl-C how the work is taken up again.
+    """Print on Ctrl-C how to resume the work.
 
     Parameters
     ----------
     command
-        The command that does.
+        The command that resumes it.
 
     Yields
     ------
@@ -142,5 +142,5 @@ def say_interrupted(command: str) -> Iterator[None]:
     except KeyboardInterrupt:
         if not this_rank().is_first:
             raise
-        click.echo(f"\nstopped; every whole epoch is kept. Go on with: {command}", err=True)
+        click.echo(f"\nstopped; finished epochs are kept. Resume with: {command}", err=True)
         raise

@@ -4,12 +4,12 @@
 
     chance             The warning for a network whose accuracy cannot be distinguished from
                        chance
-    comparison         How a comparison reads in a terminal: a verdict for every measure, and
-                       below it its figures
-    fresh_comparison   Entries on fresh recordings in a terminal: what was used and left out, and
-                       the accuracy of each entry
+    comparison         Compared spike files in a terminal: a verdict for every measure, and its
+                       figures
+    fresh_comparison   Entries on fresh recordings in a terminal: recordings used and left out,
+                       and the accuracy of each entry
     metrics            Cost metrics in a terminal: means over the seeds, counts per sample
     parameters         Parameters of a conversion as lines of name, value and unit
-    result_comparison  Compared results in a terminal: what they reach, what they cost, and
-                       which of them differ
+    result_comparison  Compared results in a terminal: accuracies, costs, and which of them
+                       differ
 """

@@ -19,18 +19,18 @@ def chance_line(
     Parameters
     ----------
     right
-        Number of correct answers of each network.
+        Number of correct predictions of each network.
     class_sizes
         Number of samples of each class, the same for all networks.
     samples
         Name of the samples, e.g. ``validation``.
     tries
-        Number of epochs of which these are the best; more than one if the same samples selected the epoch.
+        Number of epochs from which the best was selected on the same samples; else 1.
 
     Returns
     -------
     list of str
-        One line; empty if every network is above chance. Another line if the samples are too few to tell.
+        One line; empty if every network is above chance. A different line if there are too few samples to decide.
     """
     from spikebench.metrics.chance import chance_level, p_of_chance
 
@@ -42,7 +42,7 @@ def chance_line(
         best = f", in the best of {tries} epochs" if tries > 1 else ""
         return [
             f"TOO FEW SAMPLES: {total} {samples} samples cannot distinguish learning from chance, even if all "
-            f"answers were right{best} ({level}); take more recordings"
+            f"predictions were right{best} ({level}); take more recordings"
         ]
     weak = [n for n in right if p_of_chance(n, class_sizes, tries) > _LEVEL]
     if not weak:

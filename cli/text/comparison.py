@@ -1,4 +1,4 @@
-"""How a comparison reads in a terminal: a verdict for every measure, and below it its figures."""
+"""Compared spike files in a terminal: a verdict for every measure, and its figures."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _PAIRED_BY = {
     "source": "the same recordings, by their paths",
     "order": "pairs in the order of the files",
     "choice": "one sample each",
-    "": "no pairs: all samples of either file",
+    "": "no pairs: all samples of both files",
 }
 _FLOOR_FROM = {
     "seed": "{repeat}, another seed",
     "halves": "halves of each file against each other",
-    "": "not known; --repeat FILE2, the same recordings with another seed, tells",
+    "": "not known; give --repeat FILE2, the same recordings converted with another seed",
 }
 
 
 def comparison_lines(
     comparison: Comparison, data: str, other: str, repeat: str | None
 ) -> list[str]:
-    """Write a comparison for people.
+    """Format a comparison as text.
 
     Parameters
     ----------
     comparison
-        What was measured.
+        The measured comparison.
     data, other, repeat
-        The files, as the user called them.
+        The files, as given on the command line.
 
     Returns
     -------

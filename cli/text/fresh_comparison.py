@@ -1,4 +1,4 @@
-"""Entries on fresh recordings in a terminal: what was used and left out, and the accuracy of each entry."""
+"""Entries on fresh recordings in a terminal: recordings used and left out, and the accuracy of each entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SHOWN = 10  # reasons
 
 
 def fresh_lines(document: Mapping[str, Any]) -> list[str]:
-    """Word what a fresh test came to.
+    """Format the report of a fresh test as text.
 
     Parameters
     ----------
@@ -30,23 +30,27 @@ def fresh_lines(document: Mapping[str, Any]) -> list[str]:
         f"{found['speakers']} known speakers",
         f"  compared with the SHA-256 of {sources or 'no known recording'}; "
         f"with the sound of {found['compared_by_sound']:,}",
-        f"  left out: {found['of_words_that_no_entry_knows']} of words that no entry knows",
+        f"  left out: {found['of_words_that_no_entry_knows']} of words that are classes of no entry",
     ]
     reasons = Counter(
         one["reason"].partition(" the same recording as ")[0] for one in found["left_out"]
     )
     lines += [
-        f"  left out: {count} {'there twice' if reason == 'is' else f'({reason})'}"
+        f"  left out: {count} {'duplicates' if reason == 'is' else f'({reason})'}"
         for reason, count in reasons.most_common(_SHOWN)
     ]
     if found["not_comparable"]:
-        lines.append(f"  name none of their recordings: {', '.join(found['not_comparable'])}")
+        lines.append(
+            f"  not compared, because they do not name their recordings: {', '.join(found['not_comparable'])}"
+        )
     width = max((len(row["entry"]) for row in document["entries"]), default=0)
     lines.append(f"{'entry':<{width}}  {'own test':>24}  {'fresh test':>24}   drop  rank")
     lines += [_line(row, width) for row in document["entries"]]
     for row in document["entries"]:
         if not row["compared_with_its_own_data"]:
-            lines.append(f"{row['entry']}: its own data are not known here; --without names them")
+            lines.append(
+                f"{row['entry']}: its own data are not on this machine; give them with --without"
+            )
     lines += [f"not run: {one['entry']}: {one['reason']}" for one in document["not_run"]]
     return [*lines, document["what_it_says"]]
 

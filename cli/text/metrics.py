@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def metric_lines(metrics: Sequence[Metrics]) -> list[str]:
-    """Say the metrics of some seeds.
+    """Format the metrics of some seeds as text.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def metric_lines(metrics: Sequence[Metrics]) -> list[str]:
     Returns
     -------
     list of str
-        Lines; an energy stands with the name of its table, below the counts that it is made of.
+        Lines; an energy is given with the name of its table, below the counts from which it is computed.
     """
     if not metrics:
         return []

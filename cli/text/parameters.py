@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-# As in the tables in the modules of the cochlea; other parameters have no unit.
+# Units as in the tables in the modules of the cochlea; other parameters have no unit.
 UNITS = {
     "input_rate": "Hz",
     "ramp": "s",

@@ -1,4 +1,4 @@
-"""Compared results in a terminal: what they reach, what they cost, and which of them differ."""
+"""Compared results in a terminal: accuracies, costs, and which of them differ."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _COSTS = {
 
 
 def print_comparison(comparison: ResultComparison, console: Console | None = None) -> None:
-    """Print a comparison for people.
+    """Print a comparison as tables.
 
     Parameters
     ----------
     comparison
-        What was compared.
+        The comparison.
     console
-        Where to; standard output by default.
+        Where to print; standard output by default.
     """
     from rich.console import Console
     from rich.text import Text
@@ -55,7 +55,7 @@ def print_comparison(comparison: ResultComparison, console: Console | None = Non
     console.print()
     costs, reasons = _costs(comparison)
     if costs is not None:
-        console.print(Text("Cost per sample, as the results say", style="bold"))
+        console.print(Text("Cost per sample, as stored in the results", style="bold"))
         console.print(costs)
         console.print()
     console.print(_pairs(comparison))
@@ -101,7 +101,7 @@ def _results(comparison: ResultComparison) -> Table:
 
 
 def _costs(comparison: ResultComparison) -> tuple[Table | None, list[str]]:
-    """Make the table of costs, without columns that no result has, and say why some have none."""
+    """Return the table of costs that any result has, and the reasons for costs that are not applicable."""
     from rich.text import Text
 
     from spikebench.evaluation.comparison import mean_metrics
@@ -173,11 +173,11 @@ def _notes(comparison: ResultComparison) -> list[str]:
         + (", and the spread of the seeds." if max(seeds) > 1 else ".")
     ]
     if min(seeds) == 1:
-        notes.append("One seed: the interval says nothing of other seeds.")
+        notes.append("One seed: the interval does not include the variation between seeds.")
     count = len(comparison.pairs)
     adjusted = f"; p-values adjusted for {count} pairs (Holm), intervals not" if count > 1 else ""
     notes.append(f"differ: p < 0.05{adjusted}.")
-    notes.append("McNemar takes the samples of one voice for independent; p decides.")
+    notes.append("McNemar's test treats the samples of one speaker as independent; p decides.")
     refitted = [one.result.is_refitted for one in comparison.results]
     if any(refitted):
         notes.append(
@@ -186,7 +186,9 @@ def _notes(comparison: ResultComparison) -> list[str]:
     if len(set(refitted)) > 1:
         notes.append("Refitted results had more training data than the others.")
     if not all(one.has_logs for one in comparison.results):
-        notes.append("No log: only the result itself says on which data it was trained.")
+        notes.append(
+            "No log: the training data are stated by the result alone and cannot be checked."
+        )
     if any(r.selected_on == "test" for one in comparison.results for r in one.result.seeds):
-        notes.append("The epoch was chosen on test: no honest accuracies.")
+        notes.append("The epoch was selected on the test split: such accuracies are optimistic.")
     return notes

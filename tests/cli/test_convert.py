@@ -178,7 +178,7 @@ def test_a_kill_leaves_the_work_so_far_and_no_worker(
     left = {path.name for path in tmp_path.iterdir()} - {"audio"}
     assert left <= {"a.h5.partial", "a.h5.partial-wal"}
     if number != signal.SIGKILL:
-        assert "a.h5.partial: keeps what is done; the same command goes on" in err
+        assert "a.h5.partial: finished work is kept; run the same command again to resume" in err
     done = n_done(tmp_path / "a.h5.partial")
     assert 0 < done < 40
     again = start(tmp_path, *words)
@@ -362,7 +362,7 @@ def test_plot_draws_a_sample_without_spikes_or_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--index", "3", "-o", "a.png"], "there is no sample 3; it has 3, counted from 0"),
+        (["--index", "3", "-o", "a.png"], "there is no sample 3; the file has 3, counted from 0"),
         (
             ["--index", "0", "-o", "a.txt"],
             "a.txt: the suffix of a figure must be one of .png, .pdf, .svg",

@@ -87,7 +87,7 @@ def test_all_samples_where_files_name_no_recordings(run: Run, tmp_path: Path) ->
     write(tmp_path / "unknown.h5", 7, known=False)
     code, out, _ = run("data", "compare", "a.h5", "--with", "unknown.h5")
     assert code == 0
-    assert "compared    no pairs: all samples of either file" in out
+    assert "compared    no pairs: all samples of both files" in out
     assert "equal files halves of each file against each other" in out
     code, out, _ = run("data", "compare", "a.h5", "--with", "unknown.h5", "--pairs", "order")
     assert code == 0
@@ -141,7 +141,10 @@ def test_a_picture(run: Run, tmp_path: Path, words: list[str], suffix: str) -> N
         (["a.h5", "--with", "short.h5", "--pairs", "order"], "not 6 and 2 samples"),
         (["a.h5", "--with", "wide.csv", "--index", "0"], "a unit is not an integer in 0 … 29"),
         (["a.h5", "--with", "broken.h5"], "broken.h5"),
-        (["a.h5", "--with", "b.h5", "--repeat", "unknown.h5"], "names none of the recordings"),
+        (
+            ["a.h5", "--with", "b.h5", "--repeat", "unknown.h5"],
+            "contains none of the compared recordings",
+        ),
         (["a.h5", "--with", "b.h5", "-o", "nowhere/p.png"], "there is no folder nowhere"),
     ],
 )

@@ -108,7 +108,7 @@ def test_published_spikes(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "data" / "toy" / "toy.h5"
     code, out, err = run("path", "toy")
     assert (code, out) == (1, "")
-    assert err == f"spikebench: {path}: is not here; 'spikebench data get toy' gets it\n"
+    assert err == f"spikebench: {path}: does not exist; 'spikebench data get toy' gets it\n"
     code, out, err = run("get", "toy")
     assert (code, out) == (0, f"{path}\n")
     assert "toy.h5.gz: unpacking\n" in err
@@ -159,7 +159,7 @@ def test_recordings_are_converted(run: Run, server: HttpsServer, tmp_path: Path)
     code, out, err = run("get", "voices", "--jobs", "1")
     assert code == 0
     assert out.startswith(f"{folder / 'voices.h5'}: 2 samples, ")
-    assert "2 recordings to convert; Ctrl-C keeps what is done, and the same command" in err
+    assert "2 recordings to convert; Ctrl-C keeps the finished ones, and the same command" in err
     with SpikeFile(folder / "voices.h5") as file:
         assert (file.n_units, file.splits) == (8, ("train", "test"))
         assert file.speakers.tolist() == [3, 4]
@@ -220,7 +220,7 @@ def test_what_comes_with_the_package(run: Run) -> None:
         (("verify", "toi"), 1, "Did you mean 'toy'?"),
         (("get", "toy", "--offline"), 1, "toy.h5.gz: is missing (offline); put toy.h5.gz (as"),
         (("get", "toy", "--audio-only"), 2, "toy has no recordings"),
-        (("get", "voices", "--audio-only", "--audio", "x"), 2, "--audio names recordings"),
+        (("get", "voices", "--audio-only", "--audio", "x"), 2, "--audio names existing recordings"),
         (("get", "voices", "--audio", "gone"), 1, "gone: no such file or directory"),
         (("get", "shd-r", "--audio", "gone"), 1, "gone: no such file or directory"),
         (("get", "shd-r", "--offline"), 1, "voices.tar.gz: is missing (offline)"),
@@ -295,7 +295,7 @@ def test_an_interrupted_download_says_how_it_goes_on(
         code, _, err = run("get", "toy")
     assert code == 130
     assert err.split("\n\n") == [  # the empty line is click's
-        "what came is kept; the same command goes on",
+        "the downloaded part is kept; run the same command again to resume",
         "spikebench: interrupted\n",
     ]
     assert run("get", "toy")[0] == 0

@@ -155,7 +155,9 @@ def test_an_interrupt_says_where_the_work_is(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130
-    assert "shd-r_train.h5.partial: keeps what is done; the same command goes on" in err
+    assert (
+        "shd-r_train.h5.partial: finished work is kept; run the same command again to resume" in err
+    )
     assert "Traceback" not in err
     with contextlib.closing(sqlite3.connect(tmp_path / "shd-r_train.h5.partial")) as journal:
         (done,) = journal.execute("SELECT count(*) FROM clips").fetchone()

@@ -113,7 +113,7 @@ def test_one_fold_is_taken_up_and_tested_as_it_was_started(
     assert run(capsys, "train", "--resume", "run")[0] == 0
     code, out, _ = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
     assert code == 0
-    assert "it cannot be submitted" in out
+    assert "a fold is for comparing settings and cannot be submitted" in out
     split = read_result(tmp_path / "result").dataset.split
     assert split.validation_speakers == [speaker]
     assert "leave one out" in split.rule
@@ -158,21 +158,21 @@ def test_says_that_it_trains_and_what_selects(
     words = ["evaluate", "--model", "lif", "--data", toy, "-o", "out", *QUICK[:-1]]
     _, _, err = run(capsys, *words)
     assert "no checkpoint: training lif by its preset with changes" in err
-    assert "test stays closed" in err
+    assert "the test split is not opened" in err
     assert "epoch 3/3" in err
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["evaluate"], 2, "give --model to train one, or --checkpoint"),
+        (["evaluate"], 2, "give --model to train a model, or --checkpoint"),
         (["evaluate", "--model", "lfi"], 1, "Did you mean 'lif'"),
         (["evaluate", "--model", "lif", "--data", "digit"], 1, "Did you mean 'digits'"),
         (["evaluate", "--model", "lif", "--data", "no/file.h5"], 1, "no such file"),
         (["evaluate", "--model", "lif", "--seed", "1", "--seeds", "2"], 2, "exclude each other"),
         (["evaluate", "--model", "lif", "--set", "training.epoch=1"], 1, "training.epoch"),
         (["evaluate", "--checkpoint", "nowhere"], 1, "nowhere: not a run"),
-        (["evaluate", "--checkpoint", "x", "--seed", "1"], 2, "brings its own"),
+        (["evaluate", "--checkpoint", "x", "--seed", "1"], 2, "--checkpoint uses the data"),
         (["train"], 2, "give --model to start a run, or --resume"),
         (["train", "--resume", "nowhere"], 1, "nowhere: not a run"),
         (["evalaute"], 2, "evaluate"),
@@ -241,7 +241,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(
     code, err = interrupted([*base, "-o", "cut"], tmp_path / "cut", how)
     assert code == (130 if how == signal.SIGINT else -signal.SIGKILL), err
     if how == signal.SIGINT:
-        assert "Go on with: spikebench train --resume cut" in err
+        assert "Resume with: spikebench train --resume cut" in err
     assert read_run(tmp_path / "cut").status == "training"
     assert run(capsys, "train", "--resume", "cut", "--quiet")[0] == 0
     assert run(capsys, *base, "-o", "whole")[0] == 0
@@ -260,7 +260,7 @@ def test_a_checkpoint_is_not_tested_on_data_that_were_replaced(
     assert "toy.h5: not the data that run was trained on" in err
     code, _, err = run(capsys, "train", "--resume", "run")
     assert code == 1
-    assert "not the data that run was started on" in err
+    assert "not the data with which run was started" in err
     assert read_run(tmp_path / "run").test_opened == 0
     toy.unlink()
     code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
@@ -271,7 +271,7 @@ def test_a_checkpoint_is_not_tested_on_data_that_were_replaced(
 def test_a_checkpoint_brings_its_own_data(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "--data", toy)
     assert code == 2
-    assert "brings its own data" in err
+    assert "--checkpoint uses the data, preset" in err
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_one_seed_of_a_result_becomes_onnx(toy: Path, capsys: pytest.CaptureFixt
 def test_one_format_is_asked_for(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "export", "run", *words)
     assert code == 2
-    assert "give --nir FILE for a spiking model, or --onnx FILE for another" in err
+    assert "give --nir FILE for a spiking model, or --onnx FILE for a conventional one" in err
 
 
 def test_a_folder_that_is_not_there_is_told(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:

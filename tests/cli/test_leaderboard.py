@@ -68,7 +68,7 @@ def test_an_entry_is_not_submitted_again(run: Run, result: str, tmp_path: Path) 
     (entry,) = (tmp_path / "leaderboard-entries").glob("toy-digits/*")
     code, out, err = run("submit", str(entry))
     assert (code, out) == (1, "")
-    assert err.endswith(f"{entry.name}: is an entry already; spikebench verify raises its tier\n")
+    assert err.endswith(f"{entry.name}: is already an entry; spikebench verify raises its tier\n")
 
 
 def test_a_worker_that_was_killed_is_one_line(

@@ -87,10 +87,14 @@ def test_kit_then_predictions(run: Run, tmp_path: Path) -> None:
     ("words", "code", "message"),
     [
         (["submit", "x.csv"], 2, "predictions need a form: --form form.toml"),
-        (["submit", "x.csv", "--form", "f", "--name", "a"], 2, "--name has no use here"),
-        (["submit", "x.csv", "--form", "f", "--weights"], 2, "--weights has no use here"),
+        (
+            ["submit", "x.csv", "--form", "f", "--name", "a"],
+            2,
+            "leave out --name: the form contains it",
+        ),
+        (["submit", "x.csv", "--form", "f", "--weights"], 2, "leave out --weights"),
         (["submit", "x.csv", "--form", "absent.toml"], 1, "absent.toml: no such file"),
-        (["submit", "result", "--form", "f"], 2, "--form has no use here"),
+        (["submit", "result", "--form", "f"], 2, "leave out --form"),
         (["submit", "result", "--link", "javascript:alert(1)"], 1, "the entry's link"),
         (["submit", "result", "--track", "best"], 1, "the entry's track"),
         (["submit", "--kit", "result/result.json", "--data", "digits"], 2, "is a file"),
@@ -99,7 +103,7 @@ def test_kit_then_predictions(run: Run, tmp_path: Path) -> None:
         (["leaderboard", "withdraw", "result"], 2, "Missing option '--reason'"),
         (["leaderboard", "withdraw", "result", "--reason", "x"], 1, "entry.json: no such file"),
         (["leaderboard", "check", "absent"], 1, "absent: no such folder of entries"),
-        (["leaderboard", "check", "e", "--new", "result"], 1, "1 entries were named, 0 of them"),
+        (["leaderboard", "check", "e", "--new", "result"], 1, "1 entries were given, 0 of them"),
     ],
 )
 def test_mistakes_have_an_exit_code_and_a_reason(
@@ -116,7 +120,7 @@ def test_mistakes_have_an_exit_code_and_a_reason(
 
 
 def test_check_tells_what_holds(run: Run, entry: Path) -> None:
-    assert run("leaderboard", "check") == (0, "1 entry holds; none to be looked at.\n", "")
+    assert run("leaderboard", "check") == (0, "1 entry passes; none with oddities.\n", "")
     said = json.loads(run("leaderboard", "check", "--json")[1])["entries"]
     assert [(one["entry"], one["tier"], one["flags"]) for one in said] == [
         (str(entry), "recomputed", [])
@@ -143,10 +147,10 @@ def test_check_of_a_pull_request_looks_for_copies(run: Run, entry: Path, tmp_pat
     code, out, err = run("leaderboard", "check", "--new", str(copy))
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert all(line.startswith(f"look at toy-digits/{copy.name}: ") for line in lines[:-1])
+    assert all(line.startswith(f"oddity in toy-digits/{copy.name}: ") for line in lines[:-1])
     assert any("the same predictions as lif-5-seeds" in line for line in lines)
     assert any(" mistakes are the same as those of lif-5-seeds" in line for line in lines)
-    assert lines[-1] == "3 entries hold; 1 to be looked at."
+    assert lines[-1] == "3 entries pass; 1 with oddities."
 
 
 def test_new_entry_may_not_verify_itself(run: Run, entry: Path) -> None:
@@ -173,7 +177,7 @@ def test_new_entry_may_not_verify_itself(run: Run, entry: Path) -> None:
     assert said[0]["tier"] == "verified-training"
     code, out, err = run("leaderboard", "check", "--new", str(entry))
     assert (code, out) == (1, "")
-    assert "a new entry brings no verifications" in err
+    assert "a new entry must not contain verifications" in err
 
 
 def test_withdrawn_entry_stays_without_a_rank(run: Run, entry: Path) -> None:

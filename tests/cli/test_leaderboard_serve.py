@@ -184,7 +184,7 @@ def test_a_port_that_is_taken(entries: Path, capsys: pytest.CaptureFixture[str])
     assert said.out == ""
     assert said.err == (
         f"spikebench: port {port} of 127.0.0.1: Address already in use; "
-        "--port names another, --port 0 takes any free one\n"
+        "choose another with --port, or any free one with --port 0\n"
     )
 
 

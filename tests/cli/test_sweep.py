@@ -54,7 +54,7 @@ def test_a_table_and_the_command_that_tests_the_best(
     code, out, err = run(capsys, "sweep", "spec.toml", "-o", "out", "--workers", 1)
     assert code == 0
     assert "sweep of 2 configurations, 4 runs, on toy: 60 samples, selected on 12" in err
-    assert "test stays closed" in err
+    assert "the test split is not opened" in err
     assert "sweep: 4/4 runs, best validation" in err
     lines = out.splitlines()
     assert lines[0].startswith("2 configurations on toy: accuracy on 12 validation samples")
@@ -74,7 +74,7 @@ def test_a_table_and_the_command_that_tests_the_best(
     assert run(capsys, "train", "--resume", f"out/{best}/seed1")[0] == 0
     code, out, err = run(capsys, "sweep", "spec.toml", "-o", "out")
     assert code == 0
-    assert "going on: 4 of 4 runs are trained, 0 begun" in err
+    assert "resuming: 4 of 4 runs are trained, 0 are unfinished" in err
     assert "test split opened: 2 times" in out
 
 
@@ -221,7 +221,7 @@ def test_ctrl_c_keeps_every_whole_epoch_and_says_how_to_go_on(
     err = done.stderr
     assert done.returncode == 130, err
     assert err.endswith(
-        "\nstopped; every whole epoch is kept. Go on with: "
+        "\nstopped; finished epochs are kept. Resume with: "
         "spikebench sweep spec.toml -o cut --workers 2\n\nspikebench: interrupted\n"
     )
     assert "Traceback" not in err
@@ -262,5 +262,5 @@ def test_help_says_why_test_stays_closed(capsys: pytest.CaptureFixture[str]) -> 
     code, out, _ = run(capsys, "sweep", "--help")
     assert code == 0
     words = " ".join(out.split())
-    assert "The test split stays closed, because the best of many" in words
+    assert "The test split is not opened, because the best of many" in words
     assert "shared file system" in words

@@ -180,7 +180,7 @@ def test_without_an_option_it_says_what_would_raise_it(
     code, out, _ = run(capsys, "verify", entry)
     assert code == 0
     assert f"{entry.name}: recomputed" in out
-    assert "--inference: not done yet, can be" in out
+    assert "--inference: not done yet; can be done" in out
     verify(capsys, entry, toy, "--inference")
     for path in entry.glob("weights-*"):
         path.unlink()
@@ -477,7 +477,7 @@ def test_interrupted_training_goes_on_with_the_same_folder(
     monkeypatch.setattr(training_session, "fit", stopped)
     code, _, err = run(capsys, *words)
     assert code == 130
-    assert f"Go on with: spikebench verify {entry} --training --data {toy} -o" in err
+    assert f"Resume with: spikebench verify {entry} --training --data {toy} -o" in err
     place = tmp_path / "kept" / f"again-{entry.name}"
     assert [read_run(place / f"seed{k}").status for k in (0, 1)] == ["trained", "training"]
     assert not (entry / "verification.json").exists()

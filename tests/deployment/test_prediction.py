@@ -176,7 +176,7 @@ def test_the_command_on_a_file(
     words = (run, others, "--over-time", 6, "-o", table, "--plot", picture)
     code, out, err = call(capsys, *words)
     assert (code, err) == (0, "")
-    assert "of 8 whose class is known; this is no result of the protocol" in out
+    assert "of 8 whose class is known; not a result under the protocol" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["class"] for row in rows] == ["down"] * 4 + ["up"] * 4 + [""] * 4
@@ -206,13 +206,13 @@ def test_the_command_on_recordings(
     assert [row["class"] for row in said["answers"]] == ["down", "up"]
     assert err.count("left out:") == 1
     assert "broken.wav: " in err
-    assert err.endswith("spikebench: 1 left out, 2 answered\n")
+    assert err.endswith("spikebench: 1 left out, 2 classified\n")
     for name in ("c.m4a", "d.m4a"):
         (tmp_path / "up" / name).write_bytes(b"\0\0\0\x20ftypM4A ")
     code, out, err = call(capsys, run, tmp_path, "--live", 300)
     assert (code, out.count("\n")) == (3, 2)
     assert f"left out: {tmp_path}/*.m4a: 2 files" in err
-    assert err.endswith("spikebench: 3 left out, 2 answered\n")
+    assert err.endswith("spikebench: 3 left out, 2 classified\n")
     code, out, _ = call(capsys, run, tmp_path / "up" / "a.wav", "--live", 100, "--json")
     heard = [json.loads(line) for line in out.splitlines()]
     assert [line["heard_ms"] for line in heard] == [100, 200, 300]
@@ -241,10 +241,10 @@ def test_clips_longer_than_the_model_hears_are_told_once(
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["--plot", "a.png"], 2, "--plot draws --over-time"),
-        (["--live", 10, "--over-time", 3], 2, "without --over-time and without -o"),
-        (["--live", 10, "-o", "a.csv"], 2, "without --over-time and without -o"),
-        (["--over-time", 3, "--plot", "a.xyz"], 2, "--plot draws .png, .pdf or .svg"),
+        (["--plot", "a.png"], 2, "--plot needs --over-time"),
+        (["--live", 10, "--over-time", 3], 2, "--live cannot be combined with --over-time or -o"),
+        (["--live", 10, "-o", "a.csv"], 2, "--live cannot be combined with --over-time or -o"),
+        (["--over-time", 3, "--plot", "a.xyz"], 2, "--plot writes .png, .pdf or .svg"),
         (["--live", 0], 2, "not in the range"),
         (["--live", "nan"], 2, "live"),
     ],

@@ -191,7 +191,7 @@ def test_logs_that_are_there_must_be_of_the_data_of_the_result(tmp_path: Path, r
     assert [one.has_logs for one in compare_results([logged, bare]).results] == [True, False]
     code, out, _ = run(str(logged), str(bare))
     assert (code, out.count("lstm (no log)"), out.count("(no log)")) == (0, 1, 1)
-    assert "No log: only the result itself says on which data it was trained." in out
+    assert "No log: the training data are stated by the result alone and cannot be checked." in out
     log, result = logged / "run-seed1.json", logged / "result.json"
     edit_json(log, "run", "dataset", "sha256", value="ef" * 32)
     with pytest.raises(ResultError, match=r"run-seed1\.json: its SHA-256 is"):
@@ -316,7 +316,7 @@ def test_no_table_of_costs_that_nobody_counted(two: list[Path], run: Run) -> Non
 
 def test_oracles_are_called_so(two: list[Path], run: Run) -> None:
     edit_json(two[0] / "result.json", "seeds", 0, "selected_on", value="test")
-    assert "The epoch was chosen on test" in run("good", "bad")[1]
+    assert "The epoch was selected on the test split" in run("good", "bad")[1]
 
 
 def test_names_cannot_steer_the_terminal(two: list[Path], run: Run) -> None:

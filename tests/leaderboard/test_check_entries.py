@@ -61,14 +61,14 @@ def check(repository: Path) -> tuple[int, str]:
 
 def test_honest_entry_passes(repository: Path) -> None:
     hand_in(repository, "second", skill=0.75)
-    assert check(repository) == (0, "2 entries hold; none to be looked at.\n")
+    assert check(repository) == (0, "2 entries pass; none with oddities.\n")
 
 
 def test_copied_entry_is_told(repository: Path) -> None:
     entry = hand_in(repository, "second", model="mine")
     code, said = check(repository)
     assert code == 0
-    assert f"look at toy-digits/{entry.name}: the same predictions as lif-5-seeds" in said
+    assert f"oddity in toy-digits/{entry.name}: the same predictions as lif-5-seeds" in said
 
 
 def test_edited_entry_fails(repository: Path) -> None:

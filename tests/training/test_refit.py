@@ -352,9 +352,9 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["evaluate", "--model", "lif", "--oracle"], "--refit and --oracle exclude each other"),
-        (["evaluate", "--checkpoint", "x"], "a checkpoint brings its own"),
+        (["evaluate", "--checkpoint", "x"], "--checkpoint uses the data"),
         (["train", "--model", "lif", "--fold", "all"], "--refit and --fold exclude each other"),
-        (["train", "--resume", "x"], "brings its own data, preset, settings, fold and refit"),
+        (["train", "--resume", "x"], "--resume uses the data, preset, settings, fold and refit"),
     ],
 )
 def test_options_that_exclude_a_refit(
@@ -434,7 +434,7 @@ def test_evaluate_says_so(
     assert "refitted: trained again with the validation speakers included" in out
     assert "(of the selected model, before the refit)" in out
     assert "60 samples, selected on 12 (" in err
-    assert "then refitted on all 72; test stays closed" in err
+    assert "then refitted on all 72; the test split is not opened" in err
     assert "lif seed 0, refit: epoch" in err
     assert read_result(tmp_path / "out").command.endswith(" --refit")
     # A run of it stays one, also when it is tested again.
@@ -562,7 +562,7 @@ def test_a_sweep_refits_every_run_and_ranks_by_the_choice(
     (tmp_path / "spec.toml").write_text("refit = true\n" + text)
     code, out, err = run(capsys, "sweep", "spec.toml", "-o", "out", "--workers", 1)
     assert code == 0
-    assert "then refitted on all 72; test stays closed" in err
+    assert "then refitted on all 72; the test split is not opened" in err
     assert "then refitted on all 72 training and validation samples" in out
     report = json.loads((tmp_path / "out" / "sweep.json").read_text())
     for one in report["configurations"]:
