@@ -119,7 +119,7 @@ def test_the_last_worker_goes_away(
 
     with (
         cluster_executor(dask.address, notes.append) as (executor, threads),
-        pytest.raises(ConversionStateError, match=r"no workers for 2 s; .*is kept"),
+        pytest.raises(ConversionStateError, match=r"no workers for 2 s; .*are kept"),
     ):
         convert(
             audio,

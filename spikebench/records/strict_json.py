@@ -165,7 +165,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -> str:

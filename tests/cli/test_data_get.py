@@ -133,7 +133,7 @@ def test_published_spikes(run: Run, tmp_path: Path) -> None:
 def test_verifying(run: Run, tmp_path: Path) -> None:
     code, _, err = run("verify", "toy")
     assert code == 1
-    assert "'spikebench data get toy' gets it" in err
+    assert "get it with 'spikebench data get toy'" in err
     run("get", "toy")
     assert run("verify", "toy") == (
         0,
@@ -265,7 +265,7 @@ def test_a_part_of_a_data_set_is_not_made_under_its_name(
     write_clip(tmp_path / "some" / "lang-english_speaker-03_trial-0_digit-1.wav")
     code, _, err = run("get", name, "--audio", tmp_path / "some")
     assert code == 1
-    assert f"contains 1 recordings, {name} has 2" in err
+    assert f"holds 1 recordings, {name} has 2" in err
     assert not (tmp_path / "data" / name / f"{name}.h5").exists()
 
 

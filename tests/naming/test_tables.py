@@ -244,7 +244,7 @@ def test_a_bare_name_that_several_recordings_have_is_told(table: Path) -> None:
     here = clips("a/x.wav", "a/y.wav", "b/x.wav")
     table.write_text("path,label\nx,k\n")
     with pytest.raises(
-        SpikebenchError, match=r"'x', which may be 'a/x.wav' or 'b/x.wav': name the folder"
+        SpikebenchError, match=r"'x', which may be 'a/x.wav' or 'b/x.wav': include the folder"
     ):
         name_clips(here, "t.csv")
     table.write_text("path,label\ny.wav,k\nx.wav,l\n")

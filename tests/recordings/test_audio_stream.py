@@ -53,7 +53,7 @@ NOISE = b"\xff\xfb\x90\x00" + bytes(2000)  # one header of MPEG audio, and nothi
         (encoded("WAV")[:40], "^broken or cut short: nothing in this WAV file can be decoded"),
         (
             encoded("FLAC")[:-100],
-            "^broken or cut short: the FLAC data cannot be decoded to their end$",
+            "^broken or cut short: the FLAC data cannot be decoded to the end$",
         ),
         (
             encoded("NIST").replace(b"-s3 pcm\n", b"-s26 pcm,embedded-shorten-v2.00\n"),

@@ -79,7 +79,9 @@ def test_an_unpacked_file_put_there_by_hand(published: DatasetSpec, tmp_path: Pa
     path.write_bytes((tmp_path / "made.h5").read_bytes())
     assert get(published, offline=True) == [path]
     path.write_bytes(b"something else")
-    with pytest.raises(DataError, match=r"toy\.h5: is not the file .* published MD5 .*; remove it"):
+    with pytest.raises(
+        DataError, match=r"toy\.h5: is not the expected file: .* published MD5 .*; remove it"
+    ):
         get(published)
 
 
@@ -200,7 +202,9 @@ def test_changed_recordings_are_told(
 def test_recordings_of_unknown_origin(audio: DatasetSpec) -> None:
     folder = folder_of(audio) / "recordings"
     folder.mkdir(parents=True)
-    with pytest.raises(DataError, match=r"but SHA256SUMS .* is not; remove it, or .* --audio"):
+    with pytest.raises(
+        DataError, match=r"list of its contents, SHA256SUMS, does not; remove it, or .* --audio"
+    ):
         get(audio)
 
 
@@ -246,7 +250,9 @@ def test_a_missing_part_is_told(published: DatasetSpec) -> None:
 
 
 def test_nothing_to_verify(published: DatasetSpec) -> None:
-    with pytest.raises(DataError, match=r"'toy': is not in .*; 'spikebench data get toy' gets it"):
+    with pytest.raises(
+        DataError, match=r"'toy': is not in .*; get it with 'spikebench data get toy'"
+    ):
         verify(published)
 
 
@@ -270,10 +276,12 @@ def test_an_archive_with_too_few_recordings_is_refused_and_forgotten(
 ) -> None:
     more = replace(audio, sizes={"train": 100})
     (folder,) = recording_folders(more)
-    with pytest.raises(DataError, match=r"toy.tar.gz: holds \d recordings, toy has 100; remove it"):
+    with pytest.raises(
+        DataError, match=r"toy.tar.gz: contains \d recordings, toy has 100; remove it"
+    ):
         get(more)
     assert not folder.exists()
     assert "toy.tar.gz" not in read_pins(folder.parent)
     assert read_manifest(folder.parent) == {}
     get(audio)
-    assert any("holds" in line and "toy has 100" in line for line in verify(more))
+    assert any("contains" in line and "toy has 100" in line for line in verify(more))

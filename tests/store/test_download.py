@@ -209,7 +209,7 @@ def test_redirects_end(server: HttpsServer, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "limit", "told"),
     [
-        (None, 299_999, "has 300000 bytes; at most 299999 are taken"),
+        (None, 299_999, "has 300000 bytes; at most 299999 are allowed"),
         (300_001, 1_000_000, "has 300000 bytes instead of 300001"),
     ],
 )
@@ -277,7 +277,7 @@ def test_an_md5_is_completed_by_a_pin(server: HttpsServer, folder: Path) -> None
         + SHA256
     ]
     server.add("/a", scripts.whole(DATA[:-1]))
-    with pytest.raises(DataError, match=f"another file: the published MD5 is {MD5}, this"):
+    with pytest.raises(DataError, match=f"another file: the published MD5 is {MD5}, that of this"):
         obtain(one, folder)
 
 

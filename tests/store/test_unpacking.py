@@ -152,7 +152,7 @@ def test_a_zip_packed_otherwise(tmp_path: Path) -> None:
     def lzma(data: bytearray, flags: int) -> None:
         data[flags + 2] = 14
 
-    refused(patched(tmp_path / "a.h5.zip", lzma), ZIP, "in a way that is not read")
+    refused(patched(tmp_path / "a.h5.zip", lzma), ZIP, "by a method that is not supported")
 
 
 def test_a_zip_that_lies_about_its_size(tmp_path: Path) -> None:
