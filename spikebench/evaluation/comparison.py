@@ -301,10 +301,10 @@ def mean_metrics(result: Result) -> dict[str, Value]:
 
 
 def _energies(seeds: Sequence[Metrics | None]) -> dict[str, Value]:
-    said = [one.energy if one else None for one in seeds]
-    if all(one is None or isinstance(one, NotApplicable) for one in said):
-        return {"energy_picojoules": _mean(said)} if any(said) else {}
-    lists: list[list[Energy]] = [one if isinstance(one, list) else [] for one in said]
+    recorded = [one.energy if one else None for one in seeds]
+    if all(one is None or isinstance(one, NotApplicable) for one in recorded):
+        return {"energy_picojoules": _mean(recorded)} if any(recorded) else {}
+    lists: list[list[Energy]] = [one if isinstance(one, list) else [] for one in recorded]
     tables = dict.fromkeys(energy.table for one in lists for energy in one)
     return {
         f"energy_picojoules ({table})": _mean(

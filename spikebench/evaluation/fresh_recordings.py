@@ -215,8 +215,8 @@ def _decode(clip: Clip) -> Recording:
 
 def _sound(recording: Recording) -> str:
     samples = np.rint(np.clip(recording.samples, -1, 1) * 32767).astype("<i2")
-    said = b"%d\n" % recording.sample_rate
-    return hashlib.sha256(said + samples.tobytes()).hexdigest()
+    header = b"%d\n" % recording.sample_rate
+    return hashlib.sha256(header + samples.tobytes()).hexdigest()
 
 
 def _known_sounds(known: Known, shapes: set[tuple[int, int]]) -> dict[str, str]:

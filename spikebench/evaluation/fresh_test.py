@@ -173,8 +173,8 @@ def convert_fresh(
         synthetic=synthetic,
         time_origin=hearing.encoding.time_origin,
     )
-    asked = json.dumps([request(source, options, names), list(digests)], sort_keys=True)
-    mark = hashlib.sha256(asked.encode()).hexdigest()
+    requested = json.dumps([request(source, options, names), list(digests)], sort_keys=True)
+    mark = hashlib.sha256(requested.encode()).hexdigest()
     if path.is_file():
         with SpikeFile(path) as file:
             if file.provenance.get(_MARK) == mark:

@@ -85,8 +85,8 @@ def _latency(
         right = predicted[chosen] == samples.labels[chosen]
         for k, step in enumerate(steps):
             if int(batch.lengths.max()) > step:
-                said = model(up_to(batch, int(step))).scores.argmax(1).cpu().numpy()
-                correct[k] += (said == samples.labels[chosen]).sum()
+                found = model(up_to(batch, int(step))).scores.argmax(1).cpu().numpy()
+                correct[k] += (found == samples.labels[chosen]).sum()
             else:
                 correct[k] += right.sum()
     times = [float(step * samples.time_step) for step in steps]

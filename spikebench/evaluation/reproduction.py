@@ -158,7 +158,7 @@ def check_size(
     is_known = all(tensor.numel() for tensor in state.values())
     if is_known and model.n_parameters() != claimed.parameters:
         raise ResultError(
-            f"the run's model has {model.n_parameters():,} parameters, the result says {claimed.parameters:,}"
+            f"the run's model has {model.n_parameters():,} parameters, the result records {claimed.parameters:,}"
         )
     return state
 
@@ -263,7 +263,7 @@ def answer_again(
             model = load_weights(weights, run)
             if model.n_parameters() != claimed.parameters:
                 raise ResultError(
-                    f"{weights}: has {model.n_parameters():,} parameters, the result says {claimed.parameters:,}"
+                    f"{weights}: has {model.n_parameters():,} parameters, the result records {claimed.parameters:,}"
                 )
             binned = bin_samples(samples, run.preset)
             answers = run_model(place(model, where, run), binned, run.preset.training.batch_size)
@@ -321,16 +321,16 @@ def measure_again(
         binned = bin_samples(samples, run.preset)
         size = run.preset.training.batch_size
         here = measure(model, run.model, binned, predicted, size, GROUPS, tables)
-    said = claimed.metrics.model_dump() if claimed.metrics else {}
+    recorded = claimed.metrics.model_dump() if claimed.metrics else {}
     found = here.model_dump()
     if claimed.spikes_per_sample is not None:
-        said["spikes_per_sample"] = claimed.spikes_per_sample
+        recorded["spikes_per_sample"] = claimed.spikes_per_sample
         found["spikes_per_sample"] = found["spikes_per_inference"]
     return next(
         (
-            f"{name} is claimed {str(said[name])[:120]}, measured again {str(found[name])[:120]}"
-            for name in said
-            if said[name] is not None and not _agree(said[name], found[name])
+            f"{name} is claimed {str(recorded[name])[:120]}, measured again {str(found[name])[:120]}"
+            for name in recorded
+            if recorded[name] is not None and not _agree(recorded[name], found[name])
         ),
         "",
     )

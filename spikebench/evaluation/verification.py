@@ -75,8 +75,8 @@ def run_weights(
         The result.
     test
         The test split of its data.
-    Folder of the weights that the result names.
-        Holds the weights that the result names.
+    folder
+        Folder of the weights that the result names.
     device
         ``cpu`` or ``cuda``.
     large
@@ -137,9 +137,11 @@ def costs_differ(
     str
         The first seed and metric that differ, with both values; empty if all agree.
     """
-    for run, record, said in zip(claim.runs, claim.result.seeds, answers, strict=True):
+    for run, record, predictions in zip(claim.runs, claim.result.seeds, answers, strict=True):
         path = folder / str(record.weights_file)
-        if odd := measure_again(path, run, record, test, said.predicted, device, large=large):
+        if odd := measure_again(
+            path, run, record, test, predictions.predicted, device, large=large
+        ):
             return f"seed {record.seed}: {odd}"
     return ""
 

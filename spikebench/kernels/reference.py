@@ -50,7 +50,7 @@ def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     Raises
     ------
     ValueError
-        If shapes do not fit or an event lies outside the raster.
+        If shapes do not fit or an event is outside the raster.
     """
     taps = check_weight(events, weight)
     raster = events.dense().to(weight.dtype)

@@ -24,7 +24,8 @@ def draw_over_time(
     ----------
     times
         Moments [s], float64, shape (moment,).
-    Curves by name, in 0 … 1, float64, shape (moment,).
+    curves
+        Curves by name, in 0 … 1, float64, shape (moment,).
     chance
         Chance level of the accuracy; None omits it.
     title
@@ -43,7 +44,7 @@ def draw_over_time(
         panel.plot(times * 1e3, values, color=colour, marker=marker, markersize=4, label=name)
     if chance is not None:
         panel.axhline(chance, color=INK, linewidth=0.8, linestyle=":", label="chance")
-    panel.set_xlabel("time heard [ms]")
+    panel.set_xlabel("duration of input [ms]")
     panel.set_ylim(0, 1.02)
     panel.set_xlim(left=0)
     panel.set_title(plain(title), loc="left")

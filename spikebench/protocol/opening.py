@@ -1,14 +1,13 @@
-"""Opening data honestly: what selects a model does not contain the test split.
+"""Opening data: model selection has no access to the test split.
 
-Model selection works on :class:`SelectionData`, in which the test split is not: the arrays behind it are made of the
-other samples alone, so there is nothing to peek at. The test split of a run is opened by
-:func:`spikebench.evaluation.final_test.open_test_of_run`, which counts it (``test_opened`` in
-:class:`spikebench.training.run_record.RunRecord`; the result prints it); :func:`open_test` is for checking results of
-others. :func:`read_split_labels` gives labels and speakers of every split without spikes. Who is in which split is a
-matter of :mod:`spikebench.protocol.splits`.
+Model selection works on :class:`SelectionData`, which does not contain the test split: its arrays are made of the other
+samples only. The test split of a run is opened by :func:`spikebench.evaluation.final_test.open_test_of_run`, which
+counts the openings (``test_opened`` in :class:`spikebench.training.run_record.RunRecord`, printed in the result).
+:func:`open_test` is for checking results of others. :func:`read_split_labels` returns labels and speakers of every
+split without spikes. :mod:`spikebench.protocol.splits` assigns samples to splits.
 
-:func:`open_oracle` is for reproducing numbers whose epoch was chosen on the test split. What it opens says so:
-protocol ``oracle`` in every run and result, ``selected_on`` ``test``, and the leaderboard refuses it.
+:func:`open_oracle` is for reproducing numbers whose epoch was selected on the test split. Such runs and results are
+marked: they have the protocol ``oracle`` and ``selected_on`` ``test``, and the leaderboard refuses them.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SelectionData:
-    """All that training and model selection may see.
+    """The data that training and model selection may use.
 
     Attributes
     ----------
@@ -74,14 +73,14 @@ class SelectionData:
     dataset : DatasetRecord
         Name, hash, classes and split, for the result.
     data : str
-        What the data set was opened by: a registered name, or a path.
+        Name or path under which the data set was opened.
     fold : int or None
-        The speaker who was left out of the training split to select, if one was.
+        The speaker who was left out of the training split for validation, if any.
     encoding : Encoding
-        How its recordings became spikes, as far as the file says.
+        How recordings were converted to its spikes, as far as the file records it.
     test_copies : int
-        Number of test samples that are copies of a training or validation sample, as the splits of the file have it.
-        In data sets with official splits, copies are found only by the SHA-256 of their recordings.
+        Number of test samples that are copies of a training or validation sample, if the splits of the file contain
+        any. In data sets with official splits, copies are found only by the SHA-256 of their recordings.
     """
 
     train: SpikeDataset
@@ -94,7 +93,7 @@ class SelectionData:
 
     @property
     def is_oracle(self) -> bool:
-        """Whether validation is the test split; see :func:`open_oracle`."""
+        """Whether the validation split is the test split; see :func:`open_oracle`."""
         return self.dataset.split.protocol == ORACLE
 
 
@@ -105,7 +104,7 @@ class LabelledSamples:
     Attributes
     ----------
     index
-        Position in the file that holds them, int64, shape (samples,).
+        Position in the file, int64, shape (samples,).
     labels, speakers
         int64, shape (samples,); speaker -1 is unknown.
     """
@@ -127,7 +126,7 @@ class SplitLabels:
 
 @dataclass(frozen=True)
 class _File:
-    """One file of a data set: where it is, its SHA-256, and how many samples it has."""
+    """One file of a data set: its path, its SHA-256, and its number of samples."""
 
     path: Path
     sha256: str
@@ -136,7 +135,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Opened:
-    """What is known about a data set before a spike of it is read; it does not leave this module."""
+    """Facts about a data set before any spikes are read; not exposed by this module."""
 
     name: str
     spec: DatasetSpec | None
@@ -150,18 +149,18 @@ class _Opened:
 
     @property
     def sha256(self) -> str:
-        """One SHA-256 for the bytes of the data set."""
+        """One SHA-256 for all files of the data set."""
         return combined_sha256([file.sha256 for file in self.files])
 
     def labelled(self, index: NDArray[np.int64]) -> LabelledSamples:
-        """Look up labels and speakers of some samples."""
+        """Return labels and speakers of some samples."""
         starts = np.cumsum([0, *(file.size for file in self.files)])
         first = starts[np.searchsorted(starts, index, side="right") - 1]
         facts = self.facts
         return LabelledSamples(index - first, facts.labels[index], facts.speakers[index])
 
     def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
-        """Open some samples, which lie in one file, on arrays in which no spike of the closed ones is."""
+        """Open some samples, all in one file, on arrays without the spikes of ``closed`` samples."""
         starts = np.cumsum([0, *(file.size for file in self.files)])
         (which,) = np.unique(np.searchsorted(starts, index, side="right") - 1)
         file, here = self.files[which], np.arange(starts[which], starts[which + 1])
@@ -180,17 +179,17 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
     data
         A registered name, or the path of a spike file.
     fold
-        Leave out this speaker of the training split for validation, instead of those that the protocol names.
+        Leave out this speaker of the training split for validation, instead of those defined by the protocol.
 
     Returns
     -------
     SelectionData
-        Everything but the test split.
+        All splits but the test split.
 
     Raises
     ------
     UnknownNameError, SpikeFileError
-        If there is no such data set or file, or it is damaged.
+        If the data set or file does not exist, or it is damaged.
     DataError
         If its cache cannot be written.
     ProtocolError
@@ -208,7 +207,7 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
 
 
 def read_split_labels(data: str) -> SplitLabels:
-    """Read index, label and speaker of the samples of every split; no spikes are opened.
+    """Read index, label and speaker of the samples of every split, without spikes.
 
     Parameters
     ----------
@@ -232,7 +231,7 @@ def read_split_labels(data: str) -> SplitLabels:
 
 
 def open_oracle(data: str) -> SelectionData:
-    """Open a data set so that the *test split* selects, to reproduce numbers that were chosen so.
+    """Open a data set so that models are selected on the *test split*, to reproduce such numbers.
 
     Parameters
     ----------
@@ -242,7 +241,7 @@ def open_oracle(data: str) -> SelectionData:
     Returns
     -------
     SelectionData
-        Its validation split is the test split, and its protocol is called ``oracle``.
+        Its validation split is the test split, and its protocol is ``oracle``.
 
     Raises
     ------
@@ -265,12 +264,12 @@ def open_training(selection: SelectionData) -> SpikeDataset:
     Parameters
     ----------
     selection
-        The data that the model was selected on.
+        The data on which the model was selected.
 
     Returns
     -------
     SpikeDataset
-        On the arrays of the selection, which hold no spikes of the test split.
+        Uses the arrays of the selection, which contain no spikes of the test split.
 
     Raises
     ------
@@ -279,60 +278,60 @@ def open_training(selection: SelectionData) -> SpikeDataset:
     """
     if selection.is_oracle:
         raise ProtocolError(
-            f"{selection.data}: opened for an oracle, which selects on the test split; it cannot be trained on"
+            f"{selection.data}: opened as an oracle, which selects on the test split; it cannot be trained on"
         )
     return join(selection.train, selection.validation)
 
 
 def open_test(selection: SelectionData) -> SpikeDataset:
-    """Open the test split that belongs to a selection.
+    """Open the test split of the data of a selection.
 
     Parameters
     ----------
     selection
-        What the model was selected on.
+        The data on which the model was selected.
 
     Returns
     -------
     SpikeDataset
-        The test samples; their ``index`` is the position in the file that holds them.
+        The test samples; their ``index`` is the position in the file.
 
     Raises
     ------
     ProtocolError
-        If the file is no longer the one that the selection was read from.
+        If the file has changed since the selection was opened.
     """
     opened = _open(selection.data)
     if opened.fingerprint != selection.dataset.fingerprint:
         raise ProtocolError(
             f"{selection.data}: the data differ from those of the training; restore the file"
         )
-    # Test does not depend on who validates, so the rule without a fold finds the same samples.
+    # The test split does not depend on the validation speakers, so it is found without the fold.
     return _test(opened, _partition(opened))
 
 
 def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bool:
-    """Tell whether a spike file belongs to the data of a run, so that its test split stays closed.
+    """Return whether a spike file belongs to the data of a run, so that its test split must stay closed.
 
     Parameters
     ----------
     data, dataset
-        What the run was trained on, and its record.
+        Name or path of the run's data, and its record.
     path, sha256
-        The file.
+        Path and SHA-256 of the spike file.
 
     Returns
     -------
     bool
-        Whether it is that file, one of its files, a file that says the same, or one that claims to be of the same
-        data set.
+        True if it is that file, one of its files, a file with the same contents, or one marked as the same data
+        set.
 
     Raises
     ------
     SpikeFileError
         If the file cannot be read.
     DataError
-        If its fingerprint cannot be kept.
+        If its fingerprint cannot be cached.
     """
     if sha256 == dataset.sha256:
         return True
@@ -349,7 +348,7 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
         return True
     try:
         located, _ = locate(data)
-    except SpikebenchError:  # the run's data are not here
+    except SpikebenchError:  # the run's data are not on this machine
         return False
     return any(
         found.is_file()
@@ -369,7 +368,7 @@ def list_folds(data: str) -> list[int]:
     Returns
     -------
     list of int
-        Speakers of the training split, each of whom can be left out.
+        Speakers of the training split; each can be left out.
 
     Raises
     ------
@@ -380,8 +379,8 @@ def list_folds(data: str) -> list[int]:
     speakers = fold_speakers(opened.facts, _partition(opened))
     if len(speakers) < 2:
         raise ProtocolError(
-            f"{opened.facts.where}: its training split has {len(speakers)} known speakers; to leave one out "
-            "takes at least two"
+            f"{opened.facts.where}: its training split has {len(speakers)} known speakers; at least two are needed "
+            "to leave one out"
         )
     return speakers
 
@@ -396,7 +395,7 @@ def _open(data: str) -> _Opened:
         data.encode()
     except UnicodeEncodeError:
         raise SpikeFileError(
-            f"{printable(data)}: its name is not UTF-8, so no result can name it; rename the file"
+            f"{printable(data)}: its name is not UTF-8, so it cannot be stored in a result; rename the file"
         ) from None
     located, spec = locate(data)
     files, facts, headers = [], [], []
@@ -420,13 +419,13 @@ def _open(data: str) -> _Opened:
     protocol, _ = _protocol(spec, remade)
     if spec is not None and spec.kind == "made" and remade != spec.name:
         raise ProtocolError(
-            f"{files[0].path}: is not all of {spec.name} (attributes dataset, complete)"
+            f"{files[0].path}: is not a complete copy of {spec.name} (attributes dataset, complete)"
         )
     if spec is not None and spec.fingerprint and fingerprint != spec.fingerprint:
         raise ProtocolError(
             f"{printable(str(files[0].path))}: is not {spec.name} as registered (fingerprint {fingerprint[:16]}…, "
             f"not {spec.fingerprint[:16]}…); 'spikebench data verify {spec.name}' lists the differences, and "
-            "--data FILE uses it as a data set of its own"
+            "--data FILE uses the file as a separate data set"
         )
     labels, speakers, marks_of_all = (np.concatenate(column) for column in zip(*facts, strict=True))
     return _Opened(
@@ -446,7 +445,7 @@ def _open(data: str) -> _Opened:
 
 
 def _encoding(made: dict[str, Any]) -> Encoding:
-    """Read from a file's attributes how recordings became its spikes; published files have none."""
+    """Read the encoding of the recordings from a file's attributes; published files have none."""
     if "preset" not in made:
         return PUBLISHED_ENCODING
     first_spike = made.get("time_origin") == "first spike"
@@ -458,7 +457,7 @@ def _encoding(made: dict[str, Any]) -> Encoding:
 
 
 def combined_sha256(hashes: Sequence[str]) -> str:
-    """Give one SHA-256 for the files of a data set.
+    """Compute one SHA-256 for the files of a data set.
 
     Parameters
     ----------
@@ -468,7 +467,7 @@ def combined_sha256(hashes: Sequence[str]) -> str:
     Returns
     -------
     str
-        That of a single file, or the SHA-256 of the list of those of several.
+        That of a single file, or the SHA-256 of the list of hashes of several.
     """
     if len(hashes) == 1:
         return hashes[0]
@@ -476,23 +475,23 @@ def combined_sha256(hashes: Sequence[str]) -> str:
 
 
 def _recognise(file: _File, fingerprint: str) -> DatasetSpec | None:
-    """Find the data set that a file of the user holds, whatever its name."""
+    """Find the registered data set that a file contains, whatever the name of the file."""
     for spec in map(load_spec, DATASETS):
         if spec.fingerprint == fingerprint:
             return spec
         if file.sha256 not in [part.sha256 for part in spec.parts]:
             continue
-        if len(spec.parts) > 1:  # alone it would be divided anew, test samples and all
+        if len(spec.parts) > 1:  # alone, it would be split anew, including its test samples
             raise ProtocolError(
-                f"{printable(str(file.path))}: is one of the files of {spec.name}, whose splits belong together; "
-                f"put them where 'spikebench data get {spec.name}' looks, and use --data {spec.name}"
+                f"{printable(str(file.path))}: is one file of {spec.name}, whose splits belong together; "
+                f"put all files into the folder of 'spikebench data get {spec.name}', and use --data {spec.name}"
             )
         return spec
     return None
 
 
 def _check_published(spec: DatasetSpec, files: list[_File]) -> None:
-    """Refuse files that are not those that were published, or not those that were checked when they came."""
+    """Refuse files that differ from the published ones, or from those verified after the download."""
     if spec.kind != "published":
         return
     pins = read_pins(folder_of(spec))
@@ -500,20 +499,20 @@ def _check_published(spec: DatasetSpec, files: list[_File]) -> None:
         pinned = pins[part.file].sha256 if part.file in pins else None
         if file.sha256 != (part.sha256 or pinned):
             raise ProtocolError(
-                f"{printable(str(file.path))}: is not the published file, or was never checked; "
+                f"{printable(str(file.path))}: differs from the published file, or was never verified; "
                 f"see: spikebench data verify {spec.name}"
             )
 
 
 def _own_name(path: Path) -> str:
-    """Name a file of the user's; never as a registered data set, which it is not."""
+    """Return the name for a user's file; never the name of a registered data set."""
     name = printable(path.stem)[:100]
     return f"{name}-file" if name in DATASETS else name or "file"
 
 
 @lru_cache(maxsize=2)
 def _firsts(files: tuple[_File, ...], by_spikes: bool) -> NDArray[np.int64] | None:
-    """Find the samples that are copies; None if there are none. Cached by the SHA-256 of the files."""
+    """Find copies among the samples; None if there are none. Cached by the SHA-256 of the files."""
     finder = CopyFinder()
     for file in files:
         with SpikeFile(file.path) as spikes:
@@ -523,10 +522,10 @@ def _firsts(files: tuple[_File, ...], by_spikes: bool) -> NDArray[np.int64] | No
 
 
 def _protocol(spec: DatasetSpec | None, remade: str) -> tuple[str, tuple[int, ...]]:
-    """Give the protocol, and the validation speakers that it fixes."""
+    """Return the protocol, and its fixed validation speakers."""
     if spec is not None:
         return spec.protocol, spec.validation_speakers
-    if remade in DATASETS:  # a complete remake, given by its path
+    if remade in DATASETS:  # a complete remake, opened by its path
         return load_spec(remade).protocol, ()
     return SPEAKERS_V1, ()
 

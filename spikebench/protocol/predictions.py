@@ -12,19 +12,19 @@ _HEADERS = (",".join(COLUMNS).encode(), ",".join(f'"{name}"' for name in COLUMNS
 _NUMBER = rb"(?:-1|0|[1-9][0-9]{0,9})"
 _FIELD = re.compile(rb'%b|"%b"' % (_NUMBER, _NUMBER))
 _ROW = rb",".join([rb"(?:%b)" % _FIELD.pattern] * len(COLUMNS)) + rb"\n"
-_ROWS = re.compile(rb"(?:%b)*+" % _ROW)  # possessive: no memory of earlier lines
+_ROWS = re.compile(rb"(?:%b)*+" % _ROW)  # possessive: no backtracking, so no memory per line
 
 Column = NDArray[np.int64]
 Columns = tuple[Column, Column, Column, Column]
 
 
 def read_columns(content: bytes) -> Columns:
-    """Read the four columns.
+    """Parse the four columns.
 
     Parameters
     ----------
     content
-        The whole file. Lines end with LF or CRLF, the last may lack its end, and fields may be quoted.
+        Contents of the file. Lines end with LF or CRLF, the last line end may be missing, and fields may be quoted.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def read_columns(content: bytes) -> Columns:
     Raises
     ------
     ValueError
-        If it holds anything else; the message says what.
+        If the contents are anything else; the message names the problem.
     """
     text = content.replace(b"\r\n", b"\n")
     header, _, rows = text.partition(b"\n")
@@ -59,7 +59,7 @@ def read_columns(content: bytes) -> Columns:
 
 
 def _what_is_wrong(line: bytes) -> str:
-    """Say why a line is not four whole numbers."""
+    """Explain why a line is not four whole numbers."""
     fields = line.split(b",") if line else []
     if len(fields) != len(COLUMNS):
         return f"a line has {len(fields)} fields instead of {len(COLUMNS)}"

@@ -1,17 +1,17 @@
-"""What one evaluation says, as JSON: a versioned schema, checked on writing and on reading.
+"""The result of an evaluation, as JSON: a versioned schema, validated on writing and on reading.
 
-A result folder holds
+A result folder contains
 
 ::
 
     result.json                  the Result below
     predictions-seed0.csv        index,label,predicted,speaker for every test sample, one file per seed
-    weights-seed0.safetensors    the weights that made them (its header says model and seed)
-    run-seed0.json               how they came to be: settings, and what every epoch came to
+    weights-seed0.safetensors    the weights of the predictions (their header names model and seed)
+    run-seed0.json               the log of the training run: settings and the numbers of every epoch
 
 Everything in ``result.json`` that follows from the predictions (accuracies, confusion matrix,
 intervals) can be recomputed from them; :mod:`leaderboard.checks.recomputation` does.
-Light on purpose: no torch, no numba.
+This module imports neither torch nor numba, so that importing it is fast.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from spikebench.records.whole_files import (
 )
 
 SCHEMA_VERSION = 2
-KNOWN_VERSIONS = (1, 2)  # what version 2 added may be missing
+KNOWN_VERSIONS = (1, 2)  # fields that version 2 added are optional
 RESULT_FILE = "result.json"
 MAX_PREDICTIONS_BYTES = 64 * 1024 * 1024
 
 
 class Interval(Record):
-    """A 95 % interval and how it was made, e.g. ``bootstrap over test speakers``."""
+    """A 95 % interval and the method of its computation, e.g. ``bootstrap over test speakers``."""
 
     low: Fraction
     high: Fraction
@@ -50,7 +50,7 @@ class Interval(Record):
 
 
 class Split(Record):
-    """Which samples train, select and test, and by which rule."""
+    """The assignment of samples to training, validation and test, and the rule behind it."""
 
     protocol: Name
     rule: Annotated[str, Field(max_length=2000)]
@@ -62,11 +62,11 @@ class Split(Record):
 
 
 class Encoding(BaseModel):
-    """How recordings became the spikes of a data set, as far as a model must know to be asked about others."""
+    """How recordings were converted to the spikes of a data set; needed to run a model on other recordings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # Files from before there was a choice do not name it.
+    # Older files, written when there was only one encoding, do not name it.
     encoder: str = Field(default=DEFAULT_ENCODER, exclude_if=lambda name: name == DEFAULT_ENCODER)
     preset: str = "shd"
     time_origin: Literal["clip-start", "first-spike"] = "first-spike"
@@ -93,7 +93,7 @@ class DatasetRecord(Record):
 
     @property
     def identity(self) -> str:
-        """The fingerprint, else the SHA-256 of the file: equal for results on the same data."""
+        """The fingerprint, else the SHA-256 of the files: equal for results on the same data."""
         return self.fingerprint or self.sha256
 
     def first_difference(self, other: DatasetRecord) -> str:
@@ -117,7 +117,7 @@ class DatasetRecord(Record):
 class ModelRecord(Record):
     """The model: its name, the full configuration with units in the keys, its size.
 
-    ``look_ahead`` says whether it answers only after it has seen a whole clip, so that it cannot listen.
+    ``look_ahead`` is true if its scores depend on the whole clip, so that it cannot process a stream.
     """
 
     name: Name
@@ -163,12 +163,12 @@ class SeedRecord(Record):
     run_file: FileName | None = None
     run_sha256: Sha256 | None = None
     metrics: Metrics | None = None
-    # Not written if there is none, so that older results keep their format.
+    # Omitted from files if there is none, to keep the format of older results.
     refit_epochs: Count | None = Field(default=None, exclude_if=lambda epochs: epochs is None)
 
 
 class Summary(Record):
-    """Over the seeds: means, sample standard deviation (null for one seed), 95 % interval."""
+    """Statistics over the seeds: means, sample standard deviation (null for one seed), 95 % interval."""
 
     seeds: Count
     validation_mean: Fraction | None
@@ -220,7 +220,7 @@ def read_result(folder: Path) -> Result:
     if isinstance(value, dict) and value.get("schema_version") not in KNOWN_VERSIONS:
         found = str(value.get("schema_version"))[:40]
         raise ResultError(
-            f"{path}: schema version {found} is not known; this version reads "
+            f"{path}: schema version {found} is not supported; this version reads "
             + " and ".join(map(str, KNOWN_VERSIONS))
         )
     try:
@@ -229,7 +229,7 @@ def read_result(folder: Path) -> Result:
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error)}") from None
     except ValueError as error:
-        raise ResultError(f"{path}: cannot be written again as JSON: {error}") from None
+        raise ResultError(f"{path}: cannot be converted back to JSON: {error}") from None
     return result
 
 
@@ -239,7 +239,7 @@ def write_result(folder: Path, result: Result) -> Path:
     Parameters
     ----------
     folder
-        The folder; made if it is not there.
+        The folder; created if it does not exist.
     result
         The result.
 
@@ -265,14 +265,14 @@ class Predictions(Record):
     speaker: NDArray[np.int64]
 
     def in_order(self) -> Predictions:
-        """Give the same with rising indices."""
+        """Return the predictions sorted by index."""
         if np.all(self.index[1:] > self.index[:-1]):
             return self
         order = np.argsort(self.index, kind="stable")
         return Predictions(**{name: getattr(self, name)[order] for name in COLUMNS})
 
     def same_samples(self, other: Predictions) -> bool:
-        """Whether another's samples are the same in the same order: index, label, speaker."""
+        """Return whether two sets of predictions are of the same samples in the same order: index, label, speaker."""
         names = ("index", "label", "speaker")
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
@@ -285,7 +285,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     path
         The file.
     predictions
-        What the model said; ``index`` is the position in the data set's file.
+        The predictions; ``index`` is the position in the data set's file.
     """
     rows = np.stack([getattr(predictions, name) for name in COLUMNS], axis=1).tolist()
     lines = [",".join(COLUMNS), *(",".join(map(str, row)) for row in rows)]
@@ -293,14 +293,14 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path, sha256: str | None = None) -> Predictions:
-    """Read predictions written by :func:`write_predictions`, from anyone.
+    """Read a predictions file written by :func:`write_predictions`; the file is untrusted.
 
     Parameters
     ----------
     path
         The CSV file.
     sha256
-        What the SHA-256 of the file must be, if that was claimed.
+        Required SHA-256 of the file, if one was claimed.
 
     Returns
     -------
@@ -310,8 +310,8 @@ def read_predictions(path: Path, sha256: str | None = None) -> Predictions:
     Raises
     ------
     ResultError
-        If the file is missing, too large or another one, or holds anything but the four integer columns, or
-        an index twice.
+        If the file is missing, too large, or has another SHA-256, or contains anything but the four integer
+        columns, or an index twice.
     """
     try:
         if path.stat().st_size > MAX_PREDICTIONS_BYTES:

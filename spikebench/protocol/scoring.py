@@ -1,4 +1,4 @@
-"""What follows from predictions: the numbers that a result claims of every seed and over all, and agreement."""
+"""Scores computed from predictions: the numbers that a result claims of every seed and over all, and agreement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spikebench.protocol.results import DatasetRecord, Interval, Predictions, Se
 
 @dataclass(frozen=True)
 class Scores:
-    """Fields of a :class:`spikebench.protocol.results.SeedRecord` that follow from its predictions."""
+    """Fields of a :class:`spikebench.protocol.results.SeedRecord` that are computed from its predictions."""
 
     test_accuracy: float
     test_interval: Interval
@@ -35,9 +35,9 @@ def score(predictions: Predictions, dataset: DatasetRecord, refitted: bool = Fal
     Parameters
     ----------
     predictions
-        Of all test samples.
+        Predictions of all test samples.
     dataset
-        Its classes and split.
+        Record of the data set with its classes and split.
     refitted
         As for :func:`score_all`.
 
@@ -62,11 +62,11 @@ def score_all(
     Parameters
     ----------
     predictions
-        Of all test samples, one per seed; the samples of each in the order of the first.
+        Predictions of all test samples, one set per seed; the samples of each in the order of the first.
     dataset
-        Its classes and split.
+        Record of the data set with its classes and split.
     refitted
-        Whether validation speakers were trained on as well, so that they count as seen.
+        Whether the model was also trained on validation speakers, which then count as seen.
 
     Returns
     -------
@@ -104,17 +104,17 @@ def score_all(
 
 
 def summarise(seeds: Sequence[SeedRecord]) -> Summary:
-    """Sum up the seeds of a result.
+    """Compute the statistics over the seeds of a result.
 
     Parameters
     ----------
     seeds
-        At least one.
+        Records of the seeds, at least one.
 
     Returns
     -------
     Summary
-        Means, deviation, interval.
+        Means, standard deviation, interval.
     """
     test = np.array([seed.test_accuracy for seed in seeds])
     validation = [s.validation_accuracy for s in seeds if s.validation_accuracy is not None]
@@ -130,7 +130,7 @@ def summarise(seeds: Sequence[SeedRecord]) -> Summary:
 
 
 def agreement(claimed: Predictions, found: Predictions) -> float:
-    """Tell which part of the answers is the same.
+    """Compute the fraction of equal predictions.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def agreement(claimed: Predictions, found: Predictions) -> float:
     Returns
     -------
     float
-        Equal labels / all.
+        Number of equal predictions / number of samples.
 
     Raises
     ------
@@ -151,6 +151,6 @@ def agreement(claimed: Predictions, found: Predictions) -> float:
     for column in ("index", "label", "speaker"):
         if not np.array_equal(getattr(said, column), getattr(here, column)):
             raise ResultError(
-                f"column {column} of the predictions is not that of the test split of the data"
+                f"column {column} of the predictions differs from the test split of the data"
             )
     return float(np.mean(said.predicted == here.predicted))

@@ -1,19 +1,19 @@
-"""The rules by which samples train, select and test.
+"""The rules that assign samples to training, validation and test.
 
-All of them hold out whole voices for selection, because a random part of the training split says little about
-speakers without training data. They differ in who decides:
+All of them hold out whole speakers for selection, because a random part of the training split does not measure
+generalisation to new speakers. They differ in the source of the split:
 
 ``shd-v1`` (SHD, ``shd-r``)
-    Test: the published test split, or what the file marks. SHD has no validation split; here it is the training
-    samples of the speakers of :data:`FIXED`, a list that never changes under this name: its SHA-256 is pinned,
-    checked when it is used, and stands in every result. They are the first two of the ten training speakers in the
-    order of SHA-256("validation:<speaker>"), so that nobody chose them.
+    Test: the published test split, or the samples that the file marks. SHD has no validation split; here it is the
+    training samples of the speakers of :data:`FIXED`, a list that never changes under this name: its SHA-256 is
+    pinned, checked on use, and stored in every result. They are the first two of the ten training speakers in the
+    order of SHA-256("validation:<speaker>"), so that the choice is arbitrary.
 ``ssc-v1`` (SSC, ``ssc-r``, Speech Commands)
-    The official validation and test splits; no sample moves.
+    The official validation and test splits, unchanged.
 ``speakers-v1`` (any other file)
     1. Test: the samples that the file marks ``test``; else the samples of a fifth of the speakers (rounded, at
        least one).
-    2. Validation: the samples that the file marks ``validation``; else, of what remains, the samples of the data
+    2. Validation: the samples that the file marks ``validation``; else, among the remaining samples, those of the data
        set's fixed validation speakers; else those of a sixth of the remaining speakers (rounded, at least one).
     3. Train: the rest.
     4. Copies of one recording (:mod:`spikebench.spike_files.copies`) stay in one split, as far as this rule makes the
@@ -22,14 +22,14 @@ speakers without training data. They differ in who decides:
        training and validation, copies of validation samples out of training; test loses none. Splits marked in the
        file are kept with their copies; the rule then records how many test samples are copies.
 
-    Speakers are chosen by the order of SHA-256("<role>:<speaker>"), so that neither the author of a model nor the
-    order of a file decides. Where no speakers are known, single samples are chosen in the same way by
-    SHA-256("<role>:<index>"), and the rule says that voices may be shared. Where only some are known, the file is
-    refused: a sample of unknown voice may be of somebody who is held out.
+    Speakers are chosen by the order of SHA-256("<role>:<speaker>"), so that the choice depends neither on the author of
+    a model nor on the order of a file. If no speakers are known, single samples are chosen in the same way by
+    SHA-256("<role>:<index>"), and the rule records that speakers may be shared between splits. If only some speakers
+    are known, the file is refused, because a sample of an unknown speaker may belong to a held-out speaker.
 
-Under each of them a *fold* holds out one speaker of the training split (leave one speaker out) in place of the
-rule's validation speakers; samples that are marked validation are then in neither. And :func:`oracle` is no
-protocol: it selects on the test split, as many published numbers did, and its name says so wherever a result goes.
+With each of them, a *fold* holds out one speaker of the training split (leave one speaker out) in place of the
+rule's validation speakers; samples that are marked validation are then in neither split. :func:`oracle` is not a
+protocol: it selects on the test split, as many published numbers did, and is named as such in every result.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ PROTOCOLS = ("shd-v1", "ssc-v1", SPEAKERS_V1)
 
 @dataclass(frozen=True)
 class FixedSpeakers:
-    """Who selects models under a protocol, for ever.
+    """The permanently fixed validation speakers of a protocol.
 
     Attributes
     ----------
     validation, test_only
         Speakers, ascending.
     sha256
-        Of the list as :func:`fixed_speakers` writes it.
+        SHA-256 of the list as :func:`fixed_speakers` formats it.
     """
 
     validation: tuple[int, ...]
@@ -96,16 +96,16 @@ FIXED: Mapping[str, FixedSpeakers] = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What a rule may look at: nothing of a spike.
+    """The data that a rule may use; spikes are not among them.
 
     Attributes
     ----------
     where
-        What errors call the data.
+        Name of the data in error messages.
     labels, speakers
         int64, shape (samples,); -1 is unknown.
     marks
-        Split of each sample as its file says, str, shape (samples,); empty is unknown.
+        Split of each sample according to the file, str, shape (samples,); empty is unknown.
     keys
         Class names, index = label.
     firsts
@@ -122,30 +122,30 @@ class Facts:
 
     @property
     def recordings(self) -> NDArray[np.int64]:
-        """Number of the recording of each sample, equal for copies, int64, shape (samples,)."""
+        """Number of each sample's recording, equal for copies, int64, shape (samples,)."""
         return np.arange(self.labels.size) if self.firsts is None else self.firsts
 
     def copies(self, among: NDArray[np.bool_], of: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Find the samples that are copies of certain others.
+        """Find the samples that are copies of given samples.
 
         Parameters
         ----------
         among
             Mask of the samples to examine, bool, shape (samples,).
         of
-            Mask of the others, bool, shape (samples,).
+            Mask of the given samples, bool, shape (samples,).
 
         Returns
         -------
         ndarray of bool, shape (samples,)
-            Those of ``among`` that are copies of one of ``of``.
+            Samples of ``among`` that are copies of a sample of ``of``.
         """
         return among & np.isin(self.recordings, self.recordings[of])
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Positions of the samples of each split, int64, ascending; and the record of how they were chosen.
+    """Positions of the samples of each split, int64, ascending; and the record of the rule.
 
     ``copies`` counts the test samples that are copies of a training or validation sample.
     """
@@ -158,24 +158,24 @@ class Partition:
 
 
 def fixed_speakers(protocol: str) -> FixedSpeakers:
-    """Look up the fixed speakers of a protocol.
+    """Return the fixed speakers of a protocol.
 
     Parameters
     ----------
     protocol
-        Its name.
+        Name of the protocol.
 
     Returns
     -------
     FixedSpeakers
-        The list.
+        The list of speakers.
 
     Raises
     ------
     UnknownNameError
-        If this protocol has none.
+        If this protocol has no fixed speakers.
     ProtocolError
-        If the list is not the one that was published under this name.
+        If the list differs from the one published under this name.
     """
     if protocol not in FIXED:
         raise UnknownNameError("protocol with fixed speakers", protocol, FIXED)
@@ -185,7 +185,7 @@ def fixed_speakers(protocol: str) -> FixedSpeakers:
     if found != fixed.sha256:
         raise ProtocolError(
             f"the speakers of {protocol} were changed (SHA-256 {found}, not {fixed.sha256}); "
-            "another list is another protocol"
+            "a different list needs a new protocol name"
         )
     return fixed
 
@@ -205,21 +205,21 @@ def partition(
     protocol
         One of :data:`PROTOCOLS`.
     validation_speakers
-        Fixed by the data set; for ``speakers-v1``.
+        Speakers fixed by the data set; used by ``speakers-v1``.
     fold
-        A speaker of the training split who alone is validation.
+        A speaker of the training split who is the only validation speaker.
 
     Returns
     -------
     Partition
-        Disjoint; samples without a label are in none, nor, under ``speakers-v1``, copies that would be in two.
+        Disjoint splits; samples without a label are in none, nor, under ``speakers-v1``, copies that would be in two.
 
     Raises
     ------
     UnknownNameError
-        If there is no such protocol.
+        If the protocol does not exist.
     ProtocolError
-        If the samples cannot be divided like that.
+        If the samples cannot be divided by it.
     """
     if protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
@@ -235,32 +235,32 @@ def partition(
         validation, word = _validation(facts, rest, protocol, validation_speakers)
     train, rule = rest & ~validation, f"{words}; {word}"
     if protocol == SPEAKERS_V1:
-        train, validation, said = _keep_together(facts, train, validation, test, fold is not None)
-        rule += said
+        train, validation, note = _keep_together(facts, train, validation, test, fold is not None)
+        rule += note
     return _checked(facts, protocol, _short(rule), train, validation, test)
 
 
 def _short(rule: str) -> str:
-    """Shorten long lists of speakers to the first ones and the last; results limit the length of the rule."""
+    """Shorten long lists of speakers to the first ones and the last; the length of the rule in a result is limited."""
     if len(rule) <= _MAX_RULE:
         return rule
     return re.sub(r"(speakers (?:\d+, ){20})(?:\d+, )+(\d+)", r"\1…, \2", rule)
 
 
 def oracle(facts: Facts, found: Partition) -> Partition:
-    """Let the test split select: only to reproduce numbers that were chosen so.
+    """Select on the test split, only to reproduce numbers that were obtained so.
 
     Parameters
     ----------
     facts
         The samples.
     found
-        What :func:`partition` made of them.
+        The partition by :func:`partition`.
 
     Returns
     -------
     Partition
-        Validation is the test split, and the speakers that a rule held out train as well, as in the work that is
+        Validation is the test split. The speakers that a rule held out are part of training, as in the work that is
         reproduced; only an official validation split stays out. Its protocol is ``oracle``.
     """
     official = facts.marks[found.validation] == "validation"
@@ -284,12 +284,12 @@ def fold_speakers(facts: Facts, found: Partition) -> list[int]:
     facts
         The samples.
     found
-        What :func:`partition` made of them.
+        The partition by :func:`partition`.
 
     Returns
     -------
     list of int
-        Speakers of the training split, with those that the rule holds out of it, ascending.
+        Speakers of the training split, and those that the rule holds out of it, ascending.
     """
     index = np.concatenate([found.train, found.validation])
     inside = index[facts.marks[index] != "validation"]
@@ -299,7 +299,7 @@ def fold_speakers(facts: Facts, found: Partition) -> list[int]:
 def _check_labels(facts: Facts) -> None:
     if not (facts.labels >= 0).any():
         raise ProtocolError(
-            f"{facts.where}: no sample has a label, so nothing can be learned from it"
+            f"{facts.where}: no sample has a label, so no model can be trained on it"
         )
     if len(facts.keys) < 2:
         raise ProtocolError(f"{facts.where}: a classifier needs at least two classes")
@@ -312,8 +312,8 @@ def _test(facts: Facts, protocol: str) -> tuple[NDArray[np.bool_], str]:
         return test, "test as marked in the file"
     if protocol != SPEAKERS_V1:
         raise ProtocolError(
-            f"{facts.where}: no sample is marked test, which {protocol} needs ('spikebench data make "
-            "--one-file' puts all splits into one file)"
+            f"{facts.where}: no sample is marked test, which {protocol} requires ('spikebench data make "
+            "--one-file' writes all splits into one file)"
         )
     test, how = _choose(facts, labelled, "test", 5)
     return test, f"test {how}"
@@ -324,8 +324,8 @@ def _fixed(facts: Facts, rest: NDArray[np.bool_], protocol: str) -> tuple[NDArra
     there = set(facts.speakers[rest].tolist())
     if missing := set(fixed.validation) - there:
         raise ProtocolError(
-            f"{facts.where}: speaker {min(missing)} is not in the training split, but selects models "
-            f"under {protocol}"
+            f"{facts.where}: speaker {min(missing)} is not in the training split, but is a validation speaker "
+            f"of {protocol}"
         )
     names = ", ".join(map(str, fixed.validation))
     word = (
@@ -341,7 +341,7 @@ def _validation(
     if protocol == "ssc-v1":
         if not marked.any():
             raise ProtocolError(
-                f"{facts.where}: no sample is marked validation, which {protocol} needs"
+                f"{facts.where}: no sample is marked validation, which {protocol} requires"
             )
         return marked, "the official validation split"
     if marked.any():
@@ -358,11 +358,11 @@ def _fold(facts: Facts, rest: NDArray[np.bool_], fold: int) -> tuple[NDArray[np.
     if fold not in there:
         raise ProtocolError(
             f"{facts.where}: there is no speaker {fold} to leave out of the training split; it has "
-            f"{', '.join(map(str, there)) if there else 'none that are known'}"
+            f"{', '.join(map(str, there)) if there else 'no known speakers'}"
         )
     if unknown := int((facts.speakers[rest] < 0).sum()):
         raise ProtocolError(
-            f"{facts.where}: {unknown} training samples have no speaker, so nobody can be left out for sure"
+            f"{facts.where}: {unknown} training samples have no speaker, so no speaker can be left out reliably"
         )
     return rest & (facts.speakers == fold), f"validation speaker {fold} alone {LEAVE_ONE_OUT}"
 
@@ -374,7 +374,7 @@ def _keep_together(
     test: NDArray[np.bool_],
     is_fold: bool,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], str]:
-    """Leave out copies that would be in two splits made here; count those in splits marked in the file."""
+    """Leave out copies that would be in two splits made here; count copies in splits marked in the file."""
     before = int(np.count_nonzero(train | validation))
     test_is_ours = not (facts.marks[test] == "test").any()
     if test_is_ours:
@@ -382,12 +382,12 @@ def _keep_together(
         train = train & ~facts.copies(train, test)
     if is_fold or test_is_ours or not (facts.marks[validation] == "validation").any():
         train = train & ~facts.copies(train, validation)
-    said = ""
+    note = ""
     if left_out := before - int(np.count_nonzero(train | validation)):
-        said += f"; copies of test or validation samples left out: {left_out}"
+        note += f"; copies of test or validation samples left out: {left_out}"
     if kept := int(np.count_nonzero(facts.copies(test, train | validation))):
-        said += f"; test samples that are copies of others, as the file marks them: {kept}"
-    return train, validation, said
+        note += f"; test samples that are copies of others, as the file marks them: {kept}"
+    return train, validation, note
 
 
 def _checked(
@@ -408,7 +408,7 @@ def _checked(
         raise ProtocolError(f"{facts.where}: the training split holds a single class")
     if missing := set(facts.labels[parts[2]]) - set(facts.labels[parts[0]]):
         raise ProtocolError(
-            f"{facts.where}: class {facts.keys[min(missing)]!r} is tested but never trained on"
+            f"{facts.where}: class {facts.keys[min(missing)]!r} is in the test split but not in the training split"
         )
     speakers = [{s for s in facts.speakers[part].tolist() if s >= 0} for part in parts]
     record = Split(
@@ -433,13 +433,13 @@ def _choose(
     if known.size > 1 and known[0] < 0:
         count = int((speakers[among] < 0).sum())
         raise ProtocolError(
-            f"{where}: {count} samples have no speaker and the others have: whole speakers cannot be held "
+            f"{where}: {count} samples have no speaker but the others have one, so whole speakers cannot be held "
             "out. Mark the splits when converting (--split), or leave speakers out (--speakers none)"
         )
     if known.size and known[0] >= 0:
         if known.size < 2:
             raise ProtocolError(
-                f"{where}: all samples left for the {role} split come from one speaker; whole speakers are held "
+                f"{where}: all samples left for the {role} split are of one speaker; whole speakers are held "
                 "out, so at least three are needed (or mark the splits when converting: --split)"
             )
         chosen = _by_hash(known, role, share)

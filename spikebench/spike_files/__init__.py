@@ -1,17 +1,17 @@
-"""Spike files: the published HDF5 layout, reading, writing, checks and the fingerprint.
+"""Spike files: the published HDF5 layout, reading, writing, validation and the fingerprint.
 
 ::
 
-    copies       Which samples are copies of one recording, found by their spikes or by the file
-                 that they were made from
+    copies       Finding samples that are copies of one recording, by their spikes or by their
+                 source files
     fingerprint  Fingerprint of a spike file: a hash of its contents
-    guard        Files from untrusted sources: what is checked before any array of an HDF5 file is read
+    guard        Validation of untrusted files before any array of an HDF5 file is read
     layout       The published HDF5 layout of spike files: names, types and limits
-    reader       Spike files: HDF5 in the layout in which SHD and SSC were published, with more
-                 known per sample
+    reader       Reading spike files: HDF5 in the layout in which SHD and SSC were published, with
+                 additional data per sample
     remarks      Remarks on the samples of a valid spike file: copies of recordings, samples
                  without spikes
-    report       What a spike file holds, as numbers, and whether it keeps every rule of the layout
+    report       Statistics of a spike file, and validation against the rules of the layout
     writer       Writing spike files, whole or not at all
-    hdf5/        Reading the structures of an HDF5 file within bounds, without the HDF5 library
+    hdf5/        Reading the structures of an HDF5 file with limits, without the HDF5 library
 """

@@ -1,11 +1,11 @@
-"""Which samples are copies of one recording, found by their spikes or by the file that they were made from.
+"""Finding samples that are copies of one recording, by their spikes or by their source files.
 
 Two samples are *copies* if they have the same spikes (the same units at the same times, and at least
-:data:`MIN_SPIKES` of them, since few can agree by chance) or come from the same piece of files with the same SHA-256.
-``convert`` gives equal sound equal spikes whatever the file name, so copies under other names, or in other lossless
-formats, are found as well. Not found are copies whose spikes another program drew with different random numbers.
+:data:`MIN_SPIKES` of them, since few can agree by chance) or are made from the same segment of files with the same
+SHA-256. ``convert`` gives equal sound equal spikes whatever the file name, so copies with other names, or in other
+lossless formats, are found as well. Copies whose spikes another program drew with other random numbers are not found.
 
-If copies are both trained on and tested, the accuracy overestimates that on new recordings.
+If copies are in both the training and the test split, the accuracy overestimates that on new recordings.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from spikebench.spike_files.reader import SpikeFile
 __all__ = ["MIN_SPIKES", "CopyFinder", "describe_copies", "sample_names"]
 
 MIN_SPIKES = 10
-_SHOWN = 3  # groups shown in a line
+_SHOWN = 3  # groups shown in a message
 _SHOWN_IN_GROUP = 4
 
 
 class CopyFinder:
-    """Takes samples one after the other, and finds those that are copies of earlier ones."""
+    """Finds samples that are copies of earlier ones; samples are added in order."""
 
     def __init__(self) -> None:
         self._seen: dict[bytes, int] = {}
@@ -44,7 +44,7 @@ class CopyFinder:
         units
             Integers, shape (spikes,).
         recording
-            Identifies its recording by contents, e.g. a SHA-256; empty if unknown.
+            Identifies the recording by its contents, e.g. a SHA-256; empty if unknown.
         """
         here = len(self._earlier)
         self._earlier.append(here)
@@ -64,7 +64,7 @@ class CopyFinder:
         spikes
             The file.
         by_spikes
-            Compare spikes too; else copies are found only by the SHA-256 of their recordings.
+            Whether to compare spikes too; otherwise copies are found only by the SHA-256 of their recordings.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class CopyFinder:
                 self.add(of_times, of_units, recordings[position])
 
     def firsts(self) -> NDArray[np.int64]:
-        """Give the first copy of every sample.
+        """Return the first copy of every sample.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class CopyFinder:
 
 
 def _recordings(spikes: SpikeFile) -> list[str]:
-    """Identify the recording of each sample: SHA-256 of the file, number and start of the piece."""
+    """Identify the recording of each sample: SHA-256 of the file, number and start of the segment."""
     digests = spikes.sha256 or ("",) * spikes.n_samples
     if spikes.segments is None:
         return list(digests)
@@ -120,7 +120,7 @@ def sample_names(spikes: SpikeFile) -> list[str]:
     Returns
     -------
     list of str
-        Path of the recording, with ``#`` and the number of the piece if it was cut; else e.g. ``sample 7``.
+        Path of the recording, with ``#`` and the number of the segment if it was cut; else e.g. ``sample 7``.
 
     Raises
     ------
@@ -167,29 +167,33 @@ def describe_copies(
     count = sum(len(group) - 1 for group in groups)
     are = "recording is a copy of another" if count == 1 else "recordings are copies of others"
     lines = [f"{count} {are}: {_show(groups, names)}"]
-    for what, said in (("labels", classes), ("speakers", speakers)):
-        if odd := _that_differ(groups, said):
+    for what, values in (("labels", classes), ("speakers", speakers)):
+        if odd := _that_differ(groups, values):
             lines.append(
-                f"copies of one recording have different {what}: {_show(odd, names, said)}"
+                f"copies of one recording have different {what}: {_show(odd, names, values)}"
             )
     if odd := _that_differ(groups, splits):
         lines.append(
-            f"WARNING: copies of one recording lie in different splits, {len(odd)} in all: "
-            f"{_show(odd, names, splits)}; some samples are trained on and also selected or tested on, so accuracy "
-            "is too high. Keep the copies in one split only"
+            f"WARNING: copies of one recording are in different splits, {len(odd)} in all: "
+            f"{_show(odd, names, splits)}; some samples are used for training and also for selection or testing, so "
+            "accuracy is too high. Keep the copies in one split only"
         )
     return lines
 
 
-def _that_differ(groups: list[list[int]], said: Sequence[str]) -> list[list[int]]:
-    return [group for group in groups if len({said[i] for i in group}) > 1]
+def _that_differ(groups: list[list[int]], values: Sequence[str]) -> list[list[int]]:
+    return [group for group in groups if len({values[i] for i in group}) > 1]
 
 
-def _show(groups: list[list[int]], names: Sequence[str], said: Sequence[str] | None = None) -> str:
+def _show(
+    groups: list[list[int]], names: Sequence[str], values: Sequence[str] | None = None
+) -> str:
     shown = []
     for group in groups[:_SHOWN]:
-        some = _spread(group, said)
-        parts = [names[i] + (f" ({said[i] or 'none'})" if said is not None else "") for i in some]
+        some = _spread(group, values)
+        parts = [
+            names[i] + (f" ({values[i] or 'none'})" if values is not None else "") for i in some
+        ]
         parts += [f"{len(group) - len(some)} more"] if len(some) < len(group) else []
         shown.append(" = ".join(parts))
     left = len(groups) - _SHOWN
@@ -197,9 +201,9 @@ def _show(groups: list[list[int]], names: Sequence[str], said: Sequence[str] | N
     return ", ".join(shown) + more
 
 
-def _spread(group: list[int], said: Sequence[str] | None) -> list[int]:
-    """Choose the samples of a large group to show: first one of each different value."""
-    if said is None:
+def _spread(group: list[int], values: Sequence[str] | None) -> list[int]:
+    """Choose which samples of a large group to show: first one of each different value."""
+    if values is None:
         return group[:_SHOWN_IN_GROUP]
-    unlike = list({said[i]: i for i in reversed(group)}.values())
+    unlike = list({values[i]: i for i in reversed(group)}.values())
     return sorted([*unlike, *(i for i in group if i not in unlike)][:_SHOWN_IN_GROUP])

@@ -14,8 +14,8 @@ wrote them. The SHA-256 of the file, in contrast, changes with all of these.
 
 All numbers are little-endian; -1 is an unknown label or speaker, and an unknown split is empty. Times are rounded to
 float16, the coarsest type in which such files are published (SHD, SSC), so that a file and its float16 copy have the
-same fingerprint: differences below 0.24 ms at 0.5 s and 0.49 ms at 1 s are not seen. The order of spikes within a
-sample does not matter. The samples of several files are taken as those of one, in the order of the files.
+same fingerprint: differences below 0.24 ms at 0.5 s and 0.49 ms at 1 s do not change it. The order of spikes within a
+sample does not matter. The samples of several files are treated as those of one, in the order of the files.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def event_keys(times: NDArray[np.float64], units: NDArray[np.uint16]) -> NDArray
 def combine(
     n_units: int, classes: Sequence[str], digests: Sequence[bytes], splits: Sequence[str]
 ) -> str:
-    """Compute a fingerprint from what :func:`sample_digests` gives.
+    """Compute a fingerprint from the results of :func:`sample_digests`.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def combine(
     digests
         32 bytes per sample, in order.
     splits
-        Split of each sample; empty where it is not known.
+        Split of each sample; empty if unknown.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def fingerprint(parts: Sequence[Part]) -> str:
     Parameters
     ----------
     parts
-        Its files, in order; at least one, all with the same classes and units.
+        Files of the data set, in order; at least one, all with the same classes and units.
 
     Returns
     -------

@@ -1,11 +1,10 @@
-"""Files from untrusted sources: what is checked before any array of an HDF5 file is read.
+"""Validation of untrusted files before any array of an HDF5 file is read.
 
-In this order, for every array that this program knows, and for no other: every component of its path
-is a hard link of this file (no soft, external or user-defined link); the object is an array; its type
-is one of those of the layout; it lies in this file, in a plain layout, behind gzip, shuffle or
-fletcher32 only; what is stored is what is declared; every variable-length element is one object of the
-heap of exactly its length, and no two share a byte. Names that are not known are never opened. Chunks
-are decompressed when they are read, to no more than they declare.
+The checks are made in this order for every array of the layout; other objects are never opened. Every component of its
+path is a hard link of this file (no soft, external or user-defined link). The object is an array. Its type is one of
+those of the layout. It is stored in this file, in a plain layout, with no filters but gzip, shuffle or fletcher32. The
+stored size equals the declared size. Every variable-length element is one object of the heap of exactly its length,
+and no two share a byte. Chunks are decompressed when they are read, to no more than the declared size.
 """
 
 from __future__ import annotations
@@ -53,16 +52,16 @@ _SHARED = 2
 
 @dataclass(frozen=True)
 class FlatArray:
-    """An array of numbers, or of strings of fixed length, that may be read.
+    """An array of numbers, or of strings of fixed length, that passed the checks.
 
     Attributes
     ----------
     layout : Layout
-        Where it lies.
+        Where it is stored.
     kind : dtype
-        Of its elements.
+        Type of its elements.
     padding : int
-        How strings end: 0 at the first zero, 1 before zeros, 2 before spaces.
+        How strings end: 0 at the first zero, 1 before trailing zeros, 2 before trailing spaces.
     """
 
     layout: Layout
@@ -74,7 +73,7 @@ class FlatArray:
         return self.layout.read(self.kind)
 
     def read_strings(self) -> list[bytes]:
-        """Read all elements of an array of strings, without what fills them up."""
+        """Read all elements of an array of strings, without their padding."""
         return [
             _ended(value, self.padding)
             for piece in self.layout.pieces()
@@ -84,12 +83,12 @@ class FlatArray:
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check found.
+    """The arrays that passed the checks.
 
     Attributes
     ----------
     arrays
-        The arrays of one value per element that are there, by name.
+        The existing arrays with one value per element, by name.
     times, units
         The spikes.
     """
@@ -117,13 +116,13 @@ def open_checked(path: Path) -> tuple[ByteFile, Checked]:
     file : ByteFile
         Open; the caller closes it.
     checked : Checked
-        What may be read.
+        The arrays that passed the checks.
 
     Raises
     ------
     SpikeFileError
-        If there is no such file, or it is not HDF5, or a check fails; the message is one line that
-        begins with the path.
+        If the file does not exist, is not HDF5, or fails a check; the message is one line that begins with the
+        path.
     """
     name = printable(str(path))
     try:
@@ -141,22 +140,22 @@ def open_checked(path: Path) -> tuple[ByteFile, Checked]:
 
 
 def check(file: ByteFile) -> Checked:
-    """Check every known array of an open file; see the module.
+    """Check every array of the layout in an open file; see the module.
 
     Parameters
     ----------
     file
-        Open for reading.
+        File open for reading.
 
     Returns
     -------
     Checked
-        What may be read.
+        The arrays that passed the checks.
 
     Raises
     ------
     ValueError
-        What is wrong, beginning with the array's name.
+        The message begins with the array's name and names the problem.
     """
     flat: dict[str, FlatArray] = {}
     sequences: dict[str, Sequences] = {}
@@ -230,19 +229,19 @@ def _open(
         if here not in groups:
             kinds = read_header(file, here)
             if not {_GROUP, _LINKS} & {header.kind for header in kinds}:
-                raise ValueError(f"is not where it should be: {parts[i - 1]} is of another kind")
+                raise ValueError(f"is at the wrong place: {parts[i - 1]} is of another kind")
             groups[here] = _links(file, kinds)
         links = groups[here]
         if part.encode() not in links:
             return None
         target = links[part.encode()]
         if target is None:
-            raise ValueError(f"is reached by a link ({part}) that is not a hard link")
+            raise ValueError(f"is accessed by a link ({part}) that is not a hard link")
         here = target
     headers = read_header(file, here)
     kinds_here = {header.kind for header in headers}
     if not {_SPACE, _TYPE, _LAYOUT} <= kinds_here or {_GROUP, _LINKS} & kinds_here:
-        raise ValueError(f"is not where it should be: {parts[-1]} is of another kind")
+        raise ValueError(f"is at the wrong place: {parts[-1]} is of another kind")
     return _unique(headers)
 
 
@@ -252,30 +251,30 @@ def _unique(headers: list[Header]) -> dict[int, bytes]:
         if header.kind in _MAY_REPEAT:
             continue
         if header.kind in found:
-            raise ValueError("has a damaged object header: a message stands there twice")
+            raise ValueError("has a damaged object header: it contains a message twice")
         if header.flags & _SHARED:
-            raise ValueError("has a type that is shared with other objects, which is not read")
+            raise ValueError("has a type that is shared with other objects, which is not supported")
         found[header.kind] = header.body
     return found
 
 
 def _links(file: ByteFile, headers: list[Header]) -> dict[bytes, int | None]:
-    """List the links of a group: name to address, None if it is not a hard link."""
+    """Read the links of a group: name to address, None if it is not a hard link."""
     own = _unique(headers)
     pairs: list[tuple[bytes, int | None]] = []
     if _GROUP in own:
         pairs = _old_links(file, *struct.unpack_from("<QQ", own[_GROUP]))
     elif _heap_of(own[_LINKS], 8) != UNDEFINED:
-        raise ValueError(f"lies in a group of a kind that {NEWEST}")
+        raise ValueError(f"is in a group of a kind that {NEWEST}")
     pairs += [_link(header.body) for header in headers if header.kind == _LINK]
     links = dict(pairs)
     if len(links) < len(pairs):
-        raise ValueError("lies in a group that has a name twice")
+        raise ValueError("is in a group that contains a name twice")
     return links
 
 
 def _heap_of(message: bytes, counter: int) -> int:
-    """Find where newer formats keep links or attributes, if not in the header."""
+    """Return the address at which newer formats store links or attributes outside the header."""
     flags = message[1]
     (address,) = struct.unpack_from("<Q", message, 2 + (counter if flags & 1 else 0))
     return int(address)
@@ -284,10 +283,10 @@ def _heap_of(message: bytes, counter: int) -> int:
 def _old_links(file: ByteFile, tree: int, heap: int) -> list[tuple[bytes, int | None]]:
     start = file.read(heap, 32)
     if start[:4] != b"HEAP":
-        raise ValueError("lies in a group that is damaged")
+        raise ValueError("is in a damaged group")
     size, _, address = struct.unpack_from("<QQQ", start, 8)
     if size > MAX_LINKS * 1_000:
-        raise ValueError("lies in a group whose names are too long")
+        raise ValueError("is in a group whose names are too long")
     names = file.read(address, size)
     links: list[tuple[bytes, int | None]] = []
     for entry in tree_leaves(file, tree, 0, 8, MAX_LINKS):
@@ -295,12 +294,12 @@ def _old_links(file: ByteFile, tree: int, heap: int) -> list[tuple[bytes, int | 
         start = file.read(node, 8)
         count = int.from_bytes(start[6:8], "little")
         if start[:4] != b"SNOD" or len(links) + count > MAX_LINKS:
-            raise ValueError(f"lies in a group that is damaged or has more than {MAX_LINKS} names")
+            raise ValueError(f"is in a group that is damaged or has more than {MAX_LINKS} names")
         rows = file.read(node + 8, 40 * count)
         for name, target, cached in struct.iter_unpack("<QQI20x", rows):
             end = names.find(b"\0", name, name + MAX_STRING_BYTES)
             if end < 0:
-                raise ValueError("lies in a group that is damaged")
+                raise ValueError("is in a damaged group")
             # 2 is a soft link; external links exist only in the newer kind of group.
             links.append((names[name:end], target if cached < 2 and target < UNDEFINED else None))
     return links
@@ -316,7 +315,7 @@ def _link(message: bytes) -> tuple[bytes, int | None]:
     at += width
     name = message[at : at + size]
     if version != 1 or len(name) < size:
-        raise ValueError("lies in a group that is damaged")
+        raise ValueError("is in a damaged group")
     return name, struct.unpack_from("<Q", message, at + size)[0] if form == 0 else None
 
 
@@ -331,27 +330,27 @@ def _length(space: bytes) -> int:
 
 
 def _array_type(message: bytes, wanted: str) -> tuple[np.dtype[np.generic], int]:
-    """Check the type of an array; give that of its values, and how strings are filled up."""
+    """Check the type of an array; return the type of its values, and the padding of strings."""
     form, marks, _, _, size = struct.unpack_from("<BBBBI", message)
     form &= 15
     if wanted.startswith("sequence of "):
         if form != 9 or marks & 15 or size != 16:
-            raise ValueError("is not of variable length")
+            raise ValueError("does not have a variable length")
         return _array_type(message[8:], wanted.removeprefix("sequence of "))
     if wanted == "string":
         if form != 3 or size == 0:
-            raise ValueError("does not hold strings of fixed length")
+            raise ValueError("does not contain strings of fixed length")
         if size > MAX_ELEMENT_BYTES:
-            raise ValueError(f"holds strings longer than {MAX_ELEMENT_BYTES} bytes")
+            raise ValueError(f"contains strings longer than {MAX_ELEMENT_BYTES} bytes")
         return np.dtype(f"S{size}"), marks & 15
     kind = _number_type(message)
     if kind is None or (kind.kind == "f") != (wanted == "float"):
-        raise ValueError(f"does not hold values of type {wanted}")
+        raise ValueError(f"does not contain values of type {wanted}")
     return kind, 0
 
 
 def _number_type(message: bytes) -> np.dtype[np.generic] | None:
-    """Read the type of a number; None if it is none that NumPy has."""
+    """Read the type of a number; None if NumPy has no such type."""
     form, marks, sign, _, size = struct.unpack_from("<BBBBI", message)
     order = "><"[not marks & 1]
     if form & 15 == 0:
@@ -366,28 +365,28 @@ def _number_type(message: bytes) -> np.dtype[np.generic] | None:
 
 
 def read_attributes(file: ByteFile) -> dict[str, str | int | float]:
-    """Read the attributes of the root that are single numbers or strings of fixed length.
+    """Read the root attributes that are single numbers or strings of fixed length.
 
     Parameters
     ----------
     file
-        Checked.
+        A file that passed the checks.
 
     Returns
     -------
     dict
-        Name to value; whatever else the file has is passed over.
+        Name to value; other attributes are ignored.
 
     Raises
     ------
     ValueError
-        If they are damaged, too many, or kept as only newer formats do it.
+        If they are damaged, too many, or stored as only newer formats do.
     """
     try:
         headers = read_header(file, file.root)
         dense = [one.body for one in headers if one.kind == _ATTRIBUTES]
         if any(_heap_of(body, 2) != UNDEFINED for body in dense):
-            raise ValueError(f"attributes are kept in a way that {NEWEST}")
+            raise ValueError(f"attributes are stored in a way that {NEWEST}")
         own = [header for header in headers if header.kind == _ATTRIBUTE]
         if len(own) > MAX_ATTRIBUTES:
             raise ValueError(f"more than {MAX_ATTRIBUTES} attributes")
@@ -428,7 +427,7 @@ def _attribute(header: Header) -> tuple[str, str | int | float | None]:
 
 
 def _ended(value: bytes, padding: int) -> bytes:
-    """Take away what fills a string of fixed length up."""
+    """Remove the padding of a string of fixed length."""
     if padding == 0:
         return value.split(b"\0", 1)[0]
     return value.rstrip(b" " if padding == 2 else b"\0")

@@ -14,17 +14,17 @@
     /extra/sample_rate_hz  [N] int64, rate of the source
     /extra/duration_s      [N] float64, length of the source
     /extra/audio_channels  [N] int64, channels of the source before mixing down
-    /extra/segment         [N] int64, number of the piece, from 1; only where recordings were cut
-    /extra/start_s         [N] float64, where the piece begins in the source; only then
+    /extra/segment         [N] int64, number of the segment, from 1; only if recordings were cut
+    /extra/start_s         [N] float64, start of the segment in the source; only if recordings were cut
 
-Attributes of the root say how it was made: ``format``, ``format_version``, ``n_units``, ``time_unit``,
-``time_origin`` and the provenance that the writer was given; what is no number or string is JSON under
-a name that ends in ``_json``. Published files have none of them: they have 700 units.
+Attributes of the root describe how the file was made: ``format``, ``format_version``, ``n_units``, ``time_unit``,
+``time_origin`` and the provenance passed to the writer; values that are neither numbers nor strings are stored as JSON
+under a name that ends in ``_json``. Published files have none of them: they have 700 units.
 
-Arrays are chunked, with shuffle and gzip. HDF5 keeps the values of variable-length elements in a heap
-that no filter reaches, so the spikes themselves are not compressed (6.0 bytes per spike, measured); only
-their references and the per-sample arrays are. That is the price of a file that any SHD loader opens.
-The same contents give the same bytes with the same version of HDF5: no time stamps are kept.
+Arrays are chunked, with shuffle and gzip. HDF5 stores the values of variable-length elements in a heap without filters,
+so the spikes themselves are not compressed (6.0 bytes per spike, measured); only their references and the per-sample
+arrays are. This is the cost of compatibility with existing SHD loaders.
+The same contents give the same bytes with the same version of HDF5: no time stamps are stored.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PUBLISHED_UNITS = 700
 MAX_UNITS = 2**16
 MAX_TIME_S = 1e5
 SPLITS = ("train", "validation", "test", "")
-# Precision, and place and size of exponent and mantissa, its bias, of IEEE 754.
+# Precision, position and size of exponent and mantissa, and bias, of IEEE 754.
 FLOATS = {
     (2, 15, 0, 16, 10, 5, 0, 10, 15): "f2",
     (4, 31, 0, 32, 23, 8, 0, 23, 127): "f4",
@@ -82,5 +82,5 @@ ARRAYS = {
     "extra/segment": _Array("integer"),
     "extra/start_s": _Array("float"),
 }
-# Kind of an array → the type in which it is written; strings have the length of the longest.
+# Kind of an array → the type in which it is written; strings have the length of the longest one.
 STORED = {"integer": "int64", "float": "float64", "string": "S"}

@@ -1,4 +1,4 @@
-"""Spike files: HDF5 in the layout in which SHD and SSC were published, with more known per sample.
+"""Reading spike files: HDF5 in the layout in which SHD and SSC were published, with additional data per sample.
 
 :mod:`spikebench.spike_files.layout` describes the layout.
 """
@@ -51,17 +51,17 @@ class Events(NamedTuple):
 
 
 class SpikeFile:
-    """A spike file, opened and checked when it is first used, once per process.
+    """A spike file; it is opened and checked on first use, once per process.
 
     Parameters
     ----------
     path
-        A file of the published layout, from anyone.
+        A file in the published layout; it may be untrusted.
 
     Notes
     -----
     Every access can raise :class:`spikebench.errors.SpikeFileError`; its message begins with the path.
-    The object can be sent to another process, which opens the file for itself.
+    The object can be sent to another process, which opens the file again.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -84,7 +84,7 @@ class SpikeFile:
         self._opened = None
 
     def _open(self) -> tuple[ByteFile, Checked]:
-        # A file that was opened before a fork is the parent's to close: never use it.
+        # A file opened before a fork belongs to the parent process and must not be used here.
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), *open_checked(self.path))
         return self._opened[1:]
@@ -96,12 +96,12 @@ class SpikeFile:
 
     @property
     def spike_counts(self) -> NDArray[np.int64]:
-        """Spikes per sample, int64, shape (samples,); known without reading them."""
+        """Spikes per sample, int64, shape (samples,); available without reading the spikes."""
         return self._open()[1].lengths
 
     @property
     def time_dtype(self) -> np.dtype[np.generic]:
-        """Type in which the file keeps times: float16, float32 or float64."""
+        """Type of the times in the file: float16, float32 or float64."""
         return self._open()[1].times.kind.newbyteorder("=")
 
     @cached_property
@@ -122,12 +122,12 @@ class SpikeFile:
                     raise self._error(f"attribute {name} is not JSON") from None
         version = provenance.get("format_version", FORMAT_VERSION)
         if provenance.get("format", FORMAT) == FORMAT and version != FORMAT_VERSION:
-            raise self._error(f"format version {version!r}; this program reads {FORMAT_VERSION}")
+            raise self._error(f"format version {version!r} is not supported, only {FORMAT_VERSION}")
         return provenance
 
     @cached_property
     def n_units(self) -> int:
-        """Number of units; 700 where the file does not say so, as in published files."""
+        """Number of units; 700 if not recorded in the file, as in published files."""
         n_units = self.provenance.get("n_units", PUBLISHED_UNITS)
         if not isinstance(n_units, int) or not 1 <= n_units <= MAX_UNITS:
             raise self._error(f"n_units is {n_units!r}, not in 1 … {MAX_UNITS}")
@@ -147,55 +147,55 @@ class SpikeFile:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """Class names, index = label; empty where the file has none."""
+        """Class names, index = label; empty if the file has none."""
         return self._strings("extra/keys") or ()
 
     @cached_property
     def speaker_names(self) -> tuple[str, ...]:
-        """Names of speakers, index = speaker; empty where speakers are numbers of their own."""
+        """Names of speakers, index = speaker; empty if speakers have no names."""
         return self._strings("extra/speaker_names") or ()
 
     @cached_property
     def splits(self) -> tuple[str, ...] | None:
-        """``train``, ``validation``, ``test`` or empty for each sample; None where the file has none."""
+        """``train``, ``validation``, ``test`` or empty for each sample; None if the file has no splits."""
         splits = self._strings("extra/split")
         if splits is not None and not set(splits) <= set(SPLITS):
             odd = next(iter(set(splits) - set(SPLITS)))
-            raise self._error(f"extra/split holds {printable(odd)[:40]!r}")
+            raise self._error(f"extra/split contains {printable(odd)[:40]!r}")
         return splits
 
     @cached_property
     def sources(self) -> tuple[str, ...] | None:
-        """Path of each recording below the folder that was converted; None where unknown."""
+        """Path of each recording below the folder that was converted; None if unknown."""
         return self._strings("extra/source")
 
     @cached_property
     def sha256(self) -> tuple[str, ...] | None:
-        """SHA-256 of each recording, hexadecimal; None where unknown."""
+        """SHA-256 of each recording, hexadecimal; None if unknown."""
         return self._strings("extra/sha256")
 
     @cached_property
     def sample_rates_hz(self) -> NDArray[np.int64] | None:
-        """Sample rate of each recording [Hz], int64, shape (samples,); None where unknown."""
+        """Sample rate of each recording [Hz], int64, shape (samples,); None if unknown."""
         has = "extra/sample_rate_hz" in self._open()[1].arrays
         return self._integers("extra/sample_rate_hz") if has else None
 
     @cached_property
     def segments(self) -> NDArray[np.int64] | None:
-        """Number of the piece of its recording that each sample is, from 1; None where they are whole."""
+        """Number of each sample's segment in its recording, from 1; None if recordings were not cut."""
         has = "extra/segment" in self._open()[1].arrays
         return self._integers("extra/segment") if has else None
 
     @cached_property
     def starts_s(self) -> NDArray[np.float64]:
-        """Where each sample begins in its recording [s], float64, shape (samples,)."""
+        """Start of each sample in its recording [s], float64, shape (samples,)."""
         if "extra/start_s" not in self._open()[1].arrays:
             return np.zeros(self.n_samples)
         return self._seconds("extra/start_s")
 
     @cached_property
     def durations_s(self) -> NDArray[np.float64] | None:
-        """Length of each recording [s], float64, shape (samples,); None where unknown."""
+        """Length of each recording [s], float64, shape (samples,); None if unknown."""
         if "extra/duration_s" not in self._open()[1].arrays:
             return None
         return self._seconds("extra/duration_s")
@@ -218,12 +218,14 @@ class SpikeFile:
         Raises
         ------
         IndexError
-            If there is no such sample.
+            If the sample does not exist.
         SpikeFileError
-            If a time is not a time or a unit is not one of the file's.
+            If a time is not valid or a unit is out of range.
         """
         if not 0 <= index < self.n_samples:
-            raise IndexError(f"sample {index} of {self.n_samples} (they count from 0)")
+            raise IndexError(
+                f"sample {index} is out of range for {self.n_samples} samples (the first is 0)"
+            )
         times, units = self._spikes(index, index + 1)
         return times, units.astype(np.int64)
 
@@ -233,12 +235,12 @@ class SpikeFile:
         Returns
         -------
         Events
-            All samples, one after the other.
+            All samples, concatenated.
 
         Raises
         ------
         SpikeFileError
-            If a time is not a time or a unit is not one of the file's.
+            If a time is not valid or a unit is out of range.
         """
         offsets = self._offsets()
         times = np.empty(offsets[-1], dtype=np.float64)
@@ -252,25 +254,25 @@ class SpikeFile:
     def blocks(
         self, max_spikes: int = _BLOCK_SPIKES
     ) -> Iterator[tuple[int, int, NDArray[np.float64], NDArray[np.uint16]]]:
-        """Read all spikes, some samples at a time, in memory that does not grow with the file.
+        """Read all spikes in blocks of samples, in memory that does not grow with the file.
 
         Parameters
         ----------
         max_spikes
-            How many spikes a block may hold; a sample that has more is a block of its own.
+            Maximum number of spikes per block; a sample with more is a block of its own.
 
         Yields
         ------
         first, last : int
-            The block holds samples first … last - 1. Blocks follow one another, without a gap.
+            The block holds samples first … last - 1. Blocks are consecutive.
         times : ndarray of float64, shape (spikes,)
-            Seconds, sample after sample; where each begins follows from :attr:`spike_counts`.
+            Seconds, sample after sample; where each starts follows from :attr:`spike_counts`.
         units : ndarray of uint16, shape (spikes,)
 
         Raises
         ------
         SpikeFileError
-            If a time is not a time or a unit is not one of the file's.
+            If a time is not valid or a unit is out of range.
         """
         if max_spikes < 1:
             raise ValueError(f"max_spikes must be at least 1, got {max_spikes}")
@@ -291,7 +293,7 @@ class SpikeFile:
             raw_times, units = checked.times.read(first, last), checked.units.read(first, last)
         except (OSError, ValueError) as error:
             raise self._damaged("spikes", error) from None
-        # float16 stays float16 in arithmetic and overflows: convert before anything else.
+        # Arithmetic in float16 would stay float16 and overflow: convert first.
         with np.errstate(invalid="ignore"):
             times = raw_times.astype(np.float64)
         where = f"sample {first}" if last == first + 1 else f"samples {first} … {last - 1}"
@@ -304,20 +306,20 @@ class SpikeFile:
     def _integers(self, name: str, high: int = 2**31) -> NDArray[np.int64]:
         values = self._read(name)
         if values.size and not (values.min() >= -1 and values.max() < high):
-            raise self._error(f"{name} holds a value outside -1 … {high - 1}")
+            raise self._error(f"{name} contains a value outside -1 … {high - 1}")
         return values.astype(np.int64)
 
     def _seconds(self, name: str) -> NDArray[np.float64]:
         with np.errstate(invalid="ignore"):
             values = self._read(name).astype(np.float64)
         if not np.all((values >= 0) & (values < MAX_TIME_S)):
-            raise self._error(f"{name} holds something that is no length of time")
+            raise self._error(f"{name} contains a value that is not a valid time in seconds")
         return values
 
     def _strings(self, name: str) -> tuple[str, ...] | None:
         if name not in self._open()[1].arrays:
             return None
-        # Paths must find their files again, whatever their bytes; names are only shown.
+        # Paths must match file names byte by byte; names are only displayed.
         errors = "surrogateescape" if name == "extra/source" else "backslashreplace"
         try:
             values = self._open()[1].arrays[name].read_strings()

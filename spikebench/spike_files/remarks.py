@@ -14,7 +14,7 @@ _SHOWN = 5
 
 
 def find_remarks(spikes: SpikeFile) -> list[str]:
-    """Find properties that are valid, but matter for training and testing.
+    """Find properties that are valid but affect training and testing.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def find_remarks(spikes: SpikeFile) -> list[str]:
     Returns
     -------
     list of str
-        One line for each remark; empty if there is none.
+        One line for each remark; empty if there are none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a spike file holds, as numbers, and whether it keeps every rule of the layout."""
+"""Statistics of a spike file, and validation against the rules of the layout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sample_table(spikes: SpikeFile, events: Events) -> pd.DataFrame:
     spikes
         The file.
     events
-        All its spikes.
+        All spikes of the file.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def group_statistics(samples: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     Parameters
     ----------
     samples
-        As :func:`sample_table` makes it.
+        A table made by :func:`sample_table`.
     by
         Columns that define a group.
 
@@ -78,7 +78,7 @@ def group_statistics(samples: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def find_problems(path: Path) -> list[str]:
-    """Check a file against the published layout and against itself.
+    """Validate a file against the published layout and for consistency.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def find_problems(path: Path) -> list[str]:
     Returns
     -------
     list of str
-        Each problem in one line; empty if there are none.
+        One line for each problem; empty if there are none.
     """
     with SpikeFile(path) as spikes:
         try:
@@ -101,7 +101,7 @@ def find_problems(path: Path) -> list[str]:
 
 
 def _touch_everything(spikes: SpikeFile) -> None:
-    """Read all that is not spikes; reading checks it."""
+    """Read all data but the spikes; reading validates them."""
     _ = (spikes.provenance, spikes.n_units, spikes.labels, spikes.speakers, spikes.keys)
     _ = (spikes.speaker_names, spikes.splits, spikes.sources, spikes.sha256, spikes.starts_s)
     _ = (spikes.sample_rates_hz, spikes.durations_s, spikes.segments)
@@ -110,14 +110,14 @@ def _touch_everything(spikes: SpikeFile) -> None:
 def _sample_problems(spikes: SpikeFile) -> list[str]:
     problems = []
     if spikes.n_samples == 0:
-        problems.append("holds no samples")
+        problems.append("contains no samples")
     counts = spikes.spike_counts
     last = np.zeros(spikes.n_samples)
     unsorted = np.zeros(spikes.n_samples, dtype=bool)
     for first, end, times, _ in spikes.blocks():
         starts = np.concatenate([[0], np.cumsum(counts[first:end])])
         falls = np.flatnonzero(np.diff(times) < 0) + 1
-        # A step back from one sample to the next is no fall.
+        # A smaller time at the start of the next sample is not a violation.
         inside = np.setdiff1d(falls, starts)
         unsorted[first + np.searchsorted(starts, inside, side="right") - 1] = True
         filled = np.flatnonzero(counts[first:end] > 0)
@@ -134,11 +134,11 @@ def _sample_problems(spikes: SpikeFile) -> list[str]:
 def _name_problems(spikes: SpikeFile) -> list[str]:
     problems = []
     if len(set(spikes.keys)) < len(spikes.keys):
-        problems.append("extra/keys holds a class name twice")
+        problems.append("extra/keys contains a class name twice")
     if not spikes.keys and np.any(spikes.labels >= 0):
         problems.append("extra/keys is missing or empty, so the classes have no names")
     if spikes.speaker_names and np.any(spikes.speakers >= len(spikes.speaker_names)):
-        problems.append("extra/speaker holds a number that extra/speaker_names does not name")
+        problems.append("extra/speaker contains a number that extra/speaker_names does not name")
     return problems
 
 
@@ -147,14 +147,14 @@ def _source_problems(spikes: SpikeFile) -> list[str]:
     sources = spikes.sources
     numbers = [0] * spikes.n_samples if spikes.segments is None else spikes.segments.tolist()
     if sources and any(sources) and len({*zip(sources, numbers, strict=True)}) < len(sources):
-        problems.append("extra/source names a recording twice")
+        problems.append("extra/source contains a recording twice")
     digests = np.array(spikes.sha256 or [], dtype=str)
     wrong = [
         i
         for i, text in enumerate(digests.tolist())
         if text and (len(text) != 64 or set(text) - set("0123456789abcdef"))
     ]
-    problems += _listed("its extra/sha256 is no SHA-256", np.array(wrong, dtype=np.int64))
+    problems += _listed("its extra/sha256 is not a SHA-256", np.array(wrong, dtype=np.int64))
     return problems
 
 

@@ -37,30 +37,30 @@ _SPARE_BYTES = 8 * 2**20
 class SpikeWriter:
     """Write a spike file sample by sample, whole or not at all.
 
-    Samples go to a ``.partial`` file beside the final name, which it gets when the ``with`` block
-    ends without an error; otherwise it is removed.
+    Samples are written to a ``.partial`` file beside the final one. It is renamed when the ``with`` block ends without
+    an error; otherwise it is removed.
 
     Parameters
     ----------
     path
-        The file to make.
+        Path of the file.
     n_units
         Number of units, 1 … 65536.
     keys
         Class names, index = label; empty if there are none.
     provenance
-        How the spikes were made: numbers, strings, and whatever JSON holds.
+        How the spikes were made: numbers, strings, and other JSON values.
     time_dtype
         ``float32``, or ``float16`` as in the published files (0.98 ms apart above 1 s).
     overwrite
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
     speaker_names
-        Index = speaker, where speakers had to be numbered.
+        Names, index = speaker, where speakers had to be numbered.
 
     Raises
     ------
     OutputError
-        If the file is there and may not be replaced, or its place is a folder or in no folder.
+        If the file exists and may not be replaced, or the path is a folder or is in a folder that does not exist.
     SpikeFileError
         If it cannot be written.
     ValueError
@@ -99,7 +99,7 @@ class SpikeWriter:
     def __enter__(self) -> Self:
         refuse_existing(self.path, self._overwrite)
         self._partial = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")
-        # An interrupt can come as soon as the file is there.
+        # The file must be removed if an interrupt occurs after its creation.
         try:
             self._file = h5py.File(self._partial, "x", libver=("earliest", "v110"))
             spikes = self._file.create_group("spikes")
@@ -164,9 +164,9 @@ class SpikeWriter:
         split
             ``train``, ``validation``, ``test`` or empty.
         source, sha256, sample_rate_hz, duration_s, audio_channels
-            The recording: relative path, SHA-256, rate [Hz], length [s], channels.
+            Relative path of the recording, its SHA-256, rate [Hz], length [s], channels.
         segment, start_s
-            Number of the piece of the recording, from 1, and where it begins [s]; 0 is the whole.
+            Number of the segment of the recording, from 1, and its start [s]; 0 is the whole recording.
 
         Raises
         ------
@@ -203,12 +203,12 @@ class SpikeWriter:
         self.n_spikes += len(written)
 
     def annotate(self, attributes: Mapping[str, Any]) -> None:
-        """Say more about the file than was known when it was begun.
+        """Add attributes that were not known when the file was created.
 
         Parameters
         ----------
         attributes
-            Numbers, strings, and whatever JSON holds; as the writer's ``provenance``.
+            Numbers, strings, and other JSON values; as the writer's ``provenance``.
         """
         try:
             self._write_attributes(attributes)
@@ -248,10 +248,10 @@ class SpikeWriter:
         wide = np.asarray(units)
         if exact.ndim != 1 or exact.shape != wide.shape:
             raise ValueError(
-                f"times {exact.shape} and units {wide.shape} must be lists of one length"
+                f"times {exact.shape} and units {wide.shape} must be one-dimensional and equally long"
             )
         if not np.all((exact >= 0) & (exact < MAX_TIME_S)):
-            raise ValueError("times must be finite, not negative and within a day")
+            raise ValueError(f"times must be finite, not negative and below {MAX_TIME_S:g} s")
         if np.any(np.diff(exact) < 0):
             raise ValueError("times must be sorted")
         if wide.size and (
@@ -268,7 +268,7 @@ class SpikeWriter:
         if free < _SPARE_BYTES:
             raise SpikeFileError(
                 f"{printable(str(self.path))}: cannot write: the disk is full "
-                f"({free // 2**10} KiB left, {_SPARE_BYTES // 2**20} MiB are needed to go on)"
+                f"({free // 2**10} KiB left, at least {_SPARE_BYTES // 2**20} MiB are needed)"
             )
 
     def _finish(self) -> None:
@@ -331,12 +331,12 @@ _ONLY_WHERE_KNOWN = ("extra/split", "extra/segment", "extra/start_s")
 
 
 def remove_left_overs(path: Path) -> None:
-    """Remove what killed writers of a file left beside it.
+    """Remove temporary files of killed writers.
 
     Parameters
     ----------
     path
-        The file that nobody else is writing now.
+        The final file, which no other process may be writing.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????.partial"):
         left.unlink(missing_ok=True)

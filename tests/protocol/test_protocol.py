@@ -279,14 +279,14 @@ def test_a_published_file_that_was_replaced_is_refused(pair: Path) -> None:
     selection = open_selection("pair")
     shutil.copy(pair / "pair_train.h5", pair / "pair_test.h5")
     for opened in (lambda: open_selection("pair"), lambda: open_test(selection)):
-        with pytest.raises(ProtocolError, match=r"pair_test.h5: is not the published file"):
+        with pytest.raises(ProtocolError, match=r"pair_test.h5: differs from the published file"):
             opened()
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_one_file_of_several_is_not_divided_anew(pair: Path, tmp_path: Path, name: str) -> None:
     shutil.copy(pair / f"pair_{name}.h5", tmp_path / "copy.h5")
-    with pytest.raises(ProtocolError, match=r"copy.h5: is one of the files of pair.*--data pair"):
+    with pytest.raises(ProtocolError, match=r"copy.h5: is one file of pair.*--data pair"):
         open_selection(str(tmp_path / "copy.h5"))
 
 
@@ -307,5 +307,5 @@ def test_an_unfinished_remake_does_not_go_by_its_name(
     monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path))
     (tmp_path / "shd-r").mkdir()
     write_toy(tmp_path / "shd-r" / "shd-r.h5", marked=True)
-    with pytest.raises(ProtocolError, match=r"shd-r.h5: is not all of shd-r"):
+    with pytest.raises(ProtocolError, match=r"shd-r.h5: is not a complete copy of shd-r"):
         open_selection("shd-r")

@@ -220,7 +220,7 @@ def test_depth_that_results_have_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (["schema_version"], 3, "schema version 3 is not known; this version reads 1 and 2"),
+        (["schema_version"], 3, "schema version 3 is not supported; this version reads 1 and 2"),
         (["extra"], 1, "extra: Extra inputs are not permitted"),
         (["model", "parameters"], 10**400, "model.parameters"),
         (["model", "parameters"], -1, "model.parameters: .* greater than or equal to 0"),

@@ -53,7 +53,7 @@ def test_the_fixed_list_of_shd_is_the_one_that_was_published() -> None:
 def test_a_changed_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     changed = {"shd-v1": replace(FIXED["shd-v1"], validation=(0, 3))}
     monkeypatch.setattr(splits, "FIXED", changed)
-    with pytest.raises(ProtocolError, match="another list is another protocol"):
+    with pytest.raises(ProtocolError, match="a different list needs a new protocol name"):
         partition(SHD, "shd-v1")
 
 
@@ -69,7 +69,7 @@ def test_shd_holds_out_the_listed_speakers() -> None:
 def test_shd_needs_its_speakers_and_its_test_split() -> None:
     with pytest.raises(ProtocolError, match="speaker 2 is not in the training split"):
         partition(facts([0, 1, 4], ["train", "train", "test"]), "shd-v1")
-    with pytest.raises(ProtocolError, match="no sample is marked test, which shd-v1 needs"):
+    with pytest.raises(ProtocolError, match="no sample is marked test, which shd-v1 requires"):
         partition(facts(list(range(6))), "shd-v1")
 
 
@@ -79,7 +79,9 @@ def test_ssc_takes_the_official_splits_as_they_are() -> None:
     found = partition(some, "ssc-v1")
     assert set(some.speakers[found.validation]) == {1, 4}
     assert set(some.speakers[found.train]) == {0, 3}
-    with pytest.raises(ProtocolError, match="no sample is marked validation, which ssc-v1 needs"):
+    with pytest.raises(
+        ProtocolError, match="no sample is marked validation, which ssc-v1 requires"
+    ):
         partition(facts([0, 1, 2], ["train", "train", "test"]), "ssc-v1")
 
 

@@ -109,9 +109,9 @@ def test_what_is_said_of_copies_by_hand() -> None:
         "3 recordings are copies of others: a.wav = b.wav = d.wav, c.wav = e.wav",
         "copies of one recording have different labels: a.wav (x) = b.wav (x) = d.wav (none)",
         "copies of one recording have different speakers: c.wav (1) = e.wav (2)",
-        "WARNING: copies of one recording lie in different splits, 1 in all: c.wav (train) = e.wav (test); some "
-        "samples are trained on and also selected or tested on, so accuracy is too high. Keep the copies in one split "
-        "only",
+        "WARNING: copies of one recording are in different splits, 1 in all: c.wav (train) = e.wav (test); some "
+        "samples are used for training and also for selection or testing, so accuracy is too high. "
+        "Keep the copies in one split only",
     ]
 
 
@@ -146,7 +146,7 @@ def test_convert_and_validate_name_copies_in_other_splits(
     told = [
         f"1 recording is a copy of another: {pair.format('', '')}",
         f"copies of one recording have different labels: {pair.format(' (no)', ' (yes)')}",
-        f"WARNING: copies of one recording lie in different splits, 1 in all: {pair.format(' (test)', ' (train)')}; ",
+        f"WARNING: copies of one recording are in different splits, 1 in all: {pair.format(' (test)', ' (train)')}; ",
     ]
     for lines in (notes[-3:], report.remarks):
         assert [line[: len(start)] for line, start in zip(lines, told, strict=True)] == told

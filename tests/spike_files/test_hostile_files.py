@@ -190,13 +190,16 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "virtual data set": (virtual, "labels is a virtual data set"),
     "external link": (
         link_outside("labels"),
-        r"labels is reached by a link \(labels\) that is not",
+        r"labels is accessed by a link \(labels\) that is not",
     ),
-    "external link to a group": (link_outside("spikes"), r"times is reached by a link \(spikes\)"),
-    "external link to extra": (link_outside("extra"), r"extra/speaker is reached by a link \(ext"),
-    "soft link to a group": (through_a_soft_link, r"times is reached by a link \(spikes\)"),
-    "soft link through an external link": (through_a_mount, r"reached by a link \(spikes\)"),
-    "soft link to itself": (put("labels", h5py.SoftLink("/labels")), "labels is reached by a link"),
+    "external link to a group": (link_outside("spikes"), r"times is accessed by a link \(spikes\)"),
+    "external link to extra": (link_outside("extra"), r"extra/speaker is accessed by a link \(ext"),
+    "soft link to a group": (through_a_soft_link, r"times is accessed by a link \(spikes\)"),
+    "soft link through an external link": (through_a_mount, r"accessed by a link \(spikes\)"),
+    "soft link to itself": (
+        put("labels", h5py.SoftLink("/labels")),
+        "labels is accessed by a link",
+    ),
     "32 TiB": (array("labels", 2**42, "i8"), "labels declares 35184372088832 bytes"),
     "32 TiB in chunks": (array("labels", 2**42, "i8", chunks=(1024,)), "labels declares 351843720"),
     "32 TiB of references": (
@@ -205,13 +208,13 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "a million names": (array("extra/keys", 10**6, "S9"), "declares 1000000 names; at most 65536"),
     "more elements than are read": (array("labels", 2**23, "i1"), "declares 8388608 elements"),
-    "nothing stored": (array("labels", 3, "i8"), "labels declares 24 bytes, stores 0"),
+    "nothing stored": (array("labels", 3, "i8"), "labels declares 24 bytes, but stores 0"),
     "no chunk stored": (array("labels", 3, "i8", chunks=(3,)), "declares chunks that are not stor"),
     "gzip bomb": (bomb("labels", "i8"), "labels has a chunk that decompresses to more than"),
     "gzip bomb of strings": (bomb("extra/keys", "S99"), "keys has a chunk that decompresses to m"),
     "gzip bomb of references": (
         bomb("spikes/units", h5py.vlen_dtype("u2")),
-        "spikes/units has a chunk that decompresses to more than it declares",
+        "spikes/units has a chunk that decompresses to more than the declared size",
     ),
     "unknown filter": (lzf, "spikes/times uses a filter other than gzip"),
     "lossy filter": (scaled, "labels uses a filter other than gzip"),
@@ -229,19 +232,43 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "spikes/times has 2 elements, l",
     ),
     "a label too few": (put("labels", np.zeros(2, int)), "has 3 elements, labels has 2"),
-    "integers for times": (sequences("spikes/times", "i4"), "does not hold values of type float"),
-    "numbers for units": (sequences("spikes/units", "f4"), "does not hold values of type integer"),
-    "complex times": (sequences("spikes/times", "c8"), "does not hold values of type float"),
-    "plain times": (put("spikes/times", np.zeros(3)), "spikes/times is not of variable length"),
-    "texts for times": (array("spikes/times", 3, h5py.string_dtype()), "not of variable length"),
-    "numbers for labels": (put("labels", np.zeros(3)), "labels does not hold values of type int"),
-    "truths for labels": (put("labels", np.zeros(3, bool)), "labels does not hold values of type"),
-    "texts for labels": (put("labels", np.array([b"a"] * 3)), "labels does not hold values of t"),
+    "integers for times": (
+        sequences("spikes/times", "i4"),
+        "does not contain values of type float",
+    ),
+    "numbers for units": (
+        sequences("spikes/units", "f4"),
+        "does not contain values of type integer",
+    ),
+    "complex times": (sequences("spikes/times", "c8"), "does not contain values of type float"),
+    "plain times": (
+        put("spikes/times", np.zeros(3)),
+        "spikes/times does not have a variable length",
+    ),
+    "texts for times": (
+        array("spikes/times", 3, h5py.string_dtype()),
+        "not have a variable length",
+    ),
+    "numbers for labels": (
+        put("labels", np.zeros(3)),
+        "labels does not contain values of type int",
+    ),
+    "truths for labels": (
+        put("labels", np.zeros(3, bool)),
+        "labels does not contain values of type",
+    ),
+    "texts for labels": (
+        put("labels", np.array([b"a"] * 3)),
+        "labels does not contain values of t",
+    ),
     "free texts for keys": (
         array("extra/keys", 3, h5py.string_dtype()),
-        "extra/keys does not hold strings of fixed length",
+        "extra/keys does not contain strings of fixed length",
     ),
-    "huge labels": (put("labels", np.full(3, 2**64 - 1, "u8")), "labels holds a value outside -1"),
+    "huge labels": (
+        put("labels", np.full(3, 2**64 - 1, "u8")),
+        "labels contains a value outside -1",
+    ),
     "a table of labels": (put("labels", np.zeros((3, 1), int)), "labels has 2 dimensions"),
     "a scalar for labels": (put("labels", 3), "labels has 0 dimensions"),
     "no times": (lambda file: file.__delitem__("spikes/times"), "spikes/times is missing"),
@@ -368,7 +395,7 @@ def test_zero_samples(tmp_path: Path, layout: str) -> None:
     assert (len(found["labels"]), found["events"].offsets.tolist()) == (0, [0])
     with SpikeFile(path) as spikes:
         assert list(spikes.blocks()) == []
-    assert f"{path}: holds no samples" in find_problems(path)
+    assert f"{path}: contains no samples" in find_problems(path)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -441,15 +468,21 @@ BYTES: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "a user block": (lambda d: d.__setitem__(slice(0, 0), CANARY.ljust(512)), "not an HDF5 file"),
     "a shifted base": (lambda d: struct.pack_into("<Q", d, 24, 512), "has a user block or a shift"),
     "a driver block": (lambda d: struct.pack_into("<Q", d, 48, 96), "one of the files of a set"),
-    "an end beyond the end": (lambda d: struct.pack_into("<Q", d, 40, 2**40), "is cut short"),
+    "an end beyond the end": (lambda d: struct.pack_into("<Q", d, 40, 2**40), "is truncated"),
     "an end before the arrays": (lambda d: struct.pack_into("<Q", d, 40, 100), "points outside"),
     "a root outside": (lambda d: struct.pack_into("<Q", d, 64, 2**63), "points outside the file"),
     "a root that is no header": (lambda d: struct.pack_into("<Q", d, 64, 8), "no object header"),
-    "narrow addresses": (lambda d: d.__setitem__(13, 4), "addresses are not 8 bytes wide"),
-    "a superblock to come": (lambda d: d.__setitem__(8, 9), "superblock version 9 is not known"),
+    "narrow addresses": (lambda d: d.__setitem__(13, 4), "addresses that are not 8 bytes wide"),
+    "a superblock to come": (
+        lambda d: d.__setitem__(8, 9),
+        "superblock version 9, which is not supported",
+    ),
     "an index in a circle": (its_own_child, "has a damaged index"),
-    "a header in a circle": (its_own_continuation, "runs in circles"),
-    "only the signature": (lambda d: d.__delitem__(slice(8, None)), "addresses are not 8 bytes"),
+    "a header in a circle": (its_own_continuation, "contains a loop"),
+    "only the signature": (
+        lambda d: d.__delitem__(slice(8, None)),
+        "addresses that are not 8 bytes",
+    ),
     "a collection that is too long": (
         lambda d: struct.pack_into("<Q", d, find(d, b"GCOL") + 8, 2**63),
         "has a damaged heap",
@@ -510,7 +543,7 @@ def test_a_heap_that_is_walked_again_and_again_is_refused(tmp_path: Path) -> Non
         struct.pack_into("<IQI", raw, references + 16 * i, 1, at, 65_535)
     struct.pack_into("<Q", raw, 40, len(raw))
     path.write_bytes(raw)
-    assert "has a heap of far more objects than elements" in refusal(path)
+    assert "has a heap with far more objects than elements" in refusal(path)
 
 
 @pytest.mark.parametrize(("driver", "options"), [("family", {"memb_size": 2**20}), ("split", {})])
@@ -551,7 +584,7 @@ class TestNewerFormats:
             (
                 lambda file: [file.attrs.create(f"a{i}", i) for i in range(9)],
                 {},
-                "attributes are k",
+                "attributes are s",
             ),
         ],
     )
@@ -564,7 +597,7 @@ class TestNewerFormats:
 
     def test_external_links_and_wrong_sums_are_refused(self, tmp_path: Path) -> None:
         path = self.write(tmp_path / "a.h5", link_outside("labels"))
-        assert "labels is reached by a link (labels) that is not a hard link" in refusal(path)
+        assert "labels is accessed by a link (labels) that is not a hard link" in refusal(path)
         data = bytearray(self.write(path).read_bytes())
         data[find(data, b"OHDR") + 20] ^= 1
         path.write_bytes(data)
@@ -764,7 +797,7 @@ def test_samples_that_h5py_never_wrote_are_empty(tmp_path: Path, chunks: tuple |
 
 def test_long_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
     for width, count, message in (
-        (65_535, 4, "extra/source holds strings longer than 4096 bytes"),
+        (65_535, 4, "extra/source contains strings longer than 4096 bytes"),
         (4_096, 20_000, "extra/source declares 81920000 bytes of text"),
     ):
         path = tmp_path / f"{width}.h5"

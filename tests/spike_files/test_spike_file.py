@@ -115,8 +115,8 @@ def test_the_same_contents_give_the_same_bytes(tmp_path: Path) -> None:
         ({"times": [0.1], "units": [700]}, r"units must be integers in 0 … 699"),
         ({"times": [0.1], "units": [-1]}, r"units must be integers in 0 … 699"),
         ({"times": [0.1], "units": [1.0]}, "units must be integers"),
-        ({"times": [0.1], "units": [1, 2]}, "lists of one length"),
-        ({"times": [[0.1]], "units": [[1]]}, "lists of one length"),
+        ({"times": [0.1], "units": [1, 2]}, "one-dimensional and equally long"),
+        ({"times": [[0.1]], "units": [[1]]}, "one-dimensional and equally long"),
         ({"times": [], "units": [], "label": 2}, "label 2 is outside -1 … 1"),
         ({"times": [], "units": [], "speaker": -2}, "speaker -2"),
         ({"times": [], "units": [], "split": "dev"}, "split must be one of"),
@@ -188,7 +188,7 @@ def test_a_fork_opens_the_file_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_index_that_is_not_there(tmp_path: Path) -> None:
     with SpikeFile(write(tmp_path / "a.h5", [([0.5], [1])])) as spikes:
         for index in (-1, 1):
-            with pytest.raises(IndexError, match=f"sample {index} of 1"):
+            with pytest.raises(IndexError, match=f"sample {index} is out of range for 1 sample"):
                 spikes.events(index)
 
 

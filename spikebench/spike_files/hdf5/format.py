@@ -1,13 +1,13 @@
 """The structures of an HDF5 file from an untrusted source, read without the HDF5 library.
 
-The library believes what a file says: it recurses into loops, inflates a chunk to whatever it holds, reserves what a
-reference to variable-length data asks for, opens other files. Damaged copies of good files make it hang and crash. So
-the few structures that spike files consist of are read here and in :mod:`spikebench.spike_files.hdf5.storage` and
-:mod:`spikebench.spike_files.hdf5.heap`, from one open file, with bounds (HDF5 file format specification, version 3.0:
-superblocks II.A, B-trees III.A.1, object headers IV.A). Nothing here can lead out of the file.
+The library trusts the contents of a file: it recurses into loops, inflates a chunk to any size, allocates what a
+reference to variable-length data declares, and opens other files. Damaged copies of good files make it hang and crash.
+Therefore the few structures of spike files are read here and in :mod:`spikebench.spike_files.hdf5.storage` and
+:mod:`spikebench.spike_files.hdf5.heap`, from one open file, with limits (HDF5 file format specification, version 3.0:
+superblocks II.A, B-trees III.A.1, object headers IV.A). No other file is opened.
 
-What only newer formats have (dense groups and attributes, chunks in an array or a B-tree of version
-2) is refused; ``h5py.File(…, libver="earliest")``, the default, writes none of it.
+Structures that only newer formats have (dense groups and attributes, chunks in an array or a B-tree of version
+2) are refused; ``h5py.File(…, libver="earliest")``, the default, does not write them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GOES_ON = 0x10
 
 
 class ByteFile:
-    """An HDF5 file of one piece, of which only bytes inside it can be read.
+    """A single HDF5 file, of which only bytes inside it can be read.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class ByteFile:
     OSError
         If it cannot be opened.
     ValueError
-        If it is no HDF5 file, not all of one, or was left open by its writer.
+        If it is not an HDF5 file, is truncated, or was left open by its writer.
     """
 
     _handle = -1
 
     def __init__(self, path: Path) -> None:
-        # A pipe would wait for its writer.
+        # Opening a pipe would wait for its writer.
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
         try:
             status = os.fstat(self._handle)
@@ -71,23 +71,23 @@ class ByteFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close the file; closing it again has no effect."""
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = -1
 
     def read(self, offset: int, size: int) -> bytes:
-        """Read bytes of the file, all of them or none.
+        """Read bytes of the file, all or none.
 
         Parameters
         ----------
         offset, size
-            Bytes.
+            Position and number of bytes.
 
         Raises
         ------
         ValueError
-            If they are not all in the file.
+            If the file ends before.
         """
         if offset < 0 or size < 0 or offset + size > self.size:
             raise ValueError("points outside the file")
@@ -97,7 +97,7 @@ class ByteFile:
         return data
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
-        """Fill a buffer from the file; as :meth:`read`."""
+        """Fill a buffer from the file, with the same checks as :meth:`read`."""
         if offset < 0 or offset + len(buffer) > self.size:
             raise ValueError("points outside the file")
         if os.preadv(self._handle, [buffer], offset) != len(buffer):
@@ -112,9 +112,9 @@ class ByteFile:
         start = start.ljust(128, b"\0")
         version = start[8]
         if version > 3:
-            raise ValueError(f"superblock version {version} is not known")
+            raise ValueError(f"has superblock version {version}, which is not supported")
         if (start[13:15] if version < 2 else start[9:11]) != b"\x08\x08":
-            raise ValueError("addresses are not 8 bytes wide")
+            raise ValueError("has addresses that are not 8 bytes wide")
         driver = UNDEFINED
         if version < 2:
             at = 24 if version == 0 else 28
@@ -125,11 +125,11 @@ class ByteFile:
             if start[11] & 1:
                 raise ValueError("was not closed by the program that wrote it (h5clear -s)")
         if base:
-            raise ValueError("has a user block or a shifted address of its beginning")
+            raise ValueError("has a user block or a shifted base address")
         if driver != UNDEFINED:
             raise ValueError("is one of the files of a set (family, multi or split)")
         if end > self.size:
-            raise ValueError(f"is cut short: {self.size} of {end} bytes")
+            raise ValueError(f"is truncated: {self.size} of {end} bytes")
         self.size = int(end)
         return int(root)
 
@@ -143,14 +143,14 @@ class Header(NamedTuple):
 
 
 def read_header(file: ByteFile, address: int) -> list[Header]:
-    """Read all messages of an object header of version 1 or 2, wherever it goes on.
+    """Read all messages of an object header of version 1 or 2, including its continuation blocks.
 
     Parameters
     ----------
     file
         The file.
     address
-        Where the header begins.
+        Address of the header.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def read_header(file: ByteFile, address: int) -> list[Header]:
     Raises
     ------
     ValueError
-        If it is none, runs in circles, or is larger than what is read.
+        If there is no header, it contains a loop, or it exceeds the limits.
     """
     start = file.read(address, 16)
     if start[:5] == b"OHDR\x02":
@@ -177,10 +177,10 @@ def read_header(file: ByteFile, address: int) -> list[Header]:
         raise ValueError("has no object header")
     headers: list[Header] = []
     seen, total = set(), 0
-    for at, size in blocks:  # grows while it is read
+    for at, size in blocks:  # grows during the loop
         total += size
         if at in seen or total > MAX_HEADER_BYTES or len(headers) > MAX_HEADERS:
-            raise ValueError("has an object header that is too long or runs in circles")
+            raise ValueError("has an object header that is too long or contains a loop")
         seen.add(at)
         data = file.read(at, size)
         if flags >= 0:
@@ -197,7 +197,7 @@ def read_header(file: ByteFile, address: int) -> list[Header]:
 
 
 def _messages(data: bytes, flags: int) -> Iterator[Header]:
-    """Split a block of an object header; flags are those of version 2, -1 stands for version 1."""
+    """Split a block of an object header into messages; flags are those of version 2, -1 means version 1."""
     front = 8 if flags < 0 else 6 if flags & 4 else 4
     at = 0
     while at + front <= len(data):
@@ -220,18 +220,18 @@ def tree_leaves(file: ByteFile, address: int, kind: int, key: int, most: int) ->
     file
         The file.
     address
-        Of the root of the tree.
+        Address of the root of the tree.
     kind
         0 for groups, 1 for chunks.
     key
-        Bytes of a key.
+        Number of bytes of a key.
     most
-        How many leaf entries there may be.
+        Maximum number of leaf entries.
 
     Raises
     ------
     ValueError
-        If it is no such tree, is not one (a loop, a node reached twice), or has more entries.
+        If it is not such a tree (other kind, a loop, a node reached twice), or has more entries.
     """
     # Every node is visited once and is one level below its parent.
     todo: list[tuple[int, int | None]] = [(address, None)]
@@ -249,7 +249,7 @@ def tree_leaves(file: ByteFile, address: int, kind: int, key: int, most: int) ->
         entries = [data[i : i + entry] for i in range(0, len(data), entry)]
         found += count
         if found > 2 * most + 100:
-            raise ValueError("has an index of more than it declares")
+            raise ValueError("has an index with more entries than declared")
         if start[5]:
             below = [(int.from_bytes(e[key:], "little"), start[5] - 1) for e in entries]
             todo += reversed(below)

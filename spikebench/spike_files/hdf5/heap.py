@@ -1,6 +1,6 @@
-"""The elements of variable-length arrays: objects of the heap of an HDF5 file, each whole and used once.
+"""The elements of variable-length arrays: objects of the heap of an HDF5 file, each used whole and once.
 
-Every reference is compared with the object that it names before anything is read (HDF5 file format
+Every reference is compared with the object that it refers to before anything is read (HDF5 file format
 specification, version 3.0, section III.E "Global Heap").
 """
 
@@ -25,16 +25,16 @@ _HEAP_HEADER = _OBJECT_HEADER = 16
 
 @dataclass(frozen=True)
 class Sequences:
-    """The elements of a variable-length array: where each lies in the file.
+    """The elements of a variable-length array: their locations in the file.
 
     Attributes
     ----------
     kind : dtype
-        Of the values.
+        Type of the values.
     lengths : ndarray of int64, shape (n,)
         Values per element.
     offsets : ndarray of int64, shape (n,)
-        Where an element's values begin [bytes]; 0 where it has none.
+        Position of the first value of each element [bytes]; 0 for empty elements.
     """
 
     file: ByteFile
@@ -43,7 +43,7 @@ class Sequences:
     offsets: NDArray[np.int64]
 
     def read(self, first: int, last: int) -> NDArray[np.generic]:
-        """Read the values of elements first … last - 1, one after the other."""
+        """Read the values of elements first … last - 1, concatenated."""
         lengths = self.lengths[first:last].tolist()
         values = np.empty(sum(lengths), dtype=self.kind)
         view = memoryview(values.view(np.uint8).data)
@@ -57,19 +57,19 @@ class Sequences:
 
 
 def locate(layout: Layout, kind: np.dtype[np.generic]) -> Sequences:
-    """Find every element of a variable-length array, without reading its values.
+    """Locate every element of a variable-length array, without reading its values.
 
     Parameters
     ----------
     layout
-        Of the references.
+        Layout of the references.
     kind
         Type of the values.
 
     Returns
     -------
     Sequences
-        Inside the file; that no two share bytes is for :func:`check_apart` to say.
+        Locations inside the file; :func:`check_apart` checks that no two share bytes.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def locate(layout: Layout, kind: np.dtype[np.generic]) -> Sequences:
     """
     lengths = np.zeros(layout.length, dtype=np.int64)
     offsets = np.zeros(layout.length, dtype=np.int64)
-    # Other arrays and attributes keep their objects in the same heaps.
+    # Other arrays and attributes have objects in the same heaps.
     budget = 100_000
     first = 0
     for piece in layout.pieces():
@@ -107,7 +107,7 @@ def check_apart(arrays: list[Sequences]) -> None:
 def _find(
     file: ByteFile, references: NDArray[np.void], item: int, budget: int
 ) -> tuple[NDArray[np.int64], int]:
-    """Find where the object of every reference begins; each must be exactly as long as it says."""
+    """Locate the object of every reference; each must be exactly as long as its element declares."""
     offsets = np.zeros(len(references), dtype=np.int64)
     wanted: dict[int, dict[int, list[int]]] = {}
     rows = zip(references["address"].tolist(), references["index"].tolist(), strict=True)
@@ -118,25 +118,25 @@ def _find(
         for index, start, size in _heap_objects(file, address):
             budget -= 1
             if budget < 0:
-                raise ValueError("has a heap of far more objects than elements")
+                raise ValueError("has a heap with far more objects than elements")
             for position in objects.pop(index, ()):
                 if sizes[position] != size:
-                    raise ValueError("has an element whose length is not that of its data")
+                    raise ValueError("has an element whose length differs from that of its data")
                 offsets[position] = start
             if not objects:
                 break
         if objects:
-            raise ValueError("has an element whose length is not that of its data")
+            raise ValueError("has an element whose length differs from that of its data")
     return offsets, budget
 
 
 def _heap_objects(file: ByteFile, address: int) -> Iterator[tuple[int, int, int]]:
-    """Yield index, place and size [bytes] of the objects of one global heap collection."""
+    """Yield index, position and size [bytes] of the objects of one global heap collection."""
     if address >= file.size:
         raise ValueError("points outside the file")
     window = file.read(address, min(_WINDOW_BYTES, file.size - address))
     if window[:5] != b"GCOL\x01" or len(window) < _HEAP_HEADER:
-        raise ValueError("points to something that is no heap")
+        raise ValueError("points to an object that is not a heap")
     end = address + int.from_bytes(window[8:16], "little")
     if end > file.size:
         raise ValueError("has a damaged heap")

@@ -1,6 +1,7 @@
-"""Where the elements of an array of an HDF5 file lie, and what undoes their filters.
+"""The storage of arrays of an HDF5 file: location of the elements, and their filters.
 
-All is compared with what is declared before it is read (HDF5 file format specification, version 3.0, sections
+All sizes are compared with the declared ones before anything is read (HDF5 file format specification, version 3.0,
+sections
 IV.A.2.i "Data Layout" and IV.A.2.l "Filter Pipeline").
 """
 
@@ -37,14 +38,14 @@ class _Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the elements of a one-dimensional array lie in the file, checked before they are read.
+    """The storage of the elements of a one-dimensional array, checked before they are read.
 
     Attributes
     ----------
     length : int
         Number of elements.
     item : int
-        Bytes of one.
+        Bytes per element.
     """
 
     file: ByteFile
@@ -72,17 +73,17 @@ class Layout:
         file
             The file.
         headers
-            Messages of its object header, type to contents.
+            Messages of its object header, by type.
         length, item
-            Number of elements, and bytes of one.
+            Number of elements, and bytes per element.
         gaps
-            Whether what was never stored is zeros: in arrays of variable length, elements without values.
+            Whether missing chunks are read as zeros: in arrays of variable length, as empty elements.
 
         Raises
         ------
         ValueError
-            If the data lie outside the file or are virtual, a filter is not gzip, shuffle or
-            fletcher32, or what is stored is not what is declared.
+            If the data are outside the file or virtual, a filter is not gzip, shuffle or fletcher32, or the stored
+            sizes differ from the declared ones.
         """
         layout = headers[_LAYOUT]
         declared = length * item
@@ -96,7 +97,7 @@ class Layout:
         if length > MAX_ELEMENTS:
             raise ValueError(f"declares {length} elements; at most {MAX_ELEMENTS} are read")
         if version not in (3, 4, 5) or form > 2:
-            raise ValueError(f"has a layout of version {version}, which is not read")
+            raise ValueError(f"has a layout of version {version}, which is not supported")
         if form == 2:
             return cls._chunked(file, headers, length, item, gaps)
         if form == 0:
@@ -108,10 +109,10 @@ class Layout:
             inside = None
             if address == UNDEFINED:
                 stored = 0
-                if gaps:  # nothing was ever written into it
+                if gaps:  # nothing was written yet
                     return cls(file, length, item)
         if stored != declared:
-            raise ValueError(f"declares {declared} bytes, stores {stored}")
+            raise ValueError(f"declares {declared} bytes, but stores {stored}")
         if inside is None and declared and address + declared > file.size:
             raise ValueError("points outside the file")
         return cls(file, length, item, inside=inside, address=address)
@@ -139,9 +140,9 @@ class Layout:
             chunk, width = (int.from_bytes(side, "little") for side in (sides[:wide], sides[wide:]))
             index = layout[5 + 2 * wide]
             if flags & 1 and filters:
-                raise ValueError("has chunks of which some are not filtered")
+                raise ValueError("has chunks of which only some are filtered")
         if rank != 2 or chunk < 1 or width != item:
-            raise ValueError("has chunks of another kind than its elements")
+            raise ValueError("has chunks of another element size or rank than the array")
         size = chunk * item
         if size > MAX_CHUNK_BYTES:
             raise ValueError(f"has chunks of {size} bytes; at most {MAX_CHUNK_BYTES} are read")
@@ -165,7 +166,7 @@ class Layout:
         return cls(file, length, item, filters, chunk, tuple(chunks))
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the elements in order, unfiltered, in pieces of bounded size; what was not stored is zeros."""
+        """Yield the elements in order, unfiltered, in pieces of bounded size; missing chunks are zeros."""
         if self.inside is not None:
             yield self.inside
             return
@@ -183,7 +184,7 @@ class Layout:
                 yield bytes(size)
 
     def read(self, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
-        """Read all elements as an array of a type of their size."""
+        """Read all elements as an array of a type of the same size."""
         values = np.empty(self.length, dtype=kind)
         at = 0
         for piece in self.pieces():
@@ -222,7 +223,7 @@ def _filters(message: bytes) -> tuple[int, ...]:
 
 
 def _tree_chunks(file: ByteFile, address: int, expected: int) -> list[_Chunk]:
-    # Key: stored bytes, filters that were skipped, start of the chunk in the array, 0.
+    # Key: stored bytes, skipped filters, start of the chunk in the array, 0.
     entries = tree_leaves(file, address, 1, 24, expected)
     rows = (struct.unpack("<IIQQQ", entry) for entry in entries)
     return [_Chunk(start, size, skipped, at) for size, skipped, start, _, at in rows]
@@ -231,7 +232,7 @@ def _tree_chunks(file: ByteFile, address: int, expected: int) -> list[_Chunk]:
 def _plain_chunks(
     message: bytes, index: int, flags: int, size: int, expected: range
 ) -> list[_Chunk]:
-    """Find chunks that have no index: there is only one, or they lie one after the other."""
+    """Find chunks without an index: a single chunk, or consecutive chunks."""
     stored, skipped, at = size, 0, 0
     if index == 1 and flags & 2:
         stored, skipped = struct.unpack_from("<QI", message)
@@ -243,7 +244,7 @@ def _plain_chunks(
 
 
 def _unfilter(data: bytes, filters: tuple[int, ...], skipped: int, size: int, item: int) -> bytes:
-    """Undo the filters of a chunk, last first, and never hold more than the chunk should have."""
+    """Undo the filters of a chunk in reverse order, without exceeding the expected size of the chunk."""
     for position, code in reversed(list(enumerate(filters))):
         if skipped >> position & 1:
             continue
@@ -257,7 +258,7 @@ def _unfilter(data: bytes, filters: tuple[int, ...], skipped: int, size: int, it
             except zlib.error as error:
                 raise ValueError(f"has a chunk that does not decompress: {error}") from None
             if not stream.eof:
-                raise ValueError("has a chunk that decompresses to more than it declares")
+                raise ValueError("has a chunk that decompresses to more than the declared size")
         elif item > 1 and len(data) % item == 0:
             data = np.frombuffer(data, np.uint8).reshape(item, -1).T.tobytes()
     if len(data) != size:
@@ -266,7 +267,7 @@ def _unfilter(data: bytes, filters: tuple[int, ...], skipped: int, size: int, it
 
 
 def _check_fletcher32(data: bytes) -> None:
-    """Compare the last four bytes with the sums of the others, two bytes at a time, high first."""
+    """Compare the last four bytes with the sums of the others, two bytes at a time, high byte first."""
     body = data[:-4] + b"\0" * (len(data) % 2)
     words = np.frombuffer(body, ">u2").astype(np.uint64)
     first = int(words.sum()) % 65535
