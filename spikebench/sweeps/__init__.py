@@ -1,9 +1,9 @@
-"""Many trainings: specification, runner, workers, report.
+"""Sweeps: many trainings, from specification to report.
 
 ::
 
-    report  What a sweep found: one table, the best configuration first, as JSON and as CSV
-    runner  Many seeds, many configurations: runs side by side on an Executor, and one table at the end
-    spec    What a sweep trains: a TOML file that names models, data, seeds, fixed settings and a grid
-    worker  What a worker of a sweep does: train one run, and say what became of it
+    report  The results of a sweep: one table, the best configuration first, as JSON and as CSV
+    runner  Training many seeds and configurations: parallel runs on an Executor, and one table
+    spec    The specification of a sweep: a TOML file of models, data, seeds, fixed settings and a grid
+    worker  The worker of a sweep: train one run and return its outcome
 """

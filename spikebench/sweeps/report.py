@@ -1,8 +1,7 @@
-"""What a sweep found: one table, the best configuration first, as JSON and as CSV.
+"""The results of a sweep: one table, the best configuration first, as JSON and as CSV.
 
-Everything in it was measured on validation samples. The test split is closed to a sweep: an accuracy that
-was the highest of many on the same samples is too high, and test samples that chose nothing are what can
-tell by how much.
+All numbers were measured on validation samples; a sweep has no access to the test split. The highest of many accuracies
+on the same samples is too high. Only test samples that were not used for selection can measure by how much.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class _Record(BaseModel):
 
 
 class RunReport(_Record):
-    """One run; ``failed`` says why it is not trained, and is empty if it is."""
+    """One run; ``failed`` gives the reason why it is not trained, and is empty if it is."""
 
     seed: Count
     folder: str
@@ -59,9 +58,9 @@ class RunReport(_Record):
 
 
 class ConfigurationReport(_Record):
-    """One configuration: means over its runs that are trained, and their sample standard deviation.
+    """One configuration: means over its trained runs, and their sample standard deviation.
 
-    The deviation is null for fewer than two runs, the means for none.
+    The deviation is null for fewer than two runs, the means are null without runs.
     """
 
     name: Name
@@ -112,7 +111,7 @@ def summarise(
     Returns
     -------
     ConfigurationReport
-        Over the runs that are trained.
+        Means over the trained runs.
     """
     done = [run for run in runs if not run.failed]
     accuracies = [run.validation_accuracy for run in done if run.validation_accuracy is not None]
@@ -131,12 +130,12 @@ def summarise(
 
 
 def rank(configurations: Sequence[ConfigurationReport]) -> list[ConfigurationReport]:
-    """Order configurations: the best mean first, and last those of which a run failed.
+    """Order configurations: the best mean first, and those with a failed run last.
 
     Parameters
     ----------
     configurations
-        In the order of the grid, which decides between equal means.
+        In the order of the grid, which breaks ties.
 
     Returns
     -------
@@ -154,9 +153,9 @@ def write_report(folder: Path, report: SweepReport) -> None:
     Parameters
     ----------
     folder
-        Of the sweep.
+        Folder of the sweep.
     report
-        What to write.
+        The report to write.
     """
     write_text(folder / JSON_FILE, report.model_dump_json(indent=2) + "\n")
     keys = list(dict.fromkeys(key for one in report.configurations for key in one.values))

@@ -1,9 +1,9 @@
-"""Many seeds, many configurations: runs side by side on an Executor, and one table at the end.
+"""Training many seeds and configurations: parallel runs on an Executor, and one table.
 
-Every run is a folder as ``train`` makes it, ``OUTPUT/<configuration>/seed<k>``. Whatever stops a sweep, the
-same one goes on: runs that are trained are kept, the others are taken up after their last whole epoch.
+Every run is a folder as made by ``train``, ``OUTPUT/<configuration>/seed<k>``. An interrupted sweep is resumed by
+running it again: trained runs are kept, the others continue after their last complete epoch.
 
-What a worker does is in :mod:`spikebench.sweeps.worker`.
+Workers are implemented in :mod:`spikebench.sweeps.worker`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 @dataclass(frozen=True)
 class Run:
-    """One configuration with one seed, and where it is kept."""
+    """One configuration with one seed, and its folder."""
 
     configuration: Configuration
     seed: int
@@ -60,18 +60,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is to be done, all of it checked.
+    """The plan of a sweep, fully checked.
 
     Attributes
     ----------
     spec, output
-        What was asked for, and where it goes.
+        The specification, and the output folder.
     selection
         The data, without the test split.
     configurations, runs
         In the order of the file; runs with the first seed come before those with the second.
     records
-        Runs that were begun earlier, by their folder.
+        Records of runs that were started earlier, by their folder.
     """
 
     spec: SweepSpec
@@ -83,16 +83,16 @@ class Sweep:
 
     @property
     def n_trained(self) -> int:
-        """Number of runs that are trained already."""
+        """Number of runs that are already trained."""
         return sum(record.status == "trained" for record in self.records.values())
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """How far a sweep is.
+    """Progress of a sweep.
 
-    ``best`` is the highest validation accuracy of a single run so far, ``work`` what is done in runs, with
-    the epochs of those under way, ``seconds_left`` an estimate; None before there is one.
+    ``best`` is the highest validation accuracy of a single run so far, ``work`` the number of finished runs
+    including the fractions of those in progress, ``seconds_left`` an estimate; None if there is none yet.
     """
 
     done: int
@@ -104,16 +104,16 @@ class SweepProgress:
 
 
 def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Sweep:
-    """Check everything that a sweep is going to do, before it does anything.
+    """Check everything that a sweep requires, before it starts.
 
     Parameters
     ----------
     spec
         From :func:`spikebench.sweeps.spec.read_spec`.
     output
-        Folder of the sweep; nothing is written.
+        Folder of the sweep; nothing is written to it.
     device
-        ``cpu`` if this machine trains, whose support is tested; None if other machines do.
+        ``cpu`` if this machine trains, whose support is then tested; None if other machines train.
 
     Returns
     -------
@@ -143,13 +143,13 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
             if (run.folder / RUN_FILE).exists():
                 record = read_run(run.folder)
                 if not _is_record_of(record, run, selection.dataset, refit):
-                    # Says that it is another run, and where.
+                    # Raises an error that names the other run and its folder.
                     record = start_run(
                         run.folder, one.model, one.preset, selection, run.seed, refit=refit
                     )
                 records[run.folder] = record
                 continue
-            # Seeds and training settings change nothing about whether a model can be built.
+            # Whether a model can be built does not depend on seeds and training settings.
             key = f"{one.model} {one.preset.model_dump_json(include={'input', 'model'})}"
             key += f"{one.preset.training.precision} {one.preset.training.refit_epochs}"
             if key not in built:
@@ -187,30 +187,30 @@ def run_sweep(
     executor: Executor | None = None,
     progress: Callable[[SweepProgress], None] = lambda state: None,
 ) -> SweepReport:
-    """Train what is not trained, and write the table.
+    """Train all runs that are not trained yet, and write the table.
 
     Parameters
     ----------
     sweep
         From :func:`plan_sweep`.
     workers
-        Runs at the same time; by default one per core. A function is asked again and again.
+        Number of parallel runs; by default one per core. A function is called repeatedly.
     executor
-        Where to train instead of local processes; ``workers`` says how many runs it takes at a time.
+        Executor to use instead of local processes; ``workers`` is the number of runs submitted at a time.
     progress
-        Called every second or so, and after every run.
+        Called about every second, and after every run.
 
     Returns
     -------
     SweepReport
-        What was written; a run that failed is in it with its reason.
+        The written report; failed runs are included with their reason.
 
     Raises
     ------
     TrainingError
-        If another process is at work in the folder, or the workers are lost.
+        If another process is using the folder, or the workers are lost.
     SpikebenchError
-        If a worker does not see the data or the folder, has other versions, or trains two runs at a time.
+        If a worker cannot access the data or the folder, has other versions, or trains two runs at a time.
     """
     sweep.output.mkdir(parents=True, exist_ok=True)
     with locked(sweep.output), _sign(sweep.output) as sign:
@@ -230,7 +230,7 @@ def run_sweep(
         )
         window = (lambda: count) if executor is None else asked
         tasks = deque((run, _task(sweep, run, sign)) for run in missing)
-        # In this process nobody looks while a run is under way, so the run does after every epoch.
+        # Within this process no other thread watches the run, so progress is reported after every epoch.
         look = watch.look if count == 1 else None
         with place as pool:
             _train_all(tasks, pool, window, watch, look)
@@ -241,7 +241,7 @@ def run_sweep(
 
 @contextlib.contextmanager
 def _sign(output: Path) -> Iterator[Path]:
-    """Leave the sign that the sweep is at work; those of sweeps that were killed go."""
+    """Create the file that marks the sweep as active, and remove those of killed sweeps."""
     for left in output.glob(f"{_SIGN}*"):
         left.unlink(missing_ok=True)
     sign = output / f"{_SIGN}{secrets.token_hex(8)}"
@@ -274,7 +274,7 @@ def _train_all(
                 run, task = tasks.popleft()
                 watch.under_way.append(run)
                 pending[executor.submit(train_run, task, look)] = run
-            # Woken now and then, to tell how far it is and to notice that the workers are gone for good.
+            # The timeout serves to report progress and to detect that all workers are gone.
             for future in wait(pending, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED).done:
                 watch.finish(pending.pop(future), _outcome(future))
             window()
@@ -283,9 +283,11 @@ def _train_all(
         why = (
             str(error)
             if isinstance(error, ExecutorLostError)
-            else "a worker process died (killed, or out of memory? fewer --workers need less)"
+            else "a worker process died (killed, or out of memory? fewer --workers need less memory)"
         )
-        raise TrainingError(f"{why}; every whole epoch is kept, the same command goes on") from None
+        raise TrainingError(
+            f"{why}; complete epochs are kept, run the same command again to resume"
+        ) from None
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
@@ -297,7 +299,7 @@ def _outcome(future: Future[Outcome]) -> Outcome:
 
 @dataclass
 class _Watch:
-    """Follow the runs: those under way by their histories, a line per epoch."""
+    """Watch the runs in progress by their histories, one line per epoch."""
 
     sweep: Sweep
     outcomes: dict[Path, Outcome]
@@ -313,13 +315,13 @@ class _Watch:
         self._left.see(sum(self._parts.values()), time.monotonic())
 
     def finish(self, run: Run, outcome: Outcome) -> None:
-        """Take down what became of a run."""
+        """Record the outcome of a run."""
         self.outcomes[run.folder] = outcome
         self.under_way.remove(run)
         self._parts[run.folder] = 1.0
 
     def look(self) -> None:
-        """Tell how far it is."""
+        """Report the progress."""
         for run in self.under_way:
             part = _part(run, self.sweep.spec.refit)
             self._parts[run.folder] = max(part, self._parts[run.folder])
@@ -343,7 +345,7 @@ class _Watch:
 
 
 def _part(run: Run, refit: bool) -> float:
-    """Give the share of its epochs that a run has done; a refit adds at most as many again."""
+    """Return the fraction of its epochs that a run has finished; a refit adds at most as many again."""
     files = (HISTORY_FILE, REFIT_HISTORY_FILE) if refit else (HISTORY_FILE,)
     done = sum(_epochs_in(run.folder / name) for name in files)
     return min(done / (len(files) * run.configuration.preset.training.epochs), 1.0)
@@ -353,7 +355,7 @@ def _epochs_in(path: Path) -> int:
     try:
         return max(path.read_text(encoding="utf-8").count("\n") - 1, 0)
     except (OSError, ValueError):
-        return 0  # not begun, or a model without epochs
+        return 0  # not started, or a model without epochs
 
 
 def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:

@@ -1,4 +1,4 @@
-"""What a sweep trains: a TOML file that names models, data, seeds, fixed settings and a grid.
+"""The specification of a sweep: a TOML file of models, data, seeds, fixed settings and a grid.
 
 ::
 
@@ -13,11 +13,11 @@
     "model.hidden_units" = [[64], [128]]
     "training.learning_rate" = [1e-3, 5e-3]
 
-``[grid.training]`` with ``learning_rate = …`` below says the same. Paths count from the folder of the file.
+``[grid.training]`` with ``learning_rate = …`` below it is equivalent. Paths are relative to the folder of the file.
 
-A configuration is one model with one combination. Its name is that of its folder: the model, then the values
-of the grid, made of letters, digits and ``_.+-=,`` alone. Where that does not say all (text with other
-characters, more than 100 of them, two that read the same), it ends in ``~`` and a hash of the exact values.
+A configuration is one model with one combination of settings. It is named like its folder: the model, then the values
+of the grid, made of letters, digits and ``_.+-=,`` only. If this name is not unambiguous (text with other
+characters, more than 100 of them, two equal names), it ends in ``~`` and a hash of the exact values.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _problem(text: str) -> PydanticCustomError:
 
 
 class SweepSpec(BaseModel):
-    """Contents of the file; ``settings`` and ``grid`` by the full name of each setting."""
+    """Contents of the file; ``settings`` and ``grid`` use the full name of each setting."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -75,7 +75,7 @@ class SweepSpec(BaseModel):
     def _one_or_more(cls, value: object) -> object:
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise _problem("must be the name of a model, or a list of names")
+            raise _problem("must be the name of a model, or a list of model names")
         _require_distinct(names)
         return tuple(names)
 
@@ -83,7 +83,7 @@ class SweepSpec(BaseModel):
     @classmethod
     def _path(cls, value: str | None) -> str | None:
         if value is not None and not value.isprintable():
-            raise _problem("holds characters that cannot be printed")
+            raise _problem("contains characters that cannot be printed")
         return value
 
     @field_validator("seeds", mode="before")
@@ -91,12 +91,12 @@ class SweepSpec(BaseModel):
     def _numbers(cls, value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
             if not 1 <= value <= MAX_SEEDS:
-                raise _problem(f"must be 1 … {MAX_SEEDS} of them, got {_shown(value)}")
+                raise _problem(f"must be 1 … {MAX_SEEDS} seeds, got {_shown(value)}")
             return tuple(range(value))
         if not isinstance(value, list) or any(type(seed) is not int for seed in value):
             raise _problem("must be a number of seeds, or a list of whole numbers")
         if not 1 <= len(value) <= MAX_SEEDS:
-            raise _problem(f"must be 1 … {MAX_SEEDS} of them, got {len(value)}")
+            raise _problem(f"must be 1 … {MAX_SEEDS} seeds, got {len(value)}")
         for seed in value:
             if not 0 <= seed <= _HIGHEST_SEED:
                 raise _problem(f"{_shown(seed)} is outside 0 … {_HIGHEST_SEED}")
@@ -122,19 +122,19 @@ class SweepSpec(BaseModel):
     @model_validator(mode="after")
     def _once(self) -> Self:
         if both := [key for key in self.grid if key in self.settings]:
-            raise _problem(f"{both[0]}: stands in settings and in grid; choose one")
+            raise _problem(f"{both[0]}: is given in settings and in grid; remove one")
         if (runs := self.n_configurations * len(self.seeds)) > MAX_RUNS:
-            raise _problem(f"{runs:,} runs, more than the {MAX_RUNS:,} that one sweep takes")
+            raise _problem(f"{runs:,} runs, more than the maximum of {MAX_RUNS:,} per sweep")
         return self
 
     @property
     def n_configurations(self) -> int:
-        """Number of configurations: models times combinations."""
+        """Number of configurations: models times combinations of settings."""
         return len(self.model) * math.prod(len(values) for values in self.grid.values())
 
 
 def _flat(tables: object) -> Iterator[tuple[str, object]]:
-    """Give the settings of a table by their full names, those of the tables in it too."""
+    """Yield the settings of a table by their full names, including those of nested tables."""
     if not isinstance(tables, dict):
         raise _problem("must be a table")
     seen = set()
@@ -143,18 +143,18 @@ def _flat(tables: object) -> Iterator[tuple[str, object]]:
         for key, one in [(name, value)] if inner is None else inner.items():
             full = key if inner is None else f"{name}.{key}"
             if full in seen:
-                raise _problem(f"{full}: stands there twice")
+                raise _problem(f"{full}: is given twice")
             seen.add(full)
             yield full, one
 
 
 def _checked(key: str, value: object) -> object:
-    """Take a number, a text, a truth value, or a list of them."""
+    """Accept a number, a text, a truth value, or a list of them."""
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, str) and not one.isprintable():
-            raise _problem(f"{key}: holds characters that cannot be printed")
+            raise _problem(f"{key}: contains characters that cannot be printed")
         if isinstance(one, float) and not math.isfinite(one):
-            raise _problem(f"{key}: {one} is no number to train with")
+            raise _problem(f"{key}: {one} is not a finite number")
         if isinstance(one, int) and abs(one) >= 2**63:
             raise _problem(f"{key}: a number has more than 64 bits")
         if not isinstance(one, str | float | int):
@@ -164,7 +164,7 @@ def _checked(key: str, value: object) -> object:
 
 def _require_distinct(values: Sequence[object], place: str = "") -> None:
     if twice := [value for value, count in Counter(values).items() if count > 1]:
-        raise _problem(f"{place}{twice[0]} stands there twice")
+        raise _problem(f"{place}{twice[0]} is given twice")
 
 
 def _shown(number: int) -> str:
@@ -173,16 +173,16 @@ def _shown(number: int) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One thing to train, with every seed: a model with one combination of the grid.
+    """A model with one combination of the grid, to be trained with every seed.
 
     Attributes
     ----------
     name
-        Of its folder.
+        Name of its folder.
     model
         Name of the model.
     values
-        What the grid says, by the full name of each setting.
+        Values of the grid, by the full name of each setting.
     preset
         All settings.
     """
@@ -194,7 +194,7 @@ class Configuration:
 
 
 def read_spec(path: Path) -> SweepSpec:
-    """Read what a sweep trains.
+    """Read the specification of a sweep.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def read_spec(path: Path) -> SweepSpec:
     Returns
     -------
     SweepSpec
-        Checked but for the settings' ranges; paths in it are absolute.
+        Checked except for the ranges of settings; its paths are absolute.
 
     Raises
     ------
@@ -248,12 +248,12 @@ def _known_settings(model: str) -> list[str]:
 
 
 def _located(spec: SweepSpec, folder: Path) -> SweepSpec:
-    """Make its paths absolute: workers may stand elsewhere."""
+    """Make its paths absolute, since workers may have other working directories."""
     data, preset = spec.data, spec.preset
     if data not in DATASETS:
         path = os.path.normpath(folder / data)
         if not os.path.lexists(path) and os.path.basename(data) == data and not Path(data).suffix:
-            load_spec(data)  # a word, and no file: says which names there are
+            load_spec(data)  # neither a path nor a file: raises with the available names
         data = path
     if preset is not None:
         preset = os.path.normpath(folder / preset)
@@ -261,7 +261,7 @@ def _located(spec: SweepSpec, folder: Path) -> SweepSpec:
 
 
 def list_configurations(spec: SweepSpec) -> list[Configuration]:
-    """List what is to be trained, in the order of the file.
+    """List the configurations of a sweep, in the order of the file.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def list_configurations(spec: SweepSpec) -> list[Configuration]:
     Returns
     -------
     list of Configuration
-        Their names differ, also where upper and lower case are the same.
+        Their names are unique, also on file systems that ignore case.
 
     Raises
     ------
@@ -292,7 +292,7 @@ def list_configurations(spec: SweepSpec) -> list[Configuration]:
             preset = read_preset(model, file, overrides)
         except TrainingError as error:
             raise TrainingError(f"configuration {name}: {error}") from None
-        key = f"{model} {preset.model_dump_json()}"  # 1 and 1.0 may be the same setting
+        key = f"{model} {preset.model_dump_json()}"  # 1 and 1.0 may be equal settings
         if key in found:
             raise TrainingError(f"configurations {found[key].name} and {name} are the same")
         found[key] = Configuration(name, model, values, preset)
@@ -303,7 +303,7 @@ def _toml(value: object) -> str:
     """Write a value as TOML."""
     if isinstance(value, list):
         return f"[{', '.join(_toml(one) for one in value)}]"
-    # Printable text needs no more escapes than JSON and TOML share.
+    # For printable text, JSON uses no escapes that TOML does not have.
     return (
         json.dumps(value, ensure_ascii=False)
         if isinstance(value, str | bool | int)
@@ -323,7 +323,7 @@ def _names(combinations: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
 
 
 def _plain_name(model: str, values: dict[str, Any]) -> tuple[str, bool]:
-    """Make a name that can be read, and tell whether it says all."""
+    """Make a readable name, and return whether it is unambiguous."""
     last = Counter(key.rpartition(".")[2] for key in values)
     parts, is_all = [model], True
     for key, value in values.items():

@@ -1,10 +1,10 @@
-"""What a worker of a sweep does: train one run, and say what became of it.
+"""The worker of a sweep: train one run and return its outcome.
 
-While a sweep is at work, an empty file with a name of its own lies in its folder, the sign. A worker that does not
-see it has another file system; a run that no longer sees it, after an epoch, ends: so runs stop on machines that
-cannot be sent a signal.
+While a sweep is active, its folder contains an empty file with a unique name, the sign. A worker that cannot find it
+uses another file system. A run that no longer finds it after an epoch stops; this also stops runs on machines that
+cannot receive a signal.
 
-A run draws from torch's generator, of which a process has one: no process trains two at a time.
+A run draws from torch's generator, of which there is one per process, so no process may train two runs at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from spikebench.training.run_record import RunRecord
 
 __all__ = ["Outcome", "Task", "finished", "software", "train_run"]
 
-# What can go wrong with one run and says nothing about the others; torch tells want of memory by RuntimeError.
+# Failures of one run that do not concern the others; torch reports lack of memory by RuntimeError.
 _FAILURES = (SpikebenchError, OSError, MemoryError, RuntimeError, ArithmeticError)
 
 _at_work = threading.Lock()
@@ -39,7 +39,7 @@ _at_work = threading.Lock()
 
 @dataclass(frozen=True)
 class Task:
-    """One run as a worker is told of it; every path is absolute."""
+    """One run as sent to a worker; every path is absolute."""
 
     folder: Path
     model: str
@@ -54,7 +54,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run: its record and size, or why it failed."""
+    """The outcome of a run: its record and size, or the reason why it failed."""
 
     record: RunRecord | None
     parameters: int = 0
@@ -62,22 +62,22 @@ class Outcome:
 
 
 class _StoppedError(TrainingError):
-    """The sweep that this run belongs to is over."""
+    """The sweep of this run has ended."""
 
 
 def software() -> str:
-    """Name what decides the weights of a run, beside its settings.
+    """Name the software that determines the weights of a run, beside its settings.
 
     Returns
     -------
     str
-        Versions.
+        Its versions.
     """
     return f"spikebench {__version__} with torch {version('torch')}"
 
 
 def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
-    """Train one run to its end, in a worker.
+    """Train one run to its end in a worker.
 
     Parameters
     ----------
@@ -89,35 +89,35 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
     Returns
     -------
     Outcome
-        What became of it; a failure of the run is no exception.
+        Outcome of the run; a failed run raises no exception.
 
     Raises
     ------
     SpikebenchError
-        If this worker is not fit for any run: it has other versions, does not see the data or the folder, or
-        is training another run.
+        If this worker cannot train any run: it has other versions, cannot access the data or the folder, or is
+        training another run.
     """
-    if look is None:  # a worker among others, which have the other cores
+    if look is None:  # one of several workers, which use the other cores
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     here = f"the worker on {socket.gethostname()}"
     if task.software != software():
-        raise SpikebenchError(f"{here} has {software()}, and here is {task.software}")
+        raise SpikebenchError(f"{here} has {software()}, but the sweep has {task.software}")
     if not _at_work.acquire(blocking=False):
         raise SpikebenchError(
-            f"{here} was given two runs at a time, which would draw each other's random numbers; "
+            f"{here} was given two runs at a time, which would mix their random numbers; "
             "start workers with one thread: dask worker ADDRESS --nthreads 1 --nworkers N"
         )
     try:
         if not task.sign.exists():
             raise SpikebenchError(
-                f"{here} does not see {task.sign.parent}; all need one file system, under the same paths"
+                f"{here} cannot find {task.sign.parent}; all workers need one file system, under the same paths"
             )
         try:
             selection = _open(task.data, task.dataset.sha256)
         except SpikebenchError as error:
             raise SpikebenchError(f"{here} cannot open the data: {error}") from None
         if selection.dataset.first_difference(task.dataset):
-            raise SpikebenchError(f"{here}: {task.data} is not what it was when the sweep began")
+            raise SpikebenchError(f"{here}: {task.data} has changed since the sweep began")
         return _fit(task, selection, look)
     finally:
         _at_work.release()
@@ -125,7 +125,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
 
 @lru_cache(maxsize=1)
 def _open(data: str, sha256: str) -> SelectionData:
-    """Open the data once per process; the hash is that of the file that is meant."""
+    """Open the data once per process; the hash is the expected one."""
     return open_selection(data)
 
 
@@ -134,7 +134,7 @@ def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) 
         if look is not None:
             look()
         if not task.sign.exists():
-            raise _StoppedError("stopped with its sweep")
+            raise _StoppedError("stopped because its sweep has ended")
 
     try:
         record = start_run(
@@ -146,7 +146,7 @@ def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) 
 
 
 def finished(folder: Path, record: RunRecord) -> Outcome:
-    """Look at a run that is trained.
+    """Return the outcome of a trained run.
 
     Parameters
     ----------

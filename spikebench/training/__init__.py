@@ -2,18 +2,15 @@
 
 ::
 
-    batches      Batches of augmented samples: what a preset asks for, sample by sample, in a fixed
-                 order
-    checkpoint   Where a training stands after a whole epoch, kept so that it goes on as if it had
-                 not been interrupted
-    epochs       Training epoch by epoch: one loop, whatever the model and the learning rule
-    inference    Models at work: built from a run, moved to a device, asked for answers
-    loop         Training a run to its end: selection, and a refit. It sees what the selection
-                 holds: not the test split
+    batches      Batches of augmented samples, made sample by sample in a fixed order
+    checkpoint   The state of a training after an epoch, stored so that the training can be resumed
+                 exactly
+    epochs       Training epoch by epoch: one loop for all models and learning rules
+    inference    Using models: build from a run, move to a device, compute predictions
+    loop         Training a run to its end: selection, and a refit; without access to the test split
     precision    The precision of products in training, and whether this processor supports it
-    run          A run: the folder in which one model is trained with one seed, and everything it
-                 keeps
-    run_record   What a run writes down of itself, and the log of it that goes with a result
+    run          A run: the folder of one model trained with one seed, and the files in it
+    run_record   The record of a run, and its log that is part of a result
     tensorboard  The history of a run for TensorBoard (extra ``tensorboard``)
     train        Training in one call, for programs; the command line reports progress between the
                  same steps

@@ -1,4 +1,4 @@
-"""Batches of augmented samples: what a preset asks for, sample by sample, in a fixed order."""
+"""Batches of augmented samples, made sample by sample in a fixed order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spikebench.presets.preset import AugmentationSettings, Preset
 def training_batch(
     train: BinnedSamples, chosen: NDArray[np.int64], preset: Preset, generator: np.random.Generator
 ) -> EventBatch:
-    """Draw a batch for training.
+    """Make a batch for training.
 
     Parameters
     ----------
@@ -26,18 +26,18 @@ def training_batch(
     chosen
         Positions in it, int64, shape (batch,).
     preset
-        Which augmentations.
+        The preset with the augmentations.
     generator
-        Source of all their randomness.
+        Source of all random numbers.
 
     Returns
     -------
     EventBatch
-        The samples, changed as the preset says. ``lengths`` go to the end of the recording where that is known, as in
-        testing, so that averages over time are taken over the same padding. A time warp scales that end. A shift or a
-        jitter in time leaves it, since it moves sounds within a recording that lasts as long as before; so do deletion
-        and masks. A blend ends with the longer of its two recordings, as it has spikes of both. A spike after the end
-        makes the sample longer, as in testing.
+        The augmented samples. ``lengths`` extend to the end of the recording where it is known, as in testing, so that
+        averages over time include the same padding. A time warp scales that end. A shift or a jitter in time does not
+        change it, since it moves sounds within a recording of the same duration; neither do deletion and masks. A blend
+        ends with the longer of its two recordings, as it has spikes of both. A spike after the end extends the sample,
+        as in testing.
     """
     settings = preset.augmentation
     jitter = preset.training.unit_jitter_percent / 100 * train.n_units
@@ -72,10 +72,10 @@ def _augmented(
     ) -> augment.Sample:
         nonlocal duration
         factor = augment.draw_warp(**range_, generator=generator)
-        duration = duration * factor  # that of an unknown one stays negative
+        duration = duration * factor  # an unknown duration stays negative
         return augment.scale_times(times, units, factor)
 
-    # Strength, what to do, how strongly.
+    # Strength, function, its arguments.
     steps: list[tuple[float, Callable[..., augment.Sample], dict[str, float]]] = [
         (
             settings.unit_shift_percent,

@@ -1,6 +1,6 @@
-"""Where a training stands after a whole epoch, kept so that it goes on as if it had not been interrupted.
+"""The state of a training after an epoch, stored so that the training can be resumed exactly.
 
-Orders, jitter and dropout come from generators seeded by (seed, epoch), so no generator has a state to keep.
+Orders, jitter and dropout come from generators seeded by (seed, epoch), so no state of a generator is stored.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Epoch:
 
 @dataclass
 class State:
-    """What the loop carries from epoch to epoch beside the weights and the state of the learning rule.
+    """State that the loop keeps between epochs, beside the weights and the state of the learning rule.
 
     ``best`` are the weights of ``epoch``: the best epoch, or in a refit the last one, which has neither accuracy nor
-    loss on validation samples. A rule without epochs leaves what validation chose in ``choice``.
+    loss on validation samples. A rule without epochs stores the settings that validation selected in ``choice``.
     """
 
     best: dict[str, torch.Tensor]
@@ -70,14 +70,14 @@ def save_checkpoint(
     rule: LearningRule,
     state: State,
 ) -> None:
-    """Keep where a training stands, whole or not at all.
+    """Write a checkpoint, whole or not at all.
 
     Parameters
     ----------
     folder, record
         The run.
     model, rule, state
-        After a whole epoch.
+        The objects to store, after a complete epoch.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def save_checkpoint(
 
 
 def checkpoint_of(folder: Path, record: RunRecord) -> Path:
-    """Give the path of the checkpoint for the current phase of a run, selection or refit.
+    """Return the path of the checkpoint for the current phase of a run, selection or refit.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def checkpoint_of(folder: Path, record: RunRecord) -> Path:
 
 
 def _phase(record: RunRecord) -> str:
-    """Identify the phase of a run that a checkpoint belongs to, with the epochs of a refit."""
+    """Identify the phase of a run for its checkpoint, with the epochs of a refit."""
     refit = f", {record.refit_epochs} epochs of its refit" if record.status == "chosen" else ""
     return identity(record) + refit
 
@@ -128,24 +128,24 @@ def _phase(record: RunRecord) -> str:
 def load_checkpoint(
     folder: Path, record: RunRecord, model: Classifier, rule: LearningRule
 ) -> State:
-    """Go back to where a training stood.
+    """Load the state of a training from its checkpoint.
 
     Parameters
     ----------
     folder, record
         The run.
     model, rule
-        As they were made; they get what was kept.
+        New objects, into which the stored values are loaded.
 
     Returns
     -------
     State
-        That of the last whole epoch; of a run without checkpoint, that of the beginning.
+        State after the last complete epoch; without a checkpoint, the initial state.
 
     Raises
     ------
     TrainingError
-        If the checkpoint is damaged or that of another run.
+        If the checkpoint is damaged or belongs to another run.
     """
     initial = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     path = checkpoint_of(folder, record)
@@ -162,7 +162,7 @@ def load_checkpoint(
         if len(note.history) > (record.refit_epochs or record.preset.training.epochs):
             raise ValueError("has more epochs than the run")
         if any((line.validation_accuracy is None) != is_refit for line in note.history):
-            raise ValueError("validation is missing, or is given for a refit")
+            raise ValueError("validation values are missing, or are given for a refit")
         check_tensors(weights, initial)
         check_tensors(best, initial)
         check_tensors(tensors, expected)
@@ -189,9 +189,9 @@ def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tens
     Parameters
     ----------
     found
-        From a file.
+        Tensors from a file.
     expected
-        What the model or the rule has.
+        Tensors of the model or the rule.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tens
     """
     if set(found) != set(expected):
         odd = sorted(set(found) ^ set(expected))[0]
-        raise ValueError(f"{odd}: is missing, or not of this model")
+        raise ValueError(f"{odd}: is missing, or does not belong to this model")
     for name, tensor in found.items():
         if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
             raise ValueError(
@@ -208,21 +208,21 @@ def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tens
                 f"{tuple(expected[name].shape)}"
             )
         if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name}: holds numbers that are not finite")
+            raise ValueError(f"{name}: contains numbers that are not finite")
 
 
 def _cut(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """Take the tensors whose names begin so out of a dict, and cut their names; what remains is the rule's."""
+    """Remove the tensors with a prefix from a dict and strip the prefix; the remaining ones are the rule's."""
     names = [name for name in tensors if name.startswith(prefix)]
     return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
 def _unusable(path: Path, why: str) -> TrainingError:
-    return TrainingError(f"{path}: does not fit this run: {why}; delete it to begin the run anew")
+    return TrainingError(f"{path}: does not fit this run: {why}; delete it to restart the run")
 
 
 class _Line(BaseModel):
-    """An :class:`Epoch` as it was kept."""
+    """An :class:`Epoch` as stored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -244,7 +244,7 @@ class _Line(BaseModel):
 
 
 class _Note(BaseModel):
-    """What stands beside the tensors."""
+    """The header stored with the tensors."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -1,7 +1,7 @@
-"""Training epoch by epoch: one loop, whatever the model and the learning rule.
+"""Training epoch by epoch: one loop for all models and learning rules.
 
-Every epoch draws its order, its augmentation and its dropout from generators seeded by (seed, epoch), so a run
-that was interrupted goes on as if it had not been. The selected weights are those of the epoch with the
+The order of samples, augmentation and dropout of an epoch come from generators seeded by (seed, epoch), so an
+interrupted run gives the same result when it is resumed. The selected weights are those of the epoch with the
 highest validation accuracy (ties: the lower validation loss, then the earlier epoch).
 """
 
@@ -39,7 +39,7 @@ def train(
     report: Report | None,
     ranks: Ranks,
 ) -> State:
-    """Train a model by its learning rule, from where the run stands.
+    """Train a model by its learning rule, continuing from the state of the run.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def train(
     model
         With its initial weights, on the device of the training.
     samples
-        What it learns from.
+        The training samples.
     validation
-        What selects the epoch. None in a refit, of which the last epoch is kept.
+        Samples for selecting the epoch. None in a refit, which keeps the last epoch.
     report
         Called after every epoch with its numbers and the number of epochs.
     ranks
@@ -59,7 +59,7 @@ def train(
     Returns
     -------
     State
-        With the selected weights as ``best``.
+        The final state, with the selected weights as ``best``.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def train(
         try:
             loss = one_epoch(rule, samples, record, epoch, rate)
         except _NotFiniteError as stopped:
-            kept = "none is kept"
+            kept = "no state is kept"
             if epoch > 1:
                 kept = f"the state after epoch {epoch - 1} is kept in {folder}"
             phase = " of the refit" if validation is None else ""
@@ -112,7 +112,7 @@ def train(
 def make_rule(
     model: Classifier, record: RunRecord, samples: BinnedSamples, ranks: Ranks
 ) -> LearningRule:
-    """Make the learning rule that a model names.
+    """Make the learning rule of a model.
 
     Parameters
     ----------
@@ -121,14 +121,14 @@ def make_rule(
     record
         The run.
     samples
-        What it learns from.
+        The training samples.
     ranks
         The processes that train together.
 
     Returns
     -------
     LearningRule
-        New.
+        In its initial state.
     """
     kind = record.preset.training.class_weights
     weights = class_weights(samples.labels, len(record.dataset.classes), kind)
@@ -138,18 +138,18 @@ def make_rule(
 def one_epoch(
     rule: LearningRule, samples: BinnedSamples, record: RunRecord, epoch: int, rate: float
 ) -> float:
-    """Go once through the samples.
+    """Train for one epoch.
 
     Parameters
     ----------
     rule
-        With its model.
+        The rule and its model.
     samples
-        What it learns from.
+        The training samples.
     record
         The run.
     epoch
-        Its number, from 1.
+        Number of the epoch, from 1.
     rate
         Learning rate.
 
@@ -169,20 +169,20 @@ def one_epoch(
         torch.manual_seed(seed_of(record.seed, epoch))
         for step, start in enumerate(range(0, order.size, settings.batch_size), 1):
             chosen = order[start : start + settings.batch_size]
-            # Drawn whole in every process, so that all draw alike.
+            # The whole batch is made in every process, so that all draw the same random numbers.
             batch = training_batch(samples, chosen, record.preset, generator)
             loss = rule.update(batch, rate)
             if not math.isfinite(loss):
                 raise _NotFiniteError(f"{step} of {n_steps}")
             total += loss * chosen.size
-    # No loss saw the last step yet, and a neuron whose weights are no numbers is only silent.
+    # The last step has not been checked by a loss, and a neuron whose weights are NaN is merely silent.
     if not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
         raise _NotFiniteError(f"{n_steps} of {n_steps}", "the weights are")
     return total / order.size
 
 
 class _NotFiniteError(ArithmeticError):
-    """What a step led to is not finite; says which step of how many."""
+    """Raised if a step leads to values that are not finite; gives the number of the step."""
 
     def __init__(self, step: str, what: str = "the loss is") -> None:
         super().__init__(step)
@@ -211,7 +211,7 @@ def _measure(
 def _validate(
     model: Classifier, validation: BinnedSamples, batch_size: int, ranks: Ranks
 ) -> Answers:
-    """Let every process answer its share."""
+    """Compute the predictions of all processes, each for its share of the samples."""
     first, last = ranks.share(len(validation))
     found = ranks.gather(run_model(model, validation, batch_size, range(first, last)))
     n = len(validation)
@@ -223,10 +223,10 @@ def _validate(
 
 
 def _keep(state: State, epoch: int, measured: _Measured, model: Classifier) -> None:
-    """Keep the weights of an epoch if it is the best so far, or if there is no validation."""
+    """Store the weights of an epoch if it is the best so far, or if there is no validation."""
     loss, accuracy = measured.loss, measured.accuracy
     if loss is not None and accuracy is not None:
-        if not (accuracy, -loss) > (state.accuracy, -state.loss):  # also where a loss is no number
+        if not (accuracy, -loss) > (state.accuracy, -state.loss):  # also if the loss is NaN
             return
         state.accuracy, state.loss = accuracy, loss
     state.epoch, state.best = epoch, _weights(model)

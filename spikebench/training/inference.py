@@ -1,4 +1,4 @@
-"""Models at work: built from a run, moved to a device, asked for answers."""
+"""Using models: build from a run, move to a device, compute predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from spikebench.training.run_record import RunRecord
 
 
 def build_model(record: RunRecord) -> Classifier:
-    """Build the model of a run with its initial weights, which follow from the seed.
+    """Build the model of a run with its initial weights, which are determined by the seed.
 
     Parameters
     ----------
@@ -63,14 +63,12 @@ def build_model(record: RunRecord) -> Classifier:
         except (RuntimeError, MemoryError, ArithmeticError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if out_of_memory(error):
-                reason = (
-                    "it needs more memory than there is; make it smaller ([model] in the preset)"
-                )
+                reason = "not enough memory; make the model smaller ([model] in the preset)"
             raise TrainingError(f"model {record.model} cannot be built: {reason}") from None
 
 
 def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
-    """Bin samples as a preset says.
+    """Bin samples with the settings of a preset.
 
     Parameters
     ----------
@@ -90,7 +88,7 @@ def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of some samples.
+    """Predictions of a model for some samples.
 
     Attributes
     ----------
@@ -99,7 +97,7 @@ class Answers:
     loss : float
         Mean cross-entropy.
     spikes_per_sample : float
-        Mean number of hidden spikes per sample; 0 for a model without.
+        Mean number of hidden spikes per sample; 0 for a model without any.
     """
 
     predicted: NDArray[np.int64]
@@ -111,7 +109,7 @@ class Answers:
 def run_model(
     model: Classifier, samples: BinnedSamples, batch_size: int, part: range | None = None
 ) -> Answers:
-    """Let a model answer, without learning.
+    """Compute the predictions of a model.
 
     Parameters
     ----------
@@ -122,12 +120,12 @@ def run_model(
     batch_size
         Samples at a time.
     part
-        Which of them; by default all.
+        Range of the samples to use; by default all.
 
     Returns
     -------
     Answers
-        Over these samples.
+        Predictions for these samples.
     """
     model.eval()
     device = device_of(model)
@@ -145,14 +143,14 @@ def run_model(
 
 
 def place(model: Classifier, device: torch.device, record: RunRecord) -> Classifier:
-    """Move a model to a device, and choose its kernels there.
+    """Move a model to a device, and choose its kernels for it.
 
     Parameters
     ----------
     model
         On any device.
     device
-        Where to.
+        Target device.
     record
         The run, whose preset names the kernels.
 
@@ -190,7 +188,7 @@ def load_trained(folder: Path, record: RunRecord) -> Classifier:
     """
     if record.status != "trained":
         raise TrainingError(
-            f"{folder}: not trained to the end; first: spikebench train --resume {folder}"
+            f"{folder}: training is not finished; first run: spikebench train --resume {folder}"
         )
     return load_weights(folder / WEIGHTS_FILE, record)
 
@@ -203,7 +201,7 @@ def load_weights(path: Path, record: RunRecord) -> Classifier:
     path
         Weights as safetensors.
     record
-        The run that they belong to.
+        The run of the weights.
 
     Returns
     -------
@@ -228,7 +226,7 @@ def load_weights(path: Path, record: RunRecord) -> Classifier:
 
 
 def find_device(name: str) -> torch.device:
-    """Find a device; never another one than asked for.
+    """Return a device by its name; there is no fallback to another one.
 
     Parameters
     ----------
@@ -243,20 +241,20 @@ def find_device(name: str) -> torch.device:
     Raises
     ------
     TrainingError
-        If it is not there.
+        If it is not available.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("device cuda: torch sees no CUDA device here; use --device cpu")
+        raise TrainingError("device cuda: torch finds no CUDA device; use --device cpu")
     return torch.device(name)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread of the CPU, and give the others back afterwards.
+    """Limit torch to one thread of the CPU, and restore the number of threads afterwards.
 
-    Layers of some hundred units are too small to share: on a machine of two cores an epoch of ``lif``,
+    Layers of some hundred units are too small to parallelise: on a machine of two cores an epoch of ``lif``,
     ``lstm`` and ``cnn`` (1,920 samples of 700 units) took 6 to 18 times as long with two threads as with
-    one. And with one thread the weights do not depend on the number of cores.
+    one. With one thread the weights also do not depend on the number of cores.
 
     Yields
     ------
@@ -271,14 +269,14 @@ def one_thread() -> Iterator[None]:
 
 
 def seed_of(seed: int, epoch: int) -> int:
-    """Derive the seed of one epoch; epoch 0 is that of the initial weights.
+    """Derive the seed of one epoch; epoch 0 is used for the initial weights.
 
     Parameters
     ----------
     seed
-        Of the run.
+        Seed of the run.
     epoch
-        Its number.
+        Number of the epoch.
 
     Returns
     -------

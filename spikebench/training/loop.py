@@ -1,11 +1,11 @@
-"""Training a run to its end: selection, and a refit. It sees what the selection holds: not the test split.
+"""Training a run to its end: selection, and a refit; without access to the test split.
 
 The loop over epochs and batches is :mod:`spikebench.training.epochs`.
 
 A refit follows the selection: the model is trained again, from the same initial weights, on training and validation
-samples, for as many epochs as validation selected (or the preset fixes), and the last weights are kept. Epoch k has the
-learning rate of epoch k before the refit, so the schedule is that of the preset, cut off at the selected epoch, as
-validation measured it. An epoch is one pass over the samples, of which there are more, and so has more steps.
+samples, for the number of epochs that validation selected (or that the preset sets), and the last weights are kept.
+Epoch k has the same learning rate as before the refit, so the schedule is that of the preset, cut off at the selected
+epoch, as measured by validation. An epoch is one pass over more samples than before, and therefore has more steps.
 """
 
 from __future__ import annotations
@@ -59,31 +59,31 @@ def start_run(
     *,
     refit: bool = False,
 ) -> RunRecord:
-    """Begin a run, or take up the same one again.
+    """Start a run, or continue the same run.
 
     Parameters
     ----------
     folder
-        Where it is kept.
+        Folder of the run.
     model, preset, seed
-        What to train, and how.
+        The model, its settings and its seed.
     selection
         The data opened for selection.
     device
         Device of the training, ``cpu`` or ``cuda``, whose support of the precision is tested here; None if
-        another machine trains, where it is tested when training begins.
+        another machine trains, which tests it when training begins.
     refit
-        Train again on training and validation samples after selection.
+        Whether to train again on training and validation samples after selection.
 
     Returns
     -------
     RunRecord
-        New, or the one that stands in the folder.
+        New, or the existing record in the folder.
 
     Raises
     ------
     TrainingError
-        If the folder holds another run, a new run cannot be trained with the preset (nothing is written then), or
+        If the folder contains another run, a new run cannot be trained with the preset (then nothing is written), or
         a refit is not possible.
     """
     _check_refit(preset, selection, refit)
@@ -104,21 +104,21 @@ def start_run(
         refit=refit,
     )
     if not (folder / RUN_FILE).exists():
-        # A bad configuration is told before anything is written.
+        # A bad configuration is reported before anything is written.
         trained_on = None if device is None else torch.device(device)
         _check(build_model(record), record, this_rank(), trained_on)
         if create_run(folder, record):
             return record
     found = read_run(folder)
     if identity(found) != identity(record):
-        raise TrainingError(f"{folder}: holds another run; choose another folder")
+        raise TrainingError(f"{folder}: contains another run; choose another folder")
     return found
 
 
 def _check_refit(preset: Preset, selection: SelectionData, refit: bool) -> None:
     if preset.training.refit_epochs and not refit:
         raise TrainingError(
-            "training.refit_epochs is set without a refit; add --refit, or leave it out"
+            "training.refit_epochs is set without a refit; add --refit, or remove the setting"
         )
     if refit and selection.is_oracle:
         raise TrainingError(
@@ -137,16 +137,16 @@ def fit(
     device: str = "cpu",
     report: Report | None = None,
 ) -> RunRecord:
-    """Train a run to its end, from where it stands.
+    """Train a run to its end, continuing from its state.
 
-    Started by ``torchrun``, every process calls this; they share the batches and the first one writes.
+    Under ``torchrun``, every process calls this function; they share the batches, and the first one writes files.
 
     Parameters
     ----------
     folder, record
         From :func:`start_run`.
     selection
-        The data it was started on.
+        The data with which it was started.
     device
         ``cpu`` or ``cuda``.
     report
@@ -160,7 +160,7 @@ def fit(
     Raises
     ------
     TrainingError
-        If the device is not there, the model cannot be trained as the preset says, or the loss is no longer finite
+        If the device is not available, the model cannot be trained with the preset, or the loss is no longer finite
         (the last good checkpoint is kept).
     """
     if record.status == "trained":
@@ -176,7 +176,7 @@ def fit(
         except (MemoryError, RuntimeError) as error:
             if out_of_memory(error):
                 raise TrainingError(
-                    f"model {record.model} needs more memory than there is; try a smaller training.batch_size or "
+                    f"model {record.model} needs more memory than is available; try a smaller training.batch_size or "
                     "wider bins (input.time_step_ms)"
                 ) from None
             raise
@@ -207,9 +207,9 @@ def _choose(
 ) -> RunRecord:
     """Train on the training split, and select on validation."""
     model = build_model(record)
-    _check(model, record, ranks, device)  # a run that is taken up may have been begun elsewhere
+    _check(model, record, ranks, device)  # a resumed run may have been started on another machine
     if selection.is_oracle and ranks.is_first:
-        record = count_opening(folder)  # the test split chooses the epoch, so it is open
+        record = count_opening(folder)  # the test split selects the epoch, so it is open
     samples = bin_samples(selection.train, record.preset)
     validation = bin_samples(selection.validation, record.preset)
     model = place(model, device, record)
@@ -250,14 +250,14 @@ def _refit(
 
 
 def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:
-    """Refuse what the learning rule or this processor cannot do; None is the device of another machine."""
+    """Refuse what the learning rule or this processor does not support; None is the device of another machine."""
     rule_class(model.learning).check(record.model, model, record.preset, ranks)
     if device is not None:
         check_precision(model, record, device)
 
 
 def _finish(folder: Path, phase: RunRecord, done: RunRecord, state: State, ranks: Ranks) -> None:
-    """Record the end of a phase; its checkpoint is deleted last, so that a kill in between loses nothing."""
+    """Record the end of a phase; its checkpoint is deleted last, so that an interruption loses nothing."""
     if ranks.is_first:
         if done.status == "trained":
             save_tensors(folder / WEIGHTS_FILE, state.best, _note(done))
@@ -267,7 +267,7 @@ def _finish(folder: Path, phase: RunRecord, done: RunRecord, state: State, ranks
 
 
 def _note(record: RunRecord) -> dict[str, Any]:
-    """Make the header of the weights: model and seed, and any oracle, fold or refit, as they may be copied alone."""
+    """Make the header of the weights: model and seed, and any oracle, fold or refit, for weights copied alone."""
     note: dict[str, Any] = {"model": record.model, "seed": record.seed}
     if record.selected_on == "test":
         note["selected_on"] = record.selected_on

@@ -1,7 +1,7 @@
 """The precision of products in training, and whether this processor supports it.
 
 Not every processor computes every layer in bfloat16: on x86 without AVX-512, torch 2.13 does so for convolutions
-but not for LSTM layers. Lists of instruction sets do not tell which, so support is tested by one training step.
+but not for LSTM layers. Lists of instruction sets do not show which, so support is tested by one training step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_precision(model: Classifier, record: RunRecord, device: torch.device) 
     Parameters
     ----------
     model
-        That of the run, on the CPU; it is not changed.
+        The model of the run, on the CPU; it is not changed.
     record
         The run.
     device
@@ -38,15 +38,15 @@ def check_precision(model: Classifier, record: RunRecord, device: torch.device) 
     Raises
     ------
     TrainingError
-        If it cannot; the message gives the reason and the remedy.
+        If it cannot be trained so; the message gives the reason and the remedy.
     """
     precision = record.preset.training.precision
     if precision == "float32" or device.type != "cpu":
         return
-    # A copy, since normalisation keeps means of what it is given; kernels are a module, which nothing copies.
+    # A copy, since normalisation updates its running means. Kernels are a module, which cannot be copied.
     model = copy.deepcopy(model, {id(model.kernels): model.kernels})
     reason = _why_not(model, precision, device)
-    # If float32 fails too, precision is not the reason; training reports the error, as it does lack of memory.
+    # If float32 fails too, precision is not the reason; training reports the error, including lack of memory.
     if reason and not _why_not(model, "float32", device):
         raise TrainingError(
             f"model {record.model} cannot be trained in {precision} on this processor (torch: {reason}); "
@@ -64,7 +64,7 @@ def _why_not(model: Classifier, precision: str, device: torch.device) -> str:
             output.scores.sum().backward()
     except (RuntimeError, MemoryError) as error:
         if out_of_memory(error):
-            return ""  # no matter of precision
+            return ""  # unrelated to the precision
         first = (str(error).splitlines() or [""])[0].partition(". ")[0]
         return printable(first[:200]) or type(error).__name__
     return ""

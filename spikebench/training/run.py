@@ -1,10 +1,10 @@
-"""A run: the folder in which one model is trained with one seed, and everything it keeps.
+"""A run: the folder of one model trained with one seed, and the files in it.
 
 ::
 
-    run.json                       what is trained, on what, how far; how often the test split was opened
-    checkpoint.safetensors         after the last whole epoch: weights, best weights, optimiser, history
-    weights.safetensors            the selected weights (those of the refit, if there is one), once training is over
+    run.json                       settings, data and progress; how often the test split was opened
+    checkpoint.safetensors         after the last complete epoch: weights, best weights, optimiser, history
+    weights.safetensors            the selected weights (after a refit, those of the refit), once training is finished
     history.csv                    one line per epoch
     refit-checkpoint.safetensors, refit-history.csv   the same for a refit
 
@@ -49,16 +49,16 @@ def read_run(folder: Path) -> RunRecord:
     Returns
     -------
     RunRecord
-        What it says.
+        Contents of the file.
 
     Raises
     ------
     TrainingError
-        If the folder is not a run or its record does not fit.
+        If the folder is not a run or its record is not valid.
     """
     path = folder / RUN_FILE
     if not path.is_file():
-        raise TrainingError(f"{folder}: not a run (no {RUN_FILE} in it)")
+        raise TrainingError(f"{folder}: not a run (contains no {RUN_FILE})")
     try:
         return RunRecord.model_validate(read_json(path))
     except ValidationError as error:
@@ -71,9 +71,9 @@ def write_run(folder: Path, record: RunRecord) -> None:
     Parameters
     ----------
     folder
-        The run; made if it is not there.
+        The run; created if it does not exist.
     record
-        What to write.
+        The record to write.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / RUN_FILE, record.model_dump_json(indent=2) + "\n")
@@ -85,14 +85,14 @@ def create_run(folder: Path, record: RunRecord) -> bool:
     Parameters
     ----------
     folder
-        The run; made if it is not there.
+        The run; created if it does not exist.
     record
-        What to write.
+        The record to write.
 
     Returns
     -------
     bool
-        Whether it was written; False if there is one, also if another process was quicker.
+        Whether it was written; False if there is one already, also from another process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{RUN_FILE}.{secrets.token_hex(4)}.partial"
@@ -111,7 +111,7 @@ def create_run(folder: Path, record: RunRecord) -> bool:
 
 
 def identity(record: RunRecord) -> str:
-    """Name what is trained, whatever has become of it.
+    """Identify the training of a run, independently of its progress.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def identity(record: RunRecord) -> str:
     Returns
     -------
     str
-        SHA-256 of model, preset, data, seed, what selects and whether it is refitted; checkpoints carry it.
+        SHA-256 of model, preset, data, seed, selection and refit; stored in checkpoints.
     """
     same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit"}
     said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
@@ -129,7 +129,7 @@ def identity(record: RunRecord) -> str:
 
 
 def count_opening(folder: Path) -> RunRecord:
-    """Write down that the test split is opened, before it is: a crash on the way does not hide it.
+    """Count an opening of the test split before it is opened, so that a crash cannot hide it.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def count_opening(folder: Path) -> RunRecord:
     Returns
     -------
     RunRecord
-        With ``test_opened`` one higher.
+        The record, with ``test_opened`` incremented.
     """
     found = read_run(folder)
     record = found.model_copy(update={"test_opened": found.test_opened + 1})
@@ -149,7 +149,7 @@ def count_opening(folder: Path) -> RunRecord:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from working on the same run.
+    """Prevent other processes from using the same run.
 
     Parameters
     ----------
@@ -163,11 +163,11 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     TrainingError
-        If another process is at work on it.
+        If another process is using it.
     """
 
     def busy() -> None:
-        raise TrainingError(f"{folder}: another process is at work on this run") from None
+        raise TrainingError(f"{folder}: another process is using this run") from None
 
     with file_lock(folder / ".lock", busy):
         yield
@@ -183,14 +183,14 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
     tensors
         Named tensors.
     note
-        Anything JSON, kept in the header.
+        Any JSON value, stored in the header.
 
     Raises
     ------
     TrainingError
-        If it cannot be written (disk full, folder gone); what stood there is kept.
+        If it cannot be written (disk full, folder removed); an existing file is kept.
     """
-    # Contiguous copies: the format refuses tensors that share memory.
+    # Contiguous copies, since the format refuses tensors that share memory.
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         with whole_file(path) as partial:
@@ -201,7 +201,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what :func:`save_tensors` wrote.
+    """Read a file written by :func:`save_tensors`.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     Returns
     -------
     tensors : dict of Tensor
-        By name, on the CPU.
+        Tensors by name, on the CPU.
     note : dict
         The note.
 

@@ -1,6 +1,6 @@
-"""What a run writes down of itself, and the log of it that goes with a result.
+"""The record of a run, and its log that is part of a result.
 
-Light on purpose: the leaderboard reads logs without torch.
+This module does not import torch, so that the leaderboard can read logs without it.
 """
 
 from __future__ import annotations
@@ -51,12 +51,14 @@ class RunRecord(BaseModel):
     validation_accuracy: Fraction | None = None
     train_seconds: float = 0.0
     late_events: Count = 0  # events of the training split after the last bin
-    choice: dict[str, float] = {}  # what validation chose from a grid, if the model has one
-    fold: Count | None = None  # the speaker who was left out of the training split to select
+    choice: dict[
+        str, float
+    ] = {}  # settings that validation selected from a grid, if the model has one
+    fold: Count | None = None  # the speaker left out of the training split for validation
     selected_on: Literal["validation", "test"] = "validation"
-    encoding: Encoding | None = None  # of the data; None in runs from before it was kept
+    encoding: Encoding | None = None  # of the data; None in old runs, which did not record it
     test_opened: Count = 0
-    # Not written if false, so that older runs keep their format and their logs their SHA-256.
+    # Omitted from files if false, to keep the format of older runs and the SHA-256 of their logs.
     refit: bool = Field(default=False, exclude_if=operator.not_)
 
     @property
@@ -116,7 +118,7 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
     Parameters
     ----------
     folder, record
-        The run; its histories may be missing, as for a model without epochs.
+        The run; its histories may be missing, as for models without epochs.
 
     Returns
     -------
@@ -129,7 +131,7 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
 
 
 def _read_history(path: Path, kind: type[LineT]) -> list[LineT]:
-    """Read the columns of a history that a log keeps; empty if there is no such file."""
+    """Read those columns of a history that are part of a log; empty if there is no such file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -139,12 +141,12 @@ def _read_history(path: Path, kind: type[LineT]) -> list[LineT]:
 
 
 def log_text(log: RunLog) -> str:
-    """Write a log as text, always the same.
+    """Convert a log to text; equal logs give equal text.
 
     Parameters
     ----------
     log
-        What to write.
+        The log to convert.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def log_text(log: RunLog) -> str:
 
 
 def log_sha256(log: RunLog) -> str:
-    """Compute the SHA-256 of a log as :func:`log_text` writes it, by which a result names it.
+    """Compute the SHA-256 of the text of a log (:func:`log_text`), by which a result refers to it.
 
     Parameters
     ----------
@@ -178,13 +180,13 @@ def write_run_log(path: Path, log: RunLog) -> None:
     path
         The file.
     log
-        What to write.
+        The log to write.
     """
     write_text(path, log_text(log))
 
 
 def read_run_log(path: Path) -> RunLog:
-    """Read a log, from anyone.
+    """Read a log from an untrusted source.
 
     Parameters
     ----------
@@ -194,12 +196,12 @@ def read_run_log(path: Path) -> RunLog:
     Returns
     -------
     RunLog
-        Checked.
+        The validated log.
 
     Raises
     ------
     ResultError
-        If it is missing or does not fit.
+        If it is missing or not valid.
     """
     try:
         return RunLog.model_validate(read_json(path))

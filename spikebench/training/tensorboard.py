@@ -25,7 +25,7 @@ def write_scalars(folder: Path) -> Iterator[Callable[[Epoch, int], None]]:
     Yields
     ------
     callable
-        Takes what :func:`spikebench.training.loop.fit` reports after every epoch.
+        Function to call with the arguments that :func:`spikebench.training.loop.fit` reports after every epoch.
 
     Raises
     ------

@@ -202,13 +202,13 @@ def test_another_setting_or_other_data_in_the_same_folder_are_refused(
     plan: Callable[..., Sweep], tmp_path: Path
 ) -> None:
     run_sweep(plan("", seeds=1, epochs=1), workers=1)
-    with pytest.raises(TrainingError, match=r"out/lif/seed0: holds another run"):
+    with pytest.raises(TrainingError, match=r"out/lif/seed0: contains another run"):
         plan("", seeds=1, epochs=2)
     text = (tmp_path / "spec.toml").read_text().replace("epochs' = 2", "epochs' = 1")
     other = write_toy(tmp_path / "other.h5", takes=5)
     lines = ["data = 'other.h5'" if "data" in line else line for line in text.splitlines()]
     (tmp_path / "spec.toml").write_text("\n".join(lines))
-    with pytest.raises(TrainingError, match=r"out/lif/seed0: holds another run"):
+    with pytest.raises(TrainingError, match=r"out/lif/seed0: contains another run"):
         plan_sweep(read_spec(tmp_path / "spec.toml"), tmp_path / "out")
     assert other.exists()
 
@@ -217,7 +217,7 @@ def test_two_sweeps_at_once_in_one_folder(plan: Callable[..., Sweep], tmp_path: 
     second = plan("", seeds=1, epochs=1)
 
     def meanwhile(state: SweepProgress) -> None:
-        with pytest.raises(TrainingError, match="out: another process is at work"):
+        with pytest.raises(TrainingError, match="out: another process is using this run"):
             run_sweep(second, workers=1)
 
     run_sweep(plan("", seeds=1, epochs=1), workers=1, progress=meanwhile)
@@ -233,7 +233,7 @@ def test_a_run_that_is_worked_on_elsewhere_is_listed(
         report = run_sweep(plan(seeds=1, epochs=1), workers=1)
     good, bad = report.configurations
     assert (good.name, bad.name) == (NAMES[1], NAMES[0])
-    assert bad.runs[0].failed.endswith("another process is at work on this run")
+    assert bad.runs[0].failed.endswith("another process is using this run")
 
 
 def test_nothing_is_written_before_everything_is_checked(
@@ -307,19 +307,19 @@ def sweep_names(combinations: list[tuple[str, dict[str, object]]]) -> list[str]:
 HOSTILE = {
     "": "model: Field required",
     "model = 'lfi'": "unknown model 'lfi'; known: .* Did you mean 'lif'",
-    "model = 3": "model: must be the name of a model, or a list of names",
+    "model = 3": "model: must be the name of a model, or a list of model names",
     "model = []": "model: .* at least 1 item",
-    "model = ['lif', 'lif']": "model: lif stands there twice",
+    "model = ['lif', 'lif']": "model: lif is given twice",
     "model = 'lif'\nseed = 3": "unknown key 'seed'; known: .*Did you mean 'seeds'",
     "model = 'lif'\ndata = 3": "data: Input should be a valid string",
     "model = 'lif'\ndata = 'digit'": "unknown data set 'digit'; .*Did you mean 'digits'",
-    'model = "lif"\ndata = "a\\u0000b"': "data: holds characters that cannot be printed",
-    "model = 'lif'\nseeds = 0": "seeds: must be 1 … 1000 of them, got 0",
-    "model = 'lif'\nseeds = 1000000000": "seeds: must be 1 … 1000 of them, got 1000000000",
+    'model = "lif"\ndata = "a\\u0000b"': "data: contains characters that cannot be printed",
+    "model = 'lif'\nseeds = 0": "seeds: must be 1 … 1000 seeds, got 0",
+    "model = 'lif'\nseeds = 1000000000": "seeds: must be 1 … 1000 seeds, got 1000000000",
     f"model = 'lif'\nseeds = 0x{'f' * 9000}": "seeds: .* more than 64 bits",
-    f"model = 'lif'\nseeds = {list(range(1001))}": "seeds: must be 1 … 1000 of them, got 1001",
-    "model = 'lif'\nseeds = []": "seeds: must be 1 … 1000 of them, got 0",
-    "model = 'lif'\nseeds = [1, 1]": "seeds: 1 stands there twice",
+    f"model = 'lif'\nseeds = {list(range(1001))}": "seeds: must be 1 … 1000 seeds, got 1001",
+    "model = 'lif'\nseeds = []": "seeds: must be 1 … 1000 seeds, got 0",
+    "model = 'lif'\nseeds = [1, 1]": "seeds: 1 is given twice",
     "model = 'lif'\nseeds = [-1]": "seeds: -1 is outside",
     "model = 'lif'\nseeds = true": "seeds: must be a number of seeds",
     "model = 'lif'\nseeds = 1.0": "seeds: must be a number of seeds",
@@ -333,21 +333,21 @@ HOSTILE = {
     "model = 'lif'\n[grid.training.epochs]\nx = [3]": "training.epochs: must be a list",
     "model = 'lif'\n[settings.training.epochs]\nx = 3": "training.epochs: must be a number, a te",
     "model = 'lif'\n[settings]\n'training.epochs' = 2026-01-01": "training.epochs: must be a num",
-    "model = 'lif'\n[settings]\n'training.learning_rate' = nan": "learning_rate: nan is no number",
-    "model = 'lif'\n[grid]\n'training.learning_rate' = [inf]": "learning_rate: inf is no number",
+    "model = 'lif'\n[settings]\n'training.learning_rate' = nan": "learning_rate: nan is not a finite number",
+    "model = 'lif'\n[grid]\n'training.learning_rate' = [inf]": "learning_rate: inf is not a finite number",
     "model = 'lif'\n[grid]\n'model.hidden_units' = [[[1]]]": "hidden_units: must be a number, a",
-    "model = 'lif'\n[grid]\n'training.epochs' = [1, 1]": "training.epochs: 1 stands there twice",
+    "model = 'lif'\n[grid]\n'training.epochs' = [1, 1]": "training.epochs: 1 is given twice",
     "model = 'lif'\n[settings]\n'training.epochs' = 1\n[settings.training]\nepochs = 1": (
-        "training.epochs: stands there twice"
+        "training.epochs: is given twice"
     ),
     "model = 'lif'\n[settings]\n'training.epochs' = 1\n[grid]\n'training.epochs' = [1]": (
-        "training.epochs: stands in settings and in grid; choose one"
+        "training.epochs: is given in settings and in grid; remove one"
     ),
     "model = 'lif'\n[grid]\n"
     + "\n".join(
         f"'{key}' = {list(range(1, 1001))}"
         for key in ("training.epochs", "training.batch_size", "training.patience_epochs")
-    ): f"1,000,000,000 runs, more than the {MAX_RUNS:,} that one sweep takes",
+    ): f"1,000,000,000 runs, more than the maximum of {MAX_RUNS:,} per sweep",
     "model = 'lif": "not readable as TOML",
     "model = " + "[" * 100_000: "not readable as TOML",
 }
@@ -405,7 +405,9 @@ def test_a_worker_process_is_killed_and_the_rest_is_done_later(
         if state.work > 0.2:
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
-    with pytest.raises(TrainingError, match=r"a worker process died .* the same command goes on"):
+    with pytest.raises(
+        TrainingError, match=r"a worker process died .* run the same command again to resume"
+    ):
         run_sweep(plan(seeds=1, epochs=30), workers=2, progress=kill)
     report = run_sweep(plan(seeds=1, epochs=30), workers=1)
     for one, two in zip(report.runs, whole.runs, strict=True):
@@ -445,14 +447,14 @@ def task(plan: Callable[..., Sweep], tmp_path: Path) -> Task:
 def test_a_worker_that_is_not_fit_says_why(task: Task, toy: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    with pytest.raises(SpikebenchError, match=r"has spikebench .* and here is spikebench 0"):
+    with pytest.raises(SpikebenchError, match=r"has spikebench .*, but the sweep has spikebench 0"):
         train_run(replace(task, software="spikebench 0"))
-    with pytest.raises(SpikebenchError, match=r"does not see .*; all need one file system"):
+    with pytest.raises(SpikebenchError, match=r"cannot find .*; all workers need one file system"):
         train_run(replace(task, sign=tmp_path / "elsewhere" / "sign"))
     with pytest.raises(SpikebenchError, match=r"cannot open the data: no such file"):
         train_run(replace(task, data=str(tmp_path / "gone.h5")))
     other = write_toy(tmp_path / "other.h5", takes=5)
-    with pytest.raises(SpikebenchError, match=r"other\.h5 is not what it was when the sweep began"):
+    with pytest.raises(SpikebenchError, match=r"other\.h5 has changed since the sweep began"):
         train_run(replace(task, data=str(other)))
     with (
         sweep_worker._at_work,
@@ -464,7 +466,7 @@ def test_a_worker_that_is_not_fit_says_why(task: Task, toy: Path, tmp_path: Path
 
 def test_a_run_ends_with_its_sweep(task: Task) -> None:
     outcome = train_run(task, task.sign.unlink)
-    assert (outcome.record, outcome.failed) == (None, "stopped with its sweep")
+    assert (outcome.record, outcome.failed) == (None, "stopped because its sweep has ended")
     assert (task.folder / "checkpoint.safetensors").exists()
 
 

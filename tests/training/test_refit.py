@@ -151,9 +151,7 @@ def test_samples_of_two_files_become_one_data_set(tmp_path: Path) -> None:
 
 
 def test_an_oracle_gives_nothing_to_train_on(toy: Path) -> None:
-    with pytest.raises(
-        ProtocolError, match="opened for an oracle, which selects on the test split"
-    ):
+    with pytest.raises(ProtocolError, match="opened as an oracle, which selects on the test split"):
         open_training(open_oracle(str(toy)))
 
 
@@ -246,7 +244,7 @@ def test_interrupted_in_either_phase_it_goes_on_as_if_it_had_not_been(
         fit(folder, record, selection, report=stop_at(epoch, phase == "refit"))
     found = read_run(folder)
     assert found.status == {"choice": "training", "refit": "chosen"}[phase]
-    with pytest.raises(TrainingError, match="not trained to the end"):
+    with pytest.raises(TrainingError, match="training is not finished"):
         load_trained(folder, found)
     assert start_run(folder, "lif", preset(), selection, 0, refit=True) == found
     done = fit(folder, found, selection)
@@ -344,7 +342,7 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="refit_epochs: 6 exceeds the 5 epochs of the schedule"):
         preset("lif", "training.refit_epochs=6")
     start_run(tmp_path / "run", "lif", preset(), honest, 0)
-    with pytest.raises(TrainingError, match="holds another run"):
+    with pytest.raises(TrainingError, match="contains another run"):
         start_run(tmp_path / "run", "lif", preset(), honest, 0, refit=True)
 
 
@@ -508,11 +506,23 @@ def of_one_seed(result: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "weights_there", "message"),
     [
-        (drop, True, r"safetensors: says refitted \(\d epochs\), the result says not refitted"),
-        (drop, False, r"run\.json, seed 0: refit is not that of the result"),
-        (longer, True, r"safetensors: says refitted \(\d epochs\), the result says refitted"),
-        (longer, False, r"run\.json, seed 0: refit_epochs is not that of the result"),
-        (without_logs, True, r"safetensors: says refitted .* the result says not refitted"),
+        (
+            drop,
+            True,
+            r"safetensors: its header records refitted \(\d epochs\), the result not refitted",
+        ),
+        (drop, False, r"run\.json, seed 0: refit differs from that of the result"),
+        (
+            longer,
+            True,
+            r"safetensors: its header records refitted \(\d epochs\), the result refitted",
+        ),
+        (longer, False, r"run\.json, seed 0: refit_epochs differs from that of the result"),
+        (
+            without_logs,
+            True,
+            r"safetensors: its header records refitted .* the result not refitted",
+        ),
         (of_one_seed, True, "some seeds are refitted and others are not"),
     ],
 )
@@ -577,7 +587,7 @@ def test_a_sweep_refits_every_run_and_ranks_by_the_choice(
     assert "2 trained" in run(capsys, "sweep", "plain.toml", "-o", "out", "--refit", "--dry-run")[1]
     code, _, err = run(capsys, "sweep", "plain.toml", "-o", "out")
     assert code == 1
-    assert "seed0: holds another run" in err
+    assert "seed0: contains another run" in err
 
 
 def test_a_sweep_that_was_stopped_in_a_refit_goes_on(toy: Path, tmp_path: Path) -> None:

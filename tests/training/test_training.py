@@ -110,7 +110,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     with pytest.raises(KeyboardInterrupt):
         fit(folder, record, selection, report=interrupt)
     assert (folder / CHECKPOINT_FILE).exists()
-    with pytest.raises(TrainingError, match="not trained to the end"):
+    with pytest.raises(TrainingError, match="training is not finished"):
         load_trained(folder, read_run(folder))
     resumed = fit(folder, read_run(folder), selection)
     assert resumed.epochs == whole.epochs == 8
@@ -184,7 +184,7 @@ def test_weights_that_are_no_longer_finite_reach_no_checkpoint(
 
 def test_another_run_in_the_folder_is_refused(tmp_path: Path, selection: SelectionData) -> None:
     start_run(tmp_path, "lif", small(), selection, 0)
-    with pytest.raises(TrainingError, match="holds another run"):
+    with pytest.raises(TrainingError, match="contains another run"):
         start_run(tmp_path, "lif", small(), selection, 1)
 
 
@@ -206,7 +206,7 @@ def test_cuda_is_never_replaced(tmp_path: Path, selection: SelectionData) -> Non
     if torch.cuda.is_available():
         pytest.skip("a CUDA device is here")
     record = start_run(tmp_path, "lif", small(), selection, 0)
-    with pytest.raises(TrainingError, match="sees no CUDA device"):
+    with pytest.raises(TrainingError, match="finds no CUDA device"):
         fit(tmp_path, record, selection, "cuda")
 
 
@@ -334,7 +334,7 @@ def test_no_edit_of_an_oracle_result_makes_it_an_entry(
         result["seeds"][0] |= {"weights_file": None, "weights_sha256": None}
     result["seeds"][0] |= {"run_file": None, "run_sha256": None}  # the log alone would tell
     file.write_text(json.dumps(result))
-    message = "names no weights" if "weights" in forged else "chosen on the test split"
+    message = "refers to no weights" if "weights" in forged else "selected on the test split"
     with pytest.raises(ResultError, match=message):
         verify_result(tmp_path / "result")
 
@@ -343,7 +343,7 @@ def test_a_fold_is_another_run(toy: Path, tmp_path: Path) -> None:
     first, second = open_selection(str(toy), 0), open_selection(str(toy), 2)
     start_run(tmp_path, "lif", small(), first, 0)
     assert read_run(tmp_path).fold == 0
-    with pytest.raises(TrainingError, match="holds another run"):
+    with pytest.raises(TrainingError, match="contains another run"):
         start_run(tmp_path, "lif", small(), second, 0)
 
 
@@ -355,7 +355,9 @@ def test_a_fold_with_the_split_of_an_honest_run_is_refused(toy: Path, tmp_path: 
     result = json.loads(file.read_text())
     result["dataset"]["split"] = honest.dataset.split.model_dump(mode="json")
     file.write_text(json.dumps(result))
-    with pytest.raises(ResultError, match=r"run-seed0\.json: dataset is not that of the result"):
+    with pytest.raises(
+        ResultError, match=r"run-seed0\.json: dataset differs from that of the result"
+    ):
         verify_result(tmp_path / "result")
     result["seeds"][0] |= {"run_file": None, "run_sha256": None}
     file.write_text(json.dumps(result))
@@ -447,7 +449,7 @@ def test_want_of_memory_is_told(
 
     record = start_run(tmp_path, "lif", small(), selection, 0)
     monkeypatch.setattr(epochs, "training_batch", no_memory)
-    with pytest.raises(TrainingError, match="model lif needs more memory than there is"):
+    with pytest.raises(TrainingError, match="model lif needs more memory than is available"):
         fit(tmp_path, record, selection)
 
 
@@ -518,7 +520,9 @@ def test_weights_that_are_no_numbers_answer_nothing(
     tensors, note = load_tensors(tmp_path / WEIGHTS_FILE)
     tensors["readout.bias"][1] = value
     save_tensors(tmp_path / WEIGHTS_FILE, tensors, note)
-    with pytest.raises(TrainingError, match=r"weights.*readout\.bias: holds numbers that are not"):
+    with pytest.raises(
+        TrainingError, match=r"weights.*readout\.bias: contains numbers that are not"
+    ):
         load_trained(tmp_path, done)
     tensors["readout.bias"] = torch.zeros(3, dtype=torch.float64)
     save_tensors(tmp_path / WEIGHTS_FILE, tensors, note)
@@ -538,7 +542,7 @@ def test_of_two_runs_in_one_folder_the_first_stays(
         return create(folder, mine)
 
     monkeypatch.setattr(training, "create_run", late)
-    with pytest.raises(TrainingError, match="holds another run"):
+    with pytest.raises(TrainingError, match="contains another run"):
         start_run(tmp_path / "run", "lif", small(), selection, 0)
     assert read_run(tmp_path / "run").seed == 1
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
