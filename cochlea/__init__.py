@@ -1,7 +1,7 @@
-"""A cochlea: audio in, spikes out, as the Heidelberg Spiking Datasets were made.
+"""A cochlea: converts audio into spikes, as for the Heidelberg Spiking Datasets.
 
 Five steps: level → window → basilar membrane → inner hair cells → bushy cells. Low channel index = high
-frequency (base); high index = low frequency (apex). Arrays in, arrays out: no files, no printing.
+frequency (base); high index = low frequency (apex). Inputs and outputs are arrays; no files are read or written.
 """
 
 from cochlea.basilar_membrane import (

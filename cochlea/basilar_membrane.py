@@ -1,4 +1,4 @@
-"""Basilar membrane: a recording → velocity at places along the cochlea, in the frequency domain.
+"""Basilar membrane: converts a recording into velocity at places along the cochlea, in the frequency domain.
 
 ``N`` samples at rate ``fs``; ``n = ⌊N/2⌋ + 1`` bins; output rate ``fs₂ = ⌊fs/2⌋``;
 ``ω_k = 2π·linspace(1, fs₂, n)_k``; ``X = FFT(x)[:n]``; places ``c ∈ linspace(0, 3.5 cm, n_channels)``::
@@ -32,13 +32,13 @@ h       0.1      cm          scala height
 
 Sources: Sieroka, Dosch, Rupp (2006), JASA 120(1) 297; Cramer et al. (2020), arXiv:1910.07407.
 
-Departures, all in how V is computed, none in what: the Hankel functions are evaluated once per output
-rate, at Chebyshev nodes of panels along the frequency axis, and V in between is the polynomial through
-them. The error is at most 1e-11 of the channel's peak |V| (:data:`INTERPOLATION_BOUND`; tested).
-Above the last panel in which |V| exceeds 1e-12 of its peak (:data:`NEGLIGIBLE`) V is taken as 0: what
-is left out reaches 1e-9 of a channel's velocity only where the recording has 60 dB more up there.
+Departures concern only how V is computed: the Hankel functions are evaluated once per output rate, at Chebyshev
+nodes of panels along the frequency axis, and V in between is the polynomial through them. The error is at most
+1e-11 of the channel's peak |V| (:data:`INTERPOLATION_BOUND`; tested).
+Above the last panel in which |V| exceeds 1e-12 of its peak (:data:`NEGLIGIBLE`) V is taken as 0: the omitted
+part reaches 1e-9 of a channel's velocity only where the recording has 60 dB more at these frequencies.
 The real part is taken before the inverse transform, F_k = Y_k + conj(Y_(n−k)), Y = V·X, 0 ≤ k ≤ n/2, and
-channels that need no more than a part of these bins get a shorter FFT (:mod:`cochlea.inverse_transform`).
+channels that need only part of these bins get a shorter FFT (:mod:`cochlea.inverse_transform`).
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ from cochlea.inverse_transform import (
 from cochlea.lanes import LANES
 
 INTERPOLATION_BOUND = 1e-11  # |V interpolated − V| / max_f |V|, for each channel
-NEGLIGIBLE = 1e-12  # of max_f |V|: what is left out above a channel's cut-off
+NEGLIGIBLE = 1e-12  # of max_f |V|: V is set to 0 above the cut-off of a channel
 _DEGREE = 15
-_PANELS_PER_OCTAVE = 14  # from _COARSE_BELOW up; holds the bound for damping 0.15
-_COARSE_BELOW = 32.0  # Hz; below it V has no resonance and two panels per octave do
-_CHUNK = 64  # bins: sixteen channels' products of a chunk stay in the first-level cache
+_PANELS_PER_OCTAVE = 14  # from _COARSE_BELOW up; satisfies the bound for damping 0.15
+_COARSE_BELOW = 32.0  # Hz; below it V has no resonance and two panels per octave suffice
+_CHUNK = 64  # bins: the products of sixteen channels fit into the first-level cache
 
 
 @dataclass(frozen=True)
 class BasilarMembraneParams:
-    """Mechanics of the membrane; the module's table gives them with their symbols (CGS units).
+    """Mechanics of the membrane; the module's table lists the symbols (CGS units).
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class BasilarMembraneCoeffs:
     polynomials : ndarray of complex128, shape (channels, panels, degree + 1)
         Powers of the position in the panel (−1 … 1), ascending.
     n_panels : ndarray of int64, shape (channels,)
-        Panels of each channel that matter; V is 0 above them.
+        Number of panels used for each channel; V is 0 above them.
     """
 
     sample_rate: int
@@ -123,14 +123,14 @@ class BasilarMembraneCoeffs:
 
 
 def place(n_channels: int, params: BasilarMembraneParams | None = None) -> NDArray[np.float64]:
-    """Distance of each channel from the base.
+    """Return the distance of each channel from the base.
 
     Parameters
     ----------
     n_channels
-        Number of channels; one channel sits at the base.
+        Number of channels; a single channel is at the base.
     params
-        Mechanics; the article's by default.
+        Mechanics; by default those of the article.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def transfer_function(
     places: NDArray[np.float64],
     params: BasilarMembraneParams | None = None,
 ) -> NDArray[np.complex128]:
-    """Evaluate V(ω, c) directly, eqs. (M2)–(M11): the truth, about 1 µs per value.
+    """Evaluate V(ω, c) directly, eqs. (M2)–(M11), as a reference; about 1 µs per value.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def transfer_function(
     places
         Places [cm], float64, shape (channels,).
     params
-        Mechanics; the article's by default.
+        Mechanics; by default those of the article.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def _pressure(
     root = np.sqrt(a + m * omega**2)
 
     def stiffness(half: NDArray[np.float64] | float) -> tuple[NDArray[np.complex128], ...]:
-        """Evaluate √ξ, and Den·e^(−αc/2)/α, of which Num is the value at the base."""
+        """Evaluate √ξ and Den·e^(−αc/2)/α; Num is its value at the base."""
         root_xi = np.sqrt(C0 * half**2 - a - m * omega**2 - 1j * omega * R0 * half)  # eq. (M3)
         # eqs. (M6), (M7); 2a + 2mω² is 2·root², and the first root there is √ξ.
         return root_xi, -root_xi + 1j * root - 0.5 * omega * R0 * half / root
@@ -210,26 +210,24 @@ def _pressure(
 def characteristic_frequency(
     n_channels: int = 700, params: BasilarMembraneParams | None = None
 ) -> NDArray[np.float64]:
-    """Frequency to which each channel responds most: argmax over f of |V(f, c)|.
+    """Return the frequency at which each channel responds most: argmax over f of |V(f, c)|.
 
     Parameters
     ----------
     n_channels
         Number of channels.
     params
-        Mechanics; the article's by default.
+        Mechanics; by default those of the article.
 
     Returns
     -------
     ndarray of float64, shape (n_channels,), read-only
-        Frequencies [Hz], descending: channel 0 is the base. Accurate to 0.2 %.
+        Frequencies [Hz], descending: channel 0 is at the base. Accurate to 0.2 %.
     """
     p = params or BasilarMembraneParams()
     places = place(n_channels, p)
     stiffness = p.stiffness_base * np.exp(-p.stiffness_decay * places) - p.stiffness_offset
-    resonance = np.sqrt(stiffness / p.mass) / (
-        2 * np.pi
-    )  # where Re ξ = 0; the peak lies just below
+    resonance = np.sqrt(stiffness / p.mass) / (2 * np.pi)  # where Re ξ = 0; the peak is just below
     ratio = np.geomspace(0.5, 1.1, 80)
     cf = np.empty(n_channels)
     for channel in range(n_channels):
@@ -251,7 +249,7 @@ def design_basilar_membrane(
     channels: tuple[int, ...] | None = None,
     params: BasilarMembraneParams | None = None,
 ) -> BasilarMembraneCoeffs:
-    """Prepare V for every clip of one rate: nodes, Hankel functions, polynomials; one or two seconds.
+    """Compute V for all clips of one sample rate: nodes, Hankel functions, polynomials; takes one or two seconds.
 
     Parameters
     ----------
@@ -260,14 +258,14 @@ def design_basilar_membrane(
     n_channels
         Number of channels along the membrane.
     channels
-        Indices of the channels wanted; all by default.
+        Indices of the channels to compute; all by default.
     params
-        Mechanics; the article's by default.
+        Mechanics; by default those of the article.
 
     Returns
     -------
     BasilarMembraneCoeffs
-        Polynomials for :func:`run_basilar_membrane`; kept for the next call with the same arguments.
+        Polynomials for :func:`run_basilar_membrane`; cached for calls with the same arguments.
     """
     p = params or BasilarMembraneParams()
     output_rate = sample_rate // 2
@@ -285,22 +283,22 @@ def design_basilar_membrane(
         response = transfer_function(frequency, places[active], p)
         largest = np.abs(response).max(axis=0)
         peak[active] = np.maximum(peak[active], largest)
-        # Summed node by node: a matrix product may round differently with the number of its threads.
+        # Summed node by node: the rounding of a matrix product may depend on the number of its threads.
         polynomials[active, panel] = sum(
             value[:, None] * powers for value, powers in zip(response, to_powers.T, strict=True)
         )
         n_panels[active] = panel + 1
-        # Past its resonance a channel only falls: once negligible, it stays so.
+        # Past its resonance the response of a channel only decreases: once negligible, it stays negligible.
         active[active] = largest > NEGLIGIBLE * peak[active]
         if not active.any():
             break
     for shared in (edges, polynomials, n_panels):
-        shared.setflags(write=False)  # kept for later calls: nobody may change it
+        shared.setflags(write=False)  # cached for later calls, so it must not be changed
     return BasilarMembraneCoeffs(output_rate, edges, polynomials, n_panels)
 
 
 def _panel_edges(top: float) -> NDArray[np.float64]:
-    """Panel borders from 1 Hz to ``top``: coarse below all resonances, fine above."""
+    """Return panel borders from 1 Hz to ``top``: coarse below all resonances, fine above."""
     fine_from = min(_COARSE_BELOW, top)
     n_coarse = max(int(np.ceil(2 * np.log2(fine_from))), 1)
     coarse = np.geomspace(1.0, fine_from, n_coarse + 1)
@@ -312,7 +310,7 @@ def _panel_edges(top: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Chebyshev nodes in −1 … 1 and the matrix from values at them to powers of the position."""
+    """Return Chebyshev nodes in −1 … 1 and the matrix from values at them to powers of the position."""
     position = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
     to_chebyshev = np.linalg.inv(chebyshev.chebvander(position, _DEGREE))
     to_powers = np.zeros_like(to_chebyshev)
@@ -324,7 +322,7 @@ def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """A recording in the frequency domain, with the place of each bin among the panels.
+    """A recording in the frequency domain, with the position of each bin in the panels.
 
     Attributes
     ----------
@@ -342,7 +340,7 @@ class Spectrum:
 
 
 def analyse(samples: NDArray[np.float64], coeffs: BasilarMembraneCoeffs) -> Spectrum:
-    """Transform a recording and sort its bins into the panels.
+    """Transform a recording and assign its bins to the panels.
 
     Parameters
     ----------
@@ -382,7 +380,7 @@ def run_basilar_membrane(spectrum: Spectrum, coeffs: BasilarMembraneCoeffs) -> N
     spectrum
         From :func:`analyse`.
     coeffs
-        From :func:`design_basilar_membrane`, the same as ``spectrum`` was made with.
+        From :func:`design_basilar_membrane`, the same as for ``spectrum``.
 
     Returns
     -------
@@ -400,8 +398,8 @@ def velocity_blocks(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Compute membrane velocities sixteen channels at a time.
 
-    Channels whose |V| ends within the same half octave share the length of their FFT. It follows from
-    the channel alone, so the velocity of a channel does not depend on the others.
+    Channels whose |V| ends within the same half octave share the length of their FFT. This length is determined by the
+    channel alone, so the velocity of a channel does not depend on the others.
 
     Parameters
     ----------
@@ -411,7 +409,7 @@ def velocity_blocks(
     Yields
     ------
     rows : ndarray of int64, shape (at most 16,)
-        Which of the designed channels.
+        Indices among the designed channels.
     block : ndarray of float64, shape (n, 16)
         Their velocity, one column each; overwritten by the next block. Other columns are 0.
     """
@@ -424,7 +422,7 @@ def velocity_blocks(
     all_half = all_points = None
     for level in np.unique(
         levels
-    ):  # from the longest FFT to the shortest: one piece of memory for all
+    ):  # from the longest FFT to the shortest, so that all use the same memory
         transform = design_inverse_transform(n, _bins_of_level(int(level), n, coeffs.sample_rate))
         if all_half is None or all_points is None:
             all_half = np.empty((transform.length // 2 + 1, LANES), dtype=np.complex128)
@@ -437,11 +435,11 @@ def velocity_blocks(
             _filter(spectrum, re, im, coeffs, rows, transform, half)
             run_inverse_transform(half, transform, points, velocity)
             yield rows, velocity
-        del transform  # before the next one is made
+        del transform  # freed before the next one is made
 
 
 def _bins_of_level(level: int, n: int, sample_rate: int) -> int:
-    """Count the bins, folded, of a channel whose |V| ends ``level`` half octaves below n/2 bins."""
+    """Return the number of bins, folded, of a channel whose |V| ends ``level`` half octaves below n/2 bins."""
     if level == 0:
         return n // 2 + 1
     end = sample_rate / 2 * 2.0 ** (-level / 2)  # bins are linspace(1, sample_rate, n)
@@ -468,7 +466,7 @@ def _filter(
 
 @compiled
 def _polynomial(a: tuple[float, ...], x: float) -> float:
-    """Horner's rule, written out: the loop over bins around it is what runs in parallel."""
+    """Horner's rule, written out, so that the surrounding loop over bins runs in parallel."""
     top = ((a[15] * x + a[14]) * x + a[13]) * x + a[12]
     high = (((top * x + a[11]) * x + a[10]) * x + a[9]) * x + a[8]
     middle = (((high * x + a[7]) * x + a[6]) * x + a[5]) * x + a[4]
@@ -487,7 +485,7 @@ def _filter_kernel(
     correction: NDArray[np.float64],
     half: NDArray[np.float64],
 ) -> None:
-    """Multiply by V and keep the Hermitian half, times the correction of the inverse transform."""
+    """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform."""
     n = position.size
     n_bins = correction.size
     y_re = np.empty((LANES, _CHUNK))

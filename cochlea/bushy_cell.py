@@ -2,16 +2,16 @@
 
 Release trains
 --------------
-Each train is Bernoulli(p_fire) per sample with a dead time after a kept event. The trains of a channel
-share one ``p_fire``, so only the number ``a`` of trains out of their dead time matters. In continuous
-hazard, a train that is free survives sample s with probability 1 − p = exp(−λ), so::
+Each train is Bernoulli(p_fire) per sample with a dead time after an accepted event. The trains of a channel
+share one ``p_fire``, so only the number ``a`` of trains outside their dead time matters. With a continuous
+hazard, a free train survives sample s with probability 1 − p = exp(−λ), so::
 
     λ_s = −ln(1 − p_s)                                               (B1)
     E ~ Exponential(1): the next event falls where Σ a·λ reaches E   (B2)
     within one sample each event uses up E/a of λ_s and leaves a − 1 trains    (B3)
 
-which is the order statistics of ``a`` independent exponentials: the number of events in a sample is
-Binomial(a, p_s) exactly, and 28,000 random numbers per sample step become one per event.
+This is the order statistics of ``a`` independent exponentials: the number of events in a sample is
+Binomial(a, p_s) exactly, and 28,000 random numbers per sample step are replaced by one per event.
 
 Cell, per sample::
 
@@ -50,7 +50,7 @@ from cochlea.waiting_times import philox_key, waiting_times
 
 @dataclass(frozen=True)
 class BushyCellParams:
-    """Constants of the bushy cell; the module's table gives them with their symbols.
+    """Constants of the bushy cell; the module's table lists the symbols.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class BushyCellParams:
 
 @dataclass(frozen=True)
 class BushyCellCoeffs:
-    """What the kernel needs: dead and refractory times in samples, decays and gain per step."""
+    """Constants of the kernel: dead and refractory times in samples, decays and gain per step."""
 
     n_trains: int
     n_dead: int
@@ -83,19 +83,19 @@ class BushyCellCoeffs:
 
 
 def design_bushy_cell(sample_rate: float, params: BushyCellParams | None = None) -> BushyCellCoeffs:
-    """Turn time constants into steps.
+    """Convert time constants to steps.
 
     Parameters
     ----------
     sample_rate
         Rate of the release probability [Hz].
     params
-        Constants; the article's by default.
+        Constants; by default those of the article.
 
     Returns
     -------
     BushyCellCoeffs
-        Numbers for :func:`run_bushy_cell`.
+        Constants for :func:`run_bushy_cell`.
     """
     p = params or BushyCellParams()
     dt = 1.0 / sample_rate
@@ -115,7 +115,7 @@ def run_bushy_cell(
     seed: int | Sequence[int] = 0,
     first_channel: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw the releases and let the cells fire, eqs. (B1)–(B6).
+    """Draw the releases and run the cells, eqs. (B1)–(B6).
 
     Every channel draws from its own random stream, selected by (seed, channel), so that neither the number
     of channels run together nor their order changes a spike (:mod:`cochlea.waiting_times`).
@@ -127,7 +127,7 @@ def run_bushy_cell(
     coeffs
         From :func:`design_bushy_cell`, for the rate of ``p_fire``.
     seed
-        Seed, or several numbers that together are one.
+        Seed, or several numbers that form one seed.
     first_channel
         Index of the first row among all channels.
 
@@ -160,21 +160,21 @@ def bushy_cell_block(
     seed: int | Sequence[int],
     channels: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Let the cells of sixteen channels fire; ``block`` is used up.
+    """Run the cells of sixteen channels; ``block`` is overwritten.
 
     Parameters
     ----------
     block
-        Release probability, float64, shape (n, 16); becomes the hazard.
+        Release probability, float64, shape (n, 16); overwritten with the hazard.
     coeffs, seed
         As in :func:`run_bushy_cell`.
     channels
-        Index of each column among all channels, shape (at most 16,); other columns do not count.
+        Index of each column among all channels, shape (at most 16,); other columns are ignored.
 
     Returns
     -------
     samples, channels : ndarray of int64, shape (spikes,)
-        As :func:`run_bushy_cell` gives them.
+        As returned by :func:`run_bushy_cell`.
     """
     c = coeffs
     n, lanes = block.shape[0], channels.size
@@ -194,13 +194,13 @@ def bushy_cell_block(
             *(waits, spikes, counts),
         ):
             break
-        capacity *= 2  # the same waiting times again, and as many more
+        capacity *= 2  # draw the same waiting times again, and as many more
     samples = [spikes[lane, : counts[lane]] for lane in range(lanes)]
     return np.concatenate(samples), np.repeat(channels, counts[:lanes])
 
 
 def _draws_needed(total_hazard: float, n: int, coeffs: BushyCellCoeffs) -> int:
-    """Bound the number of events of a channel, but for odds of 1e-15; no more than dead times allow."""
+    """Return a bound on a channel's number of events, exceeded with odds of 1e-15; dead times limit it too."""
     n_most = coeffs.n_trains * (n // coeffs.n_dead + 1) + 1
     expected = coeffs.n_trains * total_hazard
     if expected >= n_most:
@@ -209,11 +209,11 @@ def _draws_needed(total_hazard: float, n: int, coeffs: BushyCellCoeffs) -> int:
 
 
 def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute λ = −ln(1 − p), eq. (B1), by arithmetic and square roots alone.
+    """Compute λ = −ln(1 − p), eq. (B1), by arithmetic and square roots only.
 
-    A logarithm of the mathematical library may differ in its last bit from machine to machine, and
-    with it a spike. Here −ln(1 − p) = 2·artanh(z), z = p/(2 − p), as a series; p above 1/4 is brought
-    below by square roots of 1 − p. Relative error below 2e-15.
+    The last bit of a logarithm by the mathematical library, and with it a spike, may differ between
+    machines. Here −ln(1 − p) = 2·artanh(z), z = p/(2 − p), is computed as a series; p above 1/4 is reduced
+    by square roots of 1 − p. Relative error below 2e-15.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
 def _artanh_twice(p: float) -> float:
     z = p / (2.0 - p)
     s = z * z
-    # 2·Σ z^(2j+1)/(2j+1), j = 0 … 10: the first term left out is below 1e-17 of the sum for p ≤ 1/4.
+    # 2·Σ z^(2j+1)/(2j+1), j = 0 … 10: the first omitted term is below 1e-17 of the sum for p ≤ 1/4.
     sum_ = 1.0 / 19.0 + s * (1.0 / 21.0)
     sum_ = 1.0 / 17.0 + s * sum_
     sum_ = 1.0 / 15.0 + s * sum_
@@ -249,11 +249,11 @@ def _artanh_twice(p: float) -> float:
 
 @compiled
 def _hazard_kernel(values: NDArray[np.float64]) -> None:
-    """Turn probabilities into hazards, in place."""
+    """Convert probabilities to hazards, in place."""
     n_large = 0
     for s in range(values.size):
         p = values[s]
-        values[s] = _artanh_twice(p) if p <= 0.25 else -p  # left for the second pass
+        values[s] = _artanh_twice(p) if p <= 0.25 else -p  # for the second pass
         n_large += 1 if p > 0.25 else 0
     if n_large == 0:
         return
@@ -273,7 +273,7 @@ def _hazard_kernel(values: NDArray[np.float64]) -> None:
 
 @compiled
 def _sum_kernel(block: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
-    """Add up each column."""
+    """Sum each column."""
     totals[:] = 0.0
     for s in range(block.shape[0]):
         for lane in range(LANES):
@@ -293,7 +293,7 @@ def _bushy_cell_kernel(
     spikes: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> bool:
-    """Run sixteen cells; False if the waiting times of one of them were used up."""
+    """Run sixteen cells; return False if the waiting times of one of them were used up."""
     returning = np.zeros((n_dead, LANES))  # trains whose dead time ends, by sample mod n_dead
     available = np.full(LANES, float(n_trains))
     to_next = waits[:, 0].copy()
@@ -302,7 +302,7 @@ def _bushy_cell_kernel(
     events = np.empty(LANES)
     v = np.zeros(LANES)
     i = np.zeros(LANES)
-    ready = np.zeros(LANES, dtype=np.int64)  # first sample that is not refractory
+    ready = np.zeros(LANES, dtype=np.int64)  # first sample after the refractory time
     fires = np.zeros(LANES, dtype=np.int64)
     counts[:] = 0
     slot = 0

@@ -1,7 +1,7 @@
-"""How the arithmetic loops are compiled: numba, cached on disk, IEEE arithmetic only.
+"""Compilation of the arithmetic loops: numba, cached on disk, IEEE arithmetic only.
 
-No ``fastmath`` anywhere: without reassociation and contraction a loop of + − × ÷ √ and comparisons
-gives the same bits compiled and interpreted, on every processor; tests hold the loops to that.
+``fastmath`` is not used: without reassociation and contraction a loop of + − × ÷ √ and comparisons
+gives the same bits compiled and interpreted, on every processor; tests check this.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile a loop with numba and keep the result on disk.
+    """Compile a loop with numba and cache the result on disk.
 
     Parameters
     ----------
     function
-        Arithmetic on arrays and numbers. The plain function stays reachable as ``.py_func``.
+        Function of arrays and numbers. The plain function is available as ``.py_func``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Inner hair cell: membrane velocity → probability that transmitter is released in a sample.
+"""Inner hair cell: converts membrane velocity to the probability of transmitter release per sample.
 
 Explicit Euler with dt = 1/rate; every right-hand side uses the old q, c, w::
 
@@ -30,7 +30,7 @@ h       50000    1/s   firing per cleft content    "
 
 Equations: Meddis (1986) JASA 79(3) 702; Meddis (1988) JASA 83(3) 1056.
 The step is only valid while (l+r)·dt < 1, i.e. above 9.08 kHz; at lower rates the cleft overshoots
-and is clipped every step. That is the original's behaviour, kept for equality with it.
+and is clipped every step. The original implementation does the same; this is kept for identical results.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class HairCellParams:
 
 @dataclass(frozen=True)
 class HairCellCoeffs:
-    """What the kernel needs, per step: rates times dt, and the state at rest (q, c, w)."""
+    """Constants of the kernel, per step: rates times dt, and the state at rest (q, c, w)."""
 
     offset: float
     scale: float
@@ -90,19 +90,19 @@ class HairCellCoeffs:
 
 
 def design_hair_cell(sample_rate: float, params: HairCellParams | None = None) -> HairCellCoeffs:
-    """Turn rates into steps and find the state at rest, eq. (H8).
+    """Convert rates to steps and compute the state at rest, eq. (H8).
 
     Parameters
     ----------
     sample_rate
         Rate of the velocity [Hz].
     params
-        Constants; the article's by default.
+        Constants; by default those of the article.
 
     Returns
     -------
     HairCellCoeffs
-        Numbers for :func:`run_hair_cell`.
+        Constants for :func:`run_hair_cell`.
     """
     p = params or HairCellParams()
     dt = 1.0 / sample_rate
@@ -139,7 +139,7 @@ def run_hair_cell(velocity: NDArray[np.float64], coeffs: HairCellCoeffs) -> NDAr
     Returns
     -------
     ndarray of float64, shape (channels, n)
-        ``p_fire``, the probability of a release event in each sample; it can pass 1 at rates too low for
+        ``p_fire``, the probability of a release event in each sample; it can exceed 1 at rates too low for
         the step.
 
     Raises
@@ -157,12 +157,12 @@ def run_hair_cell(velocity: NDArray[np.float64], coeffs: HairCellCoeffs) -> NDAr
 
 
 def hair_cell_block(block: NDArray[np.float64], coeffs: HairCellCoeffs) -> None:
-    """Turn the velocity of sixteen channels into their release probability, in place.
+    """Convert the velocity of sixteen channels to their release probability, in place.
 
     Parameters
     ----------
     block
-        Velocity, float64, shape (n, 16); becomes ``p_fire``.
+        Velocity, float64, shape (n, 16); overwritten with ``p_fire``.
     coeffs
         From :func:`design_hair_cell`.
     """

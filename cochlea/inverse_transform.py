@@ -1,15 +1,15 @@
-"""Inverse Fourier transforms of any length, prime ones too, by an FFT of a longer, smooth length.
+"""Inverse Fourier transforms of any length, including primes, by an FFT of a longer, smooth length.
 
-A transform of ``n`` bins whose length is prime costs three times one of a smooth length. Of the real
-signal with the spectrum ``Y_k``, 0 ≤ k ≤ K ≤ n/2::
+A transform of ``n`` bins whose length is prime costs three times one of a smooth length. The real signal with the
+spectrum ``Y_k``, 0 ≤ k ≤ K ≤ n/2::
 
     v_s = (1/n)·Re Σ_k Y_k·e^(2πi·k·s/n),  s = 0 … n − 1                      (T1)
 
-is wanted on n points but is band-limited, so it can be interpolated from m > 2K points::
+is needed on n points but is band-limited, so it can be interpolated from m > 2K points::
 
     D_k = Y_k / (n·φ̂(k/m))                                                    (T2)
     u_j = Re Σ_k D_k·e^(2πi·k·j/m),  j = 0 … m − 1, one real FFT of length m    (T3)
-    v_s = Σ_j φ(j − s·m/n)·u_j, over the 16 points j around s·m/n, in a circle  (T4)
+    v_s = Σ_j φ(j − s·m/n)·u_j, over the 16 points j around s·m/n, cyclically      (T4)
 
 with the Kaiser-Bessel window φ of width w = 16 and its Fourier transform::
 
@@ -17,10 +17,10 @@ with the Kaiser-Bessel window φ of width w = 16 and its Fourier transform::
     φ̂(ξ) = w·sinh(√(β² − (π·w·ξ)²)) / (√(β² − (π·w·ξ)²)·I0(β))                 (T6)
     β = π·√( (w/σ)²·(σ − ½)² − 0.8 ),  σ = m/(2K), at least 1.5                (T7)
 
-What is left out are the copies of φ̂ whole circles away: |φ̂(k/m + l)/φ̂(k/m)| summed over l ≠ 0, below
-6e-12 at the worst bin (``aliasing``; tested). φ is a polynomial of degree 19 on each of its 16 pieces,
-1e-13 of its peak away from (T5). Together with the rounding of the amplified band edge, the result is
-within :data:`TRANSFORM_BOUND` of the direct transform, relative to the largest value (tested).
+The omitted terms are the aliases of φ̂: |φ̂(k/m + l)/φ̂(k/m)| summed over l ≠ 0 is below 6e-12 at the worst
+bin (``aliasing``; tested). φ is a polynomial of degree 19 on each of its 16 pieces, with an error of 1e-13 of its
+peak relative to (T5). Together with the rounding of the amplified band edge, the result is within
+:data:`TRANSFORM_BOUND` of the direct transform, relative to the largest value (tested).
 
 Sources: Jackson, Meyer, Nishimura, Macovski (1991), IEEE Trans. Med. Imaging 10(3) 473; (T7) from Beatty,
 Nishimura, Pauly (2005), IEEE Trans. Med. Imaging 24(6) 799; the method is that of the non-uniform FFT.
@@ -40,29 +40,29 @@ from cochlea.compiled import compiled
 from cochlea.lanes import LANES
 
 TRANSFORM_BOUND = 1e-11  # |v − direct transform| / max |v|
-OVERSAMPLING = 1.5  # σ at least
+OVERSAMPLING = 1.5  # minimum of σ
 _WIDTH = 16  # w; the loops below are written for it
 _DEGREE = 19
 
 
 @dataclass(frozen=True)
 class InverseTransform:
-    """Everything that depends on the lengths alone.
+    """Constants that depend only on the lengths.
 
     Attributes
     ----------
     n : int
         Length of the signal.
     n_bins : int
-        Bins that may be other than 0: K + 1.
+        Number of bins that may be nonzero: K + 1.
     length : int
         m, length of the FFT.
     correction : ndarray of float64, shape (n_bins,)
         1/(n·φ̂(k/m)), halved where a real FFT counts a bin twice.
     first : ndarray of int64, shape (n,)
-        First of the 16 points around each sample; it may lie before 0 or end after m.
+        First of the 16 points around each sample; it may be below 0 or end after m.
     weights : ndarray of float64, shape (n, 16)
-        φ at their distances.
+        φ at the distances of these points.
     """
 
     n: int
@@ -74,14 +74,14 @@ class InverseTransform:
 
 
 def design_inverse_transform(n: int, n_bins: int) -> InverseTransform:
-    """Choose the length of the FFT and prepare weights, eqs. (T2) and (T5)–(T7).
+    """Choose the length of the FFT and compute the weights, eqs. (T2) and (T5)–(T7).
 
     Parameters
     ----------
     n
         Length of the signal, at least 1.
     n_bins
-        Bins of the half spectrum that matter, 1 … n//2 + 1.
+        Number of bins of the half spectrum that are used, 1 … n//2 + 1.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def window_transform(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def aliasing(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum what the neighbouring circles add, relative to the bin itself.
+    """Sum the aliases of each bin, relative to the bin itself.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def aliasing(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (bins,)
-        Σ over l ≠ 0 of |φ̂(k/m + l)/φ̂(k/m)|, 100 circles on either side.
+        Σ over l ≠ 0 of |φ̂(k/m + l)/φ̂(k/m)|, 100 periods on either side.
     """
     circles = np.concatenate([np.arange(-100, 0), np.arange(1, 101)])
     others = np.abs(window_transform(frequency[:, None] + circles)).sum(axis=1)
@@ -140,14 +140,14 @@ def aliasing(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _beta() -> float:
-    """Eq. (T7) at the smallest σ; a larger one only makes the aliasing smaller."""
+    """Compute eq. (T7) at the smallest σ; the aliasing of a larger one is smaller."""
     stretched = (_WIDTH / OVERSAMPLING * (OVERSAMPLING - 0.5)) ** 2
     return float(np.pi * np.sqrt(stretched - 0.8))
 
 
 @lru_cache(maxsize=1)
 def _window_polynomials() -> NDArray[np.float64]:
-    """φ on each of its pieces, shape (degree + 1, pieces): powers of the position −1 … 1, ascending."""
+    """Return φ on each of its pieces, shape (degree + 1, pieces): powers of the position −1 … 1, ascending."""
     position = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
     to_chebyshev = np.linalg.inv(chebyshev.chebvander(position, _DEGREE))
     polynomials = np.zeros((_DEGREE + 1, _WIDTH))
@@ -169,13 +169,13 @@ def _weights_kernel(
     first: NDArray[np.int64],
     weights: NDArray[np.float64],
 ) -> None:
-    """Find the points around s·m/n in whole numbers, and φ at their distances."""
+    """Compute the points around s·m/n in integer arithmetic, and φ at their distances."""
     n, width = weights.shape
     top = polynomials.shape[0] - 1
     for s in range(n):
         floor = s * length // n
         first[s] = floor + 1 - width // 2
-        # Point `first + j` lies in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
+        # Point `first + j` is in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
         position = 1.0 - 2.0 * (s * length - floor * n) / n
         for j in range(width):
             weights[s, j] = polynomials[top, j]
@@ -199,9 +199,9 @@ def run_inverse_transform(
     transform
         From :func:`design_inverse_transform`.
     points
-        Room for u, float64, shape (m, 16); written. Fresh memory would cost as much as the FFT.
+        Buffer for u, float64, shape (m, 16); overwritten. Allocating it here would cost as much as the FFT.
     signal
-        v, float64, shape (n, 16); written.
+        v, float64, shape (n, 16); overwritten.
     """
     np.fft.irfft(half, transform.length, axis=0, norm="forward", out=points)
     _interpolation_kernel(points, transform.first, transform.weights, signal)

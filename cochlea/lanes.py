@@ -1,8 +1,8 @@
-"""Sixteen channels abreast: how the loops that run sample by sample use the vector unit.
+"""Blocks of sixteen channels, with which the loops over samples use vector instructions.
 
 A *block* is an array of shape (n, 16), one column per channel. A recursion in time cannot be
-vectorised along time, but sixteen of them side by side can: two or four registers per state variable.
-Public functions take and give (channels, n), as everywhere in :mod:`cochlea`; blocks stay inside.
+vectorised along time, but sixteen of them in parallel can: two or four registers per state variable.
+Public functions accept and return (channels, n), as everywhere in :mod:`cochlea`; blocks are internal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LANES = 16
 
 
 def blocks_of(rows: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Cut rows into blocks; columns left over are 0.
+    """Split rows into blocks; unused columns are 0.
 
     Parameters
     ----------

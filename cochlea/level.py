@@ -1,4 +1,4 @@
-"""Level and window: what happens to a recording before it reaches the membrane.
+"""Level and window: preparation of a recording for the basilar membrane.
 
 ::
 
@@ -13,8 +13,8 @@ h       0.030  s     length of a ramp (preset ``shd``)
 h       N/2    –     half the clip (preset ``lauscher``)
 ======  =====  ====  ===========================================
 
-Source: Cramer et al. (2020), arXiv:1910.07407. Departure: silence is an error here, where a division
-by zero would follow.
+Source: Cramer et al. (2020), arXiv:1910.07407. Departure: silence raises an error here instead of causing a division
+by zero.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def normalize_rms(samples: NDArray[np.float64], level: float = 0.3) -> NDArray[n
     samples
         Recording, float64, shape (n,), any unit.
     level
-        Root mean square afterwards.
+        Root mean square of the result.
 
     Returns
     -------

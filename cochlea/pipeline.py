@@ -1,8 +1,8 @@
 """The whole cochlea: level → window → basilar membrane → hair cells → bushy cells.
 
-Channels run in blocks of sixteen, so that memory does not grow with their number and every stage finds its input in
-cache. A spike depends on the samples, the parameters, the seed and the channel, not on the blocks, the threads or other
-clips.
+Channels are processed in blocks of sixteen, so that memory does not grow with their number and every stage finds its
+input in the cache. A spike depends on the samples, the parameters, the seed and the channel, not on the blocks, the
+threads or other clips.
 
 The same recording, parameters and seed give the same spikes on every machine: random numbers are computed from the
 raw words of a counter-based generator (:mod:`cochlea.waiting_times`), and loops consist of + − × ÷ √ and
@@ -54,7 +54,7 @@ class Spikes(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What happens before the spikes.
+    """The stages before the spikes.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ def encode(
     n_channels: int = 700,
     seed: int | Sequence[int] = 0,
 ) -> Spikes:
-    """Turn one recording into spikes.
+    """Convert one recording into spikes.
 
     Parameters
     ----------
@@ -87,11 +87,11 @@ def encode(
     sample_rate
         Rate [Hz], a whole number.
     preset
-        Name of a preset, or parameters of your own.
+        Name of a preset, or a set of parameters.
     n_channels
-        Channels along the membrane, 1 … 65,536.
+        Number of channels along the membrane, 1 … 65,536.
     seed
-        Seed, or several non-negative numbers that together are one.
+        Seed, or several non-negative numbers that form one seed.
 
     Returns
     -------
@@ -102,12 +102,12 @@ def encode(
     ------
     ValueError
         If the recording is not mono, empty, too short, silent or not finite, the rate is not a
-        positive whole number, the number of channels is out of range, or the preset is not known.
+        positive whole number, the number of channels is out of range, or the preset is unknown.
 
     Notes
     -----
-    Equations and sources stand in the modules of the stages. The same arguments give the same spikes;
-    the limits of that are in the docstring of :mod:`cochlea.pipeline`.
+    Equations and sources are given in the modules of the stages. The same arguments give the same spikes;
+    the limits of this guarantee are described in :mod:`cochlea.pipeline`.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def encode(
         spike_samples, spike_channels = bushy_cell_block(block, bushy, seed, channels)
         at.append(spike_samples)
         channel.append(spike_channels)
-    # One sort key for (time, unit): both are small whole numbers.
+    # One sort key for (time, unit): both are small integers.
     key = np.sort(np.concatenate(at) * n_channels + np.concatenate(channel))
     return Spikes(key // n_channels / coeffs.sample_rate, (key % n_channels).astype(np.uint16))
 
@@ -139,14 +139,14 @@ def trace(
     n_channels: int = 700,
     channels: Sequence[int] | None = None,
 ) -> Trace:
-    """Compute the stages before the spikes, which hold no randomness.
+    """Compute the stages before the spikes, which are deterministic.
 
     Parameters
     ----------
     samples, sample_rate, preset, n_channels
         As in :func:`encode`.
     channels
-        Indices of the channels wanted, in the order wanted; all by default. All channels of a long
+        Indices of the channels to return, in this order; all by default. All channels of a long
         clip take 16 bytes per channel and sample.
 
     Returns
@@ -178,14 +178,14 @@ def _params(preset: str | CochleaParams) -> CochleaParams:
     if isinstance(preset, CochleaParams):
         return preset
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {preset!r}; available are {', '.join(PRESETS)}")
     return PRESETS[preset]
 
 
 def prepare_recording(
     samples: ArrayLike, sample_rate: float, preset: str | CochleaParams = "shd"
 ) -> tuple[NDArray[np.float64], int]:
-    """Check, resample, level and window a recording: the input of the membrane.
+    """Check, resample, scale and window a recording, the input of the membrane.
 
     Parameters
     ----------
@@ -195,9 +195,9 @@ def prepare_recording(
     Returns
     -------
     samples : ndarray of float64, shape (N,)
-        At least 4.
+        The prepared recording, N ≥ 4.
     sample_rate : int
-        Their rate [Hz].
+        Rate of the prepared recording [Hz].
 
     Raises
     ------
@@ -244,7 +244,7 @@ def _checked(samples: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float64
     if recording.size == 0:
         raise ValueError("the recording is empty")
     if not np.isfinite(recording).all():
-        raise ValueError("the recording holds values that are not finite")
+        raise ValueError("the recording contains values that are not finite")
     if not recording.any():
         raise ValueError("the recording is silent: every sample is 0")
     return recording, int(sample_rate)

@@ -1,4 +1,4 @@
-"""Every parameter of the conversion in one tree, and the two named settings.
+"""All parameters of the conversion, and two named presets.
 
 ========  =====  =============================  ===================  ===================================
 preset    level  window                         rate of the input    use
@@ -27,9 +27,9 @@ class CochleaParams:
     Attributes
     ----------
     input_rate : int or None
-        Rate to which every recording is resampled first [Hz]; None keeps its own.
+        Rate to which recordings are resampled first [Hz]; None keeps the original rate.
     level : float
-        Root mean square to which the recording is brought.
+        Root mean square to which recordings are scaled.
     ramp : float or None
         Length of the Hann ramps [s]; None: half the recording up, half down.
     basilar_membrane, hair_cell, bushy_cell
