@@ -1,1 +1,1 @@
-"""Entries that others can recompute, and the page that shows them."""
+"""Leaderboard entries that others can recompute, and the page that displays them."""

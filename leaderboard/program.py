@@ -1,4 +1,4 @@
-"""What this program is: what was checked or made by another one is checked or made again."""
+"""The identity of this program: results of another version are checked or made again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is understood and who is not: accuracy per speaker and per language, over all seeds of an entry."""
+"""Accuracy per speaker and per language, over all seeds of an entry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spikebench.metrics.classification import by_speaker
 from spikebench.naming.conventions import heidelberg_digits
 from spikebench.protocol.results import Predictions
 
-# Classes of the data sets that hold more than one language.
+# Classes of the data sets with more than one language.
 LANGUAGES = {language.title(): words for language, words in heidelberg_digits.LANGUAGES.items()}
 _LANGUAGE_OF = {word: name for name, words in LANGUAGES.items() for word in words}
 
@@ -29,7 +29,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Accuracy by group; ``fingerprints`` name the predictions of each seed (SHA-256 in the order of the samples)."""
+    """Accuracy by group; ``fingerprints`` are the SHA-256 of each seed's predictions in the order of the samples."""
 
     speakers: tuple[Share, ...] = ()
     languages: tuple[Share, ...] = ()
@@ -37,19 +37,19 @@ class Breakdown:
 
 
 def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Breakdown:
-    """Group the samples of a test split.
+    """Compute the accuracy of groups of test samples.
 
     Parameters
     ----------
     predictions
-        One per seed, all of the same samples.
+        Predictions of the same samples, one set per seed.
     classes
         Names of the classes.
 
     Returns
     -------
     Breakdown
-        Speakers in the order of their numbers, unknown ones left out; languages only where the classes belong to
+        Speakers in the order of their numbers, without unknown ones; languages only if the classes belong to
         more than one.
     """
     ordered = [one.in_order() for one in predictions]
@@ -79,7 +79,7 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
 def _languages(
     correct: NDArray[np.bool_], label: NDArray[np.int64], classes: Sequence[str]
 ) -> tuple[Share, ...]:
-    """Take the accuracy of each language, if every class belongs to one and there are several."""
+    """Compute the accuracy of each language, if every class belongs to one and there are several."""
     of_class = [_LANGUAGE_OF.get(name, "") for name in classes]
     if not all(of_class) or len(set(of_class)) < 2:
         return ()

@@ -1,7 +1,7 @@
-"""``run.json`` of an entry: the logs of its runs, and whether they tell the same story as the result.
+"""``run.json`` of an entry: the logs of its runs, and their consistency with the result.
 
-What chose the epoch can be seen in a log: under an honest protocol it is the best one on validation. A log that
-knows the test accuracy of its epochs looked at the test split after every one of them.
+A log shows how the epoch was selected: it must be the best one on validation. A log that contains the test accuracy of
+its epochs was made with the test split open after every epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from spikebench.records.whole_files import write_text
 from spikebench.training.run_record import LOGS_FILE, Logs, RunLog, log_sha256
 
 _ROUNDING = 1e-5  # logs keep six digits
-_CHOSEN_ON_TEST = "such a result was chosen on test; train again and select on validation"
+_CHOSEN_ON_TEST = (
+    "such a result was selected on the test split; train again and select on validation"
+)
 
 
 def write_logs(folder: Path, logs: Sequence[RunLog]) -> None:
@@ -50,7 +52,7 @@ def read_logs(folder: Path) -> list[RunLog]:
     Raises
     ------
     ResultError
-        If they do not fit.
+        If they are not valid.
     """
     path = folder / LOGS_FILE
     if not path.exists():
@@ -71,7 +73,7 @@ def check_logs(folder: Path, result: Result) -> None:
     Raises
     ------
     ResultError
-        If they tell something else, or the epoch was not chosen on validation.
+        If they differ from the result, or the epoch was not selected on validation.
     """
     logs = read_logs(folder)
     where = f"{folder / LOGS_FILE}"
@@ -80,7 +82,7 @@ def check_logs(folder: Path, result: Result) -> None:
             raise ResultError(f"{where}: no such file; submit the result again")
         return
     if [log.run.seed for log in logs] != [record.seed for record in result.seeds]:
-        raise ResultError(f"{where}: its seeds are not those of the result")
+        raise ResultError(f"{where}: its seeds differ from those of the result")
     for log, record in zip(logs, result.seeds, strict=True):
         if log_sha256(log) != record.run_sha256:
             raise ResultError(f"{where}, seed {record.seed}: not the log that was submitted")
@@ -88,14 +90,14 @@ def check_logs(folder: Path, result: Result) -> None:
 
 
 def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> None:
-    """Compare one log with what the result says of its seed.
+    """Compare one log with the record of its seed in the result.
 
     Parameters
     ----------
     log, record, result
         The log, its seed, and the result.
     where
-        The place, for messages.
+        Location of the log, for messages.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> No
     }
     for name, same in agree.items():
         if not same:
-            raise ResultError(f"{where}: {name} is not that of the result")
+            raise ResultError(f"{where}: {name} differs from that of the result")
     _check_choice(log, where)
     if [line.epoch for line in log.refit_history] != list(range(1, (run.refit_epochs or 0) + 1)):
         raise ResultError(f"{where}: the epochs of its refit are not 1 to {run.refit_epochs or 0}")
@@ -134,7 +136,7 @@ def _check_choice(log: RunLog, where: str) -> None:
     run, history = log.run, log.history
     if any(line.test_accuracy is not None for line in history):
         raise ResultError(
-            f"{where}: holds the test accuracy of its epochs, so the test split was opened after each; "
+            f"{where}: contains the test accuracy of its epochs, so the test split was opened after each; "
             + _CHOSEN_ON_TEST
         )
     if not history:
@@ -147,8 +149,9 @@ def _check_choice(log: RunLog, where: str) -> None:
     chosen = history[run.selected_epoch - 1].validation_accuracy
     if chosen < best - _ROUNDING:
         raise ResultError(
-            f"{where}: epoch {run.selected_epoch} was selected with a validation accuracy of {chosen:.4f}, another "
-            f"has {best:.4f}: validation did not choose it. If test did, " + _CHOSEN_ON_TEST
+            f"{where}: epoch {run.selected_epoch} was selected with a validation accuracy of {chosen:.4f}, but another "
+            f"has {best:.4f}: it was not selected on validation. If it was selected on test, "
+            + _CHOSEN_ON_TEST
         )
     if run.validation_accuracy is None or abs(chosen - run.validation_accuracy) > _ROUNDING:
-        raise ResultError(f"{where}: validation_accuracy is not that of the selected epoch")
+        raise ResultError(f"{where}: validation_accuracy differs from that of the selected epoch")

@@ -1,9 +1,9 @@
-"""Checks that were passed, remembered by the contents of the entry: the same files need not be checked again.
+"""Cache of passed checks by the contents of an entry, so that unchanged files are not checked again.
 
-A folder beside the data sets has one file per entry, named by the SHA-256 of the entry's files. It says which program
-checked them, which data sets were on this machine, and what was computed. What another program checked, or with other
-data sets, is checked again; a file that is damaged or not of this form is ignored. An entry that does not hold is never
-remembered.
+A folder beside the data sets contains one file per entry, named by the SHA-256 of the entry's files. It records the
+version of the program that checked them, the data sets on this machine, and the computed values. Entries that were
+checked by another version, or with other data sets, are checked again; a file that is damaged or not of this form is
+ignored. An entry that fails its checks is never cached.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ FOLDER = "checked-entries"
 
 @dataclass(frozen=True)
 class Contents:
-    """The files of an entry: one SHA-256 of its name, their names and bytes, and the bytes of its JSON files."""
+    """The files of an entry: one SHA-256 of its name and all files, and the bytes of its JSON files."""
 
     sha256: str
     json_files: dict[str, bytes]
 
 
 def read_contents(folder: Path) -> Contents | None:
-    """Read the files of an entry once, to look up whether they were checked.
+    """Read the files of an entry once, for the look-up in the cache.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def read_contents(folder: Path) -> Contents | None:
     Returns
     -------
     Contents or None
-        None if it holds anything but plain files, or they cannot be read.
+        None if it contains anything but plain files, or they cannot be read.
     """
     digest = hashlib.sha256(f"{folder.name}\n".encode(errors="surrogateescape"))
     json_files: dict[str, bytes] = {}
@@ -71,17 +71,17 @@ def read_contents(folder: Path) -> Contents | None:
 
 
 def recall(sha256: str) -> Breakdown | None:
-    """Look up what was computed of an entry when it passed its checks.
+    """Look up the values computed when an entry passed its checks.
 
     Parameters
     ----------
     sha256
-        Of its contents.
+        SHA-256 of its contents.
 
     Returns
     -------
     Breakdown or None
-        None if this program has not checked these contents beside these data sets.
+        None if this version has not checked these contents with these data sets.
     """
     try:
         with open(data_root() / FOLDER / sha256, "rb") as file:
@@ -101,14 +101,14 @@ def recall(sha256: str) -> Breakdown | None:
 
 
 def remember(sha256: str, breakdown: Breakdown) -> None:
-    """Remember that an entry passed its checks; without a place to write, nothing is remembered.
+    """Store that an entry passed its checks; without a writable folder nothing is stored.
 
     Parameters
     ----------
     sha256
-        Of its contents.
+        SHA-256 of its contents.
     breakdown
-        What was computed of it.
+        The computed values.
     """
     said = {
         "program": program_sha256(),
@@ -126,7 +126,7 @@ def remember(sha256: str, breakdown: Breakdown) -> None:
 
 @cache
 def _data_sets() -> str:
-    """Name the files of the data sets on this machine, whose labels entries are compared with."""
+    """Identify the files of the data sets on this machine, with whose labels entries are compared."""
     there = []
     for name in DATASETS:
         for path in part_paths(load_spec(name)):

@@ -1,7 +1,7 @@
-"""Recompute from the predictions everything that a result claims.
+"""Recomputing from the predictions everything that a result claims.
 
-Nothing submitted is ever executed or unpickled: a result is JSON, its predictions are CSV, and of
-its weights only the SHA-256 is compared. A claim holds when it agrees within a relative 1e-9.
+Submitted files are never executed or unpickled: a result is JSON, its predictions are CSV, and of
+its weights only the SHA-256 is compared. A claim is accepted if it agrees within a relative 1e-9.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_SPEAKERS = 10_000
 MAX_WEIGHTS_BYTES = 1024 * 1024 * 1024  # of one seed
 _ORACLE_REFUSED = (
-    "the epoch was chosen on the test split (an oracle). Such a result is not accepted beside honest "
-    "ones; train again and select on validation"
+    "the epoch was selected on the test split (an oracle). Such a result is not accepted; "
+    "train again and select on validation"
 )
 _FOLD_REFUSED = (
     "selected on a single speaker (train --fold). Folds compare settings; an entry is selected on the "
@@ -61,39 +61,39 @@ def verify_result(folder: Path, *, weights: bool = True) -> Result:
     Parameters
     ----------
     folder
-        Holds ``result.json``, the predictions it names and, if asked for, its weights.
+        Contains ``result.json``, its predictions and, if required, its weights.
     weights
-        Whether the weights must be there and agree with their SHA-256.
+        Whether the weights must exist and match their SHA-256.
 
     Returns
     -------
     Result
-        What the folder holds, checked.
+        The checked result.
 
     Raises
     ------
     ResultError
-        At the first thing that does not hold, with the place and, where they differ, both values.
+        At the first failed check, with the location and, if they differ, both values.
     """
     return check_result(folder, weights="needed" if weights else "not looked at")[0]
 
 
 def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictions]]:
-    """Read a result folder, check every claim that can be checked, keep the predictions.
+    """Read a result folder, check every claim that can be checked, and return the predictions.
 
     Parameters
     ----------
     folder
         As for :func:`verify_result`.
     weights
-        Whether the weights must be there; those that are looked at must agree with their SHA-256.
+        Whether the weights must exist; weights that are checked must match their SHA-256.
 
     Returns
     -------
     result : Result
-        What the folder holds, checked.
+        The checked result.
     predictions : list of Predictions
-        One per seed, in the order of their indices.
+        One per seed, sorted by index.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     """
     if not folder.is_dir():
         raise ResultError(
-            f"{folder}: not a folder; give the folder that `spikebench evaluate` wrote"
+            f"{folder}: not a folder; give the folder written by `spikebench evaluate`"
         )
     result = read_result(plain_file(folder, RESULT_FILE))
     where = f"{folder / RESULT_FILE}"
@@ -134,7 +134,7 @@ def _check_protocol(result: Result, where: str) -> None:
     if len(set(seeds)) != len(seeds):
         raise ResultError(f"{where}: a seed appears twice; each may count once")
     if len(set(names)) != len(names):
-        raise ResultError(f"{where}: two seeds name the same predictions file")
+        raise ResultError(f"{where}: two seeds refer to the same predictions file")
     if result.dataset.split.protocol == ORACLE:
         raise ResultError(f"{where}: {_ORACLE_REFUSED}")
     if LEAVE_ONE_OUT in result.dataset.split.rule:
@@ -149,7 +149,7 @@ def _check_protocol(result: Result, where: str) -> None:
         if record.test_opened != 1:
             raise ResultError(
                 f"{where}, seed {record.seed}: the test split was opened {record.test_opened} times; "
-                "an entry needs exactly once"
+                "an entry requires exactly once"
             )
         if record.selected_epoch > record.epochs:
             raise ResultError(
@@ -172,16 +172,16 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
         if (record.weights_file is None) != (record.weights_sha256 is None):
             raise ResultError(
                 f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
-                "belong together"
+                "must be given together"
             )
         if weights == "needed" and record.weights_file is None:
             raise ResultError(
-                f"{folder / RESULT_FILE}, seed {record.seed}: names no weights; their header says which "
-                "split chose the epoch, so a result needs them"
+                f"{folder / RESULT_FILE}, seed {record.seed}: refers to no weights; they are required, because their "
+                "header records the split that selected the epoch"
             )
         if (record.run_file is None) != (record.run_sha256 is None):
             raise ResultError(
-                f"{folder / RESULT_FILE}, seed {record.seed}: run_file and run_sha256 belong together"
+                f"{folder / RESULT_FILE}, seed {record.seed}: run_file and run_sha256 must be given together"
             )
         if weights == "needed" and record.run_file is not None:
             run_file = plain_file(folder, record.run_file, MAX_JSON_BYTES)
@@ -196,10 +196,10 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
                 raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
             if "fold" in note:
                 raise ResultError(f"{weights_file}: {_FOLD_REFUSED}")
-            said, claimed = note.get("refit_epochs"), record.refit_epochs
-            if said != claimed:
+            recorded, claimed = note.get("refit_epochs"), record.refit_epochs
+            if recorded != claimed:
                 raise ResultError(
-                    f"{weights_file}: says {_refit(said)}, the result says {_refit(claimed)}"
+                    f"{weights_file}: its header records {_refit(recorded)}, the result {_refit(claimed)}"
                 )
 
 
@@ -216,7 +216,7 @@ def _is_there(folder: Path, record: SeedRecord) -> bool:
 
 
 def _note(weights: Path) -> dict[str, object]:
-    """Read what the header of weights says of them; nothing of them is loaded."""
+    """Read the metadata in the header of a weights file, without loading the weights."""
     try:
         with safe_open(weights, framework="numpy") as file:
             note = json.loads((file.metadata() or {}).get("note", "{}"))
@@ -234,12 +234,12 @@ def _check_size(result: Result, record: SeedRecord, predictions: Predictions, wh
         )
     if predictions.index[0] < 0:
         raise ResultError(f"{where}: a sample index is negative")
-    # Before any matrix is made: 10,000 claimed classes alone would ask for 800 MB.
+    # Checked before any matrix is made: 10,000 claimed classes alone would allocate 800 MB.
     if [len(row) for row in record.confusion] != [n_classes] * n_classes:
         raise ResultError(f"{where}: the confusion matrix is not {n_classes} × {n_classes}")
     for column in (predictions.label, predictions.predicted):
         if column.min() < 0 or column.max() >= n_classes:
-            raise ResultError(f"{where}: a class index lies outside 0 … {n_classes - 1}")
+            raise ResultError(f"{where}: a class index is outside 0 … {n_classes - 1}")
 
 
 def _check_scores(result: Result, predictions: Sequence[Predictions], where: str) -> None:
@@ -247,7 +247,7 @@ def _check_scores(result: Result, predictions: Sequence[Predictions], where: str
     for record, found in zip(result.seeds, scores, strict=True):
         seed = f"{where}, seed {record.seed}"
         if found.confusion != record.confusion:
-            raise ResultError(f"{seed}: the confusion matrix does not follow from the predictions")
+            raise ResultError(f"{seed}: the confusion matrix does not match the predictions")
         for name in ("test_accuracy", "seen_accuracy", "unseen_accuracy"):
             _compare(seed, name, getattr(record, name), getattr(found, name))
         _compare_interval(seed, record.test_interval, found.test_interval)
@@ -257,14 +257,14 @@ def _check_summary(result: Result, where: str) -> None:
     where = f"{where}, summary"
     summary, found = result.summary, summarise(result.seeds)
     if summary.seeds != found.seeds:
-        raise ResultError(f"{where}: says {summary.seeds} seeds, there are {found.seeds}")
+        raise ResultError(f"{where}: claims {summary.seeds} seeds, but there are {found.seeds}")
     for name in ("test_mean", "validation_mean", "test_std"):
         _compare(where, name, getattr(summary, name), getattr(found, name))
     _compare_interval(where, summary.test_interval, found.test_interval)
 
 
 def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
-    """Compare with the data set of that name or hash, if it is here: record, samples, labels, speakers."""
+    """Compare with the data set of that name or hash, if it is on this machine: record, samples, labels, speakers."""
     claimed = result.dataset
     _check_fingerprint(claimed, where)
     _check_published_sha256(claimed, where)
@@ -274,37 +274,37 @@ def _check_registered(result: Result, predictions: Predictions, where: str) -> N
     dataset, test = _registered_test(name)
     if field := claimed.first_difference(dataset):
         raise ResultError(
-            f"{where}: dataset.{field} is not that of the data set {name!r} of this version"
+            f"{where}: dataset.{field} differs from that of the data set {name!r} of this version"
         )
     columns = (predictions.index, predictions.label, predictions.speaker)
     for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
         if not np.array_equal(column, truth):
             raise ResultError(
-                f"{where}: column {what} of the predictions is not that of the test split of {name!r}"
+                f"{where}: column {what} of the predictions differs from the test split of {name!r}"
             )
 
 
 def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
-    """Compare name and fingerprint with those that are registered; that takes no data."""
+    """Compare name and fingerprint with those in the registry, which requires no data."""
     if claimed.fingerprint is None:
         return
     if claimed.name not in DATASETS:
-        # A copy of a registered file is recognised when it is opened, so its results have the registered name.
+        # A copy of a registered file is recognised when opened, so its results have the registered name.
         for spec in map(load_spec, DATASETS):
             if claimed.fingerprint == spec.fingerprint:
                 raise ResultError(
-                    f"{where}: dataset.name is not that of the data set {spec.name!r}, whose fingerprint it has"
+                    f"{where}: dataset.name differs from that of the data set {spec.name!r} with the same fingerprint"
                 )
         return
     registered = load_spec(claimed.name).fingerprint
     if registered and claimed.fingerprint != registered:
         raise ResultError(
-            f"{where}: dataset.fingerprint is not that of the data set {claimed.name!r} of this version"
+            f"{where}: dataset.fingerprint differs from that of the data set {claimed.name!r} of this version"
         )
 
 
 def _check_published_sha256(claimed: DatasetRecord, where: str) -> None:
-    """Compare name and SHA-256 with those of the published files, where they are known; that takes no data."""
+    """Compare name and SHA-256 with those of the published files, if known, which requires no data."""
     if claimed.name not in DATASETS:
         return
     spec = load_spec(claimed.name)
@@ -312,12 +312,12 @@ def _check_published_sha256(claimed: DatasetRecord, where: str) -> None:
     complete = spec.kind == "published" and known and len(known) == len(spec.parts)
     if complete and claimed.sha256 != combined_sha256(known):
         raise ResultError(
-            f"{where}: dataset.sha256 is not that of the published files of {claimed.name!r}"
+            f"{where}: dataset.sha256 differs from that of the published files of {claimed.name!r}"
         )
 
 
 def _known_name(claimed: DatasetRecord) -> str | None:
-    """Find the registered data set that a record speaks of, if its files are here to compare with."""
+    """Find the registered data set of a record, if its files are on this machine."""
     for name in DATASETS:
         spec = load_spec(name)
         copied = [claimed.sha256] == [part.sha256 for part in spec.parts]
@@ -330,7 +330,7 @@ def _known_name(claimed: DatasetRecord) -> str | None:
             locate(name)
         except SpikeFileError:
             return None
-        # A remake by an older version differs between machines: only the same data can be compared.
+        # A remake by an older version differs between machines: only equal data can be compared.
         return name if spec.kind == "published" or _same_file(name, claimed) else None
     return None
 
@@ -358,7 +358,7 @@ def _compare(where: str, what: str, claimed: float | None, found: float | None) 
     if claimed is None or found is None:
         agree = claimed is found
     else:
-        # The absolute part is for spreads of exactly 0, which rounding may miss by an ulp.
+        # The absolute tolerance is for spreads of exactly 0, which rounding may miss by an ulp.
         agree = math.isclose(claimed, found, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-15)
     if not agree:
-        raise ResultError(f"{where}: {what} is claimed {claimed}, the predictions give {found}")
+        raise ResultError(f"{where}: {what} is claimed {claimed}, but the predictions give {found}")

@@ -1,21 +1,20 @@
-"""What an entry says: its files, who made it, how it was verified; and what papers report.
+"""The claims of an entry: its files, its authors, its verification; and results reported in papers.
 
 ::
 
-    declaration  What the rules ask everybody to say: augmentation, extra data, ensembles, look-
+    declaration  Declarations required by the rules: augmentation, extra data, ensembles, look-
                  ahead, input
     entry        Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and
-                 checked on reading
-    literature   What papers report: ``literature.csv``, one row per reported number, checked on
+                 validated on reading
+    literature   Results reported in papers: ``literature.csv``, one row per number, validated on
                  reading
-    outside      Entries of people who did not use our trainer: predictions by sample index, and a
-                 form that says the rest
-    reading      Reading every entry below some folders: each is checked, or its contents are known to
-                 have passed their checks
-    schemas      The JSON Schemas of everything that an entry holds, for people who check or write
-                 entries with other tools
+    outside      Entries made with other trainers: predictions by sample index, and a form with
+                 the other data
+    reading      Reading all entries below some folders: each is checked, or its contents are cached
+                 as checked
+    schemas      The JSON Schemas of the files of an entry, for checking or writing entries with
+                 other tools
     tier         Tiers: how far a number was checked. Each has its own tables; nothing is ranked
                  across them
-    verifying    What raises the tier of an entry: what a verification needs of it, and the record
-                 of one
+    verifying    Raising the tier of an entry: the requirements of a verification, and its record
 """

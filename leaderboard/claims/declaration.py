@@ -1,6 +1,6 @@
-"""What the rules ask everybody to say: augmentation, extra data, ensembles, look-ahead, input.
+"""Declarations required by the rules: augmentation, extra data, ensembles, look-ahead, input.
 
-A result of our trainer says most of it already; what it says and what is declared must agree.
+A result of our trainer already contains most of them; the result and the declarations must agree.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TRACKS: dict[str, str] = {
     "constrained": "constrained: 100 steps of 10 ms, at most 100,000 parameters",
     "few-shot": "few examples per class",
     "continual": "one task after another",
-    "online": "learning while listening",
+    "online": "online learning",
     "robust": "under noise and faults",
 }
 assert set(TRACKS) == set(get_args(Track))
@@ -41,7 +41,7 @@ CONSTRAINED_STEPS, CONSTRAINED_STEP_MS, CONSTRAINED_PARAMETERS = 100, 10.0, 100_
 
 def _check_printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("holds characters that cannot be printed")
+        raise ValueError("contains characters that cannot be printed")
     return text
 
 
@@ -49,10 +49,11 @@ Line = AfterValidator(_check_printable)
 
 
 class Declarations(BaseModel):
-    """How a result was made, as far as it changes what it may be compared with.
+    """Properties of a result that determine what it may be compared with.
 
-    ``augmentation`` and ``extra_data`` are ``none`` or say what. ``ensemble`` counts the networks behind one
-    answer. ``look_ahead``: an answer needs the whole clip; null where nobody said. ``input`` is what a time step holds.
+    ``augmentation`` and ``extra_data`` are ``none`` or a description. ``ensemble`` is the number of networks behind one
+    prediction. ``look_ahead`` is true if a prediction needs the whole clip, null if unknown. ``input`` is the content
+    of a time step.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -67,7 +68,7 @@ class Declarations(BaseModel):
 
 
 def declare(result: Result) -> Declarations:
-    """Say of a result of our trainer what it says of itself.
+    """Derive the declarations of a result made by our trainer.
 
     Parameters
     ----------
@@ -77,16 +78,16 @@ def declare(result: Result) -> Declarations:
     Returns
     -------
     Declarations
-        Without extra data or ensembles, which our trainer does not know.
+        Without extra data or ensembles, which our trainer does not support.
 
     Raises
     ------
     ResultError
-        If the result does not say how spikes become steps.
+        If the result does not record how spikes are binned.
     """
     settings = result.training.get("input")
     if not isinstance(settings, dict) or settings.get("mode") not in ("counts", "binary"):
-        raise ResultError("the result does not say its input (training.input.mode)")
+        raise ResultError("the result does not record its input (training.input.mode)")
     step, duration = (
         _number(settings.get("time_step_ms")),
         _number(settings.get("duration_ms")),
@@ -102,33 +103,35 @@ def declare(result: Result) -> Declarations:
             time_steps=max(round(duration / step), 1) if step and duration else None,
         )
     except ValueError:
-        raise ResultError("the result's training.input is not what our trainer writes") from None
+        raise ResultError(
+            "the result's training.input differs from the format of our trainer"
+        ) from None
 
 
 def augmentation_of(training: dict[str, Any]) -> str:
-    """Tell in words which random changes the settings of a training ask for.
+    """Describe the augmentation in the settings of a training.
 
     Parameters
     ----------
     training
-        ``training`` of a result, or the same tables of a preset.
+        ``training`` of a result, or the corresponding tables of a preset.
 
     Returns
     -------
     str
         ``none``, or every setting that is not 0.
     """
-    said = []
+    changes = []
     for table, names in (("training", ("unit_jitter_percent",)), ("augmentation", None)):
         settings = training.get(table)
         if not isinstance(settings, dict):
             continue
-        said += [
+        changes += [
             f"{str(name).replace('_', ' ')} {value:g}"
             for name, value in settings.items()
             if (names is None or name in names) and _number(value) > 0
         ]
-    return ", ".join(said)[:500] or NONE
+    return ", ".join(changes)[:500] or NONE
 
 
 def _number(value: object) -> float:
@@ -136,21 +139,21 @@ def _number(value: object) -> float:
 
 
 def tracks_of(track: str, parameters: int, declared: Declarations) -> tuple[str, ...]:
-    """List the tracks of an entry: its own, and ``constrained`` if it keeps within its limits.
+    """List the tracks of an entry: its own, and ``constrained`` if it is within its limits.
 
     Parameters
     ----------
     track
-        Its own.
+        Track of the entry.
     parameters
-        Trained numbers.
+        Number of trained parameters.
     declared
-        What was declared.
+        Declarations of the entry.
 
     Returns
     -------
     tuple of str
-        Its own first.
+        The entry's own track first.
     """
     fits = (
         track in ("spiking", "conventional-spikes")

@@ -1,15 +1,15 @@
-"""Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and checked on reading.
+"""Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and validated on reading.
 
-An entry holds
+An entry contains
 
 ::
 
-    entry.json               who, what is declared (Entry)
-    result.json              the claims, and what they were made with
+    entry.json               authors and declarations (Entry)
+    result.json              the claims, and how they were made
     predictions-seed0.csv    label and prediction of every test sample, one file per seed
-    run.json                 settings, and what every epoch came to, one log per seed
-    weights-seed0.safetensors   only if their maker hands them in; result.json has their SHA-256 anyway
-    verification.json        what was verified here, see leaderboard.claims.tier
+    run.json                 settings, and the numbers of every epoch, one log per seed
+    weights-seed0.safetensors   optional; result.json has their SHA-256 in any case
+    verification.json        the verifications, see leaderboard.claims.tier
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SHIPPED_ENTRIES = Path(__file__).parents[1] / "entries"
 
 
 def printable(text: str) -> str:
-    """Replace every character that could steer a terminal or turn the direction of reading.
+    """Replace every character that could control a terminal or change the direction of text.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def printable(text: str) -> str:
     Returns
     -------
     str
-        The same length, with U+FFFD for what cannot be printed.
+        Text of the same length, with U+FFFD for characters that cannot be printed.
     """
     if text.isprintable():
         return text
@@ -89,7 +89,7 @@ OwnTrack = Literal[
 
 
 class Withdrawal(BaseModel):
-    """When and why an entry was taken back; it stays, without a rank."""
+    """Date of and reason for the withdrawal of an entry; the entry stays, without a rank."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,7 +98,7 @@ class Withdrawal(BaseModel):
 
 
 class Entry(BaseModel):
-    """What is said about a result beside the result itself.
+    """Description of a result, in addition to the result itself.
 
     ``result_sha256`` is of the ``result.json`` in the same folder. ``spikebench leaderboard schema`` prints the JSON
     Schema of this record.
@@ -125,8 +125,8 @@ class Entry(BaseModel):
 class StoredEntry:
     """An entry, its result, and the folder that holds both.
 
-    ``breakdown`` is who was understood, ``flags`` what looks odd about it beside the other entries,
-    ``contents_sha256`` is of all its files, where they were looked up (see :mod:`leaderboard.checks.memory`).
+    ``breakdown`` is the accuracy by group, ``flags`` lists oddities in comparison with other entries,
+    ``contents_sha256`` is of all its files, if they were looked up (see :mod:`leaderboard.checks.memory`).
     """
 
     entry: Entry
@@ -139,7 +139,7 @@ class StoredEntry:
 
     @property
     def tier(self) -> str:
-        """How far it was checked; see :mod:`leaderboard.claims.tier`."""
+        """The highest tier of its verifications; see :mod:`leaderboard.claims.tier`."""
         return tier_of(self.verifications)
 
     @property
@@ -160,24 +160,24 @@ def make_entry(
     declared: Declarations | None = None,
     submitted: str = "",
 ) -> Entry:
-    """Describe a result; the same result always gets the same id.
+    """Make the entry of a result; the same result always gets the same id.
 
     Parameters
     ----------
     result
-        A result that was verified.
+        A verified result.
     name
         Name to display; the model's name by default.
     authors, note
-        Who made it, and what a reader should know.
+        Authors, and a note for readers.
     link, citation
-        Where to read more, and how to cite it.
+        Link to more information, and the citation.
     track
-        By default ``spiking`` or ``conventional-spikes``, whatever the model is.
+        By default ``spiking`` or ``conventional-spikes``, according to the model.
     declared
-        By default what the result says of itself.
+        By default derived from the result.
     submitted
-        The day, as 2026-01-31; by default today (UTC).
+        Date, as 2026-01-31; by default today (UTC).
 
     Returns
     -------
@@ -187,7 +187,7 @@ def make_entry(
     Raises
     ------
     ResultError
-        If a text is too long or cannot be printed, or a link is none.
+        If a text is too long or cannot be printed, or a link is not valid.
     """
     sha256 = hashlib.sha256(_result_text(result).encode()).hexdigest()
     count = len(result.seeds)
@@ -214,14 +214,14 @@ def make_entry(
 
 
 def slug(text: str, fallback: str) -> str:
-    """Turn any text into a name that is safe as a folder and in a link.
+    """Convert any text to a name that is safe for a folder and a link.
 
     Parameters
     ----------
     text
         Any text.
     fallback
-        What to use if no letter or digit is left.
+        Name to use if no letter or digit is left.
 
     Returns
     -------
@@ -248,17 +248,17 @@ def write_entry(
     Parameters
     ----------
     source
-        The result folder, for the predictions.
+        The result folder that contains the predictions.
     entries
-        The folder of all entries; made if it is not there.
+        The folder of all entries; created if it does not exist.
     entry, result
-        What to write; ``result`` was verified.
+        The entry and its verified result.
     overwrite
-        Whether an entry of the same id is replaced.
+        Whether an existing entry of the same id is replaced.
     weights
-        Whether the weights go into the entry.
+        Whether to include the weights.
     origin
-        What errors name where ``source`` is a temporary folder.
+        Folder to name in errors if ``source`` is a temporary one.
 
     Returns
     -------
@@ -268,9 +268,9 @@ def write_entry(
     Raises
     ------
     OutputExistsError
-        If it is there and may not be replaced.
+        If the entry exists and may not be replaced.
     ResultError
-        If the copy does not stand its checks, or the place cannot be written.
+        If the copy fails its checks, or the folder cannot be written.
     """
     target = entries / entry.dataset / entry.id
     if (target.exists() or target.is_symlink()) and not overwrite:
@@ -290,7 +290,7 @@ def write_entry(
             _swap(partial, target, Path(temporary) / "replaced")
     except BaseException as error:
         for folder in missing:
-            with contextlib.suppress(OSError):  # not made, or in use by another process
+            with contextlib.suppress(OSError):  # not created, or in use by another process
                 folder.rmdir()
         if isinstance(error, OSError):
             raise ResultError(f"{target}: cannot be written: {os_error_text(error)}") from None
@@ -299,12 +299,12 @@ def write_entry(
 
 
 def _check_copy(copy: Path, origin: Path) -> None:
-    """Check what is published, the copy; an error names the folder that it was made of."""
+    """Check the copy that is to be published; errors name the original folder."""
     try:
         read_entry(copy)
     except ResultError as error:
-        said = str(error).replace(f"{copy}/", "").replace(str(copy), "entry")
-        raise ResultError(f"{origin}: makes no valid entry: {said}") from None
+        reason = str(error).replace(f"{copy}/", "").replace(str(copy), "entry")
+        raise ResultError(f"{origin}: does not make a valid entry: {reason}") from None
 
 
 def _swap(partial: Path, target: Path, replaced: Path) -> None:
@@ -336,12 +336,12 @@ def _result_text(result: Result) -> str:
 
 
 def read_entry(folder: Path) -> StoredEntry:
-    """Read an entry and check all that it claims.
+    """Read an entry and check all its claims.
 
     Parameters
     ----------
     folder
-        The entry's folder, named as its id.
+        The entry's folder, named by its id.
 
     Returns
     -------
@@ -351,28 +351,28 @@ def read_entry(folder: Path) -> StoredEntry:
     Raises
     ------
     ResultError
-        If a file is missing, does not fit its schema or its SHA-256, or a claim does not follow
-        from the predictions.
+        If a file is missing, does not match its schema or its SHA-256, or a claim does not match the
+        predictions.
     """
     if not (folder / ENTRY_FILE).exists() and (folder / RESULT_FILE).is_file():
         raise ResultError(
-            f"{folder / ENTRY_FILE}: no such file, so this is a result; spikebench submit makes an entry of it"
+            f"{folder / ENTRY_FILE}: no such file, so this is a result; use spikebench submit to make an entry"
         )
     if not folder.is_dir():
         raise ResultError(f"{folder}: no such folder; give the folder of an entry")
     if not (folder / ENTRY_FILE).is_symlink() and not (folder / ENTRY_FILE).exists():
-        raise ResultError(f"{folder / ENTRY_FILE}: no such file, so the folder is no entry")
+        raise ResultError(f"{folder / ENTRY_FILE}: no such file, so the folder is not an entry")
     path = plain_file(folder, ENTRY_FILE)
     entry = read_record(path, Entry, MAX_ENTRY_BYTES)
     if entry.id != folder.name:
-        raise ResultError(f"{path}: its id is {entry.id!r}, its folder {folder.name!r}")
+        raise ResultError(f"{path}: its id is {entry.id!r}, but its folder is {folder.name!r}")
     if file_sha256(plain_file(folder, RESULT_FILE, MAX_JSON_BYTES)) != entry.result_sha256:
         raise ResultError(
             f"{folder / RESULT_FILE}: not the file that was submitted; submit the result again"
         )
     result, predictions = check_result(folder, weights="if there")
     if slug(result.dataset.name, "data") != entry.dataset:
-        raise ResultError(f"{path}: the result is about another data set, {result.dataset.name!r}")
+        raise ResultError(f"{path}: the result is for another data set, {result.dataset.name!r}")
     _check_files(folder, result)
     _check_declared(path, entry, result)
     check_logs(folder, result)
@@ -385,7 +385,7 @@ def read_entry(folder: Path) -> StoredEntry:
 
 
 def _check_files(folder: Path, result: Result) -> None:
-    """Refuse what has no business in an entry."""
+    """Refuse files that do not belong to an entry."""
     known = {ENTRY_FILE, RESULT_FILE, LOGS_FILE, VERIFICATION_FILE}
     for record in result.seeds:
         known |= {record.predictions_file, record.weights_file or RESULT_FILE}
@@ -396,40 +396,44 @@ def _check_files(folder: Path, result: Result) -> None:
                     f"{printable(one.path)}: does not belong to an entry; remove it, or submit again"
                 )
             if not one.is_file(follow_symlinks=False):
-                plain_file(folder, one.name)  # says what it must be
+                plain_file(folder, one.name)  # raises with the reason
 
 
 def _check_declared(path: Path, entry: Entry, result: Result) -> None:
     if (entry.track == "spiking") > result.model.spiking:
-        raise ResultError(f"{path}: track spiking, but the result says that the model is not")
+        raise ResultError(
+            f"{path}: track spiking, but the model is not spiking according to the result"
+        )
     if not isinstance(result.training.get("input"), dict):
-        return  # not from our trainer: only its maker can know
+        return  # not made by our trainer: cannot be derived
     said = declare(result)
     for name in ("augmentation", "input", "time_step_ms", "time_steps", "look_ahead"):
         claimed, found = getattr(entry.declared, name), getattr(said, name)
         if claimed != found and found is not None:
-            raise ResultError(f"{path}: declared.{name} is {claimed!r}, the result says {found!r}")
+            raise ResultError(
+                f"{path}: declared.{name} is {claimed!r}, but the result has {found!r}"
+            )
 
 
 def withdraw(folder: Path, reason: str) -> Entry:
-    """Take an entry back; it stays where it is, with the reason.
+    """Withdraw an entry; it stays in its folder, with the reason.
 
     Parameters
     ----------
     folder
-        The entry, which must hold.
+        The entry, which must pass its checks.
     reason
-        Why, in one line.
+        The reason, in one line.
 
     Returns
     -------
     Entry
-        As it now is.
+        The changed entry.
 
     Raises
     ------
     ResultError
-        If it does not hold, was taken back before, or the reason does not fit.
+        If it fails its checks, was withdrawn before, or the reason is not valid.
     """
     stored = read_entry(folder)
     if stored.entry.withdrawn is not None:

@@ -1,11 +1,10 @@
-"""What papers report: ``literature.csv``, one row per reported number, checked on reading.
+"""Results reported in papers: ``literature.csv``, one row per number, validated on reading.
 
-Nothing here was measured by this project, so these rows are shown in a table of their own and
-never ranked. The columns that say how far to trust a row: ``selected_on`` (which data chose the
-epoch that is reported); ``evidence`` (``first-hand``: somebody of this project, ``read_by``, read
-the paper, its code, or a page of its authors or of the authors of the data set; ``second-hand``:
-the number was found in another text); ``quote``, what that source says of the number or of what
-chose the epoch, in its own words, at ``quote_url``. In a quote from a table `` | `` parts the cells.
+None of these results was measured by this project, so they have their own table and are never ranked. These columns
+describe the reliability of a row: ``selected_on`` (the data that selected the reported epoch); ``evidence``
+(``first-hand``: a member of this project, ``read_by``, read the paper, its code, or a page of its authors or of the
+authors of the data set; ``second-hand``: the number was found in another text); ``quote``, the words of that source on
+the number or on the selection of the epoch, at ``quote_url``. In a quote from a table `` | `` separates the cells.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Percent = Annotated[float, Field(ge=0.0, le=100.0, allow_inf_nan=False)]
 
 def _printable(value: str) -> str:
     if not value.isprintable():
-        raise ValueError("only printable text, without line breaks")
+        raise ValueError("must be printable text without line breaks")
     return value
 
 
@@ -53,9 +52,9 @@ QuoteLink = Annotated[
 class Report(BaseModel):
     """One reported number.
 
-    ``spread_percent`` is the figure behind the ± and ``spread_kind`` what it is (standard deviation,
-    95 % confidence interval, unknown). ``time_steps`` is the smallest number of time steps given;
-    the ``…_note`` and ``…_kind`` columns hold what does not fit a number or a yes.
+    ``spread_percent`` is the number after the ± and ``spread_kind`` its meaning (standard deviation,
+    95 % confidence interval, unknown). ``time_steps`` is the smallest reported number of time steps;
+    the ``…_note`` and ``…_kind`` columns contain details beyond a number or a yes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,29 +109,29 @@ class Report(BaseModel):
     @model_validator(mode="after")
     def _spread_has_a_kind(self) -> Self:
         if (self.spread_percent is None) != (self.spread_kind is None):
-            raise ValueError("spread_percent and spread_kind belong together")
+            raise ValueError("spread_percent and spread_kind must be given together")
         return self
 
     @model_validator(mode="after")
     def _quoted_by_who_read_it(self) -> Self:
         if bool(self.quote) != bool(self.quote_url):
-            raise ValueError("quote and quote_url belong together")
+            raise ValueError("quote and quote_url must be given together")
         if bool(self.read_by) != (self.evidence == "first-hand"):
             raise ValueError(
-                "first-hand evidence names who read it (read_by), other evidence nobody"
+                "first-hand evidence requires read_by, other evidence must not have it"
             )
         if self.quote and self.evidence != "first-hand":
-            raise ValueError("a quote is first-hand evidence")
+            raise ValueError("a quote requires first-hand evidence")
         return self
 
 
 def read_literature(path: Path = LITERATURE_FILE) -> list[Report]:
-    """Read and check reported results.
+    """Read and validate reported results.
 
     Parameters
     ----------
     path
-        A CSV file with exactly the columns of :class:`Report`; by default the one shipped here.
+        A CSV file with exactly the columns of :class:`Report`; by default the one in this package.
 
     Returns
     -------
@@ -142,8 +141,8 @@ def read_literature(path: Path = LITERATURE_FILE) -> list[Report]:
     Raises
     ------
     ResultError
-        If the file cannot be read, a column is missing or unknown, a value does not fit, or the
-        same method of the same authors stands there twice for one data set and year.
+        If the file cannot be read, a column is missing or unknown, a value is not valid, or the
+        same method of the same authors is listed twice for one data set and year.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -158,6 +157,6 @@ def read_literature(path: Path = LITERATURE_FILE) -> list[Report]:
             raise ResultError(f"{path}, row {number}: {first_problem(error)}") from None
         key = (report.dataset, report.method, report.authors, report.year)
         if key in reports:
-            raise ResultError(f"{path}, row {number}: {report.method!r} stands there twice")
+            raise ResultError(f"{path}, row {number}: {report.method!r} is listed twice")
         reports[key] = report
     return list(reports.values())

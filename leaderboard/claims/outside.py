@@ -1,8 +1,8 @@
-"""Entries of people who did not use our trainer: predictions by sample index, and a form that says the rest.
+"""Entries made with other trainers: predictions by sample index, and a form with the other data.
 
 Predictions are one CSV file with the columns ``seed,index,predicted``. The index is the position of a test sample in
-the file that holds it, the prediction a class number. Labels and speakers come from the data set, which must be here.
-The form is TOML (:class:`Form`); :func:`write_kit` writes one to fill in, and a list of all samples and their splits.
+its file, the prediction is a class number. Labels and speakers come from the data set, which must be on this machine.
+The form is TOML (:class:`Form`). :func:`write_kit` writes an empty form and a list of all samples with their splits.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Part(BaseModel):
 
 
 class FormModel(_Part):
-    """``[model]``: what was tested."""
+    """``[model]``: the tested model."""
 
     name: Annotated[str, Field(min_length=1, max_length=100), Line]
     spiking: bool
@@ -70,7 +70,7 @@ class FormSeed(_Part):
 
 
 class Form(_Part):
-    """What an outsider says of predictions. The protocol must be the data set's own."""
+    """The description of predictions made with another trainer. The protocol must be that of the data set."""
 
     schema_version: Literal[1]
     dataset: Name
@@ -106,7 +106,7 @@ class Form(_Part):
 
 
 def read_form(path: Path) -> Form:
-    """Read a form, from anyone.
+    """Read an untrusted form.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ def read_form(path: Path) -> Form:
     Returns
     -------
     Form
-        Checked.
+        The validated form.
 
     Raises
     ------
     ResultError
-        If it is missing, too large, no TOML, or does not fit.
+        If it is missing, too large, not TOML, or not valid.
     """
     try:
         if not path.is_file():
@@ -141,7 +141,7 @@ def read_form(path: Path) -> Form:
 
 
 def read_outside_predictions(path: Path) -> dict[int, dict[int, int]]:
-    """Read predictions of several seeds, from anyone.
+    """Read untrusted predictions of several seeds.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def read_outside_predictions(path: Path) -> dict[int, dict[int, int]]:
     Raises
     ------
     ResultError
-        If the file is missing or too large, or holds anything but whole numbers, or a sample twice.
+        If the file is missing or too large, contains anything but whole numbers, or a sample twice.
     """
     found: dict[int, dict[int, int]] = {}
     try:
@@ -171,12 +171,14 @@ def read_outside_predictions(path: Path) -> dict[int, dict[int, int]]:
             for row in rows:
                 seed, index, predicted = _numbers(row, rows.line_num)
                 if index in found.setdefault(seed, {}):
-                    raise ValueError(f"line {rows.line_num}: sample {index} of seed {seed} again")
+                    raise ValueError(
+                        f"line {rows.line_num}: sample {index} of seed {seed} appears twice"
+                    )
                 found[seed][index] = predicted
     except (OSError, ValueError, csv.Error) as error:
         raise ResultError(f"{path}: {error}") from None
     if not found:
-        raise ResultError(f"{path}: holds no predictions")
+        raise ResultError(f"{path}: contains no predictions")
     return found
 
 
@@ -193,49 +195,51 @@ def _numbers(row: list[str], line: int) -> tuple[int, int, int]:
 def outside_result(
     predictions: Path, form_file: Path, data: str | None = None
 ) -> Iterator[tuple[Path, Result, Entry]]:
-    """Make a result folder and an entry of predictions and a form.
+    """Make a result folder and an entry from predictions and a form.
 
     Parameters
     ----------
     predictions, form_file
         The two files.
     data
-        Where the form's data set lies, if not under its name.
+        File of the form's data set, if it is not found by its name.
 
     Yields
     ------
     folder : Path
         A temporary result folder, for :func:`leaderboard.claims.entry.write_entry`.
     result : Result
-        Scored here.
+        The result, scored here.
     entry : Entry
-        What the form says of it.
+        The entry with the data of the form.
 
     Raises
     ------
     ResultError
-        If a file does not fit, samples are missing, or test chose the epoch.
+        If a file is not valid, samples are missing, or the epoch was selected on the test split.
     SpikebenchError
-        If the data set is not here.
+        If the data set is not on this machine.
     """
     form = read_form(form_file)
-    said = read_outside_predictions(predictions)
+    given = read_outside_predictions(predictions)
     _check_honest(form, form_file)
     known = read_split_labels(data or form.dataset)
     split = known.dataset.split
     if (known.dataset.name, split.protocol) != (form.dataset, form.protocol):
         raise ResultError(
-            f"{form_file}: says {form.dataset} under {form.protocol}, the data are {known.dataset.name} "
+            f"{form_file}: is for {form.dataset} under {form.protocol}, but the data are {known.dataset.name} "
             f"under {split.protocol}"
         )
     numbers = [one.seed for one in form.seeds]
-    if sorted(said) != sorted(numbers):
+    if sorted(given) != sorted(numbers):
         raise ResultError(
-            f"{predictions}: holds the seeds {_few(said)}, the form {_few(numbers)}; all seeds are reported"
+            f"{predictions}: contains the seeds {_few(given)}, the form {_few(numbers)}; report all seeds in both"
         )
     with TemporaryDirectory(prefix="spikebench-") as temporary:
         folder = Path(temporary)
-        seeds = [_seed(folder, form, one, known, said[one.seed], predictions) for one in form.seeds]
+        seeds = [
+            _seed(folder, form, one, known, given[one.seed], predictions) for one in form.seeds
+        ]
         result = Result(
             created=_made(predictions),
             software=form.software,
@@ -265,7 +269,7 @@ def outside_result(
 
 
 def _made(path: Path) -> str:
-    """Tell when predictions were written, so that the same file always makes the same entry."""
+    """Return when predictions were written, so that the same file always makes the same entry."""
     made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return made.isoformat(timespec="seconds")
 
@@ -273,12 +277,12 @@ def _made(path: Path) -> str:
 def _check_honest(form: Form, path: Path) -> None:
     if form.selected_on == "test":
         raise ResultError(
-            f"{path}: the epoch was chosen on the test split; such a number belongs to the literature "
-            "(leaderboard/literature.csv), not beside honest ones"
+            f"{path}: the epoch was selected on the test split; such a number belongs to the literature "
+            "(leaderboard/literature.csv)"
         )
     if form.test_opened != 1:
         raise ResultError(
-            f"{path}: the test split was opened {form.test_opened} times; an entry needs exactly once"
+            f"{path}: the test split was opened {form.test_opened} times; an entry requires exactly once"
         )
     if (form.track == "spiking") > form.model.spiking:
         raise ResultError(f"{path}: track spiking, but model.spiking is false")
@@ -292,21 +296,21 @@ def _few(numbers: Iterable[int]) -> str:
 
 
 def _order(
-    path: Path, said: dict[int, int], seed: FormSeed, test: LabelledSamples, n_classes: int
+    path: Path, given: dict[int, int], seed: FormSeed, test: LabelledSamples, n_classes: int
 ) -> NDArray[np.int64]:
-    """Put the predictions of one seed into the order of the test samples."""
+    """Sort the predictions of one seed in the order of the test samples."""
     known = test.index.tolist()
-    missing, more = set(known) - set(said), set(said) - set(known)
+    missing, more = set(known) - set(given), set(given) - set(known)
     if missing or more:
         what = f"{len(missing)} test samples are missing" if missing else ""
         what += " and " if missing and more else ""
         what += f"{len(more)} are not of the test split ({_few(more)})" if more else ""
         raise ResultError(f"{path}: seed {seed.seed}: {what}; {SPLITS_FILE} lists them")
-    predicted = np.array([said[index] for index in known], dtype=np.int64)
+    predicted = np.array([given[index] for index in known], dtype=np.int64)
     wrong = np.flatnonzero(predicted >= n_classes)
     if wrong.size:
         raise ResultError(
-            f"{path}: seed {seed.seed}, sample {known[wrong[0]]}: class {predicted[wrong[0]]} is none of 0 … "
+            f"{path}: seed {seed.seed}, sample {known[wrong[0]]}: class {predicted[wrong[0]]} is outside 0 … "
             f"{n_classes - 1}"
         )
     return predicted
@@ -320,20 +324,20 @@ def _seed(
     answers: dict[int, int],
     origin: Path,
 ) -> SeedRecord:
-    """Score the answers of one seed by sample index, and write them as predictions; errors name ``origin``."""
+    """Score the predictions of one seed by sample index, and write them to a file; errors name ``origin``."""
     test = known.test
-    said = Predictions(
+    given = Predictions(
         index=test.index,
         label=test.labels,
         predicted=_order(origin, answers, seed, test, len(known.dataset.classes)),
         speaker=test.speakers,
     )
     path = folder / f"predictions-seed{seed.seed}.csv"
-    write_predictions(path, said)
+    write_predictions(path, given)
     return SeedRecord(
         seed=seed.seed,
         validation_accuracy=seed.validation_accuracy,
-        **vars(score(said, known.dataset, form.refit)),
+        **vars(score(given, known.dataset, form.refit)),
         spikes_per_sample=form.model.spikes_per_sample,
         epochs=seed.epochs,
         selected_epoch=seed.selected_epoch,
@@ -350,56 +354,56 @@ def _seed(
 
 
 _FORM = """\
-# What is said of predictions that were not made by `spikebench evaluate`. Then:
+# Description of predictions that were not made by `spikebench evaluate`. Submit them with:
 #     spikebench submit {predictions} --form {form}
 schema_version = 1
 dataset = {dataset}
 protocol = {protocol}
-name = ""                          # as the leaderboard shows it
+name = ""                          # to be displayed on the leaderboard
 authors = ""                       # A. Smith, B. Jones
-note = ""                          # what a reader should know, in one line
+note = ""                          # for readers, in one line
 # link = "https://example.org/paper"
 citation = ""
 track = "spiking"                  # {tracks}
 software = ""                      # with its version
-command = ""                       # that repeats it
-selected_on = "validation"         # validation, or none: the last epoch, nothing chosen
+command = ""                       # that reproduces the predictions
+selected_on = "validation"         # validation, or none: the last epoch without selection
 refit = false                      # trained again on training and validation samples after selection
 test_opened = 1                    # how often each seed was tested
 
 [model]
-name = ""                          # of the kind of network
+name = ""                          # kind of network
 spiking = true
-parameters = 0                     # trained numbers
+parameters = 0                     # number of trained parameters
 # spikes_per_sample = 1000.0       # hidden spikes, mean over the test samples
 
 [declared]
-augmentation = "none"              # or what
-extra_data = "none"                # or what
-ensemble = 1                       # networks behind one answer
-look_ahead = false                 # whether an answer needs the whole clip
+augmentation = "none"              # or a description
+extra_data = "none"                # or a description
+ensemble = 1                       # networks behind one prediction
+look_ahead = false                 # whether a prediction needs the whole clip
 input = "counts"                   # counts, binary, events, audio, other
 time_step_ms = 10.0
 time_steps = 100
 
-# One table per seed; all that were trained are reported, and a rank needs five.
+# One table per seed; report all trained seeds. A rank requires five.
 [[seeds]]
 seed = 0
 validation_accuracy = 0.0          # on the validation samples of {splits}
 epochs = 0
 selected_epoch = 0
 
-[config]                           # anything that helps to repeat it
+[config]                           # anything that helps to reproduce it
 """
 
 
 def write_kit(folder: Path, data: str) -> list[Path]:
-    """Write what an outsider needs: a form, the split of every sample, and predictions to fill in.
+    """Write the files for an entry made with another trainer: form, split of every sample, predictions to fill in.
 
     Parameters
     ----------
     folder
-        Made if it is not there.
+        Created if it does not exist.
     data
         A registered data set, or a spike file.
 
@@ -411,14 +415,14 @@ def write_kit(folder: Path, data: str) -> list[Path]:
     Raises
     ------
     OutputExistsError
-        If one of them is there.
+        If one of them exists.
     SpikebenchError
-        If the data set is not here, or the place cannot be written.
+        If the data set is not on this machine, or the folder cannot be written.
     """
     paths = [folder / name for name in (FORM_FILE, SPLITS_FILE, PREDICTIONS_FILE)]
     for path in paths:
         if path.exists():
-            raise OutputExistsError(f"{path}: is there already; choose another folder")
+            raise OutputExistsError(f"{path}: exists already; choose another folder")
     known = read_split_labels(data)
     parts = {"train": known.train, "validation": known.validation, "test": known.test}
     splits = [f"{name},{index}" for name, part in parts.items() for index in part.index.tolist()]

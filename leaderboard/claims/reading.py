@@ -1,4 +1,4 @@
-"""Reading every entry below some folders: each is checked, or its contents are known to have passed their checks."""
+"""Reading all entries below some folders: each is checked, or its contents are cached as checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spikebench.workers import available_cores, worker_pool
 
 __all__ = ["read_entries"]
 
-_SEVERAL_PROCESSES_FROM = 500  # entries; to start processes costs what one reads in that time
+_SEVERAL_PROCESSES_FROM = 500  # entries; starting processes takes as long as reading so many in one
 _PER_CALL = 25
 
 
@@ -34,25 +34,25 @@ def read_entries(
     ----------
     folders
         Folders with ``<dataset>/<id>/`` below. Names that begin with a dot and plain files are
-        passed over.
+        ignored.
     jobs
-        Processes that check; by default one per core for 500 entries and more, else this one. What comes
-        back is the same.
+        Number of processes; by default one per core for 500 entries and more, else only this one. It does not
+        affect the result.
     tell
-        Is told now and then how many entries of how many are read.
+        Called now and then with the number of entries read and their total.
     use_memory
-        Whether entries whose contents passed their checks before are not checked again, see
-        :mod:`leaderboard.checks.memory`; those that pass are remembered.
+        Whether to skip the checks of entries whose contents passed them before, and to store passed checks, see
+        :mod:`leaderboard.checks.memory`.
 
     Returns
     -------
     list of StoredEntry
-        By data set and id.
+        Sorted by data set and id.
 
     Raises
     ------
     ResultError
-        If a folder is missing, an entry fails its checks (all that do are named), or an id
+        If a folder is missing, an entry fails its checks (all such entries are named), or an id
         appears twice.
     """
     found: dict[tuple[str, str], StoredEntry] = {}
@@ -66,7 +66,7 @@ def read_entries(
             continue
         key = (stored.entry.dataset, stored.entry.id)
         if key in found:
-            problems.append(f"{folder}: the same entry as {found[key].folder}")
+            problems.append(f"{folder}: is the same entry as {found[key].folder}")
         else:
             found[key] = stored
     if problems:
@@ -81,7 +81,7 @@ def read_entries(
 def _read_all(
     folders: list[Path], jobs: int | None, tell: Callable[[int, int], None], use_memory: bool
 ) -> list[StoredEntry | str]:
-    """Read entries, those that are remembered in this process; of one that fails its checks, say why."""
+    """Read entries; cached ones are read in this process. For an entry that fails its checks, return the reason."""
     read: dict[Path, StoredEntry | str] = {}
     if use_memory:
         for number, folder in enumerate(folders, 1):
@@ -102,7 +102,7 @@ def _read_all(
 
 
 def _recall(folder: Path) -> StoredEntry | None:
-    """Read an entry whose contents passed their checks before; None if they did not."""
+    """Read an entry whose contents passed their checks before; otherwise return None."""
     contents = read_contents(folder)
     breakdown = recall(contents.sha256) if contents else None
     if contents is None or breakdown is None:
@@ -125,7 +125,7 @@ def _recall(folder: Path) -> StoredEntry | None:
 
 
 def _read_some(folders: list[Path], use_memory: bool) -> list[StoredEntry | str]:
-    """Check entries; of one that fails, say why."""
+    """Check entries; for an entry that fails, return the reason."""
     read: list[StoredEntry | str] = []
     for folder in folders:
         try:
@@ -133,7 +133,7 @@ def _read_some(folders: list[Path], use_memory: bool) -> list[StoredEntry | str]
             stored = read_entry(folder)
             if stored.entry.dataset != folder.parent.name:
                 raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
-            if before and before == read_contents(folder):  # else it was changed meanwhile
+            if before and before == read_contents(folder):  # otherwise it was changed meanwhile
                 remember(before.sha256, stored.breakdown)
                 stored = replace(stored, contents_sha256=before.sha256)
             read.append(stored)
@@ -152,7 +152,7 @@ def _entry_folders(folders: Iterable[Path]) -> list[Path]:
         for dataset in _subfolders(folder):
             if (dataset / ENTRY_FILE).exists():
                 raise ResultError(
-                    f"{folder}: holds the entries of one data set; give the folder above"
+                    f"{folder}: contains the entries of one data set; give the folder above"
                 )
             found.extend(_subfolders(dataset))
     return found
@@ -162,5 +162,5 @@ def _subfolders(folder: Path) -> list[Path]:
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     for path in inside:
         if path.is_symlink():
-            raise ResultError(f"{path}: a link; entries must lie in the folder itself")
+            raise ResultError(f"{path}: is a link; entries must be in the folder itself")
     return [path for path in inside if path.is_dir()]

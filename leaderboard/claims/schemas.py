@@ -1,4 +1,4 @@
-"""The JSON Schemas of everything that an entry holds, for people who check or write entries with other tools."""
+"""The JSON Schemas of the files of an entry, for checking or writing entries with other tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Give the JSON Schema of one file of an entry.
+    """Return the JSON Schema of one file of an entry.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def schema(name: str) -> dict[str, Any]:
     Raises
     ------
     UnknownNameError
-        If there is no such file.
+        If the file does not exist.
     """
     if name not in SCHEMAS:
         raise UnknownNameError("schema", name, SCHEMAS)

@@ -1,7 +1,7 @@
 """Tiers: how far a number was checked. Each has its own tables; nothing is ranked across them.
 
-``verification.json`` of an entry holds what was verified, by whom and with what; it names the result by its SHA-256,
-so that it speaks of no other.
+``verification.json`` of an entry records what was verified, by whom and with what; it refers to the result by its
+SHA-256, so that it cannot be used for another one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEAST_AGREEMENT = 0.999
 
 Tier = Literal["reported", "recomputed", "verified-inference", "verified-training"]
 TIERS: dict[str, str] = {
-    "verified-training": "trained again here from the configuration; the mean lies in the claimed interval",
+    "verified-training": "trained again here from the configuration; the mean is in the claimed interval",
     "verified-inference": "weights run again here; at least 99.9 % of the labels are equal",
     "recomputed": "recomputed here from the predictions",
     "reported": "from a paper, not checked here",
@@ -40,7 +40,7 @@ _Text = Annotated[str, Field(min_length=1, max_length=500), Line]
 
 
 class SeedCheck(BaseModel):
-    """What came out for one seed: its accuracy here, and the part of the labels that are equal."""
+    """Verification of one seed: its accuracy here, and the fraction of equal labels."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,7 +50,7 @@ class SeedCheck(BaseModel):
 
 
 class Verification(BaseModel):
-    """One verification that was passed."""
+    """One passed verification."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -77,7 +77,7 @@ class Verifications(BaseModel):
 
 
 def read_verifications(folder: Path) -> tuple[Verification, ...]:
-    """Read what was verified of an entry.
+    """Read the verifications of an entry.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def read_verifications(folder: Path) -> tuple[Verification, ...]:
     Returns
     -------
     tuple of Verification
-        Empty if nothing was.
+        Empty if there are none.
 
     Raises
     ------
     ResultError
-        If the file does not fit.
+        If the file is not valid.
     """
     path = folder / VERIFICATION_FILE
     if not path.is_file():
@@ -101,33 +101,33 @@ def read_verifications(folder: Path) -> tuple[Verification, ...]:
 
 
 def write_verifications(folder: Path, verifications: Sequence[Verification]) -> None:
-    """Write what was verified of an entry, whole or not at all.
+    """Write the verifications of an entry, whole or not at all.
 
     Parameters
     ----------
     folder
         The entry.
     verifications
-        All of them.
+        All verifications of the entry.
     """
     content = Verifications(verifications=list(verifications))
     write_text(folder / VERIFICATION_FILE, content.model_dump_json(indent=2) + "\n")
 
 
 def add_verification(folder: Path, verification: Verification) -> None:
-    """Write down a verification that was passed; an older one of its kind is replaced.
+    """Record a passed verification; an older one of its kind is replaced.
 
     Parameters
     ----------
     folder
         The entry.
     verification
-        What was done.
+        The verification.
 
     Raises
     ------
     ResultError
-        If it was not passed, or what stands there does not fit; nothing is written then.
+        If it was not passed, or the existing file is not valid; nothing is written then.
     """
     if reason := why_failed(verification):
         raise ResultError(f"{folder}: {reason}; nothing was written")
@@ -136,25 +136,25 @@ def add_verification(folder: Path, verification: Verification) -> None:
 
 
 def why_failed(verification: Verification) -> str:
-    """Say why a verification is none.
+    """Return the reason why a verification is not passed.
 
     Parameters
     ----------
     verification
-        What came out.
+        The verification.
 
     Returns
     -------
     str
-        The reason, with both figures; empty if it was passed.
+        The reason, with both numbers; empty if it was passed.
     """
     if verification.kind == "inference":
         worst = min(verification.seeds, key=lambda one: one.agreement)
         if worst.agreement >= LEAST_AGREEMENT:
             return ""
         return (
-            f"seed {worst.seed}: only {worst.agreement:.2%} of the labels are those of the entry; "
-            f"{LEAST_AGREEMENT:.1%} are needed"
+            f"seed {worst.seed}: only {worst.agreement:.2%} of the labels are equal to those of the entry; "
+            f"{LEAST_AGREEMENT:.1%} are required"
         )
     interval = verification.claimed_interval
     # Means of the same numbers may differ by an ulp.
@@ -169,24 +169,24 @@ def why_failed(verification: Verification) -> str:
 def check_verification(
     verification: Verification, result_sha256: str, result: Result, where: str
 ) -> None:
-    """Compare a verification that stands in an entry with the result beside it.
+    """Compare a verification recorded in an entry with the result beside it.
 
     Parameters
     ----------
     verification
-        What is said to have come out.
+        The recorded verification.
     result_sha256, result
         The result of the entry.
     where
-        The place, for messages.
+        Location of the record, for messages.
 
     Raises
     ------
     ResultError
-        If it speaks of another result, other seeds or another claim, or was not passed by its own figures.
+        If it refers to another result, other seeds or another claim, or was not passed according to its numbers.
     """
     if verification.result_sha256 != result_sha256:
-        raise ResultError(f"{where}: speaks of another result")
+        raise ResultError(f"{where}: refers to another result")
     accuracies = [one.accuracy for one in verification.seeds]
     agree = {
         "seeds": [one.seed for one in verification.seeds] == [one.seed for one in result.seeds],
@@ -196,23 +196,23 @@ def check_verification(
     }
     for name, same in agree.items():
         if not same:
-            raise ResultError(f"{where}, {verification.kind}: {name} does not fit the result")
+            raise ResultError(f"{where}, {verification.kind}: {name} does not match the result")
     if reason := why_failed(verification):
         raise ResultError(f"{where}, {verification.kind}: {reason}")
 
 
 def tier_of(verifications: Sequence[Verification]) -> str:
-    """Find the tier of an entry whose predictions were recomputed.
+    """Return the tier of an entry whose predictions were recomputed.
 
     Parameters
     ----------
     verifications
-        Those that were passed.
+        Its passed verifications.
 
     Returns
     -------
     str
-        The highest that it has reached.
+        The highest tier reached.
     """
     kinds = {one.kind for one in verifications}
     for kind in ("training", "inference"):

@@ -1,4 +1,4 @@
-"""What raises the tier of an entry: what a verification needs of it, and the record of one."""
+"""Raising the tier of an entry: the requirements of a verification, and its record."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from spikebench.training.run_record import LOGS_FILE
 
 Kind = Literal["inference", "training"]
 NO_LOGS = (
-    "holds no run.json, so how it was trained is not known here and it cannot be run again; entries of results that "
-    "this version's `spikebench evaluate` wrote have one"
+    "contains no run.json, so its training settings are unknown and it cannot be run again; entries of results "
+    "written by this version's `spikebench evaluate` have one"
 )
 
 
 def find_lacks(stored: StoredEntry) -> dict[Kind, str]:
-    """Find what an entry lacks for each kind of verification.
+    """Find the missing requirements of an entry for each kind of verification.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ def find_lacks(stored: StoredEntry) -> dict[Kind, str]:
     Returns
     -------
     dict
-        Kind → what it lacks; empty where the verification can be done.
+        Kind → what is missing; empty where the verification is possible.
     """
     if not (stored.folder / LOGS_FILE).is_file():
         return {"inference": NO_LOGS, "training": NO_LOGS}
     names = [record.weights_file for record in stored.result.seeds]
     if None in names:
-        lacks = "the result names no weights"
+        lacks = "the result refers to no weights"
     elif all((stored.folder / str(name)).is_file() for name in names):
         lacks = ""
     else:
-        lacks = "its weights are not in the entry; --weights FOLDER says where they are"
+        lacks = "the entry does not contain its weights; give their folder with --weights FOLDER"
     return {"inference": lacks, "training": ""}
 
 
@@ -59,18 +59,18 @@ def make_verification(
     command: str,
     environment: Mapping[str, str],
 ) -> Verification:
-    """Compare what was computed again with an entry; :func:`leaderboard.claims.tier.why_failed` judges it.
+    """Compare recomputed predictions with an entry; see :func:`leaderboard.claims.tier.why_failed`.
 
     Parameters
     ----------
     stored
         The entry.
     kind
-        What was done.
+        Kind of verification.
     answers
-        What came out, one per seed.
+        The recomputed predictions, one set per seed.
     by, command, environment
-        Who verified, the command that repeats it, and on what machine it ran.
+        Verifier, command that reproduces the verification, and description of the machine.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def make_verification(
     Raises
     ------
     ResultError
-        If the answers are not for the test samples of the entry, or a text does not fit.
+        If the predictions are not for the test samples of the entry, or a text is not valid.
     """
     checks = []
     for record, found in zip(stored.result.seeds, answers, strict=True):

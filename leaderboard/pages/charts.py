@@ -1,4 +1,4 @@
-"""Geometry of the small pictures on the page; colours and strokes are the style sheet's."""
+"""Geometry of the plots on the page; colours and strokes are defined in the style sheet."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _strip_x(percent: float, low: float) -> float:
 
 
 def _spread_out(reports: Sequence[Report], low: float, y: float) -> list[tuple[float, float, str]]:
-    # A mark moves up or down until it covers no other; where all places are taken it covers one.
+    # A mark is shifted up or down until it covers no other; if all places are taken it covers one.
     marks: list[tuple[float, float, str]] = []
     for report in reports:
         x = _strip_x(report.accuracy_percent, low)
@@ -76,7 +76,7 @@ def _spread_out(reports: Sequence[Report], low: float, y: float) -> list[tuple[f
 
 
 def shades(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give every cell of a confusion matrix a shade.
+    """Compute the shade of every cell of a confusion matrix.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def shades(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
     Returns
     -------
     ndarray
-        int64, same shape: 0 (no counts) … 5, by the square root of the part of the row's total, so that mistakes show
-        beside what is right.
+        int64, same shape: 0 (no counts) … 5, by the square root of the fraction of the row's total, so that
+        mistakes are visible beside correct predictions.
     """
     total = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     shade: NDArray[np.int64] = np.ceil(np.sqrt(confusion / total) * LEVELS).astype(np.int64)
@@ -98,7 +98,7 @@ def shades(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
 class Curve:
     """Accuracy over time, 440 × 200 SVG units: path data, ticks as (position, label), the moment of 95 %.
 
-    ``table`` holds (seconds, accuracy) of at most 20 moments, for those who cannot see the picture.
+    ``table`` holds (seconds, accuracy) of at most 20 moments, for users who cannot see the plot.
     """
 
     path: str
@@ -110,7 +110,7 @@ class Curve:
 
 
 def latency_curve(latencies: Sequence[Latency]) -> Curve:
-    """Draw the mean over the seeds.
+    """Compute the mean curve over the seeds.
 
     Parameters
     ----------
@@ -150,12 +150,12 @@ def worst_confusions(
     confusion
         Counts, int64, shape (classes, classes), row: label.
     count
-        How many to tell.
+        Number of mistakes to return.
 
     Returns
     -------
     list of (label, predicted, times, of)
-        The most frequent first; only those that happened; ``of`` is the row's total.
+        The most frequent first; only mistakes that occurred; ``of`` is the row's total.
     """
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)

@@ -1,6 +1,6 @@
-"""The page of one entry: everything that is known of it, and how to repeat it.
+"""The page of one entry: all its data, and how to reproduce it.
 
-Texts are cut and lists end somewhere, so that no entry can swell its page; the whole lies beside it as JSON.
+Texts and lists are truncated, so that no entry can inflate its page; the full data are beside it as JSON.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _STYLES, _SCRIPTS = ("base.css", "entry.css"), ("entry.js",)
 
 _COSTS = {
     "footprint_bytes": ("Memory footprint", "bytes of parameters and buffers"),
-    "connection_sparsity": ("Connection sparsity", "part of the weights that are 0"),
-    "activation_sparsity": ("Activation sparsity", "part of the hidden outputs that are 0"),
-    "input_sparsity": ("Input sparsity", "part of the input cells that are 0"),
+    "connection_sparsity": ("Connection sparsity", "fraction of the weights that are 0"),
+    "activation_sparsity": ("Activation sparsity", "fraction of the hidden outputs that are 0"),
+    "input_sparsity": ("Input sparsity", "fraction of the input cells that are 0"),
     "effective_ac": ("Additions (AC)", "synaptic operations on spikes, per sample"),
     "effective_mac": ("Multiply-accumulates (MAC)", "synaptic operations on values, per sample"),
-    "dense_operations": ("Dense operations", "the same, if no input and no weight was 0"),
+    "dense_operations": ("Dense operations", "the same, if no input and no weight were 0"),
     "neuron_updates": ("Neuron updates", "units × steps, per sample"),
     "neuron_updates_event": ("… at which a spike arrived", "per sample"),
     "spikes_per_inference": ("Spikes per inference", "of the hidden neurons, per sample"),
@@ -45,7 +45,7 @@ _COSTS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """One line of the table of costs: the mean over the seeds, or why there is none."""
+    """One line of the table of costs: the mean over the seeds, or the reason why there is none."""
 
     name: str
     meaning: str
@@ -55,7 +55,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Charge:
-    """The energy by one cost table, mean over the seeds, with the operations it is made of."""
+    """The energy by one cost table, mean over the seeds, with its operations."""
 
     table: str
     technology: str
@@ -93,11 +93,11 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
     stored
         The entry.
     rows
-        The entry on every board on which it stands, its own track first.
+        Rows of the entry on all its boards, its own track first.
     index
-        Name of the page that leads here, two folders up.
+        Name of the index page, two folders up.
     source
-        Identifies all that the page is made of; stands in its head.
+        Identifies all inputs of the page; stored in its head.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
 
 
 def _costs(metrics: Sequence[Metrics], row: Row) -> list[Cost]:
-    """Tell every metric that was asked for; a metric that one seed lacks has no mean."""
+    """List every measured metric; a metric that one seed lacks has no mean."""
     found = []
     for name, (title, meaning) in _COSTS.items():
         values = [getattr(one, name) for one in metrics]
@@ -159,7 +159,7 @@ def _costs(metrics: Sequence[Metrics], row: Row) -> list[Cost]:
         value = (
             "–" if row.latency_to_95_percent_s is None else f"{row.latency_to_95_percent_s:.3g} s"
         )
-        meaning = "time heard until accuracy stays above 95 % of the final one"
+        meaning = "seconds of a clip until accuracy stays above 95 % of the final one"
         found.append(Cost("Latency", meaning, value, reason))
     return found
 
@@ -224,7 +224,7 @@ def _curve(metrics: Sequence[Metrics]) -> Curve | None:
 
 
 def _confusion(confusion: NDArray[np.int64]) -> list[Markup]:
-    """Write the cells of every row: nothing but counts and shades, so there is nothing to escape."""
+    """Render the cells of every row: only counts and shades, so there is nothing to escape."""
     return [
         Markup("".join(map(_cell, *row)))
         for row in zip(confusion.tolist(), shades(confusion).tolist(), strict=True)
@@ -257,4 +257,6 @@ def _settings(result: Result) -> list[tuple[str, str]]:
 def _cut(text: str) -> str:
     if len(text) <= MAX_SHOWN_CHARACTERS:
         return text
-    return text[:MAX_SHOWN_CHARACTERS] + "\n… (the rest is in the JSON of this entry)"
+    return (
+        text[:MAX_SHOWN_CHARACTERS] + "\n… (truncated; the full text is in the JSON of this entry)"
+    )

@@ -1,7 +1,7 @@
-"""The page of all entries: tables per data, split, tier and track, and what papers report.
+"""The page of all entries: tables per data, split, tier and track, and results reported in papers.
 
-Its rows are compact JSON that the script draws in pieces; without a script the first rows of every table stand there,
-and the downloads hold all of them.
+Its rows are compact JSON that the script displays in pieces. Without a script, the first rows of every table are
+displayed, and the downloads contain all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STYLES, _SCRIPTS = ("base.css", "index.css"), ("pareto.js", "index.js")
 
 @dataclass(frozen=True)
 class Track:
-    """One table: an entry's row, and how many more there are that only the script shows."""
+    """One table: its rows, and the number of further rows that only the script displays."""
 
     number: int
     name: str
@@ -43,7 +43,7 @@ class TierTables:
 
 @dataclass(frozen=True)
 class Group:
-    """Everything on the same data under the same protocol with the same split; ``rule`` is that of the split."""
+    """All entries on the same data under the same protocol with the same split; ``rule`` is that of the split."""
 
     number: int
     first: Row
@@ -60,14 +60,14 @@ def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence
     boards
         The ranked entries.
     rows
-        The same, flat, in the order of the boards.
+        The same entries as flat rows, in the order of the boards.
     reports
         The literature.
 
     Returns
     -------
     str
-        HTML with style, script and rows inside; its links lead to the pages of the entries beside it.
+        HTML including style, script and rows; it links to the pages of the entries beside it.
     """
     left = iter(rows)
     by_board = [list(islice(left, len(board.entries))) for board in boards]
@@ -113,7 +113,7 @@ def _groups(boards: Sequence[Board], rows: Sequence[list[Row]]) -> list[Group]:
 
 
 class _Texts:
-    """Every text once; what stands for it is its number."""
+    """Stores every text once and returns its number."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
@@ -123,7 +123,7 @@ class _Texts:
 
 
 def _compact(boards: Sequence[Board], rows: Sequence[list[Row]], groups: list[Group]) -> Markup:
-    """Write what the script draws; ``pareto.js`` and ``index.js`` read it."""
+    """Write the data of the script; ``pareto.js`` and ``index.js`` read it."""
     text = _Texts()
     tables = sorted({table for board in rows for row in board for table in row.energy_picojoules})
     entries: list[list[object]] = []
@@ -198,7 +198,7 @@ def _compact_entry(
 
 
 def _short(value: float | None) -> float | None:
-    """Five digits are more than any table or plot shows."""
+    """Round to five digits, more than any table or plot displays."""
     if value is None:
         return None
     short = float(f"{value:.5g}")

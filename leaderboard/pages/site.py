@@ -43,7 +43,7 @@ class _Page:
 
     @property
     def source(self) -> str:
-        """SHA-256 of all that the page is made of; empty if the contents of the entry were not looked up."""
+        """SHA-256 of all inputs of the page; empty if the contents of the entry were not looked up."""
         contents = self.stored.contents_sha256
         if not contents:
             return ""
@@ -59,8 +59,8 @@ def build_site(
 ) -> list[Path]:
     """Write the page, a page per entry, and the downloads.
 
-    Pages of entries that are no longer there are removed, if this function wrote them. A page that this program made
-    of the same contents is left as it is.
+    Pages of entries that no longer exist are removed, if this function wrote them. A page that was made from
+    the same inputs by this version is not rewritten.
 
     Parameters
     ----------
@@ -69,22 +69,22 @@ def build_site(
     reports
         The literature.
     output
-        A folder (made if it is not there), or a file that ends in ``.html``.
+        A folder (created if it does not exist), or a file that ends in ``.html``.
     tell
-        Is told now and then how many pages of how many are written.
+        Called now and then with the number of pages written and their total.
 
     Returns
     -------
     list of Path
         The page, then ``leaderboard.json``, ``leaderboard.csv`` and ``literature.csv`` beside it. The page of an entry
-        is ``entries/<dataset>/<id>.html``, with all that is known of it as JSON beside it.
+        is ``entries/<dataset>/<id>.html``, with all its data as JSON beside it.
 
     Raises
     ------
     OutputExistsError
-        If a page that is not a leaderboard's stands where one is to be written.
+        If a page to be written would replace a file that is not a leaderboard page.
     ResultError
-        If the place cannot be written.
+        If a page cannot be written.
     """
     page = output if output.suffix.lower() in {".html", ".htm"} else output / PAGE
     root = page.parent
@@ -92,7 +92,7 @@ def build_site(
     rows = measured_rows(boards)
     pages = _by_page(boards, rows, page.name)
     if root.exists() and not root.is_dir():
-        raise ResultError(f"{root}: is no folder; give one, or a file that ends in .html")
+        raise ResultError(f"{root}: is not a folder; give one, or a file that ends in .html")
     try:
         _refuse_other(page)
         own = [
@@ -122,7 +122,7 @@ def build_site(
 
 
 def _by_page(boards: Sequence[Board], rows: Sequence[Row], index: str) -> dict[str, _Page]:
-    """Find what each page of an entry shows, its own track first."""
+    """Collect the rows of each page, the entry's own track first."""
     found: dict[str, _Page] = {}
     ranked = (one for board in boards for one in board.entries)
     for one, row in zip(ranked, rows, strict=True):
@@ -140,14 +140,14 @@ def _write_some(pages: Sequence[tuple[Path, _Page]]) -> None:
 
 
 def _is_current(path: Path, page: _Page) -> bool:
-    """Say whether a page is there and was made of the same; refuse to replace one of something else."""
+    """Return whether a page exists and has the same inputs; refuse to replace a page of another program."""
     head = _refuse_other(path)
     source = page.source
     return bool(source and source in head and path.with_suffix(".json").is_file())
 
 
 def _refuse_other(page: Path) -> str:
-    """Read the head of a page, if there is one; it must be of a leaderboard."""
+    """Read the head of a page, if it exists; it must be a leaderboard page."""
     head = _head(page) if page.exists() else GENERATOR
     if GENERATOR not in head:
         raise OutputExistsError(f"{page}: not a leaderboard page; choose another place with -o")
@@ -160,7 +160,7 @@ def _head(page: Path) -> str:
 
 
 def _remove_stale(root: Path, kept: set[str]) -> None:
-    for kind in ("html", "json"):  # what a build that was stopped has left
+    for kind in ("html", "json"):  # remove files of an interrupted build
         for left in (root / "entries").glob(f"*/.*.{kind}.????????.partial"):
             left.unlink(missing_ok=True)
     for page in (root / "entries").glob("*/*.html"):

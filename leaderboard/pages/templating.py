@@ -1,7 +1,7 @@
-"""How pages are made of templates: escaping, the content security policy, figures in words.
+"""Rendering templates: escaping, the content security policy, formatting of numbers.
 
-Everything that people wrote goes through Jinja's autoescaping. The content security policy allows the style sheet and
-the script of a page by their SHA-256 and nothing else, so that even a slip there could not run anything.
+All texts of users are autoescaped by Jinja. The content security policy allows the style sheet and the script of a
+page by their SHA-256 and nothing else, so that a failure to escape could not run anything.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ GENERATOR = '<meta name="generator" content="spikebench leaderboard">'
 
 
 def render(template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **values: Any) -> str:  # noqa: ANN401
-    """Render a page with style and script inside.
+    """Render a page with embedded style and script.
 
     Parameters
     ----------
     template, styles, scripts
         Names of files in ``templates/``; styles and scripts are joined.
     values
-        What the template asks for.
+        Variables of the template.
 
     Returns
     -------
@@ -56,17 +56,17 @@ def render(template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **v
 
 
 def inert_json(value: object) -> Markup:
-    r"""Write JSON that cannot end the element it stands in.
+    r"""Write JSON that cannot end the element that contains it.
 
     Parameters
     ----------
     value
-        What :func:`json.dumps` takes.
+        A value accepted by :func:`json.dumps`.
 
     Returns
     -------
     Markup
-        Without ``<``, ``>`` and ``&``: they are written as ``\u003c`` and so on.
+        JSON without ``<``, ``>`` and ``&``: they are written as ``\u003c`` and so on.
     """
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
@@ -112,24 +112,26 @@ def _csp_hash(text: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a fraction in percent, a dash for what is not known."""
+    """Format a fraction in percent, a dash if unknown."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 
 def number(value: float | None) -> str:
-    """Write a whole number, a dash for what is not known."""
+    """Format a whole number, a dash if unknown."""
     return "–" if value is None else f"{value:,.0f}"
 
 
 def cost(value: float | None) -> str:
-    """Write a cost with at least three digits, a dash for what is not known."""
+    """Format a cost with at least three digits, a dash if unknown."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def seconds(value: float | None) -> str:
-    """Write seconds to the hundredth, shorter ones as a cost, a dash for what is not known."""
+    """Format seconds to the hundredth, shorter ones as a cost, a dash if unknown."""
     if value is None or value < 0.01:
         return cost(value)
-    return str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))  # as the script's toFixed
+    return str(
+        Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    )  # like toFixed in the script

@@ -1,4 +1,4 @@
-"""The leaderboard in a terminal of 80 columns; plain text where the output is no terminal."""
+"""The leaderboard in a terminal of 80 columns; plain text where the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -31,13 +31,11 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
     boards
         The ranked entries.
     console
-        Where to; standard output by default.
+        Console to print to; standard output by default.
     """
     console = console or Console(highlight=False)
     if not boards:
-        console.print(
-            Text("No entry measured here yet: `spikebench submit RESULT_DIR` writes one.")
-        )
+        console.print(Text("No entry yet: `spikebench submit RESULT_DIR` writes one."))
         return
     for _, same in groupby(boards, key=lambda board: board.heading):
         group = list(same)
@@ -101,14 +99,14 @@ def _board_table(rows: Sequence[Row]) -> Table:
 
 
 def print_literature(reports: Sequence[Report], console: Console | None = None) -> None:
-    """Print what papers report, one table per data set, the highest number first.
+    """Print results reported in papers, one table per data set, the highest number first.
 
     Parameters
     ----------
     reports
         The literature.
     console
-        Where to; standard output by default.
+        Console to print to; standard output by default.
     """
     console = console or Console(highlight=False)
     for dataset in dict.fromkeys(report.dataset for report in reports):
@@ -135,7 +133,7 @@ def print_literature(reports: Sequence[Report], console: Console | None = None) 
             )
         console.print(table)
     if reports:
-        console.print(Text("test (!): the epoch was chosen on the test data.", style="dim"))
+        console.print(Text("test (!): the epoch was selected on the test data.", style="dim"))
 
 
 def _percent(value: float | None) -> str:

@@ -1,10 +1,9 @@
-"""Entries side by side: ranks, rows of the tables, and what looks odd.
+"""Comparing entries: ranks, rows of the tables, and oddities.
 
 ::
 
-    oddities  What looks odd about an entry, for people to look at: labels of the test splits are
-              public, so they could be copied
-    ranking   Ranks as tie groups: who cannot be told apart shares a rank
-    table     The rows of the leaderboard, flat: what the page, the terminal and the downloads all
-              show
+    oddities  Oddities of an entry, for manual review: labels of the test splits are public, so they
+              could be copied
+    ranking   Ranks as tie groups: entries that do not differ significantly share a rank
+    table     The rows of the leaderboard, flat, for the page, the terminal and the downloads
 """

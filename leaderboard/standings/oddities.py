@@ -1,29 +1,29 @@
-"""What looks odd about an entry, for people to look at: labels of the test splits are public, so they could be copied.
+"""Oddities of an entry, for manual review: labels of the test splits are public, so they could be copied.
 
-A flag is no verdict, and refuses nothing. Every rule states its bound:
+A flag is not a verdict and does not refuse an entry. Every rule has a stated limit:
 
 predictions
-    Two seeds, of one entry or of two on the same data, with the same predictions; or two entries that give the same
-    wrong answer on :data:`SAME_MISTAKES` of all samples that either gets wrong (at least :data:`LEAST_MISTAKES`).
+    Two seeds, of one entry or of two on the same data, have the same predictions; or two entries have the same
+    wrong prediction on :data:`SAME_MISTAKES` of all samples that either gets wrong (at least :data:`LEAST_MISTAKES`).
 seeds
-    Seeds with gaps between them: were others left out?
+    The numbers of the seeds have gaps, so others may have been left out.
 speakers
-    A speaker of at least :data:`LEAST_SAMPLES` samples who is understood better or worse than the others by more than
+    A speaker of at least :data:`LEAST_SAMPLES` samples has a better or worse accuracy than the others by more than
     chance (binomial test, two-sided, p < :data:`P_VALUE` divided by the number of speakers) *and* by more than three
     robust standard deviations of the speakers' accuracies (1.4826 · median absolute deviation, at least
     :data:`LEAST_SPREAD`).
-    And speakers nobody trained on who are understood better than those in the training data, by the same test.
+    Or speakers without training data have a better accuracy than those in the training data, by the same test.
 languages
-    The gap between the first language and the mean of the others is more than :data:`LANGUAGE_GAP` away from what is
-    usual, and more than chance (the same test).
+    The gap between the first language and the mean of the others differs by more than :data:`LANGUAGE_GAP` from the
+    usual gap, and by more than chance (the same test).
 validation
-    Test accuracy minus the validation accuracy that chose the epoch is more than :data:`VALIDATION_GAP` above what is
-    usual.
+    Test accuracy minus the validation accuracy that selected the epoch is more than :data:`VALIDATION_GAP` above the
+    usual difference.
 
-What is usual is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`, else 0: some
-test splits are easier than their validation speakers, and some languages than others. A refitted entry was trained on
-more samples than the model that was validated, so its gap is compared with those of the refitted entries, if there are
-at least :data:`LEAST_PEERS` of them.
+The usual value is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`, else 0:
+some test splits are easier than their validation speakers, and some languages than others. A refitted entry was
+trained on more samples than the validated model, so its gap is compared with those of the refitted entries, if there
+are at least :data:`LEAST_PEERS` of them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ LANGUAGE_GAP, VALIDATION_GAP, LEAST_PEERS = 0.25, 0.1, 4
 
 
 def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
-    """Add to every entry what looks odd about it.
+    """Add its oddities to every entry.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
     Returns
     -------
     list of StoredEntry
-        The same, with ``flags``; equal predictions are found among all of them.
+        The same entries with ``flags``; equal predictions are searched among all of them.
     """
     twins = _twins(entries)
     languages, validation = _usual(entries, _language_gap), _usual(entries, _validation_gap)
@@ -99,7 +99,7 @@ def _twins(entries: Iterable[StoredEntry]) -> defaultdict[str, list[str]]:
             seeds = [seed for owner, seed in same if owner == name]
             if len(seeds) > 1:
                 found[name].append(
-                    f"seeds {_list(seeds)} gave the same predictions: a model without randomness, or one run counted "
+                    f"seeds {_list(seeds)} have the same predictions: a model without randomness, or one run counted "
                     "several times"
                 )
             for other in names:
@@ -135,7 +135,7 @@ def _speakers(stored: StoredEntry) -> list[str]:
             if _is_rare(share, others, P_VALUE / len(shares)):
                 side = "better" if share.accuracy > middle else "worse"
                 found.append(
-                    f"speaker {share.name} is understood far {side} ({share.accuracy:.1%} of {share.samples}) than "
+                    f"speaker {share.name} is recognised far {side} ({share.accuracy:.1%} of {share.samples}) than "
                     f"the others (median {middle:.1%})"
                 )
     split = stored.result.dataset.split
@@ -146,7 +146,7 @@ def _speakers(stored: StoredEntry) -> list[str]:
     better = unseen.samples and seen.samples and unseen.accuracy > seen.accuracy
     if better and _is_rare(unseen, [seen]):
         found.append(
-            f"speakers that nobody trained on are understood better ({unseen.accuracy:.1%}) than those in the "
+            f"speakers without training data are recognised better ({unseen.accuracy:.1%}) than those in the "
             f"training data ({seen.accuracy:.1%})"
         )
     return found
@@ -157,7 +157,7 @@ def _usual(
     gap: Callable[[StoredEntry], float | None],
     instead: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Find the median of a gap over the entries on each data set; where there are few, ``instead`` or 0."""
+    """Compute the median of a gap over the entries on each data set; if there are few, use ``instead`` or 0."""
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     for stored in entries:
         found = gap(stored)
@@ -184,7 +184,7 @@ def _languages(stored: StoredEntry, usual: float) -> list[str]:
     if not _is_rare(first, [replace(rest, accuracy=expected)]):
         return []
     return [
-        f"{first.name} is understood {abs(gap):.1%} {'better' if gap > 0 else 'worse'} than the rest "
+        f"{first.name} is recognised {abs(gap):.1%} {'better' if gap > 0 else 'worse'} than the rest "
         f"({first.accuracy:.1%} against {rest.accuracy:.1%}); usual on these data: {usual:+.1%}"
     ]
 
@@ -199,22 +199,22 @@ def _validation(stored: StoredEntry, usual: float) -> list[str]:
     if gap is None or gap - usual <= VALIDATION_GAP:
         return []
     return [
-        f"test accuracy ({summary.test_mean:.1%}) far above validation ({summary.validation_mean:.1%}), which chose "
-        f"the epoch; usual on these data: {usual:+.1%}"
+        f"test accuracy ({summary.test_mean:.1%}) is far above the validation accuracy ({summary.validation_mean:.1%}) "
+        f"that selected the epoch; usual on these data: {usual:+.1%}"
     ]
 
 
 def _is_rare(share: Share, others: Sequence[Share], bound: float = P_VALUE) -> bool:
-    """Say whether so many right answers have a p-value below a bound, if the group is like the others."""
+    """Return whether the p-value of this accuracy is below a limit, if the group is like the others."""
     rest = _sum(others)
-    # Never 0 or 1: one more right and one more wrong than was seen.
+    # Never 0 or 1: one more correct and one more wrong than observed.
     chance = (rest.accuracy * rest.samples + 1) / (rest.samples + 2)
     right = round(share.accuracy * share.samples)
-    # The test adds both sides, and takes a hundred times as long as either.
+    # The test sums both sides, and takes a hundred times as long as either.
     one_side = min(bdtr(right, share.samples, chance), bdtrc(right - 1, share.samples, chance))
     if one_side > bound:
         return False
-    from scipy.stats import binomtest  # takes half a second to load, and is seldom needed
+    from scipy.stats import binomtest  # takes half a second to import, and is seldom needed
 
     return float(binomtest(right, share.samples, chance).pvalue) < bound
 
@@ -226,19 +226,19 @@ def _sum(shares: Sequence[Share]) -> Share:
 
 
 def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> dict[str, list[str]]:
-    """Compare the mistakes of new entries with those of all others on the same data.
+    """Compare the mistakes of new entries with those of all other entries on the same data.
 
     Parameters
     ----------
     new
-        Those that are looked at.
+        The new entries.
     entries
-        All, with or without them.
+        All entries, with or without the new ones.
 
     Returns
     -------
     dict
-        Id → what looks copied.
+        Id → suspected copies.
     """
     found: dict[str, list[str]] = {}
     for stored in new:
@@ -257,7 +257,7 @@ def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> d
 
 
 def _mistakes(stored: StoredEntry) -> NDArray[np.int64]:
-    """Wrong answers, -1 where right; shape (seeds, samples), samples in the order of their index."""
+    """Return wrong predictions, -1 where correct; shape (seeds, samples), samples in the order of their index."""
     rows = []
     for record in stored.result.seeds:
         said = read_predictions(stored.folder / record.predictions_file).in_order()
@@ -266,7 +266,7 @@ def _mistakes(stored: StoredEntry) -> NDArray[np.int64]:
 
 
 def _shared_mistakes(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[int, int]:
-    """Count the same wrong answers, and the samples that either gets wrong, of the most similar pair of seeds."""
+    """Count equal wrong predictions, and the samples that either gets wrong, for the most similar pair of seeds."""
     best = (0, 0)
     for a in one:
         for b in other:

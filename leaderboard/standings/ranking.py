@@ -1,10 +1,10 @@
-"""Ranks as tie groups: who cannot be told apart shares a rank.
+"""Ranks as tie groups: entries that do not differ significantly share a rank.
 
 Entries are compared only on the same data (by fingerprint) under the same protocol with the same split, in the same
 tier and track. In the order of their mean test accuracy, an entry joins the group above it while its 95 % interval
-overlaps that of the group's first entry; otherwise it opens the next group. All of a group have the rank of its first.
-Comparing with the first, not with the neighbour, keeps a chain of small steps from tying the whole list together. An
-entry with fewer than five seeds, without a validation accuracy beside test, or withdrawn, is shown without a rank.
+overlaps that of the group's first entry; otherwise it opens the next group. All entries of a group have the rank of its
+first. Comparison with the first entry, not with the neighbour, prevents a chain of small steps from tying the whole
+list together. An entry that has fewer than five seeds, lacks a validation accuracy, or is withdrawn has no rank.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RankedEntry:
 class Board:
     """Entries of one tier and track with the same data, protocol and split, the best mean first.
 
-    ``is_current`` is false for a version of a protocol that another has replaced.
+    ``is_current`` is false for a version of a protocol that has been replaced.
     """
 
     dataset: str
@@ -54,29 +54,29 @@ class Board:
 
     @property
     def heading(self) -> tuple[str, str, str]:
-        """Data set, fingerprint of the data and split as JSON: boards that agree in these share a heading."""
+        """Data set, fingerprint of the data and split as JSON: boards for which these are equal share a heading."""
         return self.dataset, self.identity, self.split.model_dump_json()
 
     @property
     def is_current(self) -> bool:
-        """Whether new entries are still made under its protocol."""
+        """Whether its protocol is still used for new entries."""
         return self.protocol in PROTOCOLS
 
 
 def why_unranked(result: Result, entry: Entry | None = None) -> str:
-    """Say why a result has no rank.
+    """Return the reason why a result has no rank.
 
     Parameters
     ----------
     result
         A verified result.
     entry
-        Its entry, if it has one already.
+        Its entry, if it has one.
 
     Returns
     -------
     str
-        The reason; empty if it is ranked.
+        The reason; empty if it can be ranked.
     """
     if entry is not None and entry.withdrawn is not None:
         return f"withdrawn on {entry.withdrawn.date}: {entry.withdrawn.reason}"
@@ -84,7 +84,7 @@ def why_unranked(result: Result, entry: Entry | None = None) -> str:
     if count < MIN_SEEDS:
         return f"{count} seed{'s' if count > 1 else ''}; a rank needs {MIN_SEEDS}"
     if any(record.validation_accuracy is None for record in result.seeds):
-        return "no validation accuracy beside test; a rank needs one for every seed"
+        return "no validation accuracy; a rank needs one for every seed"
     return ""
 
 
@@ -99,14 +99,14 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
     Returns
     -------
     list of Board
-        By name of the data set, SHA-256, protocol (those in use first), split, tier (the best checked first) and
-        track. An entry that belongs to several tracks stands in each.
+        Sorted by name of the data set, SHA-256, protocol (those in use first), split, tier (the best checked first)
+        and track. An entry that belongs to several tracks is on each of their boards.
     """
     groups: dict[tuple[str, str, bool, str, str, int, int], list[StoredEntry]] = {}
     for stored in entries:
         data = stored.result.dataset
         protocol = data.split.protocol
-        split = data.split.model_dump_json()  # other samples, other speakers: another board
+        split = data.split.model_dump_json()  # other samples or speakers: another board
         tier = list(TIERS).index(stored.tier)
         for track in stored.tracks:
             place = (data.name, data.identity, protocol not in PROTOCOLS, protocol, split)

@@ -1,4 +1,4 @@
-"""The rows of the leaderboard, flat: what the page, the terminal and the downloads all show."""
+"""The rows of the leaderboard, flat, for the page, the terminal and the downloads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPORT_VERSION = 2
 
 @dataclass(frozen=True)
 class Verified:
-    """One verification that an entry has passed: ``training`` or ``inference``, by whom, when, with which program."""
+    """One passed verification of an entry: ``training`` or ``inference``, verifier, date, and program."""
 
     kind: str
     by: str
@@ -31,8 +31,8 @@ class Verified:
 class Row:
     """One measured entry on one board; an entry that belongs to two tracks has two rows.
 
-    Accuracies are fractions, costs are per sample; all are means over the seeds, and null where they are not known,
-    or have no meaning, for any one of the seeds. ``energy_picojoules`` is by the name of the cost table.
+    Accuracies are fractions, costs are per sample; all are means over the seeds, and null if unknown or not applicable
+    for any of the seeds. ``energy_picojoules`` is keyed by the name of the cost table.
     """
 
     dataset: str
@@ -91,19 +91,19 @@ class Row:
 
 
 def measured_row(board: Board, ranked: RankedEntry) -> Row:
-    """Flatten an entry.
+    """Convert an entry to a row.
 
     Parameters
     ----------
     board
-        Where it stands.
+        Board of the entry.
     ranked
         The entry with its rank.
 
     Returns
     -------
     Row
-        What the tables show.
+        The row of the tables.
     """
     stored = ranked.stored
     entry, result, declared = stored.entry, stored.result, stored.entry.declared
@@ -166,7 +166,7 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
 
 
 def page_of(stored: StoredEntry) -> str:
-    """Name the page of an entry.
+    """Return the path of the page of an entry.
 
     Parameters
     ----------
@@ -176,20 +176,20 @@ def page_of(stored: StoredEntry) -> str:
     Returns
     -------
     str
-        Its path from the index; letters, digits, hyphens, dots and slashes only.
+        Path relative to the index; letters, digits, hyphens, dots and slashes only.
     """
     return f"entries/{stored.entry.dataset}/{stored.entry.id}.html"
 
 
 def _mean(values: Iterable[float | NotApplicable | None]) -> float | None:
-    """Average over the seeds, if all of them have a number."""
+    """Compute the mean over the seeds, if all of them have a number."""
     found = list(values)
     known = [float(value) for value in found if isinstance(value, int | float)]
     return fmean(known) if len(known) == len(found) else None
 
 
 def _energies(metrics: Sequence[Metrics]) -> dict[str, float | None]:
-    """Average the energy by each table that any seed was charged with."""
+    """Compute the mean energy for each cost table used by any seed."""
     seeds = [
         {one.table: one.picojoules for one in seed.energy} if isinstance(seed.energy, list) else {}
         for seed in metrics
@@ -199,7 +199,7 @@ def _energies(metrics: Sequence[Metrics]) -> dict[str, float | None]:
 
 
 def measured_rows(boards: Iterable[Board]) -> list[Row]:
-    """Flatten all entries of all boards.
+    """Convert all entries of all boards to rows.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def to_json(rows: Sequence[Row], reports: Sequence[Report]) -> str:
     Returns
     -------
     str
-        An object with ``measured`` (rows) and ``literature``. The whole of an entry stands in the file beside its
+        An object with ``measured`` (rows) and ``literature``. The full data of an entry are in the file beside its
         page, see :func:`entry_json`.
     """
     measured = _json_lines(_columns(row) for row in rows)
@@ -236,13 +236,13 @@ def to_json(rows: Sequence[Row], reports: Sequence[Report]) -> str:
 
 
 def _json_lines(items: Iterable[Mapping[str, object]]) -> str:
-    """Write a list with an item per line."""
+    """Write a list with one item per line."""
     lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
     return "[\n" + ",\n".join(lines) + "\n]"
 
 
 def entry_json(stored: StoredEntry) -> str:
-    """Write all that is known of an entry, without its predictions.
+    """Write all data of an entry, without its predictions.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def entry_json(stored: StoredEntry) -> str:
 
 
 def measured_csv(rows: Sequence[Row]) -> str:
-    """Write measured entries as CSV that a spreadsheet opens without running anything.
+    """Write measured entries as CSV that a spreadsheet opens without executing anything.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def _columns(row: Row) -> dict[str, object]:
 
 
 def literature_csv(reports: Sequence[Report]) -> str:
-    """Write the literature as CSV that a spreadsheet opens without running anything.
+    """Write the literature as CSV that a spreadsheet opens without executing anything.
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ def _to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str
 
 
 def _flat(value: object) -> object:
-    """Turn lists and tables into text: parts are separated by semicolons."""
+    """Convert lists and tables to text: parts are separated by semicolons."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {'' if inner is None else inner}" for key, inner in value.items())
     if isinstance(value, tuple):
@@ -318,7 +318,7 @@ def _flat(value: object) -> object:
 
 
 def safe_cell(value: object) -> object:
-    """Keep a spreadsheet from taking text for a formula.
+    """Prevent a spreadsheet from interpreting text as a formula.
 
     Parameters
     ----------
@@ -328,8 +328,8 @@ def safe_cell(value: object) -> object:
     Returns
     -------
     object
-        Text that begins like a formula gets an apostrophe in front; booleans become yes and no;
-        None becomes empty; numbers stay.
+        Text that begins like a formula gets a leading apostrophe; booleans become yes and no;
+        None becomes empty; numbers are unchanged.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"

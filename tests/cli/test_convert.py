@@ -425,9 +425,9 @@ def test_validate_names_each_problem(file: Path, capsys: pytest.CaptureFixture[s
         for problem in (
             "sample 0: spike times are not sorted",
             "sample 1: spikes after the end of its recording",
-            "extra/speaker holds a number that extra/speaker_names does not name",
-            "extra/source names a recording twice",
-            "sample 1: its extra/sha256 is no SHA-256",
+            "extra/speaker contains a number that extra/speaker_names does not name",
+            "extra/source contains a recording twice",
+            "sample 1: its extra/sha256 is not a SHA-256",
         )
     ]
 

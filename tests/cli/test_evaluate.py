@@ -140,7 +140,7 @@ def test_folds_of_unknown_speakers_are_told(
     path = write_toy(tmp_path / "toy.h5", known_speakers=False)
     code, _, err = run(capsys, "train", "--model", "svm", "--data", path, "--fold", "all")
     assert code == 1
-    assert "has 0 known speakers; to leave one out takes at least two" in err
+    assert "has 0 known speakers; at least two are needed to leave one out" in err
 
 
 def test_without_a_folder_runs_are_kept_under_runs(
@@ -205,7 +205,7 @@ def test_cuda_that_is_not_there_is_refused_before_training(
         capsys, "evaluate", "--model", "lif", "--data", toy, "--device", "cuda", "-o", "out"
     )
     assert code == 1
-    assert "sees no CUDA device" in err
+    assert "finds no CUDA device" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -306,7 +306,7 @@ def test_a_run_is_worked_on_by_one_process(
     with locked(tmp_path / "run"):
         code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
     assert code == 1
-    assert "another process is at work on this run" in err
+    assert "another process is using this run" in err
     assert read_run(tmp_path / "run").test_opened == 0
 
 

@@ -78,7 +78,7 @@ def test_one_format_is_asked_for(words: list[str], capsys: pytest.CaptureFixture
 def test_a_folder_that_is_not_there_is_told(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "export", "nothing", "--nir", "model.nir")
     assert code == 1
-    assert err == "spikebench: nothing: not a run (no run.json in it)\n"
+    assert err == "spikebench: nothing: not a run (contains no run.json)\n"
     code, _, err = run(capsys, "export", "nothing", "--nir", "nowhere/model.nir")
     assert code == 1
     assert "there is no folder nowhere; make it first" in err

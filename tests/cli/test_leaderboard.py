@@ -104,7 +104,7 @@ def test_second_submission_is_refused_then_replaces(run: Run, result: str) -> No
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (["seeds", 0, "selected_on"], "test", "the epoch was chosen on the test split"),
+        (["seeds", 0, "selected_on"], "test", "the epoch was selected on the test split"),
         (["seeds", 0, "test_accuracy"], 1.0, "test_accuracy is claimed 1.0"),
         (["seeds", 0, "predictions_file"], "../../x.csv", "predictions_file"),
         (["summary", "test_mean"], float("nan"), "NaN is not a number"),
@@ -160,7 +160,7 @@ def test_build_wants_a_folder(run: Run, result: str, tmp_path: Path) -> None:
     for output in ("taken", "taken/board.html"):
         code, out, err = run("leaderboard", "build", "-o", output)
         assert (code, out) == (1, "")
-        assert err == "spikebench: taken: is no folder; give one, or a file that ends in .html\n"
+        assert err == "spikebench: taken: is not a folder; give one, or a file that ends in .html\n"
     assert (tmp_path / "taken").read_text() == "mine"
 
 

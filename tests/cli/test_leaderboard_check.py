@@ -134,7 +134,7 @@ def test_check_names_every_entry_that_fails(run: Run, entry: Path, tmp_path: Pat
         edit_json(folder / "entry.json", "declared", "augmentation", value="a lot")
     code, out, err = run("leaderboard", "check")
     assert (code, out) == (1, "")
-    assert err.count("declared.augmentation is 'a lot', the result says 'none'") == 2
+    assert err.count("declared.augmentation is 'a lot', but the result has 'none'") == 2
     assert "2 entries fail their checks:\n  " in err
     assert err.count("\n") == 3
 

@@ -186,7 +186,7 @@ def test_without_an_option_it_says_what_would_raise_it(
         path.unlink()
     said = json.loads(run(capsys, "verify", entry, "--json")[1])
     assert said["tier"] == "verified-inference"
-    assert "--weights FOLDER says where they are" in said["lacks"]["inference"]
+    assert "give their folder with --weights FOLDER" in said["lacks"]["inference"]
     assert "--inference: passed" in run(capsys, "verify", entry)[1]
     code, _, err = run(capsys, "verify", entry, "--inference", "--data", toy)
     assert code == 1
@@ -205,9 +205,9 @@ def test_without_a_log_nothing_can_be_run_again(
             seed |= {"run_file": None, "run_sha256": None}
 
     forge(entry, no_logs)
-    assert "--training: holds no run.json" in run(capsys, "verify", entry)[1]
-    refused(capsys, entry, toy, "holds no run.json, so how it was trained is not known")
-    refused(capsys, entry, toy, "holds no run.json", "--training")
+    assert "--training: contains no run.json" in run(capsys, "verify", entry)[1]
+    refused(capsys, entry, toy, "contains no run.json, so its training settings are unknown")
+    refused(capsys, entry, toy, "contains no run.json", "--training")
 
 
 def test_weights_from_elsewhere_must_be_those_of_the_result(
@@ -248,7 +248,9 @@ def test_weights_of_another_seed_fail_by_their_answers(
     entry: Path, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forged = swap(entry, load_file(entry / "weights-seed1.safetensors"))
-    refused(capsys, forged, toy, "of the labels are those of the entry; 99.9% are needed")
+    refused(
+        capsys, forged, toy, "of the labels are equal to those of the entry; 99.9% are required"
+    )
     code, out, _ = verify(capsys, forged, toy, "--inference", "--json")
     assert code == 1
     assert "seed 0: only" in json.loads(out)["failed"]
@@ -263,7 +265,7 @@ def test_weights_of_another_seed_fail_by_their_answers(
             "hidden.0 is F32 [12, 17] instead of torch.float32 [12, 24]",
         ),
         ("hidden.0", torch.zeros(12, 24, dtype=torch.float64), "hidden.0 is F64"),
-        ("hidden.0", torch.full((12, 24), torch.nan), "holds numbers that are not finite"),
+        ("hidden.0", torch.full((12, 24), torch.nan), "contains numbers that are not finite"),
         ("more", torch.zeros(1), "'more' is missing, or does not belong to this model"),
     ],
 )
@@ -290,7 +292,7 @@ def test_support_vectors_of_another_shape_are_refused(
     narrow = tensors | {"support": tensors["support"][:, 1:].contiguous()}
     refused(capsys, swap(entry, narrow), toy, "support is F64")
     fewer = cut | {"support": tensors["support"][1:].contiguous()}
-    refused(capsys, swap(entry, fewer), toy, "parameters, the result says")
+    refused(capsys, swap(entry, fewer), toy, "parameters, the result records")
 
 
 def forge_labels(entry: Path) -> Path:
@@ -331,7 +333,7 @@ def test_forged_labels_fail_both_checks(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entry = forge_labels(make_trained_entry(tmp_path / "weak", toy, "svm", seeds=2))
-    refused(capsys, entry, toy, "of the labels are those of the entry")
+    refused(capsys, entry, toy, "of the labels are equal to those of the entry")
     refused(capsys, entry, toy, "outside the claimed interval 100.00% … 100.00%", "--training")
 
 
@@ -367,7 +369,7 @@ def table(name: str, **settings: object) -> Callable[[dict[str, Any]], None]:
     [
         (table("model", hidden_units=[65536] * 3), "parameters, at most 20,000,000 are accepted"),
         (table("model", hidden_units=[1] * 200_000), "200,000 items in a list of the model's"),
-        (table("model", hidden_units=[15]), "parameters, the result says"),
+        (table("model", hidden_units=[15]), "parameters, the result records"),
         (table("model", hidden_units=["x"]), "model lif: hidden_units.0"),
         (table("model", tau_mem_ms=1e9), "time steps in a time constant"),
         (table("model", tau_mem_ms=10**400), "time steps in a time constant"),
@@ -419,7 +421,7 @@ def test_memory_that_a_model_would_take_in_secret_is_bounded(
     )
     forge(entry, lambda result: result["model"].update(parameters=n))
     refused(capsys, entry, toy, "cannot be run:")
-    refused(capsys, entry, toy, "needs more memory than there is", "--training")
+    refused(capsys, entry, toy, "needs more memory than is available", "--training")
 
 
 def test_a_path_that_the_entry_names_is_not_opened(

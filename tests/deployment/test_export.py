@@ -396,7 +396,9 @@ def test_a_missing_package_is_named_with_the_remedy(
 def test_only_a_finished_run_is_exported(tmp_path: Path, selection: SelectionData) -> None:
     preset = read_preset("lif", None, INPUT)
     start_run(tmp_path / "result" / "seed0", "lif", preset, selection, 0)
-    with pytest.raises(TrainingError, match="seed0: not trained to the end; first: spikebench tr"):
+    with pytest.raises(
+        TrainingError, match="seed0: training is not finished; first run: spikebench tr"
+    ):
         export_run(tmp_path / "result" / "seed0", "nir", tmp_path / "model.nir")
     with pytest.raises(
         ExportError, match=r"result: is not a run but contains 1 run; give one: .*d0$"

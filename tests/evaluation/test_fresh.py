@@ -297,7 +297,7 @@ def test_an_entry_with_damaged_weights_does_not_keep_the_others_from_being_run(
     assert [row["entry"] for row in said["entries"]] == [f"tones/{world['lif'].name}"]
     (reason,) = said["not_run"]
     assert reason["entry"] == "tones/other"
-    assert "holds numbers that are not finite" in reason["reason"]
+    assert "contains numbers that are not finite" in reason["reason"]
 
 
 def test_digests_of_sounds_are_stable(tmp_path: Path) -> None:

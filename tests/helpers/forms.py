@@ -36,8 +36,8 @@ def fill_in(folder: Path, seeds: int = 5, skill: float = 0.6) -> tuple[Path, Pat
     )
     head = head.replace("parameters = 0 ", "parameters = 4321 ")
     for empty, filled in (
-        ('name = ""                          # as', 'name = "My network" # as'),
-        ('name = ""                          # of', 'name = "my-network" # of'),
+        ('name = ""                          # to', 'name = "My network" # to'),
+        ('name = ""                          # kind', 'name = "my-network" # kind'),
         ('authors = "" ', 'authors = "A. Smith" '),
         ('software = "" ', 'software = "my program 1.0" '),
     ):

@@ -100,11 +100,11 @@ def test_a_copy_that_does_not_hold_names_its_source_and_leaves_nothing(tmp_path:
     entry = make_entry(result, track="spiking")
     with pytest.raises(ResultError) as caught:
         write_entry(source, tmp_path / "new" / "entries", entry, result, overwrite=False)
-    said = f"{source}: makes no valid entry: entry.json: track spiking, but the result says that "
-    assert str(caught.value) == f"{said}the model is not"
+    said = f"{source}: does not make a valid entry: entry.json: track spiking, but "
+    assert str(caught.value) == f"{said}the model is not spiking according to the result"
     assert not (tmp_path / "new").exists()
     origin = tmp_path / "mine.csv"
-    with pytest.raises(ResultError, match=re.escape(f"{origin}: makes no valid entry")):
+    with pytest.raises(ResultError, match=re.escape(f"{origin}: does not make a valid entry")):
         write_entry(source, tmp_path / "e", entry, result, overwrite=False, origin=origin)
 
 
@@ -164,9 +164,9 @@ def test_name_that_would_spoil_a_terminal_is_refused(source: Path, text: str, me
     ("key", "value", "message"),
     [
         ("id", "../../x", "id: String should match"),
-        ("id", "another-id", "its id is 'another-id', its folder"),
+        ("id", "another-id", "its id is 'another-id', but its folder"),
         ("dataset", "../x", "dataset: String should match"),
-        ("dataset", "shd", "about another data set, 'toy-digits'"),
+        ("dataset", "shd", "for another data set, 'toy-digits'"),
         ("name", "a\u202eb", "name: .* cannot be printed"),
         ("schema_version", 1, "schema_version: Input should be 2"),
         ("result_sha256", "0" * 64, "not the file that was submitted"),
@@ -212,14 +212,14 @@ def test_all_bad_entries_are_named(stored: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_level_is_named(stored: Path, tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="toy-digits: holds the entries of one data set; give"):
+    with pytest.raises(ResultError, match="toy-digits: contains the entries of one data set; give"):
         read_entries([stored.parent])
     with pytest.raises(ResultError, match="is an entry; give the folder two levels above"):
         read_entries([stored])
     for place in (tmp_path / "absent", stored / "entry.json"):
         with pytest.raises(ResultError, match="no such folder; give the folder of an entry"):
             read_entry(place)
-    with pytest.raises(ResultError, match="no such file, so the folder is no entry"):
+    with pytest.raises(ResultError, match="no such file, so the folder is not an entry"):
         read_entry(stored.parent)
 
 
@@ -321,7 +321,7 @@ def test_where_nothing_can_be_written_nothing_is_remembered(
 def test_linked_entry_is_refused(stored: Path, tmp_path: Path) -> None:
     stored.rename(tmp_path / stored.name)
     stored.symlink_to(tmp_path / stored.name)
-    with pytest.raises(ResultError, match="a link; entries must lie in the folder itself"):
+    with pytest.raises(ResultError, match="a link; entries must be in the folder itself"):
         read_entries([tmp_path / "entries"])
 
 

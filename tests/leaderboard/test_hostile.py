@@ -287,12 +287,12 @@ def test_links_pipes_and_folders_are_no_files(entry: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"result_sha256": "cd" * 32}, "speaks of another result"),
-        ({"seeds": [{"seed": 0, "accuracy": 1.0, "agreement": 1.0}]}, "seeds does not fit"),
-        ({"mean": 0.1}, "mean does not fit"),
-        ({"data_sha256": "cd" * 32}, "data_sha256 does not fit"),
+        ({"result_sha256": "cd" * 32}, "refers to another result"),
+        ({"seeds": [{"seed": 0, "accuracy": 1.0, "agreement": 1.0}]}, "seeds does not match"),
+        ({"mean": 0.1}, "mean does not match"),
+        ({"data_sha256": "cd" * 32}, "data_sha256 does not match"),
         ({"claimed_interval": {"low": 0.0, "high": 1.0, "method": "x"}}, "claimed_interval does"),
-        ({"kind": "inference"}, "only 99.80% of the labels are those of the entry"),
+        ({"kind": "inference"}, "only 99.80% of the labels are equal to those of the entry"),
         ({"by": "a\x1b[2Jb"}, "by: .*cannot be printed"),
         ({"kind": "luck"}, "kind: Input should be"),
         ({"environment": {str(k): "x" for k in range(60)}}, "environment: .* at most 50"),

@@ -164,7 +164,7 @@ def write(path: Path, edit: Callable[[list[str], list[str]], None]) -> Path:
         ("selected_on", "luck", "row 2: selected_on"),
         ("recurrent", "", "row 2: recurrent"),
         ("evidence", "hearsay", "row 2: evidence"),
-        ("spread_percent", "1", "row 2: .* belong together"),
+        ("spread_percent", "1", "row 2: .* must be given together"),
         ("schema_version", "1", "row 2: schema_version"),
         ("url", "https://a.example/\u202egpj", "row 2: url: .* printable"),
         ("method", "two\nlines", "row 2: method: .* printable"),
@@ -172,8 +172,8 @@ def write(path: Path, edit: Callable[[list[str], list[str]], None]) -> Path:
         ("read_by", "\u202ereversed", "row 2: read_by: .* printable"),
         ("quote", "two\nlines", "row 2: quote: .* printable"),
         ("quote", "x" * 301, "row 2: quote: .* 300"),
-        ("quote", "71.4 %", "row 2: .*quote and quote_url belong together"),
-        ("quote_url", "https://a.example/", "row 2: .*quote and quote_url belong together"),
+        ("quote", "71.4 %", "row 2: .*quote and quote_url must be given together"),
+        ("quote_url", "https://a.example/", "row 2: .*quote and quote_url must be given together"),
         ("quote_url", "http://a.example/", "row 2: quote_url"),
         ("quote_url", "javascript:alert(1)", "row 2: quote_url"),
         ("read_by", "somebody", "row 2: .*read_by"),
@@ -203,7 +203,7 @@ def test_quote_makes_a_row_first_hand(tmp_path: Path) -> None:
         row[header.index("evidence")] = "first-hand"
         row[header.index("read_by")] = "somebody"
 
-    with pytest.raises(ResultError, match=r"row 2: .*a quote is first-hand evidence"):
+    with pytest.raises(ResultError, match=r"row 2: .*a quote requires first-hand evidence"):
         read_literature(write(tmp_path / "second.csv", quoted))
     (report,) = read_literature(write(tmp_path / "first.csv", read))
     assert (report.quote, report.read_by) == ("x" * 300, "somebody")
@@ -228,7 +228,7 @@ def test_columns_that_do_not_fit_are_refused(
 def test_the_same_number_twice_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "l.csv", lambda header, row: None)
     path.write_text(path.read_text() + path.read_text().splitlines()[1] + "\n")
-    with pytest.raises(ResultError, match=r"row 3: .* stands there twice"):
+    with pytest.raises(ResultError, match=r"row 3: .* is listed twice"):
         read_literature(path)
 
 

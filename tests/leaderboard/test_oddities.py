@@ -67,7 +67,7 @@ def test_equal_predictions_of_two_seeds_and_two_entries_are_found(tmp_path: Path
     found = flags(first, second, other)
     assert found[0] == [f"the same predictions as {second.entry.id} (here seed 3)"]
     assert found[1] == [
-        "seeds 0, 1, 2, 3, 4 gave the same predictions: a model without randomness, or one run counted several times",
+        "seeds 0, 1, 2, 3, 4 have the same predictions: a model without randomness, or one run counted several times",
         f"the same predictions as {first.entry.id} (here seed 0, 1, 2, 3, 4)",
     ]
     assert len(found[2]) == 1  # on other data
@@ -105,9 +105,9 @@ def test_speaker_whose_labels_were_copied_is_found(tmp_path: Path) -> None:
 
     stored = store(tmp_path / "a", known, skill=0.3, test_samples=600)
     text, unseen, above = flags(stored)[0]
-    assert text.startswith("speaker 5 is understood far better (100.0% of 100) than the others")
-    assert unseen.startswith("speakers that nobody trained on are understood better")
-    assert "far above validation" in above
+    assert text.startswith("speaker 5 is recognised far better (100.0% of 100) than the others")
+    assert unseen.startswith("speakers without training data are recognised better")
+    assert "far above the validation" in above
 
 
 def test_language_that_differs_from_what_is_usual_is_found(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_language_that_differs_from_what_is_usual_is_found(tmp_path: Path) -> No
     options = {"classes": classes, "test_samples": 600, "skill": 0.4}
     odd = store(tmp_path / "odd", english, **options)
     (text,) = [text for text in flags(odd)[0] if "English" in text]
-    assert text.startswith("English is understood")
+    assert text.startswith("English is recognised")
     assert "better than the rest (100.0% against 4" in text
     assert text.endswith("usual on these data: +0.0%")
     # Where every entry has the gap it is usual, and the one without it is odd.
@@ -127,7 +127,7 @@ def test_language_that_differs_from_what_is_usual_is_found(tmp_path: Path) -> No
     plain = store(tmp_path / "plain", model="plain", **options)
     found = flags(odd, *others, plain)
     assert not any("English" in text for said in found[:5] for text in said)
-    assert any("English is understood" in text for text in found[5])
+    assert any("English is recognised" in text for text in found[5])
 
 
 def test_test_accuracy_far_above_validation_is_found(tmp_path: Path) -> None:
@@ -138,7 +138,9 @@ def test_test_accuracy_far_above_validation_is_found(tmp_path: Path) -> None:
     broken_down = break_down(predictions, result.dataset.classes)
     stored = StoredEntry(make_entry(result), result, folder, broken_down)
     (text,) = flags(stored)[0]
-    assert text.startswith(f"test accuracy ({result.summary.test_mean:.1%}) far above validation")
+    assert text.startswith(
+        f"test accuracy ({result.summary.test_mean:.1%}) is far above the validation"
+    )
 
 
 def test_breakdown_by_hand() -> None:
@@ -232,9 +234,9 @@ def test_refitted_entries_are_compared_with_each_other(tmp_path: Path) -> None:
     refitted = [lifted(one, m - 0.15, True) for one, m in zip(entries[4:], mean[4:], strict=True)]
     assert flags(*plain, *refitted) == [[]] * 8
     # One among others is judged as they are, and a plain one with that gap is odd.
-    assert any("far above validation" in text for text in flags(*plain, refitted[0])[4])
+    assert any("far above the validation" in text for text in flags(*plain, refitted[0])[4])
     odd = lifted(entries[3], mean[3] - 0.15, False)
-    assert any("far above validation" in text for text in flags(*plain[:3], odd, *refitted)[3])
+    assert any("far above the validation" in text for text in flags(*plain[:3], odd, *refitted)[3])
 
 
 def test_validation_speakers_of_a_refit_are_no_strangers(tmp_path: Path) -> None:
@@ -248,8 +250,10 @@ def test_validation_speakers_of_a_refit_are_no_strangers(tmp_path: Path) -> None
         return np.where(right, predictions.label, wrong)
 
     stored = store(tmp_path / "a", said, test_samples=2400)
-    assert any("nobody trained on are understood better" in text for text in flags(stored)[0])
+    assert any(
+        "speakers without training data are recognised better" in text for text in flags(stored)[0]
+    )
     seeds = [one.model_copy(update={"refit_epochs": 3}) for one in stored.result.seeds]
     result = stored.result.model_copy(update={"seeds": seeds})
     refitted = StoredEntry(stored.entry, result, stored.folder, stored.breakdown)
-    assert not any("nobody trained on" in text for text in flags(refitted)[0])
+    assert not any("without training data" in text for text in flags(refitted)[0])

@@ -52,7 +52,7 @@ def test_kit_lists_every_sample_once_and_the_test_samples_to_answer(tmp_path: Pa
     assert lines == ["seed,index,predicted", *(f"0,{k}," for k in TEST.index)]
     with pytest.raises(ResultError, match=r"form\.toml: name: .* at least 1 character"):
         read_form(form)  # nobody hands in what was not filled in
-    with pytest.raises(OutputExistsError, match=re.escape(f"{form}: is there already")):
+    with pytest.raises(OutputExistsError, match=re.escape(f"{form}: exists already")):
         write_kit(tmp_path / "mine", "digits")
 
 
@@ -105,12 +105,12 @@ def test_fewer_seeds_or_no_validation_have_no_rank(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('selected_on = "validation"', 'selected_on = "test"', "chosen on the test split"),
+        ('selected_on = "validation"', 'selected_on = "test"', "selected on the test split"),
         ("test_opened = 1 ", "test_opened = 40 ", "opened 40 times"),
         ("spiking = true", "spiking = false", "track spiking, but model.spiking is false"),
-        ('protocol = "speakers-v1"', 'protocol = "mine-v1"', "under mine-v1, the data are digits"),
+        ('protocol = "speakers-v1"', 'protocol = "mine-v1"', "under mine-v1, but the data are digits"),
         ('dataset = "digits"', 'dataset = "digit"', "unknown|no such file"),
-        ("seed = 4\n", "seed = 5\n", "holds the seeds 0, 1, 2, 3, 4, the form 0, 1, 2, 3, 5"),
+        ("seed = 4\n", "seed = 5\n", "contains the seeds 0, 1, 2, 3, 4, the form 0, 1, 2, 3, 5"),
         ("seed = 4\n", "seed = 3\n", "a seed appears twice"),
         ("ensemble = 1 ", "ensemble = 0 ", "declared.ensemble: .* greater than or equal to 1"),
         ("parameters = 4321", "parameters = nan", "model.parameters"),
@@ -142,9 +142,9 @@ def test_form_that_does_not_fit_is_refused(
     [
         (lambda lines: lines[:-1], "seed 4: 1 test samples are missing; splits.csv lists them"),
         (lambda lines: [*lines, "0,0,3"], "seed 0: 1 are not of the test split"),
-        (lambda lines: [*lines, lines[1]], "line 887: sample .* of seed 0 again"),
-        (lambda lines: [lines[0]], "holds no predictions"),
-        (lambda lines: [*lines[:-1], lines[-1].rsplit(",", 1)[0] + ",20"], "sample .*: class 20 is none of 0 … 19"),
+        (lambda lines: [*lines, lines[1]], "line 887: sample .* of seed 0 appears twice"),
+        (lambda lines: [lines[0]], "contains no predictions"),
+        (lambda lines: [*lines[:-1], lines[-1].rsplit(",", 1)[0] + ",20"], "sample .*: class 20 is outside 0 … 19"),
         (lambda lines: ["index,predicted", *lines[1:]], "the first line must be seed,index,predicted"),
         (lambda lines: [*lines, "1,2"], "line 887 has 2 fields instead of 3"),
         (lambda lines: [*lines, "1,2,=1+1"], "'=1\\+1' is not a whole number"),

@@ -61,19 +61,31 @@ def epochs(*accuracies: float, **more: list[float]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (["run", "seed"], 7, "seed is not that of the result"),
-        (["run", "model"], "lstm", "model is not that of the result"),
-        (["run", "dataset", "sha256"], "ef" * 32, "dataset is not that of the result"),
-        (["run", "epochs"], 31, "epochs is not that of the result"),
-        (["run", "selected_epoch"], 3, "selected_epoch is not that of the result"),
-        (["run", "selected_on"], "test", "selected_on is not that of the result"),
-        (["run", "validation_accuracy"], 0.9, "validation_accuracy is not that of the result"),
-        (["run", "test_opened"], 30, "test_opened is not that of the result"),
-        (["run", "fold"], 1, "fold is not that of the result"),
-        (["run", "preset", "training", "epochs"], 400, "preset is not that of the result"),
-        (["run", "preset", "model"], {"hidden_units": 999}, "preset is not that of the result"),
-        (["history", 4, "validation_accuracy"], 0.99, "another has 0.9900: validation did not"),
-        (["history", 4, "test_accuracy"], 0.5, "holds the test accuracy of its epochs"),
+        (["run", "seed"], 7, "seed differs from that of the result"),
+        (["run", "model"], "lstm", "model differs from that of the result"),
+        (["run", "dataset", "sha256"], "ef" * 32, "dataset differs from that of the result"),
+        (["run", "epochs"], 31, "epochs differs from that of the result"),
+        (["run", "selected_epoch"], 3, "selected_epoch differs from that of the result"),
+        (["run", "selected_on"], "test", "selected_on differs from that of the result"),
+        (
+            ["run", "validation_accuracy"],
+            0.9,
+            "validation_accuracy differs from that of the result",
+        ),
+        (["run", "test_opened"], 30, "test_opened differs from that of the result"),
+        (["run", "fold"], 1, "fold differs from that of the result"),
+        (["run", "preset", "training", "epochs"], 400, "preset differs from that of the result"),
+        (
+            ["run", "preset", "model"],
+            {"hidden_units": 999},
+            "preset differs from that of the result",
+        ),
+        (
+            ["history", 4, "validation_accuracy"],
+            0.99,
+            "another has 0.9900: it was not selected on validation",
+        ),
+        (["history", 4, "test_accuracy"], 0.5, "contains the test accuracy of its epochs"),
         (["history", 4, "epoch"], 6, "its epochs are not 1 to 30"),
         (["history"], epochs(0.5), "its epochs are not 1 to 30"),
         (["history", 4, "validation_accuracy"], 1.5, "less than or equal to 1"),
@@ -96,13 +108,15 @@ def test_epoch_that_test_chose_is_found_in_the_log(folder: Path) -> None:
         edit_json(folder / file, *place, "selected_epoch", value=9)
     forge(folder, "run", "validation_accuracy", value=0.789)
     edit_json(folder / "result.json", "seeds", 0, "validation_accuracy", value=0.789)
-    with pytest.raises(ResultError, match=r"epoch 9 was selected .* 0\.7890, another has 0\.8000"):
+    with pytest.raises(
+        ResultError, match=r"epoch 9 was selected .* 0\.7890, but another has 0\.8000"
+    ):
         verify_result(folder)
 
 
 def test_log_without_its_sha256_is_refused(folder: Path) -> None:
     edit_json(folder / "result.json", "seeds", 0, "run_sha256", value=None)
-    with pytest.raises(ResultError, match="run_file and run_sha256 belong together"):
+    with pytest.raises(ResultError, match="run_file and run_sha256 must be given together"):
         verify_result(folder)
 
 

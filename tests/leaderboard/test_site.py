@@ -244,7 +244,7 @@ def test_withdrawn_entry_stays_without_rank_with_its_reason(page: str) -> None:
 
 def test_flags_are_marked_in_the_row(page: str) -> None:
     assert page.count('<span class="flag">') == 2  # Alpha stands in two tracks
-    assert "1 thing looks odd, see its page" in Page(page).text
+    assert "1 oddity, see its page" in Page(page).text
     assert "speaker 4 stands out" not in page
 
 
@@ -344,7 +344,7 @@ def test_entry_page_says_all_of_it(site: Path) -> None:
         "a note",
         "speaker 4 stands out",
         '"hidden_units": 128',
-        "Needs the whole clip not said",
+        "Needs the whole clip not stated",
         "100 steps of 10 ms",
         "Spiking networks rank 1",
         "Constrained: 100 steps of 10 ms, at most 100,000 parameters rank 1",
@@ -417,7 +417,7 @@ def test_one_entry_cannot_swell_its_page(tmp_path: Path) -> None:
     )
     page = entry_page(stored, tmp_path / "site")
     assert len(page.encode()) < 60_000
-    assert "the rest is in the JSON of this entry" in page
+    assert "the full text is in the JSON of this entry" in page
     assert "10 more seeds are in the JSON of this entry" in page
     assert len(render(stored).encode()) - len(render().encode()) < 6_000
 

@@ -49,32 +49,36 @@ def test_honest_result_passes(tmp_path: Path, seeds: int) -> None:
         (["seeds", 0, "test_interval", "low"], 0.0, "test_interval.low"),
         (["seeds", 0, "test_interval", "high"], 1.0, "test_interval.high"),
         (["seeds", 0, "test_interval", "method"], "guess", "test_interval.method is 'guess'"),
-        (["seeds", 0, "confusion", 0, 0], 0, "confusion matrix does not follow"),
+        (["seeds", 0, "confusion", 0, 0], 0, "confusion matrix does not match"),
         (["seeds", 0, "confusion", 0], [1], "confusion matrix is not 4 × 4"),
         (["seeds", 0, "confusion"], [], "confusion matrix is not 4 × 4"),
         (["summary", "test_mean"], 0.999, "summary: test_mean is claimed 0.999"),
         (["summary", "validation_mean"], None, "summary: validation_mean is claimed None"),
         (["summary", "test_std"], 0.0, "summary: test_std is claimed 0.0"),
         (["summary", "test_interval", "low"], 0.99, "summary: test_interval.low"),
-        (["summary", "seeds"], 5, "says 5 seeds, there are 2"),
+        (["summary", "seeds"], 5, "claims 5 seeds, but there are 2"),
         (["dataset", "split", "test_samples"], 121, "120 predictions for 121 test samples"),
         (["dataset", "split", "test_only_speakers"], [5], "accuracy is claimed"),
         (["dataset", "classes"], ["zero", "one"], "confusion matrix is not 2 × 2"),
         (["dataset", "classes"], ["x"] * 10_000, "confusion matrix is not 10000 × 10000"),
         (["seeds", 1, "seed"], 0, "a seed appears twice"),
-        (["seeds", 1, "predictions_file"], PREDICTIONS, "name the same predictions file"),
-        (["seeds", 1, "predictions_file"], PREDICTIONS.upper(), "name the same predictions file"),
+        (["seeds", 1, "predictions_file"], PREDICTIONS, "refer to the same predictions file"),
+        (
+            ["seeds", 1, "predictions_file"],
+            PREDICTIONS.upper(),
+            "refer to the same predictions file",
+        ),
         (["seeds", 0, "predictions_file"], "entry.json", "must be a .csv file"),
         (["seeds", 0, "predictions_file"], "absent.csv", "absent.csv: no such file"),
         (["seeds", 0, "predictions_sha256"], "0" * 64, "the file was changed"),
         (["seeds", 0, "weights_sha256"], "0" * 64, "the file was changed"),
-        (["seeds", 0, "weights_sha256"], None, "belong together"),
+        (["seeds", 0, "weights_sha256"], None, "must be given together"),
         (["seeds", 0, "weights_file"], "absent.safetensors", "no such file"),
-        (["seeds", 0, "selected_on"], "test", "chosen on the test split"),
+        (["seeds", 0, "selected_on"], "test", "selected on the test split"),
         (["seeds", 0, "test_opened"], 3, "opened 3 times"),
         (["seeds", 0, "test_opened"], 0, "opened 0 times"),
         (["seeds", 0, "selected_epoch"], 31, "selected epoch 31 of 30"),
-        (["model", "config"], {"name": "\ud800"}, "cannot be written again as JSON"),
+        (["model", "config"], {"name": "\ud800"}, "cannot be converted back to JSON"),
     ],
 )
 def test_claim_that_does_not_hold_is_refused(
@@ -103,13 +107,13 @@ def test_predictions_changed_after_the_evaluation(folder: Path) -> None:
 def test_changed_predictions_do_not_give_the_claim_even_with_a_new_sha256(folder: Path) -> None:
     predictions = read_predictions(folder / PREDICTIONS)
     rewrite_predictions(folder, 0, predicted=predictions.label)
-    with pytest.raises(ResultError, match="seed 0: the confusion matrix does not follow"):
+    with pytest.raises(ResultError, match="seed 0: the confusion matrix does not match"):
         verify_result(folder)
 
 
 def test_label_outside_the_classes(folder: Path) -> None:
     rewrite_predictions(folder, 0, label=np.full(120, 4))
-    with pytest.raises(ResultError, match=r"a class index lies outside 0 … 3"):
+    with pytest.raises(ResultError, match=r"a class index is outside 0 … 3"):
         verify_result(folder)
 
 
@@ -203,14 +207,16 @@ def test_a_result_on_registered_data_is_compared_with_them(registered: Path) -> 
         edited["seeds"][0] |= {"run_file": None, "run_sha256": None}  # the log would tell first
         (registered / "result.json").write_text(json.dumps(edited))
         with pytest.raises(
-            ResultError, match=rf"dataset\.{key} is not that of the data set 'digits'"
+            ResultError, match=rf"dataset\.{key} differs from that of the data set 'digits'"
         ):
             verify_result(registered)
 
 
 def test_published_files_are_known_by_their_sha256(folder: Path) -> None:
     edit_json(folder / "result.json", "dataset", "name", value="shd")
-    with pytest.raises(ResultError, match=r"dataset\.sha256 is not that of the published files"):
+    with pytest.raises(
+        ResultError, match=r"dataset\.sha256 differs from that of the published files"
+    ):
         verify_result(folder)
     published = [part.sha256 for part in load_spec("shd").parts if part.sha256]
     sha256 = combined_sha256(published)
@@ -224,7 +230,9 @@ def test_the_bytes_of_the_file_may_be_others(registered: Path) -> None:
     edit_json(registered / "result.json", "seeds", 0, "run_sha256", value=None)
     verify_result(registered)
     edit_json(registered / "result.json", "dataset", "name", value="mine")
-    with pytest.raises(ResultError, match=r"dataset\.name is not that of the data set 'digits'"):
+    with pytest.raises(
+        ResultError, match=r"dataset\.name differs from that of the data set 'digits'"
+    ):
         verify_result(registered)
     edit_json(registered / "result.json", "dataset", "fingerprint", value="xyz")
     with pytest.raises(ResultError, match=r"dataset\.fingerprint"):
@@ -240,5 +248,5 @@ def test_predictions_for_other_samples_are_refused(registered: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     result["seeds"][0]["predictions_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (registered / "result.json").write_text(json.dumps(result))
-    with pytest.raises(ResultError, match="column index of the predictions is not that"):
+    with pytest.raises(ResultError, match="column index of the predictions differs"):
         verify_result(registered)

@@ -1,5 +1,5 @@
 "use strict";
-// The way back keeps the filter that led here; buttons copy what stands beside them.
+// Back links keep the filter of the index page; buttons copy the text beside them.
 (() => {
   if (location.hash.includes("=")) {
     for (const link of document.querySelectorAll("a.back")) {

@@ -1,8 +1,8 @@
-// Draws the rows from the JSON in the page, sorts and filters them. The state lives in the address.
-// Texts of people reach the page as text nodes and attributes only.
+// Draws the rows from the JSON in the page, sorts and filters them. The state is stored in the URL.
+// Texts of users are inserted as text nodes and attributes only.
 (() => {
-  const PIECE = 100; // rows that a button adds
-  const AT_FIRST = 200; // rows of all tables together, before any button
+  const PIECE = 100; // rows added by a button
+  const AT_FIRST = 200; // rows of all tables together, before a button is used
   const byId = (id) => document.getElementById(id);
   const FIELDS = ["find", "dataset", "tier", "track", "protocol", "spiking", "parameters", "selected"];
   const filters = FIELDS.map(byId);
@@ -16,7 +16,7 @@
     const entry = { energy: values.slice(COLUMNS.length) };
     COLUMNS.forEach((name, column) => (entry[name] = values[column]));
     for (const name of TEXTS) entry[name] = data.texts[entry[name]];
-    // Both parts come from a checked folder name; whatever else stands there leads nowhere.
+    // Both parts come from a checked folder name; anything else gives no link.
     const safe = /^[a-z0-9-]+$/.test(entry.slug) && /^[a-z0-9-]+$/.test(entry.id);
     entry.page = safe ? `entries/${entry.slug}/${entry.id}.html` : "";
     return entry;
@@ -64,7 +64,7 @@
     const cell = make("th", { scope: "row", class: "name" });
     cell.append(make("a", { href: entry.page + state() }, entry.name));
     if (entry.flags) {
-      const words = entry.flags === 1 ? " thing looks odd, see its page" : " things look odd, see its page";
+      const words = entry.flags === 1 ? " oddity, see its page" : " oddities, see its page";
       cell.append(" ", make("span", { class: "flag" }, `⚑ ${entry.flags}`, make("span", { class: "unseen" }, words)));
     }
     const kind = (entry.spiking ? "spiking" : "conventional") + (entry.refitted ? ", refitted" : "")
@@ -103,7 +103,7 @@
     );
   }
 
-  // ---- tables: each has items {values, words(), facts, body()}, in their first order
+  // ---- tables: each has items {values, words(), facts, body()}, in their original order
 
   function measuredItems(board) {
     const [groupNumber, tier, track, places] = board;
@@ -198,7 +198,7 @@
     return (left, right) => {
       const a = left.value(key);
       const b = right.value(key);
-      // What is not known comes last in both directions.
+      // Unknown values are last in both directions.
       if (a === null || b === null) return (a === null) - (b === null);
       return direction * (typeof a === "number" ? a - b : collator.compare(a, b));
     };
@@ -209,7 +209,7 @@
     const bodies = shown.map((item) => (item.drawn ??= item.body()));
     const now = table.element.tBodies;
     if (now.length !== bodies.length || bodies.some((body, number) => body !== now[number])) {
-      // The head stays where it is: its buttons would lose the focus.
+      // The head is not moved, since its buttons would lose the focus.
       for (const body of [...now]) body.remove();
       table.element.append(...bodies);
     }
@@ -252,7 +252,7 @@
     plot?.update(tables.filter((table) => table.measured).flatMap((table) => table.matching));
   }
 
-  // ---- the address
+  // ---- the URL
 
   function remember() {
     const said = new URLSearchParams();
@@ -267,7 +267,7 @@
   }
 
   function carry() {
-    // Pages of entries hand the state back.
+    // Pages of entries link back with this state.
     for (const link of document.querySelectorAll(".measured .name a, #plot a")) {
       link.setAttribute("href", link.getAttribute("href").split("#")[0] + state());
     }

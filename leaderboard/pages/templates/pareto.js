@@ -1,5 +1,5 @@
 "use strict";
-// Accuracy against a cost, for the entries of one tier on the same data that the filter leaves.
+// Accuracy against a cost, for the entries of one tier on the same data that pass the filter.
 function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
   const MOST = 400;
   const LABELS = 6;
@@ -30,7 +30,7 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
   }
   for (const [place, words] of places) byId("points").append(make("option", { value: place }, words));
   for (const [name, [words]] of COSTS) byId("x").append(make("option", { value: name }, words));
-  let chosen = ""; // the place that was asked for; else the one with most entries left
+  let chosen = ""; // the requested place; else the one with most entries left
   for (const field of [byId("points"), byId("x")]) {
     field.addEventListener("change", () => {
       if (field.id === "points") chosen = field.value;
@@ -64,7 +64,7 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
     paint();
   }
 
-  // An entry that stands in two tracks is one point, of its own track.
+  // An entry in two tracks is one point, in its own track.
   function points() {
     const own = new Map();
     for (const item of items) {
@@ -187,7 +187,7 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
       draw("text", { class: "axis-unit", x: 0, y: 9 }, "test accuracy, %"),
     );
     if (front.length > 1) {
-      // Steps: between two entries of the front nothing better is known than the cheaper one.
+      // Steps: between two entries of the front, the cheaper one is the best known.
       const steps = front.map(({ item, cost: value }, number) => (
         `${number ? `H${x(value).toFixed(1)}V` : `M${x(value).toFixed(1)} `}${y(item.entry.test).toFixed(1)}`
       ));
