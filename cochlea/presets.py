@@ -3,7 +3,7 @@
 ========  =====  =============================  ===================  ===================================
 preset    level  window                         rate of the input    use
 ========  =====  =============================  ===================  ===================================
-shd       0.33   Hann ramps of 30 ms            resampled to 48 kHz  what made SHD; any rate, comparable
+shd       0.33   Hann ramps of 30 ms            resampled to 48 kHz  as for SHD; any rate, comparable
 lauscher  0.30   half the clip up, half down    native               stage by stage equal to lauscher 1.0.1
 ========  =====  =============================  ===================  ===================================
 

@@ -191,7 +191,7 @@ class CountSVM(CountClassifier):
         prefix: str,
         *arguments: Any,  # noqa: ANN401
     ) -> None:
-        # The number of support vectors is known only from what is loaded.
+        # The number of support vectors follows only from the loaded arrays.
         for name in ("support", "coefficients"):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))

@@ -108,7 +108,11 @@ def test_fewer_seeds_or_no_validation_have_no_rank(tmp_path: Path) -> None:
         ('selected_on = "validation"', 'selected_on = "test"', "selected on the test split"),
         ("test_opened = 1 ", "test_opened = 40 ", "opened 40 times"),
         ("spiking = true", "spiking = false", "track spiking, but model.spiking is false"),
-        ('protocol = "speakers-v1"', 'protocol = "mine-v1"', "under mine-v1, but the data are digits"),
+        (
+            'protocol = "speakers-v1"',
+            'protocol = "mine-v1"',
+            "under mine-v1, but the data are digits",
+        ),
         ('dataset = "digits"', 'dataset = "digit"', "unknown|no such file"),
         ("seed = 4\n", "seed = 5\n", "contains the seeds 0, 1, 2, 3, 4, the form 0, 1, 2, 3, 5"),
         ("seed = 4\n", "seed = 3\n", "a seed appears twice"),
