@@ -1,9 +1,9 @@
-"""Accuracy of every model on one data set: trained by preset, tested once per seed, as one table.
+"""Measure the accuracy of every model on one data set: trained with its preset, tested once per seed.
 
     python benchmarks/accuracy.py DATA NAME [--models svm,lif,…] [--seeds 3] [--runs FOLDER]
 
-DATA is what ``spikebench evaluate --data`` takes. Writes ``benchmarks/results/accuracy-NAME.json`` and
-``….md``. With ``--runs`` the result folders are kept there, and those already there are not made again.
+DATA is the value of ``spikebench evaluate --data``. Writes ``benchmarks/results/accuracy-NAME.json`` and
+``….md``. With ``--runs`` the result folders are kept in FOLDER, and existing results are reused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def evaluate(data: str, model: str, seeds: int, folder: Path) -> Result:
-    """Run ``spikebench evaluate`` unless its result is there."""
+    """Run ``spikebench evaluate`` unless its result exists."""
     if not (folder / RESULT_FILE).exists():
         command = ["evaluate", "--model", model, "--data", data, "--seeds", str(seeds)]
         subprocess.run([sys.executable, "-m", "cli.main", *command, "-o", str(folder)], check=True)
@@ -35,7 +35,7 @@ def percent(value: float | None) -> str:
 
 
 def mean(values: list[float | None]) -> float | None:
-    """Average what is known."""
+    """Average the values that are not None."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
@@ -89,9 +89,9 @@ def main() -> None:
         f"{results[0].software}, {results[0].created[:10]}, {environment['cores']} cores, torch "
         f"{environment['torch']}.",
         f"Spikes: SHA-256 `{dataset.sha256}`. Split {split.protocol}: {split.rule}; {split.train_samples} "
-        f"train, {split.validation_samples} validation, {split.test_samples} test. Trained by preset, "
-        "the epoch chosen on validation, the test split opened once per seed. Training seconds are wall time, "
-        "whatever else the machine did.",
+        f"train, {split.validation_samples} validation, {split.test_samples} test. Trained with the preset, "
+        "the epoch selected on validation, the test split opened once per seed. Training seconds are wall time, "
+        "including other work on the machine.",
         "",
         "| " + " | ".join(rows[0]) + " |",
         "|" + "---|" * len(rows[0]),

@@ -1,7 +1,7 @@
-"""Conversions that might have made SHD: preset ``shd`` at level 0.3 with one thing changed.
+"""Conversions with which SHD may have been made: preset ``shd`` at level 0.3 with one change.
 
-Where an explanation is another value, it is another parameter of :mod:`cochlea`; where it is another
-formula, the stage is written out here, plainly and slowly. Used by ``driven_spikes.py``.
+A variant with another value changes a parameter of :mod:`cochlea`; a variant with another formula has
+a simple, slow implementation of the stage in this file. Used by ``driven_spikes.py``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ import cochlea
 
 Floats = NDArray[np.float64]
 Spikes = tuple[NDArray[np.int64], NDArray[np.int64]]  # sample and channel of each
-SHD = replace(cochlea.PRESETS["shd"], level=0.3)  # the article's, whatever the preset has become
+SHD = replace(
+    cochlea.PRESETS["shd"], level=0.3
+)  # the level of the article, independent of the current preset
 LEVELS = (0.28, 0.29, 0.30, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36)
 CHANNELS = 700
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One explanation: parameters, and the stages that it replaces."""
+    """One variant: parameters, and the stages that it replaces."""
 
     group: str
     name: str
@@ -41,19 +43,19 @@ class Variant:
 
 
 def prepare(x: Floats, p: cochlea.CochleaParams, rate: int = 48000) -> Floats:
-    """Level, then window: as ``cochlea.encode`` does."""
+    """Apply level, then window, as ``cochlea.encode`` does."""
     n_ramp = x.size // 2 if p.ramp is None else round(p.ramp * rate)
     return cochlea.hann_ramp(cochlea.normalize_rms(x, p.level), n_ramp)
 
 
 def membrane(x: Floats, rate: int, p: cochlea.BasilarMembraneParams) -> tuple[Floats, int]:
-    """Velocity of all channels and its rate: as ``cochlea.encode`` does."""
+    """Return the velocity of all channels and its rate, as ``cochlea.encode`` computes them."""
     coeffs = cochlea.design_basilar_membrane(rate, CHANNELS, None, p)
     return cochlea.run_basilar_membrane(cochlea.analyse(x, coeffs), coeffs), rate // 2
 
 
 def release(recording: Floats, v: Variant) -> tuple[Floats, int]:
-    """Release probability of all channels and its rate."""
+    """Return the release probability of all channels and its rate."""
     x = recording if v.rate == 48000 else soxr.resample(recording, 48000, v.rate, quality="VHQ")
     x = v.prepare(x, v.params) if v.prepare else prepare(x, v.params, v.rate)
     velocity, rate = (v.membrane or membrane)(x, v.rate, v.params.basilar_membrane)
@@ -65,7 +67,7 @@ def release(recording: Floats, v: Variant) -> tuple[Floats, int]:
 def runs(
     p_fire: Floats, rate: int, v: Variant, seeds: range
 ) -> list[tuple[Floats, NDArray[np.int64]]]:
-    """Spikes of every seed: times [ms] from the start of the clip, and channels."""
+    """Return the spikes of every seed: times [ms] from the start of the clip, and channels."""
     coeffs = cochlea.design_bushy_cell(rate, v.params.bushy_cell)
     step = v.bushy_cell or cochlea.run_bushy_cell
     found = (step(p_fire, coeffs, seed) for seed in seeds)
@@ -73,7 +75,7 @@ def runs(
 
 
 def levelled(x: Floats, p: cochlea.CochleaParams, how: str) -> Floats:
-    """Level and window in another order or by another measure of loudness."""
+    """Apply level and window in another order or with another measure of loudness."""
     if how == "window first":
         return cochlea.normalize_rms(cochlea.hann_ramp(x, 1440), p.level)
     if how == "mean removed first":
@@ -115,7 +117,7 @@ def membrane_otherwise(
 
 
 def hair_cell(velocity: Floats, rate: int, scheme: str) -> Floats:
-    """Run the hair cell by another integration scheme, all channels abreast."""
+    """Run the hair cell with another integration scheme, all channels at once."""
     h, substeps = SHD.hair_cell, 8 if scheme == "eight substeps" else 1
     rest = cochlea.design_hair_cell(rate, h)
     dt = 1 / rate / substeps
@@ -151,7 +153,7 @@ def hair_cell(velocity: Floats, rate: int, scheme: str) -> Floats:
 def bushy_cell(
     p_fire: Floats, coeffs: cochlea.BushyCellCoeffs, seed: int, scheme: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Run the bushy cell by another order of its steps."""
+    """Run the bushy cell with another order of its steps."""
     c = coeffs
     if scheme == "Euler decay":
         dt = 1 / 24000
@@ -231,7 +233,7 @@ def _bushy_kernel(
 
 
 def variants() -> Iterator[Variant]:
-    """List every explanation, in the order of the table."""
+    """List all variants, in the order of the table."""
     for level in LEVELS:
         yield Variant("level", f"{level:.2f}", replace(SHD, level=level))
     yield Variant("level", "0.3162 (−10 dB)", replace(SHD, level=10**-0.5))

@@ -1,21 +1,21 @@
-"""Conversion side by side with lauscher 1.0.1, and what it costs: time, memory, start, length, workers.
+"""Measure the cost of conversion, with lauscher 1.0.1: time, memory, start, length, workers.
 
     python benchmarks/convert.py [--parts peer,stages,start,throughput,workers] [--lauscher PYTHON]
         [--audio FOLDER] [--speech FOLDER] [--clips 1000] [--lauscher-clips 2]
 
-Needs a machine with nothing else to do: about ten minutes on two cores. Writes ``convert.json`` and ``convert.md``
-(``benchmarks/results/``, or ``--output``); with ``--parts`` the other parts stay as they were measured,
-if that was on the same machine with the same versions. Exit code 1 if a bar is missed. All Heidelberg Digits:
-``--parts throughput --audio FOLDER --clips 10420``, which is measured then, not extrapolated.
+Needs an idle machine for about ten minutes on two cores. Writes ``convert.json`` and ``convert.md``
+(``benchmarks/results/``, or ``--output``); with ``--parts`` the other parts keep their earlier measurements
+if those were made on the same machine with the same versions. Exit code 1 if a bar is missed. To measure all
+Heidelberg Digits instead of extrapolating: ``--parts throughput --audio FOLDER --clips 10420``.
 
 PYTHON is the interpreter of an environment that has lauscher, made by::
 
     python -m venv lauscher-env
     lauscher-env/bin/pip install lauscher==1.0.1
 
-Without it such an environment is made in a temporary folder. What each part runs, and how a figure per clip is
-found, stands in ``convert_parts.py``; what wall time, CPU time and memory are, in ``process_tree.py``; the
-limits of the stages, in ``convert_stages.py``.
+Without it such an environment is made in a temporary folder. ``convert_parts.py`` describes the parts and the
+figures per clip, ``process_tree.py`` defines wall time, CPU time and memory, ``convert_stages.py`` defines the
+limits of the stages.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def machine() -> dict[str, Any]:
 
 
 def earlier(file: Path, here: dict[str, Any]) -> dict[str, Any]:
-    """Read the parts measured before, if that was here."""
+    """Read the earlier measurements if they were made on this machine with these versions."""
     if not file.exists():
         return {}
     try:
@@ -71,8 +71,11 @@ def earlier(file: Path, here: dict[str, Any]) -> dict[str, Any]:
         if result["machine"] == here:
             return dict(result["parts"])
     except (ValueError, KeyError, TypeError):
-        raise CommandError(f"{file}: is no earlier result; remove it") from None
-    print(f"{file}: measured elsewhere or with other versions: begun anew", file=sys.stderr)
+        raise CommandError(f"{file}: is not an earlier result; remove it") from None
+    print(
+        f"{file}: measured on another machine or with other versions; starting over",
+        file=sys.stderr,
+    )
     return {}
 
 
@@ -86,11 +89,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--speech", type=Path, default=DATA / "speech-commands", help="16 kHz words"
     )
-    parser.add_argument("--lauscher", type=Path, metavar="PYTHON", help="interpreter that has it")
+    parser.add_argument("--lauscher", type=Path, metavar="PYTHON", help="interpreter with lauscher")
     parser.add_argument("--lauscher-clips", type=int, default=2)
-    parser.add_argument("--clips", type=int, default=1000, help="of part throughput")
+    parser.add_argument("--clips", type=int, default=1000, help="clips of part throughput")
     parser.add_argument(
-        "--channels", type=int, default=700, help="no bar is judged at another number"
+        "--channels", type=int, default=700, help="bars are judged for the default only"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
@@ -107,7 +110,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the parts, each written as soon as it is done."""
+    """Run the parts; each is written as soon as it is finished."""
     options = arguments()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # unwinds: ends what runs
     try:

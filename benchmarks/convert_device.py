@@ -1,10 +1,10 @@
-"""Speed of the cochlea on a GPU, against one core of the CPU in the same run.
+"""Measure the speed of the cochlea on a GPU, and on one core of the CPU in the same run.
 
     python benchmarks/convert_device.py CLIPS [--device cuda] [--clips 512] [--channels 700]
 
 CLIPS is a folder of recordings. The first ``--clips`` of them by name are converted with preset ``shd``:
-prepared on one core, then encoded on the device, as often as ``--repeats`` says after one untimed run
-that compiles and plans; the median counts. The same, fewer clips go through ``cochlea.encode`` on one core.
+prepared on one core, then encoded on the device ``--repeats`` times after one untimed run
+that compiles and plans; the median counts. Some of the clips are converted by ``cochlea.encode`` on one core.
 The release probabilities of both are compared too. Writes ``benchmarks/results/convert-DEVICE.json`` and
 ``….md``, DEVICE being the name of the GPU.
 """
@@ -41,7 +41,7 @@ CPU_CLIPS = 8
 
 
 def timed(run: Callable[[], Any], repeats: int) -> float:
-    """Median wall time of a run [s], the first run left out."""
+    """Return the median wall time of a run [s], without the first run."""
     run()
     seconds = []
     for _ in range(repeats):
@@ -54,7 +54,7 @@ def timed(run: Callable[[], Any], repeats: int) -> float:
 def stages(
     clips: list[device_cochlea.Prepared], channels: int, device: torch.device
 ) -> dict[str, float]:
-    """Seconds that the device itself spends, by kernel, in one run; what is left is the host's."""
+    """Return the seconds of the device in one run, by kernel; the rest of the wall time is the host's."""
     seeds = [[0, i] for i in range(len(clips))]
     activities = [torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:
@@ -76,7 +76,7 @@ def stages(
 
 
 def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) -> dict[str, Any]:
-    """Run device and CPU over the same clips."""
+    """Convert the same clips on the device and on the CPU."""
     device = find_device(name)
     if device.type != "cuda":
         raise SpikebenchError("this benchmark needs a GPU: --device cuda")
@@ -139,7 +139,7 @@ def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) 
 
 
 def report(result: dict[str, Any]) -> str:
-    """Lay the result out as a page."""
+    """Format the result as Markdown."""
     rows = [
         ("clips per second", f"{result['device_clips_per_s']:,.0f}"),
         ("times real time", f"{result['device_times_real_time']:,.0f}"),

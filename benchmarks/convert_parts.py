@@ -1,20 +1,20 @@
-"""The parts of ``convert.py``: what each runs and what it takes from that.
+"""The parts of ``convert.py``: their commands and measurements.
 
-A figure *per clip* is always a difference of two runs of the same command, one with few clips and one with
-many, over the difference of their number: start-up, compilation and design are in both and cancel. Before
-both, the same command runs once and does not count.
+A figure *per clip* is always the difference of two runs of the same command, one with few clips and one with
+many, divided by the difference of their number: start-up, compilation and design are in both and cancel. The
+same command runs once before as an untimed warm-up.
 
 * ``peer``: the clips are words at even places when all are ordered by length. lauscher: its own command,
   called in one process first for a twentieth of a second at 4 channels (which imports and compiles everything),
-  then for every clip; the run with few clips makes the first call alone. Ours: ``spikebench convert``
-  of 4 and of 44 copies of each of these clips (copies have other names, hence other seeds). Both use all cores.
+  then for every clip; the run with few clips makes only the first call. spikebench: ``spikebench convert``
+  of 4 and of 44 copies of each of these clips (under different names). Both use all cores.
   Memory: the peak of the larger run.
 * ``stages``: see ``convert_stages.py``.
 * ``start``: one word with an empty numba cache, then with that cache, median of three; start to end.
 * ``throughput``: ``--clips`` words at even places, start to end; extrapolated to the 2.09 hours of all 10,420
-  unless they were all there. Memory: its peak until half of the time and until the end.
+  unless all were converted. Memory: its peak until half of the time and until the end.
 * ``workers``: local processes and a Dask cluster on the loopback address (scheduler and workers of one thread,
-  started and ended here), of 1 and of 2; and 16 kHz words for comparison.
+  started and ended by this part), 1 and 2 of each; and 16 kHz words for comparison.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all parts need: a scratch folder in which commands run, and the options."""
+    """Inputs of all parts: a scratch folder in which commands run, the words, and the options."""
 
     scratch: Path
     words: list[Word]
@@ -95,12 +95,12 @@ class Bench:
 
     @property
     def channels(self) -> list[str]:
-        """Options that are not those of a bare ``spikebench convert``."""
+        """Options that differ from the defaults of ``spikebench convert``."""
         n = self.options.channels
         return [] if n == 700 else ["--channels", str(n)]
 
     def shown(self, source: str, *options: str) -> str:
-        """Write a command as a user would."""
+        """Format a command as a user would type it."""
         return " ".join(["spikebench convert", source, "out.h5", *self.channels, *options])
 
 
@@ -111,7 +111,7 @@ def find_words(folder: Path) -> list[Word]:
 
 
 def spread(words: Sequence[Word], count: int) -> list[Word]:
-    """Take words at even places of the order by length, and order them by name: short and long mixed."""
+    """Return evenly spaced words of the order by length, sorted by name, so that lengths are mixed."""
     ordered = sorted(words, key=lambda word: (word.seconds, word.path.name))
     count = min(count, len(ordered))
     chosen = [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in range(count)]
@@ -119,7 +119,7 @@ def spread(words: Sequence[Word], count: int) -> list[Word]:
 
 
 def difference(few: Cost, many: Cost, clips: int, seconds: float) -> dict[str, float]:
-    """Cost of the clips that one run has more than the other."""
+    """Return the cost of the additional clips of the larger run."""
     wall, cpu = many.wall_s - few.wall_s, many.cpu_s - few.cpu_s
     return {
         "clips": clips,
@@ -175,7 +175,7 @@ def peer(bench: Bench) -> dict[str, Any]:
 
 
 def make_environment(scratch: Path) -> Path:
-    """Install lauscher into an environment of its own."""
+    """Install lauscher in a separate virtual environment."""
     print("installing lauscher into a temporary environment", file=sys.stderr)
     folder = scratch / "lauscher-env"
     venv.create(folder, with_pip=True)
@@ -196,7 +196,7 @@ def stages(bench: Bench) -> dict[str, Any]:
 
 
 def start(bench: Bench) -> dict[str, Any]:
-    """Time a first and a second use."""
+    """Time the start with an empty and with a full numba cache."""
     (word,) = spread(bench.words, 1)
     shutil.copyfile(word.path, bench.scratch / "word.flac")
     cache = {"NUMBA_CACHE_DIR": str(bench.scratch / "numba-cache")}
@@ -211,7 +211,7 @@ def start(bench: Bench) -> dict[str, Any]:
 
 
 def throughput(bench: Bench) -> dict[str, Any]:
-    """Convert many words in one go."""
+    """Convert many words in one run."""
     words = spread(bench.words, bench.options.clips)
     source = bench.folder(f"clips-{len(words)}", words)
     cost = bench.convert(source)
@@ -230,7 +230,7 @@ def throughput(bench: Bench) -> dict[str, Any]:
 
 
 def workers(bench: Bench) -> dict[str, Any]:
-    """Measure rates on 1 and 2 workers, local and of a cluster, and of 16 kHz words."""
+    """Measure rates with 1 and 2 workers, local and on a cluster, and of 16 kHz words."""
     many = spread(bench.words, WORKER_MANY)
     few = spread(many, WORKER_FEW)
     measured: dict[str, Any] = {}
@@ -252,7 +252,7 @@ def workers(bench: Bench) -> dict[str, Any]:
 
 @contextmanager
 def cluster(scratch: Path, count: int) -> Iterator[str]:
-    """Run a Dask scheduler and workers of one thread each, for the length of a block."""
+    """Run a Dask scheduler and workers of one thread each during a with block."""
     python = [sys.executable, "-m"]
     file = scratch / "scheduler.json"
     file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The measurements of ``convert.py`` as bars and as a page."""
+"""Bars and the page of the measurements of ``convert.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GROWTH = 1.05  # of the peak of the first half: two long words may meet later on
 
 
 class Bar(NamedTuple):
-    """One bar: what was measured, what is asked for; ``passed`` is None where it is not judged."""
+    """One bar: the measured and the required value; ``passed`` is None if it is not judged."""
 
     name: str
     measured: str
@@ -19,7 +19,7 @@ class Bar(NamedTuple):
 
 
 def bars(result: dict[str, Any]) -> list[Bar]:
-    """Compare what was measured with what is asked for.
+    """Compare measurements with requirements.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def bars(result: dict[str, Any]) -> list[Bar]:
     Returns
     -------
     list of Bar
-        Those of the parts that were measured.
+        The bars of the parts that were measured.
     """
     parts = result["parts"]
     found: list[Bar] = []
@@ -65,12 +65,12 @@ def _peer_bars(peer: dict[str, Any]) -> list[Bar]:
 
 
 def full_set_seconds(throughput: dict[str, Any]) -> float:
-    """Wall time of all Heidelberg Digits [s], from the audio converted per second."""
+    """Return the wall time of all Heidelberg Digits [s], from the audio converted per second."""
     return float(throughput["wall_s"] / throughput["audio_s"] * FULL_AUDIO_S)
 
 
 def is_measured(throughput: dict[str, Any]) -> bool:
-    """Tell whether all recordings were there."""
+    """Return whether all recordings were converted."""
     return bool(throughput["clips"] >= FULL_CLIPS)
 
 
@@ -96,7 +96,7 @@ def _throughput_bars(throughput: dict[str, Any]) -> list[Bar]:
 
 
 def report(result: dict[str, Any]) -> str:
-    """Lay the measurements out as a page.
+    """Format the measurements as Markdown.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ def report(result: dict[str, Any]) -> str:
     machine, parts = dict(result["machine"]), result["parts"]
     cpu, cores, memory = (machine.pop(key) for key in ("cpu", "cores", "memory_gib"))
     lines = [
-        "# What a conversion costs",
+        "# Cost of a conversion",
         "",
-        "Made by `python benchmarks/convert.py`, whose head says how everything is measured.",
+        "Made by `python benchmarks/convert.py`; its docstring describes the measurements.",
         "",
         f"{cpu}, {cores} cores, {memory} GiB; {', '.join(f'{k} {v}' for k, v in machine.items())}.",
         "",
@@ -169,8 +169,8 @@ def _stages_page(stages: dict[str, Any]) -> list[str]:
         f"{stages['clips']} words, {stages['channels']} channels, on one core, warm ({_commands(stages)}): "
         f"{stages['total_ms_per_clip']:.0f} ms per clip of {stages['audio_s'] / stages['clips']:.2f} s. "
         "Milliseconds per clip; the limit is the largest of the three before it, which "
-        "`benchmarks/convert_stages.py` works out from these speeds, measured in the same run:",
-        f"copies of a block {speeds['copy_block_bytes_per_s'] / 1e9:.0f} GB/s (of what fits no cache "
+        "`benchmarks/convert_stages.py` computes from these speeds, measured in the same run:",
+        f"copies of a block {speeds['copy_block_bytes_per_s'] / 1e9:.0f} GB/s (larger than the caches: "
         f"{speeds['copy_memory_bytes_per_s'] / 1e9:.0f} GB/s), {speeds['operations_per_s'] / 1e9:.0f}·10⁹ additions "
         f"and multiplications, {speeds['divisions_per_s'] / 1e9:.1f}·10⁹ divisions per second.",
         "",
@@ -218,7 +218,7 @@ def _throughput_page(run: dict[str, Any]) -> list[str]:
 
 
 def loss_per_worker(one: dict[str, Any], two: dict[str, Any]) -> float:
-    """Share of a worker that is lost for each worker beside it: rate₂ = 2·rate₁/(1 + loss).
+    """Return the share of a worker that is lost per additional worker: rate₂ = 2·rate₁/(1 + loss).
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def _workers_page(workers: dict[str, Any]) -> list[str]:
     for name, row in workers.items():
         if name == "created":
             continue
-        # Local processes share the first process's account with their server.
+        # The CPU time of the first process includes the server of local processes.
         coordinator = f"{row['main_cpu_s_per_clip']:.4f}" if name.startswith("cluster") else "–"
         lines.append(
             f"| {name} | {1 / row['wall_s_per_clip']:.2f} | {row['wall_s_per_audio_s']:.3f} | {coordinator} "

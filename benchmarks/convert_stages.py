@@ -1,7 +1,7 @@
-"""Where the time of a conversion goes, stage by stage, against what each stage needs at least.
+"""Measure the time of each stage of a conversion, and compute a lower limit for it.
 
-:func:`measure` runs ``cochlea.encode`` itself, on one core, with its stages wrapped in clocks: what is timed
-is the program, not a copy of it. Every call also adds to what the stage needs at least, and the *limit* of a
+:func:`measure` runs ``cochlea.encode`` itself, on one core, with timers around its stages, so the program
+itself is timed and not a copy of it. Every call also adds to the minimal work of the stage. The *limit* of a
 stage is the largest of:
 
 * **bytes**: arrays that the stage must read and write once, at the speed of a numpy copy between two arrays
@@ -13,7 +13,7 @@ stage is the largest of:
 * **library**: the transforms of the same lengths and counts, or random numbers, by the library alone: the
   fastest of numpy's and scipy's FFT, over rows or over columns, memory already touched.
 
-What is counted, per sample (or bin) and channel unless said otherwise, N samples, n = N//2 + 1, FFT length m:
+Counts per sample (or bin) and channel unless stated otherwise; N samples, n = N//2 + 1, FFT length m:
 
 ===================  ==================  ==============================================  =====================
 stage                bytes               operations                                      library
@@ -32,7 +32,7 @@ bushy cells          8                   18, events apart                       
 rest                 –                   –                                               allocation, sorting
 ===================  ==================  ==============================================  =====================
 
-A limit is no promise: hair and bushy cells are recursions, whose steps wait for each other.
+A limit may not be reachable: hair and bushy cells are recursions, in which each step depends on the previous one.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Clip(NamedTuple):
 
 @dataclass
 class _Needs:
-    """What the calls of the stages need at least, and how long they took."""
+    """Minimal work of the calls of the stages, and the time that they took."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     bytes: Counter[str] = field(default_factory=Counter)
@@ -92,7 +92,7 @@ class _Needs:
         self.operations[stage] += int(operations)
         self.divisions[stage] += int(divisions)
 
-    # One method per stage; each takes what the stage was called with.
+    # One method per stage, with the arguments of the stage.
 
     def weights(self, n: int, n_bins: int) -> None:
         self.add("weights", n * LANES * 8, n * LANES * WEIGHT_OPERATIONS)
@@ -152,7 +152,7 @@ def _timed(
 
 @contextlib.contextmanager
 def _clocks(needs: _Needs) -> Iterator[None]:
-    """Wrap the stages where the program looks them up; a stage that is gone is an AttributeError."""
+    """Wrap the stages in their modules; a missing stage raises AttributeError."""
     wrapped: list[tuple[Any, str, str, Callable[..., None] | None]] = [
         (pipeline, "_prepare", "prepare", None),
         (basilar_membrane, "design_inverse_transform", "weights", needs.weights),
@@ -173,7 +173,7 @@ def _clocks(needs: _Needs) -> Iterator[None]:
 
 
 def measure(clips: list[Clip], n_channels: int) -> dict[str, Any]:
-    """Time the stages over some recordings and work out their limits.
+    """Time the stages over some recordings and compute their limits.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def measure(clips: list[Clip], n_channels: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``speeds`` of the machine, ``stages``: milliseconds per clip, measured and at least.
+        ``speeds`` of the machine, ``stages``: milliseconds per clip, measured and minimal.
     """
     needs, total = _Needs(), 0.0
     for clip in clips:
@@ -238,7 +238,7 @@ def _row(stage: str, seconds: float, at_least: dict[str, float], n_clips: int) -
 
 
 def _best(call: Callable[[], Any], repeats: int = 5) -> float:
-    """Shortest of some runs after one that warms up [s]."""
+    """Return the shortest of some runs after a warm-up run [s]."""
     call()
     seconds = []
     for _ in range(repeats):
@@ -249,7 +249,7 @@ def _best(call: Callable[[], Any], repeats: int = 5) -> float:
 
 
 def copy_speed(size: int) -> float:
-    """Bytes read and written per second by a copy between two float64 arrays of ``size`` values."""
+    """Return the bytes read and written per second by a copy between float64 arrays of ``size`` values."""
     source, target = np.ones(size), np.ones(size)
     return 2 * source.nbytes / _best(lambda: np.copyto(target, source))
 
@@ -274,19 +274,19 @@ def _divisions(values: Floats, repeats: int) -> None:
 
 
 def operation_speed() -> float:
-    """Additions and multiplications per second in the first-level cache."""
+    """Return the additions and multiplications per second in the first-level cache."""
     values, repeats = np.full(1024, 2.0), 2000
     return 24 * repeats * values.size / _best(lambda: _multiply_adds(values, repeats))
 
 
 def division_speed() -> float:
-    """Divisions per second in the first-level cache."""
+    """Return the divisions per second in the first-level cache."""
     values, repeats = np.full(1024, 2.0), 2000
     return repeats * values.size / _best(lambda: _divisions(values, repeats))
 
 
 def exponential_speed() -> float:
-    """Exponentially distributed numbers per second."""
+    """Return the exponentially distributed numbers drawn per second."""
     generator, out = np.random.Generator(np.random.PCG64(0)), np.empty(2**14)
     return out.size / _best(lambda: generator.standard_exponential(out=out), 50)
 
@@ -297,7 +297,7 @@ def _forward_seconds(length: int) -> float:
 
 
 def _inverse_seconds(length: int) -> float:
-    """Sixteen real inverse transforms of a length: the fastest way to ask for them."""
+    """Return the time of sixteen real inverse transforms of a length by the fastest call."""
     rng = np.random.default_rng(0)
     columns = rng.standard_normal((length // 2 + 1, LANES)) + 0j
     rows = np.ascontiguousarray(columns.T)

@@ -1,9 +1,9 @@
-"""What it costs to convert SHD, SSC and 1,000 hours, from the rates that ``convert.py`` measured.
+"""Compute the cost of converting SHD, SSC and 1,000 hours from the rates measured by ``convert.py``.
 
     python benchmarks/cost.py [--price 0.05] [--write]
 
-Prints the table of ``docs/cost.md``; ``--write`` puts it there. Needs parts ``workers`` of
-``benchmarks/results/convert.json``. No figure of the table is typed by hand but the lengths below and the price.
+Prints the table of ``docs/cost.md``; ``--write`` writes it to the page. Needs part ``workers`` of
+``benchmarks/results/convert.json``. Only the lengths below and the price are entered by hand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MORE_WORKERS = (16, 64)  # beyond what was measured
 
 
 class Corpus(NamedTuple):
-    """A body of recordings; ``rate`` names the measurement whose recordings are like it."""
+    """A set of recordings; ``rate`` names the measurement with similar recordings."""
 
     name: str
     hours: float
@@ -40,12 +40,12 @@ CORPORA = (
 
 
 def wall_seconds(corpus: Corpus, kind: str, count: int, workers: dict[str, Any]) -> float:
-    """Time that some workers need for a corpus.
+    """Return the time that some workers need for a corpus.
 
     Parameters
     ----------
     corpus
-        What is converted.
+        The recordings to convert.
     kind
         ``local`` or ``cluster``.
     count
@@ -70,19 +70,19 @@ def wall_seconds(corpus: Corpus, kind: str, count: int, workers: dict[str, Any])
 
 
 def dollars(seconds: float, kind: str, count: int, price: float) -> float:
-    """Price of the cores: those of the workers, and on a cluster one for scheduler and command."""
+    """Return the price of the cores: those of the workers, and on a cluster one for scheduler and command."""
     return seconds / 3600 * (count + (kind == "cluster")) * price
 
 
 def table(result: dict[str, Any], price: float = PRICE) -> str:
-    """Lay out the costs.
+    """Format the costs as a table.
 
     Parameters
     ----------
     result
         Contents of ``convert.json`` with part ``workers``.
     price
-        Of one core for one hour [$].
+        Price of one core for one hour [$].
 
     Returns
     -------
@@ -101,8 +101,8 @@ def table(result: dict[str, Any], price: float = PRICE) -> str:
         f"Measured {workers['created'][:10]} on {machine['cores']} cores of {machine['cpu']}: one worker needs "
         f"{workers['local-1']['wall_s_per_audio_s']:.3f} s per second of audio (local), "
         f"{workers['cluster-1']['wall_s_per_audio_s']:.3f} s (Dask). Efficiency lost per worker: "
-        f"{100 * losses['local']:.1f} % (local), {100 * losses['cluster']:.1f} % (Dask). The command that hands "
-        f"out the clips spends {1000 * coordinator:.1f} ms of CPU time on each, so no number of workers passes "
+        f"{100 * losses['local']:.1f} % (local), {100 * losses['cluster']:.1f} % (Dask). The command that "
+        f"distributes the clips needs {1000 * coordinator:.1f} ms of CPU time per clip, so the rate cannot exceed "
         f"{1 / coordinator:,.0f} clips per second. At {price:g} $ per core and hour:",
         "",
         f"| workers | efficiency | {' | '.join(corpus.name for corpus in CORPORA)} |",
@@ -121,7 +121,7 @@ def table(result: dict[str, Any], price: float = PRICE) -> str:
 
 
 def replaced(page: str, content: str) -> str:
-    """Put the table between its marks.
+    """Replace the table between the two marks.
 
     Parameters
     ----------

@@ -1,17 +1,17 @@
-"""Which conversion made the genuine SHD sample? Every explanation tried, side by side, as one table.
+"""Compare the genuine SHD sample with every variant of the conversion, as one table.
 
     python benchmarks/driven_spikes.py AUDIO REFERENCE [--seeds 12] [--recordings 60]
 
 AUDIO holds the Heidelberg Digits (FLAC), REFERENCE holds ``shd_genuine_sample.csv``. Writes
-``benchmarks/results/driven-spikes.json`` and ``….md``; what they mean stands in ``docs/driven-spikes.md``.
-One core, about ten minutes.
+``benchmarks/results/driven-spikes.json`` and ``….md``; ``docs/driven-spikes.md`` draws the conclusions.
+Takes about ten minutes on one core.
 
-The evidence is one genuine sample, so every figure is set against the scatter of the conversion itself
-over seeds. *Deviance* is −2·log-likelihood, less that of level 0.3, of three things seen in the sample,
+The evidence is one genuine sample, so every figure is compared with the variation of the conversion
+over seeds. *Deviance* is −2·log-likelihood, less that of level 0.3, of three statistics of the sample,
 each Gaussian with mean and variance over seeds: the driven spikes of each channel, the number of
 spontaneous spikes, and the number of intervals of 1 ms. Below 0 fits better than level 0.3.
-*Own z* asks whether the conversion's own samples are as probable under it as the genuine one:
-below −2 or −3 the sample is not one of its own.
+*Own z* compares the log-likelihood of the genuine sample with that of the conversion's own samples:
+below −2 or −3 this conversion is unlikely to have made the genuine sample.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ import cochlea
 RESULTS = Path(__file__).parent / "results"
 RECORDING = "lang-german_speaker-04_trial-14_digit-1.flac"
 SAMPLE = "shd_genuine_sample.csv"
-DRIVEN_MS = 500  # the word is over; what follows is spontaneous
+DRIVEN_MS = 500  # end of the word; later spikes are spontaneous
 WIDTH_MS = 800
 LAGS_MS = np.arange(-4.0, 0.01, 0.25)  # the published times start at the first spike
 FINE = np.round(np.arange(0.28, 0.3601, 0.0005), 4)
@@ -79,13 +79,13 @@ def read_sample(path: Path) -> Sample:
 
 
 def shifted(run: Timed, lag: float) -> Sample:
-    """Count time from ``−lag``, in whole ms, as the genuine sample is given."""
+    """Return times from ``−lag`` in whole ms, as in the genuine sample."""
     ms = np.floor(run[0] + lag).astype(np.int64)
     return Sample(ms[ms >= 0], run[1][ms >= 0])
 
 
 def raster(sample: Sample) -> Floats:
-    """1 ms × 10 channels."""
+    """Count spikes in bins of 1 ms × 10 channels."""
     cell = np.minimum(sample.ms, WIDTH_MS - 1) * (CHANNELS // 10) + sample.units // 10
     return np.bincount(cell, minlength=WIDTH_MS * CHANNELS // 10).astype(np.float64)
 
@@ -114,7 +114,7 @@ def smooth(x: Floats, width: int = 41) -> Floats:
 
 
 def log_likelihood(one: dict[str, Any], many: list[dict[str, Any]]) -> float:
-    """How probable a sample is, given others of one conversion: the module's docstring."""
+    """Log-likelihood of a sample, given others of one conversion; see the docstring of the module."""
     total = 0.0
     for key in ("driven per channel", "spontaneous", "1 ms intervals"):
         values = np.array([other[key] for other in many], dtype=np.float64)
@@ -128,7 +128,7 @@ def log_likelihood(one: dict[str, Any], many: list[dict[str, Any]]) -> float:
 
 
 def judge(found: list[Timed], genuine: Sample) -> dict[str, float]:
-    """Set the runs of one variant against the genuine sample."""
+    """Compare the runs of one variant with the genuine sample."""
     target = raster(genuine)
     match = [
         np.mean([np.corrcoef(raster(shifted(r, lag)), target)[0, 1] for r in found[:4]])
@@ -199,7 +199,7 @@ def profile(counts: Floats, emulator: Emulator) -> tuple[float, tuple[float, flo
 
 
 def best_level(recording: Floats, genuine: Sample, seeds: int) -> dict[str, Any]:
-    """Profile the level, and check the method on samples of level 0.32 that it has not seen."""
+    """Profile the level, and check the method on new samples of level 0.32."""
     unit, rate = membrane(prepare(recording, replace(SHD, level=1.0)), 48000, SHD.basilar_membrane)
     hair = cochlea.design_hair_cell(rate, SHD.hair_cell)
 
@@ -241,7 +241,7 @@ def best_level(recording: Floats, genuine: Sample, seeds: int) -> dict[str, Any]
 
 
 def recordings(audio: Path, each: int) -> dict[str, list[Path]]:
-    """Draw evenly: of the sorted names, every k-th of speakers 4 and 5 (test) and of the others (train)."""
+    """Draw recordings evenly: of the sorted names, every k-th of speakers 4 and 5 (test) and of the others (train)."""
     names = sorted(audio.glob("lang-*.flac"))
     test = [path for path in names if path.name.split("speaker-")[1][:2] in ("04", "05")]
     train = [path for path in names if path not in set(test)]
@@ -264,7 +264,7 @@ def count_spikes(path: Path, hair: cochlea.HairCellCoeffs) -> list[int]:
 
 
 def file_sizes(audio: Path, each: int) -> dict[str, Any]:
-    """Relative change of the mean spikes with the level, and the levels that the quoted sizes ask for."""
+    """Relative change of the mean spikes with the level, and the levels that give the quoted sizes."""
     hair = cochlea.design_hair_cell(24000, SHD.hair_cell)
     result: dict[str, Any] = {"levels": FILE_LEVELS, "wanted": {}}
     for split, chosen in recordings(audio, each).items():
@@ -338,11 +338,11 @@ def report(result: dict[str, Any]) -> str:
             ]
         )
     lines = [
-        "# Driven spikes: every explanation against the genuine SHD sample",
+        "# Driven spikes: every variant compared with the genuine SHD sample",
         "",
         f"`python benchmarks/driven_spikes.py AUDIO REFERENCE --seeds {result['seeds']}`; mean ± sd over the seeds.",
-        "What the columns are: docstring of the script. What follows from them: `docs/driven-spikes.md`.",
-        "Everything not named is preset `shd` at level 0.30.",
+        "The docstring of the script defines the columns, `docs/driven-spikes.md` draws the conclusions.",
+        "All other parameters are those of preset `shd` at level 0.30.",
         "",
         *table(header, rows),
         "",
@@ -374,7 +374,7 @@ def report(result: dict[str, Any]) -> str:
             ],
         ),
         "",
-        "## Level that the quoted file sizes ask for",
+        "## Level that gives the quoted file sizes",
         "",
         *table(
             [

@@ -1,21 +1,21 @@
-"""What a leaderboard of many entries costs: reading them with every check, and building the page.
+"""Measure the cost of a leaderboard of many entries: reading them with every check, building the page.
 
     python benchmarks/leaderboard_entries.py [--entries 200 1000 10000] [--rounds 3]
 
-The entries are **synthetic by construction**: nobody trained anything. Their predictions are drawn (right with a
-probability of the entry's own), and everything else follows from them, as for a real entry: 5 seeds, 20 classes, 2,264
-test samples of 12 speakers (the size of SHD's test split). They lie in a temporary folder.
+The entries are **synthetic by construction**: no model was trained. Their predictions are drawn at random (right with
+a probability that differs between entries), and everything else follows from them, as for a real entry: 5 seeds, 20
+classes, 2,264 test samples of 12 speakers (the size of SHD's test split). They are in a temporary folder.
 
-* **first**: ``spikebench leaderboard build``, as a user runs it, without anything remembered, into a folder that is not
-  there yet: every file is read, every SHA-256 compared, every claim recomputed, a page per entry written.
-* **unchanged**: the same command again, with nothing new: every file is read and its SHA-256 computed.
+* **first**: ``spikebench leaderboard build``, as a user runs it, without remembered checks, into a new folder: every
+  file is read, every SHA-256 compared, every claim recomputed, a page per entry written.
+* **unchanged**: the same command again, without changes: every file is read and its SHA-256 computed.
 * **one core**: checking in one process: milliseconds of its CPU time per entry, of up to 1,000 entries.
 
-Seconds of the wall, files warm; of ``--rounds`` rounds the fastest counts, and all are told. **CPU** is the time of all
-processes of the command, which does not contain the time in which other work had the machine.
+Wall time in seconds, files warm; the fastest of ``--rounds`` rounds counts, and all are reported. **CPU** is the time
+of all processes of the command, which excludes other work on the machine.
 
-These entries have no log of their training and no cost metrics, like those of people who did not use our trainer. What
-the entries that come with the package take, with logs and metrics and some with weights, is told below the table.
+These entries have no training logs and no cost metrics, like those trained with other software. The time for
+the entries in the package, with logs and metrics and some with weights, is given below the table.
 
 Bars on 2 cores, for 10,000 entries: 90 s for the first, 10 s for the unchanged one.
 
@@ -76,7 +76,7 @@ BAR_ENTRIES, BARS_S = 10_000, {"first": 90.0, "unchanged": 10.0}
 
 
 def make_entries(folder: Path, numbers: Sequence[int]) -> None:
-    """Make entries of drawn predictions; see the head of this file."""
+    """Make entries of random predictions; see the docstring of the module."""
     samples = np.random.default_rng(0)
     label = samples.integers(0, CLASSES, SAMPLES)
     speaker = samples.integers(0, SPEAKERS, SAMPLES)
@@ -202,7 +202,7 @@ def measure(folder: Path, place: Path, rounds: int) -> dict[str, Any]:
 
 
 def build(folder: Path, output: Path, memory: Path) -> dict[str, float]:
-    """Run the command; seconds of the wall, and of the processors."""
+    """Run the command; return its wall time and CPU time [s]."""
     command = ["leaderboard", "build", "--entries", str(folder), "-o", str(output)]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
@@ -216,7 +216,7 @@ def build(folder: Path, output: Path, memory: Path) -> dict[str, float]:
 
 
 def milliseconds(folders: Sequence[Path], rounds: int) -> float:
-    """CPU time of this process to read and check an entry, mean; of several rounds the least."""
+    """Return the mean CPU time to read and check an entry, of the fastest of several rounds."""
     spent = []
     for _ in range(rounds):
         began = time.process_time()
@@ -231,11 +231,11 @@ def write(report: dict[str, Any]) -> None:
     (RESULTS / "leaderboard.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     rounds = max(len(row["first"]) for row in report["entries"].values())
     lines = [
-        "# What a leaderboard of many entries costs",
+        "# Cost of a leaderboard of many entries",
         "",
-        f"Made by `python benchmarks/leaderboard_entries.py --rounds {rounds}`, whose head says what is measured. "
-        f"The entries are synthetic by construction: drawn predictions, {SEEDS} seeds, {CLASSES} classes, "
-        f"{SAMPLES:,} test samples of "
+        f"Made by `python benchmarks/leaderboard_entries.py --rounds {rounds}`; its docstring describes the "
+        f"measurements. The entries are synthetic by construction: random predictions, {SEEDS} seeds, "
+        f"{CLASSES} classes, {SAMPLES:,} test samples of "
         f"{SPEAKERS} speakers.",
         "",
         f"{report['machine']}. {report['date']}. {report['note']}".rstrip(),
@@ -264,7 +264,7 @@ def write(report: dict[str, Any]) -> None:
         lines.append(f"| {int(count):,} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"The {report['shipped']} entries that come with the package take {report['shipped_ms']:.2f} ms of one "
+        f"The {report['shipped']} entries in the package take {report['shipped_ms']:.2f} ms of one "
         "core each to check.",
         "",
     ]
@@ -297,7 +297,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entries", type=int, nargs="+", default=[200, 1000, 10_000])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--note", default="", help="What else is to be said of the machine.")
+    parser.add_argument("--note", default="", help="Remark on the machine.")
     options = parser.parse_args()
     shipped = sorted(path.parent for path in SHIPPED_ENTRIES.glob(f"*/*/{ENTRY_FILE}"))
     report: dict[str, Any] = {

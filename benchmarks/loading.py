@@ -1,24 +1,25 @@
-"""What a sample costs: from the published layout, from our cache, and with other libraries, in one run.
+"""Measure the cost of loading a sample: published layout, cache of spikebench, other libraries.
 
     make peers
     .venv-peers/bin/python benchmarks/loading.py FILE [--samples 2000] [--rounds 5]
 
 FILE is a spike file of the size of SHD's training split (``shd-r_train.h5`` of ``spikebench data make shd-r``). It is
 copied into the published layout: float16 seconds and integers of variable length, no chunks, no filters.
-Everything is read from warm files, on the same random samples, in the same process; of ``--rounds`` rounds, in
-which the contenders take turns, the fastest counts.
+All contenders read warm files, the same random samples, in the same process. They take turns in ``--rounds``
+rounds, of which the fastest counts.
 
 * **Random access**: one sample after the other. spikebench: ``SpikeDataset``; h5py: times, units and label of the file
   opened once; tonic and SpikingJelly: their own data sets of SHD.
 * **Loader**: the same through ``torch.utils.data.DataLoader``, batches of 128 as lists, in order, without and with two
   workers (per sample, start of the workers left out).
 * **Epoch**: every sample once, shuffled, as ``EventBatch`` of 128, on one core.
-* **Binning**: one word after the other into a raster of 700 units, each let go before the next. spikebench: counts in
+* **Binning**: one word after the other into a raster of 700 units, each released before the next. spikebench: counts in
   the default type, int16 for words of this size, and in int32; numpy: ``histogram2d`` (float64);
-  torch.sparse: ``numpy.digitize``, a sparse tensor, ``to_dense``, as the tutorials of the field do it (they build it of
-  Python lists, which is slower; here it is arrays). Then batches of 128 words: as an ``EventBatch`` or a sparse tensor,
-  which is what the bar compares, and as a raster. A raster costs its memory (36 to 358 MB a batch), whoever makes it,
-  and torch's is half as wide as numpy's: the ratios to ``to_dense`` are in the table and below ten.
+  torch.sparse: ``numpy.digitize``, a sparse tensor, ``to_dense``, as in common tutorials (which build it from
+  Python lists, which is slower than the arrays used here). Then batches of 128 words: as an ``EventBatch`` or a sparse
+  tensor, which the bar compares, and as a raster. The time for a raster is dominated by its memory (36 to 358 MB a
+  batch) in every library, and torch's type is half as wide as numpy's: the ratios to ``to_dense`` are in the table and
+  below ten.
 
 Writes ``benchmarks/results/loading.json`` and ``.md``.
 """
@@ -55,7 +56,7 @@ Contender = tuple[str, Callable[[], Any]]
 
 
 class PlainH5py:
-    """What a few lines of h5py do: a file opened once per process, one sample at a time."""
+    """Reader of a few lines of h5py: a file opened once per process, one sample at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.arrays, self.pid = path, None, -1
@@ -94,7 +95,7 @@ def publish(source: Path, target: Path) -> None:
 
 
 def fastest(contenders: Sequence[Contender], rounds: int, per: int) -> dict[str, float]:
-    """Run contenders in turns; seconds per unit of work, the fastest round of each."""
+    """Run contenders in turns; return seconds per unit of work in the fastest round of each."""
     best: dict[str, float] = {}
     for _, work in contenders:  # compiled, opened, in memory
         work()
@@ -108,7 +109,7 @@ def fastest(contenders: Sequence[Contender], rounds: int, per: int) -> dict[str,
 
 
 def peers(folder: Path) -> dict[str, Any]:
-    """Open the published file with everybody's data set; who is not installed is left out."""
+    """Open the published file with the data set of each library that is installed."""
     found: dict[str, Any] = {}
     if importlib.util.find_spec("tonic"):
         tonic = importlib.import_module("tonic.datasets.hsd")
@@ -128,7 +129,7 @@ def peers(folder: Path) -> dict[str, Any]:
 
 
 def access(sets: dict[str, Any], chosen: list[int], rounds: int) -> dict[str, float]:
-    """Random access, seconds per sample."""
+    """Measure random access, seconds per sample."""
 
     def read(data: Any) -> Callable[[], None]:  # noqa: ANN401
         def work() -> None:
@@ -141,12 +142,12 @@ def access(sets: dict[str, Any], chosen: list[int], rounds: int) -> dict[str, fl
 
 
 def as_list(samples: list[Any]) -> list[Any]:
-    """Collate to a list; at the top of the module, so that workers find it."""
+    """Collate to a list; a module-level function, so that workers can unpickle it."""
     return samples
 
 
 def loader(sets: dict[str, Any], chosen: list[int], workers: int, rounds: int) -> dict[str, float]:
-    """Through a DataLoader, seconds per sample."""
+    """Measure a DataLoader, seconds per sample."""
 
     def read(data: Any) -> Callable[[], None]:  # noqa: ANN401
         batches = torch.utils.data.DataLoader(
@@ -168,7 +169,7 @@ def loader(sets: dict[str, Any], chosen: list[int], workers: int, rounds: int) -
 
 
 def epoch(samples: SpikeDataset, rounds: int) -> dict[str, float]:
-    """Make EventBatches of a whole epoch; seconds per epoch."""
+    """Measure EventBatches of a whole epoch, seconds per epoch."""
 
     def read(n_steps: int, time_step: float) -> Callable[[], None]:
         binned = BinnedSamples(samples, time_step, n_steps, "counts")
@@ -190,7 +191,7 @@ def torch_sparse(
     n_units: int,
     dense: bool = True,
 ) -> torch.Tensor:
-    """Raster by way of a sparse tensor: digitize, list the cells, make it dense."""
+    """Make a raster with a sparse tensor: digitize, list the cells, make it dense."""
     edges = np.arange(n_steps) * time_step
     bins = [np.digitize(times, edges) - 1 for times, _ in samples]
     rows = np.repeat(np.arange(len(samples)), [len(times) for times, _ in samples])
@@ -203,13 +204,13 @@ def torch_sparse(
 
 
 def histogram(times: Any, units: Any, n_steps: int, time_step: float, n_units: int) -> Any:  # noqa: ANN401
-    """Raster by numpy.histogram2d."""
+    """Make a raster with numpy.histogram2d."""
     ends = ((0, n_steps * time_step), (0, n_units))
     return np.histogram2d(times, units, bins=(n_steps, n_units), range=ends)[0]
 
 
 def binning(samples: SpikeDataset, rounds: int) -> dict[str, dict[str, float]]:
-    """Words into rasters, seconds per word; singly and in batches."""
+    """Measure rasters of words, seconds per word, singly and in batches."""
     words = [
         (s.times[s.times < 0.999].astype(np.float64), s.units[s.times < 0.999].astype(np.int64))
         for s in (samples[i] for i in range(BATCH))
@@ -229,7 +230,7 @@ def binning(samples: SpikeDataset, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def _one_by_one(words: list[Any], grid: tuple[int, float, int]) -> list[Contender]:
-    """Word after word into a raster, each of which is let go before the next."""
+    """Measure rasters of single words, each released before the next."""
     n_steps, step, n_units = grid
 
     def each(work: Callable[[Any, Any], Any]) -> Callable[[], None]:
@@ -253,7 +254,7 @@ def _one_by_one(words: list[Any], grid: tuple[int, float, int]) -> list[Contende
 def _batches(
     binned: BinnedSamples, words: list[Any], grid: tuple[int, float, int]
 ) -> list[Contender]:
-    """Make batches: sparse ones, and rasters."""
+    """Measure batches: sparse ones, and rasters."""
     chosen, buffer = np.arange(BATCH), DenseBuffer()
     return [
         ("EventBatch", lambda: binned.batch(chosen)),
@@ -265,7 +266,7 @@ def _batches(
 
 
 def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
-    """List what was asked, what was measured, and whether it is enough."""
+    """List every bar with the measured and the required value, and whether it is passed."""
     reach = report["access"]
     rows = []
     for name, least in (("tonic", 15), ("h5py", 8)):
@@ -281,7 +282,7 @@ def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
             )
     slowest = max(report["epoch"].values())
     rows.append(("epoch into EventBatches, slowest grid", f"{slowest:.2f} s", "< 2 s", slowest < 2))
-    # Like with like: a raster with a raster, a batch without one with a batch without one.
+    # Compare equal outputs: a raster with a raster, a batch without raster with a batch without raster.
     for what, peer, ours in (
         ("a batch, no raster", "torch.sparse", "EventBatch"),
         ("a word into a raster", "numpy.histogram2d", "spikebench"),
@@ -311,9 +312,9 @@ def write(report: dict[str, Any]) -> None:
     (RESULTS / "loading.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     data = report["data"]
     lines = [
-        "# What loading a sample costs",
+        "# Cost of loading a sample",
         "",
-        "Made by `python benchmarks/loading.py FILE`, whose head says how everything is measured.",
+        "Made by `python benchmarks/loading.py FILE`; its docstring describes the measurements.",
         "",
         f"{report['machine']}. {report['date']}. {data['file']}: {data['samples']:,} samples, "
         f"{data['spikes']:,} spikes, {data['units']} units.",
@@ -376,7 +377,7 @@ def main() -> None:
         os.environ["SPIKEBENCH_DATA"] = str(folder / "data")
         published = folder / "events_h5" / "shd_train.h5"
         publish(options.file, published)
-        (folder / "events_h5" / "shd_test.h5").symlink_to(published)  # wanted, and not read
+        (folder / "events_h5" / "shd_test.h5").symlink_to(published)  # required, but not read
         began = time.perf_counter()
         samples = SpikeDataset(published)
         build = time.perf_counter() - began

@@ -1,15 +1,15 @@
-"""What a command costs: wall time, CPU time and peak memory of everything that it starts.
+"""Measure wall time, CPU time and peak memory of a command and all processes that it starts.
 
-A command runs in a session of its own, and whatever it starts stays in that session, also when its parent
-ends first; so the session is the tree.
+A command runs in its own session. Its descendants stay in that session, even if their parent
+ends first, so the session is the process tree.
 
 * Wall time: from its start to its end.
 * CPU time: user and system, of all its processes. They are children of this process, or become its
   children when their parent ends (``PR_SET_CHILD_SUBREAPER``), and are all waited for before
-  ``getrusage(RUSAGE_CHILDREN)`` is read: none is missed, nothing is sampled.
+  ``getrusage(RUSAGE_CHILDREN)`` is read: no process is missed, and no sampling is involved.
 * Memory: the sum over its processes of the proportional set size (``Pss`` of ``/proc/PID/smaps_rollup``: a
   page that four processes share counts a quarter in each), every 50 ms; for a large process, whose pages
-  take long to count, as rarely as keeps the counting below 5 % of one core. A shorter peak is not seen.
+  take long to count, less often, so that counting takes less than 5 % of one core. Shorter peaks are missed.
 
 When a block or the program ends, early or not, every process of its sessions is ended. Linux only.
 """
@@ -29,17 +29,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-INTERVAL = 0.05  # s between two looks at the memory
+INTERVAL = 0.05  # s between two samples of the memory
 SAMPLING_SHARE = 0.05  # of one core, at most
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 class CommandError(Exception):
-    """A command failed; the message says which and how."""
+    """Raised if a command fails; the message contains the command and the error."""
 
 
 class Look(NamedTuple):
-    """One look at the memory: seconds since the start, bytes."""
+    """One sample of the memory: seconds since the start, bytes."""
 
     at_s: float
     bytes: int
@@ -47,7 +47,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command cost; ``main_cpu_s`` is the share of its first process alone."""
+    """Cost of a command; ``main_cpu_s`` is the CPU time of its first process alone."""
 
     wall_s: float
     cpu_s: float
@@ -57,13 +57,13 @@ class Cost:
 
     @property
     def peak_bytes(self) -> int:
-        """Largest sum seen."""
+        """Largest sampled sum."""
         return max((look.bytes for look in self.memory), default=0)
 
 
 @dataclass
 class _Sampler:
-    """Looks at a session from a thread of its own."""
+    """Samples the memory of a session in a separate thread."""
 
     session: int
     looks: list[Look] = field(default_factory=list)
@@ -91,16 +91,16 @@ class _Sampler:
 
 
 def members(session: int, others: set[int] | None = None) -> list[int]:
-    """List the processes of a session, ended ones that nobody waited for too.
+    """List the processes of a session, including zombies.
 
-    ``others`` remembers processes that are not in it, so that they are not looked at again.
+    ``others`` collects processes outside the session, so that they are not checked again.
     """
     found = []
     for name in os.listdir("/proc"):
         if not name.isdigit() or (others is not None and int(name) in others):
             continue
         with contextlib.suppress(OSError):
-            # pid (name) state ppid pgrp session …; the name may hold anything.
+            # pid (name) state ppid pgrp session …; the name may contain any character.
             if int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[3]) == session:
                 found.append(int(name))
             elif others is not None:
@@ -117,14 +117,16 @@ def _pss(pid: int) -> int:
 
 
 def end_session(session: int, patience: float = 0.0) -> None:
-    """Wait so many seconds for the processes of a session, end what is left, and wait for all of it."""
+    """Wait some seconds for the processes of a session, kill the remaining ones, and wait for all."""
     deadline = time.monotonic() + patience
     while pids := members(session):
         for pid in pids:
             if time.monotonic() >= deadline:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):  # not ours yet: its parent still lives
+            with contextlib.suppress(
+                ChildProcessError
+            ):  # not our child yet: its parent is still running
                 os.waitpid(pid, os.WNOHANG)
         time.sleep(0.005)
 
@@ -176,7 +178,7 @@ def run(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> Cos
 
 @contextlib.contextmanager
 def background(command: list[str], cwd: Path, log: Path, sign: str) -> Iterator[None]:
-    """Keep a command running for the length of a block, which begins when its log holds ``sign``."""
+    """Run a command during a with block, which starts when the log of the command contains ``sign``."""
     with log.open("w") as file:
         process = _start(command, cwd, None, stdout=file, stderr=file)
         try:

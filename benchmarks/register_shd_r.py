@@ -1,4 +1,4 @@
-"""Register what ``spikebench data make shd-r`` made of all 10,420 recordings: digests and fingerprints.
+"""Register digests and fingerprints of ``shd-r``, made of all 10,420 recordings.
 
 ::
 
@@ -25,7 +25,7 @@ FILES = ("shd-r_train.h5", "shd-r_test.h5")
 
 
 def main() -> None:
-    """Read both files and write down what they are."""
+    """Read both files and write their digests and fingerprints."""
     parser = argparse.ArgumentParser(description="Register shd-r.")
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder

@@ -219,13 +219,13 @@ def rounding(clips: Sequence[str]) -> list[dict[str, Any]]:
 def report(found: dict[str, dict[str, Any]], rows: list[dict[str, Any]], command: str) -> str:
     """Format the results as Markdown."""
     lines = [
-        "# The same recordings, the same spikes",
+        "# Reproducibility of spikes",
         "",
-        f"By `{command}`. Spikes compared bit for bit with those of the first line, recording by recording; "
+        f"Made by `{command}`. Spikes are compared bit for bit with those of the first line, recording by recording; "
         "velocity: largest difference at 14 channels of one sound, relative to its peak.",
         "",
         "| setting | versions | vector instructions of numpy | recordings | spikes "
-        "| recordings with other spikes | velocity |",
+        "| recordings with different spikes | velocity |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in found.items():
@@ -238,9 +238,9 @@ def report(found: dict[str, dict[str, Any]], rows: list[dict[str, Any]], command
     clips = rows[0]["clips"]
     lines += [
         "",
-        f"An error of the membrane velocity, drawn for every value of {clips} Heidelberg recordings, 700 channels:",
+        f"With a random error of every value of the membrane velocity, {clips} Heidelberg recordings, 700 channels:",
         "",
-        "| relative error up to | channels with other spikes | per clip | per clip and unit of error |",
+        "| relative error up to | channels with different spikes | per clip | per clip and unit of error |",
         "|---|---|---|---|",
     ]
     for row in rows:

@@ -1,10 +1,10 @@
-"""What ``spikebench data make shd-r`` made of all recordings, beside what is known of the published files.
+"""Tabulate ``shd-r``, made of all recordings, and the known properties of the published files.
 
     spikebench data make shd-r --audio AUDIO -o FOLDER --json > made.json
-    python benchmarks/shd_r.py FOLDER made.json [--also SHD-R.h5 --layout "how the recordings lay"]
+    python benchmarks/shd_r.py FOLDER made.json [--also SHD-R.h5 --layout "folders and formats"]
 
 Writes ``benchmarks/results/shd-r.json`` and ``….md``. The published sizes are those quoted in
-``docs/driven-spikes.md``; nobody here has seen the files.
+``docs/driven-spikes.md``; the files themselves were not available.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("made", type=Path, help="what data make --json printed")
+    parser.add_argument("made", type=Path, help="output of data make --json")
     parser.add_argument(
         "--also", type=Path, help="one file, made from another copy of the recordings"
     )
     parser.add_argument("--layout", default="", help="folders and formats of that copy")
-    parser.add_argument("--note", default="", help="what else the machine did meanwhile")
+    parser.add_argument("--note", default="", help="other work on the machine at the same time")
     options = parser.parse_args()
     files = {split: describe(options.folder / f"shd-r_{split}.h5") for split in PUBLISHED}
     made = json.loads(options.made.read_text())
@@ -114,7 +114,7 @@ def main() -> None:
         )
         lines += [
             "",
-            f"Made again with `--one-file` from a copy of the recordings ({second['layout']}): "
+            f"Regenerated with `--one-file` from a copy of the recordings ({second['layout']}): "
             f"{second['samples']:,} samples, {second['spikes']:,} spikes, fingerprint `{second['fingerprint']}`, "
             + ("as registered." if known else "NOT as registered."),
         ]

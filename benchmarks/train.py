@@ -1,15 +1,15 @@
-"""What training a spiking network costs: here and in other libraries, side by side in one run.
+"""Measure the cost of training a spiking network in spikebench and in other libraries, in one run.
 
     make peers
     python benchmarks/train.py DATA.h5
 
 DATA is a spike file of 700 units (``spikebench convert RECORDINGS DATA.h5``), whose training and validation samples are
-used; its test split stays closed. Every measurement is a process of its own, on one batch of 128 samples, the same for
-all, from the same initial weights: :mod:`train_peers` and :mod:`train_spikebench` say how. Contenders take turns, round
-after round; the fastest median of a process counts, for everyone, and the page shows those of all rounds. What goes
-through ``torch.compile`` compiles for up to half a minute and has one round. The short training goes through the
-training samples some epochs at T = 100, H = 128, and asks for the validation accuracy, so that speed is not bought
-with another model.
+used; its test split is not opened. Every measurement is a separate process on the same batch of 128 samples, from
+the same initial weights, as described in :mod:`train_peers` and :mod:`train_spikebench`. Contenders take turns in
+several rounds; the fastest median of a process counts for each, and the page shows those of all rounds. Contenders
+with ``torch.compile`` compile for up to half a minute and have one round. The short training runs some epochs on
+the training samples at T = 100, H = 128, and reports the validation accuracy, to check that all contenders train
+the same model.
 Writes ``benchmarks/results/train.json`` and ``train.md``.
 """
 
@@ -47,7 +47,7 @@ SHORT = (100, 128)
 
 
 def events(selection: SelectionData, which: str, n_steps: int, limit: int | None) -> dict[str, Any]:
-    """Bin samples of a split in an order of their own, the same for all contenders."""
+    """Bin samples of a split in a fixed random order, the same for all contenders."""
     samples = getattr(selection, which)
     binned = BinnedSamples(samples, 1.0 / n_steps, n_steps, "counts")
     order = np.random.default_rng(0).permutation(len(binned))[:limit]
@@ -61,7 +61,7 @@ def events(selection: SelectionData, which: str, n_steps: int, limit: int | None
 
 
 def run(python: str, name: str, words: list[str]) -> dict[str, Any] | None:
-    """Measure one contender in a process of its own; None if it cannot be measured here."""
+    """Measure one contender in a separate process; None if it is not available."""
     script = ["train_spikebench.py"] if name == OURS else ["train_peers.py", name]
     interpreter = sys.executable if name == OURS else python
     command = [interpreter, str(HERE / script[0]), *script[1:], *words, "--json"]
@@ -109,7 +109,7 @@ def speed(
 def accuracy(
     python: str, folder: Path, selection: SelectionData, epochs: int
 ) -> dict[str, dict[str, Any]]:
-    """Train shortly with every contender."""
+    """Run the short training with every contender."""
     n_steps, n_hidden = SHORT
     file = folder / "short.npz"
     parts = {
@@ -129,7 +129,7 @@ def accuracy(
 
 
 def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
-    """List what was asked, what was measured, and whether it is enough."""
+    """List every bar with the measured and the required value, and whether it is passed."""
     rows = []
     for title, measured in report["speed"].items():
         found, (*_, times, part) = measured["rows"], SHAPES[title]
@@ -150,11 +150,12 @@ def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
 def page(report: dict[str, Any]) -> str:
     """Write the report as a page."""
     lines = [
-        "# What training a spiking network costs",
+        "# Cost of training a spiking network",
         "",
-        "Made by `python benchmarks/train.py DATA`, whose head says how everything is measured; the network is that of "
-        "[`train_peers_common.py`](../train_peers_common.py), what was tried to make the others fast stands in "
-        "[`train_peers_torch.py`](../train_peers_torch.py) and [`train_peers_jax.py`](../train_peers_jax.py).",
+        "Made by `python benchmarks/train.py DATA`; its docstring describes the measurements. The network is defined "
+        "in [`train_peers_common.py`](../train_peers_common.py), the variants tried for the other libraries are "
+        "listed in [`train_peers_torch.py`](../train_peers_torch.py) and "
+        "[`train_peers_jax.py`](../train_peers_jax.py).",
         "",
         f"{report['machine']}. {report['date']}. {report['data']}.",
         "",
@@ -170,7 +171,7 @@ def page(report: dict[str, Any]) -> str:
         lines += [
             f"## {title}, {measured['events']:,} events per sample",
             "",
-            "| library | ms per step | of ours | every round | peak MiB | hidden spikes per sample | first steps, s |",
+            "| library | ms per step | relative | every round | peak MiB | hidden spikes per sample | first steps, s |",
             "|---|---|---|---|---|---|---|",
         ]
         ours = measured["rows"][OURS]["step_s"]
@@ -185,24 +186,24 @@ def page(report: dict[str, Any]) -> str:
             step, limit = profile["step_s"], profile["limit"]
             lines += [
                 "",
-                "| where our time goes | ms | share |",
+                "| part of the step of spikebench | ms | share |",
                 "|---|---|---|",
                 *(
                     f"| {part} | {seconds * 1e3:.1f} | {seconds / step:.0%} |"
                     for part, seconds in profile["parts_s"].items()
                 ),
                 "",
-                "| the least that it could take | ms |",
+                "| lower limit | ms |",
                 "|---|---|",
                 *(f"| {part} | {s * 1e3:.1f} |" for part, s in limit["seconds"].items()),
-                f"| one after the other | {limit['sum_s'] * 1e3:.1f}, of {step * 1e3:.1f} |",
+                f"| sum | {limit['sum_s'] * 1e3:.1f}, of {step * 1e3:.1f} |",
             ]
         lines.append("")
     lines += [
         f"## A short training: {report['epochs']} epochs, T = {SHORT[0]}, H = {SHORT[1]}",
         "",
-        "One seed, the same initial weights and batches; no library's setting was tuned. Here, in plain PyTorch and in "
-        "snnTorch it is the same network up to rounding; the others have a reset or a surrogate of their own.",
+        "One seed, the same initial weights and batches; no settings were tuned. spikebench, plain PyTorch and "
+        "snnTorch train the same network up to rounding; the others have a different reset or surrogate.",
         "",
         "| library | validation % | last loss |",
         "|---|---|---|",
@@ -211,11 +212,11 @@ def page(report: dict[str, Any]) -> str:
             for name, row in report["accuracy"].items()
         ),
         "",
-        "Where our time goes was measured under PyTorch's profiler, which costs some. Hidden spikes differ where a "
-        "library has a reset or a surrogate of its own.",
+        "The parts of the step were measured with PyTorch's profiler, which adds some time. Hidden spikes differ if a "
+        "library has a different reset or surrogate.",
         "",
         "Limits: additions of rows at half the rate of this machine's small matrix products (a product counts two), "
-        "products at that rate, memory at the rate of a copy; cache misses and everything between are not in it.",
+        "products at that rate, memory at the rate of a copy; cache misses and all other work are not included.",
         "",
     ]
     return "\n".join(lines)
@@ -232,12 +233,14 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", help="a spike file of 700 units, or the name of a data set")
-    parser.add_argument("--python", default=".venv-peers/bin/python", help="where the peers are")
+    parser.add_argument(
+        "--python", default=".venv-peers/bin/python", help="interpreter with the other libraries"
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument(
-        "--accuracy-only", action="store_true", help="keep the times that were measured before"
+        "--accuracy-only", action="store_true", help="keep the times of the earlier measurement"
     )
     options = parser.parse_args()
     selection = open_selection(options.data)

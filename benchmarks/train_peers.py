@@ -1,20 +1,20 @@
-"""What training a spiking network costs in other libraries: seconds per step, peak memory, accuracy.
+"""Measure the cost of training in other libraries: seconds per step, peak memory, accuracy.
 
     make peers
     .venv-peers/bin/python benchmarks/train_peers.py NAME --steps T --hidden H --events FILE.npz --json
     .venv-peers/bin/python benchmarks/train_peers.py NAME --steps T --hidden H --train FILE.npz --epochs E --json
 
-The network is that of ``train_peers_common``. One process measures one library, on one batch of 128:
+The network is defined in ``train_peers_common``. One process measures one library, on one batch of 128:
 
-* **seconds**: of every step of ``--repeat``, after two that compile and warm up. A step is forward, backward and
-  Adam, from the raster in the layout that the library likes best; making it is not timed.
+* **seconds**: of every step of ``--repeat``, after two warm-up steps that compile. A step is forward, backward and
+  Adam, from the raster in the layout that is fastest for the library; making the raster is not timed.
 * **peak_bytes**: largest resident memory during these steps, minus the resident memory before the dense raster is
-  made, libraries imported and weights in place. The raster counts: who needs none saves it.
+  made, libraries imported and weights in place. The raster counts; a library without a raster saves it.
 
 An event file holds ``offsets`` (sample + 1; int64), ``bins`` and ``units`` (int32), ``labels`` (int64), ``n_steps``,
-``n_units`` and, if all shall start from the same numbers, the weights ``input``, ``recurrent``, ``readout``, ``bias``.
-For ``--train`` the first four come twice, as ``train_…`` and ``test_…``; batches are taken in the order of the file,
-what does not fill a batch is left out of training.
+``n_units`` and, for equal initial values, the weights ``input``, ``recurrent``, ``readout``, ``bias``.
+For ``--train`` the first four are stored twice, as ``train_…`` and ``test_…``; batches are in the order of the file,
+and an incomplete last batch is left out of training.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PEERS = {
     "norse": "train_peers_torch:norse",
     "spyx": "train_peers_jax:spyx",
 }
-COMPILED = " compiled"  # after a name: the same through torch.compile
+COMPILED = " compiled"  # suffix of a name: the same through torch.compile
 
 
 def build(
@@ -59,18 +59,18 @@ def build(
     Parameters
     ----------
     name
-        Of :data:`PEERS`; with " compiled" behind it, through ``torch.compile``.
+        A name in :data:`PEERS`; with the suffix " compiled", through ``torch.compile``.
     n_steps, n_hidden, recurrent
         As in :class:`Task`.
     seed
-        Of the weights, if they are not given.
+        Seed of the weights, if they are not given.
     weights
         As in :class:`Task`.
 
     Returns
     -------
     Peer
-        Ready to train.
+        The network, ready to train.
     """
     task = Task(n_steps, n_hidden, recurrent, weights or draw_weights(N_UNITS, n_hidden, seed))
     module, _, function = PEERS[name.removesuffix(COMPILED)].partition(":")
@@ -114,7 +114,7 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
     if (
         not peer.name.endswith(COMPILED) and peer.name != "spyx"
     ):  # they would compile for two samples
-        peer.spikes(peer.prepare(raster[:2]))  # loads what the library needs, once
+        peer.spikes(peer.prepare(raster[:2]))  # lets the library load its dependencies once
     del raster
     gc.collect()
     before = resident("VmRSS")
@@ -127,7 +127,7 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
         peer.step(prepared, labels)
     warm_up = time.perf_counter() - began
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     seconds = []
     for _ in range(repeat):
         began = time.perf_counter()

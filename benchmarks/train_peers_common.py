@@ -1,4 +1,4 @@
-"""The network that five libraries train: its equations, its sizes, what a library has to offer.
+"""The network that five libraries train: equations, sizes, and the interface of a library.
 
 ::
 
@@ -30,14 +30,14 @@ Labels = NDArray[np.int64]  # (batch,)
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained.
+    """Sizes and weights of the network.
 
     Attributes
     ----------
     n_steps, n_hidden : int
         Time bins, hidden neurons.
     recurrent : bool
-        Whether hidden neurons hear each other.
+        Whether hidden neurons are connected to each other.
     weights : dict of float32 arrays
         ``input`` (unit, hidden), ``recurrent`` (hidden, hidden), ``readout`` (hidden, class), ``bias`` (class,).
     """
@@ -70,11 +70,11 @@ class Peer(Protocol):
     version: str
 
     def prepare(self, raster: Raster) -> Any:  # noqa: ANN401
-        """Convert a raster into what the library works on; not timed."""
+        """Convert a raster to the input of the library; not timed."""
         ...
 
     def step(self, prepared: Any, labels: Labels) -> float:  # noqa: ANN401
-        """Make one step of Adam; return the loss before it, when all is done."""
+        """Make one step of Adam; return the loss before it, after the step has finished."""
         ...
 
     def predict(self, prepared: Any) -> Labels:  # noqa: ANN401
@@ -96,7 +96,7 @@ def draw_weights(
     n_units, n_hidden
         Inputs and hidden neurons.
     seed
-        Of the generator.
+        Seed of the generator.
     input_scale
         Standard deviation of the input weights; 0.15 gives about 10 spikes per neuron and second at the
         density of SHD (8,000 spikes in 700 units).

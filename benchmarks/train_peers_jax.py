@@ -17,7 +17,7 @@ State = tuple[jax.Array, jax.Array]
 
 
 class _Network(nnx.Module):
-    """Products and neurons of one step, as ``spyx.nn.run`` scans them."""
+    """Products and neurons of one step, to be scanned by ``spyx.nn.run``."""
 
     def __init__(self, task: Task, weights: Weights) -> None:
         scale = 1 - task.decay_mem
@@ -51,13 +51,13 @@ class _Network(nnx.Module):
 class SpyxPeer:
     """``RCuBaLIF`` or ``CuBaLIF``, and ``LI``, of spyx; one compiled step with Adam of optax.
 
-    Its reset subtracts the threshold, and a spike is seen one step later than in the equations. The neurons
+    Its reset subtracts the threshold, and a spike acts one step later than in the equations. The neurons
     lack the factors 1 − β and 1 − γ; threshold, surrogate and read-out weights are scaled instead. Decays are
     not trained.
 
-    Tried, fastest of six steps in turns, T = 100, H = 128 and T = 250, H = 256 and T = 1000, H = 128, ms:
+    Variants tried, fastest of six steps in turns, T = 100, H = 128 and T = 250, H = 256 and T = 1000, H = 128, ms:
     products step by step 74, 407, 1200; input product of all steps at once 74, 486, 1304; the same with four
-    steps unrolled in the scan 115, 602, and ten 202, 943. JAX chooses its threads itself.
+    steps unrolled in the scan 115, 602, and ten 202, 943. JAX chooses the number of threads.
     """
 
     def __init__(self, name: str, task: Task) -> None:
@@ -106,5 +106,5 @@ class SpyxPeer:
 
 
 def spyx(name: str, task: Task, compiled: bool) -> SpyxPeer:
-    """Build it with spyx, which is always compiled."""
+    """Build the network with spyx, which is always compiled."""
     return SpyxPeer(name, task)

@@ -1,7 +1,7 @@
 """The network in the libraries on top of PyTorch; see ``train_peers_common`` for its equations.
 
-All take the input product of all steps at once, time first, and step through the rest with the neuron of the
-library. What was tried, at T = 100, H = 128 and T = 250, H = 256, recurrent, fastest of six steps in turns:
+All compute the input product of all steps at once, time first, and step through the rest with the neuron of the
+library. Variants tried at T = 100, H = 128 and T = 250, H = 256, recurrent, fastest of six steps in turns:
 
 ===================================  ==================  ==================
 ms per step                          1 thread            2 threads
@@ -15,12 +15,12 @@ norse, ``lif_feed_forward_step``     113, 485            93, 392
 norse, ``LIFRecurrent`` and ``LI``   109, 567            105, 423
 ===================================  ==================  ==================
 
-So all take two threads and the functions. Through ``torch.compile``, 25 steps at a time, all that was tried is faster
+So all use two threads and the functions. With ``torch.compile``, 25 steps at a time, all variants tried are faster
 still, after up to a minute of compiling and with a C++ compiler (T = 100: plain torch 38 instead of 53, snnTorch 59
 instead of 116, norse 29 instead of 77; T = 250: plain torch 172 instead of 289, snnTorch 224 instead of 490,
 SpikingJelly 163 instead of 338); compiled single steps gain nothing (55 instead of 54). In plain torch, an input
-product with a sparse CSR matrix gained nothing sure (236 to 261 instead of 244 to 297 at T = 250), flushing denormals
-nothing.
+product with a sparse CSR matrix had no clear gain (236 to 261 instead of 244 to 297 at T = 250), flushing denormals
+none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ THREADS = 2  # better than 1 in every library, on an idle machine
 
 
 class Layer(nn.Module):
-    """One layer of neurons: what it remembers, and one step.
+    """One layer of neurons: its state, and one step.
 
     ``input_gain`` scales the weights into it, so that thresholds and surrogates of a library fit the
     equations; a spike is the number ``spike_value``.
@@ -142,7 +142,7 @@ class _FastSigmoid(torch.autograd.Function):
 
 
 class PlainLIF(Layer):
-    """The equations, as the tutorials of the field write them (SpyTorch)."""
+    """The equations, as in common tutorials (SpyTorch)."""
 
     n_states = 3
 
@@ -175,7 +175,7 @@ class PlainReadout(Layer):
 
 
 def plain(name: str, task: Task, compiled: bool) -> TorchPeer:
-    """Build it in PyTorch alone."""
+    """Build the network in PyTorch alone."""
     return TorchPeer(name, "torch", Network(task, PlainLIF(task), PlainReadout(task), compiled))
 
 
@@ -230,13 +230,13 @@ class SnnTorchReadout(Layer):
 
 
 def snn_torch(name: str, task: Task, compiled: bool, reset: str = "zero") -> TorchPeer:
-    """Build it with snnTorch."""
+    """Build the network with snnTorch."""
     network = Network(task, SnnTorchLIF(task, reset), SnnTorchReadout(task), compiled)
     return TorchPeer(name, "snntorch", network)
 
 
 def snn_torch_subtract(name: str, task: Task, compiled: bool) -> TorchPeer:
-    """Build it with snnTorch and the reset that costs it less."""
+    """Build the network with snnTorch and its faster reset."""
     return snn_torch(name, task, compiled, "subtract")
 
 
@@ -285,7 +285,7 @@ class SpikingJellyReadout(Layer):
 
 
 def spiking_jelly(name: str, task: Task, compiled: bool) -> TorchPeer:
-    """Build it with SpikingJelly."""
+    """Build the network with SpikingJelly."""
     network = Network(task, SpikingJellyLIF(task), SpikingJellyReadout(task), compiled)
     return TorchPeer(name, "spikingjelly", network)
 
@@ -348,6 +348,6 @@ class NorseReadout(Layer):
 
 
 def norse(name: str, task: Task, compiled: bool) -> TorchPeer:
-    """Build it with norse."""
+    """Build the network with norse."""
     network = Network(task, NorseLIF(task), NorseReadout(task), compiled)
     return TorchPeer(name, "norse", network)

@@ -1,12 +1,12 @@
-"""What training the network of ``train_peers_common`` costs here; the same measurements as ``train_peers`` makes.
+"""Measure the cost of training the network of ``train_peers_common`` in spikebench, as in ``train_peers``.
 
     python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --json
     python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --profile --json
     python benchmarks/train_spikebench.py --steps T --hidden H --train FILE.npz --epochs E --json
 
-Events go in as they are, so no raster is made; ``peak_bytes`` begins after the events of the batch are in memory, as
-it does for the others. ``--profile`` adds the time of every operator in one step, and of what bounds it: how long this
-machine takes for the same number of bytes and of operations.
+Events are used directly, so no raster is made; ``peak_bytes`` is measured from the point where the events of the batch
+are in memory, as for the others. ``--profile`` adds the time of every operator in one step, and a lower limit: the time
+of this machine for the same number of bytes and operations.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Network:
         self.optimizer = torch.optim.Adam(self.weights.values(), lr=LEARNING_RATE, fused=True)
 
     def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
-        """Answer a batch; also hidden spikes per sample."""
+        """Return the scores of a batch, and the hidden spikes per sample."""
         weights, neuron, (syn, mem, readout) = self.weights, self.neuron, self.decays
         if "recurrent" in weights:
             scan = self.kernels.recurrent_lif_scan(
@@ -99,7 +99,7 @@ def resident(key: str) -> int:
 
 def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
     """Time steps on one batch."""
-    network.scores(batch.part(0, 2))[0].sum().backward()  # loads what the loops need, once
+    network.scores(batch.part(0, 2))[0].sum().backward()  # loads the compiled loops once
     network.optimizer.zero_grad()
     gc.collect()
     before = resident("VmRSS")
@@ -110,7 +110,7 @@ def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
         network.step(batch)
     warm_up = time.perf_counter() - began
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     seconds = []
     for _ in range(repeat):
         began = time.perf_counter()
@@ -152,7 +152,7 @@ def train(
 
 
 def profile(network: Network, batch: EventBatch, n_hidden: int, repeat: int) -> dict[str, Any]:
-    """Where the time of a step goes, and how long the least work would take."""
+    """Return the time of the parts of a step, and the lower limit of the minimal work."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as record:
         began = time.perf_counter()
         for _ in range(repeat):
@@ -170,7 +170,7 @@ def profile(network: Network, batch: EventBatch, n_hidden: int, repeat: int) -> 
 
 
 def limits(network: Network, batch: EventBatch, n_hidden: int, spikes: float) -> dict[str, Any]:
-    """Count what the kernels cannot do without, and measure how fast this machine is at it."""
+    """Count the minimal work of the kernels, and measure the speed of this machine for it."""
     n, n_steps = len(batch), batch.n_steps
     cells, n_events = n * n_steps * n_hidden, batch.bins.numel()
     recurrent = "recurrent" in network.weights
@@ -240,7 +240,7 @@ def main() -> None:
     options = parser.parse_args()
     if (options.events is None) == (options.train is None):
         parser.error("one of --events and --train is needed")
-    torch.set_num_threads(1)  # the kernels have threads of their own
+    torch.set_num_threads(1)  # the kernels use their own threads
     with np.load(options.events or options.train) as file:
         arrays = dict(file)
     keys = ("input", "recurrent", "readout", "bias")
