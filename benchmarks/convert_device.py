@@ -109,11 +109,11 @@ def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) 
         ],
         1,
     )
-    heard = [(recording.samples, recording.sample_rate) for recording in few]
-    traces = device_cochlea.trace_batch(heard, PARAMS, channels, name)
+    inputs = [(recording.samples, recording.sample_rate) for recording in few]
+    traces = device_cochlea.trace_batch(inputs, PARAMS, channels, name)
     error = max(
         float(np.abs(trace - cochlea.trace(*one, PARAMS, channels).p_fire).max())
-        for trace, one in zip(traces, heard, strict=True)
+        for trace, one in zip(traces, inputs, strict=True)
     )
     return {
         "device": torch.cuda.get_device_name(device),

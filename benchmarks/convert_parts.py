@@ -39,7 +39,7 @@ from spikebench.recordings.search import find_clips
 from spikebench.workers import available_cores
 
 LAUSCHER = "1.0.1"
-FEW, MANY = 4, 44  # copies of a clip: ours, beside lauscher
+FEW, MANY = 4, 44  # copies of a clip in the spikebench runs of part peer
 WORKER_FEW, WORKER_MANY = 8, 64  # clips
 STAGE_CLIPS = 8
 _LAUSCHER_DRIVER = """

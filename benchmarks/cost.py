@@ -59,7 +59,7 @@ def wall_seconds(corpus: Corpus, kind: str, count: int, workers: dict[str, Any])
         Seconds: audio · s₁/N · (1 + loss·(N − 1)), s₁ being the seconds per second of audio on one worker.
     """
     one = workers[f"{kind}-1"]
-    relative = 1.0  # recordings like this, beside the words that all numbers of workers converted
+    relative = 1.0  # cost of such recordings relative to the words of the worker measurements
     if corpus.rate in workers:
         relative = (
             workers[corpus.rate]["wall_s_per_audio_s"] / workers["local-1"]["wall_s_per_audio_s"]

@@ -124,9 +124,7 @@ def end_session(session: int, patience: float = 0.0) -> None:
             if time.monotonic() >= deadline:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(
-                ChildProcessError
-            ):  # not our child yet: its parent is still running
+            with contextlib.suppress(ChildProcessError):  # not our child yet: its parent still runs
                 os.waitpid(pid, os.WNOHANG)
         time.sleep(0.005)
 
@@ -139,14 +137,14 @@ def run(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> Cos
     command
         Program and arguments.
     cwd
-        Where it runs; its errors go to ``stderr.txt`` there.
+        Folder in which it runs; its errors are written to ``stderr.txt`` there.
     env
-        Variables beside those of this process.
+        Environment variables in addition to those of this process.
 
     Returns
     -------
     Cost
-        What it cost, and what it printed.
+        Its cost and its output.
 
     Raises
     ------
