@@ -12,6 +12,7 @@ import click
 from cli.shared.lazy_group import LazyGroup
 from spikebench import __version__
 from spikebench.errors import SpikebenchError
+from spikebench.records.text import os_error_text
 
 _MOST_DETAILS = 50
 
@@ -91,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
             _leave_quietly()
         # Disk full, folder removed, no permission: the message of the operating system, with the file.
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"spikebench: {place}{error.strerror or error}", err=True)
+        click.echo(f"spikebench: {place}{os_error_text(error)}", err=True)
         sys.exit(1)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.errors import ConversionStateError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 __all__ = ["ConversionJournal", "DoneClip", "DonePiece", "journal_path"]
 
@@ -134,7 +134,7 @@ class ConversionJournal:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666))
         except OSError as error:
             raise ConversionStateError(
-                f"{self._name}: cannot be written: {(error.strerror or str(error)).lower()}"
+                f"{self._name}: cannot be written: {os_error_text(error)}"
             ) from None
         if not self.path.is_file():
             raise ConversionStateError(f"{self._name}: is not a regular file; remove it")

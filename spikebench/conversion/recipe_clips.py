@@ -14,7 +14,7 @@ from spikebench.errors import AudioError, ProtocolError, SpikebenchError
 from spikebench.naming.conventions.convention import Facts
 from spikebench.naming.names import ClipNames, number_facts
 from spikebench.recordings.search import Clip, find_clips
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 
 __all__ = ["name_recordings", "take_splits", "with_lists"]
 
@@ -80,7 +80,7 @@ def _read_list(path: Path) -> str:
     except UnicodeDecodeError:
         raise ProtocolError(f"{name}: is not a text file") from None
     except OSError as error:
-        raise ProtocolError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+        raise ProtocolError(f"{name}: {os_error_text(error)}") from None
 
 
 def name_recordings(recipe: Recipe, audio: Path, notify: Callable[[str], None]) -> ClipNames:

@@ -28,7 +28,7 @@ from spikebench.errors import AudioError, OutputExistsError, SpikeFileError
 from spikebench.naming.names import ClipNames
 from spikebench.recordings.decoding import read_bytes
 from spikebench.recordings.search import Clip, Skipped
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import refuse_existing
 from spikebench.spike_files.reader import SpikeFile
 
@@ -216,7 +216,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = "is a file, not a folder" if folder.is_file() else (error.strerror or "").lower()
+        reason = "is a file, not a folder" if folder.is_file() else os_error_text(error)
         raise SpikeFileError(f"{printable(str(folder))}: {reason}") from None
 
 

@@ -21,7 +21,6 @@ been written to since. If a hash differs from that of the build, the cache is re
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -37,7 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.errors import DataError, ResultError
-from spikebench.records.whole_files import file_sha256_once
+from spikebench.records.text import os_error_text
+from spikebench.records.whole_files import file_lock, file_sha256, file_sha256_once
 from spikebench.spike_files.layout import MAX_TIME_S, MAX_UNITS
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.folder import data_root
@@ -204,7 +204,8 @@ def open_events(
     some = "" if samples is None else f"-{hashlib.sha256(samples.tobytes()).hexdigest()[:16]}"
     folder = data_root() / "events" / f"{digest}{some}-v{FORMAT_VERSION}"
     if not _is_whole(folder):
-        with _writable(folder.parent), _locked(folder):
+        lock = folder.parent / f".{folder.name}.lock"
+        with _writable(folder.parent), file_lock(lock, busy=lambda: None):
             if not _is_whole(folder):  # otherwise another process has built it
                 _build(path, digest, folder, samples)
                 _remove_older(folder)
@@ -214,8 +215,7 @@ def open_events(
 def _file_sha256(path: Path) -> str:
     if not path.is_file():
         _ = SpikeFile(path).n_samples  # raises with the reason
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _open_folder(folder: Path) -> FlatEvents:
@@ -257,18 +257,10 @@ def _writable(root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise DataError(
-            f"{root}: the cache of spikes cannot be written: {reason}; "
+            f"{root}: the cache of spikes cannot be written: {os_error_text(error)}; "
             "choose another folder with SPIKEBENCH_DATA=FOLDER"
         ) from None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder.parent / f".{folder.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(path: Path, digest: str, folder: Path, samples: NDArray[np.int64] | None) -> None:

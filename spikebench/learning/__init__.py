@@ -2,12 +2,12 @@
 
 ::
 
-    bptt          Back-propagation through time: one step of an optimiser per batch
-    counts        Models that are fitted to spike counts at once, by an algorithm of their own
-    optimisation  The optimisation problem: loss, regulariser, optimiser, schedule
-    products      The precision in which products are computed
-    ranks         Processes that train one model together, as ``torchrun`` starts them
-    rule          The interface of a learning rule: takes batches, changes weights, returns the loss
+    bptt                Back-propagation through time: one step of an optimiser per batch
+    counts              Models that are fitted to spike counts at once, by an algorithm of their own
+    loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
+    products            The precision in which products are computed
+    ranks               Processes that train one model together, as ``torchrun`` starts them
+    rule                The interface of a learning rule: takes batches, changes weights, returns the loss
 
 The rules are registered as strings, so that importing the list is cheap; a model names its rule in ``learning``.
 """

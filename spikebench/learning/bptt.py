@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 
 from spikebench.events.batches import EventBatch
-from spikebench.learning.optimisation import batch_loss, make_optimizer
+from spikebench.learning.loss_and_optimiser import batch_loss, make_optimizer
 from spikebench.learning.products import products_in
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import LearningRule

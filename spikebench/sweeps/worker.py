@@ -23,7 +23,7 @@ from spikebench.errors import SpikebenchError, TrainingError
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.training.checkpoint import Epoch
 from spikebench.training.inference import load_trained
 from spikebench.training.loop import fit, start_run
@@ -166,9 +166,8 @@ def finished(folder: Path, record: RunRecord) -> Outcome:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return printable(
-            f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        )
+        place = f"{error.filename}: " if error.filename else ""
+        return printable(f"{place}{os_error_text(error)}")
     first = printable((str(error).splitlines() or [""])[0].strip())
     if isinstance(error, SpikebenchError):
         return first

@@ -18,7 +18,7 @@ import torch
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples
-from spikebench.learning.optimisation import class_weights, learning_rate
+from spikebench.learning.loss_and_optimiser import class_weights, learning_rate
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import LearningRule, device_of, rule_class
 from spikebench.models.base import Classifier

@@ -19,7 +19,7 @@ from numpy.testing import assert_allclose
 
 from cli.main import main
 from spikebench.errors import TrainingError
-from spikebench.learning.optimisation import batch_loss, class_weights
+from spikebench.learning.loss_and_optimiser import batch_loss, class_weights
 from spikebench.learning.ranks import Ranks, this_rank, together
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import open_selection

@@ -28,7 +28,7 @@ from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.events.dataset import SpikeDataset, join
 from spikebench.learning import bptt
-from spikebench.learning.optimisation import learning_rate
+from spikebench.learning.loss_and_optimiser import learning_rate
 from spikebench.learning.ranks import Ranks
 from spikebench.models.svm import CountSVM
 from spikebench.presets.preset import Preset, read_preset

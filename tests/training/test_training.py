@@ -17,7 +17,7 @@ from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.kernels.spikes import Spikes
 from spikebench.learning import bptt
-from spikebench.learning.optimisation import activity_penalty, class_weights, learning_rate
+from spikebench.learning.loss_and_optimiser import activity_penalty, class_weights, learning_rate
 from spikebench.learning.ranks import Ranks
 from spikebench.models import MODELS
 from spikebench.models.base import Output, model_class

@@ -1,4 +1,4 @@
-"""The optimisation problem: loss, regulariser, optimiser, schedule."""
+"""Loss, regulariser, optimiser and learning-rate schedule of gradient descent."""
 
 from __future__ import annotations
 
