@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.shared.conversion import device_option, report_as_json, run_options, running, tell
+from cli.shared.conversion import device_option, print_reports, report_as_json, run_options, running
 from spikebench.encoders import DEFAULT_ENCODER, ENCODERS
 from spikebench.naming.conventions import CONVENTIONS
 
@@ -169,4 +169,4 @@ def convert(
             notify=here.notify,
             progress=here.progress,
         )
-    tell([report], report_as_json(report), as_json, quiet)
+    print_reports([report], report_as_json(report), as_json, quiet)

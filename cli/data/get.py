@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.progress.download import download_progress
-from cli.shared.conversion import report_as_json, running, tell
+from cli.shared.conversion import print_reports, report_as_json, running
 
 if TYPE_CHECKING:
     from spikebench.conversion.runner import ConversionReport
@@ -215,7 +215,7 @@ def _tell_files(
         "conversion": None if report is None else report_as_json(report),
     }
     if report is not None:
-        tell([report], document, as_json, quiet)
+        print_reports([report], document, as_json, quiet)
     elif as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
     elif not quiet:

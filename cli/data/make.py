@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.shared.conversion import device_option, report_as_json, run_options, running, tell
+from cli.shared.conversion import device_option, print_reports, report_as_json, run_options, running
 
 
 @click.command()
@@ -129,4 +129,4 @@ def make(
         "files": [report_as_json(report) for report in reports],
         "registered": None if found is None else found.as_json(),
     }
-    tell(reports, document, as_json, quiet, found.lines() if found else ())
+    print_reports(reports, document, as_json, quiet, found.lines() if found else ())

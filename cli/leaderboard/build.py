@@ -34,8 +34,8 @@ def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
     from leaderboard.pages.site import build_site
 
     stored, reports = read_checked(entries), read_literature()
-    with entries_progress("writing") as tell:
-        page, *downloads = build_site(stored, reports, output, tell)
+    with entries_progress("writing") as report_progress:
+        page, *downloads = build_site(stored, reports, output, report_progress)
     size = page.stat().st_size
     if as_json:
         import json

@@ -42,8 +42,8 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     from spikebench.errors import ResultError
 
     folders = entries or usual_entries()
-    with entries_progress("reading") as tell:
-        stored = flag(read_entries(folders, tell=tell))
+    with entries_progress("reading") as report:
+        stored = flag(read_entries(folders, report=report))
     looked_at = [one for one in stored if _is_one_of(one.folder, new)]
     if len(looked_at) < len(new):
         raise ResultError(

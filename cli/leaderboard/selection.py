@@ -58,5 +58,5 @@ def read_checked(folders: tuple[Path, ...]) -> list[StoredEntry]:
     from leaderboard.claims.reading import read_entries
     from leaderboard.standings.oddities import flag
 
-    with entries_progress("reading") as tell:
-        return flag(read_entries(folders or usual_entries(), tell=tell, use_memory=True))
+    with entries_progress("reading") as report:
+        return flag(read_entries(folders or usual_entries(), report=report, use_memory=True))

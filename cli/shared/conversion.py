@@ -127,7 +127,7 @@ def report_as_json(report: ConversionReport) -> dict[str, object]:
     }
 
 
-def tell(
+def print_reports(
     reports: Sequence[ConversionReport],
     document: object,
     as_json: bool,

@@ -56,9 +56,9 @@ def run_training(
     with training_progress(title, quiet) as progress, _scalars(folder, tensorboard) as scalars:
 
         def report(epoch: Epoch, epochs: int) -> None:
-            for tell in (progress, scalars):
-                if tell is not None:
-                    tell(epoch, epochs)
+            for report in (progress, scalars):
+                if report is not None:
+                    report(epoch, epochs)
 
         return fit(folder, record, selection, device, report)
 

@@ -24,7 +24,7 @@ _PER_CALL = 25
 def read_entries(
     folders: Iterable[Path],
     jobs: int | None = None,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[int, int], None] = lambda done, total: None,
     *,
     use_memory: bool = False,
 ) -> list[StoredEntry]:
@@ -38,7 +38,7 @@ def read_entries(
     jobs
         Number of processes; by default one per core for 500 entries and more, else only this one. It does not
         affect the result.
-    tell
+    report
         Called now and then with the number of entries read and their total.
     use_memory
         Whether to skip the checks of entries whose contents passed them before, and to store passed checks, see
@@ -59,7 +59,7 @@ def read_entries(
     problems: list[str] = []
     all_folders = _entry_folders(folders)
     for folder, stored in zip(
-        all_folders, _read_all(all_folders, jobs, tell, use_memory), strict=True
+        all_folders, _read_all(all_folders, jobs, report, use_memory), strict=True
     ):
         if isinstance(stored, str):
             problems.append(stored)
@@ -79,7 +79,7 @@ def read_entries(
 
 
 def _read_all(
-    folders: list[Path], jobs: int | None, tell: Callable[[int, int], None], use_memory: bool
+    folders: list[Path], jobs: int | None, report: Callable[[int, int], None], use_memory: bool
 ) -> list[StoredEntry | str]:
     """Read entries; cached ones are read in this process. For an entry that fails its checks, return the reason."""
     read: dict[Path, StoredEntry | str] = {}
@@ -88,7 +88,7 @@ def _read_all(
             if stored := _recall(folder):
                 read[folder] = stored
             if number % _PER_CALL == 0:
-                tell(len(read), len(folders))
+                report(len(read), len(folders))
     new = [folder for folder in folders if folder not in read]
     if jobs is None:
         jobs = available_cores() if len(new) >= _SEVERAL_PROCESSES_FROM else 1
@@ -97,7 +97,7 @@ def _read_all(
         reading = [pool.submit(_read_some, part, use_memory) for part in parts]
         for part, future in zip(parts, reading, strict=True):
             read |= dict(zip(part, future.result(), strict=True))
-            tell(len(read), len(folders))
+            report(len(read), len(folders))
     return [read[folder] for folder in folders]
 
 

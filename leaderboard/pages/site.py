@@ -55,7 +55,7 @@ def build_site(
     entries: Sequence[StoredEntry],
     reports: Sequence[Report],
     output: Path,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    report_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Path]:
     """Write the page, a page per entry, and the downloads.
 
@@ -70,7 +70,7 @@ def build_site(
         The literature.
     output
         A folder (created if it does not exist), or a file that ends in ``.html``.
-    tell
+    report_progress
         Called now and then with the number of pages written and their total.
 
     Returns
@@ -111,7 +111,7 @@ def build_site(
             index = render_index(boards, rows, reports)
             for number, future in enumerate(written, 1):
                 future.result()
-                tell(min(number * _PER_CALL, len(own)), len(own))
+                report_progress(min(number * _PER_CALL, len(own)), len(own))
         _remove_stale(root, set(pages))
         for name, text in downloads.items():
             write_text(root / name, text)

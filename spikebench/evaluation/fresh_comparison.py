@@ -17,11 +17,11 @@ from spikebench import __version__
 from spikebench.errors import ResultError, SpikebenchError
 from spikebench.evaluation.fresh_recordings import Known, Sifted, known_recordings, sift
 from spikebench.evaluation.fresh_test import (
-    Hearing,
+    InputFormat,
     Measured,
     answer_fresh,
     convert_fresh,
-    hearing_of,
+    input_format_of,
     keep_words,
     measure,
 )
@@ -137,7 +137,7 @@ class _Ready:
     candidate: Candidate
     run: RunRecord
     weights: list[Path]
-    hearing: Hearing
+    input_format: InputFormat
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def run_fresh_comparison(
     answered = []
     for item in ready:
         try:
-            answered.append(_answer(item, spikes[item.hearing], output, options))
+            answered.append(_answer(item, spikes[item.input_format], output, options))
         except SpikebenchError as error:
             not_run[item.candidate.name] = str(error)
     used = _used(names, skipped)
@@ -264,8 +264,8 @@ def _prepare(candidate: Candidate, n_samples: int, large: bool) -> _Ready:
     if any(log.run.preset != logs[0].run.preset for log in logs):
         raise ResultError("its seeds were trained with different settings")
     run = logs[0].run
-    hearing = hearing_of(run, candidate.result.model, n_samples, large=large)
-    return _Ready(candidate, run, weights, hearing)
+    input_format = input_format_of(run, candidate.result.model, n_samples, large=large)
+    return _Ready(candidate, run, weights, input_format)
 
 
 def _sift(
@@ -307,17 +307,17 @@ def _convert_all(
     output: Path,
     options: FreshOptions,
     observer: Observer,
-) -> tuple[dict[Hearing, Path], list[Skipped]]:
+) -> tuple[dict[InputFormat, Path], list[Skipped]]:
     """Convert once per input encoding; return the spike files and the recordings that could not be converted."""
-    spikes: dict[Hearing, Path] = {}
+    spikes: dict[InputFormat, Path] = {}
     skipped: dict[str, Skipped] = {}
-    for hearing in dict.fromkeys(one.hearing for one in ready):
-        with observer.converting(output / hearing.file_name) as running:
-            spikes[hearing], left_out = convert_fresh(
+    for input_format in dict.fromkeys(one.input_format for one in ready):
+        with observer.converting(output / input_format.file_name) as running:
+            spikes[input_format], left_out = convert_fresh(
                 source=options.audio,
                 names=names,
                 digests=digests,
-                hearing=hearing,
+                input_format=input_format,
                 folder=output,
                 seed=options.seed,
                 synthetic=options.synthetic,
@@ -378,7 +378,7 @@ def _rows(answered: Sequence[_Answered], known: Known) -> list[dict[str, Any]]:
                     "drop": one.own.accuracy - one.fresh.accuracy,
                     "recordings_of_unknown_words": one.unknown,
                     "compared_with_its_own_data": known.covers(dataset),
-                    "spikes": one.ready.hearing.file_name,
+                    "spikes": one.ready.input_format.file_name,
                     "predictions": one.files,
                 }
             )

@@ -35,7 +35,7 @@ _MARK = "fresh_test"
 
 
 @dataclass(frozen=True)
-class Hearing:
+class InputFormat:
     """The input encoding of a model: its number of units, and how recordings are converted to spikes."""
 
     n_units: int
@@ -49,9 +49,9 @@ class Hearing:
         return f"fresh-{which}{encoding.preset}-{self.n_units}-{encoding.time_origin}.h5"
 
 
-def hearing_of(
+def input_format_of(
     run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
-) -> Hearing:
+) -> InputFormat:
     """Determine the input encoding of an untrusted model, if it can be run here.
 
     Parameters
@@ -67,7 +67,7 @@ def hearing_of(
 
     Returns
     -------
-    Hearing
+    InputFormat
         The encoding to convert with.
 
     Raises
@@ -86,7 +86,7 @@ def hearing_of(
             f"has {run.dataset.n_units:,} input units; at most {MOST_UNITS:,} are converted without --large"
         )
     check_size(run, claimed, n_samples, large=large)
-    return Hearing(run.dataset.n_units, run.encoding)
+    return InputFormat(run.dataset.n_units, run.encoding)
 
 
 def keep_words(names: ClipNames, words: set[str], files: set[str]) -> ClipNames:
@@ -124,7 +124,7 @@ def convert_fresh(
     source: Path,
     names: ClipNames,
     digests: Sequence[str],
-    hearing: Hearing,
+    input_format: InputFormat,
     folder: Path,
     seed: int = 0,
     *,
@@ -141,7 +141,7 @@ def convert_fresh(
         The folder in which the recordings were found.
     names, digests
         The fresh recordings in it, and the SHA-256 of each.
-    hearing
+    input_format
         The encoding.
     folder
         Folder of the spike file.
@@ -164,14 +164,14 @@ def convert_fresh(
     SpikebenchError
         If the folder holds a file of other recordings or settings, or the conversion fails.
     """
-    path = folder / hearing.file_name
+    path = folder / input_format.file_name
     options = ConversionOptions(
-        encoder=hearing.encoding.encoder,
-        preset=hearing.encoding.preset,
-        n_channels=hearing.n_units,
+        encoder=input_format.encoding.encoder,
+        preset=input_format.encoding.preset,
+        n_channels=input_format.n_units,
         seed=seed,
         synthetic=synthetic,
-        time_origin=hearing.encoding.time_origin,
+        time_origin=input_format.encoding.time_origin,
     )
     requested = json.dumps([request(source, options, names), list(digests)], sort_keys=True)
     mark = hashlib.sha256(requested.encode()).hexdigest()

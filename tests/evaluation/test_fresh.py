@@ -23,7 +23,13 @@ from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.evaluation.fresh_recordings import _decode, _sound, known_recordings, sift
-from spikebench.evaluation.fresh_test import Hearing, convert_fresh, hearing_of, keep_words, measure
+from spikebench.evaluation.fresh_test import (
+    InputFormat,
+    convert_fresh,
+    input_format_of,
+    keep_words,
+    measure,
+)
 from spikebench.naming.names import name_clips
 from spikebench.protocol.opening import open_selection
 from spikebench.protocol.results import Encoding, Predictions, read_predictions
@@ -219,8 +225,8 @@ def test_recordings_become_the_spikes_that_those_of_the_data_became(tmp_path: Pa
         clips, _ = find_clips(source)
         names = keep_words(name_clips(clips, "heidelberg-digits"), set(digits.keys), files)
         sha256 = [file_sha256(clip.path) for clip in names.clips]
-        hearing = Hearing(digits.n_units, Encoding(preset="shd", time_origin="clip-start"))
-        path, skipped = convert_fresh(source, names, sha256, hearing, tmp_path, jobs=1)
+        input_format = InputFormat(digits.n_units, Encoding(preset="shd", time_origin="clip-start"))
+        path, skipped = convert_fresh(source, names, sha256, input_format, tmp_path, jobs=1)
         assert skipped == []
         with SpikeFile(path) as fresh_file:
             for here, there in enumerate(chosen):
@@ -255,18 +261,18 @@ def test_accuracy_is_the_mean_over_seeds_and_its_interval_is_over_speakers() -> 
 def test_a_hostile_log_is_not_followed(world: dict[str, Path]) -> None:
     (log, _) = read_logs(world["lif"])
     model = read_entry(world["lif"]).result.model
-    assert hearing_of(log.run, model, 16).file_name == "fresh-shd-8-clip-start.h5"
+    assert input_format_of(log.run, model, 16).file_name == "fresh-shd-8-clip-start.h5"
     there = log.run.model_copy(update={"encoding": Encoding(preset="../../x")})
     with pytest.raises(UnknownNameError, match=r"unknown preset '../../x'"):
-        hearing_of(there, model, 16)
+        input_format_of(there, model, 16)
     with pytest.raises(ResultError, match="does not record how its recordings became spikes"):
-        hearing_of(log.run.model_copy(update={"encoding": None}), model, 16)
+        input_format_of(log.run.model_copy(update={"encoding": None}), model, 16)
     wide = log.run.dataset.model_copy(update={"n_units": 5000})
     with pytest.raises(ResultError, match="has 5,000 input units; at most 4,096"):
-        hearing_of(log.run.model_copy(update={"dataset": wide}), model, 16)
+        input_format_of(log.run.model_copy(update={"dataset": wide}), model, 16)
     endless = log.run.dataset.model_copy(update={"n_units": 2**40})
     with pytest.raises(ResultError, match="at most 65536 are read"):
-        hearing_of(log.run.model_copy(update={"dataset": endless}), model, 16, large=True)
+        input_format_of(log.run.model_copy(update={"dataset": endless}), model, 16, large=True)
 
 
 def test_a_log_with_a_hostile_preset_is_named_and_the_others_are_run(
