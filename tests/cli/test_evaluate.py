@@ -66,7 +66,7 @@ def test_an_oracle_is_called_so_and_cannot_be_submitted(
     assert "--oracle" in read_result(tmp_path / "out").command
     code, _, err = run(capsys, "submit", "out", "--entries", "entries")
     assert code == 1
-    assert "chosen on the test split (an oracle)" in err
+    assert "selected on the test split (an oracle)" in err
     assert not (tmp_path / "entries").exists()
     # A run of it stays one, also when it is tested again.
     code, out, _ = run(capsys, "evaluate", "--checkpoint", "out/seed0", "-o", "again")
@@ -257,7 +257,7 @@ def test_a_checkpoint_is_not_tested_on_data_that_were_replaced(
     write_toy(toy, takes=5)
     code, _, err = run(capsys, "evaluate", "--checkpoint", "run", "-o", "result")
     assert code == 1
-    assert "toy.h5: not the data that run was trained on" in err
+    assert "toy.h5: not the data on which run was trained" in err
     code, _, err = run(capsys, "train", "--resume", "run")
     assert code == 1
     assert "not the data with which run was started" in err
