@@ -160,15 +160,13 @@ def test_what_is_wrong_with_a_recording_is_mended_or_told(tmp_path: Path) -> Non
     assert spike_counts(tmp_path / "b.h5")["offset.wav"] < 0.7 * numbers["offset.wav"]
 
 
-def test_ten_minutes_are_cut_into_pieces(tmp_path: Path) -> None:
-    write_clip(tmp_path / "audio" / "talk.flac", tone(8_000, 601.0), 8_000)
-    options = ConversionOptions(n_channels=2, native_rate=True, labels="none", segment=60.0)
+def test_a_minute_is_cut_into_pieces(tmp_path: Path) -> None:
+    write_clip(tmp_path / "audio" / "talk.flac", tone(8_000, 61.0), 8_000)
+    options = ConversionOptions(n_channels=2, native_rate=True, labels="none", segment=6.0)
     report, notes = converted(tmp_path / "audio", tmp_path / "a.h5", options)
     assert "last pieces shorter than half a segment left out, 1.0 s in total: 1 recording" in notes
     with SpikeFile(tmp_path / "a.h5") as spikes:
         assert spikes.segments is not None
-        assert spikes.segments.tolist() == list(
-            range(1, 11)
-        )  # the last second is too short for one
-        assert spikes.starts_s.tolist() == [60.0 * i for i in range(10)]
-    assert (report.samples, report.audio_seconds) == (10, 600.0)
+        assert spikes.segments.tolist() == list(range(1, 11))
+        assert spikes.starts_s.tolist() == [6.0 * i for i in range(10)]
+    assert (report.samples, report.audio_seconds) == (10, 60.0)
