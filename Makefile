@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test peers check format clean
+.PHONY: install demo test test-all peers check format clean
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -21,9 +21,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) --no-deps neurobench snntorch
 	@touch $@
 
-# One thread per process. Three processes for two cores: some tests wait for other processes.
+# One thread per process: two processes use both cores. test-all adds the tests marked slow.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test-all: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 # Other libraries, several GB, for benchmarks/ and the tests of docs/examples; those tests are skipped without.
 peers:

@@ -76,6 +76,7 @@ def test_a_worker_is_killed_and_the_file_is_that_of_one_core(
     assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_scheduler_goes_away_and_the_rest_is_done_here(
     dask: Cluster, audio: Path, tmp_path: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_the_scheduler_goes_away_and_the_rest_is_done_here(
     assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_last_worker_goes_away(
     dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

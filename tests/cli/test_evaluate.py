@@ -215,7 +215,7 @@ def test_an_output_that_cannot_be_made_is_told(
     words = ["train", "--model", "svm", "--data", toy, "-o", "toy.h5/run", "--quiet"]
     code, _, err = run(capsys, *words)
     assert code == 1
-    assert err == "spikebench: toy.h5/run: Not a directory\n"
+    assert err == "spikebench: toy.h5/run: not a directory\n"
 
 
 def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,7 +230,9 @@ def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 # A command that gets a signal once two epochs are kept; from inside, so that it never comes too late.
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_is_resumed_to_the_same_weights(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: signal.Signals
 ) -> None:

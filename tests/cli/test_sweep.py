@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_made_is_told(
 ) -> None:
     code, _, err = run(capsys, "sweep", "spec.toml", "-o", "toy.h5/out", "--quiet")
     assert code == 1
-    assert err.endswith("toy.h5/out: Not a directory\n")
+    assert err.endswith("toy.h5/out: not a directory\n")
     assert len(err.splitlines()) == 1
 
 

@@ -252,7 +252,7 @@ def test_the_svm_votes_alike(present: list[int], rng: np.random.Generator) -> No
     assert set(scores.argmax(1)) == set(present)
 
 
-@pytest.mark.parametrize("model", ["rlif", "cnn"])
+@pytest.mark.parametrize("model", [pytest.param("rlif", marks=pytest.mark.slow), "cnn"])
 def test_the_same_run_gives_the_same_bytes(
     model: str, tmp_path: Path, selection: SelectionData
 ) -> None:

@@ -1,6 +1,6 @@
 """The kernels of networks in Triton's interpreter against those of the CPU and the reference: fails by itself.
 
-TRITON_INTERPRET=1 python tests/interpreted_scans.py functions|networks
+TRITON_INTERPRET=1 python tests/interpreted_scans.py functions|networks|sample
 """
 
 from __future__ import annotations
@@ -267,6 +267,18 @@ def functions() -> None:
     compare_events(kernels)
 
 
+def sample() -> None:
+    """Compare one scan with everything, events, and one network."""
+    from spikebench.kernels.triton import launch as kernels
+
+    torch.manual_seed(0)
+    shrink()
+    kernels._PROGRAMS = 1
+    assert compare_scans(kernels, 9, 3, torch.float32) > 20
+    operators._device = lambda tensor: kernels  # type: ignore[assignment]
+    assert compare_gradients(*list(settings(half=True))[1]) > 20
+
+
 def shrink() -> None:
     """Make programs so small that layers have several blocks of columns, rows and events."""
     from spikebench.kernels.triton import launch as kernels
@@ -289,5 +301,5 @@ def networks() -> None:
 
 
 if __name__ == "__main__":
-    {"functions": functions, "networks": networks}[sys.argv[1]]()
+    {"functions": functions, "networks": networks, "sample": sample}[sys.argv[1]]()
     print("equal")

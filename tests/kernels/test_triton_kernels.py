@@ -34,7 +34,14 @@ needs_triton = pytest.mark.skipif(
 
 
 @needs_triton
-@pytest.mark.parametrize("part", ["functions", "networks"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "sample",
+        pytest.param("functions", marks=pytest.mark.slow),
+        pytest.param("networks", marks=pytest.mark.slow),
+    ],
+)
 def test_triton_interpreted_equals_the_cpu_and_the_reference(part: str) -> None:
     script = ROOT / "tests" / "helpers" / "interpreted_scans.py"
     done = subprocess.run(
@@ -102,8 +109,8 @@ class Compiler:
     ("dtype", "n", "n_steps"),
     [
         (torch.float32, 1024, 250),
-        (torch.float64, 20, 5),
-        (torch.float32, 1, 1),
+        pytest.param(torch.float64, 20, 5, marks=pytest.mark.slow),
+        pytest.param(torch.float32, 1, 1, marks=pytest.mark.slow),
     ],
     ids=["1024 units", "20 units in float64", "1 unit, 1 step"],
 )

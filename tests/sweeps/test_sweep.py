@@ -480,6 +480,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield running
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("look_often")
 def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
     dask: Cluster, plan: Callable[..., Sweep], whole: SweepReport
@@ -529,6 +530,7 @@ def test_a_cluster_stops_with_the_sweep(
     assert dask.alive() == before
 
 
+@pytest.mark.slow
 def test_workers_of_several_threads_are_refused(dask: Cluster, plan: Callable[..., Sweep]) -> None:
     others = len(dask.alive())
     dask.add_worker(threads=2)

@@ -99,6 +99,7 @@ def epochs_done(folder: Path) -> int:
     return len(history.read_text().splitlines()) - 1 if history.exists() else 0
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_gradient_of_one(toy: Path, tmp_path: Path) -> None:
     keep_gradients(toy, tmp_path)
     port = str(free_port())

@@ -239,10 +239,10 @@ def test_spikes_depend_on_neither_batch_nor_order_nor_memory(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_batches, "_TRANSFORM_BYTES", 100_000)  # several items per clip
-    clips = [prepare(recording(n, n), 48000, LOUD) for n in (1200, 601, 1500)]
+    clips = [prepare(recording(n, n), 48000, LOUD) for n in (600, 301, 750)]
     seeds = [[1, 2**40], [2], [3, 4, 5]]
     together = encode_prepared(clips, seeds, LOUD, 9, device)
-    assert sum(one.times.size for one in together) > 20
+    assert sum(one.times.size for one in together) > 10
     one_by_one = encode_prepared(clips, seeds, LOUD, 9, device, budget=1)
     backwards = encode_prepared(clips[::-1], seeds[::-1], LOUD, 9, device)[::-1]
     alone = [
