@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 INSTALLED := $(VENV)/.installed
 
+# The tests start many processes, each of which would compile every module that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install demo test test-all peers check format clean
 install: $(INSTALLED)
 
