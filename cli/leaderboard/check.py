@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.progress.leaderboard import entries_progress
+from spikebench.records.text import printable
 
 if TYPE_CHECKING:
+    from leaderboard.claims.changes import Changes
     from leaderboard.claims.entry import StoredEntry
+
+_MOST_SHOWN = 10
 
 
 @click.command()
@@ -22,8 +28,20 @@ if TYPE_CHECKING:
     help="A submitted entry (dataset/id below ENTRIES), may be given several times: it must not contain "
     "verifications, and its mistakes are compared with those of all others.",
 )
+@click.option(
+    "--changes",
+    nargs=2,
+    metavar="BASE HEAD",
+    help="Check what a pull request does: the entries as they are after HEAD is merged into BASE (commits of the git "
+    "repository in this folder). It may add entries and withdraw entries, and nothing else.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> None:
+def check(
+    entries: tuple[Path, ...],
+    new: tuple[Path, ...],
+    changes: tuple[str, str] | None,
+    as_json: bool,
+) -> None:
     """Check every entry below ENTRIES, as for a pull request.
 
     Checked are schemas, hashes, every number that follows from the predictions, the logs of the runs, and
@@ -36,12 +54,31 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     Exit code 1: at least one entry fails; all of these are listed.
     """
     from cli.leaderboard.selection import usual_entries
+
+    if changes is None:
+        _check(entries or usual_entries(), new, None, as_json)
+        return
+    from leaderboard.checks.git_tree import Repository
+    from leaderboard.claims.changes import read_changes, write_files
+
+    if entries or new:
+        raise click.UsageError("--changes reads the entries from the two commits; give no others")
+    repository = Repository(Path())
+    asked = read_changes(repository, *changes)
+    with tempfile.TemporaryDirectory(prefix="spikebench-entries-") as temporary:
+        folder = Path(temporary)
+        write_files(repository, asked.files, folder)
+        _check([folder], [folder / one for one in asked.added], asked, as_json)
+
+
+def _check(
+    folders: Sequence[Path], new: Sequence[Path], changes: Changes | None, as_json: bool
+) -> None:
     from leaderboard.claims.reading import read_entries
     from leaderboard.claims.tier import VERIFICATION_FILE
     from leaderboard.standings.oddities import flag, flag_copies
     from spikebench.errors import ResultError
 
-    folders = entries or usual_entries()
     with entries_progress("reading") as report:
         stored = flag(read_entries(folders, report=report))
     looked_at = [one for one in stored if _is_one_of(one.folder, new)]
@@ -62,20 +99,44 @@ def check(entries: tuple[Path, ...], new: tuple[Path, ...], as_json: bool) -> No
     if as_json:
         import json
 
-        said = [_fields(one, flags[one.entry.id], one in looked_at) for one in stored]
-        click.echo(json.dumps({"entries": said}, ensure_ascii=False))
+        said: dict[str, object] = {
+            "entries": [_fields(one, flags[one.entry.id], one in looked_at) for one in stored]
+        }
+        if changes:
+            said["withdrawn"], said["elsewhere"] = changes.withdrawn, changes.elsewhere
+        click.echo(json.dumps(said, ensure_ascii=False))
         return
     for one in looked_at or stored:
         for text in flags[one.entry.id]:
             click.echo(f"oddity in {one.entry.dataset}/{one.entry.id}: {text}")
     if refitted := sum(1 for one in looked_at or stored if one.result.is_refitted):
         click.echo(f"{refitted} refitted: trained again with the validation speakers included.")
+    if changes:
+        _say_changes(changes, stored)
     noun = "entry passes" if len(stored) == 1 else "entries pass"
     odd = sum(1 for one in looked_at or stored if flags[one.entry.id])
     click.echo(f"{len(stored)} {noun}; {odd or 'none'} with oddities.")
 
 
-def _is_one_of(folder: Path, new: tuple[Path, ...]) -> bool:
+def _say_changes(changes: Changes, stored: list[StoredEntry]) -> None:
+    reasons = {
+        f"{one.entry.dataset}/{one.entry.id}": one.entry.withdrawn.reason
+        for one in stored
+        if one.entry.withdrawn
+    }
+    for name in changes.added:
+        click.echo(f"new: {name}")
+    for name in changes.withdrawn:
+        click.echo(f"withdrawn: {name}: {reasons[name]}; only its authors may withdraw an entry")
+    if changes.elsewhere:
+        click.echo(
+            f"{len(changes.elsewhere)} changed files outside of the entries, to be reviewed: "
+            + ", ".join(map(printable, changes.elsewhere[:_MOST_SHOWN]))
+            + ("" if len(changes.elsewhere) <= _MOST_SHOWN else ", …")
+        )
+
+
+def _is_one_of(folder: Path, new: Sequence[Path]) -> bool:
     return any(folder.resolve() == one.resolve() for one in new)
 
 

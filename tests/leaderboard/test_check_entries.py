@@ -60,8 +60,9 @@ def check(repository: Path) -> tuple[int, str]:
 
 
 def test_honest_entry_passes(repository: Path) -> None:
-    hand_in(repository, "second", skill=0.75)
-    assert check(repository) == (0, "2 entries pass; none with oddities.\n")
+    entry = hand_in(repository, "second", skill=0.75)
+    said = f"new: toy-digits/{entry.name}\n2 entries pass; none with oddities.\n"
+    assert check(repository) == (0, said)
 
 
 def test_copied_entry_is_told(repository: Path) -> None:
@@ -93,7 +94,7 @@ def test_removed_entry_fails(repository: Path) -> None:
     (repository / "leaderboard" / "entries" / "README.md").write_text("entries")
     code, said = check(repository)
     assert code == 1
-    assert "entries are not removed, they are withdrawn" in said
+    assert "entry.json: deleted; spikebench leaderboard withdraw ENTRY" in said
 
 
 def test_code_in_an_entry_is_not_run(repository: Path, tmp_path: Path) -> None:
