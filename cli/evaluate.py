@@ -98,6 +98,7 @@ def evaluate(
     from spikebench.presets.preset import read_preset
     from spikebench.protocol.opening import open_oracle, open_selection
     from spikebench.protocol.results import RESULT_FILE
+    from spikebench.records.text import shareable
     from spikebench.training.inference import find_device
     from spikebench.training.loop import start_run
     from spikebench.training.run import read_run
@@ -132,9 +133,10 @@ def evaluate(
     if (folder / RESULT_FILE).exists():
         raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
     command = shlex.join(["spikebench", "evaluate", *words])
+    published = shlex.join(["spikebench", "evaluate", *map(shareable, words)])
     if checkpoint is not None:
         try:
-            selection = reopen(record)
+            selection = reopen(runs[0], record)
         except SpikeFileError as error:
             raise TrainingError(f"{runs[0]}: cannot be tested without its data: {error}") from None
         warn_of_copies(selection, quiet)
@@ -152,7 +154,7 @@ def evaluate(
                 run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return
-    result = test(runs, selection, folder, command, device, groups, tables)
+    result = test(runs, selection, folder, published, device, groups, tables)
     click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
 
 

@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments
         Arguments after the name of the program; by default those of the process.
     """
+    _open_streams()
     try:
         code = group.main(args=arguments, prog_name="spikebench", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -94,6 +95,19 @@ def main(arguments: list[str] | None = None) -> None:
         place = f"{error.filename}: " if error.filename else ""
         click.echo(f"spikebench: {place}{os_error_text(error)}", err=True)
         sys.exit(1)
+
+
+def _open_streams() -> None:
+    """Open standard streams that the caller closed on the null device, so that no other file gets their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.set_inheritable(opened, True)
+        if getattr(sys, name) is None:
+            stream = open(number, "r" if number == 0 else "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _leave_quietly() -> NoReturn:

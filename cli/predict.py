@@ -180,6 +180,7 @@ def _gather(
             click.echo(f"left out: {printable(str(source))}/{skip.file}: {skip.reason}", err=True)
         known = _label_names(clips, labels)
         for clip in clips:
+            listener.refuse_test_recording(clip.path)
             sample = _encode(listener, clip, seed)
             if sample is None:
                 left_out += 1

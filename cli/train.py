@@ -84,7 +84,7 @@ def train(
                 "--resume uses the data, preset, settings, fold and refit of its run; leave out these options"
             )
         folder, record = resume, read_run(resume)
-        selection = reopen(record)
+        selection = reopen(folder, record)
         if selection.dataset.first_difference(record.dataset):
             raise ProtocolError(f"{record.data}: not the data with which {folder} was started")
         warn_of_copies(selection, quiet)

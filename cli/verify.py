@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the runs of --training here; the same command resumes them.",
 )
-@click.option(
-    "--by", default="", help="Name of the verifier.  [default: git's user.name, else the user]"
-)
+@click.option("--by", default="", help="Name of the verifier.  [default: git's user.name]")
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--large", is_flag=True, help="Accept models and inputs beyond the usual bounds.")
 @click.option("--quiet", is_flag=True, help="Print only errors and the outcome.")
@@ -165,8 +163,7 @@ def _folder(output: Path | None) -> Iterator[Path]:
 
 
 def _who(by: str) -> str:
-    """Return the name of the verifier: the option, else git's user.name, else the name of the user."""
-    import getpass
+    """Return the name of the verifier: the option, else git's user.name; never the login name."""
     import subprocess
 
     if by:
@@ -181,12 +178,7 @@ def _who(by: str) -> str:
         )
         if name := asked.stdout.strip():
             return name
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # the user has no name
-        raise click.UsageError(
-            "the name of the verifier is unknown: give it with --by NAME"
-        ) from None
+    raise click.UsageError("the name of the verifier is unknown: give it with --by NAME")
 
 
 def _command(

@@ -18,6 +18,9 @@ from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
+from spikebench.errors import SpikebenchError
+from spikebench.records.text import os_error_text
+
 __all__ = [
     "CallLostError",
     "ExecutorLostError",
@@ -87,14 +90,27 @@ def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
     ------
     Executor
         Runs the submitted calls.
+
+    Raises
+    ------
+    SpikebenchError
+        If processes cannot be started here.
     """
     if jobs == 1:
         yield _InProcess()
         return
-    _start_fork_server(preload, note)
     context = get_context("forkserver")
     parent_lives, stop = context.Pipe(duplex=False)
-    pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(parent_lives,))
+    try:
+        _start_fork_server(preload, note)
+        pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(parent_lives,))
+    except OSError as error:  # semaphores of a pool are in shared memory, which containers may lack
+        stop.close()
+        parent_lives.close()
+        raise SpikebenchError(
+            f"worker processes cannot be started: {os_error_text(error)} (they need shared memory, /dev/shm on Linux, "
+            "and a temporary folder); use one process, as with --jobs 1"
+        ) from None
     try:
         yield pool
     except BaseException:

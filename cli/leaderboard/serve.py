@@ -49,7 +49,7 @@ def serve(entries: tuple[Path, ...], port: int) -> None:
         raise SpikebenchError(
             f"port {port} of {HOST}: {error.strerror}; choose another with --port, or any free one with --port 0"
         ) from None
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with server, tempfile.TemporaryDirectory(prefix="spikebench-leaderboard-") as folder:
         build_site(read_checked(entries), read_literature(), Path(folder))

@@ -14,6 +14,7 @@ from spikebench.protocol.opening import SelectionData, open_oracle, open_selecti
 from spikebench.training.checkpoint import Epoch
 from spikebench.training.epochs import Report
 from spikebench.training.loop import fit
+from spikebench.training.run import data_path
 from spikebench.training.run_record import RunRecord
 
 
@@ -106,12 +107,12 @@ def _scalars(folder: Path, wanted: bool) -> Iterator[Report | None]:
         yield report
 
 
-def reopen(record: RunRecord) -> SelectionData:
+def reopen(folder: Path, record: RunRecord) -> SelectionData:
     """Open the data of a run in the same way as at its start.
 
     Parameters
     ----------
-    record
+    folder, record
         The run.
 
     Returns
@@ -119,9 +120,10 @@ def reopen(record: RunRecord) -> SelectionData:
     SelectionData
         The samples that the run may use.
     """
+    data = data_path(folder, record)
     if record.selected_on == "test":
-        return open_oracle(record.data)
-    return open_selection(record.data, record.fold)
+        return open_oracle(data)
+    return open_selection(data, record.fold)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def read_logs(folder: Path) -> list[RunLog]:
     return read_record(path, Logs).runs
 
 
-def check_logs(folder: Path, result: Result) -> None:
+def check_logs(folder: Path, result: Result) -> list[RunLog]:
     """Compare the logs of an entry with its result, if it has any.
 
     Parameters
@@ -69,6 +69,11 @@ def check_logs(folder: Path, result: Result) -> None:
         The entry.
     result
         Its result.
+
+    Returns
+    -------
+    list of RunLog
+        The logs, one per seed; empty for results of other programs.
 
     Raises
     ------
@@ -80,13 +85,14 @@ def check_logs(folder: Path, result: Result) -> None:
     if not logs:
         if any(record.run_sha256 for record in result.seeds):
             raise ResultError(f"{where}: no such file; submit the result again")
-        return
+        return []
     if [log.run.seed for log in logs] != [record.seed for record in result.seeds]:
         raise ResultError(f"{where}: its seeds differ from those of the result")
     for log, record in zip(logs, result.seeds, strict=True):
         if log_sha256(log) != record.run_sha256:
             raise ResultError(f"{where}, seed {record.seed}: not the log that was submitted")
         check_log(log, record, result, f"{where}, seed {record.seed}")
+    return logs
 
 
 def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> None:

@@ -24,9 +24,10 @@ from spikebench.records.strict_json import MAX_JSON_BYTES
 from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.store.folder import data_root, part_paths
 
-__all__ = ["Contents", "read_contents", "recall", "remember"]
+__all__ = ["PASSED", "Contents", "read_contents", "recall", "remember"]
 
 FOLDER = "checked-entries"
+PASSED = ("parameters_counted", "labels_compared")  # checks that not every entry allows
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_contents(folder: Path) -> Contents | None:
     return Contents(digest.hexdigest(), json_files)
 
 
-def recall(sha256: str) -> Breakdown | None:
+def recall(sha256: str) -> tuple[Breakdown, dict[str, bool]] | None:
     """Look up the values computed when an entry passed its checks.
 
     Parameters
@@ -80,7 +81,8 @@ def recall(sha256: str) -> Breakdown | None:
 
     Returns
     -------
-    Breakdown or None
+    tuple of Breakdown and dict, or None
+        The accuracy by group, and which of the checks in :data:`PASSED` could be made.
         None if this version has not checked these contents with these data sets.
     """
     try:
@@ -91,16 +93,17 @@ def recall(sha256: str) -> Breakdown | None:
         said = json.loads(text)
         if (said["program"], said["data"]) != (program_sha256(), _data_sets()):
             return None
-        return Breakdown(
+        breakdown = Breakdown(
             speakers=tuple(Share(*share) for share in said["speakers"]),
             languages=tuple(Share(*share) for share in said["languages"]),
             fingerprints=tuple(said["fingerprints"]),
         )
+        return breakdown, {name: bool(said["passed"][name]) for name in PASSED}
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def remember(sha256: str, breakdown: Breakdown) -> None:
+def remember(sha256: str, breakdown: Breakdown, passed: dict[str, bool]) -> None:
     """Store that an entry passed its checks; without a writable folder nothing is stored.
 
     Parameters
@@ -109,6 +112,8 @@ def remember(sha256: str, breakdown: Breakdown) -> None:
         SHA-256 of its contents.
     breakdown
         The computed values.
+    passed
+        Which of the checks in :data:`PASSED` could be made.
     """
     said = {
         "program": program_sha256(),
@@ -116,6 +121,7 @@ def remember(sha256: str, breakdown: Breakdown) -> None:
         "speakers": [list(asdict(share).values()) for share in breakdown.speakers],
         "languages": [list(asdict(share).values()) for share in breakdown.languages],
         "fingerprints": list(breakdown.fingerprints),
+        "passed": passed,
     }
     text = json.dumps(said, ensure_ascii=False)
     with contextlib.suppress(OSError):

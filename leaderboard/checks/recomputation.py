@@ -9,21 +9,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from leaderboard.checks.logs import check_log
-from spikebench.datasets import DATASETS, load_spec
-from spikebench.errors import ResultError, SpikeFileError
-from spikebench.protocol.opening import combined_sha256, read_split_labels
+from leaderboard.checks.registered import check_registered
+from spikebench.errors import ResultError
 from spikebench.protocol.results import (
     RESULT_FILE,
-    DatasetRecord,
     Interval,
     Predictions,
     Result,
@@ -35,7 +31,6 @@ from spikebench.protocol.scoring import score_all, summarise
 from spikebench.protocol.splits import LEAVE_ONE_OUT, ORACLE
 from spikebench.records.strict_json import MAX_JSON_BYTES
 from spikebench.records.whole_files import check_sha256, file_sha256, plain_file
-from spikebench.store.locate import locate
 from spikebench.training.run_record import read_run_log
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
@@ -78,7 +73,7 @@ def verify_result(folder: Path, *, weights: bool = True) -> Result:
     return check_result(folder, weights="needed" if weights else "not looked at")[0]
 
 
-def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictions]]:
+def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictions], bool]:
     """Read a result folder, check every claim that can be checked, and return the predictions.
 
     Parameters
@@ -94,6 +89,8 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
         The checked result.
     predictions : list of Predictions
         One per seed, sorted by index.
+    labels_compared : bool
+        Whether labels and speakers were compared with those of the data set (:mod:`leaderboard.checks.registered`).
 
     Raises
     ------
@@ -124,8 +121,8 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
         raise ResultError(f"{where}: its test samples have more than {MAX_SPEAKERS} speakers")
     _check_scores(result, predictions, where)
     _check_summary(result, where)
-    _check_registered(result, predictions[0], where)
-    return result, predictions
+    compared = check_registered(result.dataset, predictions[0], where)
+    return result, predictions, compared
 
 
 def _check_protocol(result: Result, where: str) -> None:
@@ -261,88 +258,6 @@ def _check_summary(result: Result, where: str) -> None:
     for name in ("test_mean", "validation_mean", "test_std"):
         _compare(where, name, getattr(summary, name), getattr(found, name))
     _compare_interval(where, summary.test_interval, found.test_interval)
-
-
-def _check_registered(result: Result, predictions: Predictions, where: str) -> None:
-    """Compare with the data set of that name or hash, if it is on this machine: record, samples, labels, speakers."""
-    claimed = result.dataset
-    _check_fingerprint(claimed, where)
-    _check_published_sha256(claimed, where)
-    name = _known_name(claimed)
-    if name is None:
-        return
-    dataset, test = _registered_test(name)
-    if field := claimed.first_difference(dataset):
-        raise ResultError(
-            f"{where}: dataset.{field} differs from that of the data set {name!r} of this version"
-        )
-    columns = (predictions.index, predictions.label, predictions.speaker)
-    for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
-        if not np.array_equal(column, truth):
-            raise ResultError(
-                f"{where}: column {what} of the predictions differs from the test split of {name!r}"
-            )
-
-
-def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
-    """Compare name and fingerprint with those in the registry, which requires no data."""
-    if claimed.fingerprint is None:
-        return
-    if claimed.name not in DATASETS:
-        # A copy of a registered file is recognised when opened, so its results have the registered name.
-        for spec in map(load_spec, DATASETS):
-            if claimed.fingerprint == spec.fingerprint:
-                raise ResultError(
-                    f"{where}: dataset.name differs from that of the data set {spec.name!r} with the same fingerprint"
-                )
-        return
-    registered = load_spec(claimed.name).fingerprint
-    if registered and claimed.fingerprint != registered:
-        raise ResultError(
-            f"{where}: dataset.fingerprint differs from that of the data set {claimed.name!r} of this version"
-        )
-
-
-def _check_published_sha256(claimed: DatasetRecord, where: str) -> None:
-    """Compare name and SHA-256 with those of the published files, if known, which requires no data."""
-    if claimed.name not in DATASETS:
-        return
-    spec = load_spec(claimed.name)
-    known = [part.sha256 for part in spec.parts if part.sha256]
-    complete = spec.kind == "published" and known and len(known) == len(spec.parts)
-    if complete and claimed.sha256 != combined_sha256(known):
-        raise ResultError(
-            f"{where}: dataset.sha256 differs from that of the published files of {claimed.name!r}"
-        )
-
-
-def _known_name(claimed: DatasetRecord) -> str | None:
-    """Find the registered data set of a record, if its files are on this machine."""
-    for name in DATASETS:
-        spec = load_spec(name)
-        copied = [claimed.sha256] == [part.sha256 for part in spec.parts]
-        copied |= bool(spec.fingerprint) and claimed.fingerprint == spec.fingerprint
-        if claimed.name != name and not copied:
-            continue
-        if spec.kind == "packaged":
-            return name
-        try:
-            locate(name)
-        except SpikeFileError:
-            return None
-        # A remake by an older version differs between machines: only equal data can be compared.
-        return name if spec.kind == "published" or _same_file(name, claimed) else None
-    return None
-
-
-def _same_file(name: str, claimed: DatasetRecord) -> bool:
-    return _registered_test(name)[0].identity == claimed.identity
-
-
-@lru_cache(maxsize=8)
-def _registered_test(name: str) -> tuple[DatasetRecord, tuple[NDArray[np.int64], ...]]:
-    found = read_split_labels(name)
-    return found.dataset, (found.test.index, found.test.labels, found.test.speakers)
 
 
 def _compare_interval(where: str, claimed: Interval, found: Interval) -> None:

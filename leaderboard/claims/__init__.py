@@ -2,6 +2,8 @@
 
 ::
 
+    changes      What a pull request may do to the entries: add new ones, and withdraw existing
+                 ones
     declaration  Declarations required by the rules: augmentation, extra data, ensembles, look-
                  ahead, input
     entry        Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and
@@ -10,6 +12,7 @@
                  reading
     outside      Entries made with other trainers: predictions by sample index, and a form with
                  the other data
+    privacy      Paths of a machine in texts that are meant to be shared
     reading      Reading all entries below some folders: each is checked, or its contents are cached
                  as checked
     schemas      The JSON Schemas of the files of an entry, for checking or writing entries with

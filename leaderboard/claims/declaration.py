@@ -138,7 +138,7 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else 0.0
 
 
-def tracks_of(track: str, parameters: int, declared: Declarations) -> tuple[str, ...]:
+def tracks_of(track: str, parameters: int | None, declared: Declarations) -> tuple[str, ...]:
     """List the tracks of an entry: its own, and ``constrained`` if it is within its limits.
 
     Parameters
@@ -146,7 +146,7 @@ def tracks_of(track: str, parameters: int, declared: Declarations) -> tuple[str,
     track
         Track of the entry.
     parameters
-        Number of trained parameters.
+        Number of trained parameters; None if it is only claimed, which no limit admits.
     declared
         Declarations of the entry.
 
@@ -157,6 +157,7 @@ def tracks_of(track: str, parameters: int, declared: Declarations) -> tuple[str,
     """
     fits = (
         track in ("spiking", "conventional-spikes")
+        and parameters is not None
         and parameters <= CONSTRAINED_PARAMETERS
         and declared.time_step_ms == CONSTRAINED_STEP_MS
         and declared.time_steps is not None

@@ -19,7 +19,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +30,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leaderboard.checks.breakdown import Breakdown, break_down
 from leaderboard.checks.logs import check_logs, write_logs
 from leaderboard.checks.recomputation import check_result
+from leaderboard.checks.size import count_parameters
 from leaderboard.claims.declaration import Declarations, Line, declare, tracks_of
+from leaderboard.claims.privacy import refuse_paths
 from leaderboard.claims.tier import (
     VERIFICATION_FILE,
     Verification,
@@ -42,12 +43,25 @@ from leaderboard.claims.tier import (
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.protocol.results import RESULT_FILE, Result, write_result
 from spikebench.records.fields import Sha256
-from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_record
+from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_bytes, read_record
 from spikebench.records.text import os_error_text
-from spikebench.records.whole_files import file_sha256, plain_file, write_text
+from spikebench.records.whole_files import (
+    file_sha256,
+    partial_folder,
+    plain_file,
+    remove_partials,
+    write_text,
+)
 from spikebench.training.run_record import LOGS_FILE, read_run_log
 
 MAX_ENTRY_BYTES = 1024 * 1024
+# Control characters, and those that change the direction of text, in UTF-8.
+_STEERING = re.compile(
+    b"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|"
+    + b"|".join(chr(code).encode() for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F)))
+    + b"|"
+    + b"|".join(chr(code).encode() for code in (*range(0x80, 0xA0), *range(0x2066, 0x206A)))
+)
 ENTRY_FILE = "entry.json"
 SHIPPED_ENTRIES = Path(__file__).parents[1] / "entries"
 
@@ -127,7 +141,9 @@ class StoredEntry:
     """An entry, its result, and the folder that holds both.
 
     ``breakdown`` is the accuracy by group, ``flags`` lists oddities in comparison with other entries,
-    ``contents_sha256`` is of all its files, if they were looked up (see :mod:`leaderboard.checks.memory`).
+    ``contents_sha256`` is of all its files, if they were looked up (see :mod:`leaderboard.checks.memory`),
+    ``parameters_counted`` says whether the number of parameters follows from the configuration, ``labels_compared``
+    whether labels and speakers were compared with those of the data set.
     """
 
     entry: Entry
@@ -137,6 +153,8 @@ class StoredEntry:
     verifications: tuple[Verification, ...] = ()
     flags: tuple[str, ...] = ()
     contents_sha256: str = ""
+    parameters_counted: bool = False
+    labels_compared: bool = False
 
     @property
     def tier(self) -> str:
@@ -144,9 +162,15 @@ class StoredEntry:
         return tier_of(self.verifications)
 
     @property
+    def parameters_known(self) -> bool:
+        """Whether the number of parameters is more than a claim: counted, or verified with the weights."""
+        return self.parameters_counted or bool(self.verifications)
+
+    @property
     def tracks(self) -> tuple[str, ...]:
         """Its tracks, its own first."""
-        return tracks_of(self.entry.track, self.result.model.parameters, self.entry.declared)
+        parameters = self.result.model.parameters if self.parameters_known else None
+        return tracks_of(self.entry.track, parameters, self.entry.declared)
 
 
 def make_entry(
@@ -281,14 +305,13 @@ def write_entry(
     missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=target.parent, prefix=f".{entry.id}.", suffix=".partial"
-        ) as temporary:
-            # One level below, because mkdtemp makes folders that only their owner may read.
-            partial = Path(temporary) / entry.id
+        remove_partials(target.parent)
+        with partial_folder(target) as temporary:
+            # One level below, because only its owner may read the temporary folder.
+            partial = temporary / entry.id
             _fill(partial, source, entry, result, weights=weights)
             _check_copy(partial, origin or source)
-            _swap(partial, target, Path(temporary) / "replaced")
+            _swap(partial, target, temporary / "replaced")
     except BaseException as error:
         for folder in missing:
             with contextlib.suppress(OSError):  # not created, or in use by another process
@@ -320,6 +343,8 @@ def _swap(partial: Path, target: Path, replaced: Path) -> None:
 
 
 def _fill(folder: Path, source: Path, entry: Entry, result: Result, *, weights: bool) -> None:
+    refuse_paths(result, RESULT_FILE)
+    refuse_paths(entry, ENTRY_FILE)
     write_result(folder, result)
     write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
     for record in result.seeds:
@@ -328,6 +353,8 @@ def _fill(folder: Path, source: Path, entry: Entry, result: Result, *, weights: 
             shutil.copyfile(plain_file(source, name), folder / name, follow_symlinks=False)
     if all(record.run_file for record in result.seeds):
         logs = [read_run_log(plain_file(source, str(record.run_file))) for record in result.seeds]
+        for log in logs:
+            refuse_paths(log, LOGS_FILE)
         write_logs(folder, logs)
 
 
@@ -364,6 +391,12 @@ def read_entry(folder: Path) -> StoredEntry:
     if not (folder / ENTRY_FILE).is_symlink() and not (folder / ENTRY_FILE).exists():
         raise ResultError(f"{folder / ENTRY_FILE}: no such file, so the folder is not an entry")
     path = plain_file(folder, ENTRY_FILE)
+    for name in (ENTRY_FILE, RESULT_FILE, LOGS_FILE):
+        if (folder / name).is_file() and (found := _STEERING.search(read_bytes(folder / name))):
+            raise ResultError(
+                f"{folder / name}: contains the control character {found[0].decode(errors='replace')!r}, which makes "
+                "text look like another; write it as an escape"
+            )
     entry = read_record(path, Entry, MAX_ENTRY_BYTES)
     if entry.id != folder.name:
         raise ResultError(f"{path}: its id is {entry.id!r}, but its folder is {folder.name!r}")
@@ -371,17 +404,24 @@ def read_entry(folder: Path) -> StoredEntry:
         raise ResultError(
             f"{folder / RESULT_FILE}: not the file that was submitted; submit the result again"
         )
-    result, predictions = check_result(folder, weights="if there")
+    result, predictions, compared = check_result(folder, weights="if there")
     if slug(result.dataset.name, "data") != entry.dataset:
         raise ResultError(f"{path}: the result is for another data set, {result.dataset.name!r}")
     _check_files(folder, result)
     _check_declared(path, entry, result)
-    check_logs(folder, result)
+    logs = check_logs(folder, result)
+    counted = count_parameters(logs, result, str(folder / RESULT_FILE))
     verifications = read_verifications(folder)
     for one in verifications:
         check_verification(one, entry.result_sha256, result, f"{folder / VERIFICATION_FILE}")
     return StoredEntry(
-        entry, result, folder, break_down(predictions, result.dataset.classes), verifications
+        entry,
+        result,
+        folder,
+        break_down(predictions, result.dataset.classes),
+        verifications,
+        parameters_counted=counted,
+        labels_compared=compared,
     )
 
 

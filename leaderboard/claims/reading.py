@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from leaderboard.checks.memory import read_contents, recall, remember
+from leaderboard.checks.memory import PASSED, read_contents, recall, remember
 from leaderboard.claims.entry import ENTRY_FILE, Entry, StoredEntry, read_entry
 from leaderboard.claims.tier import VERIFICATION_FILE, Verifications
 from spikebench.errors import ResultError
@@ -104,8 +104,8 @@ def _read_all(
 def _recall(folder: Path) -> StoredEntry | None:
     """Read an entry whose contents passed their checks before; otherwise return None."""
     contents = read_contents(folder)
-    breakdown = recall(contents.sha256) if contents else None
-    if contents is None or breakdown is None:
+    recalled = recall(contents.sha256) if contents else None
+    if contents is None or recalled is None:
         return None
     files = contents.json_files
     try:
@@ -119,8 +119,16 @@ def _recall(folder: Path) -> StoredEntry | None:
         return None
     if entry.dataset != folder.parent.name:
         return None
+    breakdown, passed = recalled
     return StoredEntry(
-        entry, result, folder, breakdown, tuple(verifications), contents_sha256=contents.sha256
+        entry,
+        result,
+        folder,
+        breakdown,
+        tuple(verifications),
+        contents_sha256=contents.sha256,
+        parameters_counted=passed["parameters_counted"],
+        labels_compared=passed["labels_compared"],
     )
 
 
@@ -134,7 +142,11 @@ def _read_some(folders: list[Path], use_memory: bool) -> list[StoredEntry | str]
             if stored.entry.dataset != folder.parent.name:
                 raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
             if before and before == read_contents(folder):  # otherwise it was changed meanwhile
-                remember(before.sha256, stored.breakdown)
+                remember(
+                    before.sha256,
+                    stored.breakdown,
+                    {name: getattr(stored, name) for name in PASSED},
+                )
                 stored = replace(stored, contents_sha256=before.sha256)
             read.append(stored)
         except ResultError as error:

@@ -189,6 +189,8 @@ def _compact_entry(
         row.seeds,
         text(row.selected_on),
         int(row.refitted),
+        int(not row.parameters_counted),
+        int(not row.labels_compared),
         len(row.flags),
         text(row.unranked_reason),
         int(bool(row.withdrawn)),

@@ -25,7 +25,7 @@ from leaderboard.standings.table import (
 )
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.records.text import os_error_text
-from spikebench.records.whole_files import write_text
+from spikebench.records.whole_files import remove_partials, write_text
 from spikebench.workers import available_cores, worker_pool
 
 PAGE = "index.html"
@@ -160,9 +160,8 @@ def _head(page: Path) -> str:
 
 
 def _remove_stale(root: Path, kept: set[str]) -> None:
-    for kind in ("html", "json"):  # remove files of an interrupted build
-        for left in (root / "entries").glob(f"*/.*.{kind}.????????.partial"):
-            left.unlink(missing_ok=True)
+    for folder in (root, *(root / "entries").glob("*")):
+        remove_partials(folder)
     for page in (root / "entries").glob("*/*.html"):
         if (
             page.relative_to(root).as_posix() not in kept

@@ -84,6 +84,7 @@ def _board_table(rows: Sequence[Row]) -> Table:
         named = row.track in ("spiking", "conventional-spikes", "conventional-audio")
         kind = "" if named or row.spiking else " (conventional)"
         kind += " (refitted)" if row.refitted else ""
+        kind += "" if row.labels_compared else " (labels not compared)"
         odd = f" ⚑{len(row.flags)}" if row.flags else ""
         table.add_row(
             rank,
@@ -91,7 +92,7 @@ def _board_table(rows: Sequence[Row]) -> Table:
             _percent(row.test_accuracy),
             f"{_percent(row.test_low)}–{_percent(row.test_high)}",
             _percent(row.unseen_accuracy),
-            f"{row.parameters:,}",
+            f"{row.parameters:,}{'' if row.parameters_counted else ' claimed'}",
             "–" if row.spikes_per_sample is None else f"{row.spikes_per_sample:,.0f}",
             str(row.seeds),
         )

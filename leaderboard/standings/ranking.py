@@ -4,13 +4,14 @@ Entries are compared only on the same data (by fingerprint) under the same proto
 tier and track. In the order of their mean test accuracy, an entry joins the group above it while its 95 % interval
 overlaps that of the group's first entry; otherwise it opens the next group. All entries of a group have the rank of its
 first. Comparison with the first entry, not with the neighbour, prevents a chain of small steps from tying the whole
-list together. An entry that has fewer than five seeds, lacks a validation accuracy, or is withdrawn has no rank.
+list together. An entry has no rank if it has fewer than five seeds, lacks a validation accuracy, is withdrawn, repeats
+predictions of a withdrawn entry, or if its labels were not compared with the data set while those of others were.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboard.claims.declaration import TRACKS
@@ -103,7 +104,10 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
         and track. An entry that belongs to several tracks is on each of their boards.
     """
     groups: dict[tuple[str, str, bool, str, str, int, int], list[StoredEntry]] = {}
+    withdrawn: dict[str, str] = {}  # SHA-256 of predictions → entry
     for stored in entries:
+        if stored.entry.withdrawn is not None:
+            withdrawn |= dict.fromkeys(stored.breakdown.fingerprints, stored.entry.id)
         data = stored.result.dataset
         protocol = data.split.protocol
         split = data.split.model_dump_json()  # other samples or speakers: another board
@@ -118,15 +122,15 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
             split=groups[key][0].result.dataset.split,
             tier=list(TIERS)[key[5]],
             track=list(TRACKS)[key[6]],
-            entries=_rank(groups[key]),
+            entries=_rank(groups[key], withdrawn),
         )
         for key in sorted(groups)
     ]
 
 
-def _rank(group: list[StoredEntry]) -> tuple[RankedEntry, ...]:
+def _rank(group: list[StoredEntry], withdrawn: Mapping[str, str]) -> tuple[RankedEntry, ...]:
     ordered = sorted(group, key=lambda s: (-s.result.summary.test_mean, s.entry.id))
-    reasons = {stored.entry.id: why_unranked(stored.result, stored.entry) for stored in ordered}
+    reasons = {stored.entry.id: _why_unranked(stored, ordered, withdrawn) for stored in ordered}
     ranked = [stored for stored in ordered if not reasons[stored.entry.id]]
     intervals = [stored.result.summary.test_interval for stored in ranked]
     ranks = rank_intervals([(interval.low, interval.high) for interval in intervals])
@@ -141,3 +145,17 @@ def _rank(group: list[StoredEntry]) -> tuple[RankedEntry, ...]:
         )
         for stored in ordered
     )
+
+
+def _why_unranked(
+    stored: StoredEntry, board: Sequence[StoredEntry], withdrawn: Mapping[str, str]
+) -> str:
+    """Return the reason why an entry has no rank on a board; empty if it has one."""
+    if reason := why_unranked(stored.result, stored.entry):
+        return reason
+    if not stored.labels_compared and any(one.labels_compared for one in board):
+        return "its labels were not compared with the data set, those of other entries were"
+    for predictions in stored.breakdown.fingerprints:
+        if predictions in withdrawn:
+            return f"the same predictions as {withdrawn[predictions]}, which was withdrawn"
+    return ""

@@ -59,6 +59,8 @@ class Row:
     seen_accuracy: float | None
     unseen_accuracy: float | None
     parameters: int
+    parameters_counted: bool
+    labels_compared: bool
     footprint_bytes: float | None
     effective_ac: float | None
     effective_mac: float | None
@@ -134,6 +136,8 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         seen_accuracy=_mean(seed.seen_accuracy for seed in seeds),
         unseen_accuracy=_mean(seed.unseen_accuracy for seed in seeds),
         parameters=result.model.parameters,
+        parameters_counted=stored.parameters_known,
+        labels_compared=stored.labels_compared,
         footprint_bytes=_mean(one.footprint_bytes for one in metrics),
         effective_ac=_mean(one.effective_ac for one in metrics),
         effective_mac=_mean(one.effective_mac for one in metrics),

@@ -10,6 +10,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import UnknownNameError
 from spikebench.naming.conventions.convention import Facts
@@ -32,10 +35,14 @@ class Registered:
         File name → fingerprint of the file.
     digests
         Function that returns: name of a recording without suffix → the first digits of the SHA-256 of its sample.
+    test_columns
+        Function that returns index, label and speaker of the test samples in the file of all samples, each int64,
+        shape (test samples,).
     """
 
     fingerprints: Mapping[str, str]
     digests: Callable[[], Mapping[str, str]]
+    test_columns: Callable[[], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
 
 
 def _no_rank(path: str) -> int:

@@ -45,6 +45,9 @@ from functools import lru_cache, partial
 from importlib import resources
 from pathlib import PurePosixPath
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spikebench.datasets.recipe import Recipe, Registered
 from spikebench.datasets.spec import Card, DatasetSpec, SpikePart
 from spikebench.errors import ProtocolError
@@ -66,6 +69,7 @@ __all__ = [
     "names",
     "names_of_test",
     "parse_published_split",
+    "test_columns",
 ]
 
 TEST_ONLY_SPEAKERS = (4, 5)
@@ -331,6 +335,24 @@ def digests() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
+def test_columns() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """List the test samples of ``shd-r.h5``, which follow from the names of the recordings.
+
+    Returns
+    -------
+    index, label, speaker : ndarray of int64, shape (2264,)
+        Position in the file, class, and number of the speaker, in the order of the file.
+    """
+    rows = [
+        (place, HEIDELBERG_DIGITS.index(found.label), int(found.speaker or -1))
+        for place, name in enumerate(sorted(names()))
+        if (found := facts(name)) and found.split == "test"
+    ]
+    index, label, speaker = np.array(rows, dtype=np.int64).T
+    return index, label, speaker
+
+
+@lru_cache(maxsize=1)
 def _places() -> dict[str, int]:
     return {name: place for place, name in enumerate(sorted(names()))}
 
@@ -359,5 +381,6 @@ RECIPE = Recipe(
             "shd-r_test.h5": "7756a5404bbc20f8035432156375fa261542ffe2581ead992a437803eca34d5b",
         },
         digests=digests,
+        test_columns=test_columns,
     ),
 )

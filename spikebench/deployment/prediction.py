@@ -21,10 +21,10 @@ from spikebench.events.cache import open_events
 from spikebench.events.dataset import Sample, SpikeDataset
 from spikebench.events.moments import spread_moments, up_to
 from spikebench.models.base import Classifier
-from spikebench.protocol.opening import is_data_of
+from spikebench.protocol.opening import is_data_of, recordings_of_test
 from spikebench.records.whole_files import file_sha256
 from spikebench.training.inference import find_device, load_trained, one_thread, place
-from spikebench.training.run import read_run
+from spikebench.training.run import data_path, read_run
 from spikebench.training.run_record import RunRecord
 
 _BATCH = 128
@@ -91,6 +91,8 @@ class Listener:
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.record: RunRecord = read_run(folder)
+        self._data = data_path(folder, self.record)
+        self._test_recordings: frozenset[str] | None = None
         self.device = find_device(device)
         self.model: Classifier = place(
             load_trained(folder, self.record), self.device, self.record
@@ -127,7 +129,7 @@ class Listener:
             If it cannot be read or has another number of units.
         """
         sha256 = file_sha256(path)
-        if is_data_of(self.record.data, self.record.dataset, path, sha256):
+        if is_data_of(self._data, self.record.dataset, path, sha256):
             raise ProtocolError(
                 f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; open its test "
                 "split with: spikebench evaluate --checkpoint RUN"
@@ -139,6 +141,27 @@ class Listener:
                 f"convert with --channels {self.record.dataset.n_units}"
             )
         return samples
+
+    def refuse_test_recording(self, path: Path) -> None:
+        """Refuse a recording of the test split of the data on which the model was trained.
+
+        Parameters
+        ----------
+        path
+            The recording.
+
+        Raises
+        ------
+        ProtocolError
+            If the file is one of them, by its SHA-256.
+        """
+        if self._test_recordings is None:
+            self._test_recordings = recordings_of_test(self._data)
+        if self._test_recordings and file_sha256(path) in self._test_recordings:
+            raise ProtocolError(
+                f"{path}: is in the test split of {self.record.dataset.name}, on which this run was trained; classify "
+                "other recordings, or open the test split with: spikebench evaluate --checkpoint RUN"
+            )
 
     def answer(self, samples: Sequence[Sample]) -> Answers:
         """Classify whole clips.

@@ -10,6 +10,7 @@
     fresh_recordings  Selecting fresh recordings: in no data set known on this machine, each once
     fresh_test        A test set that no entry can have been fitted to: recordings that are in
                       none of the data sets
+    kept_test         Predictions of a run on the test split, kept in the folder of the run
     measurement       Cost metrics of a model at work: run over samples that the caller has
                       opened, batch by batch
     reproduction      Running untrusted models from other people's results

@@ -15,10 +15,17 @@ import torch
 
 from spikebench import __version__
 from spikebench.errors import ProtocolError, TrainingError
+from spikebench.evaluation.kept_test import (
+    KeptTest,
+    keep_test,
+    measured_of,
+    opening_of,
+    read_kept_test,
+)
 from spikebench.evaluation.measurement import measure
-from spikebench.events.dataset import SpikeDataset
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.metrics.cost_table import CostTable
+from spikebench.models.base import Classifier
 from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.protocol.results import (
     ModelRecord,
@@ -29,7 +36,7 @@ from spikebench.protocol.results import (
     write_result,
 )
 from spikebench.protocol.scoring import score, summarise
-from spikebench.records.whole_files import file_sha256
+from spikebench.records.whole_files import file_sha256, remove_partials
 from spikebench.training.inference import (
     bin_samples,
     find_device,
@@ -39,7 +46,7 @@ from spikebench.training.inference import (
     run_model,
 )
 from spikebench.training.run import WEIGHTS_FILE, count_opening, locked, read_run
-from spikebench.training.run_record import RunRecord, collect_log, write_run_log
+from spikebench.training.run_record import collect_log, write_run_log
 
 
 def evaluate(
@@ -92,8 +99,9 @@ def evaluate(
     if any(record.dataset.first_difference(selection.dataset) for record in records):
         raise ProtocolError(f"{selection.data}: not the data on which {runs[0]} was trained")
     folder.mkdir(parents=True, exist_ok=True)
+    remove_partials(folder)
     tested = [_test(run, selection, folder, device, groups, tables) for run in runs]
-    record, seeds = records[0], [seed for seed, _ in tested]
+    record, seeds = records[0], [seed for seed, _, _ in tested]
     result = Result(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         software=f"spikebench {__version__}",
@@ -105,7 +113,7 @@ def evaluate(
         ),
         seeds=seeds,
         summary=summarise(seeds),
-        environment=describe_environment(device),
+        environment=tested[-1][2],
     )
     write_result(folder, result)
     return result
@@ -118,10 +126,66 @@ def _test(
     device: str,
     groups: Sequence[str],
     tables: Sequence[CostTable],
-) -> tuple[SeedRecord, ModelRecord]:
+) -> tuple[SeedRecord, ModelRecord, dict[str, str]]:
+    with locked(run):
+        model = place(load_trained(run, read_run(run)), find_device(device), read_run(run))
+        kept, predictions = _predict(run, model, selection, device, groups, tables)
+        record = read_run(run)
+        predictions_file = f"predictions-seed{record.seed}.csv"
+        weights_file = f"weights-seed{record.seed}.safetensors"
+        run_file = f"run-seed{record.seed}.json"
+        write_predictions(folder / predictions_file, predictions)
+        shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
+        write_run_log(folder / run_file, collect_log(run, record))
+    seed = SeedRecord(
+        seed=record.seed,
+        validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
+        **vars(score(predictions, record.dataset, record.refit)),
+        spikes_per_sample=kept.spikes_per_sample,
+        epochs=record.epochs,
+        selected_epoch=record.selected_epoch,
+        selected_on=record.selected_on,
+        test_opened=record.test_opened,
+        train_seconds=record.train_seconds,
+        test_seconds=kept.test_seconds,
+        predictions_file=predictions_file,
+        predictions_sha256=file_sha256(folder / predictions_file),
+        weights_file=weights_file,
+        weights_sha256=file_sha256(folder / weights_file),
+        run_file=run_file,
+        run_sha256=file_sha256(folder / run_file),
+        metrics=kept.metrics if groups else None,
+        refit_epochs=record.refit_epochs,
+    )
+    described = ModelRecord(
+        name=record.model,
+        spiking=model.spiking,
+        parameters=model.n_parameters(),
+        # The configuration with all defaults filled in.
+        config=model.Config.model_validate(record.preset.model).model_dump(mode="json"),
+        look_ahead=model.looks_ahead,
+    )
+    return seed, described, kept.environment
+
+
+def _predict(
+    run: Path,
+    model: Classifier,
+    selection: SelectionData,
+    device: str,
+    groups: Sequence[str],
+    tables: Sequence[CostTable],
+) -> tuple[KeptTest, Predictions]:
+    """Open the test split and keep the predictions of a run, or read those that it kept."""
     record = read_run(run)
-    model = place(load_trained(run, record), find_device(device), record)
-    record, samples = open_test_of_run(run, selection)
+    opening = opening_of(file_sha256(run / WEIGHTS_FILE), record.dataset)
+    measured = measured_of(groups, tables)
+    found = read_kept_test(run, opening)
+    if found and found[0].device == device and (not groups or found[0].measured == measured):
+        return found
+    # For other metrics or another device than those of the kept test the split is opened again, and counted.
+    count_opening(run, f"{opening}-{measured}-{device}" if found else opening)
+    samples = open_test(selection)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset)
     batch_size = record.preset.training.batch_size
@@ -134,77 +198,23 @@ def _test(
             metrics = measure(
                 model, record.model, binned, answers.predicted, batch_size, groups, tables
             )
-
-    predictions_file = f"predictions-seed{record.seed}.csv"
-    weights_file = f"weights-seed{record.seed}.safetensors"
     predictions = Predictions(
         index=samples.index,
         label=samples.labels,
         predicted=answers.predicted,
         speaker=samples.speakers,
     )
-    write_predictions(folder / predictions_file, predictions)
-    shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
-    run_file = f"run-seed{record.seed}.json"
-    write_run_log(folder / run_file, collect_log(run, record))
-    seed = SeedRecord(
-        seed=record.seed,
-        validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
-        **vars(score(predictions, record.dataset, record.refit)),
+    kept = KeptTest(
+        opening=opening,
+        measured=measured,
+        device="cuda" if device == "cuda" else "cpu",
+        predictions_sha256="0" * 64,
         spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
-        epochs=record.epochs,
-        selected_epoch=record.selected_epoch,
-        selected_on=record.selected_on,
-        test_opened=record.test_opened,
-        train_seconds=record.train_seconds,
         test_seconds=seconds,
-        predictions_file=predictions_file,
-        predictions_sha256=file_sha256(folder / predictions_file),
-        weights_file=weights_file,
-        weights_sha256=file_sha256(folder / weights_file),
-        run_file=run_file,
-        run_sha256=file_sha256(folder / run_file),
+        environment=describe_environment(device),
         metrics=metrics,
-        refit_epochs=record.refit_epochs,
     )
-    described = ModelRecord(
-        name=record.model,
-        spiking=model.spiking,
-        parameters=model.n_parameters(),
-        # The configuration with all defaults filled in.
-        config=model.Config.model_validate(record.preset.model).model_dump(mode="json"),
-        look_ahead=model.looks_ahead,
-    )
-    return seed, described
-
-
-def open_test_of_run(run: Path, selection: SelectionData) -> tuple[RunRecord, SpikeDataset]:
-    """Open the test split for a run, after incrementing the run's count of openings.
-
-    Parameters
-    ----------
-    run
-        Folder of the run.
-    selection
-        The data that it was trained on.
-
-    Returns
-    -------
-    record : RunRecord
-        The record of the run, with ``test_opened`` incremented.
-    samples : SpikeDataset
-        The test split.
-
-    Raises
-    ------
-    TrainingError
-        If another process is using the run.
-    ProtocolError
-        If the data have changed since training.
-    """
-    with locked(run):
-        record = count_opening(run)
-    return record, open_test(selection)
+    return keep_test(run, kept, predictions), predictions
 
 
 def describe_environment(device: str) -> dict[str, str]:

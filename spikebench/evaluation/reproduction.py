@@ -91,6 +91,68 @@ def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionDa
     return selection
 
 
+def expected_weights(
+    run: RunRecord, n_samples: int, *, large: bool = False
+) -> tuple[dict[str, torch.Tensor], int | None]:
+    """Describe the weights that a configuration requires, without allocating them.
+
+    Parameters
+    ----------
+    run
+        Untrusted configuration.
+    n_samples
+        Number of samples, the upper limit of a batch.
+    large
+        If true, do not limit its size.
+
+    Returns
+    -------
+    weights : dict of Tensor
+        The expected weights: tensors without contents, by name.
+    n_parameters : int or None
+        Number of trained parameters; None if it follows only from the weights (the number of support vectors).
+
+    Raises
+    ------
+    ResultError
+        If it is too large.
+    UnknownNameError, TrainingError
+        If the model does not exist, or cannot be built.
+    """
+    settings, table = run.preset.input, run.preset.model
+    steps, units = settings.n_steps, run.dataset.n_units
+    cells = min(run.preset.training.batch_size, n_samples) * steps * units
+    longest = max(
+        (
+            min(value, 1e300)
+            / settings.time_step_ms  # JSON integers can exceed the range of floats
+            for name, value in table.items()
+            if name.endswith("_ms") and isinstance(value, int | float)
+        ),
+        default=0.0,
+    )
+    items = max((len(value) for value in table.values() if isinstance(value, list)), default=0)
+    if units > MAX_UNITS:
+        raise ResultError(
+            f"the data have {units} units according to the run; at most {MAX_UNITS} are read"
+        )
+    _bound("time steps", steps, MOST_STEPS, large)
+    _bound("cells in the raster of a batch", cells, MOST_CELLS, large)
+    _bound("items in a list of the model's settings", items, MOST_ITEMS, large)
+    _bound("time steps in a time constant", longest, LONGEST_TIME_CONSTANT, large)
+    kind = model_class(run.model)
+    try:
+        kind.Config.model_validate(table)
+    except ValidationError as error:
+        raise ResultError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
+    with torch.device("meta"):
+        model = build_model(run)
+    state = model.state_dict()
+    _bound("parameters", sum(tensor.numel() for tensor in state.values()), MOST_PARAMETERS, large)
+    is_known = all(tensor.numel() for tensor in state.values())
+    return state, model.n_parameters() if is_known else None
+
+
 def check_size(
     run: RunRecord, claimed: ModelRecord, n_samples: int, *, large: bool = False
 ) -> dict[str, torch.Tensor]:
@@ -119,46 +181,16 @@ def check_size(
     UnknownNameError, TrainingError
         If the model does not exist, or cannot be built.
     """
-    settings, table = run.preset.input, run.preset.model
-    steps, units = settings.n_steps, run.dataset.n_units
-    cells = min(run.preset.training.batch_size, n_samples) * steps * units
-    longest = max(
-        (
-            min(value, 1e300)
-            / settings.time_step_ms  # JSON integers can exceed the range of floats
-            for name, value in table.items()
-            if name.endswith("_ms") and isinstance(value, int | float)
-        ),
-        default=0.0,
-    )
-    items = max((len(value) for value in table.values() if isinstance(value, list)), default=0)
-    if units > MAX_UNITS:
-        raise ResultError(
-            f"the data have {units} units according to the run; at most {MAX_UNITS} are read"
-        )
-    _bound("time steps", steps, MOST_STEPS, large)
-    _bound("cells in the raster of a batch", cells, MOST_CELLS, large)
-    _bound("items in a list of the model's settings", items, MOST_ITEMS, large)
-    _bound("time steps in a time constant", longest, LONGEST_TIME_CONSTANT, large)
-    kind = model_class(run.model)
-    try:
-        config = kind.Config.model_validate(table).model_dump(mode="json")
-    except ValidationError as error:
-        raise ResultError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
+    state, n_parameters = expected_weights(run, n_samples, large=large)
+    config = model_class(run.model).Config.model_validate(run.preset.model).model_dump(mode="json")
     for name, value in claimed.config.items():
         if config.get(name) != value:
             raise ResultError(
                 f"model.config.{name[:80]} of the result differs from that of its run"
             )
-    with torch.device("meta"):
-        model = build_model(run)
-    state = model.state_dict()
-    _bound("parameters", sum(tensor.numel() for tensor in state.values()), MOST_PARAMETERS, large)
-    # If a dimension is 0 (support vectors), the number follows only from the weights; see check_header.
-    is_known = all(tensor.numel() for tensor in state.values())
-    if is_known and model.n_parameters() != claimed.parameters:
+    if n_parameters is not None and n_parameters != claimed.parameters:
         raise ResultError(
-            f"the run's model has {model.n_parameters():,} parameters, the result records {claimed.parameters:,}"
+            f"the run's model has {n_parameters:,} parameters, the result records {claimed.parameters:,}"
         )
     return state
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from spikebench.kernels.neuron import Neuron
 from spikebench.kernels.scan import Adaptation
-from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
 from spikebench.models.spiking_layer import SpikingLayer, decay_per_step, decays_per_step
@@ -35,7 +35,7 @@ Range = tuple[float, float]
 class AdaptiveLIFConfig(ModelConfig):
     """Configuration of :class:`AdaptiveLIF`; time constants in ms, ranges from minimum to maximum."""
 
-    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1)
+    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1, max_length=MOST_LAYERS)
     recurrent: bool = True
     tau_mem_ms: Range = (5.0, 60.0)
     tau_adapt_ms: Range = (60.0, 300.0)

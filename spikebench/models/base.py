@@ -21,6 +21,7 @@ from spikebench.metrics.operations import Account
 from spikebench.models import MODELS, check_model_name
 
 Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
+MOST_LAYERS = 100
 
 
 class ModelConfig(BaseModel):

@@ -21,7 +21,7 @@ from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.kernels.neuron import Neuron
-from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
 from spikebench.models.spiking_layer import Delays, SpikingLayer, decay_per_step
@@ -33,7 +33,7 @@ _MOST_TAPS = 1001  # each costs as much as a network without delays
 class DelayLIFConfig(ModelConfig):
     """Configuration of :class:`DelayLIF`; times in ms."""
 
-    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1)
+    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1, max_length=MOST_LAYERS)
     max_delay_ms: float = Field(default=200.0, ge=0, le=1000)
     tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)

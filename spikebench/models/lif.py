@@ -24,7 +24,7 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.kernels.neuron import Neuron
-from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
 from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
@@ -34,7 +34,7 @@ from spikebench.models.spiking_network import SpikingNetwork
 class LIFConfig(ModelConfig):
     """Configuration of :class:`LIF`; time constants in ms."""
 
-    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1)
+    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1, max_length=MOST_LAYERS)
     tau_mem_ms: float = Field(default=20.0, gt=0, le=1e6)
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)

@@ -18,6 +18,8 @@ from spikebench.errors import TrainingError
 from spikebench.models import check_model_name
 from spikebench.records.strict_json import first_problem
 
+_MAX_DEPTH = 8  # of tables and lists in a preset
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -144,10 +146,14 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
             source = resources.files("spikebench") / "presets" / f"{model}.toml"
             text = source.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
+    except RecursionError:
+        raise TrainingError(f"{name}: nested too deeply") from None
     except (OSError, ValueError) as error:
         raise TrainingError(f"{name}: not readable as TOML: {error}") from None
     for override in overrides:
         _apply(tables, override)
+    if _depth(tables) > _MAX_DEPTH:
+        raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
     try:
         return Preset.model_validate(tables)
     except ValidationError as error:
@@ -159,8 +165,12 @@ def _apply(tables: dict[str, Any], override: str) -> None:
     table, dot, key = path.strip().partition(".")
     if not (equals and dot and key):
         raise TrainingError(f"setting {override!r}: must have the form table.key=value")
+    if "\n" in override or "\r" in override:
+        raise TrainingError(f"setting {override!r}: must be one line; give --set once per setting")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
+    except RecursionError:
+        raise TrainingError(f"setting {path.strip()!r}: nested too deeply") from None
     except tomllib.TOMLDecodeError:
         value = text.strip()
     known = Preset.model_fields
@@ -169,3 +179,13 @@ def _apply(tables: dict[str, Any], override: str) -> None:
             f"setting {override!r}: no table {table!r}; available are {', '.join(known)}"
         )
     tables.setdefault(table, {})[key] = value
+
+
+def _depth(value: object) -> int:
+    """Count how deeply lists and tables are nested, level by level."""
+    level, depth = [value], 0
+    while level and depth <= _MAX_DEPTH:
+        inner = [one for one in level if isinstance(one, dict | list)]
+        level = [x for one in inner for x in (one.values() if isinstance(one, dict) else one)]
+        depth += bool(inner)
+    return depth

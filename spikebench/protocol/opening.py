@@ -1,7 +1,7 @@
 """Opening data: model selection has no access to the test split.
 
 Model selection works on :class:`SelectionData`, which does not contain the test split: its arrays are made of the other
-samples only. The test split of a run is opened by :func:`spikebench.evaluation.final_test.open_test_of_run`, which
+samples only. The test split of a run is opened by :func:`spikebench.evaluation.final_test.evaluate`, which
 counts the openings (``test_opened`` in :class:`spikebench.training.run_record.RunRecord`, printed in the result).
 :func:`open_test` is for checking results of others. :func:`read_split_labels` returns labels and speakers of every
 split without spikes. :mod:`spikebench.protocol.splits` assigns samples to splits.
@@ -59,6 +59,7 @@ __all__ = [
     "open_test",
     "open_training",
     "read_split_labels",
+    "recordings_of_test",
 ]
 
 
@@ -355,6 +356,34 @@ def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bo
         and dataset_fingerprint([Part(found)], file_sha256_once(found)) == fingerprint
         for found, _ in located
     )
+
+
+def recordings_of_test(data: str) -> frozenset[str]:
+    """List the recordings behind the test split of a data set, without opening spikes.
+
+    Parameters
+    ----------
+    data
+        Name or path of the data.
+
+    Returns
+    -------
+    frozenset of str
+        SHA-256 of the audio files; empty if the spike files do not name them, or are not on this machine.
+    """
+    try:
+        located, _ = locate(data)
+        split = read_split_labels(data).test
+    except SpikebenchError:
+        return frozenset()
+    found: set[str] = set()
+    for path, part in located:
+        if part and part != "test":
+            continue
+        with SpikeFile(path) as file:
+            digests = file.sha256 or ()
+        found.update(digests if part else (digests[k] for k in split.index if digests))
+    return frozenset(found) - {""}
 
 
 def list_folds(data: str) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["os_error_text", "printable"]
+from pathlib import PurePath
+
+__all__ = ["os_error_text", "printable", "shareable"]
 
 
 def printable(text: str) -> str:
@@ -35,3 +37,21 @@ def os_error_text(error: OSError) -> str:
         Reason in lower case, e.g. ``no space left on device``.
     """
     return (error.strerror or str(error)).lower()
+
+
+def shareable(path: str) -> str:
+    """Shorten a path for files that are meant to be shared: no folder outside of the working directory is named.
+
+    Parameters
+    ----------
+    path
+        A path, or the name of a registered data set.
+
+    Returns
+    -------
+    str
+        The path if it is relative and leads to no folder above, else its last component.
+    """
+    pure = PurePath(path)
+    outside = pure.is_absolute() or ".." in pure.parts or path.startswith("~")
+    return pure.name if outside else path

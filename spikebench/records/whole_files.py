@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -179,7 +182,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     content
         Its contents.
     """
-    with whole_file(path) as partial, partial.open("xb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         file.write(content)
 
 
@@ -195,15 +198,98 @@ def whole_file(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        Temporary path in the same folder; removed after an error.
+        Temporary file in the same folder, empty; removed after an error.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
+    with partial_file(path) as partial:
         yield partial
         os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+
+
+@contextmanager
+def partial_file(path: Path) -> Iterator[Path]:
+    """Make a temporary file beside a file, removed at the end of the block if it still has its name.
+
+    It is locked meanwhile, which distinguishes it from one of a process that was killed (:func:`remove_partials`).
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    Path
+        Temporary file in the same folder, empty.
+    """
+    while True:
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        held = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _try_to_lock(held)
+            if partial.exists():  # else it was taken for one that was left, before it was locked
+                yield partial
+                return
+        finally:
+            partial.unlink(missing_ok=True)
+            os.close(held)
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside a folder, removed at the end of the block; locked like a :func:`partial_file`.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Yields
+    ------
+    Path
+        Temporary folder in the same folder, empty, that only its owner may read.
+    """
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".partial"
+    ) as temporary:
+        held = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _try_to_lock(held)
+            yield Path(temporary)
+        finally:
+            os.close(held)
+
+
+def remove_partials(folder: Path, name: str = "*") -> None:
+    """Remove temporary files and folders that killed processes left, and none that a running process uses.
+
+    Parameters
+    ----------
+    folder
+        Where they are; nothing is done if it is missing.
+    name
+        Pattern of the names of the files that they were to become.
+    """
+    for left in folder.glob(f".{name}.*.partial"):
+        with contextlib.suppress(OSError):  # removed meanwhile
+            held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if not _try_to_lock(held):
+                    continue
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+            finally:
+                os.close(held)
+
+
+def _try_to_lock(file: int) -> bool:
+    """Lock an open file or folder; False if another process has locked it, or the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

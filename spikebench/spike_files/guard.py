@@ -364,6 +364,10 @@ def _number_type(message: bytes) -> np.dtype[np.generic] | None:
     return None
 
 
+# Without these a file would be read as something else.
+_NEEDED_ATTRIBUTES = ("n_units", "format", "format_version")
+
+
 def read_attributes(file: ByteFile) -> dict[str, str | int | float]:
     """Read the root attributes that are single numbers or strings of fixed length.
 
@@ -375,7 +379,7 @@ def read_attributes(file: ByteFile) -> dict[str, str | int | float]:
     Returns
     -------
     dict
-        Name to value; other attributes are ignored.
+        Name to value; other attributes are ignored, unless the file cannot be read correctly without them.
 
     Raises
     ------
@@ -395,6 +399,10 @@ def read_attributes(file: ByteFile) -> dict[str, str | int | float]:
             name, value = _attribute(header)
             if value is not None:
                 values[name] = value
+            elif name in _NEEDED_ATTRIBUTES:
+                raise ValueError(
+                    f"attribute {name} has a type that is not read; write a single number or a string of fixed length"
+                )
     except (struct.error, LookupError) as error:
         raise ValueError(f"attributes: damaged: {_one_line(error)}") from None
     return values
@@ -403,7 +411,7 @@ def read_attributes(file: ByteFile) -> dict[str, str | int | float]:
 def _attribute(header: Header) -> tuple[str, str | int | float | None]:
     body = header.body
     version, flags, *sizes = struct.unpack_from("<BBHHH", body)
-    if version not in (1, 2, 3) or header.flags & _SHARED or (version > 1 and flags & 3):
+    if version not in (1, 2, 3):
         return "", None
     at = 9 if version == 3 else 8
     parts = []
@@ -412,6 +420,8 @@ def _attribute(header: Header) -> tuple[str, str | int | float | None]:
         at += (size + 7) // 8 * 8 if version == 1 else size
     raw, kind, space = parts
     name = printable(raw.split(b"\0")[0].decode("utf-8", "backslashreplace"))
+    if header.flags & _SHARED or (version > 1 and flags & 3):  # a type that is stored elsewhere
+        return name, None
     form, marks, _, _, size = struct.unpack_from("<BBBBI", kind)
     scalar = space[1] == 0 and not (space[0] == 2 and space[3] == 2)
     value = body[at : at + size]

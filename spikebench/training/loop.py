@@ -23,6 +23,7 @@ from spikebench.learning.rule import rule_class
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
+from spikebench.records.text import shareable
 from spikebench.training.checkpoint import State, checkpoint_of
 from spikebench.training.epochs import Report, train
 from spikebench.training.inference import (
@@ -39,6 +40,7 @@ from spikebench.training.run import (
     count_opening,
     create_run,
     identity,
+    keep_data_path,
     locked,
     read_run,
     save_tensors,
@@ -93,7 +95,7 @@ def start_run(
         software=f"spikebench {__version__}",
         model=model,
         preset=preset,
-        data=selection.data,
+        data=shareable(selection.data),
         dataset=selection.dataset,
         input_rate=binned.n_events / cells,
         seed=seed,
@@ -107,11 +109,11 @@ def start_run(
         # A bad configuration is reported before anything is written.
         trained_on = None if device is None else torch.device(device)
         _check(build_model(record), record, this_rank(), trained_on)
-        if create_run(folder, record):
-            return record
+        create_run(folder, record)
     found = read_run(folder)
     if identity(found) != identity(record):
         raise TrainingError(f"{folder}: contains another run; choose another folder")
+    keep_data_path(folder, selection.data)
     return found
 
 

@@ -6,6 +6,7 @@
     checkpoint.safetensors         after the last complete epoch: weights, best weights, optimiser, history
     weights.safetensors            the selected weights (after a refit, those of the refit), once training is finished
     history.csv                    one line per epoch
+    .data                          the path of the data on this machine, which run.json does not contain
     refit-checkpoint.safetensors, refit-history.csv   the same for a refit
 
 Every file is replaced in one step, so a run that is killed at any time can be resumed.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +29,23 @@ from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
 from spikebench.records.strict_json import first_problem, read_json
-from spikebench.records.whole_files import file_lock, share, whole_file, write_text
+from spikebench.records.whole_files import (
+    file_lock,
+    partial_file,
+    remove_partials,
+    share,
+    whole_file,
+    write_bytes,
+    write_text,
+)
 from spikebench.training.run_record import RunRecord as RunRecord
 
 RUN_FILE = "run.json"
+DATA_FILE = ".data"  # where the data are on this machine; not for sharing
 WEIGHTS_FILE = "weights.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 REFIT_CHECKPOINT_FILE = "refit-checkpoint.safetensors"
+_MAX_PATH_BYTES = 65_536
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -95,19 +105,50 @@ def create_run(folder: Path, record: RunRecord) -> bool:
         Whether it was written; False if there is one already, also from another process.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{RUN_FILE}.{secrets.token_hex(4)}.partial"
-    write_text(temporary, record.model_dump_json(indent=2) + "\n")
-    try:
-        os.link(temporary, folder / RUN_FILE)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links
-        if (folder / RUN_FILE).exists():
+    with partial_file(folder / RUN_FILE) as partial:
+        partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        try:
+            os.link(partial, folder / RUN_FILE)
+        except FileExistsError:
             return False
-        os.replace(temporary, folder / RUN_FILE)
-    finally:
-        temporary.unlink(missing_ok=True)
+        except OSError:  # a file system without hard links
+            if (folder / RUN_FILE).exists():
+                return False
+            os.replace(partial, folder / RUN_FILE)
     return True
+
+
+def keep_data_path(folder: Path, data: str) -> None:
+    """Keep the path of the data of a run, for this machine alone.
+
+    Parameters
+    ----------
+    folder
+        The run.
+    data
+        Name or path of the data.
+    """
+    if data_path(folder, read_run(folder)) != data:
+        write_bytes(folder / DATA_FILE, os.fsencode(data))
+
+
+def data_path(folder: Path, record: RunRecord) -> str:
+    """Return where the data of a run are.
+
+    Parameters
+    ----------
+    folder, record
+        The run.
+
+    Returns
+    -------
+    str
+        Name or path of the data: the path kept on this machine, else the name in the record.
+    """
+    path = folder / DATA_FILE
+    if path.is_file() and path.stat().st_size < _MAX_PATH_BYTES:
+        return os.fsdecode(path.read_bytes())
+    return record.data
 
 
 def identity(record: RunRecord) -> str:
@@ -128,21 +169,27 @@ def identity(record: RunRecord) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def count_opening(folder: Path) -> RunRecord:
-    """Count an opening of the test split before it is opened, so that a crash cannot hide it.
+def count_opening(folder: Path, opening: str = "") -> RunRecord:
+    """Increment the number of openings of the test split before it is opened, so that a crash does not hide one.
 
     Parameters
     ----------
     folder
         The run, locked by the caller.
+    opening
+        What is tested. If that is what the split was opened for last, this opening repeats one that was interrupted
+        before its predictions were kept, and is not counted again. Empty: counted in any case.
 
     Returns
     -------
     RunRecord
-        The record, with ``test_opened`` incremented.
+        The updated record.
     """
     found = read_run(folder)
-    record = found.model_copy(update={"test_opened": found.test_opened + 1})
+    if opening and found.opened_for == opening:
+        return found
+    count = found.test_opened + 1
+    record = found.model_copy(update={"test_opened": count, "opened_for": opening})
     write_run(folder, record)
     return record
 
@@ -170,6 +217,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise TrainingError(f"{folder}: another process is using this run") from None
 
     with file_lock(folder / ".lock", busy):
+        remove_partials(folder)
         yield
 
 

@@ -19,6 +19,7 @@ from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord, Encoding
 from spikebench.records.fields import Count, Fraction, NonNegative, Record
 from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.text import shareable
 from spikebench.records.whole_files import write_text
 
 LOGS_FILE = "run.json"  # of an entry
@@ -58,6 +59,8 @@ class RunRecord(BaseModel):
     selected_on: Literal["validation", "test"] = "validation"
     encoding: Encoding | None = None  # of the data; None in old runs, which did not record it
     test_opened: Count = 0
+    # What the test split was opened for last, see evaluation.kept_test; not written if empty.
+    opened_for: Annotated[str, Field(max_length=200)] = Field(default="", exclude_if=operator.not_)
     # Omitted from files if false, to keep the format of older runs and the SHA-256 of their logs.
     refit: bool = Field(default=False, exclude_if=operator.not_)
 
@@ -127,7 +130,8 @@ def collect_log(folder: Path, record: RunRecord) -> RunLog:
     """
     lines = _read_history(folder / HISTORY_FILE, LoggedEpoch)
     refit = _read_history(folder / REFIT_HISTORY_FILE, LoggedRefitEpoch) if record.refit else []
-    return RunLog(run=record, history=lines, refit_history=refit)
+    shared = record.model_copy(update={"data": shareable(record.data), "opened_for": ""})
+    return RunLog(run=shared, history=lines, refit_history=refit)
 
 
 def _read_history(path: Path, kind: type[LineT]) -> list[LineT]:

@@ -14,7 +14,7 @@ from helpers.leaderboard_results import edit_json, make_result
 
 from cli.main import main
 from leaderboard.checks.breakdown import Breakdown
-from leaderboard.checks.memory import read_contents, remember
+from leaderboard.checks.memory import PASSED, read_contents, remember
 from leaderboard.claims.reading import read_entries
 from leaderboard.claims.schemas import SCHEMAS, schema
 from leaderboard.claims.tier import SeedCheck, Verification, write_verifications
@@ -60,7 +60,7 @@ def test_check_checks_also_what_is_remembered(
     edit_json(entry / "run.json", "runs", 0, "run", "epochs", value=1)
     contents = read_contents(entry)
     assert contents is not None
-    remember(contents.sha256, Breakdown())
+    remember(contents.sha256, Breakdown(), dict.fromkeys(PASSED, True))
     assert run("leaderboard", "show")[0] == 0
     for command in (["check"], ["check", "leaderboard-entries", "--new", str(entry)]):
         code, _, err = run("leaderboard", *command)

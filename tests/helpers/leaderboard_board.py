@@ -91,7 +91,14 @@ def choose(
         gone = Withdrawal(date="2026-03-01", reason="the data leaked")
         entry = entry.model_copy(update={"withdrawn": gone})
     checks = (_verification(entry.result_sha256, test, interval),) if verified else ()
-    return StoredEntry(entry, result, Path(), verifications=checks)
+    return StoredEntry(
+        entry,
+        result,
+        Path(),
+        verifications=checks,
+        parameters_counted=True,
+        labels_compared=True,
+    )
 
 
 def _verification(sha256: str, test: float, interval: Interval) -> Verification:

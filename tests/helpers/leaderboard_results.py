@@ -94,7 +94,7 @@ def make_result(
         model=ModelRecord(
             name=model,
             spiking=spiking,
-            parameters=11_540,
+            parameters=128 * (70 + len(classes)) + len(classes),
             config=config or {"hidden_units": 128, "tau_mem_ms": 20.0},
         ),
         training=_preset(time_step_ms).model_dump(

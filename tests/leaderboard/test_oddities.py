@@ -24,7 +24,7 @@ Change = Callable[[Predictions, int], np.ndarray]
 
 def rewrite(folder: Path, change: Change) -> Result:
     """Change what was predicted and make the whole result follow from it."""
-    result, predictions = check_result(folder, "not looked at")
+    result, predictions, _ = check_result(folder, "not looked at")
     seeds = []
     for record, said in zip(result.seeds, predictions, strict=True):
         other = said.model_copy(update={"predicted": change(said, record.seed)})
@@ -41,7 +41,7 @@ def store(folder: Path, change: Change | None = None, **options: object) -> Stor
     make_result(folder, **options)  # type: ignore[arg-type]
     if change is not None:
         rewrite(folder, change)
-    result, predictions = check_result(folder, "not looked at")
+    result, predictions, _ = check_result(folder, "not looked at")
     entry = make_entry(result)
     return StoredEntry(entry, result, folder, break_down(predictions, result.dataset.classes))
 
@@ -132,7 +132,7 @@ def test_language_that_differs_from_what_is_usual_is_found(tmp_path: Path) -> No
 
 def test_test_accuracy_far_above_validation_is_found(tmp_path: Path) -> None:
     folder = make_result(tmp_path / "a")
-    result, predictions = check_result(folder, "not looked at")
+    result, predictions, _ = check_result(folder, "not looked at")
     seeds = [record.model_copy(update={"validation_accuracy": 0.6}) for record in result.seeds]
     result = result.model_copy(update={"seeds": seeds, "summary": summarise(seeds)})
     broken_down = break_down(predictions, result.dataset.classes)

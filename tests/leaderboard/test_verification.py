@@ -221,7 +221,8 @@ def test_published_files_are_known_by_their_sha256(folder: Path) -> None:
     published = [part.sha256 for part in load_spec("shd").parts if part.sha256]
     sha256 = combined_sha256(published)
     edit_json(folder / "result.json", "dataset", "sha256", value=sha256)
-    verify_result(folder)
+    with pytest.raises(ResultError, match=r"dataset\.n_units differs from that of the data set"):
+        verify_result(folder)
 
 
 def test_the_bytes_of_the_file_may_be_others(registered: Path) -> None:

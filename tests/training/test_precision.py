@@ -199,7 +199,7 @@ def test_a_run_from_elsewhere_is_refused_as_it_stands(
         code, out, err = run(capsys, "train", "--resume", folder, "--quiet")
     assert (code, out, err) == (1, "", f"spikebench: {REFUSED}\n")
     assert (folder / "run.json").read_bytes() == before
-    assert {path.name for path in folder.iterdir()} <= {"run.json", ".lock"}
+    assert {path.name for path in folder.iterdir()} <= {"run.json", ".lock", ".data"}
     assert read_run(folder).test_opened == 0
 
 

@@ -180,7 +180,7 @@ def test_a_refit_is_a_training_on_all_training_speakers_for_the_epochs_that_were
     assert choice[:3] == refit
     assert_allclose(refit[2], 2e-2 * 0.5 * (1 + np.cos(np.pi * 2 / 5)), rtol=1e-5)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("run.json", WEIGHTS_FILE, "history.csv", "refit-history.csv", ".lock"),
+        *("run.json", WEIGHTS_FILE, "history.csv", "refit-history.csv", ".lock", ".data"),
     }
 
 

@@ -144,9 +144,11 @@ def test_opening_test_is_counted(tmp_path: Path, selection: SelectionData) -> No
     run = tmp_path / "run"
     trained(run, selection, "svm")
     assert read_run(run).test_opened == 0
-    for times in (1, 2):
-        result = evaluate([run], selection, tmp_path / f"result{times}", "command")
+    groups = ([], [], ["footprint"], ["footprint"], [])  # what was kept is not opened for again
+    for number, (metrics, times) in enumerate(zip(groups, (1, 1, 2, 2, 2), strict=True)):
+        result = evaluate([run], selection, tmp_path / str(number), "command", groups=metrics)
         assert result.seeds[0].test_opened == read_run(run).test_opened == times
+        assert (result.seeds[0].metrics is None) == (not metrics)
 
 
 def test_a_loss_that_is_not_finite_stops(

@@ -9,7 +9,8 @@
   const data = JSON.parse(byId("data").textContent);
   const COLUMNS = [
     "name", "id", "slug", "authors", "model", "spiking", "test", "low", "high", "method", "unseen", "validation",
-    "parameters", "operations", "spikes", "latency", "seeds", "selected", "refitted", "flags", "reason", "withdrawn", "note",
+    "parameters", "operations", "spikes", "latency", "seeds", "selected", "refitted", "claimed", "unlabelled", "flags",
+    "reason", "withdrawn", "note",
   ];
   const TEXTS = ["slug", "authors", "model", "method", "selected", "reason", "note"];
   const entries = data.entries.map((values) => {
@@ -71,6 +72,7 @@
       + (group.synthetic ? ", synthetic voices" : "");
     cell.append(make("small", {}, (entry.name === entry.model ? "" : entry.model + ", ") + kind));
     if (entry.authors) cell.append(make("small", {}, entry.authors));
+    if (entry.unlabelled) cell.append(make("small", { class: "why" }, "labels not compared with the data"));
     if (entry.reason) cell.append(make("small", { class: "why" }, entry.reason));
     return cell;
   }
@@ -90,7 +92,7 @@
       make("small", {}, entry.method),
     );
     const numbers = [
-      percent(entry.unseen), percent(entry.validation), whole.format(entry.parameters), cost(entry.operations),
+      percent(entry.unseen), percent(entry.validation), whole.format(entry.parameters) + (entry.claimed ? " claimed" : ""), cost(entry.operations),
       cost(entry.spikes), seconds(entry.latency), String(entry.seeds),
     ];
     return make(

@@ -1,0 +1,191 @@
+"""Comparing the data of a result with the registered data set of its name.
+
+What the package knows of a registered data set (units, classes, sizes, speakers, hashes) is compared without the data.
+Labels and speakers of the test samples are compared if the data set is on this machine, or if they follow from the
+names of its recordings (``shd-r``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.datasets import DATASETS, load_spec
+from spikebench.datasets.recipe import RECIPES, load_recipe
+from spikebench.datasets.spec import DatasetSpec
+from spikebench.errors import ResultError, SpikeFileError
+from spikebench.protocol.opening import combined_sha256, read_split_labels
+from spikebench.protocol.results import DatasetRecord, Predictions
+from spikebench.store.locate import locate
+
+_Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def check_registered(claimed: DatasetRecord, predictions: Predictions, where: str) -> bool:
+    """Compare a result with the registered data set of its name, fingerprint or SHA-256.
+
+    Parameters
+    ----------
+    claimed
+        Data set of the result.
+    predictions
+        Of any seed, sorted by index.
+    where
+        The result file, for messages.
+
+    Returns
+    -------
+    bool
+        Whether labels and speakers of the test samples were compared. False for data sets that are not registered.
+
+    Raises
+    ------
+    ResultError
+        If anything differs, or the name can be confused with that of a registered data set.
+    """
+    _check_name(claimed, where)
+    _check_fingerprint(claimed, where)
+    if claimed.name in DATASETS:
+        spec = load_spec(claimed.name)
+        if (
+            spec.kind != "audio"
+        ):  # spikes made from those recordings may have any number of units and any split
+            _check_published_sha256(claimed, spec, where)
+            _check_facts(claimed, spec, where)
+    compared = False
+    if (test := _test_of_recipe(claimed.name)) is not None:
+        _compare_columns(predictions, test, claimed.name, where)
+        compared = True
+    if name := _known_name(claimed):
+        dataset, test = _registered_test(name)
+        if field := claimed.first_difference(dataset):
+            raise ResultError(
+                f"{where}: dataset.{field} differs from that of the data set {name!r} of this version"
+            )
+        _compare_columns(predictions, test, name, where)
+        compared = True
+    return compared
+
+
+def _check_name(claimed: DatasetRecord, where: str) -> None:
+    """Refuse a name that a reader takes for that of a registered data set."""
+    if claimed.name in DATASETS:
+        return
+    for name in DATASETS:
+        if _plain(claimed.name) == _plain(name):
+            raise ResultError(
+                f"{where}: dataset.name {claimed.name!r} can be confused with the registered data set {name!r}; "
+                "use that name for that data set, and another name for other data"
+            )
+
+
+def _plain(name: str) -> str:
+    """Reduce a name to what distinguishes it for a reader: case, width, accents and punctuation do not."""
+    return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name).casefold())
+
+
+def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
+    """Compare name and fingerprint with those in the registry, which requires no data."""
+    if claimed.name not in DATASETS:
+        # A copy of a registered file is recognised when opened, so its results have the registered name.
+        for spec in map(load_spec, DATASETS):
+            if claimed.fingerprint and claimed.fingerprint == spec.fingerprint:
+                raise ResultError(
+                    f"{where}: dataset.name differs from that of the data set {spec.name!r} with the same fingerprint"
+                )
+        return
+    spec = load_spec(claimed.name)
+    if claimed.fingerprint is None and spec.kind == "packaged":
+        return  # a result of version 0.1; the data are here, so everything is compared
+    if spec.fingerprint and claimed.fingerprint != spec.fingerprint:
+        raise ResultError(
+            f"{where}: dataset.fingerprint differs from that of the data set {claimed.name!r} of this version"
+        )
+
+
+def _check_published_sha256(claimed: DatasetRecord, spec: DatasetSpec, where: str) -> None:
+    """Compare the SHA-256 with that of the published files, if known."""
+    known = [part.sha256 for part in spec.parts if part.sha256]
+    complete = spec.kind == "published" and known and len(known) == len(spec.parts)
+    if complete and claimed.sha256 != combined_sha256(known):
+        raise ResultError(
+            f"{where}: dataset.sha256 differs from that of the published files of {claimed.name!r}"
+        )
+
+
+def _check_facts(claimed: DatasetRecord, spec: DatasetSpec, where: str) -> None:
+    """Compare what the registry knows of units, classes, samples, protocol and speakers."""
+    split = claimed.split
+    validation = spec.sizes.get("validation")
+    training = split.train_samples if validation else split.train_samples + split.validation_samples
+    pairs: dict[str, tuple[object, object]] = {
+        "n_units": (claimed.n_units, spec.n_units),
+        "classes": (tuple(claimed.classes), spec.classes or tuple(claimed.classes)),
+        "number of classes": (len(claimed.classes), spec.n_classes),
+        "synthetic": (claimed.synthetic, spec.synthetic),
+        "split.test_samples": (split.test_samples, spec.sizes.get("test", split.test_samples)),
+        "split.train_samples": (training, spec.sizes.get("train", training)),
+        "split.validation_samples": (
+            split.validation_samples,
+            validation or split.validation_samples,
+        ),
+        "split.test_only_speakers": (
+            tuple(split.test_only_speakers),
+            spec.test_only_speakers or tuple(split.test_only_speakers),
+        ),
+    }
+    for name, (found, known) in pairs.items():
+        if found != known:
+            raise ResultError(
+                f"{where}: dataset.{name} differs from that of the data set {spec.name!r}"
+            )
+
+
+def _test_of_recipe(name: str) -> _Columns | None:
+    """Return index, label and speaker of the test samples that follow from the names of the recordings."""
+    if name not in RECIPES:
+        return None
+    registered = load_recipe(name).registered
+    return None if registered is None else registered.test_columns()
+
+
+def _compare_columns(predictions: Predictions, test: _Columns, name: str, where: str) -> None:
+    columns = (predictions.index, predictions.label, predictions.speaker)
+    for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
+        if not np.array_equal(column, truth):
+            raise ResultError(
+                f"{where}: column {what} of the predictions differs from the test split of {name!r}"
+            )
+
+
+def _known_name(claimed: DatasetRecord) -> str | None:
+    """Find the registered data set of a record, if its files are on this machine."""
+    for name in DATASETS:
+        spec = load_spec(name)
+        copied = [claimed.sha256] == [part.sha256 for part in spec.parts]
+        copied |= bool(spec.fingerprint) and claimed.fingerprint == spec.fingerprint
+        if claimed.name != name and not copied:
+            continue
+        if spec.kind == "packaged":
+            return name
+        try:
+            locate(name)
+        except SpikeFileError:
+            return None
+        # A remake by an older version differs between machines: only equal data can be compared.
+        return name if spec.kind == "published" or _same_file(name, claimed) else None
+    return None
+
+
+def _same_file(name: str, claimed: DatasetRecord) -> bool:
+    return _registered_test(name)[0].identity == claimed.identity
+
+
+@lru_cache(maxsize=8)
+def _registered_test(name: str) -> tuple[DatasetRecord, _Columns]:
+    found = read_split_labels(name)
+    return found.dataset, (found.test.index, found.test.labels, found.test.speakers)

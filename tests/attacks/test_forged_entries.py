@@ -1,0 +1,200 @@
+"""Results that claim what they are not: other data under a known name, labels, parameters, another date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.leaderboard_results import make_result
+from helpers.toy import write_toy
+from helpers.trained_entries import forge, make_trained_entry
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaderboard.checks.recomputation import verify_result
+from leaderboard.checks.registered import check_registered
+from leaderboard.claims.entry import StoredEntry, make_entry, read_entry, withdraw, write_entry
+from leaderboard.claims.reading import read_entries
+from leaderboard.standings.ranking import build_boards
+from spikebench.datasets import load_spec, shd_r
+from spikebench.errors import ResultError
+from spikebench.protocol.opening import combined_sha256
+from spikebench.protocol.results import DatasetRecord, Predictions, Split
+
+SHD = load_spec("shd")
+RECORD = DatasetRecord(
+    name="shd",
+    sha256=combined_sha256([part.sha256 or "" for part in SHD.parts]),
+    n_units=700,
+    classes=list(SHD.classes),
+    synthetic=False,
+    split=Split(
+        protocol="shd-v1",
+        rule="speakers 0 and 2 validate",
+        train_samples=6000,
+        validation_samples=2156,
+        test_samples=2264,
+        validation_speakers=[0, 2],
+        test_only_speakers=[4, 5],
+    ),
+)
+
+
+def predictions(columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Predictions:
+    index, label, speaker = columns
+    return Predictions(index=index, label=label, predicted=label, speaker=speaker)
+
+
+INVENTED = predictions((np.arange(2264), np.zeros(2264, np.int64), np.full(2264, 4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Digits", "digits"),
+        ("ｄｉｇｉｔｓ", "digits"),
+        ("dígits", "digits"),
+        ("SHD", "shd"),
+        ("s h d", "shd"),
+        ("shd_r", "shd-r"),
+        ("SSC.", "ssc"),
+    ],
+)
+def test_a_name_that_reads_like_a_registered_one_is_refused(name: str, known: str) -> None:
+    record = RECORD.model_copy(update={"name": name, "sha256": "0" * 64})
+    with pytest.raises(ResultError, match=f"confused with the registered data set '{known}'"):
+        check_registered(record, INVENTED, "result.json")
+
+
+def test_labels_of_data_that_are_not_here_are_not_compared() -> None:
+    assert not check_registered(RECORD, INVENTED, "result.json")
+    assert not check_registered(RECORD.model_copy(update={"name": "own"}), INVENTED, "result.json")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n_units", 70),
+        ("classes", ["zero"] * 20),
+        ("classes", list(SHD.classes[:10])),
+        ("synthetic", True),
+        ("split.test_samples", 2263),
+        ("split.train_samples", 6001),
+        ("split.test_only_speakers", [4]),
+        ("sha256", "0" * 64),
+    ],
+)
+def test_what_the_package_knows_of_published_data_is_compared(field: str, value: object) -> None:
+    if field.startswith("split."):
+        split = RECORD.split.model_copy(update={field.removeprefix("split."): value})
+        record = RECORD.model_copy(update={"split": split})
+    else:
+        record = RECORD.model_copy(update={field: value})
+    with pytest.raises(ResultError, match="differs from that of the"):
+        check_registered(record, INVENTED, "result.json")
+
+
+SHD_R = RECORD.model_copy(
+    update={"name": "shd-r", "sha256": "1" * 64, "fingerprint": load_spec("shd-r").fingerprint}
+)
+
+
+def test_labels_of_shd_r_are_compared_without_the_data() -> None:
+    assert check_registered(SHD_R, predictions(shd_r.test_columns()), "result.json")
+    with pytest.raises(ResultError, match="column index of the predictions differs"):
+        check_registered(SHD_R, INVENTED, "result.json")
+    with pytest.raises(ResultError, match=r"dataset\.fingerprint differs"):
+        check_registered(
+            SHD_R.model_copy(update={"fingerprint": None}),
+            predictions(shd_r.test_columns()),
+            "result.json",
+        )
+
+
+@given(st.sampled_from([0, 1, 2]), st.integers(0, 2263), st.integers(1, 19))
+def test_one_changed_value_is_found(column: int, row: int, by: int) -> None:
+    columns = [values.copy() for values in shd_r.test_columns()]
+    columns[column][row] += by
+    with pytest.raises(ResultError, match="of the predictions differs from the test split"):
+        check_registered(SHD_R, predictions((columns[0], columns[1], columns[2])), "result.json")
+
+
+def test_labels_and_speakers_are_those_of_the_file() -> None:
+    """The digest is that of labels and speakers in ``shd-r_test.h5``, made of all recordings."""
+    _, label, speaker = shd_r.test_columns()
+    digest = hashlib.sha256(np.stack([label, speaker], axis=1).astype("<i8").tobytes())
+    assert digest.hexdigest() == "a8ab32fb6f44bb945e99d1eec89ebf389a32437b1bd525411fc8d262f82b895e"
+
+
+def store(folder: Path, compared: bool = True, **options: object) -> StoredEntry:
+    source = make_result(folder / "source", **options)  # type: ignore[arg-type]
+    result = verify_result(source)
+    entry = write_entry(source, folder, make_entry(result), result, overwrite=False)
+    return replace(read_entry(entry), labels_compared=compared)
+
+
+def test_labels_that_were_not_compared_rank_above_nobody(tmp_path: Path) -> None:
+    good = store(tmp_path / "a", skill=0.5)
+    invented = store(tmp_path / "b", compared=False, skill=0.99)
+    (board,) = build_boards([good, invented])
+    found = {one.stored.entry.id: (one.rank, one.reason) for one in board.entries}
+    assert found[good.entry.id] == (1, "")
+    assert found[invented.entry.id][0] is None
+    assert "labels were not compared" in found[invented.entry.id][1]
+    (alone,) = build_boards([invented])
+    assert alone.entries[0].rank == 1
+
+
+def test_a_withdrawn_result_gets_no_rank_under_another_date(tmp_path: Path) -> None:
+    source = make_result(tmp_path / "source", skill=0.9)
+    result = verify_result(source)
+    first = write_entry(source, tmp_path / "e", make_entry(result), result, overwrite=False)
+    withdraw(first, "trained on the test split")
+    text = json.loads((source / "result.json").read_text())
+    text["created"] = "2026-02-02T02:02:02+00:00"
+    (source / "result.json").write_text(json.dumps(text))
+    again = verify_result(source)
+    write_entry(source, tmp_path / "e", make_entry(again), again, overwrite=False)
+    (board,) = build_boards(read_entries([tmp_path / "e"]))
+    assert [one.rank for one in board.entries] == [None, None]
+    assert any(
+        f"the same predictions as {first.name}, which was withdrawn" == one.reason
+        for one in board.entries
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    return make_trained_entry(folder, write_toy(folder / "toy.h5"), "lif")
+
+
+def test_parameters_are_counted(trained: Path) -> None:
+    stored = read_entry(trained)
+    assert stored.parameters_counted
+    assert stored.result.model.parameters == 12 * 24 + 24 * 3 + 3
+
+
+def test_fewer_parameters_than_the_model_has_are_refused(trained: Path) -> None:
+    before = {path: path.read_bytes() for path in trained.iterdir()}
+    try:
+        with pytest.raises(ResultError, match="as configured has 363 parameters, the result rec"):
+            forge(trained, lambda result: result["model"].update(parameters=1))  # reads it again
+    finally:
+        for path, content in before.items():
+            path.write_bytes(content)
+
+
+def test_claimed_parameters_enter_no_track_that_limits_them(tmp_path: Path) -> None:
+    source = make_result(tmp_path / "r", time_step_ms=10.0, model="cnn", spiking=False)
+    result = verify_result(source)
+    entry = write_entry(source, tmp_path / "e", make_entry(result), result, overwrite=False)
+    stored = read_entry(entry)
+    assert result.model.parameters < 100_000
+    assert not stored.parameters_counted
+    assert "constrained" not in stored.tracks
+    assert "constrained" in replace(stored, parameters_counted=True).tracks
