@@ -75,7 +75,7 @@ def _find_recording(
 
     source = spikes.sources[index] if spikes.sources else ""
     digest = spikes.sha256[index] if spikes.sha256 else ""
-    root = audio or Path(str(spikes.provenance.get("source_root", "")))
+    root = audio or _recorded_root(spikes)
     path = root / source if source and root.is_dir() else root
     reason = "the file names no recording"
     # A path from an untrusted file must not leave the folder that the user gave.
@@ -96,6 +96,13 @@ def _find_recording(
         f"no spectrogram: {reason} (give the recording or its folder with --audio)", err=True
     )
     return None
+
+
+def _recorded_root(spikes: SpikeFile) -> Path:
+    """Return the folder of the recordings that the file names: here, or beside the spike file."""
+    named = Path(str(spikes.provenance.get("source_root", "")))
+    beside = spikes.path.parent / named
+    return beside if not named.exists() and beside.exists() else named
 
 
 def _frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from spikebench.errors import OutputError, OutputExistsError, ResultError
 from spikebench.records.text import os_error_text, printable
@@ -225,8 +226,8 @@ def partial_file(path: Path) -> Iterator[Path]:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         held = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            _try_to_lock(held)
-            if partial.exists():  # else it was taken for one that was left, before it was locked
+            # If another process took it for one that was left before it was locked, another name is tried.
+            if _try_to_lock(held) != "busy" and partial.exists():
                 yield partial
                 return
         finally:
@@ -273,7 +274,7 @@ def remove_partials(folder: Path, name: str = "*") -> None:
         with contextlib.suppress(OSError):  # removed meanwhile
             held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
             try:
-                if not _try_to_lock(held):
+                if _try_to_lock(held) != "locked":
                     continue
                 if left.is_dir():
                     shutil.rmtree(left, ignore_errors=True)
@@ -283,13 +284,15 @@ def remove_partials(folder: Path, name: str = "*") -> None:
                 os.close(held)
 
 
-def _try_to_lock(file: int) -> bool:
-    """Lock an open file or folder; False if another process has locked it, or the file system has no locks."""
+def _try_to_lock(file: int) -> Literal["locked", "busy", "unsupported"]:
+    """Lock an open file or folder; ``unsupported`` by file systems without locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "busy"
     except OSError:
-        return False
-    return True
+        return "unsupported"
+    return "locked"
 
 
 @contextmanager

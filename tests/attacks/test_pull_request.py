@@ -219,7 +219,7 @@ OPERATIONS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_change_of_an_existing_file_is_refused_by_name(
     base: Path, tmp_path: Path, data: st.DataObject

@@ -78,7 +78,7 @@ def test_the_file_holds_what_the_cochlea_says_in_the_order_of_paths(
     assert (made["preset"], made["seed"], made["n_units"]) == ("shd", 0, 20)
     assert (made["resampled_rate_hz"], made["time_origin"]) == (48_000, "clip start")
     assert made["parameters"]["hair_cell"]["release_rate"] == 2000.0
-    assert made["source_root"] == str(recordings)
+    assert made["source_root"] == recordings.name
     assert ticks == [(i, 4) for i in range(5)]
     assert notes == [
         "labels: 2 classes from sub-folders: high, low",

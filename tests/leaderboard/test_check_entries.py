@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from conftest import ROOT
 from helpers.leaderboard_results import edit_json, make_result
 
+from cli.main import main
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.entry import make_entry, write_entry
 
@@ -41,11 +44,22 @@ def repository(tmp_path: Path) -> Path:
     return repository
 
 
-def check(repository: Path) -> tuple[int, str]:
+def check(repository: Path, by_script: bool = False) -> tuple[int, str]:
+    """Commit what is there as a pull request, and check it; by the script itself, or by its command in this process."""
     git(repository, "checkout", "-q", "-b", "handed-in")
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "handed in")
     git(repository, "checkout", "-q", "main")
+    if not by_script:
+        said = io.StringIO()
+        with (
+            contextlib.chdir(repository),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main(["leaderboard", "check", "--changes", "main", "handed-in"])
+        return int(ended.value.code or 0), said.getvalue()
     program = repository.parent / "spikebench"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m cli.main "$@"\n')
     program.chmod(0o755)
@@ -62,7 +76,7 @@ def check(repository: Path) -> tuple[int, str]:
 def test_honest_entry_passes(repository: Path) -> None:
     entry = hand_in(repository, "second", skill=0.75)
     said = f"new: toy-digits/{entry.name}\n2 entries pass; none with oddities.\n"
-    assert check(repository) == (0, said)
+    assert check(repository, by_script=True) == (0, said)
 
 
 def test_copied_entry_is_told(repository: Path) -> None:
@@ -100,7 +114,7 @@ def test_removed_entry_fails(repository: Path) -> None:
 def test_code_in_an_entry_is_not_run(repository: Path, tmp_path: Path) -> None:
     entry = hand_in(repository, "second", skill=0.5)
     (entry / "sitecustomize.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    code, said = check(repository)
+    code, said = check(repository, by_script=True)
     assert code == 1
     assert "sitecustomize.py: does not belong to an entry" in said
     assert not (tmp_path / "ran").exists()
