@@ -17,6 +17,7 @@ that left another result, and a summary.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -129,7 +130,7 @@ def contents(case: Case, folder: Path) -> dict[str, Any]:
             if path.suffix == ".json":
                 found[name] = timeless(json.loads(data))
             elif path.name.endswith("history.csv"):
-                found[name] = [line.rsplit(b",", 1)[0] for line in data.splitlines()]
+                found[name] = timeless(list(csv.DictReader(data.decode().splitlines())))
             elif path.suffix == ".safetensors":
                 found[name] = tensors(path)
             elif path.name == "sweep.csv":
@@ -149,7 +150,7 @@ def tensors(path: Path) -> dict[str, bytes]:
 def timeless(value: Any) -> Any:  # noqa: ANN401
     """Leave times out of a JSON value."""
     if isinstance(value, dict):
-        return {k: timeless(v) for k, v in value.items() if k not in TIMES and "seconds" not in k}
+        return {k: timeless(v) for k, v in value.items() if k not in TIMES and "second" not in k}
     if isinstance(value, list):
         return [timeless(one) for one in value]
     return value
