@@ -17,9 +17,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "spikebench needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@# pip finds the build of torch that its configuration names (CPU or CUDA). uv installs the rest several times faster;
-	@# pip does it where uv has no access to the packages.
-	$(PIP) --no-compile torch uv
-	$(UV) -e '.[dev]' || $(PIP) -e '.[dev]'
+	@# pip does it where there is no uv, or uv has no access to the packages.
+	$(PIP) --no-compile torch
+	{ $(PIP) --only-binary :all: uv && $(UV) -e '.[dev]'; } || $(PIP) -e '.[dev]'
 	@# Our counters are compared with NeuroBench's in the tests. Without dependencies: tonic, one of them, is under the GPL.
 	$(PIP) --no-deps neurobench snntorch
 	@touch $@

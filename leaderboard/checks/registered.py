@@ -51,9 +51,7 @@ def check_registered(claimed: DatasetRecord, predictions: Predictions, where: st
     _check_fingerprint(claimed, where)
     if claimed.name in DATASETS:
         spec = load_spec(claimed.name)
-        if (
-            spec.kind != "audio"
-        ):  # spikes made from those recordings may have any number of units and any split
+        if spec.kind != "audio":  # spikes made from recordings may have any units and any split
             _check_published_sha256(claimed, spec, where)
             _check_facts(claimed, spec, where)
     compared = False
