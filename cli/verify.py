@@ -40,6 +40,12 @@ if TYPE_CHECKING:
     help="Keep the runs of --training here; the same command resumes them.",
 )
 @click.option("--by", default="", help="Name of the verifier.  [default: git's user.name]")
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Sign the verification with this SSH key (a public key's file if an agent holds the private one).",
+)
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--large", is_flag=True, help="Accept models and inputs beyond the usual bounds.")
 @click.option("--quiet", is_flag=True, help="Print only errors and the outcome.")
@@ -52,6 +58,7 @@ def verify(
     weights: Path | None,
     output: Path | None,
     by: str,
+    key: Path | None,
     device: str,
     large: bool,
     quiet: bool,
@@ -66,7 +73,8 @@ def verify(
     of the entry, and its costs must be reproduced. --training trains every seed again and tests it
     once: the mean must lie in the claimed interval.
 
-    A passed verification is written to the entry: verifier, time, software and hardware.
+    A passed verification is written to the entry: verifier, time, software and hardware. On other machines it raises
+    the tier only if it is signed (--sign) by a key that the leaderboard there trusts.
 
     Nothing in an entry is executed or unpickled, and no path that it contains is opened. Data are found by a registered
     name or with --data, and must have the fingerprint (of older results: the SHA-256), classes and split of the result.
@@ -74,8 +82,14 @@ def verify(
     Exit code 1: a check failed; a failed check is not written to the entry.
     """
     from leaderboard.checks.logs import read_logs
+    from leaderboard.checks.signing import sign
     from leaderboard.claims.entry import read_entry
-    from leaderboard.claims.tier import add_verification, why_failed
+    from leaderboard.claims.tier import (
+        THIS_MACHINE,
+        add_verification,
+        sign_verification,
+        why_failed,
+    )
     from leaderboard.claims.verifying import NO_LOGS, make_verification
     from spikebench.errors import ResultError
     from spikebench.evaluation.final_test import describe_environment
@@ -85,6 +99,8 @@ def verify(
 
     if output is not None and not training:
         raise click.UsageError("-o keeps the runs of --training; leave it out without --training")
+    if key is not None and not (inference or training):
+        raise click.UsageError("--sign signs what --inference or --training verifies; give one")
     stored = read_entry(entry)
     kinds: list[Kind] = ["inference"] if inference else []
     kinds += ["training"] if training else []
@@ -92,6 +108,8 @@ def verify(
         _tell(stored, as_json)
         return
     find_device(device)
+    if key is not None:
+        sign(b"", key)  # a key that does not work is found before hours of training, not after
     logs = read_logs(entry)
     if not logs:
         raise ResultError(f"{entry}: {NO_LOGS}")
@@ -103,7 +121,7 @@ def verify(
             test = open_test(claim.selection)
             answers = run_weights(claim, test, place, device, large=large)
         else:
-            go_on = _go_on(entry, data, output, by, device, large) if output else ""
+            go_on = _go_on(entry, data, output, by, key, device, large) if output else ""
             with _folder(output) as folder:
                 answers = _train(claim, stored, folder, device, large, quiet, go_on)
         verification = make_verification(
@@ -121,6 +139,8 @@ def verify(
             if as_json:
                 click.echo(_as_json(stored, passed, reason))
             raise ResultError(f"{entry}: --{kind}: {reason}; the entry is unchanged")
+        if key is not None:
+            verification = sign_verification(verification, key)
         add_verification(entry, verification)
         passed.append(verification)
         if not as_json:
@@ -128,7 +148,20 @@ def verify(
     if as_json:
         click.echo(_as_json(read_entry(entry), passed, ""))
     else:
-        click.echo(f"{entry} is now: {read_entry(entry).tier}")
+        after = read_entry(entry)
+        if any(why in ("", THIS_MACHINE) for why in after.trusted):
+            click.echo(_elsewhere(key is not None))
+        click.echo(f"{entry} is now: {after.tier}")
+
+
+def _elsewhere(signed: bool) -> str:
+    """Say why a verification counts on this machine alone."""
+    if signed:
+        return (
+            "Signed; the key is not among the allowed signers here: the verification counts on this machine, and where "
+            "the key is trusted."
+        )
+    return "Not signed (--sign KEY): the verification counts on this machine only."
 
 
 def _train(
@@ -195,7 +228,15 @@ def _command(
     return printable(shlex.join([*words, *(["--large"] if large else [])]))
 
 
-def _go_on(entry: Path, data: str | None, output: Path, by: str, device: str, large: bool) -> str:
+def _go_on(
+    entry: Path,
+    data: str | None,
+    output: Path,
+    by: str,
+    key: Path | None,
+    device: str,
+    large: bool,
+) -> str:
     """Return the command that resumes an interrupted training here."""
     from spikebench.records.text import printable
 
@@ -203,6 +244,7 @@ def _go_on(entry: Path, data: str | None, output: Path, by: str, device: str, la
     words += ["--data", data] if data else []
     words += ["-o", str(output)]
     words += ["--by", by] if by else []
+    words += ["--sign", str(key)] if key else []
     words += ["--device", device] if device != "cpu" else []
     return printable(shlex.join([*words, *(["--large"] if large else [])]))
 
@@ -236,9 +278,22 @@ def _tell(stored: StoredEntry, as_json: bool) -> None:
     done = {one.kind: one for one in stored.verifications}
     for kind, reason in find_lacks(stored).items():
         if kind in done:
-            click.echo(f"  --{kind}: passed {done[kind].when[:10]}, by {done[kind].by}")
+            click.echo(
+                f"  --{kind}: passed {done[kind].when[:10]}, by {done[kind].by}; {_trust(stored, kind)}"
+            )
         else:
             click.echo(f"  --{kind}: {reason or 'not done yet; can be done'}")
+
+
+def _trust(stored: StoredEntry, kind: Kind) -> str:
+    """Say why a verification counts here, or that it does not."""
+    from leaderboard.claims.tier import THIS_MACHINE
+
+    kinds = [one.kind for one in stored.verifications]
+    why = stored.trusted[kinds.index(kind)]
+    if not why:
+        return "by their own word (no signature of a trusted key), so it does not count"
+    return "made on this machine" if why == THIS_MACHINE else f"signed by {why}"
 
 
 def _as_json(stored: StoredEntry, verifications: list[Verification], failed: str) -> str:
@@ -250,5 +305,8 @@ def _as_json(stored: StoredEntry, verifications: list[Verification], failed: str
         "failed": failed or None,
         "lacks": {kind: reason or None for kind, reason in find_lacks(stored).items()},
         "verifications": [one.model_dump(mode="json") for one in verifications],
+        "trusted": dict(
+            zip((one.kind for one in stored.verifications), stored.trusted, strict=True)
+        ),
     }
     return json.dumps(said, ensure_ascii=False, indent=2)

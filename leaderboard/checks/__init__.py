@@ -10,5 +10,7 @@
                    not checked again
     recomputation  Recomputing from the predictions everything that a result claims
     registered     Comparing the data of a result with the registered data set of its name
+    signing        Signatures of verifications, by SSH keys, and the verifications that were made on
+                   this machine
     size           Whether the number of parameters follows from the configuration in the logs
 """

@@ -1,9 +1,9 @@
 """Cache of passed checks by the contents of an entry, so that unchanged files are not checked again.
 
 A folder beside the data sets contains one file per entry, named by the SHA-256 of the entry's files. It records the
-version of the program that checked them, the data sets on this machine, and the computed values. Entries that were
-checked by another version, or with other data sets, are checked again; a file that is damaged or not of this form is
-ignored. An entry that fails its checks is never cached.
+version of the program that checked them, the data sets and trusted keys on this machine, and the computed values.
+Entries that were checked by another version, or with other data sets or keys, are checked again; a file that is damaged
+or not of this form is ignored. An entry that fails its checks is never cached.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import os
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from shutil import which
+from typing import Any
 
 from leaderboard.checks.breakdown import Breakdown, Share
+from leaderboard.checks.signing import trusted_keys
 from leaderboard.program import program_sha256
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import ResultError
@@ -27,7 +30,8 @@ from spikebench.store.folder import data_root, part_paths
 __all__ = ["PASSED", "Contents", "read_contents", "recall", "remember"]
 
 FOLDER = "checked-entries"
-PASSED = ("parameters_counted", "labels_compared")  # checks that not every entry allows
+# What follows from checks that not every entry allows: fields of a StoredEntry, and their types here.
+PASSED = {"parameters_counted": bool, "labels_compared": bool, "signers": tuple}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def read_contents(folder: Path) -> Contents | None:
     return Contents(digest.hexdigest(), json_files)
 
 
-def recall(sha256: str) -> tuple[Breakdown, dict[str, bool]] | None:
+def recall(sha256: str) -> tuple[Breakdown, dict[str, Any]] | None:
     """Look up the values computed when an entry passed its checks.
 
     Parameters
@@ -82,7 +86,7 @@ def recall(sha256: str) -> tuple[Breakdown, dict[str, bool]] | None:
     Returns
     -------
     tuple of Breakdown and dict, or None
-        The accuracy by group, and which of the checks in :data:`PASSED` could be made.
+        The accuracy by group, and the values of :data:`PASSED`.
         None if this version has not checked these contents with these data sets.
     """
     try:
@@ -91,19 +95,19 @@ def recall(sha256: str) -> tuple[Breakdown, dict[str, bool]] | None:
         if hashlib.sha256(text).hexdigest().encode() != mark:
             return None
         said = json.loads(text)
-        if (said["program"], said["data"]) != (program_sha256(), _data_sets()):
+        if (said["program"], said["data"]) != (program_sha256(), _surroundings()):
             return None
         breakdown = Breakdown(
             speakers=tuple(Share(*share) for share in said["speakers"]),
             languages=tuple(Share(*share) for share in said["languages"]),
             fingerprints=tuple(said["fingerprints"]),
         )
-        return breakdown, {name: bool(said["passed"][name]) for name in PASSED}
+        return breakdown, {name: kind(said["passed"][name]) for name, kind in PASSED.items()}
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def remember(sha256: str, breakdown: Breakdown, passed: dict[str, bool]) -> None:
+def remember(sha256: str, breakdown: Breakdown, passed: dict[str, Any]) -> None:
     """Store that an entry passed its checks; without a writable folder nothing is stored.
 
     Parameters
@@ -113,11 +117,11 @@ def remember(sha256: str, breakdown: Breakdown, passed: dict[str, bool]) -> None
     breakdown
         The computed values.
     passed
-        Which of the checks in :data:`PASSED` could be made.
+        The values of :data:`PASSED`.
     """
     said = {
         "program": program_sha256(),
-        "data": _data_sets(),
+        "data": _surroundings(),
         "speakers": [list(asdict(share).values()) for share in breakdown.speakers],
         "languages": [list(asdict(share).values()) for share in breakdown.languages],
         "fingerprints": list(breakdown.fingerprints),
@@ -131,9 +135,10 @@ def remember(sha256: str, breakdown: Breakdown, passed: dict[str, bool]) -> None
 
 
 @cache
-def _data_sets() -> str:
-    """Identify the files of the data sets on this machine, with whose labels entries are compared."""
-    there = []
+def _surroundings() -> str:
+    """Identify what entries are compared with on this machine: the data sets, and the keys of verifications."""
+    keys = hashlib.sha256(trusted_keys()).hexdigest()
+    there = [f"keys {keys} {'' if which('ssh-keygen') else 'un'}used"]
     for name in DATASETS:
         for path in part_paths(load_spec(name)):
             with contextlib.suppress(OSError):

@@ -22,6 +22,7 @@ import shutil
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,6 +38,8 @@ from leaderboard.claims.tier import (
     VERIFICATION_FILE,
     Verification,
     check_verification,
+    find_signers,
+    find_trusted,
     read_verifications,
     tier_of,
 )
@@ -137,6 +140,7 @@ class StoredEntry:
 
     ``breakdown`` is the accuracy by group, ``flags`` lists oddities in comparison with other entries,
     ``contents_sha256`` is of all its files, if they were looked up (see :mod:`leaderboard.checks.memory`),
+    ``signers`` names whose signatures the verifications have,
     ``parameters_counted`` says whether the number of parameters follows from the configuration, ``labels_compared``
     whether labels and speakers were compared with those of the data set.
     """
@@ -148,18 +152,24 @@ class StoredEntry:
     verifications: tuple[Verification, ...] = ()
     flags: tuple[str, ...] = ()
     contents_sha256: str = ""
+    signers: tuple[str, ...] = ()
     parameters_counted: bool = False
     labels_compared: bool = False
 
+    @cached_property
+    def trusted(self) -> tuple[str, ...]:
+        """Why each verification counts here, see :func:`leaderboard.claims.tier.find_trusted`."""
+        return find_trusted(self.verifications, self.signers)
+
     @property
     def tier(self) -> str:
-        """The highest tier of its verifications; see :mod:`leaderboard.claims.tier`."""
-        return tier_of(self.verifications)
+        """The highest tier of its trusted verifications; see :mod:`leaderboard.claims.tier`."""
+        return tier_of(self.verifications, self.trusted)
 
     @property
     def parameters_known(self) -> bool:
         """Whether the number of parameters is more than a claim: counted, or verified with the weights."""
-        return self.parameters_counted or bool(self.verifications)
+        return self.parameters_counted or any(self.trusted)
 
     @property
     def tracks(self) -> tuple[str, ...]:
@@ -415,6 +425,7 @@ def read_entry(folder: Path) -> StoredEntry:
         folder,
         break_down(predictions, result.dataset.classes),
         verifications,
+        signers=find_signers(verifications),
         parameters_counted=counted,
         labels_compared=compared,
     )

@@ -127,8 +127,7 @@ def _recall(folder: Path) -> StoredEntry | None:
         breakdown,
         tuple(verifications),
         contents_sha256=contents.sha256,
-        parameters_counted=passed["parameters_counted"],
-        labels_compared=passed["labels_compared"],
+        **passed,
     )
 
 

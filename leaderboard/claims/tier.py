@@ -1,17 +1,20 @@
 """Tiers: how far a number was checked. Each has its own tables; nothing is ranked across them.
 
 ``verification.json`` of an entry records what was verified, by whom and with what; it refers to the result by its
-SHA-256, so that it cannot be used for another one.
+SHA-256, so that it cannot be used for another one. It raises the tier on the machine where it was made, and on others
+if it is signed by a trusted key, see :mod:`leaderboard.checks.signing`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from leaderboard.checks.signing import is_own, remember_own, sign, signer_of
 from leaderboard.claims.declaration import Line
 from spikebench.errors import ResultError
 from spikebench.protocol.results import Interval, Result
@@ -21,11 +24,12 @@ from spikebench.records.whole_files import write_text
 
 VERIFICATION_FILE = "verification.json"
 LEAST_AGREEMENT = 0.999
+THIS_MACHINE = "this machine"
 
 Tier = Literal["reported", "recomputed", "verified-inference", "verified-training"]
 TIERS: dict[str, str] = {
-    "verified-training": "trained again here from the configuration; the mean is in the claimed interval",
-    "verified-inference": "weights run again here; at least 99.9 % of the labels are equal",
+    "verified-training": "trained again by a trusted verifier from the configuration; the mean is as claimed",
+    "verified-inference": "weights run again by a trusted verifier; at least 99.9 % of the labels are equal",
     "recomputed": "recomputed here from the predictions",
     "reported": "from a paper, not checked here",
 }
@@ -36,6 +40,7 @@ TIER_NAMES = {
     "reported": "Reported",
 }
 
+_SIGNATURE = r"^-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]+-----END SSH SIGNATURE-----\n$"
 _Text = Annotated[str, Field(min_length=1, max_length=500), Line]
 
 
@@ -65,6 +70,13 @@ class Verification(BaseModel):
     seeds: Annotated[list[SeedCheck], Field(min_length=1, max_length=1000)]
     mean: Fraction
     claimed_interval: Interval
+    signature: Annotated[str, Field(pattern=_SIGNATURE, max_length=10_000)] | None = None
+
+    @property
+    def signed_text(self) -> bytes:
+        """What is signed: the other fields as JSON with sorted keys, without spaces and in ASCII."""
+        fields = self.model_dump(mode="json", exclude={"signature"})
+        return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Verifications(BaseModel):
@@ -115,7 +127,7 @@ def write_verifications(folder: Path, verifications: Sequence[Verification]) -> 
 
 
 def add_verification(folder: Path, verification: Verification) -> None:
-    """Record a passed verification; an older one of its kind is replaced.
+    """Record a passed verification made on this machine; an older one of its kind is replaced.
 
     Parameters
     ----------
@@ -133,6 +145,70 @@ def add_verification(folder: Path, verification: Verification) -> None:
         raise ResultError(f"{folder}: {reason}; nothing was written")
     others = [one for one in read_verifications(folder) if one.kind != verification.kind]
     write_verifications(folder, [*others, verification])
+    remember_own(verification.signed_text)
+
+
+def sign_verification(verification: Verification, key: Path) -> Verification:
+    """Sign a verification.
+
+    Parameters
+    ----------
+    verification
+        The verification.
+    key
+        See :func:`leaderboard.checks.signing.sign`.
+
+    Returns
+    -------
+    Verification
+        The same with the signature.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be signed with this key.
+    """
+    return verification.model_copy(update={"signature": sign(verification.signed_text, key)})
+
+
+def find_signers(verifications: Sequence[Verification]) -> tuple[str, ...]:
+    """Find whose signature each verification has.
+
+    Parameters
+    ----------
+    verifications
+        Those of an entry.
+
+    Returns
+    -------
+    tuple of str
+        Names in the files of allowed signers; empty for one that is not signed by any of them.
+    """
+    return tuple(
+        signer_of(one.signed_text, one.signature, one.when) if one.signature else ""
+        for one in verifications
+    )
+
+
+def find_trusted(verifications: Sequence[Verification], signers: Sequence[str]) -> tuple[str, ...]:
+    """Find why each verification can be trusted here.
+
+    Parameters
+    ----------
+    verifications
+        Those of an entry.
+    signers
+        Whose signatures they have, see :func:`find_signers`; nobody's if it is empty.
+
+    Returns
+    -------
+    tuple of str
+        The signer, or ``this machine``; empty for a verification that is somebody's word alone.
+    """
+    return tuple(
+        signer or (THIS_MACHINE if is_own(one.signed_text) else "")
+        for one, signer in zip(verifications, signers or [""] * len(verifications), strict=True)
+    )
 
 
 def why_failed(verification: Verification) -> str:
@@ -201,20 +277,22 @@ def check_verification(
         raise ResultError(f"{where}, {verification.kind}: {reason}")
 
 
-def tier_of(verifications: Sequence[Verification]) -> str:
+def tier_of(verifications: Sequence[Verification], trusted: Sequence[str]) -> str:
     """Return the tier of an entry whose predictions were recomputed.
 
     Parameters
     ----------
     verifications
         Its passed verifications.
+    trusted
+        Why each is trusted, see :func:`find_trusted`; those that are not do not count.
 
     Returns
     -------
     str
         The highest tier reached.
     """
-    kinds = {one.kind for one in verifications}
+    kinds = {one.kind for one, why in zip(verifications, trusted, strict=True) if why}
     for kind in ("training", "inference"):
         if kind in kinds:
             return f"verified-{kind}"

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from leaderboard.claims.entry import StoredEntry, printable
+from leaderboard.claims.tier import THIS_MACHINE
 from leaderboard.pages.charts import Curve, latency_curve, shades, worst_confusions
 from leaderboard.pages.templating import cost, render
 from leaderboard.standings.table import Row
@@ -119,7 +120,8 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
         n_classes=len(classes),
         rule=_cut(printable(result.dataset.split.rule)),
         command=_cut(printable(result.command)),
-        verifications=stored.verifications[-5:],
+        verifications=list(zip(stored.verifications, stored.trusted, strict=True))[-5:],
+        this_machine=THIS_MACHINE,
         seeds=result.seeds[:MAX_SHOWN_SEEDS],
         hidden_seeds=max(len(result.seeds) - MAX_SHOWN_SEEDS, 0),
         costs=_costs(metrics, rows[0]),

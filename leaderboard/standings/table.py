@@ -19,12 +19,17 @@ EXPORT_VERSION = 2
 
 @dataclass(frozen=True)
 class Verified:
-    """One passed verification of an entry: ``training`` or ``inference``, verifier, date, and program."""
+    """One passed verification of an entry: ``training`` or ``inference``, verifier, date, and program.
+
+    ``trusted`` is the name of the signer, or ``this machine`` if it was made where the page was built; empty if neither
+    is the case, and the verification does not count.
+    """
 
     kind: str
     by: str
     when: str
     software: str
+    trusted: str
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,8 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         test_samples=data.split.test_samples,
         **declared.model_dump(),
         verified=tuple(
-            Verified(one.kind, one.by, one.when, one.software) for one in stored.verifications
+            Verified(one.kind, one.by, one.when, one.software, why)
+            for one, why in zip(stored.verifications, stored.trusted, strict=True)
         ),
         flags=tuple(printable(flag) for flag in stored.flags),
         withdrawn="" if entry.withdrawn is None else ranked.reason,

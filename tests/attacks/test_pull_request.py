@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from helpers.leaderboard_results import make_result
+from helpers.verifications import claim_verification
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.changes import ENTRIES, Changes, read_changes, write_files
 from leaderboard.claims.entry import make_entry, withdraw, write_entry
 from leaderboard.claims.reading import read_entries
-from leaderboard.claims.tier import SeedCheck, Verification, write_verifications
+from leaderboard.claims.tier import write_verifications
 from spikebench.errors import ResultError
 
 WHO = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
@@ -41,23 +42,7 @@ def hand_in(repository: Path, name: str, **options: object) -> Path:
 def verify(entry: Path) -> None:
     """Give an entry the verification that a maintainer would."""
     (stored,) = [one for one in read_entries([entry.parent.parent]) if one.folder == entry]
-    result = stored.result
-    verification = Verification(
-        kind="training",
-        by="a maintainer",
-        when="2026-01-01T00:00:00+00:00",
-        software="spikebench",
-        environment={"device": "cpu"},
-        command="spikebench verify",
-        data_sha256=result.dataset.sha256,
-        result_sha256=stored.entry.result_sha256,
-        seeds=[
-            SeedCheck(seed=s.seed, accuracy=s.test_accuracy, agreement=1.0) for s in result.seeds
-        ],
-        mean=result.summary.test_mean,
-        claimed_interval=result.summary.test_interval,
-    )
-    write_verifications(entry, [verification])
+    write_verifications(entry, [claim_verification(stored, by="a maintainer")])
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import pytest
 from conftest import ROOT
 from helpers.forms import fill_in
 from helpers.leaderboard_results import edit_json, make_result
+from helpers.verifications import claim_verification
 
 from cli.main import main
 from leaderboard.checks.breakdown import Breakdown
 from leaderboard.checks.memory import PASSED, read_contents, remember
 from leaderboard.claims.reading import read_entries
 from leaderboard.claims.schemas import SCHEMAS, schema
-from leaderboard.claims.tier import SeedCheck, Verification, write_verifications
-from spikebench.protocol.results import read_result
+from leaderboard.claims.tier import add_verification
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -60,7 +60,7 @@ def test_check_checks_also_what_is_remembered(
     edit_json(entry / "run.json", "runs", 0, "run", "epochs", value=1)
     contents = read_contents(entry)
     assert contents is not None
-    remember(contents.sha256, Breakdown(), dict.fromkeys(PASSED, True))
+    remember(contents.sha256, Breakdown(), {name: kind() for name, kind in PASSED.items()})
     assert run("leaderboard", "show")[0] == 0
     for command in (["check"], ["check", "leaderboard-entries", "--new", str(entry)]):
         code, _, err = run("leaderboard", *command)
@@ -154,25 +154,8 @@ def test_check_of_a_pull_request_looks_for_copies(run: Run, entry: Path, tmp_pat
 
 
 def test_new_entry_may_not_verify_itself(run: Run, entry: Path) -> None:
-    result = read_result(entry)
     (stored,) = read_entries([entry.parent.parent])
-    verification = Verification(
-        kind="training",
-        by="me",
-        when="2026-01-01T00:00:00+00:00",
-        software="mine",
-        environment={"device": "mine"},
-        command="trust me",
-        data_sha256=result.dataset.sha256,
-        result_sha256=stored.entry.result_sha256,
-        seeds=[
-            SeedCheck(seed=one.seed, accuracy=one.test_accuracy, agreement=1.0)
-            for one in result.seeds
-        ],
-        mean=result.summary.test_mean,
-        claimed_interval=result.summary.test_interval,
-    )
-    write_verifications(entry, [verification])
+    add_verification(entry, claim_verification(stored))
     said = json.loads(run("leaderboard", "check", "--json")[1])["entries"]
     assert said[0]["tier"] == "verified-training"
     code, out, err = run("leaderboard", "check", "--new", str(entry))

@@ -96,6 +96,7 @@ def choose(
         result,
         Path(),
         verifications=checks,
+        signers=("lab@example.org",) * len(checks),
         parameters_counted=True,
         labels_compared=True,
     )

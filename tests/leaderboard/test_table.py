@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def verified(stored: StoredEntry) -> StoredEntry:
             "citation": "=A. Smith, 2026",
         }
     )
-    return StoredEntry(entry, stored.result, stored.folder, stored.breakdown, (check,), ("odd",))
+    return replace(
+        stored, entry=entry, verifications=(check,), signers=("lab@example.org",), flags=("odd",)
+    )
 
 
 def test_tier_track_declarations_and_what_was_verified(tmp_path: Path) -> None:
@@ -99,8 +102,8 @@ def test_tier_track_declarations_and_what_was_verified(tmp_path: Path) -> None:
     assert first.tier == second.tier == "verified-inference"
     assert (first.augmentation, first.ensemble, first.input) == ("none", 1, "binary")
     assert (first.time_step_ms, first.time_steps, first.look_ahead) == (10.0, 100, None)
-    assert [(v.kind, v.by, v.when[:10]) for v in first.verified] == [
-        ("inference", "Lab", "2026-02-03")
+    assert [(v.kind, v.by, v.when[:10], v.trusted) for v in first.verified] == [
+        ("inference", "Lab", "2026-02-03", "lab@example.org")
     ]
     assert first.flags == ("odd",)
     assert first.withdrawn == "withdrawn on 2026-03-01: the data leaked"
@@ -116,7 +119,9 @@ def test_csv_has_flat_harmless_cells(tmp_path: Path) -> None:
     assert row["name"] == "'" + FORMULA
     assert row["citation"] == "'=A. Smith, 2026"
     assert row["energy_picojoules"] == "horowitz-45nm: 18.0"
-    assert row["verified"] == "inference Lab 2026-02-03T04:05:06+00:00 spikebench 0.2"
+    assert (
+        row["verified"] == "inference Lab 2026-02-03T04:05:06+00:00 spikebench 0.2 lab@example.org"
+    )
     assert row["flags"] == "odd"
     assert row["look_ahead"] == ""
     assert row["synthetic"] == "yes"
