@@ -326,7 +326,12 @@ class ConversionJournal:
         with contextlib.suppress(OSError):
             if not os.path.samestat(os.stat(self.path), self._identity):
                 return
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        # The write-ahead log goes first, after its contents are in the database: a kill between the two must leave no
+        # log alone, which nothing would remove.
+        assert self._database is not None
+        with contextlib.suppress(sqlite3.Error):
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for suffix in ("-wal", "-shm", "-journal", ""):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     @contextlib.contextmanager

@@ -30,6 +30,7 @@ from spikebench.models.base import model_class
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
 from spikebench.records.strict_json import first_problem
+from spikebench.records.text import printable
 from spikebench.spike_files.layout import MAX_UNITS
 from spikebench.training.inference import (
     bin_samples,
@@ -227,7 +228,8 @@ def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: boo
                 part = file.get_slice(name)
                 found[name] = (str(part.get_dtype()), [int(n) for n in part.get_shape()])
     except (SafetensorError, OSError, ValueError) as error:
-        raise ResultError(f"{weights}: not readable as safetensors: {error}") from None
+        reason = printable(str(error))
+        raise ResultError(f"{weights}: not readable as safetensors: {reason}") from None
     if found.keys() != expected.keys():
         odd = min(found.keys() ^ expected.keys())
         raise ResultError(f"{weights}: {odd[:80]!r} is missing, or does not belong to this model")

@@ -135,7 +135,7 @@ def _not_utf8(shown: str, line: int, encoding: str) -> str:
 
 def _records(text: str, columns: Mapping[str, str], shown: str) -> Iterator[tuple[int, list[str]]]:
     """Yield line number and cells of every record that is not empty, the header first."""
-    delimiter = _delimiter(text.partition("\n")[0], columns)
+    delimiter = _delimiter(re.split("[\r\n]", text, maxsplit=1)[0], columns)
     # Tab-separated corpora contain quotation marks that do not quote.
     source = io.StringIO(text, newline="")
     reader = (

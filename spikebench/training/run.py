@@ -29,6 +29,7 @@ from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
 from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.text import printable
 from spikebench.records.whole_files import (
     file_lock,
     partial_file,
@@ -273,4 +274,5 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             note = json.loads((file.metadata() or {}).get("note", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise TrainingError(f"{path}: not readable as safetensors: {error}") from None
+        reason = printable(str(error))
+        raise TrainingError(f"{path}: not readable as safetensors: {reason}") from None

@@ -51,6 +51,12 @@ def test_columns_and_separators_of_published_tables(table: Path, header: str) ->
     assert labelled(names) == {"a.wav": "x", "b.wav": "y"}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system(table: Path, end: str) -> None:
+    table.write_bytes(end.join(["path;label", "a.wav;x", "b.wav;y", ""]).encode())
+    assert labelled(name_clips(clips("a.wav", "b.wav"), "t.csv")) == {"a.wav": "x", "b.wav": "y"}
+
+
 def test_the_table_of_esc50(table: Path) -> None:
     table.write_text(
         "filename,fold,target,category,esc10,src_file,take\n"
