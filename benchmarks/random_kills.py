@@ -156,6 +156,19 @@ def timeless(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
+def difference(name: str, expected: dict[str, Any], found: dict[str, Any]) -> str:
+    """Say where a file differs: the path in JSON, else the name of the file."""
+    one, other, place = expected.get(name), found.get(name), name
+    while type(one) is type(other) and isinstance(one, dict | list) and len(one) == len(other):
+        keys = list(one) if isinstance(one, dict) else list(range(len(one)))
+        missing = isinstance(one, dict) and one.keys() != other.keys()
+        key = None if missing else next((k for k in keys if one[k] != other[k]), None)
+        if key is None:
+            break
+        one, other, place = one[key], other[key], f"{place}.{key}"
+    return f"{place}: {str(one)[:200]} ≠ {str(other)[:200]}"
+
+
 def main() -> None:
     """Kill and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -199,7 +212,8 @@ def main() -> None:
                 if differing or (code and found != expected):
                     bad += 1
                     print(
-                        f"{name}, killed after {moment:.2f} of {took:.2f} s: {differing[:6]}",
+                        f"{name}, killed after {moment:.2f} of {took:.2f} s: "
+                        + "; ".join(difference(one, expected, found) for one in differing[:6]),
                         flush=True,
                     )
                 shutil.rmtree(folder)

@@ -91,7 +91,7 @@ def evaluate(
         raise click.UsageError(
             "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
-    from cli.shared.training_session import reopen, run_training, say_interrupted, warn_of_copies
+    from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation.final_test import evaluate as test
     from spikebench.learning.ranks import this_rank
@@ -148,14 +148,14 @@ def evaluate(
             click.echo(f"no checkpoint: training {model} by {source}", err=True)
         numbers = range(seeds) if seeds else [seed or 0]
         runs = [folder / f"seed{number}" for number in numbers]
-        with say_interrupted(f"{command} -o {shlex.quote(str(folder))}"):
+        with resume_hint(f"{command} -o {shlex.quote(str(folder))}"):
             for number, run in zip(numbers, runs, strict=True):
                 record = start_run(run, model, preset, selection, number, device, refit=refit)
                 run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return
     result = test(runs, selection, folder, published, device, groups, tables)
-    click.echo(result.model_dump_json(indent=2) if as_json else _say(result, folder))
+    click.echo(result.model_dump_json(indent=2) if as_json else _summary(result, folder))
 
 
 def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str], list[CostTable]]:
@@ -199,7 +199,7 @@ def _words(
     return words + (["--device", device] if device != "cpu" else [])
 
 
-def _say(result: Result, folder: Path) -> str:
+def _summary(result: Result, folder: Path) -> str:
     data, summary, seeds = result.dataset, result.summary, result.seeds
     interval = summary.test_interval
     synthetic = " (synthetic voices)" if data.synthetic else ""

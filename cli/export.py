@@ -61,10 +61,10 @@ def export(run: Path, nir: Path | None, onnx: Path | None, overwrite: bool, as_j
         }
         click.echo(json.dumps(said, ensure_ascii=False))
         return
-    click.echo(_say(exported))
+    click.echo(_summary(exported))
 
 
-def _say(exported: Exported) -> str:
+def _summary(exported: Exported) -> str:
     from spikebench.records.text import printable
 
     record, path = exported.record, str(exported.path)

@@ -106,9 +106,9 @@ def predict(
             refuse_existing(path, overwrite)
     listener = Listener(run, device)
     names, samples, truth, left_out = _gather(listener, sources, labels, seed)
-    longer = _say_longer(listener, samples)
+    longer = _print_longer(listener, samples)
     if chunk_ms is not None:
-        _say_live(listener, names, samples, truth, chunk_ms * 1e-3, as_json)
+        _print_live(listener, names, samples, truth, chunk_ms * 1e-3, as_json)
         _end(left_out, len(samples))
         return
     answers = listener.over_time(samples, n_moments or 1)
@@ -122,7 +122,7 @@ def predict(
     if as_json:
         click.echo(json.dumps({**summary, "answers": rows}, indent=2))
     else:
-        _say(rows, summary, n_moments is not None, output)
+        _print_summary(rows, summary, n_moments is not None, output)
     _end(left_out, len(samples))
 
 
@@ -134,7 +134,7 @@ def _end(left_out: int, answered: int) -> None:
         raise PartialConversionError(f"{left_out} left out, {answered} classified")
 
 
-def _say_longer(listener: Listener, samples: list[Sample]) -> int:
+def _print_longer(listener: Listener, samples: list[Sample]) -> int:
     """Report how many recordings are longer than the input of the model."""
     heard = listener.n_steps * listener.time_step
     ends = [
@@ -265,7 +265,7 @@ def _summary(truth: list[int], answers: Answers) -> dict[str, Any]:
     if answers.times.size > 1:
         summary["over_time"] = [
             {
-                "heard_ms": round(float(time) * 1e3, 3),
+                "time_ms": round(float(time) * 1e3, 3),
                 **{name: round(float(values[k]), 6) for name, values in curves.items()},
             }
             for k, time in enumerate(answers.times)
@@ -273,7 +273,7 @@ def _summary(truth: list[int], answers: Answers) -> dict[str, Any]:
     return summary
 
 
-def _say(
+def _print_summary(
     rows: list[dict[str, Any]], summary: dict[str, Any], over_time: bool, output: Path | None
 ) -> None:
     width = max(len(row["clip"]) for row in rows[:_SHOWN])
@@ -289,11 +289,11 @@ def _say(
             f"… and {len(rows) - _SHOWN} more" + ("" if output else "; -o FILE.csv writes all")
         )
     if over_time:
-        names = [name for name in summary["over_time"][0] if name != "heard_ms"]
+        names = [name for name in summary["over_time"][0] if name != "time_ms"]
         click.echo("input [ms]  " + "  ".join(names))
         for moment in summary["over_time"]:
             shares = "  ".join(f"{moment[name]:>{len(name)}.1%}" for name in names)
-            click.echo(f"{moment['heard_ms']:>10g}  {shares}")
+            click.echo(f"{moment['time_ms']:>10g}  {shares}")
     if "accuracy" in summary:
         n = summary["with_known_class"]
         click.echo(
@@ -301,7 +301,7 @@ def _say(
         )
 
 
-def _say_live(
+def _print_live(
     listener: Listener,
     names: list[str],
     samples: list[Sample],
@@ -319,7 +319,7 @@ def _say_live(
             now = Answers(np.array([time]), scores[None, None])
             answer = {
                 "clip": name,
-                "heard_ms": round(time * 1e3, 3),
+                "time_ms": round(time * 1e3, 3),
                 "answer": printable(listener.classes[now.predicted[0, 0]]),
                 "confidence": round(float(now.confidence[0, 0]), 4),
             }
@@ -327,7 +327,7 @@ def _say_live(
                 click.echo(json.dumps(answer))
             else:
                 click.echo(
-                    f"{name}  {answer['heard_ms']:>8g} ms  {answer['answer']:<12} {answer['confidence']:6.1%}"
+                    f"{name}  {answer['time_ms']:>8g} ms  {answer['answer']:<12} {answer['confidence']:6.1%}"
                 )
         if label >= 0 and not as_json:
             click.echo(f"{name}  is {printable(listener.classes[label])}")

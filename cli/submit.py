@@ -117,7 +117,7 @@ def submit(
         said = {"link": link, "citation": citation, "track": track or ""}
         entry = make_entry(result, name, authors, note, **said)  # type: ignore[arg-type]
         target = write_entry(source, entries, entry, result, overwrite=overwrite, weights=weights)
-    _say(target, result, entry, str(entries) if new else "", as_json)
+    _print_outcome(target, result, entry, str(entries) if new else "", as_json)
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
@@ -126,7 +126,9 @@ def _refuse(options: Mapping[str, object], why: str) -> None:
             raise click.UsageError(f"leave out --{name}: {why}")
 
 
-def _say(target: Path, result: Result, entry: Entry, new_folder: str, as_json: bool) -> None:
+def _print_outcome(
+    target: Path, result: Result, entry: Entry, new_folder: str, as_json: bool
+) -> None:
     from leaderboard.claims.declaration import tracks_of
     from leaderboard.standings.ranking import why_unranked
 

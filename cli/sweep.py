@@ -83,7 +83,7 @@ def sweep(
     The workers of a cluster need the same versions, the data and FOLDER under the same paths (a shared file
     system), and one thread each: dask worker tcp://HOST:PORT --nthreads 1 --nworkers N
     """  # noqa: D301
-    from cli.shared.training_session import say_interrupted
+    from cli.shared.training_session import resume_hint
     from spikebench.errors import TrainingError
     from spikebench.sweeps.runner import plan_sweep, run_sweep
     from spikebench.sweeps.spec import read_spec
@@ -102,7 +102,7 @@ def sweep(
     again += ["--workers", str(workers)] if workers else []
     again += ["--scheduler", scheduler] if scheduler else []
     with (
-        say_interrupted(shlex.join(again)),
+        resume_hint(shlex.join(again)),
         stop_cleanly(()) as check,
         sweep_progress(quiet, check) as progress,
         place(scheduler, lambda text: None if quiet else click.echo(text, err=True)) as (
@@ -172,7 +172,7 @@ def _table(report: SweepReport, folder: Path) -> str:
     ]
     if report.spec.get("refit"):
         lines.append(f"then refitted on all {_all(split)} training and validation samples")
-    lines += [f"failed: {run.folder}: {run.failed}" for run in report.runs if run.failed]
+    lines += [f"failed: {folder / run.folder}: {run.failed}" for run in report.runs if run.failed]
     opened = sum(run.test_opened for run in report.runs)
     lines += [f"table: {folder / 'sweep.csv'}", f"test split opened: {opened} times"]
     if report.best is not None:

@@ -68,7 +68,7 @@ def train(
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to resume one")
-    from cli.shared.training_session import reopen, run_training, say_interrupted, warn_of_copies
+    from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.learning.ranks import this_rank
     from spikebench.presets.preset import read_preset
@@ -88,10 +88,10 @@ def train(
         if selection.dataset.first_difference(record.dataset):
             raise ProtocolError(f"{record.data}: not the data with which {folder} was started")
         warn_of_copies(selection, quiet)
-        with say_interrupted(f"spikebench train --resume {shlex.quote(str(folder))}"):
+        with resume_hint(f"spikebench train --resume {shlex.quote(str(folder))}"):
             record = run_training(folder, record, selection, device, quiet, tensorboard)
         if this_rank().is_first:
-            _tell(folder, record, _class_sizes(selection), as_json)
+            _print_outcome(folder, record, _class_sizes(selection), as_json)
         return
     assert model is not None
     if fold and refit:
@@ -116,15 +116,15 @@ def train(
         again = f"spikebench train --resume {shlex.quote(str(run))}"
         if fold == "all":
             again = f"the same command with -o {shlex.quote(str(folder))}"
-        with say_interrupted(again):
+        with resume_hint(again):
             runs.append((run, run_training(run, record, selection, device, quiet, tensorboard)))
     if not this_rank().is_first:
         return
     if fold == "all":
-        _tell_folds(folder, [record for _, record in runs], sizes, as_json)
+        _print_folds(folder, [record for _, record in runs], sizes, as_json)
     else:
         run, record = runs[0]
-        _tell(run, record, class_sizes=sizes[0], as_json=as_json)
+        _print_outcome(run, record, class_sizes=sizes[0], as_json=as_json)
 
 
 def _speaker(fold: str | None) -> int | None:
@@ -144,7 +144,7 @@ def _class_sizes(selection: SelectionData) -> list[int]:
     return sizes
 
 
-def _tell(folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool) -> None:
+def _print_outcome(folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool) -> None:
     if as_json:
         click.echo(record.model_dump_json(indent=2))
         return
@@ -167,7 +167,7 @@ def _tell(folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool
     click.echo(f"next: spikebench evaluate --checkpoint {shlex.quote(str(folder))}")
 
 
-def _tell_folds(
+def _print_folds(
     folder: Path, records: list[RunRecord], sizes: list[list[int]], as_json: bool
 ) -> None:
     accuracies = [_accuracy(record) for record in records]

@@ -105,7 +105,7 @@ def verify(
     kinds: list[Kind] = ["inference"] if inference else []
     kinds += ["training"] if training else []
     if not kinds:
-        _tell(stored, as_json)
+        _print_state(stored, as_json)
         return
     find_device(device)
     if key is not None:
@@ -144,7 +144,7 @@ def verify(
         add_verification(entry, verification)
         passed.append(verification)
         if not as_json:
-            _say(verification)
+            _print_outcome(verification)
     if as_json:
         click.echo(_as_json(read_entry(entry), passed, ""))
     else:
@@ -174,7 +174,7 @@ def _train(
     go_on: str,
 ) -> list[Predictions]:
     """Train every seed again, with progress; ``go_on`` is the command that resumes it, if the runs are kept."""
-    from cli.shared.training_session import run_training, say_interrupted
+    from cli.shared.training_session import resume_hint, run_training
     from spikebench.evaluation.verification import train_again
 
     def train(place: Path, record: RunRecord) -> None:
@@ -182,7 +182,7 @@ def _train(
 
     # A separate folder: existing runs of other commands must not be resumed here.
     folder = folder / f"again-{stored.entry.id}"
-    with say_interrupted(go_on) if go_on else contextlib.nullcontext():
+    with resume_hint(go_on) if go_on else contextlib.nullcontext():
         return train_again(claim, folder, train, go_on, device, large=large)
 
 
@@ -249,7 +249,7 @@ def _go_on(
     return printable(shlex.join([*words, *(["--large"] if large else [])]))
 
 
-def _say(verification: Verification) -> None:
+def _print_outcome(verification: Verification) -> None:
     done = {"inference": "weights run again", "training": "trained again"}[verification.kind]
     interval = verification.claimed_interval
     worst = min(one.agreement for one in verification.seeds)
@@ -259,7 +259,7 @@ def _say(verification: Verification) -> None:
     )
 
 
-def _tell(stored: StoredEntry, as_json: bool) -> None:
+def _print_state(stored: StoredEntry, as_json: bool) -> None:
     """Print the tier of an entry, and how to raise it."""
     from leaderboard.claims.tier import TIERS
     from leaderboard.claims.verifying import find_lacks

@@ -85,7 +85,9 @@ def compare(
         from spikebench.plots.sample import FORMATS
 
         if picture.suffix.lower() not in FORMATS:
-            raise click.BadParameter(f"pictures are {', '.join(FORMATS)}", param_hint="'--plot'")
+            raise click.BadParameter(
+                f"the suffix of a figure must be one of {', '.join(FORMATS)}", param_hint="'--plot'"
+            )
         refuse_existing(picture, overwrite)
     with contextlib.ExitStack() as stack:
         first = _open(stack, data, None)

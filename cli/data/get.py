@@ -70,20 +70,20 @@ def get(
     if spec.kind == "packaged":
         if not as_json and not quiet:
             click.echo(f"{name} comes with the package; there is nothing to get", err=True)
-        _tell_files(spec, None, None, as_json, quiet)
+        _print_files(spec, None, None, as_json, quiet)
     elif spec.kind == "published" and not audio_only:
         if audio:
             raise click.UsageError(f"{name} is downloaded as spikes; leave out --audio")
         _fetch(spec, offline, quiet)
-        _tell_files(spec, None, None, as_json, quiet)
+        _print_files(spec, None, None, as_json, quiet)
     elif audio_only:
-        _tell_files(spec, _recordings(spec, offline, quiet), None, as_json, quiet)
+        _print_files(spec, _recordings(spec, offline, quiet), None, as_json, quiet)
     elif _is_made(spec, quiet):
-        _tell_files(spec, None, None, as_json, quiet)
+        _print_files(spec, None, None, as_json, quiet)
     else:
         folder = audio or _recordings(spec, offline, quiet)
         report = _convert(spec, folder, jobs, quiet)
-        _tell_files(spec, folder, report, as_json, quiet)
+        _print_files(spec, folder, report, as_json, quiet)
 
 
 def _fetch(spec: DatasetSpec, offline: bool, quiet: bool) -> list[Path]:
@@ -195,7 +195,7 @@ def _require_all(spec: DatasetSpec, audio: Path, found: int) -> None:
     )
 
 
-def _tell_files(
+def _print_files(
     spec: DatasetSpec,
     recordings: Path | None,
     report: ConversionReport | None,

@@ -112,13 +112,13 @@ def _check(
     if refitted := sum(1 for one in looked_at or stored if one.result.is_refitted):
         click.echo(f"{refitted} refitted: trained again with the validation speakers included.")
     if changes:
-        _say_changes(changes, stored)
+        _print_changes(changes, stored)
     noun = "entry passes" if len(stored) == 1 else "entries pass"
     odd = sum(1 for one in looked_at or stored if flags[one.entry.id])
     click.echo(f"{len(stored)} {noun}; {odd or 'none'} with oddities.")
 
 
-def _say_changes(changes: Changes, stored: list[StoredEntry]) -> None:
+def _print_changes(changes: Changes, stored: list[StoredEntry]) -> None:
     reasons = {
         f"{one.entry.dataset}/{one.entry.id}": one.entry.withdrawn.reason
         for one in stored

@@ -127,7 +127,7 @@ def reopen(folder: Path, record: RunRecord) -> SelectionData:
 
 
 @contextmanager
-def say_interrupted(command: str) -> Iterator[None]:
+def resume_hint(command: str) -> Iterator[None]:
     """Print on Ctrl-C how to resume the work.
 
     Parameters

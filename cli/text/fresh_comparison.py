@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _SHOWN = 10  # reasons
+_DUPLICATES = ("duplicate", "duplicates")
 
 
 def fresh_lines(document: Mapping[str, Any]) -> list[str]:
@@ -30,13 +31,13 @@ def fresh_lines(document: Mapping[str, Any]) -> list[str]:
         f"{found['speakers']} known speakers",
         f"  compared with the SHA-256 of {sources or 'no known recording'}; "
         f"with the sound of {found['compared_by_sound']:,}",
-        f"  left out: {found['of_words_that_no_entry_knows']} of words that are classes of no entry",
+        f"  left out: {found['other_words']} of words that are classes of no entry",
     ]
     reasons = Counter(
         one["reason"].partition(" the same recording as ")[0] for one in found["left_out"]
     )
     lines += [
-        f"  left out: {count} {'duplicates' if reason == 'is' else f'({reason})'}"
+        f"  left out: {count} {_DUPLICATES[count > 1] if reason == 'is' else f'({reason})'}"
         for reason, count in reasons.most_common(_SHOWN)
     ]
     if found["not_comparable"]:
@@ -52,7 +53,7 @@ def fresh_lines(document: Mapping[str, Any]) -> list[str]:
                 f"{row['entry']}: its own data are not on this machine; give them with --without"
             )
     lines += [f"not run: {one['entry']}: {one['reason']}" for one in document["not_run"]]
-    return [*lines, document["what_it_says"]]
+    return [*lines, document["interpretation"]]
 
 
 def _line(row: dict[str, Any], width: int) -> str:

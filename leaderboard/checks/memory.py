@@ -63,12 +63,14 @@ def read_contents(folder: Path) -> Contents | None:
         for file in files:
             if not file.is_file(follow_symlinks=False):
                 return None
-            if file.name.endswith(".json") and file.stat().st_size <= MAX_JSON_BYTES:
-                with open(file, "rb") as opened:
-                    json_files[file.name] = opened.read()
-                sha256 = hashlib.sha256(json_files[file.name]).hexdigest()
-            else:
+            if file.stat().st_size > MAX_JSON_BYTES:
                 sha256 = file_sha256(Path(file))
+            else:  # read at once, which takes half the time
+                with open(file, "rb") as opened:
+                    content = opened.read()
+                if file.name.endswith(".json"):
+                    json_files[file.name] = content
+                sha256 = hashlib.sha256(content).hexdigest()
             digest.update(f"{sha256}  {file.name}\n".encode(errors="surrogateescape"))
     except (OSError, ResultError):
         return None

@@ -11,7 +11,7 @@ predictions of a withdrawn entry, or if its labels were not compared with the da
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from leaderboard.claims.declaration import TRACKS
@@ -130,7 +130,8 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
 
 def _rank(group: list[StoredEntry], withdrawn: Mapping[str, str]) -> tuple[RankedEntry, ...]:
     ordered = sorted(group, key=lambda s: (-s.result.summary.test_mean, s.entry.id))
-    reasons = {stored.entry.id: _why_unranked(stored, ordered, withdrawn) for stored in ordered}
+    compared = any(stored.labels_compared for stored in ordered)
+    reasons = {stored.entry.id: _why_unranked(stored, compared, withdrawn) for stored in ordered}
     ranked = [stored for stored in ordered if not reasons[stored.entry.id]]
     intervals = [stored.result.summary.test_interval for stored in ranked]
     ranks = rank_intervals([(interval.low, interval.high) for interval in intervals])
@@ -147,13 +148,14 @@ def _rank(group: list[StoredEntry], withdrawn: Mapping[str, str]) -> tuple[Ranke
     )
 
 
-def _why_unranked(
-    stored: StoredEntry, board: Sequence[StoredEntry], withdrawn: Mapping[str, str]
-) -> str:
-    """Return the reason why an entry has no rank on a board; empty if it has one."""
+def _why_unranked(stored: StoredEntry, labels_of_others: bool, withdrawn: Mapping[str, str]) -> str:
+    """Return the reason why an entry has no rank on a board; empty if it has one.
+
+    ``labels_of_others`` says whether the labels of any entry of the board were compared with the data set.
+    """
     if reason := why_unranked(stored.result, stored.entry):
         return reason
-    if not stored.labels_compared and any(one.labels_compared for one in board):
+    if labels_of_others and not stored.labels_compared:
         return "its labels were not compared with the data set, those of other entries were"
     for predictions in stored.breakdown.fingerprints:
         if predictions in withdrawn:

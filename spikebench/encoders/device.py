@@ -33,7 +33,7 @@ def find_device(name: str) -> torch.device:
     if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
         raise SpikebenchError(f"unknown device {name!r}; known: cuda, cuda:INDEX, cpu")
     if not torch.cuda.is_available():
-        raise SpikebenchError(f"device {name}: torch finds no CUDA device here; use the CPU")
+        raise SpikebenchError(f"device {name}: torch finds no CUDA device; use the CPU")
     if int(index or 0) >= torch.cuda.device_count():
         raise SpikebenchError(
             f"device {name}: there are only {torch.cuda.device_count()} CUDA devices, from cuda:0 on"

@@ -222,7 +222,7 @@ def run_fresh_comparison(
             "used": len(used),
             "words": len({label for label, _ in used}),
             "speakers": len({speaker for _, speaker in used} - {-1}),
-            "of_words_that_no_entry_knows": strange,
+            "other_words": strange,
             "left_out": [one.as_json() for one in [*sifted.left_out, *skipped]],
             "compared_by_file": known.counts,
             "compared_by_sound": sifted.sounds,
@@ -230,7 +230,7 @@ def run_fresh_comparison(
         },
         "entries": _rows(answered, known),
         "not_run": [{"entry": name, "reason": why} for name, why in not_run.items()],
-        "what_it_says": MEANING,
+        "interpretation": MEANING,
     }
 
 

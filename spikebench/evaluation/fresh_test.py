@@ -19,7 +19,7 @@ from spikebench.conversion.runner import convert, request
 from spikebench.encoders import DEFAULT_ENCODER
 from spikebench.encoders.encoder import make_encoder
 from spikebench.errors import ResultError, SpikebenchError
-from spikebench.evaluation.reproduction import answer_again, check_size
+from spikebench.evaluation.reproduction import check_size, predict_again
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.classification import speaker_interval
 from spikebench.naming.names import ClipNames
@@ -245,7 +245,7 @@ def answer_fresh(
         raise ResultError("none of the recordings is of one of its classes")
     events = replace(everything.events, labels=labels, keys=tuple(run.dataset.classes), folder=None)
     samples = SpikeDataset(events, known)
-    answers = [answer_again(path, run, claimed, samples, device, large=large) for path in weights]
+    answers = [predict_again(path, run, claimed, samples, device, large=large) for path in weights]
     return answers, len(everything) - known.size
 
 

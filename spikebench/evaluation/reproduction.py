@@ -251,7 +251,7 @@ def check_header(weights: Path, expected: dict[str, torch.Tensor], *, large: boo
     _bound("numbers in its weights", total, MOST_PARAMETERS, large)
 
 
-def answer_again(
+def predict_again(
     weights: Path,
     run: RunRecord,
     claimed: ModelRecord,
@@ -329,7 +329,7 @@ def measure_again(
     Parameters
     ----------
     weights, run
-        As for :func:`answer_again`, which has checked their size.
+        As for :func:`predict_again`, which has checked their size.
     claimed
         The record of the seed in the result; metrics may be missing.
     samples
@@ -339,7 +339,7 @@ def measure_again(
     device
         ``cpu`` or ``cuda``.
     large
-        As for :func:`answer_again`.
+        As for :func:`predict_again`.
 
     Returns
     -------

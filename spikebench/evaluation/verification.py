@@ -9,11 +9,11 @@ from pathlib import Path
 from spikebench.errors import ResultError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.evaluation.reproduction import (
-    answer_again,
     bounded_memory,
     check_size,
     measure_again,
     open_claimed,
+    predict_again,
 )
 from spikebench.events.dataset import SpikeDataset
 from spikebench.protocol.opening import SelectionData
@@ -109,7 +109,7 @@ def run_weights(
             raise ResultError(f"{path}: not the weights of the result: their SHA-256 differs")
         paths.append(path)
     return [
-        answer_again(path, run, result.model, test, device, large=large)
+        predict_again(path, run, result.model, test, device, large=large)
         for path, run in zip(paths, claim.runs, strict=True)
     ]
 

@@ -160,7 +160,7 @@ def _checked(
     if seconds.ndim != 1 or seconds.shape != whole.shape:
         raise ValueError(f"sample {sample}: {seconds.size} times and {whole.size} units")
     if seconds.size and not (seconds.min() >= 0 and seconds.max() < MAX_TIME_S):
-        raise ValueError(f"sample {sample}: times must be finite, not negative and within a day")
+        raise ValueError(f"sample {sample}: times must be finite and in 0 … {MAX_TIME_S:g} s")
     if whole.size and (
         whole.dtype.kind not in "iu" or not 0 <= whole.min() <= whole.max() < n_units
     ):

@@ -44,7 +44,10 @@ class _Record(BaseModel):
 
 
 class RunReport(_Record):
-    """One run; ``failed`` gives the reason why it is not trained, and is empty if it is."""
+    """One run; ``failed`` gives the reason why it is not trained, and is empty if it is.
+
+    Folders are relative to that of the sweep.
+    """
 
     seed: Count
     folder: str

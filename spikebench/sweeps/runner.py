@@ -9,6 +9,7 @@ Workers are implemented in :mod:`spikebench.sweeps.worker`.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import tempfile
 import time
@@ -23,6 +24,7 @@ from spikebench import __version__
 from spikebench.errors import TrainingError
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.text import shareable
 from spikebench.sweeps.report import (
     RunReport,
     SweepReport,
@@ -362,9 +364,9 @@ def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:
     ranked = rank(
         [
             summarise(
-                *(one.name, str(sweep.output / one.name), one.model, one.values),
+                *(one.name, one.name, one.model, one.values),
                 [
-                    _run_report(run, outcomes[run.folder])
+                    _run_report(run, outcomes[run.folder], sweep.output)
                     for run in sweep.runs
                     if run.configuration is one
                 ],
@@ -374,20 +376,25 @@ def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:
     )
     return SweepReport(
         software=f"spikebench {__version__}",
-        spec=sweep.spec.model_dump(mode="json"),
+        spec=sweep.spec.model_dump(mode="json")
+        | {
+            "data": shareable(sweep.spec.data),
+            "preset": sweep.spec.preset and shareable(sweep.spec.preset),
+        },
         dataset=sweep.selection.dataset,
         configurations=ranked,
         best=ranked[0].name if ranked[0].is_complete else None,
     )
 
 
-def _run_report(run: Run, outcome: Outcome) -> RunReport:
-    record = outcome.record
+def _run_report(run: Run, outcome: Outcome, output: Path) -> RunReport:
+    record, folder = outcome.record, run.folder.relative_to(output).as_posix()
     if record is None:
-        return RunReport(seed=run.seed, folder=str(run.folder), failed=outcome.failed)
+        failed = outcome.failed.replace(f"{output}{os.sep}", "")
+        return RunReport(seed=run.seed, folder=folder, failed=failed)
     return RunReport(
         seed=run.seed,
-        folder=str(run.folder),
+        folder=folder,
         validation_accuracy=record.validation_accuracy,
         epochs=record.epochs,
         selected_epoch=record.selected_epoch,

@@ -13,6 +13,7 @@ from helpers.toy import write_toy
 
 from cli.main import main
 from leaderboard.claims.privacy import refuse_paths
+from spikebench import presets
 from spikebench.errors import ResultError
 from spikebench.protocol.results import read_result
 from spikebench.records.text import shareable
@@ -57,6 +58,29 @@ def test_a_result_and_its_entry_name_no_folder(
     assert read_run(work / "out" / "seed0").data == "toy.h5"
     assert run("evaluate", "--checkpoint", work / "out" / "seed0", "-o", "again", "--quiet") == 0
     assert str(tmp_path) not in read_result(work / "again").command
+
+
+def test_the_report_of_a_sweep_names_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_toy(tmp_path / "toy.h5")
+    (tmp_path / "spec.toml").write_text(
+        f"model = 'lif'\ndata = '{tmp_path}/toy.h5'\npreset = 'mine.toml'\nseeds = 1\n"
+        "[grid]\n'training.learning_rate' = [1e-2, 3e37]\n"
+    )
+    text = (Path(presets.__file__).parent / "lif.toml").read_text()
+    (tmp_path / "mine.toml").write_text(
+        text.replace("epochs = ", "epochs = 1 # ").replace("duration_ms = ", "duration_ms = 300 # ")
+    )
+    monkeypatch.chdir(tmp_path)
+    assert run("sweep", "spec.toml", "-o", tmp_path / "out", "--quiet", "--workers", 1) == 1
+    said = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    assert (said["spec"]["data"], said["spec"]["preset"]) == ("toy.h5", "mine.toml")
+    runs = [run for one in said["configurations"] for run in one["runs"]]
+    assert {run["folder"] for run in runs} == {
+        f"lif,learning_rate={rate}/seed0" for rate in ("0.01", "3e+37")
+    }
+    assert holding(tmp_path / "out", str(tmp_path)) == []
 
 
 def test_a_relative_path_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

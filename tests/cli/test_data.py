@@ -172,7 +172,10 @@ def test_what_cannot_be_compared_is_one_line(
             ["data", "compare", "a.h5", "--with", "b.h5", "--index", "1", "--source", "x"],
             "--index and --source both choose",
         ),
-        (["data", "compare", "a.h5", "--with", "b.h5", "-o", "p.gif"], "pictures are .png"),
+        (
+            ["data", "compare", "a.h5", "--with", "b.h5", "-o", "p.gif"],
+            "the suffix of a figure must be one of .png",
+        ),
         (
             ["data", "compair"],
             "unknown command 'compair'; known: card, compare, get, list, make, path, verify. Did you mean 'compare'?",

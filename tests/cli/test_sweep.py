@@ -118,7 +118,7 @@ def test_a_run_that_fails_is_told_at_the_end(
     assert len(err.splitlines()) == 1
     lines = out.splitlines()
     assert lines[3].split() == ["failed", "0/1", "–", "–", "–", "lif,learning_rate=3e+37"]
-    bad = tmp_path / "out" / "lif,learning_rate=3e+37" / "seed0"
+    bad = "out/lif,learning_rate=3e+37/seed0"
     assert lines[4].startswith(f"failed: {bad}: the loss is no longer finite")
     assert lines[-1] == f"next: spikebench evaluate --checkpoint out/{NAMES[0]}"
     assert run(capsys, *words, "--json")[0] == 1  # as often as it is asked

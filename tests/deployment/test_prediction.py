@@ -215,7 +215,7 @@ def test_the_command_on_recordings(
     assert err.endswith("spikebench: 3 left out, 2 classified\n")
     code, out, _ = call(capsys, run, tmp_path / "up" / "a.wav", "--live", 100, "--json")
     heard = [json.loads(line) for line in out.splitlines()]
-    assert [line["heard_ms"] for line in heard] == [100, 200, 300]
+    assert [line["time_ms"] for line in heard] == [100, 200, 300]
     assert heard[-1]["answer"] == said["answers"][1]["answer"]
     assert heard[-1]["confidence"] == said["answers"][1]["confidence"]
 

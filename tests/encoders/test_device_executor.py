@@ -103,7 +103,7 @@ def test_without_a_gpu_the_command_says_so(
     audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for device, told in (
-        ("cuda", "device cuda: torch finds no CUDA device here"),
+        ("cuda", "device cuda: torch finds no CUDA device"),
         ("gpu", "unknown device 'gpu'; known: cuda"),
     ):
         with pytest.raises(SystemExit) as caught:

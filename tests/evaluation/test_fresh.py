@@ -99,7 +99,7 @@ def test_entries_with_weights_answer_what_is_fresh(
     assert said == json.loads((output / "fresh.json").read_text())
     found = said["recordings"]
     assert (found["found"], found["used"], found["words"], found["speakers"]) == (28, 16, 2, 4)
-    assert found["of_words_that_no_entry_knows"] == 8
+    assert found["other_words"] == 8
     assert {one["file"]: one["reason"] for one in found["left_out"]} == {
         "low/x_0.wav": "is in tones.h5 (the same file)",
         "high/y_0.wav": "is the same recording as high/s_0.wav",
@@ -121,7 +121,7 @@ def test_entries_with_weights_answer_what_is_fresh(
     assert row["own"]["accuracy"] == pytest.approx(claimed, rel=1e-12)
     assert row["drop"] == pytest.approx(claimed - sum(right) / 2, rel=1e-12, abs=1e-15)
     assert (row["own"]["rank"], row["fresh"]["rank"]) == (1, 1)
-    assert "other voices, rooms and microphones" in said["what_it_says"]
+    assert "other voices, rooms and microphones" in said["interpretation"]
 
 
 def test_the_same_command_goes_on_and_other_recordings_are_told(

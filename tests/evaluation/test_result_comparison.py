@@ -358,7 +358,7 @@ def test_picture(two: list[Path], run: Run, tmp_path: Path, name: str, start: by
         (["good"], 1, "takes 2 to 20 results, not 1"),
         (["good", "absent"], 1, "absent: not a folder"),
         (["good", "."], 1, "result.json: no such file"),
-        (["good", "bad", "--plot", "a.gif"], 2, "pictures are"),
+        (["good", "bad", "--plot", "a.gif"], 2, "the suffix of a figure must be one of"),
     ],
 )
 def test_mistakes(two: list[Path], run: Run, words: list[str], code: int, message: str) -> None:

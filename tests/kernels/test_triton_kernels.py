@@ -27,7 +27,7 @@ from spikebench.kernels import operators, reference
 from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, Neuron, Settings
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="Triton is not installed"
 )

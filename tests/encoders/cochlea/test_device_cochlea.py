@@ -307,7 +307,7 @@ def test_unknown_devices_are_refused(name: str) -> None:
 
 def test_a_device_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SpikebenchError, match=r"device cuda: torch finds no CUDA device here"):
+    with pytest.raises(SpikebenchError, match=r"device cuda: torch finds no CUDA device"):
         encode_batch([(recording(600), 48000)], [[0]], SHD, 4, "cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
