@@ -121,7 +121,8 @@ def _walk(tar: tarfile.TarFile, source: _Counted) -> Iterator[Member]:
 def _zip_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     _require_inside(info.filename)
     is_plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
-    kind = "folder" if info.is_dir() else "file" if is_plain else "other"
+    is_folder = info.filename.endswith("/")  # is_dir() fails for an empty name
+    kind = "folder" if is_folder else "file" if is_plain else "other"
     return Member(info.filename, kind, info.file_size, partial(_open_zip, file, info))
 
 

@@ -111,6 +111,12 @@ def unpack_recordings(
     return digests
 
 
+_DAMAGED = (
+    *(EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError),
+    UnicodeDecodeError,  # raised by zipfile for the name of a member
+)
+
+
 @contextlib.contextmanager
 def _one_line(archive: Path) -> Iterator[None]:
     """Convert any error of an archive to a message of one line."""
@@ -119,7 +125,7 @@ def _one_line(archive: Path) -> Iterator[None]:
         yield
     except RefusedError as error:
         raise DataError(f"{name}: {printable(str(error))}; {_REMEDY}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError):
+    except _DAMAGED:
         raise DataError(
             f"{name}: is cut short, damaged or not such an archive; {_REMEDY}"
         ) from None

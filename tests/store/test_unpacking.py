@@ -106,6 +106,22 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
     return info
 
 
+@pytest.mark.parametrize(
+    ("name", "patched", "told"),
+    [
+        ("ä.h5", b"\xa4\xa4", "is cut short, damaged"),  # its name is said to be UTF-8
+        ("x.h5", b"\0.h5", "0 of its members have"),
+    ],
+)
+def test_names_of_a_zip_that_are_none(tmp_path: Path, name: str, patched: bytes, told: str) -> None:
+    archive = zip_file(tmp_path / "a.h5.zip", [(name, DATA)])
+    data = archive.read_bytes()
+    old = name.encode()[: len(patched)]
+    assert data.count(old) == 2
+    archive.write_bytes(data.replace(old, patched))
+    refused(archive, ZIP, told)
+
+
 def test_zip(tmp_path: Path) -> None:
     archive = zip_file(tmp_path / "a.h5.zip", [("top/README", b"me"), ("top/a.h5", DATA)])
     unpack_file(archive, ZIP, tmp_path / "a.h5", fits)
