@@ -8,7 +8,8 @@ classes, 2,264 test samples of 12 speakers (the size of SHD's test split). They 
 
 * **first**: ``spikebench leaderboard build``, as a user runs it, without remembered checks, into a new folder: every
   file is read, every SHA-256 compared, every claim recomputed, a page per entry written.
-* **unchanged**: the same command again, without changes: every file is read and its SHA-256 computed.
+* **one new**: the same command with one more entry: every file is read and its SHA-256 computed.
+* **unchanged**: the same command again, without changes: sizes and times of all files are compared.
 * **one core**: checking in one process: milliseconds of its CPU time per entry, of up to 1,000 entries.
 
 Wall time in seconds, files warm; the fastest of ``--rounds`` rounds counts, and all are reported. **CPU** is the time
@@ -29,6 +30,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -185,16 +187,22 @@ def _result(number: int, records: list[SeedRecord], generator: np.random.Generat
 
 def measure(folder: Path, place: Path, rounds: int) -> dict[str, Any]:
     """Measure one number of entries."""
-    first, unchanged = [], []
+    first, unchanged, one_new = [], [], []
+    before = set(folder.glob("*/*"))
     for number in range(rounds):
         memory, site = place / f"memory-{number}", place / f"site-{number}"
         first.append(build(folder, site, memory))
         unchanged.append(build(folder, site, memory))
+        make_entries(folder, range(10**6 + number, 10**6 + number + 1))
+        one_new.append(build(folder, site, memory))
+        for added in set(folder.glob("*/*")) - before:
+            shutil.rmtree(added)
     site = place / "site-0"
     files = [path for path in site.rglob("*") if path.is_file()]
     return {
         "first": first,
         "unchanged": unchanged,
+        "one new": one_new,
         "one_core_ms": milliseconds(sorted(folder.glob("*/*"))[:1000], 1),
         "site_bytes": sum(path.stat().st_size for path in files),
         "index_bytes": (site / "index.html").stat().st_size,
@@ -244,7 +252,7 @@ def write(report: dict[str, Any]) -> None:
         "|---|---|---|---|---|",
     ]
     for count, row in report["entries"].items():
-        for kind in BARS_S:
+        for kind in ("first", "unchanged", "one new"):
             walls = [one["wall_s"] for one in row[kind]]
             best = min(row[kind], key=lambda one: one["wall_s"])
             rounds_s = ", ".join(f"{seconds:.1f}" for seconds in walls)

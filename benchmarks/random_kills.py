@@ -8,7 +8,7 @@ succeeds. All files are then compared with those of the uninterrupted command, a
 
 * **evaluate**: two seeds of ``svm`` and ``lif`` with all cost metrics; the test split must be opened once per seed.
 * **sweep**: two settings, two workers. **train**: one run with a refit. **submit**: an entry with weights.
-* **make**: ``data make shd-r`` of the recordings of two words (``--partial``), two workers.
+* **make**: ``data make shd-r`` of the recordings of two words, two workers.
 
 Data: a toy data set, and synthetic recordings named like the Heidelberg Digits. Writes nothing; prints a line per kill
 that left another result, and a summary.
@@ -90,7 +90,7 @@ CASES = {
     "sweep": Case("sweep spec.toml -o out --workers 2 --quiet", spec, ("out",)),
     "submit": Case("submit result --entries entries", result, ("entries",)),
     "make": Case(
-        "data make shd-r --audio audio -o made --partial --one-file --jobs 2 --quiet",
+        "data make shd-r --audio audio -o made --one-file --jobs 2 --quiet",
         digits,
         ("made",),
     ),

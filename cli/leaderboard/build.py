@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.leaderboard.selection import entries_option, json_option, read_checked, usual_entries
 from cli.progress.leaderboard import MANY, entries_progress
+
+if TYPE_CHECKING:
+    from leaderboard.pages.up_to_date import Built
 
 
 @click.command()
@@ -24,29 +28,50 @@ from cli.progress.leaderboard import MANY, entries_progress
 def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Write a static page that works from file:// and loads nothing from other addresses.
 
-    Also writes a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv beside it.
+    Also writes a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv beside it. If nothing
+    that it was built from has changed since the last build, the page is left as it is.
     """
-    if sum(1 for folder in entries or usual_entries() for _ in folder.glob("*/*")) >= MANY:
-        from spikebench.workers import prepare_workers
+    from leaderboard.pages.site import DOWNLOADS, page_path
+    from leaderboard.pages.up_to_date import identify_inputs, recall_build, remember_build
 
-        prepare_workers("leaderboard.pages.site")
-    from leaderboard.claims.literature import read_literature
-    from leaderboard.pages.site import build_site
-
-    stored, reports = read_checked(entries), read_literature()
-    with entries_progress("writing") as report_progress:
-        page, *downloads = build_site(stored, reports, output, report_progress)
+    folders, page = entries or usual_entries(), page_path(output)
+    inputs = identify_inputs(folders)
+    built = recall_build(page, inputs)
+    is_current = built is not None
+    if built is None:
+        built = _build(entries, output)
+        remember_build(page, inputs, built)
     size = page.stat().st_size
     if as_json:
         import json
 
-        said: dict[str, object] = {"page": str(page), "bytes": size}
-        said["downloads"] = [str(path) for path in downloads]
-        said |= {"entries": len(stored), "literature": len(reports)}
+        said: dict[str, object] = {"page": str(page), "bytes": size, "unchanged": is_current}
+        said["downloads"] = [str(page.with_name(name)) for name in DOWNLOADS]
+        said |= {"entries": built.entries, "literature": built.literature}
         click.echo(json.dumps(said, ensure_ascii=False))
         return
-    noun = "entry" if len(stored) == 1 else "entries"
-    click.echo(f"{len(stored)} {noun} measured here, {len(reports)} numbers from the literature.")
+    noun = "entry" if built.entries == 1 else "entries"
+    click.echo(
+        f"{built.entries} {noun} measured here, {built.literature} numbers from the literature."
+    )
+    if is_current:
+        click.echo(f"{page} is up to date ({size / 1000:.0f} kB): nothing has changed.")
+        return
     click.echo(
         f"Wrote {page} ({size / 1000:.0f} kB), and beside it a page per entry and the downloads."
     )
+
+
+def _build(entries: tuple[Path, ...], output: Path) -> Built:
+    from leaderboard.claims.literature import read_literature
+    from leaderboard.pages.site import build_site
+    from leaderboard.pages.up_to_date import Built
+
+    if sum(1 for folder in entries or usual_entries() for _ in folder.glob("*/*")) >= MANY:
+        from spikebench.workers import prepare_workers
+
+        prepare_workers("leaderboard.pages.site")
+    stored, reports = read_checked(entries), read_literature()
+    with entries_progress("writing") as report_progress:
+        build_site(stored, reports, output, report_progress)
+    return Built(len(stored), len(reports))

@@ -27,7 +27,7 @@ from spikebench.records.strict_json import MAX_JSON_BYTES
 from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.store.folder import data_root, part_paths
 
-__all__ = ["PASSED", "Contents", "read_contents", "recall", "remember"]
+__all__ = ["PASSED", "Contents", "read_contents", "recall", "remember", "surroundings"]
 
 FOLDER = "checked-entries"
 # What follows from checks that not every entry allows: fields of a StoredEntry, and their types here.
@@ -97,7 +97,7 @@ def recall(sha256: str) -> tuple[Breakdown, dict[str, Any]] | None:
         if hashlib.sha256(text).hexdigest().encode() != mark:
             return None
         said = json.loads(text)
-        if (said["program"], said["data"]) != (program_sha256(), _surroundings()):
+        if (said["program"], said["data"]) != (program_sha256(), surroundings()):
             return None
         breakdown = Breakdown(
             speakers=tuple(Share(*share) for share in said["speakers"]),
@@ -123,7 +123,7 @@ def remember(sha256: str, breakdown: Breakdown, passed: dict[str, Any]) -> None:
     """
     said = {
         "program": program_sha256(),
-        "data": _surroundings(),
+        "data": surroundings(),
         "speakers": [list(asdict(share).values()) for share in breakdown.speakers],
         "languages": [list(asdict(share).values()) for share in breakdown.languages],
         "fingerprints": list(breakdown.fingerprints),
@@ -137,8 +137,14 @@ def remember(sha256: str, breakdown: Breakdown, passed: dict[str, Any]) -> None:
 
 
 @cache
-def _surroundings() -> str:
-    """Identify what entries are compared with on this machine: the data sets, and the keys of verifications."""
+def surroundings() -> str:
+    """Identify what entries are compared with on this machine: the data sets, and the keys of verifications.
+
+    Returns
+    -------
+    str
+        64 lower-case hexadecimal digits; computed once per process.
+    """
     keys = hashlib.sha256(trusted_keys()).hexdigest()
     there = [f"keys {keys} {'' if which('ssh-keygen') else 'un'}used"]
     for name in DATASETS:

@@ -13,4 +13,6 @@
                 numbers
     terminal    The leaderboard in a terminal of 80 columns; plain text where the output is not a
                 terminal
+    up_to_date  Whether a page is up to date: nothing that it was built from has changed, and
+                neither has it
 """

@@ -29,6 +29,7 @@ from spikebench.records.whole_files import remove_partials, write_text
 from spikebench.workers import available_cores, worker_pool
 
 PAGE = "index.html"
+DOWNLOADS = ("leaderboard.json", "leaderboard.csv", "literature.csv")
 _HEAD_BYTES = 4096
 SEVERAL_PROCESSES_FROM, _PER_CALL = 1000, 50
 
@@ -86,7 +87,7 @@ def build_site(
     ResultError
         If a page cannot be written.
     """
-    page = output if output.suffix.lower() in {".html", ".htm"} else output / PAGE
+    page = page_path(output)
     root = page.parent
     boards = build_boards(entries)
     rows = measured_rows(boards)
@@ -103,22 +104,34 @@ def build_site(
         with worker_pool(jobs, preload=__name__) as pool:
             parts = [own[i : i + _PER_CALL] for i in range(0, len(own), _PER_CALL)]
             written = [pool.submit(_write_some, part) for part in parts]
-            downloads = {
-                "leaderboard.json": to_json(rows, reports),
-                "leaderboard.csv": measured_csv(rows),
-                "literature.csv": literature_csv(reports),
-            }
+            texts = (to_json(rows, reports), measured_csv(rows), literature_csv(reports))
             index = render_index(boards, rows, reports)
             for number, future in enumerate(written, 1):
                 future.result()
                 report_progress(min(number * _PER_CALL, len(own)), len(own))
         _remove_stale(root, set(pages))
-        for name, text in downloads.items():
+        for name, text in zip(DOWNLOADS, texts, strict=True):
             write_text(root / name, text)
         write_text(page, index)
     except OSError as error:
         raise ResultError(f"{page}: cannot be written: {os_error_text(error)}") from None
-    return [page, *(root / name for name in downloads)]
+    return [page, *(root / name for name in DOWNLOADS)]
+
+
+def page_path(output: Path) -> Path:
+    """Return the path of the index page.
+
+    Parameters
+    ----------
+    output
+        A folder, or a file that ends in ``.html``.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    return output if output.suffix.lower() in {".html", ".htm"} else output / PAGE
 
 
 def _by_page(boards: Sequence[Board], rows: Sequence[Row], index: str) -> dict[str, _Page]:

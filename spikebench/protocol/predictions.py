@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 COLUMNS = ["index", "label", "predicted", "speaker"]
 _HEADERS = (",".join(COLUMNS).encode(), ",".join(f'"{name}"' for name in COLUMNS).encode())
-_NUMBER = rb"(?:-1|0|[1-9][0-9]{0,9})"
-_FIELD = re.compile(rb'%b|"%b"' % (_NUMBER, _NUMBER))
-_ROW = rb",".join([rb"(?:%b)" % _FIELD.pattern] * len(COLUMNS)) + rb"\n"
-_ROWS = re.compile(rb"(?:%b)*+" % _ROW)  # possessive: no backtracking, so no memory per line
+_FIELD = re.compile(rb'(-1|0|[1-9][0-9]{0,9})|"(?:-1|0|[1-9][0-9]{0,9})"')
+_QUOTED = re.compile(rb'(?<=[,\n])"([0-9-]*)"(?=[,\n])')
+_MOST_DIGITS = 10
+_COMMA, _LINE_END, _MINUS, _ZERO = b",\n-0"
+_ENDS = np.array([_COMMA, _COMMA, _COMMA, _LINE_END], np.uint8)
 
 Column = NDArray[np.int64]
 Columns = tuple[Column, Column, Column, Column]
@@ -36,7 +37,7 @@ def read_columns(content: bytes) -> Columns:
     ValueError
         If the contents are anything else; the message names the problem.
     """
-    text = content.replace(b"\r\n", b"\n")
+    text = content.replace(b"\r\n", b"\n") if b"\r" in content else content
     header, _, rows = text.partition(b"\n")
     if header not in _HEADERS:
         raise ValueError(f"the first line must be {','.join(COLUMNS)}")
@@ -44,12 +45,10 @@ def read_columns(content: bytes) -> Columns:
         raise ValueError("holds no predictions")
     if not rows.endswith(b"\n"):
         rows += b"\n"
-    matched = _ROWS.match(rows)
-    end = matched.end() if matched else 0
-    if end < len(rows):
-        raise ValueError(_what_is_wrong(rows[end:].partition(b"\n")[0]))
-    numbers = rows.replace(b'"', b"").replace(b"\n", b",").decode("ascii")
-    values = np.fromstring(numbers, dtype=np.int64, sep=",")
+    plain = _QUOTED.sub(rb"\1", b"\n" + rows)[1:] if b'"' in rows else rows
+    values = _parse(np.frombuffer(plain, np.uint8))
+    if values is None:
+        raise ValueError(_what_is_wrong(rows))
     if values.max() >= 2**31:
         raise ValueError("a number is outside -1 … 2147483647")
     table = np.ascontiguousarray(values.reshape(-1, len(COLUMNS)).T)
@@ -58,10 +57,40 @@ def read_columns(content: bytes) -> Columns:
     return index, label, predicted, speaker
 
 
-def _what_is_wrong(line: bytes) -> str:
-    """Explain why a line is not four whole numbers."""
-    fields = line.split(b",") if line else []
-    if len(fields) != len(COLUMNS):
-        return f"a line has {len(fields)} fields instead of {len(COLUMNS)}"
-    wrong = next(field for field in fields if not _FIELD.fullmatch(field))
-    return f"{wrong.decode(errors='replace')[:40]!r} is not an integer from -1 to 2147483647"
+def _parse(text: NDArray[np.uint8]) -> Column | None:
+    """Parse fields that end with commas and every fourth with a line end; None if anything else is in between."""
+    ends = np.flatnonzero((text == _COMMA) | (text == _LINE_END))
+    if ends.size % len(COLUMNS):
+        return None
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    length = ends - starts
+    digits = text - np.uint8(_ZERO)  # above 9 for any other character
+    negative = text[starts] == _MINUS
+    if not (
+        (text[ends].reshape(-1, len(COLUMNS)) == _ENDS).all()
+        and length.min() > 0
+        and length.max() <= _MOST_DIGITS
+        and np.count_nonzero(digits <= 9) + ends.size + np.count_nonzero(negative) == text.size
+        and (length[digits[starts] == 0] == 1).all()
+        and (length[negative] == 2).all()
+        and (digits[starts[negative] + 1] == 1).all()
+    ):
+        return None
+    values = digits[ends - 1].astype(np.int64)
+    for place in range(1, int(length.max())):
+        values += digits[ends - 1 - place] * (length > place) * np.int64(10**place)
+    values[negative] = -1
+    return values
+
+
+def _what_is_wrong(rows: bytes) -> str:
+    """Explain why the first wrong line is not four whole numbers."""
+    for line in rows.split(b"\n")[:-1]:
+        fields = line.split(b",") if line else []
+        if len(fields) != len(COLUMNS):
+            return f"a line has {len(fields)} fields instead of {len(COLUMNS)}"
+        for field in fields:
+            if not _FIELD.fullmatch(field):
+                shown = field.decode(errors="replace")[:40]
+                return f"{shown!r} is not an integer from -1 to 2147483647"
+    raise AssertionError("every line is right")

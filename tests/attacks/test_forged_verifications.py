@@ -231,11 +231,11 @@ def test_passed_checks_are_forgotten_when_the_trusted_keys_change(
     seen = []
     for trusted in ("maintainer", "maintainer", "other"):
         trust(folder, "board", keys[trusted])
-        memory._surroundings.cache_clear()  # as a new process
+        memory.surroundings.cache_clear()  # as a new process
         (one,) = read_entries([entries], use_memory=True)
         seen.append((one.tier, one.trusted))
     assert seen == [("verified-training", ("board",))] * 2 + [("recomputed", ("",))]
-    memory._surroundings.cache_clear()
+    memory.surroundings.cache_clear()
 
 
 def test_a_signature_without_ssh_is_the_verifiers_word(

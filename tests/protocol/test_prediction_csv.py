@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,20 @@ def by_csv(text: str) -> list[list[int]]:
     return [[int(field) for field in row] for row in rows]
 
 
+def is_right(text: str) -> bool:
+    """Whether every line has four whole numbers, by a regular expression."""
+    head, _, rows = text.replace("\r\n", "\n").partition("\n")
+    number = "(?:-1|0|[1-9][0-9]{0,9})"
+    row = ",".join([f'(?:{number}|"{number}")'] * 4)
+    found = re.findall("[0-9]+", rows, re.ASCII)
+    return (
+        head.replace('"', "") + "\n" == HEADER
+        and head.count('"') in (0, 8)
+        and re.fullmatch(f"(?:{row}\n)*{row}\n?", rows) is not None
+        and all(int(digits) < 2**31 for digits in found)
+    )
+
+
 @given(rows=rows_of_four, place=st.integers(0, 200), cut=st.integers(0, 2), put=put_in)
 def test_what_is_read_is_what_csv_gives(rows: Rows, place: int, cut: int, put: str) -> None:
     written = text_of(rows)
@@ -38,7 +53,9 @@ def test_what_is_read_is_what_csv_gives(rows: Rows, place: int, cut: int, put: s
     try:
         columns = read_columns(changed.encode())
     except ValueError:
+        assert not is_right(changed)
         return
+    assert is_right(changed)
     found = by_csv(changed)
     assert_array_equal(columns, list(zip(*found, strict=True)))
     assert all(-1 <= number < 2**31 for row in found for number in row)
