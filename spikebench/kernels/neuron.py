@@ -9,6 +9,13 @@
     S[t] = 1 if U[t] ≥ ϑ else 0
     A[t] = ρ·A[t−1] + (1 − ρ)·(a·R[t] + b·S[t]),   R[t] = U[t]·(1 − S[t]), or U[t] − ϑ·S[t] with subtract
 
+With :class:`Rotation`, U is the real part of a complex state that rotates while it decays, and A its imaginary part:
+
+    U[t] = β·R[t−1] − δ·A[t−1] + g·I[t],   A[t] = δ·R[t−1] + β·A[t−1]
+
+with R as above, β = exp(−dt/τ)·cos(ω·dt) and δ = exp(−dt/τ)·sin(ω·dt); with ``zero``, R is U, and U[t] is multiplied by
+1 − S[t−1]. With ``subtract`` and U = 2·Re u this is the neuron of C-SiLIF, Fabre et al. (2025), arXiv:2506.06374.
+
 x is the input current, V recurrent weights, A the adaptation (0 without). ``zero`` is the neuron of Cramer et al.
 (2020), arXiv:1910.07407: a spike silences the next step. ``restart`` with adaptation is the symplectic Euler step of
 SE-adLIF, Baronig et al. (2024), arXiv:2408.07517: A depends on the new U.
@@ -19,13 +26,14 @@ In the backward pass, dS/dU is replaced by a function of x = U − ϑ and the sl
     logistic         4·σ(λx)·(1 − σ(λx))                σ the logistic function
     arctan           1/(1 + (λx)²)
     triangle         max(0, 1 − λ·|x|)
+    boxcar           1 if λ·|x| ≤ 1 else 0
     multi_gaussian   ((1 + h)·g(x) − (h/s)·(g((x − 1/λ)/s) + g((x + 1/λ)/s)))/its value at 0, g(x) = exp(−(λx)²/2),
                      h = 0.15, s = 6                    Yin, Corradi, Bohté (2021), doi 10.1038/s42256-021-00397-w
 
 ``reset_in_graph`` selects whether the reset is differentiated.
 
-The class of the :class:`Parameters` passed to a scan beside the decays selects the equations: none, or
-:class:`Adaptation`.
+The class of the :class:`Parameters` passed to a scan beside the decays selects the equations: none,
+:class:`Adaptation`, or :class:`Rotation`.
 """
 
 from __future__ import annotations
@@ -37,7 +45,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 
 Reset = Literal["zero", "restart", "subtract"]
-Surrogate = Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian"]
+Surrogate = Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian", "boxcar"]
 
 # Numbers that represent the names in compiled loops.
 RESETS: dict[str, int] = {name: code for code, name in enumerate(get_args(Reset))}
@@ -70,9 +78,25 @@ class Adaptation(Parameters):
     to_spikes: torch.Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Rotation(Parameters):
+    """Parameters of a complex state; every field is a number or one value per unit.
+
+    Attributes
+    ----------
+    turn : Tensor of float
+        δ, the sine part of the rotation per step; β is its cosine part.
+    gain : Tensor of float
+        g, factor of the input current.
+    """
+
+    turn: torch.Tensor
+    gain: torch.Tensor
+
+
 # Number of the equations for each class of parameters.
-LEAKY, ADAPTIVE = range(2)
-EQUATIONS: dict[type, int] = {type(None): LEAKY, Adaptation: ADAPTIVE}
+LEAKY, ADAPTIVE, ROTATING = range(3)
+EQUATIONS: dict[type, int] = {type(None): LEAKY, Adaptation: ADAPTIVE, Rotation: ROTATING}
 
 
 class Settings(NamedTuple):

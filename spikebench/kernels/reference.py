@@ -18,6 +18,7 @@ from spikebench.kernels.neuron import (
     Adaptation,
     Neuron,
     Parameters,
+    Rotation,
 )
 from spikebench.kernels.scan import (
     Reduction,
@@ -237,6 +238,8 @@ def surrogate_slope(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
         return 1 / (1 + scaled**2)
     if neuron.surrogate == "triangle":
         return (1 - scaled.abs()).clamp(min=0)
+    if neuron.surrogate == "boxcar":
+        return (scaled.abs() <= 1).to(scaled.dtype)
     middle = (1 + GAUSSIAN_H) * torch.exp(-(scaled**2) / 2)
     sides = sum(torch.exp(-(((scaled + d) / GAUSSIAN_S) ** 2) / 2) for d in (-1, 1))
     return (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
@@ -253,9 +256,13 @@ def _step(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute U[t], S[t] and A[t] from I[t], U[t − 1], A[t − 1] and S[t − 1]."""
     undone = before if neuron.reset_in_graph else before.detach()
-    drive = current - adapted if isinstance(adaptation, Adaptation) else current
     carried = mem if neuron.reset == "zero" else _left(mem, undone, neuron)
-    mem = decay_mem * carried + (1 - decay_mem) * drive
+    if isinstance(adaptation, Rotation):
+        mem = decay_mem * carried - adaptation.turn * adapted + adaptation.gain * current
+        adapted = adaptation.turn * carried + decay_mem * adapted
+    else:
+        drive = current - adapted if isinstance(adaptation, Adaptation) else current
+        mem = decay_mem * carried + (1 - decay_mem) * drive
     if neuron.reset == "zero":
         mem = mem * (1 - undone)
     spk = _spike(mem - neuron.threshold, neuron)

@@ -10,6 +10,7 @@ import torch
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Adaptation as Adaptation
 from spikebench.kernels.neuron import Parameters
+from spikebench.kernels.neuron import Rotation as Rotation
 from spikebench.kernels.spikes import Spikes
 
 Reduction = Literal["max", "mean", "sum", "last", "trace"]

@@ -16,8 +16,26 @@ from torch.testing import assert_close
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
 from spikebench.kernels.cpu import launch as cpu
-from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, Neuron, Reset, Settings, Surrogate
-from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation, Layer, Reduction
+from spikebench.kernels.neuron import (
+    ADAPTIVE,
+    EQUATIONS,
+    LEAKY,
+    RESETS,
+    ROTATING,
+    Neuron,
+    Parameters,
+    Reset,
+    Settings,
+    Surrogate,
+)
+from spikebench.kernels.scan import (
+    REDUCTIONS,
+    STATE_ROWS,
+    Adaptation,
+    Layer,
+    Reduction,
+    Rotation,
+)
 
 N_INPUTS, N_STEPS = 5, 5
 Cells = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -43,12 +61,12 @@ def state_of(batch: int, n_taps: int, n: int, dtype: torch.dtype) -> torch.Tenso
     return state
 
 
-def settings(half: bool = False) -> Iterator[tuple[Neuron, int, bool, int, Reduction]]:
-    """Every reset, in the graph or not, with adaptation or without; the others take turns.
+def settings(half: bool = False) -> Iterator[tuple[Neuron, int, int, int, Reduction]]:
+    """Every reset, in the graph or not, with each of the equations; the others take turns.
 
     Half of them has every pair of these choices.
 
-    Yields neuron, recurrent taps, whether there is adaptation, taps of the input, reduction.
+    Yields neuron, recurrent taps, number of the equations, taps of the input, reduction.
     """
     turns = zip(
         cycle(get_args(Surrogate)),
@@ -58,18 +76,18 @@ def settings(half: bool = False) -> Iterator[tuple[Neuron, int, bool, int, Reduc
         strict=False,
     )
     resets = get_args(Reset)
-    for reset, in_graph, adapts in product(resets, (False, True), (False, True)):
-        if half and (resets.index(reset) + in_graph + adapts) % 2:
+    for reset, in_graph, equations in product(resets, (False, True), EQUATIONS.values()):
+        if half and (resets.index(reset) + in_graph + equations) % 2:
             continue
         surrogate, n_recurrent, n_taps, reduction = next(turns)
         neuron = Neuron(0.3, reset, in_graph, surrogate, 2.0)
-        yield neuron, n_recurrent, adapts, n_taps, reduction
+        yield neuron, n_recurrent, equations, n_taps, reduction
 
 
 def compare_gradients(
     neuron: Neuron,
     n_recurrent: int,
-    adapts: bool,
+    equations: int,
     n_taps: int,
     reduction: Reduction,
     device: str = "cpu",
@@ -94,10 +112,14 @@ def compare_gradients(
     weight, second, out = learned(n_taps, N_INPUTS, n), learned(2, n, 6), learned(6, n_classes)
     recurrent, leak = learned(n_recurrent, n, n), decay(n_classes)
     decays, others = (decay(n), decay()), (decay(), decay(6))
-    adaptation = Adaptation(decay(n), learned(n), learned()) if adapts else None
+    adaptation: Parameters | None = None
+    if equations == ADAPTIVE:
+        adaptation = Adaptation(decay(n), learned(n), learned())
+    elif equations == ROTATING:
+        adaptation = Rotation(decay(n), learned())
     leaves = [weight, second, out, recurrent, leak, *decays, *others]
     if adaptation is not None:
-        leaves += [adaptation.decay, adaptation.to_membrane, adaptation.to_spikes]
+        leaves += vars(adaptation).values()
     lengths = 1 + torch.arange(batch, device=device) % n_steps
     start = torch.linspace(-1, 1, batch * n_classes, dtype=torch.float64, device=device)
     state = state_of(batch, n_recurrent, n, torch.float64).to(device)
@@ -111,7 +133,7 @@ def compare_gradients(
         else:
             scan = kernels.recurrent_lif_scan(events, *given, weight)
         deeper = kernels.lif_scan(kernels.event_linear(scan.spikes, second), *others, neuron)
-        begin = start.view(batch, n_classes) if adapts else None
+        begin = start.view(batch, n_classes) if equations else None
         scores = kernels.leaky_readout(deeper.spikes, out, leak, reduction, lengths, begin)
         assert scan.membranes is not None
         loss = (scores * torch.linspace(-1, 1, scores.numel(), device=device).view_as(scores)).sum()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
-from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron, Parameters, Rotation
 from spikebench.kernels.scan import STATE_ROWS, Adaptation, Scan
 
 Array = NDArray[np.float64]
@@ -85,6 +85,7 @@ def surrogate(x: Array, neuron: Neuron) -> Array:
         "arctan": 1 / (1 + (lam * x) ** 2),
         "triangle": np.maximum(0, 1 - lam * np.abs(x)),
         "multi_gaussian": gaussians(x) / gaussians(np.zeros(1)),
+        "boxcar": np.where(lam * np.abs(x) <= 1, 1.0, 0.0),
     }[neuron.surrogate]
 
 
@@ -107,6 +108,8 @@ def run_neurons(
     rho: Dual | None = None,
     a: Dual | None = None,
     b: Dual | None = None,
+    turn: Dual | None = None,
+    gain: Dual | None = None,
 ) -> tuple[list[Dual], list[Dual]]:
     """Run neurons from rest; spikes and membranes, step after step."""
     zero = Dual(np.zeros(x[0].value.shape))
@@ -118,7 +121,18 @@ def run_neurons(
             I[t] = I[t] + S[t - 1 - s] @ V[s]
         spike = S[t - 1] if neuron.reset_in_graph else Dual(S[t - 1].value)
         driven = (1 - beta) * (I[t] - A[t - 1])
-        if neuron.reset == "zero":
+        if turn is not None and gain is not None:
+            if neuron.reset == "zero":
+                R = U[t - 1]
+            elif neuron.reset == "restart":
+                R = U[t - 1] * (1 - spike)
+            else:
+                R = U[t - 1] - theta * spike
+            U[t] = beta * R - turn * A[t - 1] + gain * I[t]
+            A[t] = turn * R + beta * A[t - 1]
+            if neuron.reset == "zero":
+                U[t] = U[t] * (1 - spike)
+        elif neuron.reset == "zero":
             U[t] = (beta * U[t - 1] + driven) * (1 - spike)
         elif neuron.reset == "restart":
             U[t] = beta * U[t - 1] * (1 - spike) + driven
@@ -206,7 +220,8 @@ def counts_of(events: EventBatch) -> Array:
 class Case:
     """A layer, its input and where it begins.
 
-    ``tensors`` has the weight, the recurrent one, both decays, and rho, a, b if the neurons adapt.
+    ``tensors`` has the weight, the recurrent one, both decays, and rho, a, b if the neurons adapt, or turn and gain if
+    they rotate.
     """
 
     events: EventBatch
@@ -223,9 +238,12 @@ class Case:
     ) -> Scan:
         """Run the layer, on events or on currents that were made of them before."""
         given = dict(self.tensors if tensors is None else tensors)
-        weight, adaptation, state = given["weight"], None, self.state
+        weight, state = given["weight"], self.state
+        adaptation: Parameters | None = None
         if "rho" in given:
             adaptation = Adaptation(given["rho"], given["a"], given["b"])
+        elif "turn" in given:
+            adaptation = Rotation(given["turn"], given["gain"])
         current, weights = self.events, weight
         if from_currents:
             current, weights = kernels.event_linear(self.events, weight), None
@@ -244,7 +262,7 @@ class Case:
         return run_neurons(
             *(weigh(counts_of(self.events), duals["weight"]), duals["recurrent"]),
             *(duals["decay_syn"], duals["decay_mem"], self.neuron),
-            *(duals.get(name) for name in ("rho", "a", "b")),
+            *(duals.get(name) for name in ("rho", "a", "b", "turn", "gain")),
         )
 
 
@@ -290,9 +308,13 @@ def cases(
         "decay_syn": rng.uniform(0.0, 0.9, size),
         "decay_mem": rng.uniform(0.3, 0.95, size),
     }
-    if draw(st.booleans()):
-        for name, highest in {"rho": 0.95, "a": 0.8, "b": 1.5}.items():
-            tensors[name] = rng.uniform(0, highest, draw(st.sampled_from([(), (1,), (n,)])))
+    kinds: list[dict[str, float]] = [
+        {},
+        {"rho": 0.95, "a": 0.8, "b": 1.5},
+        {"turn": 0.5, "gain": 1.5},
+    ]
+    for name, highest in draw(st.sampled_from(kinds)).items():
+        tensors[name] = rng.uniform(0, highest, draw(st.sampled_from([(), (1,), (n,)])))
     state = None
     if begins and draw(st.booleans()):
         rows = rng.normal(0, 0.5, (batch, STATE_ROWS + max(n_recurrent, 1), n))

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from spikebench.kernels import operators, reference
-from spikebench.kernels.neuron import SURROGATES, Neuron
-from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation
+from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation, Rotation
 from spikebench.kernels.spikes import Spikes
 
 both = pytest.mark.parametrize("kernels", KERNELS.values(), ids=KERNELS)
@@ -197,14 +197,20 @@ def test_weighed_events_have_the_gradients_of_finite_differences(
 
 
 @both
-@pytest.mark.parametrize("adapts", [False, True])
+@pytest.mark.parametrize(("kind", "n_parameters"), [(None, 0), (Adaptation, 3), (Rotation, 2)])
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("n_taps", [0, 2])
 def test_silent_membranes_have_the_gradients_of_finite_differences(
-    kernels: ModuleType, adapts: bool, n_taps: int, rng: np.random.Generator
+    kernels: ModuleType,
+    kind: type | None,
+    n_parameters: int,
+    reset: str,
+    n_taps: int,
+    rng: np.random.Generator,
 ) -> None:
     # The surrogate is 0 so far from the threshold, so what would come back through spikes is not there.
-    settings_ = {"surrogate": "triangle", "reset": "restart", "reset_in_graph": True}
-    neuron = Neuron(threshold=1e6, **settings_)
+    settings_ = {"surrogate": "triangle", "reset": reset, "reset_in_graph": True}
+    neuron = Neuron(threshold=20.0, **settings_)
     state = torch.zeros(2, STATE_ROWS + max(n_taps, 1), 3, dtype=torch.float64)
     state[:, :3] = torch.from_numpy(rng.normal(size=(2, 3, 3)))
     state[:, STATE_ROWS:] = torch.from_numpy((rng.random((2, max(n_taps, 1), 3)) < 0.5) * 1.0)
@@ -212,14 +218,14 @@ def test_silent_membranes_have_the_gradients_of_finite_differences(
         torch.from_numpy(array).requires_grad_()
         for array in (
             rng.normal(size=(2, 4, 3)),
-            *(rng.uniform(0.2, 0.9, 3) for _ in range(5 if adapts else 2)),
+            *(rng.uniform(0.2, 0.9, 3) for _ in range(2 + n_parameters)),
             *(rng.normal(size=(3, 3)) for _ in range(n_taps)),
         )
     ]
 
     def membranes(*given: torch.Tensor) -> torch.Tensor:
         current, alpha, beta, *rest = given
-        adaptation = Adaptation(*rest[:3]) if adapts else None
+        adaptation = kind(*rest[:n_parameters]) if kind else None
         recurrent = torch.stack(given[-n_taps:]) if n_taps else current.new_zeros(0, 3, 3)
         scan = kernels.recurrent_lif_scan(
             *(current, recurrent, alpha, beta, neuron, adaptation, state, True)
@@ -249,6 +255,7 @@ def test_surrogates_are_one_at_the_threshold_and_the_slope_of_their_integral(
             "arctan": lambda: np.arctan(slope * x) / slope,
             "triangle": lambda: inside - slope * inside * np.abs(inside) / 2,
             "multi_gaussian": lambda: ((1 + h) * gaussian(x, 1) - h / s * sides) / peak,
+            "boxcar": lambda: inside,
         }[name]()
 
     neuron = Neuron(surrogate=name, slope=slope)

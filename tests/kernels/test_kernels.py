@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from spikebench.kernels import operators, reference
 from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation, Scan
+from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Adaptation, Rotation, Scan
 from spikebench.kernels.spikes import Spikes
 
 both = pytest.mark.parametrize("kernels", KERNELS.values(), ids=KERNELS)
@@ -91,6 +91,47 @@ def test_an_adapting_neuron_does_what_was_worked_out_by_hand(
     assert scan.membranes.flatten().tolist() == membranes
     assert scan.spikes.dense().flatten().tolist() == [1, 0, 0, 0]
     assert scan.state[0, 2].tolist() == [adapted]
+
+
+@both
+@pytest.mark.parametrize(
+    ("reset", "membranes", "turned"),
+    [
+        # U[0] = 2, then β·R = 1 and A = 1, R = 0, 1/2, 1/2
+        ("zero", [2, 0, -0.5, -0.5], 0.0),
+        ("restart", [2, 0, 0, 0], 0.0),
+        # R = 1; U = A = 1/2; U = 1/4 − 1/4, A = 1/4 + 1/4; U = −1/4, A = 1/4
+        ("subtract", [2, 0.5, 0, -0.25], 0.25),
+    ],
+)
+def test_a_rotating_neuron_does_what_was_worked_out_by_hand(
+    kernels: ModuleType, reset: str, membranes: list[float], turned: float
+) -> None:
+    rotation = Rotation(turn=HALF, gain=HALF)
+    scan = kernels.lif_scan(pulse(), ZERO, HALF, Neuron(reset=reset), rotation, keep_membranes=True)
+    assert scan.membranes.flatten().tolist() == membranes
+    assert scan.spikes.dense().flatten().tolist() == [1, 0, 0, 0]
+    assert scan.state[0, 2].tolist() == [turned]
+
+
+@both
+def test_a_rotating_neuron_is_a_complex_number(kernels: ModuleType) -> None:
+    """u[t] = λ·(u[t−1] − ϑ·S[t−1]) + g·I[t] with λ = exp((−0.1 + 0.7i)·dt), real part U."""
+    lam = np.exp(-0.1 + 0.7j)
+    rotation = Rotation(torch.tensor(lam.imag), torch.tensor(0.8, dtype=torch.float64))
+    current = torch.from_numpy(np.random.default_rng(0).normal(0.5, 1, (1, 50, 1)))
+    scan = kernels.lif_scan(
+        *(current, ZERO.double(), torch.tensor(lam.real), Neuron(reset="subtract"), rotation),
+        keep_membranes=True,
+    )
+    u, fired, expected = 0j, 0.0, []
+    for step in current.flatten().tolist():
+        u = lam * (u - fired) + 0.8 * step
+        fired = float(u.real >= 1)
+        expected.append(u.real)
+    assert 5 < scan.spikes.bins.numel() < 40
+    np.testing.assert_allclose(scan.membranes.flatten(), expected, rtol=1e-12)
+    assert float(scan.state[0, 2, 0]) == pytest.approx(u.imag, rel=1e-12)
 
 
 @both

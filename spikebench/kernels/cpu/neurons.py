@@ -19,6 +19,7 @@ from spikebench.kernels.neuron import (
     GAUSSIAN_PEAK,
     GAUSSIAN_S,
     RESETS,
+    ROTATING,
 )
 
 _ZERO, _SUBTRACT = RESETS["zero"], RESETS["subtract"]
@@ -84,17 +85,30 @@ def _gate(reset: int, one: Number, fired: Number) -> Number:
 
 
 @compiled
+def _carried_by_membrane(reset: int, one: Number, fired: Number) -> Number:
+    """Compute the derivative of the part that decays by U."""
+    return one if reset == _ZERO else _left_by_membrane(reset, one, fired)
+
+
+@compiled
 def forward(neuron: Neuron, now: Moment) -> None:
     """Advance one step: I is the current step's; the other rows hold the previous step and are overwritten."""
     reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
     current, mem, ad, fired = now.current, now.membrane, now.adapted, now.fired
     adapts = neuron.equations == ADAPTIVE
-    for h in range(mem.size):
-        driven = current[h] - ad[h]
-        drive = driven if adapts else current[h]
-        carried = _carried(reset, theta, one, mem[h], fired[h])
-        charged = p[0, h] * carried + (one - p[0, h]) * drive
-        mem[h] = charged * _gate(reset, one, fired[h])
+    if neuron.equations == ROTATING:
+        for h in range(mem.size):
+            carried = _carried(reset, theta, one, mem[h], fired[h])
+            turned = p[0, h] * carried - p[1, h] * ad[h] + p[2, h] * current[h]
+            ad[h] = p[1, h] * carried + p[0, h] * ad[h]
+            mem[h] = turned * _gate(reset, one, fired[h])
+    else:
+        for h in range(mem.size):
+            driven = current[h] - ad[h]
+            drive = driven if adapts else current[h]
+            carried = _carried(reset, theta, one, mem[h], fired[h])
+            charged = p[0, h] * carried + (one - p[0, h]) * drive
+            mem[h] = charged * _gate(reset, one, fired[h])
     for h in range(mem.size):
         fired[h] = one if mem[h] >= theta else one - one
     if adapts:
@@ -128,6 +142,7 @@ def backward(
     mem_before, ad_before, fired_before = before.membrane, before.adapted, before.fired
     lam_mem, lam_ad = lam
     adapts, in_graph = neuron.equations == ADAPTIVE, neuron.reset_in_graph
+    rotates = neuron.equations == ROTATING
     n_samples, n = mem.shape
     gu, slopes = np.empty(n, mem.dtype), np.empty(n, mem.dtype)
     for k in range(n_samples):
@@ -135,7 +150,19 @@ def backward(
         for h in range(n):
             by_membrane = p[0, h] * _left_by_membrane(reset, one, fired[k, h])
             gu[h] = by_membrane * lam_mem[k, h] + gm[k, h]
-        if in_graph and reset == _ZERO:
+        if rotates:
+            for h in range(n):
+                turned = p[1, h] * lam_ad[k, h]  # contribution of A[t + 1]
+                gu[h] += turned * _carried_by_membrane(reset, one, fired[k, h])
+                gated = _gate(reset, one, fired[k, h]) * lam_mem[k, h]
+                if in_graph and reset == _ZERO:
+                    charged = p[0, h] * mem[k, h] - p[1, h] * ad[k, h] + p[2, h] * syn_after[k, h]
+                    gs[k, h] -= charged * lam_mem[k, h]
+                elif in_graph:
+                    by_spike = _left_by_spike(reset, theta, mem[k, h])
+                    gs[k, h] -= (p[0, h] * lam_mem[k, h] + turned) * by_spike
+                lam_ad[k, h] = p[0, h] * lam_ad[k, h] - p[1, h] * gated
+        elif in_graph and reset == _ZERO:
             for h in range(n):
                 drive = syn_after[k, h] - ad[k, h]
                 gs[k, h] -= (p[0, h] * mem[k, h] + (one - p[0, h]) * drive) * lam_mem[k, h]
@@ -155,8 +182,17 @@ def backward(
         for h in range(n):
             lam_mem[k, h] = gu[h] + slopes[h] * gs[k, h]
             gated = _gate(reset, one, fired_before[k, h]) * lam_mem[k, h]
-            to_current[k, h] = (one - p[0, h]) * gated
-        if has_current:
+            to_current[k, h] = (p[2, h] if rotates else one - p[0, h]) * gated
+        if rotates:
+            for h in range(n):
+                carried = _carried(reset, theta, one, mem_before[k, h], fired_before[k, h])
+                through = lam_mem[k, h] * _gate(reset, one, fired_before[k, h])
+                grad_parameters[1, h] += lam_ad[k, h] * carried - through * ad_before[k, h]
+                if has_current:
+                    by_decay = through * carried + lam_ad[k, h] * ad_before[k, h]
+                    grad_parameters[0, h] += by_decay
+                    grad_parameters[2, h] += through * syn[k, h]
+        elif has_current:
             for h in range(n):
                 driven = syn[k, h] - ad_before[k, h]
                 drive = driven if adapts else syn[k, h]
@@ -194,6 +230,9 @@ def surrogate_rows(
     elif kind == 3:
         for h in range(n):
             out[h] = max(one - slope * abs(mem[h] - theta), one - one)
+    elif kind == 5:
+        for h in range(n):
+            out[h] = one if slope * abs(mem[h] - theta) <= one else one - one
     else:
         for h in range(n):
             x = slope * (mem[h] - theta)

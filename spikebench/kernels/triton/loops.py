@@ -196,10 +196,14 @@ def scan_forward(
                     heard += tl.load(row + lane[None, :], mask=valid, other=0.0)
                 tap += n * n
             syn += tl.sum(heard, 0)
-        mem = charge(syn, mem, ad, fired, theta, p0, EQUATIONS, RESET)
+        mem_before = mem
+        fired_before = fired
+        mem = charge(syn, mem_before, ad, fired_before, theta, p0, p1, p2, EQUATIONS, RESET)
         fires = inside & (mem >= theta)
         fired = fires.to(mem.dtype)
-        ad = adapt(mem, ad, fired, theta, p1, p2, p3, EQUATIONS, RESET)
+        ad = adapt(
+            *(mem, ad, fired, mem_before, fired_before, theta, p0, p1, p2, p3, EQUATIONS, RESET)
+        )
         if RECURS:
             slot = t % n_slots
             _list_units(fires, lane, own_lists + slot * n, own_counts + slot)

@@ -15,7 +15,9 @@ import triton.language as tl
 from spikebench.kernels import neuron
 
 _ADAPTIVE = tl.constexpr(neuron.ADAPTIVE)
+_ROTATING = tl.constexpr(neuron.ROTATING)
 _ZERO = tl.constexpr(neuron.RESETS["zero"])
+_RESTART = tl.constexpr(neuron.RESETS["restart"])
 _SUBTRACT = tl.constexpr(neuron.RESETS["subtract"])
 _H = tl.constexpr(neuron.GAUSSIAN_H)
 _S = tl.constexpr(neuron.GAUSSIAN_S)
@@ -50,14 +52,19 @@ def charge(
     fired: tl.tensor,
     theta: tl.tensor,
     p0: tl.tensor,
+    p1: tl.tensor,
+    p2: tl.tensor,
     EQUATIONS: tl.constexpr,
     RESET: tl.constexpr,
 ) -> tl.tensor:
     """Compute U[t] from I[t] and the previous step."""
-    drive = current
-    if EQUATIONS == _ADAPTIVE:
-        drive = current - ad
-    charged = p0 * _carried(mem, fired, theta, RESET) + (1.0 - p0) * drive
+    carried = _carried(mem, fired, theta, RESET)
+    if EQUATIONS == _ROTATING:
+        charged = p0 * carried - p1 * ad + p2 * current
+    elif EQUATIONS == _ADAPTIVE:
+        charged = p0 * carried + (1.0 - p0) * (current - ad)
+    else:
+        charged = p0 * carried + (1.0 - p0) * current
     return _gated(charged, fired, RESET)
 
 
@@ -66,14 +73,19 @@ def adapt(
     mem: tl.tensor,
     ad: tl.tensor,
     fired: tl.tensor,
+    mem_before: tl.tensor,
+    fired_before: tl.tensor,
     theta: tl.tensor,
+    p0: tl.tensor,
     p1: tl.tensor,
     p2: tl.tensor,
     p3: tl.tensor,
     EQUATIONS: tl.constexpr,
     RESET: tl.constexpr,
 ) -> tl.tensor:
-    """Compute A[t] from A[t − 1], U[t] and S[t]."""
+    """Compute A[t] from A[t − 1], U[t] and S[t], and those of the previous step."""
+    if EQUATIONS == _ROTATING:
+        ad = p1 * _carried(mem_before, fired_before, theta, RESET) + p0 * ad
     if EQUATIONS == _ADAPTIVE:
         left = _left(mem, fired, theta, RESET)
         ad = p1 * ad + (1.0 - p1) * (p2 * left + p3 * fired)
@@ -114,12 +126,28 @@ def backward(
     to_2 = tl.zeros_like(lam_mem)
     to_3 = tl.zeros_like(lam_mem)
     rest = 1.0 - p0
+    if EQUATIONS == _ROTATING:
+        rest = p2 + tl.zeros_like(p0)
+    turned = p1 * lam_ad  # contribution of A[t + 1] in a rotation
     # Contribution of U[t + 1]: lam_mem is zero after the last step.
     if RESET == _SUBTRACT:
         gu += p0 * lam_mem
     else:
         gu += p0 * (1.0 - fired) * lam_mem
-    if RESET_IN_GRAPH:
+    if EQUATIONS == _ROTATING:
+        if RESET == _RESTART:
+            gu += turned * (1.0 - fired)
+        else:
+            gu += turned
+        if RESET_IN_GRAPH:
+            if RESET == _ZERO:
+                gs -= (p0 * mem - p1 * ad + p2 * current_after) * lam_mem
+            elif RESET == _SUBTRACT:
+                gs -= (p0 * lam_mem + turned) * theta
+            else:
+                gs -= (p0 * lam_mem + turned) * mem
+        lam_ad = p0 * lam_ad - p1 * _gated(lam_mem, fired, RESET)
+    elif RESET_IN_GRAPH:
         if RESET == _ZERO:
             gs -= (p0 * mem + rest * (current_after - ad)) * lam_mem
         elif RESET == _SUBTRACT:
@@ -147,7 +175,13 @@ def backward(
         to_3 = pull * fired
     lam_mem = gu + slopes(mem - theta, slope, SURROGATE) * gs
     through = _gated(lam_mem, fired_before, RESET)
-    to_0 = through * (_carried(mem_before, fired_before, theta, RESET) - drive)
+    carried = _carried(mem_before, fired_before, theta, RESET)
+    if EQUATIONS == _ROTATING:
+        to_0 = through * carried + lam_ad * ad_before
+        to_1 = lam_ad * carried - through * ad_before
+        to_2 = through * current
+    else:
+        to_0 = through * (carried - drive)
     return lam_mem, lam_ad, rest * through, to_0, to_1, to_2, to_3
 
 
@@ -165,6 +199,8 @@ def slopes(distance: tl.tensor, slope: tl.tensor, KIND: tl.constexpr) -> tl.tens
         answer = 1.0 / (1.0 + x * x)
     elif KIND == 3:
         answer = tl.maximum(1.0 - tl.abs(x), 0.0)
+    elif KIND == 5:
+        answer = tl.where(tl.abs(x) <= 1.0, 1.0, 0.0).to(x.dtype)
     else:
         below = (x - 1.0) / _S
         above = (x + 1.0) / _S
