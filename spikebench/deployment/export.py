@@ -200,11 +200,13 @@ def describe(record: RunRecord) -> About:
         "classes": json.dumps(data.classes),
         "time_step_ms": settings.time_step_ms,
         "n_steps": settings.n_steps,
-        "n_units": data.n_units,
+        "n_units": settings.n_inputs(data.n_units),
         "input_mode": settings.mode,
         "edge_tolerance_us": round(EDGE_TOLERANCE * 1e6, 3),
         "input": _INPUT,
     }
+    if settings.group_units > 1:
+        about["group_units"] = settings.group_units
     if record.refit_epochs is not None:
         about["refit_epochs"] = record.refit_epochs
     return about if record.fold is None else about | {"fold": record.fold}

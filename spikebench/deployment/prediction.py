@@ -100,7 +100,11 @@ class Listener:
         settings = self.record.preset.input
         self.n_steps, self.time_step = settings.n_steps, settings.time_step_ms * 1e-3
         self._collate = Collate(
-            self.record.dataset.n_units, self.time_step, self.n_steps, settings.mode
+            self.record.dataset.n_units,
+            time_step=self.time_step,
+            n_steps=self.n_steps,
+            mode=settings.mode,
+            group_units=settings.group_units,
         )
 
     @property

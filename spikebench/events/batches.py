@@ -414,24 +414,34 @@ class Collate:
         Number of bins; later events are left out. By default as many as the longest sample of a batch needs.
     mode
         ``counts`` or ``binary``.
+    group_units
+        Number of neighbouring units that become one input.
 
     Raises
     ------
     ValueError
-        If the bins are not positive or the mode is unknown; when called, if a sample has a time that is negative or
-        not finite, or a unit outside 0 … n_units - 1.
+        If the bins or the group are not positive or the mode is unknown; when called, if a sample has a time that is
+        negative or not finite, or a unit outside 0 … n_units - 1.
     """
 
     def __init__(
-        self, n_units: int, time_step: float, n_steps: int | None = None, mode: Mode = "counts"
+        self,
+        n_units: int,
+        time_step: float,
+        n_steps: int | None = None,
+        mode: Mode = "counts",
+        group_units: int = 1,
     ) -> None:
         check_mode(mode)
+        if group_units < 1:
+            raise ValueError(f"group_units must be at least 1, got {group_units}")
         whole = n_steps is None or (isinstance(n_steps, int | np.integer) and n_steps >= 1)
         if not 0 < time_step < np.inf or not whole:
             raise ValueError(
                 f"bins need time_step > 0 and an integer n_steps ≥ 1, got {time_step}, {n_steps}"
             )
         self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
+        self.group_units = group_units
 
     def __call__(self, samples: Sequence[Sample]) -> EventBatch:
         """Collate samples."""
@@ -441,11 +451,17 @@ class Collate:
             raise ValueError("a duration is not finite; -1 is unknown")
         steps = self.n_steps or _steps_of(events, durations, self.time_step)
         binned = bin_many(
-            *(events.offsets, events.times, events.units),
-            *(np.arange(len(samples)), self.time_step, steps),
+            events.offsets,
+            times=events.times,
+            units=events.units,
+            chosen=np.arange(len(samples)),
+            time_step=self.time_step,
+            n_steps=steps,
+            group_units=self.group_units,
         )
         labels = np.array([sample.label for sample in samples], dtype=np.int64)
-        return _batch(binned, durations, labels, self.time_step, steps, self.n_units, self.mode)
+        n_inputs = -(-self.n_units // self.group_units)
+        return _batch(binned, durations, labels, self.time_step, steps, n_inputs, self.mode)
 
 
 class BinnedSamples:
@@ -461,11 +477,21 @@ class BinnedSamples:
         Number of bins. Events after the last bin are left out and counted in ``n_late``.
     mode
         ``counts`` or ``binary``.
+    group_units
+        Number of neighbouring units that become one input; ``n_units`` counts the inputs.
     """
 
-    def __init__(self, samples: SpikeDataset, time_step: float, n_steps: int, mode: Mode) -> None:
+    def __init__(
+        self,
+        samples: SpikeDataset,
+        time_step: float,
+        n_steps: int,
+        mode: Mode,
+        group_units: int = 1,
+    ) -> None:
         check_mode(mode)
-        self.samples, self.labels, self.n_units = samples, samples.labels, samples.n_units
+        self.samples, self.labels, self.group_units = samples, samples.labels, group_units
+        self.n_units = -(-samples.n_units // group_units)
         self.time_step, self.n_steps, self.mode = time_step, n_steps, mode
         events = samples.events
         inside = count_inside(events.offsets, events.times, samples.rows, time_step, n_steps)
@@ -476,18 +502,20 @@ class BinnedSamples:
         return self.labels.size
 
     def counts(self) -> NDArray[np.int64]:
-        """Count the spikes of each unit in all bins.
+        """Count the spikes of each input in all bins.
 
         Returns
         -------
-        ndarray of int64, shape (samples, unit)
+        ndarray of int64, shape (samples, input)
             Counts.
         """
         events = self.samples.events
-        return count_units(
+        counts = count_units(
             *(events.offsets, events.times, events.units, self.samples.rows),
-            *(self.time_step, self.n_steps, self.n_units),
+            *(self.time_step, self.n_steps, self.samples.n_units),
         )
+        first = np.arange(0, self.samples.n_units, self.group_units)
+        return counts if self.group_units == 1 else np.add.reduceat(counts, first, axis=1)
 
     def batch(
         self,
@@ -518,13 +546,21 @@ class BinnedSamples:
             If ``jitter`` is given without a generator.
         """
         events, index = self.samples.events, self.samples.rows[chosen]
+        group = 1 if jitter > 0 else self.group_units  # units are displaced before they are grouped
         binned = bin_many(
-            *(events.offsets, events.times, events.units, index, self.time_step, self.n_steps)
+            events.offsets,
+            times=events.times,
+            units=events.units,
+            chosen=index,
+            time_step=self.time_step,
+            n_steps=self.n_steps,
+            group_units=group,
         )
         if jitter > 0:
             if generator is None:
                 raise ValueError("jitter needs a generator")
-            binned = _jittered(binned, jitter, generator, self.n_units)
+            binned = _jittered(binned, jitter, generator, self.samples.n_units)
+            binned = binned._replace(units=binned.units // np.int32(self.group_units))
         durations, labels = events.durations[index], self.labels[chosen]
         grid = (self.time_step, self.n_steps, self.n_units, self.mode)
         return _batch(binned, durations, labels, *grid)

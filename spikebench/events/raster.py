@@ -178,6 +178,7 @@ def bin_many(
     chosen: NDArray[np.int64],
     time_step: float,
     n_steps: int,
+    group_units: int = 1,
 ) -> Binned:
     """Bin several samples, without a raster.
 
@@ -198,6 +199,8 @@ def bin_many(
         Width of a bin [s].
     n_steps
         Number of bins; later spikes are left out.
+    group_units
+        Number of neighbouring units that become one: unit u becomes ⌊u/group_units⌋.
 
     Returns
     -------
@@ -223,7 +226,8 @@ def bin_many(
     if wrong:
         raise ValueError("spike times must be finite and not negative")
     kept = int(new_offsets[-1])
-    return Binned(new_offsets, bins[:kept], new_units[:kept], lengths)
+    grouped = new_units[:kept] // np.int32(group_units) if group_units > 1 else new_units[:kept]
+    return Binned(new_offsets, bins[:kept], grouped, lengths)
 
 
 def count_inside(

@@ -31,6 +31,13 @@ class InputSettings(_Settings):
     time_step_ms: float = Field(ge=0.01, le=1000)
     duration_ms: float = Field(gt=0, le=60_000)
     mode: Literal["counts", "binary"]
+    # Neighbouring units that become one input, with the sum of their spikes. Omitted from files if 1, to keep the older
+    # format.
+    group_units: int = Field(default=1, ge=1, le=65_536, exclude_if=lambda group: group == 1)
+
+    def n_inputs(self, n_units: int) -> int:
+        """Return the number of inputs of a model; the last group may have fewer units."""
+        return -(-n_units // self.group_units)
 
     @property
     def n_steps(self) -> int:

@@ -40,11 +40,12 @@ def training_batch(
         as in testing.
     """
     settings = preset.augmentation
-    jitter = preset.training.unit_jitter_percent / 100 * train.n_units
+    n_units = train.samples.n_units
+    jitter = preset.training.unit_jitter_percent / 100 * n_units
     if settings == AugmentationSettings():
         return train.batch(chosen, jitter, generator)
     samples = [_augmented(train, int(k), settings, jitter, generator) for k in chosen]
-    collate = Collate(train.n_units, train.time_step, train.n_steps, train.mode)
+    collate = Collate(n_units, train.time_step, train.n_steps, train.mode, train.group_units)
     return collate(samples)
 
 
@@ -57,7 +58,7 @@ def _augmented(
 ) -> Sample:
     sample = train.samples[position]
     events: augment.Sample = (sample.times, sample.units)
-    n_units, duration = train.n_units, sample.duration
+    n_units, duration = train.samples.n_units, sample.duration
     if generator.random() < settings.blend_probability:
         mates = np.flatnonzero(train.labels == train.labels[position])
         other = train.samples[int(generator.choice(mates))]

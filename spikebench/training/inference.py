@@ -50,7 +50,7 @@ def build_model(record: RunRecord) -> Classifier:
     except ValidationError as error:
         raise TrainingError(f"model {record.model}: {first_problem(error, kind.Config)}") from None
     shape = DataShape(
-        n_units=record.dataset.n_units,
+        n_units=settings.n_inputs(record.dataset.n_units),
         n_classes=len(record.dataset.classes),
         n_steps=settings.n_steps,
         time_step=settings.time_step_ms * 1e-3,
@@ -83,7 +83,13 @@ def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
         Ready for batches.
     """
     settings = preset.input
-    return BinnedSamples(samples, settings.time_step_ms * 1e-3, settings.n_steps, settings.mode)
+    return BinnedSamples(
+        samples,
+        time_step=settings.time_step_ms * 1e-3,
+        n_steps=settings.n_steps,
+        mode=settings.mode,
+        group_units=settings.group_units,
+    )
 
 
 @dataclass(frozen=True)
