@@ -36,7 +36,7 @@ peers:
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-peers.txt -e .
 
-# The shipped recordings become spikes, two models learn from them, a page shows how well.
+# Convert the recordings in data/digits, train two models, build the page.
 demo: $(INSTALLED)
 	rm -rf demo && mkdir demo
 	@echo "--- 1/4 converting 840 recordings of synthetic voices"

@@ -1,4 +1,4 @@
-"""What hostile files do: entries, weights, checkpoints, archives, label tables and presets, mutated at random.
+"""Read randomly changed files as the commands do: entries, weights, checkpoints, archives, label tables, presets.
 
     python benchmarks/fuzz.py [--minutes 10] [--seed 0] [--targets entry weights checkpoint archive table preset]
 

@@ -26,7 +26,7 @@ from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Task, draw_weights
 
 from spikebench import __version__
 from spikebench.events.batches import EventBatch
-from spikebench.kernels.choice import choose
+from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.kernels.neuron import Neuron
 
@@ -44,7 +44,7 @@ class Network:
     """The network on event-driven kernels."""
 
     def __init__(self, task: Task) -> None:
-        self.kernels = choose("cpu")
+        self.kernels = choose_kernels("cpu")
         self.neuron = Neuron(slope=SLOPE)
         self.decays = [
             torch.tensor(d) for d in (task.decay_syn, task.decay_mem, task.decay_readout)
@@ -83,7 +83,15 @@ def batches(arrays: dict[str, NDArray[Any]], prefix: str = "") -> list[EventBatc
     n_steps, n_units = int(arrays["n_steps"]), int(arrays["n_units"])
     lengths = torch.full_like(labels, n_steps)
     whole = EventBatch(
-        *(offsets, bins, units, lengths, labels, n_steps, n_units, 1 / n_steps, "counts")
+        offsets,
+        bins=bins,
+        units=units,
+        lengths=lengths,
+        labels=labels,
+        n_steps=n_steps,
+        n_units=n_units,
+        time_step=1 / n_steps,
+        mode="counts",
     )
     n = len(labels)
     return [whole.part(first, min(first + BATCH, n)) for first in range(0, n, BATCH)]

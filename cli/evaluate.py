@@ -144,8 +144,8 @@ def evaluate(
         selection = open_oracle(data) if oracle else open_selection(data)
         warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
-            source = preset_file or f"its preset{' with changes' if settings else ''}"
-            click.echo(f"no checkpoint: training {model} by {source}", err=True)
+            source = preset_file or f"its preset{' and changes' if settings else ''}"
+            click.echo(f"no checkpoint: training {model} with {source}", err=True)
         numbers = range(seeds) if seeds else [seed or 0]
         runs = [folder / f"seed{number}" for number in numbers]
         with resume_hint(f"{command} -o {shlex.quote(str(folder))}"):
@@ -204,7 +204,7 @@ def _summary(result: Result, folder: Path) -> str:
     interval = summary.test_interval
     synthetic = " (synthetic voices)" if data.synthetic else ""
     oracle = any(seed.selected_on == "test" for seed in seeds)
-    opened = ", ".join(str(seed.test_opened) for seed in seeds)
+    opened = ", ".join(dict.fromkeys(str(seed.test_opened) for seed in seeds))
     lines = [
         f"{result.model.name} on {data.name}{synthetic}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
         + (", ORACLE: the epoch was chosen on the test split" if oracle else "")
@@ -225,11 +225,11 @@ def _summary(result: Result, folder: Path) -> str:
     if result.model.spiking:
         spikes = _mean([seed.spikes_per_sample for seed in seeds])
         lines.append(f"  spikes per sample    {spikes:,.0f} (hidden)")
+    times = {"1": "once", "2": "twice"}.get(opened, f"{opened} times")
     lines += [
         *metric_lines([seed.metrics for seed in seeds if seed.metrics]),
         f"  training             {_mean([seed.train_seconds for seed in seeds]) or 0:.0f} s per seed",
-        f"  test split opened    {opened} time{'s' * (opened != '1')} in the life of the run"
-        + ("s" if len(seeds) > 1 else ""),
+        f"  test split opened    {times}" + (" per seed" if len(seeds) > 1 else ""),
         *_at_chance(result, oracle),
         f"result: {folder}",
         _next(result, folder, oracle),

@@ -40,9 +40,9 @@ def plot(
 ) -> None:
     """Draw one sample of FILE: its spikes and, if the audio is available, its spectrogram.
 
-    The audio is used only if its SHA-256 is the one stored in FILE. Low units are high frequencies; the right
-    axis gives the characteristic frequency of each unit if the encoder has them. FILE is a spike file or the
-    name of a data set.
+    The audio is used only if its SHA-256 is the one stored in FILE. With the encoder cochlea, low units are high
+    frequencies. The right axis gives the characteristic frequency of each unit if the encoder has them. FILE is a
+    spike file or the name of a data set.
     """
     from spikebench.errors import SpikebenchError
     from spikebench.plots.sample import Sample, draw_sample, write_figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from spikebench.deployment.prediction import Answers, Listener
+    from spikebench.deployment.prediction import Listener, TimedScores
     from spikebench.events.dataset import Sample
     from spikebench.recordings.search import Clip
 
@@ -114,7 +114,7 @@ def predict(
     answers = listener.over_time(samples, n_moments or 1)
     rows = _rows(listener, names, truth, answers)
     summary = _summary(truth, answers)
-    summary |= {"left_out": left_out, "longer_than_heard": longer}
+    summary |= {"left_out": left_out, "longer_than_input": longer}
     if output is not None:
         _write_csv(output, rows)
     if plot is not None:
@@ -136,7 +136,7 @@ def _end(left_out: int, answered: int) -> None:
 
 def _print_longer(listener: Listener, samples: list[Sample]) -> int:
     """Report how many recordings are longer than the input of the model."""
-    heard = listener.n_steps * listener.time_step
+    length = listener.n_steps * listener.time_step
     ends = [
         sample.duration
         if sample.duration > 0
@@ -145,11 +145,11 @@ def _print_longer(listener: Listener, samples: list[Sample]) -> int:
         else 0
         for sample in samples
     ]
-    longer = sum(end > heard + listener.time_step for end in ends)
+    longer = sum(end > length + listener.time_step for end in ends)
     if longer:
         what = "recording is" if longer == 1 else "recordings are"
         click.echo(
-            f"{longer} {what} longer than the {heard:g} s of input of the model; the rest is ignored",
+            f"{longer} {what} longer than the {length:g} s of input of the model; the rest is ignored",
             err=True,
         )
     return longer
@@ -223,7 +223,7 @@ def _encode(listener: Listener, clip: Clip, seed: int) -> Sample | None:
 
 
 def _rows(
-    listener: Listener, names: list[str], truth: list[int], answers: Answers
+    listener: Listener, names: list[str], truth: list[int], answers: TimedScores
 ) -> list[dict[str, Any]]:
     from spikebench.records.text import printable
 
@@ -242,7 +242,7 @@ def _rows(
     ]
 
 
-def _curves(truth: list[int], answers: Answers) -> dict[str, Any]:
+def _curves(truth: list[int], answers: TimedScores) -> dict[str, Any]:
     """Compute shares at each moment: right predictions among clips of known class, final ones among all."""
     import numpy as np
 
@@ -256,7 +256,7 @@ def _curves(truth: list[int], answers: Answers) -> dict[str, Any]:
     return curves
 
 
-def _summary(truth: list[int], answers: Answers) -> dict[str, Any]:
+def _summary(truth: list[int], answers: TimedScores) -> dict[str, Any]:
     curves = _curves(truth, answers)
     summary: dict[str, Any] = {"clips": len(truth)}
     if "accuracy" in curves:
@@ -311,12 +311,12 @@ def _print_live(
 ) -> None:
     import numpy as np
 
-    from spikebench.deployment.prediction import Answers
+    from spikebench.deployment.prediction import TimedScores
     from spikebench.records.text import printable
 
     for name, sample, label in zip(names, samples, truth, strict=True):
         for time, scores in listener.live(sample, chunk):
-            now = Answers(np.array([time]), scores[None, None])
+            now = TimedScores(np.array([time]), scores[None, None])
             answer = {
                 "clip": name,
                 "time_ms": round(time * 1e3, 3),
@@ -344,7 +344,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def _draw(path: Path, listener: Listener, truth: list[int], answers: Answers) -> None:
+def _draw(path: Path, listener: Listener, truth: list[int], answers: TimedScores) -> None:
     from spikebench.plots.predictions import draw_over_time
     from spikebench.plots.sample import write_figure
 

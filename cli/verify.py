@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -191,8 +190,10 @@ def _folder(output: Path | None) -> Iterator[Path]:
     if output is not None:
         yield output
         return
-    with tempfile.TemporaryDirectory(prefix="spikebench-verify-") as folder:
-        yield Path(folder)
+    from spikebench.store.folder import temporary_folder
+
+    with temporary_folder("verify") as folder:
+        yield folder
 
 
 def _who(by: str) -> str:
@@ -292,7 +293,7 @@ def _trust(stored: StoredEntry, kind: Kind) -> str:
     kinds = [one.kind for one in stored.verifications]
     why = stored.trusted[kinds.index(kind)]
     if not why:
-        return "by their own word (no signature of a trusted key), so it does not count"
+        return "not trusted (no signature of a trusted key), so it does not count"
     return "made on this machine" if why == THIS_MACHINE else f"signed by {why}"
 
 

@@ -458,8 +458,12 @@ def _filter(
     _filter_kernel(
         coeffs.polynomials.view(np.float64).reshape(*coeffs.polynomials.shape, 2),
         rows,
-        *(coeffs.n_panels, spectrum.first_bin, spectrum.position),
-        *(re, im, transform.correction),
+        coeffs.n_panels,
+        spectrum.first_bin,
+        spectrum.position,
+        re,
+        im,
+        transform.correction,
         half.view(np.float64).reshape(*half.shape, 2),
     )
 

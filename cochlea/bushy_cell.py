@@ -190,8 +190,16 @@ def bushy_cell_block(
         for lane, channel in enumerate(channels):
             waits[lane] = waiting_times(key, int(channel), capacity)
         if _bushy_cell_kernel(
-            *(block, c.n_trains, c.n_dead, c.n_ref, c.decay_mem, c.decay_syn, c.gain),
-            *(waits, spikes, counts),
+            block,
+            c.n_trains,
+            c.n_dead,
+            c.n_ref,
+            c.decay_mem,
+            c.decay_syn,
+            c.gain,
+            waits,
+            spikes,
+            counts,
         ):
             break
         capacity *= 2  # draw the same waiting times again, and as many more

@@ -169,8 +169,18 @@ def hair_cell_block(block: NDArray[np.float64], coeffs: HairCellCoeffs) -> None:
     c = coeffs
     _hair_cell_kernel(
         block,
-        *(c.offset, c.scale, c.pool_size, c.replenish, c.release, c.loss_and_reuptake),
-        *(c.reuptake, c.reprocess, c.firing, c.q_rest, c.c_rest, c.w_rest),
+        c.offset,
+        c.scale,
+        c.pool_size,
+        c.replenish,
+        c.release,
+        c.loss_and_reuptake,
+        c.reuptake,
+        c.reprocess,
+        c.firing,
+        c.q_rest,
+        c.c_rest,
+        c.w_rest,
     )
 
 

@@ -45,7 +45,7 @@ WORDS = {
 TRIALS = 3
 TEST_ONLY = (4, 5)  # as in SHD
 TEST_FRACTION = 0.08  # of the other voices' clips
-ESPEAK_VERSION = "1.51"  # another version speaks differently
+ESPEAK_VERSION = "1.51"  # another version synthesises other waveforms
 SAMPLE_RATE = 16_000  # Hz
 BITS = 12  # of 16; FLAC leaves the empty low bits out
 LEAD, TAIL, FADE = 0.030, 0.040, 0.010  # s before and after the word; faded at both ends
@@ -137,7 +137,7 @@ def _generator(seed: str) -> np.random.Generator:
 
 
 def _variant(base: str, own: np.random.Generator, draw: np.random.Generator) -> str:
-    """Describe a voice to espeak-ng: a variant of its own, bent by speaker and by rendering.
+    """Describe a voice to espeak-ng: a variant of its own, modified per speaker and per rendering.
 
     Formants of one tract do not scale together from person to person, nor from one utterance to
     the next; vowels stretch more than consonants. Without this the mean spectrum alone would tell
@@ -160,7 +160,7 @@ def _variant(base: str, own: np.random.Generator, draw: np.random.Generator) -> 
 
 @cache
 def _espeak_data() -> Path:
-    """Find the data of espeak-ng, and refuse a version that speaks differently."""
+    """Find the data of espeak-ng, and refuse a version that synthesises other waveforms."""
     try:
         said = subprocess.run(
             ["espeak-ng", "--version"], check=True, capture_output=True, text=True
@@ -189,7 +189,7 @@ def _trim(samples: Samples) -> Samples:
 
 
 def split_of(speaker: int, name: str) -> str:
-    """Say whether a clip is for training or testing: by voice, else by the SHA-256 of its name."""
+    """Return the split of a clip, train or test: by voice, else by the SHA-256 of its name."""
     draw = int.from_bytes(hashlib.sha256(b"split:" + name.encode()).digest()[:8], "big") / 2**64
     return "test" if speaker in TEST_ONLY or draw < TEST_FRACTION else "train"
 
@@ -226,7 +226,7 @@ def make_audio() -> None:
 
 
 def write_flac(path: Path, samples: Samples) -> None:
-    """Write a clip that says itself that nobody spoke it."""
+    """Write a clip with a comment that marks it as synthetic."""
     with soundfile.SoundFile(
         path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC", compression_level=1.0
     ) as file:

@@ -7,7 +7,7 @@
     Collate            batches of events from samples, with time bins
     EventBatch         such a batch; ``dense()`` makes a raster
     augmentation       random changes of samples (module)
-    open_selection     the training and validation samples of a data set; test stays closed
+    open_selection     the training and validation samples of a data set, without the test split
     convert            recordings into a spike file
     ConversionOptions  options of a conversion
     read_preset        settings of a model
@@ -18,7 +18,7 @@
     confusion_matrix   counts per class and predicted class
     seed_interval      confidence interval of a mean over seeds
     speaker_interval   confidence interval of an accuracy over speakers
-    compare_answers    paired tests between models on the same test samples
+    compare_predictions    paired tests between models on the same test samples
     choose_kernels     event-driven layers for your own networks
     Neuron             settings of their neurons
     SpikebenchError    base class of all errors of the package
@@ -49,8 +49,8 @@ PUBLIC = {
     "confusion_matrix": "spikebench.metrics.classification:confusion_matrix",
     "seed_interval": "spikebench.metrics.classification:seed_interval",
     "speaker_interval": "spikebench.metrics.classification:speaker_interval",
-    "compare_answers": "spikebench.metrics.significance:compare",
-    "choose_kernels": "spikebench.kernels.choice:choose",
+    "compare_predictions": "spikebench.metrics.significance:compare_predictions",
+    "choose_kernels": "spikebench.kernels.choice:choose_kernels",
     "Neuron": "spikebench.kernels.neuron:Neuron",
     "SpikebenchError": "spikebench.errors:SpikebenchError",
 }
@@ -64,13 +64,13 @@ if TYPE_CHECKING:
     from spikebench.events.batches import Collate as Collate
     from spikebench.events.batches import EventBatch as EventBatch
     from spikebench.events.dataset import SpikeDataset as SpikeDataset
-    from spikebench.kernels.choice import choose as choose_kernels  # noqa: F401
+    from spikebench.kernels.choice import choose_kernels as choose_kernels
     from spikebench.kernels.neuron import Neuron as Neuron
     from spikebench.metrics.classification import accuracy as accuracy
     from spikebench.metrics.classification import confusion_matrix as confusion_matrix
     from spikebench.metrics.classification import seed_interval as seed_interval
     from spikebench.metrics.classification import speaker_interval as speaker_interval
-    from spikebench.metrics.significance import compare as compare_answers  # noqa: F401
+    from spikebench.metrics.significance import compare_predictions as compare_predictions
     from spikebench.presets.preset import read_preset as read_preset
     from spikebench.protocol.opening import open_selection as open_selection
     from spikebench.protocol.results import read_result as read_result

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from spikebench.errors import SpikebenchError
+from spikebench.records.text import os_error_text
 from spikebench.workers import CallLostError, ExecutorLostError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class _Cluster(Executor):
         return outer
 
     def _lost(self) -> ExecutorLostError:
-        return ExecutorLostError(f"the scheduler at {self._address} is gone")
+        return ExecutorLostError(f"the scheduler at {self._address} is no longer reachable")
 
 
 def _translated(error: Exception) -> Exception:
@@ -146,7 +147,8 @@ def _require_listener(address: str) -> None:
 
 
 def _no_scheduler(address: str, error: Exception) -> SpikebenchError:
-    reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200].lower()
+    text = os_error_text(error) if isinstance(error, OSError) else str(error).lower()
+    reason = " ".join(text.split())[:200]
     return SpikebenchError(f"{address}: no Dask scheduler responds there: {reason}")
 
 

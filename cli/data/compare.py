@@ -42,7 +42,8 @@ _WHOLE_FROM = 300  # samples; no bar for fewer, which are read at once
 @click.option(
     "--repeat",
     metavar="FILE2",
-    help="The recordings of FILE, converted with another seed: gives the distance of equal files.",
+    help="The recordings of FILE, converted with another seed: gives the distance between two conversions of the same "
+    "recordings.",
 )
 @click.option(
     "-o",
@@ -65,7 +66,7 @@ def compare(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Measure how close FILE is to OTHER, and how close equal files would be.
+    """Measure the distance between FILE and OTHER, and between two conversions of the same recordings.
 
     Six measures: spikes per channel, per band of channels and per sample, intervals between spikes,
     spontaneous rate, time. Files that name their recordings are compared recording by recording. Times are
@@ -75,7 +76,7 @@ def compare(
     """
     from spikebench.errors import SpikebenchError
     from spikebench.fidelity.alignment import choose_pair, find_source, pair_samples
-    from spikebench.fidelity.comparison import compare as run
+    from spikebench.fidelity.comparison import compare_spikes
     from spikebench.records.text import printable
     from spikebench.records.whole_files import refuse_existing
 
@@ -109,7 +110,7 @@ def compare(
                     f"{printable(repeat)}: contains none of the compared recordings of {printable(data)}"
                 )
         with _progress() as progress:
-            comparison = run(first, second, pairing, again, progress)
+            comparison = compare_spikes(first, second, pairing, again, progress)
     report = _report(comparison, data, other, repeat)
     if picture is not None:
         from spikebench.plots.fidelity import draw_comparison

@@ -79,8 +79,8 @@ def make(
 
     shd-r: from the Heidelberg Digits, hd_audio.tar.gz of https://zenkelab.org/datasets/, into shd-r_train.h5
     and shd-r_test.h5. ssc-r: from Google Speech Commands, speech_commands_v0.02.tar.gz of
-    http://download.tensorflow.org/data/, into ssc-r_train.h5, ssc-r_valid.h5 and ssc-r_test.h5. Unpack the
-    archive; this command downloads nothing ('spikebench data get' downloads and converts).
+    https://storage.googleapis.com/download.tensorflow.org/data/, into ssc-r_train.h5, ssc-r_valid.h5 and
+    ssc-r_test.h5. Unpack the archive; this command downloads nothing ('spikebench data get' downloads and converts).
 
     The files are never identical to the published ones: spikes are random, and the list of the 5 % of the other
     ten speakers that are test samples of SHD is public only in the archive (--published-test). 'spikebench data

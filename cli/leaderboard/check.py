@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,13 +59,13 @@ def check(
         return
     from leaderboard.checks.git_tree import Repository
     from leaderboard.claims.changes import read_changes, write_files
+    from spikebench.store.folder import temporary_folder
 
     if entries or new:
         raise click.UsageError("--changes reads the entries from the two commits; give no others")
     repository = Repository(Path())
     asked = read_changes(repository, *changes)
-    with tempfile.TemporaryDirectory(prefix="spikebench-entries-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("entries") as folder:
         write_files(repository, asked.files, folder)
         _check([folder], [folder / one for one in asked.added], asked, as_json)
 

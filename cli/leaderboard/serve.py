@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import tempfile
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,19 +40,21 @@ def serve(entries: tuple[Path, ...], port: int) -> None:
     from leaderboard.claims.literature import read_literature
     from leaderboard.pages.site import build_site
     from spikebench.errors import SpikebenchError
+    from spikebench.records.text import os_error_text
+    from spikebench.store.folder import temporary_folder
 
     # Before the page is built, so that a port in use is reported at once.
     try:
         server = _Server(port)
     except OSError as error:
         raise SpikebenchError(
-            f"port {port} of {HOST}: {error.strerror}; choose another with --port, or any free one with --port 0"
+            f"port {port} of {HOST}: {os_error_text(error)}; choose another with --port, or any free one with --port 0"
         ) from None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    with server, tempfile.TemporaryDirectory(prefix="spikebench-leaderboard-") as folder:
-        build_site(read_checked(entries), read_literature(), Path(folder))
-        server.offer(Path(folder))
+    with server, temporary_folder("page") as folder:
+        build_site(read_checked(entries), read_literature(), folder)
+        server.offer(folder)
         with contextlib.suppress(KeyboardInterrupt):
             click.echo(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)")
             server.serve_forever()

@@ -1,4 +1,4 @@
-"""Read a spike file with h5py and nothing else of ours: the layout in which SHD and SSC were published.
+"""Read a spike file with h5py alone: the layout in which SHD and SSC were published.
 
 python docs/examples/plain_h5py.py FILE.h5
 """
@@ -25,7 +25,9 @@ def main(path: str) -> None:
     bins = ((times + 0.5e-6) / 0.01).astype(np.int64)
     inside = bins < len(raster)
     np.add.at(raster, (bins[inside], units[inside]), 1)
-    print(f"the first says {names[labels[0]]!r}: {raster.sum()} spikes in 100 bins of 10 ms")
+    print(
+        f"class of the first sample: {names[labels[0]]!r}, {raster.sum()} spikes in 100 bins of 10 ms"
+    )
 
 
 if __name__ == "__main__":

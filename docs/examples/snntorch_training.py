@@ -1,4 +1,4 @@
-"""Train a spiking layer of snnTorch on our batches.
+"""Train a spiking layer of snnTorch on batches of spikebench.
 
 python docs/examples/snntorch_training.py FILE.h5 (or the name of a data set, such as digits)
 
@@ -25,7 +25,7 @@ class Network(torch.nn.Module):
         self.lif = snntorch.Leaky(beta=0.9)
 
     def forward(self, raster: torch.Tensor) -> torch.Tensor:
-        """(batch, time, unit) in, (batch, class) out."""
+        """Compute scores (batch, class) of a raster (batch, time, unit)."""
         membrane, scores = self.lif.init_leaky(), []
         for current in self.input(raster).unbind(1):
             spikes, membrane = self.lif(current, membrane)

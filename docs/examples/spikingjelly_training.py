@@ -29,7 +29,7 @@ def main(data: str) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for epoch in range(1, 3):
         for batch in DataLoader(train, batch_size=64, shuffle=True, collate_fn=collate):
-            raster = batch.dense().transpose(0, 1)  # SpikingJelly wants (time, batch, unit)
+            raster = batch.dense().transpose(0, 1)  # SpikingJelly expects (time, batch, unit)
             loss = torch.nn.functional.cross_entropy(model(raster).amax(0), batch.labels)
             optimizer.zero_grad()
             loss.backward()

@@ -19,7 +19,7 @@ def rates(batch: EventBatch) -> torch.Tensor:
 
 
 def main(data: str) -> None:
-    """Train for five epochs, print the accuracy on held-out speakers; the test split stays closed."""
+    """Train for five epochs, print the accuracy on held-out speakers; the test split is not opened."""
     torch.manual_seed(0)
     selection = open_selection(data)
     train, validation = selection.train, selection.validation

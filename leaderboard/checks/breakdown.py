@@ -19,7 +19,7 @@ _LANGUAGE_OF = {word: name for name, words in LANGUAGES.items() for word in word
 
 
 @dataclass(frozen=True)
-class Share:
+class GroupAccuracy:
     """Accuracy of one group of test samples, mean over the seeds."""
 
     name: str
@@ -31,8 +31,8 @@ class Share:
 class Breakdown:
     """Accuracy by group; ``fingerprints`` are the SHA-256 of each seed's predictions in the order of the samples."""
 
-    speakers: tuple[Share, ...] = ()
-    languages: tuple[Share, ...] = ()
+    speakers: tuple[GroupAccuracy, ...] = ()
+    languages: tuple[GroupAccuracy, ...] = ()
     fingerprints: tuple[str, ...] = ()
 
 
@@ -65,7 +65,7 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
     )
     return Breakdown(
         speakers=tuple(
-            Share(str(speaker), samples, right / (len(said) * samples))
+            GroupAccuracy(str(speaker), samples, right / (len(said) * samples))
             for speaker, samples, right in speakers
             if speaker >= 0
         ),
@@ -78,7 +78,7 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
 
 def _languages(
     correct: NDArray[np.bool_], label: NDArray[np.int64], classes: Sequence[str]
-) -> tuple[Share, ...]:
+) -> tuple[GroupAccuracy, ...]:
     """Compute the accuracy of each language, if every class belongs to one and there are several."""
     of_class = [_LANGUAGE_OF.get(name, "") for name in classes]
     if not all(of_class) or len(set(of_class)) < 2:
@@ -87,7 +87,7 @@ def _languages(
     samples = np.bincount(place, minlength=len(LANGUAGES)).tolist()
     right = np.bincount(place, weights=correct.sum(axis=0), minlength=len(LANGUAGES)).tolist()
     return tuple(
-        Share(name, n, right[number] / (len(correct) * n))
+        GroupAccuracy(name, n, right[number] / (len(correct) * n))
         for number, (name, n) in enumerate(zip(LANGUAGES, samples, strict=True))
         if n
     )

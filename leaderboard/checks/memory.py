@@ -18,7 +18,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from leaderboard.checks.breakdown import Breakdown, Share
+from leaderboard.checks.breakdown import Breakdown, GroupAccuracy
 from leaderboard.checks.signing import trusted_keys
 from leaderboard.program import program_sha256
 from spikebench.datasets import DATASETS, load_spec
@@ -100,8 +100,8 @@ def recall(sha256: str) -> tuple[Breakdown, dict[str, Any]] | None:
         if (said["program"], said["data"]) != (program_sha256(), surroundings()):
             return None
         breakdown = Breakdown(
-            speakers=tuple(Share(*share) for share in said["speakers"]),
-            languages=tuple(Share(*share) for share in said["languages"]),
+            speakers=tuple(GroupAccuracy(*share) for share in said["speakers"]),
+            languages=tuple(GroupAccuracy(*share) for share in said["languages"]),
             fingerprints=tuple(said["fingerprints"]),
         )
         return breakdown, {name: kind(said["passed"][name]) for name, kind in PASSED.items()}

@@ -1,8 +1,8 @@
 """Comparing the data of a result with the registered data set of its name.
 
-What the package knows of a registered data set (units, classes, sizes, speakers, hashes) is compared without the data.
-Labels and speakers of the test samples are compared if the data set is on this machine, or if they follow from the
-names of its recordings (``shd-r``).
+What the package records of a registered data set (units, classes, sizes, speakers, hashes) is compared without its
+data. Labels and speakers of the test samples are compared if the data set is on this machine, or if they follow from
+the names of its recordings (``shd-r``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from spikebench.datasets.recipe import RECIPES, load_recipe
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import ResultError, SpikeFileError
 from spikebench.protocol.opening import combined_sha256, read_split_labels
-from spikebench.protocol.results import DatasetRecord, Predictions
+from spikebench.protocol.results import DatasetRecord, Predictions, Split
+from spikebench.protocol.splits import FIXED, SampleColumns, fixed_rule, partition
+from spikebench.records.text import printable
 from spikebench.store.locate import locate
 
+# None of their letters looks like one of the Latin script.
+_DISTINCT_SCRIPTS = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ARABIC", "HEBREW", "DEVANAGARI"}
 _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -55,17 +59,20 @@ def check_registered(claimed: DatasetRecord, predictions: Predictions, where: st
             _check_published_sha256(claimed, spec, where)
             _check_facts(claimed, spec, where)
     compared = False
-    if (test := _test_of_recipe(claimed.name)) is not None:
-        _compare_columns(predictions, test, claimed.name, where)
+    if (known := _known_split(claimed.name)) is not None:
+        for field, value in known[0]:
+            if getattr(claimed.split, field) != value:
+                raise _differs(where, f"split.{field}", claimed.name)
+        _compare_columns(predictions, known[1], claimed.name, where)
         compared = True
     if name := _known_name(claimed):
         dataset, test = _registered_test(name)
         if field := claimed.first_difference(dataset):
-            raise ResultError(
-                f"{where}: dataset.{field} differs from that of the data set {name!r} of this version"
-            )
+            raise _differs(where, field, name)
         _compare_columns(predictions, test, name, where)
         compared = True
+    if not compared and claimed.name in DATASETS:
+        _check_predictions(predictions, load_spec(claimed.name), where)
     return compared
 
 
@@ -73,12 +80,29 @@ def _check_name(claimed: DatasetRecord, where: str) -> None:
     """Refuse a name that a reader takes for that of a registered data set."""
     if claimed.name in DATASETS:
         return
+    if odd := _look_alike(claimed.name):
+        raise ResultError(
+            f"{where}: dataset.name {printable(claimed.name)!r} contains {odd!r} ({unicodedata.name(odd, 'unnamed')}), "
+            "which can look like another letter; rename the file with letters from a to z"
+        )
     for name in DATASETS:
         if _plain(claimed.name) == _plain(name):
             raise ResultError(
                 f"{where}: dataset.name {claimed.name!r} can be confused with the registered data set {name!r}; "
                 "use that name for that data set, and another name for other data"
             )
+
+
+def _look_alike(name: str) -> str:
+    """Find a character that can look like an ASCII one; accents are letters of their own to a reader."""
+    for char in unicodedata.normalize("NFD", name):
+        script = unicodedata.name(char, "").split(" ")[0].split("-")[0]
+        is_other_form = unicodedata.normalize("NFKC", char) != char
+        if not (char.isascii() or unicodedata.combining(char)) and (
+            is_other_form or script not in _DISTINCT_SCRIPTS
+        ):
+            return char
+    return ""
 
 
 def _plain(name: str) -> str:
@@ -100,23 +124,52 @@ def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
     if claimed.fingerprint is None and spec.kind == "packaged":
         return  # a result of version 0.1; the data are here, so everything is compared
     if spec.fingerprint and claimed.fingerprint != spec.fingerprint:
-        raise ResultError(
-            f"{where}: dataset.fingerprint differs from that of the data set {claimed.name!r} of this version"
-        )
+        raise _differs(where, "fingerprint", claimed.name)
+
+
+def _differs(where: str, field: str, name: str) -> ResultError:
+    return ResultError(
+        f"{where}: dataset.{field} differs from that of the data set {name!r} of this version"
+    )
+
+
+def board_identity(data: DatasetRecord) -> str:
+    """Identify the data of a result on the leaderboard.
+
+    Parameters
+    ----------
+    data
+        Data set of a checked result.
+
+    Returns
+    -------
+    str
+        The SHA-256 of the files of a published data set, which was compared with the registry; else the fingerprint,
+        or the SHA-256 where a result of version 0.1 has none.
+    """
+    if data.name in DATASETS and _published_sha256(load_spec(data.name)):
+        return data.sha256
+    return data.identity
+
+
+def _published_sha256(spec: DatasetSpec) -> str:
+    """Return the SHA-256 of the published files together; empty if they are not all known."""
+    known = [part.sha256 for part in spec.parts if part.sha256]
+    complete = spec.kind == "published" and known and len(known) == len(spec.parts)
+    return combined_sha256(known) if complete else ""
 
 
 def _check_published_sha256(claimed: DatasetRecord, spec: DatasetSpec, where: str) -> None:
     """Compare the SHA-256 with that of the published files, if known."""
-    known = [part.sha256 for part in spec.parts if part.sha256]
-    complete = spec.kind == "published" and known and len(known) == len(spec.parts)
-    if complete and claimed.sha256 != combined_sha256(known):
+    known = _published_sha256(spec)
+    if known and claimed.sha256 != known:
         raise ResultError(
             f"{where}: dataset.sha256 differs from that of the published files of {claimed.name!r}"
         )
 
 
 def _check_facts(claimed: DatasetRecord, spec: DatasetSpec, where: str) -> None:
-    """Compare what the registry knows of units, classes, samples, protocol and speakers."""
+    """Compare what the registry records of units, classes, samples, protocol and speakers."""
     split = claimed.split
     validation = spec.sizes.get("validation")
     training = split.train_samples if validation else split.train_samples + split.validation_samples
@@ -136,19 +189,41 @@ def _check_facts(claimed: DatasetRecord, spec: DatasetSpec, where: str) -> None:
             spec.test_only_speakers or tuple(split.test_only_speakers),
         ),
     }
+    rule = fixed_rule(spec.protocol)
+    pairs["split.protocol"] = (split.protocol, spec.protocol)
+    pairs["split.rule"] = (split.rule, rule or split.rule)
+    if spec.protocol in FIXED:
+        fixed = list(FIXED[spec.protocol].validation)
+        pairs["split.validation_speakers"] = (split.validation_speakers, fixed)
     for name, (found, known) in pairs.items():
         if found != known:
-            raise ResultError(
-                f"{where}: dataset.{name} differs from that of the data set {spec.name!r}"
-            )
+            raise _differs(where, name, spec.name)
+    if not spec.sizes.get("validation") and not 0 < split.validation_samples < split.train_samples:
+        raise _differs(where, "split.validation_samples", spec.name)
 
 
-def _test_of_recipe(name: str) -> _Columns | None:
-    """Return index, label and speaker of the test samples that follow from the names of the recordings."""
-    if name not in RECIPES:
+def _check_predictions(predictions: Predictions, spec: DatasetSpec, where: str) -> None:
+    """Check what the registry records of the test samples, without their labels: classes and speakers."""
+    if spec.kind == "audio":
+        return
+    labels, speakers = set(predictions.label.tolist()), set(predictions.speaker.tolist())
+    if spec.n_classes and len(labels) != spec.n_classes:
+        raise ResultError(f"{where}: the test split of {spec.name!r} has samples of every class")
+    if not set(spec.test_only_speakers) <= speakers:
+        raise ResultError(f"{where}: the test split of {spec.name!r} has other speakers")
+
+
+@lru_cache(maxsize=8)
+def _known_split(name: str) -> tuple[Split, _Columns] | None:
+    """Return the split that follows from the names of the recordings; index, label and speaker of its test samples."""
+    registered = load_recipe(name).registered if name in RECIPES else None
+    if registered is None:
         return None
-    registered = load_recipe(name).registered
-    return None if registered is None else registered.test_columns()
+    spec = load_spec(name)
+    labels, speakers, marks = registered.columns()
+    columns = SampleColumns(name, labels, speakers, marks, keys=spec.classes)
+    found = partition(columns, spec.protocol)
+    return found.record, (found.test, labels[found.test], speakers[found.test])
 
 
 def _compare_columns(predictions: Predictions, test: _Columns, name: str, where: str) -> None:

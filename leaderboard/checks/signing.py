@@ -13,14 +13,13 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from spikebench.errors import ResultError
 from spikebench.records.text import printable
 from spikebench.records.whole_files import write_text
-from spikebench.store.folder import data_root
+from spikebench.store.folder import data_root, temporary_folder
 
 __all__ = ["NAMESPACE", "is_own", "remember_own", "sign", "signer_of", "trusted_keys"]
 
@@ -88,8 +87,8 @@ def signer_of(message: bytes, signature: str, when: str) -> str:
     keys = trusted_keys()
     if not keys.strip() or shutil.which("ssh-keygen") is None:
         return ""
-    with tempfile.TemporaryDirectory(prefix="spikebench-signature-") as temporary:
-        allowed, signed = Path(temporary, FILE), Path(temporary, "signature")
+    with temporary_folder("signature") as temporary:
+        allowed, signed = temporary / FILE, temporary / "signature"
         allowed.write_bytes(keys)
         signed.write_text(signature, encoding="utf-8")
         at = datetime.fromisoformat(when).strftime("%Y%m%d%H%M%S")
@@ -135,7 +134,7 @@ def trusted_keys() -> bytes:
 
 
 def remember_own(message: bytes) -> None:
-    """Remember that a verification was made on this machine; without a writable folder nothing is stored.
+    """Record that a verification was made on this machine; without a writable folder nothing is stored.
 
     Parameters
     ----------
@@ -161,4 +160,8 @@ def is_own(message: bytes) -> bool:
     bool
         Whether :func:`remember_own` stored it.
     """
-    return (data_root() / OWN_FOLDER / hashlib.sha256(message).hexdigest()).is_file()
+    path = data_root() / OWN_FOLDER / hashlib.sha256(message).hexdigest()
+    try:
+        return path.read_bytes() == message + b"\n"
+    except OSError:
+        return False

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
@@ -38,6 +37,7 @@ from spikebench.records.fields import Count, Fraction, Name, NonNegative
 from spikebench.records.strict_json import first_problem
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, write_text
+from spikebench.store.folder import temporary_folder
 
 MAX_FORM_BYTES = 1024 * 1024
 FORM_FILE, SPLITS_FILE, PREDICTIONS_FILE = "form.toml", "splits.csv", "predictions.csv"
@@ -235,8 +235,7 @@ def outside_result(
         raise ResultError(
             f"{predictions}: contains the seeds {_few(given)}, the form {_few(numbers)}; report all seeds in both"
         )
-    with TemporaryDirectory(prefix="spikebench-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("result") as folder:
         seeds = [
             _seed(folder, form, one, known, given[one.seed], predictions) for one in form.seeds
         ]
@@ -259,7 +258,10 @@ def outside_result(
         )
         write_result(folder, result)
         entry = make_entry(
-            *(result, form.name, form.authors, form.note),
+            result,
+            name=form.name,
+            authors=form.authors,
+            note=form.note,
             link=form.link,
             citation=form.citation,
             track=form.track,

@@ -203,7 +203,7 @@ def find_trusted(verifications: Sequence[Verification], signers: Sequence[str]) 
     Returns
     -------
     tuple of str
-        The signer, or ``this machine``; empty for a verification that is somebody's word alone.
+        The signer, or ``this machine``; empty for a verification that is not trusted.
     """
     return tuple(
         signer or (THIS_MACHINE if is_own(one.signed_text) else "")

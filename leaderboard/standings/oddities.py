@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
-from leaderboard.checks.breakdown import Share
+from leaderboard.checks.breakdown import GroupAccuracy
 from leaderboard.claims.entry import StoredEntry
 from spikebench.protocol.results import read_predictions
 
@@ -204,7 +204,7 @@ def _validation(stored: StoredEntry, usual: float) -> list[str]:
     ]
 
 
-def _is_rare(share: Share, others: Sequence[Share], bound: float = P_VALUE) -> bool:
+def _is_rare(share: GroupAccuracy, others: Sequence[GroupAccuracy], bound: float = P_VALUE) -> bool:
     """Return whether the p-value of this accuracy is below a limit, if the group is like the others."""
     rest = _sum(others)
     # Never 0 or 1: one more correct and one more wrong than observed.
@@ -219,10 +219,10 @@ def _is_rare(share: Share, others: Sequence[Share], bound: float = P_VALUE) -> b
     return float(binomtest(right, share.samples, chance).pvalue) < bound
 
 
-def _sum(shares: Sequence[Share]) -> Share:
+def _sum(shares: Sequence[GroupAccuracy]) -> GroupAccuracy:
     samples = sum(share.samples for share in shares)
     right = sum(share.accuracy * share.samples for share in shares)
-    return Share("", samples, right / samples if samples else 0.0)
+    return GroupAccuracy("", samples, right / samples if samples else 0.0)
 
 
 def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from leaderboard.checks.registered import board_identity
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import Entry, StoredEntry
 from leaderboard.claims.tier import TIERS
@@ -113,7 +114,7 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
         split = data.split.model_dump_json()  # other samples or speakers: another board
         tier = list(TIERS).index(stored.tier)
         for track in stored.tracks:
-            place = (data.name, data.identity, protocol not in PROTOCOLS, protocol, split)
+            place = (data.name, board_identity(data), protocol not in PROTOCOLS, protocol, split)
             groups.setdefault((*place, tier, list(TRACKS).index(track)), []).append(stored)
     return [
         Board(

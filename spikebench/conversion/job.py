@@ -116,8 +116,11 @@ class Job:
         """Settings for the workers."""
         o = self.options
         return EncodingSettings(
-            *(self.encoder, o.seed, o.max_duration, o.segment),
-            o.keep_offset or self.encoder.keeps_offset,
+            self.encoder,
+            seed=o.seed,
+            max_duration=o.max_duration,
+            segment=o.segment,
+            keep_offset=o.keep_offset or self.encoder.keeps_offset,
         )
 
 
@@ -297,9 +300,13 @@ def _keep(job: Job, journal: ConversionJournal, position: int, encoded: EncodedC
     first_spike = job.options.time_origin == "first-spike"
     pieces = [
         DonePiece(
-            *(piece.number, piece.start, piece.duration),
-            piece.times - piece.times[0] if first_spike and piece.times.size else piece.times,
-            *(piece.units, piece.reason, piece.remarks),
+            piece.number,
+            start=piece.start,
+            duration=piece.duration,
+            times=piece.times - piece.times[0] if first_spike and piece.times.size else piece.times,
+            units=piece.units,
+            reason=piece.reason,
+            remarks=piece.remarks,
         )
         for piece in encoded.pieces
     ]

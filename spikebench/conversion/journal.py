@@ -251,10 +251,13 @@ class ConversionJournal:
                 raise self.damaged()
         return [
             DonePiece(
-                *(number, start, duration),
-                np.frombuffer(times, dtype=self._time_dtype),
-                np.frombuffer(units, dtype=np.uint16),
-                *(reason, tuple(remarks.split())),
+                number,
+                start=start,
+                duration=duration,
+                times=np.frombuffer(times, dtype=self._time_dtype),
+                units=np.frombuffer(units, dtype=np.uint16),
+                reason=reason,
+                remarks=tuple(remarks.split()),
             )
             for number, start, duration, times, units, reason, remarks in rows
         ]

@@ -261,8 +261,14 @@ def _finished(part: _Part) -> ConversionReport:
         ]
         seconds = float(np.sum(file.durations_s)) if file.durations_s is not None else 0.0
         return ConversionReport(
-            *(part.path, file.n_samples, int(file.spike_counts.sum()), seconds, file.keys),
-            *(skipped, 0.0, len(part.names.clips)),
+            part.path,
+            samples=file.n_samples,
+            spikes=int(file.spike_counts.sum()),
+            audio_seconds=seconds,
+            classes=file.keys,
+            skipped=skipped,
+            wall_seconds=0.0,
+            resumed=len(part.names.clips),
         )
 
 

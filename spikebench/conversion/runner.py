@@ -162,9 +162,13 @@ def convert(
         with place as pool:
             encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
-            *(output, options.n_channels, named.keys, made_by, options.time_dtype),
-            overwrite or may_be_done,
-            named.speaker_names,
+            output,
+            n_units=options.n_channels,
+            keys=named.keys,
+            provenance=made_by,
+            time_dtype=options.time_dtype,
+            overwrite=overwrite or may_be_done,
+            speaker_names=named.speaker_names,
         )
         with writer:
             seconds = write_samples(job, journal, writer, skipped)
@@ -183,8 +187,15 @@ def convert(
     for line in remarks:
         notify(line)
     return ConversionReport(
-        *(output, writer.n_samples, writer.n_spikes, seconds, writer.keys, skipped),
-        *(time.monotonic() - started, len(resumed), remarks),
+        output,
+        samples=writer.n_samples,
+        spikes=writer.n_spikes,
+        audio_seconds=seconds,
+        classes=writer.keys,
+        skipped=skipped,
+        wall_seconds=time.monotonic() - started,
+        resumed=len(resumed),
+        remarks=remarks,
     )
 
 

@@ -35,14 +35,14 @@ class Registered:
         File name → fingerprint of the file.
     digests
         Function that returns: name of a recording without suffix → the first digits of the SHA-256 of its sample.
-    test_columns
-        Function that returns index, label and speaker of the test samples in the file of all samples, each int64,
-        shape (test samples,).
+    columns
+        Function that returns label, speaker and split of the samples in the file of all samples: int64, int64 and str,
+        shape (samples,).
     """
 
     fingerprints: Mapping[str, str]
     digests: Callable[[], Mapping[str, str]]
-    test_columns: Callable[[], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
+    columns: Callable[[], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.str_]]]
 
 
 def _no_rank(path: str) -> int:

@@ -63,13 +63,13 @@ __all__ = [
     "RECIPE",
     "SPEC",
     "TRIALS",
+    "columns",
     "digests",
     "facts",
     "from_lists",
     "names",
     "names_of_test",
     "parse_published_split",
-    "test_columns",
 ]
 
 TEST_ONLY_SPEAKERS = (4, 5)
@@ -335,21 +335,21 @@ def digests() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def test_columns() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """List the test samples of ``shd-r.h5``, which follow from the names of the recordings.
+def columns() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.str_]]:
+    """List the samples of ``shd-r.h5``, which follow from the names of the recordings.
 
     Returns
     -------
-    index, label, speaker : ndarray of int64, shape (2264,)
-        Position in the file, class, and number of the speaker, in the order of the file.
+    label, speaker : ndarray of int64, shape (10420,)
+        Class, and number of the speaker, in the order of the file.
+    split : ndarray of str, shape (10420,)
+        ``train`` or ``test``.
     """
-    rows = [
-        (place, HEIDELBERG_DIGITS.index(found.label), int(found.speaker or -1))
-        for place, name in enumerate(sorted(names()))
-        if (found := facts(name)) and found.split == "test"
-    ]
-    index, label, speaker = np.array(rows, dtype=np.int64).T
-    return index, label, speaker
+    found = [one for one in map(facts, sorted(names())) if one is not None]
+    labels = [HEIDELBERG_DIGITS.index(one.label) for one in found]
+    speakers = [int(one.speaker or -1) for one in found]
+    splits = np.array([one.split for one in found], dtype=str)
+    return np.array(labels, np.int64), np.array(speakers, np.int64), splits
 
 
 @lru_cache(maxsize=1)
@@ -381,6 +381,6 @@ RECIPE = Recipe(
             "shd-r_test.h5": "7756a5404bbc20f8035432156375fa261542ffe2581ead992a437803eca34d5b",
         },
         digests=digests,
-        test_columns=test_columns,
+        columns=columns,
     ),
 )

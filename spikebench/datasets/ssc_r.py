@@ -99,7 +99,7 @@ SPEC = DatasetSpec(
     ),
     source=(
         "Google Speech Commands 0.02: speech_commands_v0.02.tar.gz from "
-        "http://download.tensorflow.org/data/, unpacked"
+        "https://storage.googleapis.com/download.tensorflow.org/data/, unpacked"
     ),
     card=Card(
         collection=(

@@ -31,7 +31,7 @@ _BATCH = 128
 
 
 @dataclass(frozen=True)
-class Answers:
+class TimedScores:
     """Scores and predictions of a model.
 
     Attributes
@@ -167,7 +167,7 @@ class Listener:
                 "other recordings, or open the test split with: spikebench evaluate --checkpoint RUN"
             )
 
-    def answer(self, samples: Sequence[Sample]) -> Answers:
+    def answer(self, samples: Sequence[Sample]) -> TimedScores:
         """Classify whole clips.
 
         Parameters
@@ -177,12 +177,12 @@ class Listener:
 
         Returns
         -------
-        Answers
+        TimedScores
             Scores at one moment, the end.
         """
         return self.over_time(samples, 1)
 
-    def over_time(self, samples: Sequence[Sample], n_moments: int) -> Answers:
+    def over_time(self, samples: Sequence[Sample], n_moments: int) -> TimedScores:
         """Classify the parts of the clips up to several moments.
 
         Parameters
@@ -194,7 +194,7 @@ class Listener:
 
         Returns
         -------
-        Answers
+        TimedScores
             Scores at each moment.
         """
         steps = spread_moments(self.n_steps, n_moments)
@@ -202,7 +202,7 @@ class Listener:
         for batch in self._batches(samples):
             parts.append([self._scores(up_to(batch, int(step))) for step in steps])
         scores = np.concatenate([np.stack(part) for part in parts], axis=1)
-        return Answers(steps * np.float64(self.time_step), scores)
+        return TimedScores(steps * np.float64(self.time_step), scores)
 
     def live(self, sample: Sample, chunk: float) -> Iterator[tuple[float, NDArray[np.float32]]]:
         """Run one clip chunk by chunk, and yield the scores after each.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from spikebench.errors import ResultError
 from spikebench.metrics.record import Energy, Latency, Metrics, NotApplicable
-from spikebench.metrics.significance import Estimate, McNemar, compare, holm
+from spikebench.metrics.significance import Estimate, McNemar, compare_predictions, holm
 from spikebench.protocol.results import (
     RESULT_FILE,
     Predictions,
@@ -118,7 +118,7 @@ def compare_results(folders: Sequence[Path]) -> ResultComparison:
     (first_folder, first, samples, _), *others = read
     for folder, result, theirs, _ in others:
         _check_same((first_folder, first, samples), (folder, result, theirs))
-    found = compare([right for *_, right in read], samples.speaker)
+    found = compare_predictions([right for *_, right in read], samples.speaker)
     adjusted = holm([one.p for one in found.differences])
     adjusted_mcnemar = holm([one.p for one in found.mcnemar])
     pairs = []

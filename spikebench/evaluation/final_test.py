@@ -22,11 +22,11 @@ from spikebench.evaluation.kept_test import (
     opening_of,
     read_kept_test,
 )
-from spikebench.evaluation.measurement import measure
+from spikebench.evaluation.measurement import measure_cost
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.metrics.cost_table import CostTable
 from spikebench.models.base import Classifier
-from spikebench.protocol.opening import SelectionData, open_test
+from spikebench.protocol.opening import SelectionData
 from spikebench.protocol.results import (
     ModelRecord,
     Predictions,
@@ -45,7 +45,7 @@ from spikebench.training.inference import (
     place,
     run_model,
 )
-from spikebench.training.run import WEIGHTS_FILE, count_opening, locked, read_run
+from spikebench.training.run import WEIGHTS_FILE, locked, open_test_of_run, read_run
 from spikebench.training.run_record import collect_log, write_run_log
 
 
@@ -184,8 +184,8 @@ def _predict(
     if found and found[0].device == device and (not groups or found[0].measured == measured):
         return found
     # For other metrics or another device than those of the kept test the split is opened again, and counted.
-    count_opening(run, f"{opening}-{measured}-{device}" if found else opening)
-    samples = open_test(selection)
+    again = f"{opening}-{measured}-{device}"
+    samples = open_test_of_run(run, selection, again if found else opening)
     began = time.perf_counter()
     binned = bin_samples(samples, record.preset)
     batch_size = record.preset.training.batch_size
@@ -195,7 +195,7 @@ def _predict(
     metrics = None
     if groups:
         with one_thread():
-            metrics = measure(
+            metrics = measure_cost(
                 model, record.model, binned, answers.predicted, batch_size, groups, tables
             )
     predictions = Predictions(

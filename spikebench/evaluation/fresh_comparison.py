@@ -23,7 +23,7 @@ from spikebench.evaluation.fresh_test import (
     convert_fresh,
     input_format_of,
     keep_words,
-    measure,
+    measure_accuracy,
 )
 from spikebench.metrics.ranks import rank_intervals
 from spikebench.naming.names import ClipNames, name_clips
@@ -356,7 +356,7 @@ def _answer(ready: _Ready, spikes: Path, output: Path, options: FreshOptions) ->
         write_predictions(path, found)
         files.append(path.relative_to(output).as_posix())
         own.append(read_predictions(candidate.folder / record.predictions_file))
-    return _Answered(ready, measure(own), measure(answers), unknown, files)
+    return _Answered(ready, measure_accuracy(own), measure_accuracy(answers), unknown, files)
 
 
 def _rows(answered: Sequence[_Answered], known: Known) -> list[dict[str, Any]]:

@@ -259,7 +259,7 @@ class Measured:
     seeds: int
 
 
-def measure(predictions: Sequence[Predictions]) -> Measured:
+def measure_accuracy(predictions: Sequence[Predictions]) -> Measured:
     """Compute the accuracy over all seeds, with an interval for other recordings of this kind.
 
     Parameters

@@ -19,7 +19,7 @@ from spikebench.models.base import Classifier
 
 
 @torch.no_grad()
-def measure(
+def measure_cost(
     model: Classifier,
     name: str,
     samples: BinnedSamples,

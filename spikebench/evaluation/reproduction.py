@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from spikebench.datasets import DATASETS
 from spikebench.errors import ProtocolError, ResultError, out_of_memory
-from spikebench.evaluation.measurement import measure
+from spikebench.evaluation.measurement import measure_cost
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.cost import GROUPS
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
@@ -354,7 +354,7 @@ def measure_again(
         model = place(load_weights(weights, run), find_device(device), run)
         binned = bin_samples(samples, run.preset)
         size = run.preset.training.batch_size
-        here = measure(model, run.model, binned, predicted, size, GROUPS, tables)
+        here = measure_cost(model, run.model, binned, predicted, size, GROUPS, tables)
     recorded = claimed.metrics.model_dump() if claimed.metrics else {}
     found = here.model_dump()
     if claimed.spikes_per_sample is not None:

@@ -511,8 +511,13 @@ class BinnedSamples:
         """
         events = self.samples.events
         counts = count_units(
-            *(events.offsets, events.times, events.units, self.samples.rows),
-            *(self.time_step, self.n_steps, self.samples.n_units),
+            events.offsets,
+            times=events.times,
+            units=events.units,
+            chosen=self.samples.rows,
+            time_step=self.time_step,
+            n_steps=self.n_steps,
+            n_units=self.samples.n_units,
         )
         first = np.arange(0, self.samples.n_units, self.group_units)
         return counts if self.group_units == 1 else np.add.reduceat(counts, first, axis=1)

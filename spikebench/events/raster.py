@@ -220,8 +220,16 @@ def bin_many(
     lengths = np.zeros(chosen.size, dtype=np.int64)
     bins, new_units = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
     wrong = raster_loops.bin_many(
-        *(offsets, times, units, chosen, time_step, n_steps),
-        *(new_offsets, bins, new_units, lengths),
+        offsets,
+        times,
+        units,
+        chosen,
+        time_step,
+        n_steps,
+        new_offsets,
+        bins,
+        new_units,
+        lengths,
     )
     if wrong:
         raise ValueError("spike times must be finite and not negative")

@@ -35,7 +35,7 @@ from spikebench.errors import SpikebenchError
 from spikebench.fidelity.alignment import LAGS, Pairing, lag_correlations
 from spikebench.fidelity.measures import (
     Measure,
-    measure,
+    compute_measures,
     measure_pairs,
     repeat_halves,
     split_halves,
@@ -43,7 +43,7 @@ from spikebench.fidelity.measures import (
 from spikebench.fidelity.summary import Samples, Totals, merge, summarize, time_resolution
 from spikebench.records.text import printable
 
-__all__ = ["ClassMean", "Comparison", "compare"]
+__all__ = ["ClassMean", "Comparison", "compare_spikes"]
 
 MAX_RASTERS = 256
 
@@ -95,7 +95,7 @@ class Comparison:
     correlations: NDArray[np.float64]
 
 
-def compare(
+def compare_spikes(
     first: Samples,
     second: Samples,
     pairing: Pairing,
@@ -188,7 +188,7 @@ def _compare(
         summarize(second, pairing.second, resolution, advance),
     )
     totals = merge(groups[0]), merge(groups[1])
-    measures = measure(totals[0], totals[1], resolution)
+    measures = compute_measures(totals[0], totals[1], resolution)
     correlations = LAGS[:0]
     if pairing.by:
         correlations = _mean_correlations(first, second, pairing, resolution, advance)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikebench.fidelity.alignment import LAGS, band_width
 from spikebench.fidelity.summary import Totals, interval_edges, merge
 
-__all__ = ["NAMES", "Measure", "measure", "measure_pairs", "repeat_halves", "split_halves"]
+__all__ = ["NAMES", "Measure", "compute_measures", "measure_pairs", "repeat_halves", "split_halves"]
 
 NAMES = {
     "channels": "spikes per channel",
@@ -77,7 +77,7 @@ class Measure:
         return f"{word}: {self.ratio:.1f} × the distance of equal files"
 
 
-def measure(first: Totals, second: Totals, resolution: float) -> dict[str, Measure]:
+def compute_measures(first: Totals, second: Totals, resolution: float) -> dict[str, Measure]:
     """Compute all six measures of two collections whose samples are not paired.
 
     Parameters
@@ -177,7 +177,7 @@ def split_halves(
             half = len(parts) // 2
             one, two = (merge([parts[i] for i in some]) for some in (order[:half], order[half:]))
             noise = np.sqrt(sum(1 / n for n in sizes) / (1 / one.spikes.size + 1 / two.spikes.size))
-            for key, taken in measure(one, two, resolution).items():
+            for key, taken in compute_measures(one, two, resolution).items():
                 if taken.distance is not None:
                     found.setdefault(key, []).append(float(noise) * taken.distance)
         for key, distances in found.items():
@@ -214,7 +214,7 @@ def repeat_halves(
         chosen = rng.permutation(n_groups)[: n_groups // 2].tolist()
         one, two = (merge([parts[i] for i in chosen]) for parts in groups)
         noise = float(np.sqrt(one.spikes.size / total))
-        for key, taken in measure(one, two, resolution).items():
+        for key, taken in compute_measures(one, two, resolution).items():
             if taken.distance is not None:
                 found.setdefault(key, []).append(noise * taken.distance)
     return {key: float(np.quantile(values, FLOOR_QUANTILE)) for key, values in found.items()}

@@ -65,7 +65,7 @@ class Kernels(Protocol):
         """Integrate spikes with a leak and reduce over time."""
 
 
-def choose(device: torch.device | str, name: KernelName = "events") -> Kernels:
+def choose_kernels(device: torch.device | str, name: KernelName = "events") -> Kernels:
     """Choose the kernels for a device.
 
     Parameters

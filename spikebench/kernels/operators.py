@@ -1,7 +1,7 @@
 """The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton`` according to the device.
 
 The same functions as :mod:`spikebench.kernels.reference`, on events: no array is as large as the raster of the input.
-They have first derivatives only; :func:`spikebench.kernels.choice.choose` returns the reference for second
+They have first derivatives only; :func:`spikebench.kernels.choice.choose_kernels` returns the reference for second
 derivatives. Sums are in a fixed order, so on a CPU the same input gives the same bits.
 """
 
@@ -62,8 +62,15 @@ def lif_scan(
     n = n_neurons(current, weight)
     recurrent = decay_mem.new_zeros(0, n, n)
     return recurrent_lif_scan(
-        *(current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes),
-        weight,
+        current,
+        recurrent=recurrent,
+        decay_syn=decay_syn,
+        decay_mem=decay_mem,
+        neuron=neuron,
+        adaptation=adaptation,
+        state=state,
+        keep_membranes=keep_membranes,
+        weight=weight,
     )
 
 
@@ -96,8 +103,15 @@ def recurrent_lif_scan(
     needs = learns and any(tensor.requires_grad for tensor in (given, *layer))
     in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
     handle, offsets, bins, fired, membranes, _, _, end = _scan(
-        *(given, *cells, *layer, state, n_steps, *neuron.settings(adaptation)),
-        *(needs or keep_membranes, decays_learn or in_reset, needs and adaptation is not None),
+        given,
+        *cells,
+        *layer,
+        state,
+        n_steps,
+        *neuron.settings(adaptation),
+        needs or keep_membranes,
+        decays_learn or in_reset,
+        needs and adaptation is not None,
     )
     return Scan(
         Spikes(offsets, bins, fired, handle, is_checked=True),
@@ -119,7 +133,13 @@ def leaky_readout(
     given = (*_cells(spikes), spikes.handle)
     decays = decay.expand(weight.shape[1])
     scores, trace, _ = _readout(
-        *(*given, weight, decays, lengths, start, REDUCTIONS[reduction], spikes.shape[1]),
+        *given,
+        weight,
+        decays,
+        lengths,
+        start,
+        REDUCTIONS[reduction],
+        spikes.shape[1],
         torch.is_grad_enabled() and decays.requires_grad,
     )
     answer: torch.Tensor = trace if reduction == "trace" else scores
@@ -253,8 +273,11 @@ def _scan(
     torch.Tensor,
 ]:
     found = _device(state).scan(
-        *(current, (offsets, bins, units), Layer(weight, decay_syn, parameters, recurrent)),
-        *(state, n_steps),
+        current,
+        (offsets, bins, units),
+        Layer(weight, decay_syn, parameters, recurrent),
+        state,
+        n_steps,
         Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
         (keep_membranes, keep_synapses, keep_adaptation),
     )
@@ -294,10 +317,14 @@ def _scan_backward(
     spikes = (spike_offsets, spike_bins, spike_units)
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
     found = _device(membranes).scan_backward(
-        *((grad_spikes, grad_membranes), (membranes, synapses, adapted), spikes),
-        *((offsets, bins, units), Layer(weight, decay_syn, parameters, recurrent), state),
-        Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
-        (to_current or (to_recurrent and bool(state.any())), to_weight, to_recurrent),
+        (grad_spikes, grad_membranes),
+        kept=(membranes, synapses, adapted),
+        spikes=spikes,
+        events=(offsets, bins, units),
+        layer=Layer(weight, decay_syn, parameters, recurrent),
+        state=state,
+        settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
+        wanted=(to_current or (to_recurrent and bool(state.any())), to_weight, to_recurrent),
     )
     if to_recurrent and found[0].numel():  # spikes before the first step
         for s in range(len(recurrent)):
@@ -320,8 +347,14 @@ def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...
     grad_spikes, grad_membranes = (none if g is None else g for g in (gradients[0], gradients[4]))
     needs = ctx.needs_input_grad
     current, weight, recurrent, decays = _scan_backward(
-        *(grad_spikes, grad_membranes, membranes, *rest, *ctx.settings),
-        *(needs[0], needs[4], needs[7]),
+        grad_spikes,
+        grad_membranes,
+        membranes,
+        *rest,
+        *ctx.settings,
+        needs[0],
+        needs[4],
+        needs[7],
     )
     return (
         *(current if needs[0] else None, None, None, None, weight if needs[4] else None),
@@ -347,8 +380,15 @@ def _readout(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     is_trace = reduction == REDUCTIONS["trace"]
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _device(weight).readout(
-        *(offsets, bins, units, weight, decay, lengths, start),
-        *(reduction, n_steps if is_trace or keep_trace else 0),
+        offsets,
+        bins=bins,
+        units=units,
+        weight=weight,
+        decay=decay,
+        lengths=lengths,
+        start=start,
+        reduction=reduction,
+        n_trace=n_steps if is_trace or keep_trace else 0,
     )
     return found
 
@@ -369,8 +409,18 @@ def _readout_backward(
     n_steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _device(weight).readout_backward(
-        *(offsets, bins, units, weight, decay, lengths, start),
-        *(reduction, grad, trace, peaks, n_steps),
+        offsets,
+        bins=bins,
+        units=units,
+        weight=weight,
+        decay=decay,
+        lengths=lengths,
+        start=start,
+        reduction=reduction,
+        grad=grad,
+        trace=trace,
+        peaks=peaks,
+        n_steps=n_steps,
     )
     return found
 
@@ -396,7 +446,7 @@ def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, 
 def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
     raise RuntimeError(
         "these kernels have first derivatives only; for second derivatives use the reference kernels "
-        '(spikebench.kernels.choice.choose(device, "reference"))'
+        '(spikebench.choose_kernels(device, "reference"))'
     )
 
 

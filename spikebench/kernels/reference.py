@@ -104,8 +104,15 @@ def lif_scan(
     n = n_neurons(current, weight)
     recurrent = decay_mem.new_zeros(0, n, n)
     return recurrent_lif_scan(
-        *(current, recurrent, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes),
-        weight,
+        current,
+        recurrent=recurrent,
+        decay_syn=decay_syn,
+        decay_mem=decay_mem,
+        neuron=neuron,
+        adaptation=adaptation,
+        state=state,
+        keep_membranes=keep_membranes,
+        weight=weight,
     )
 
 

@@ -115,8 +115,15 @@ class Spikes:
         batch, n_steps, n_units = self.shape
         everywhere = torch.ones(batch, dtype=torch.int64, device=self.bins.device)
         return EventBatch(
-            *(self.offsets, self.bins, self.units, everywhere * n_steps, -everywhere),
-            *(n_steps, n_units, time_step, "counts"),
+            self.offsets,
+            bins=self.bins,
+            units=self.units,
+            lengths=everywhere * n_steps,
+            labels=-everywhere,
+            n_steps=n_steps,
+            n_units=n_units,
+            time_step=time_step,
+            mode="counts",
         )
 
     def _cells(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

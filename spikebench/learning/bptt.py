@@ -44,7 +44,7 @@ class BackPropagation(LearningRule):
         """Take one step down the gradient of the batch's loss."""
         settings = self.preset.training
         denominator = float(self.class_weights[batch.labels].sum())
-        mine = self.share(batch)
+        mine = self.own_part(batch)
         with products_in(settings.precision, self.device):
             output = self.model(mine)
         loss = batch_loss(

@@ -39,7 +39,7 @@ class Ranks:
         """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
-    def share(self, n_samples: int) -> tuple[int, int]:
+    def own_range(self, n_samples: int) -> tuple[int, int]:
         """Return the range of this process's samples in a batch.
 
         Parameters

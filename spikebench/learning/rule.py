@@ -171,7 +171,7 @@ class LearningRule:
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
-    def share(self, batch: EventBatch) -> EventBatch:
+    def own_part(self, batch: EventBatch) -> EventBatch:
         """Move this process's samples of a batch to the device of the model.
 
         Parameters
@@ -184,7 +184,7 @@ class LearningRule:
         EventBatch
             This process's samples; all samples if there is one process.
         """
-        return batch.part(*self.ranks.share(len(batch))).to(self.device)
+        return batch.part(*self.ranks.own_range(len(batch))).to(self.device)
 
 
 def rule_class(name: str) -> type[LearningRule]:

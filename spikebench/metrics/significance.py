@@ -77,7 +77,9 @@ class Significance:
     method: str
 
 
-def compare(right: Sequence[NDArray[np.bool_]], speaker: NDArray[np.int64]) -> Significance:
+def compare_predictions(
+    right: Sequence[NDArray[np.bool_]], speaker: NDArray[np.int64]
+) -> Significance:
     """Compare models on the same test samples, every pair of them.
 
     Parameters

@@ -15,7 +15,7 @@ from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
-from spikebench.kernels.choice import Kernels, choose
+from spikebench.kernels.choice import Kernels, choose_kernels
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account
 from spikebench.models import MODELS, check_model_name
@@ -98,7 +98,7 @@ class Classifier(nn.Module):
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()
         self.shape = shape
-        self.kernels: Kernels = choose("cpu")  # to be chosen again when the model is moved
+        self.kernels: Kernels = choose_kernels("cpu")  # to be chosen again when the model is moved
 
     def forward(self, batch: EventBatch) -> Output:
         """Compute the scores of a batch of events."""

@@ -17,8 +17,8 @@ import torch
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels
 from spikebench.kernels.delays import delay_taps
-from spikebench.kernels.neuron import Neuron
-from spikebench.kernels.scan import Adaptation, Scan
+from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.scan import Scan
 from spikebench.kernels.spikes import Spikes
 
 
@@ -56,8 +56,8 @@ class SpikingLayer:
         Weights from each neuron to each, which act one step later, a parameter or buffer of the model.
     delays : Delays or None
         Delays of the input weights.
-    adaptation : Adaptation or None
-        Its decay and strengths.
+    adaptation : Parameters or None
+        Its parameters other than β; their class selects the equations of the neuron.
     """
 
     weight: torch.Tensor
@@ -66,7 +66,7 @@ class SpikingLayer:
     tau_syn_ms: float | torch.Tensor = 0.0
     recurrent: torch.Tensor | None = None
     delays: Delays | None = None
-    adaptation: Adaptation | None = None
+    adaptation: Parameters | None = None
 
     def scan(
         self,

@@ -51,7 +51,7 @@ class _Fit:
     stray: Clip | None
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         return self.count / self.total if self.total else 0.0
 
     def __str__(self) -> str:
@@ -156,7 +156,7 @@ class _Chooser:
         convention = self.fit.convention
         agrees = self._agrees(convention)
         if not agrees and not convention.is_specific:
-            if self.fit.share < PARTLY:
+            if self.fit.fraction < PARTLY:
                 return folders
             looks, _ = what_folders_look_like(self.words, self.clips, names=False)
             if not looks:
@@ -193,10 +193,10 @@ class _Chooser:
         fit = self.fit
         if fit is None or fit.count == 0 or (self.is_doubtful and fit.count < fit.total):
             return None
-        if fit.share < PARTLY:
+        if fit.fraction < PARTLY:
             self._note(f"{fit}, which is not used (--labels {fit.convention.name})")
             return None
-        if fit.share < NEARLY:
+        if fit.fraction < NEARLY:
             raise SpikebenchError(self._unclear(fit, what))
         if fit.convention.tables:
             try:

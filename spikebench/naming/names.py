@@ -168,7 +168,13 @@ def number_facts(
     speaker_names, speakers = number([fact.speaker and composed(fact.speaker) for fact in facts])
     splits = tuple(fact.split or "" for fact in facts)
     return ClipNames(
-        *(clips, labels, speakers, splits, class_names, speaker_names, rules),
+        clips,
+        labels=labels,
+        speakers=speakers,
+        splits=splits,
+        keys=class_names,
+        speaker_names=speaker_names,
+        rules=rules,
         classes_are_fixed=keys is not None,
     )
 

@@ -31,8 +31,8 @@ from spikebench.protocol.results import PUBLISHED_ENCODING, DatasetRecord, Encod
 from spikebench.protocol.splits import (
     ORACLE,
     SPEAKERS_V1,
-    Facts,
     Partition,
+    SampleColumns,
     fold_speakers,
     oracle,
     partition,
@@ -136,12 +136,12 @@ class _File:
 
 @dataclass(frozen=True)
 class _Opened:
-    """Facts about a data set before any spikes are read; not exposed by this module."""
+    """Columns of a data set before any spikes are read; not exposed by this module."""
 
     name: str
     spec: DatasetSpec | None
     files: list[_File]
-    facts: Facts
+    facts: SampleColumns
     n_units: int
     synthetic: bool
     remade: str
@@ -254,7 +254,12 @@ def open_oracle(data: str) -> SelectionData:
     train = opened.samples(found.train, closed=found.test)
     record = _record(opened, found)
     return SelectionData(
-        *(train, _test(opened, found), record, data, None, opened.encoding),
+        train,
+        validation=_test(opened, found),
+        dataset=record,
+        data=data,
+        fold=None,
+        encoding=opened.encoding,
         test_copies=found.copies,
     )
 
@@ -461,8 +466,12 @@ def _open(data: str) -> _Opened:
         name=spec.name if spec else _own_name(files[0].path),
         spec=spec,
         files=files,
-        facts=Facts(
-            *(printable(str(files[0].path)), labels, speakers, marks_of_all, keys),
+        facts=SampleColumns(
+            printable(str(files[0].path)),
+            labels,
+            speakers,
+            marks_of_all,
+            keys,
             firsts=_firsts(tuple(files), by_spikes=protocol == SPEAKERS_V1),
         ),
         n_units=n_units,

@@ -52,9 +52,10 @@ __all__ = [
     "ORACLE",
     "PROTOCOLS",
     "SPEAKERS_V1",
-    "Facts",
     "FixedSpeakers",
     "Partition",
+    "SampleColumns",
+    "fixed_rule",
     "fixed_speakers",
     "fold_speakers",
     "oracle",
@@ -62,6 +63,8 @@ __all__ = [
 ]
 
 SPEAKERS_V1 = "speakers-v1"
+_MARKED_TEST = "test as marked in the file"
+_OFFICIAL_VALIDATION = "the official validation split"
 ORACLE = "oracle"
 LEAVE_ONE_OUT = "(leave one out)"
 _MAX_RULE = 2000  # characters
@@ -95,7 +98,7 @@ FIXED: Mapping[str, FixedSpeakers] = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class SampleColumns:
     """The data that a rule may use; spikes are not among them.
 
     Attributes
@@ -191,7 +194,7 @@ def fixed_speakers(protocol: str) -> FixedSpeakers:
 
 
 def partition(
-    facts: Facts,
+    facts: SampleColumns,
     protocol: str = SPEAKERS_V1,
     validation_speakers: tuple[int, ...] = (),
     fold: int | None = None,
@@ -247,7 +250,7 @@ def _short(rule: str) -> str:
     return re.sub(r"(speakers (?:\d+, ){20})(?:\d+, )+(\d+)", r"\1…, \2", rule)
 
 
-def oracle(facts: Facts, found: Partition) -> Partition:
+def oracle(facts: SampleColumns, found: Partition) -> Partition:
     """Select on the test split, only to reproduce numbers that were obtained so.
 
     Parameters
@@ -276,7 +279,7 @@ def oracle(facts: Facts, found: Partition) -> Partition:
     return replace(found, train=train, validation=found.test, record=record)
 
 
-def fold_speakers(facts: Facts, found: Partition) -> list[int]:
+def fold_speakers(facts: SampleColumns, found: Partition) -> list[int]:
     """List the speakers that can be left out.
 
     Parameters
@@ -296,7 +299,7 @@ def fold_speakers(facts: Facts, found: Partition) -> list[int]:
     return sorted({speaker for speaker in facts.speakers[inside].tolist() if speaker >= 0})
 
 
-def _check_labels(facts: Facts) -> None:
+def _check_labels(facts: SampleColumns) -> None:
     if not (facts.labels >= 0).any():
         raise ProtocolError(
             f"{facts.where}: no sample has a label, so no model can be trained on it"
@@ -305,11 +308,11 @@ def _check_labels(facts: Facts) -> None:
         raise ProtocolError(f"{facts.where}: a classifier needs at least two classes")
 
 
-def _test(facts: Facts, protocol: str) -> tuple[NDArray[np.bool_], str]:
+def _test(facts: SampleColumns, protocol: str) -> tuple[NDArray[np.bool_], str]:
     labelled = facts.labels >= 0
     test = labelled & (facts.marks == "test")
     if test.any():
-        return test, "test as marked in the file"
+        return test, _MARKED_TEST
     if protocol != SPEAKERS_V1:
         raise ProtocolError(
             f"{facts.where}: no sample is marked test, which {protocol} requires ('spikebench data make "
@@ -319,7 +322,9 @@ def _test(facts: Facts, protocol: str) -> tuple[NDArray[np.bool_], str]:
     return test, f"test {how}"
 
 
-def _fixed(facts: Facts, rest: NDArray[np.bool_], protocol: str) -> tuple[NDArray[np.bool_], str]:
+def _fixed(
+    facts: SampleColumns, rest: NDArray[np.bool_], protocol: str
+) -> tuple[NDArray[np.bool_], str]:
     fixed = fixed_speakers(protocol)
     there = set(facts.speakers[rest].tolist())
     if missing := set(fixed.validation) - there:
@@ -327,15 +332,36 @@ def _fixed(facts: Facts, rest: NDArray[np.bool_], protocol: str) -> tuple[NDArra
             f"{facts.where}: speaker {min(missing)} is not in the training split, but is a validation speaker "
             f"of {protocol}"
         )
+    return rest & np.isin(facts.speakers, fixed.validation), _fixed_words(protocol, fixed)
+
+
+def _fixed_words(protocol: str, fixed: FixedSpeakers) -> str:
     names = ", ".join(map(str, fixed.validation))
-    word = (
+    return (
         f"validation speakers {names}, the fixed list of {protocol} (SHA-256 {fixed.sha256[:16]})"
     )
-    return rest & np.isin(facts.speakers, fixed.validation), word
+
+
+def fixed_rule(protocol: str) -> str | None:
+    """Return the rule that :func:`partition` records under a protocol, if it is the same for all data.
+
+    Parameters
+    ----------
+    protocol
+        One of :data:`PROTOCOLS`.
+
+    Returns
+    -------
+    str or None
+        None if the rule depends on the data.
+    """
+    if protocol in FIXED:
+        return f"{_MARKED_TEST}; {_fixed_words(protocol, FIXED[protocol])}"
+    return f"{_MARKED_TEST}; {_OFFICIAL_VALIDATION}" if protocol == "ssc-v1" else None
 
 
 def _validation(
-    facts: Facts, rest: NDArray[np.bool_], protocol: str, speakers: tuple[int, ...]
+    facts: SampleColumns, rest: NDArray[np.bool_], protocol: str, speakers: tuple[int, ...]
 ) -> tuple[NDArray[np.bool_], str]:
     marked = rest & (facts.marks == "validation")
     if protocol == "ssc-v1":
@@ -343,7 +369,7 @@ def _validation(
             raise ProtocolError(
                 f"{facts.where}: no sample is marked validation, which {protocol} requires"
             )
-        return marked, "the official validation split"
+        return marked, _OFFICIAL_VALIDATION
     if marked.any():
         return marked, "validation as marked in the file"
     if speakers:
@@ -353,7 +379,9 @@ def _validation(
     return validation, f"validation {how}"
 
 
-def _fold(facts: Facts, rest: NDArray[np.bool_], fold: int) -> tuple[NDArray[np.bool_], str]:
+def _fold(
+    facts: SampleColumns, rest: NDArray[np.bool_], fold: int
+) -> tuple[NDArray[np.bool_], str]:
     there = sorted({speaker for speaker in facts.speakers[rest].tolist() if speaker >= 0})
     if fold not in there:
         raise ProtocolError(
@@ -368,7 +396,7 @@ def _fold(facts: Facts, rest: NDArray[np.bool_], fold: int) -> tuple[NDArray[np.
 
 
 def _keep_together(
-    facts: Facts,
+    facts: SampleColumns,
     train: NDArray[np.bool_],
     validation: NDArray[np.bool_],
     test: NDArray[np.bool_],
@@ -391,7 +419,7 @@ def _keep_together(
 
 
 def _checked(
-    facts: Facts,
+    facts: SampleColumns,
     protocol: str,
     rule: str,
     train: NDArray[np.bool_],
@@ -425,7 +453,7 @@ def _checked(
 
 
 def _choose(
-    facts: Facts, among: NDArray[np.bool_], role: str, share: int
+    facts: SampleColumns, among: NDArray[np.bool_], role: str, share: int
 ) -> tuple[NDArray[np.bool_], str]:
     """Choose one in ``share`` speakers (or samples, with their copies) by hash order."""
     where, speakers = facts.where, facts.speakers

@@ -241,8 +241,14 @@ def decode_segments(
         rate, channels = stream.sample_rate, stream.n_channels
         for first, samples, is_rest in _decode(stream, max_duration, segment):
             yield Recording(
-                *(samples, rate, channels, digest, first / rate, is_rest),
-                *(stream.is_float, stream.has_open_length),
+                samples,
+                sample_rate=rate,
+                n_channels=channels,
+                sha256=digest,
+                start=first / rate,
+                is_rest=is_rest,
+                is_float=stream.is_float,
+                has_open_length=stream.has_open_length,
             )
 
 

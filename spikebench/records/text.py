@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import PurePath
 
 __all__ = ["os_error_text", "printable", "shareable"]
@@ -36,7 +38,10 @@ def os_error_text(error: OSError) -> str:
     str
         Reason in lower case, e.g. ``no space left on device``.
     """
-    return (error.strerror or str(error)).lower()
+    # Not its own text if it has a number: h5py puts addresses into it. Numbers of name resolution are of their own.
+    has_number = error.errno and not isinstance(error, socket.gaierror)
+    text = os.strerror(error.errno or 0) if has_number else error.strerror or str(error)
+    return " ".join(text.split()).lower()
 
 
 def shareable(path: str) -> str:

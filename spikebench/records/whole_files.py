@@ -147,7 +147,7 @@ def plain_file(folder: Path, name: str, max_bytes: int | None = None) -> Path:
     return path
 
 
-def share(path: Path) -> None:
+def make_readable(path: Path) -> None:
     """Give a private temporary file the permissions of a new file, because results are meant to be shared.
 
     Parameters
@@ -249,14 +249,18 @@ def partial_folder(path: Path) -> Iterator[Path]:
     Path
         Temporary folder in the same folder, empty, that only its owner may read.
     """
-    with tempfile.TemporaryDirectory(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".partial"
-    ) as temporary:
-        held = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)
+    while True:
+        temporary = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
         try:
-            _try_to_lock(held)
-            yield Path(temporary)
+            held = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # another process took it for one that was left, before it was locked
+        try:
+            if _try_to_lock(held) != "busy" and os.path.isdir(temporary):
+                yield Path(temporary)
+                return
         finally:
+            shutil.rmtree(temporary, ignore_errors=True)
             os.close(held)
 
 

@@ -10,7 +10,6 @@ and no two share a byte. Chunks are decompressed when they are read, to no more 
 from __future__ import annotations
 
 import math
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.errors import SpikeFileError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.spike_files.hdf5.format import (
     NEWEST,
     UNDEFINED,
@@ -445,6 +444,6 @@ def _ended(value: bytes, padding: int) -> bytes:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
+        return os_error_text(error)
     text = str(error.args[0]) if error.args else type(error).__name__
     return printable(" ".join(text.split()))[:300]

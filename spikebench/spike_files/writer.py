@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikebench.errors import SpikeFileError
-from spikebench.records.text import printable
+from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import refuse_existing
 from spikebench.spike_files.layout import (
     ARRAYS,
@@ -286,8 +286,7 @@ class SpikeWriter:
         os.replace(self._partial, self.path)
 
     def _cannot_write(self, error: OSError) -> SpikeFileError:
-        reason = os.strerror(error.errno).lower() if error.errno else " ".join(str(error).split())
-        return SpikeFileError(f"{printable(str(self.path))}: cannot write: {reason}")
+        return SpikeFileError(f"{printable(str(self.path))}: cannot write: {os_error_text(error)}")
 
     def _discard(self) -> None:
         if self._file is not None:

@@ -249,7 +249,14 @@ def _is_here(download: Download, spec: DatasetSpec, folder: Path) -> bool:
 
 
 def _check_part(path: Path, part: SpikePart, folder: Path, notify: Notify) -> str:
-    return check_file(*(path, folder, part.file), md5=part.md5, sha256=part.sha256, notify=notify)
+    return check_file(
+        path,
+        folder=folder,
+        name=part.file,
+        md5=part.md5,
+        sha256=part.sha256,
+        notify=notify,
+    )
 
 
 def _get_part(

@@ -7,11 +7,13 @@
     NAME/SHA256SUMS      SHA-256 of every recording
     NAME/pins.json       SHA-256 of every file when it was first checked
     NAME/….partial       unfinished files
+    temporary/           temporary folders of running commands
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import resources
@@ -22,9 +24,9 @@ import platformdirs
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import DataError
 from spikebench.records.text import os_error_text
-from spikebench.records.whole_files import file_lock
+from spikebench.records.whole_files import file_lock, partial_folder, remove_partials
 
-__all__ = ["data_root", "folder_of", "locked", "part_paths"]
+__all__ = ["data_root", "folder_of", "locked", "part_paths", "temporary_folder"]
 
 VARIABLE = "SPIKEBENCH_DATA"
 
@@ -112,3 +114,33 @@ def locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
                 f"{folder}: cannot be written: {os_error_text(error)}; choose another folder with ${VARIABLE}"
             ) from None
         yield
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Make a temporary folder, removed at the end of the block; those of killed commands are removed before.
+
+    Parameters
+    ----------
+    purpose
+        Part of its name.
+
+    Yields
+    ------
+    Path
+        An empty folder that only its owner may read, in ``temporary`` beside the data sets; without a writable folder
+        there, in that of the system.
+    """
+    place = data_root() / "temporary"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        remove_partials(place)
+        with ExitStack() as stack:
+            folder = stack.enter_context(partial_folder(place / purpose))
+            rest = stack.pop_all()
+    except OSError:
+        with tempfile.TemporaryDirectory(prefix=f"spikebench-{purpose}-") as folder_of_system:
+            yield Path(folder_of_system)
+        return
+    with rest:
+        yield folder

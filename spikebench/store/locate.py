@@ -9,7 +9,7 @@ from pathlib import Path
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.datasets.spec import DatasetSpec, SpikePart
 from spikebench.errors import ResultError, SpikeFileError, UnknownNameError
-from spikebench.records.whole_files import file_sha256
+from spikebench.records.whole_files import file_sha256_once
 
 __all__ = ["locate", "resolve"]
 
@@ -104,7 +104,7 @@ def _packaged(spec: DatasetSpec, part: SpikePart) -> Path:
     """Return the path of a file of the package, after checking its SHA-256."""
     path = Path(str(resources.files("spikebench").joinpath("datasets", part.file)))
     try:
-        digest = file_sha256(path)
+        digest = file_sha256_once(path)
     except ResultError as error:
         raise SpikeFileError(f"data set {spec.name!r}: {error}; reinstall spikebench") from None
     if digest != part.sha256:

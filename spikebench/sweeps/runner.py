@@ -157,8 +157,12 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
             if key not in built:
                 try:
                     start_run(
-                        *(Path(scratch, str(number)), one.model, one.preset, selection, run.seed),
-                        device,
+                        Path(scratch, str(number)),
+                        model=one.model,
+                        preset=one.preset,
+                        selection=selection,
+                        seed=run.seed,
+                        device=device,
                         refit=refit,
                     )
                 except (TrainingError, ValueError) as error:
@@ -257,8 +261,15 @@ def _sign(output: Path) -> Iterator[Path]:
 def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
     one, selection = run.configuration, sweep.selection
     return Task(
-        *(run.folder, one.model, one.preset, run.seed, selection.data, selection.dataset),
-        *(sign, software(), sweep.spec.refit),
+        run.folder,
+        one.model,
+        one.preset,
+        run.seed,
+        selection.data,
+        selection.dataset,
+        sign,
+        software(),
+        sweep.spec.refit,
     )
 
 
@@ -364,7 +375,10 @@ def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:
     ranked = rank(
         [
             summarise(
-                *(one.name, one.name, one.model, one.values),
+                one.name,
+                one.name,
+                one.model,
+                one.values,
                 [
                     _run_report(run, outcomes[run.folder], sweep.output)
                     for run in sweep.runs

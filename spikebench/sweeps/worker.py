@@ -138,7 +138,12 @@ def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) 
 
     try:
         record = start_run(
-            *(task.folder, task.model, task.preset, selection, task.seed), refit=task.refit
+            task.folder,
+            model=task.model,
+            preset=task.preset,
+            selection=selection,
+            seed=task.seed,
+            refit=task.refit,
         )
         return finished(task.folder, fit(task.folder, record, selection, "cpu", report))
     except _FAILURES as error:

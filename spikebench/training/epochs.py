@@ -24,7 +24,7 @@ from spikebench.learning.rule import LearningRule, device_of, rule_class
 from spikebench.models.base import Classifier
 from spikebench.training.batches import training_batch
 from spikebench.training.checkpoint import Epoch, State, load_checkpoint, save_checkpoint
-from spikebench.training.inference import Answers, run_model, seed_of
+from spikebench.training.inference import ModelPredictions, run_model, seed_of
 from spikebench.training.run_record import RunRecord
 
 Report = Callable[[Epoch, int], None]
@@ -98,8 +98,14 @@ def train(
         state.seconds += seconds
         _keep(state, epoch, measured, model)
         line = Epoch(
-            *(epoch, loss, measured.loss, measured.accuracy, measured.spikes_per_sample),
-            *(rate, seconds, len(samples) / seconds),
+            epoch,
+            loss=loss,
+            validation_loss=measured.loss,
+            validation_accuracy=measured.accuracy,
+            spikes_per_sample=measured.spikes_per_sample,
+            learning_rate=rate,
+            seconds=seconds,
+            samples_per_second=len(samples) / seconds,
         )
         state.history = (*state.history, line)
         if ranks.is_first:
@@ -210,12 +216,12 @@ def _measure(
 
 def _validate(
     model: Classifier, validation: BinnedSamples, batch_size: int, ranks: Ranks
-) -> Answers:
+) -> ModelPredictions:
     """Compute the predictions of all processes, each for its share of the samples."""
-    first, last = ranks.share(len(validation))
+    first, last = ranks.own_range(len(validation))
     found = ranks.gather(run_model(model, validation, batch_size, range(first, last)))
     n = len(validation)
-    return Answers(
+    return ModelPredictions(
         np.concatenate([answers.predicted for answers in found]),
         sum(answers.loss * answers.predicted.size for answers in found) / n,
         sum(answers.spikes_per_sample * answers.predicted.size for answers in found) / n,

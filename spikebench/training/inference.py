@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from spikebench.errors import TrainingError, out_of_memory
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
-from spikebench.kernels.choice import choose
+from spikebench.kernels.choice import choose_kernels
 from spikebench.learning.rule import device_of
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import Preset
@@ -93,7 +93,7 @@ def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
 
 
 @dataclass(frozen=True)
-class Answers:
+class ModelPredictions:
     """Predictions of a model for some samples.
 
     Attributes
@@ -114,7 +114,7 @@ class Answers:
 @torch.no_grad()
 def run_model(
     model: Classifier, samples: BinnedSamples, batch_size: int, part: range | None = None
-) -> Answers:
+) -> ModelPredictions:
     """Compute the predictions of a model.
 
     Parameters
@@ -130,7 +130,7 @@ def run_model(
 
     Returns
     -------
-    Answers
+    ModelPredictions
         Predictions for these samples.
     """
     model.eval()
@@ -145,7 +145,7 @@ def run_model(
         spikes += sum(layer.units.numel() for layer in output.spikes)
         predicted.append(output.scores.argmax(1).cpu().numpy())
     n = max(len(part), 1)
-    return Answers(np.concatenate(predicted), loss / n, spikes / n)
+    return ModelPredictions(np.concatenate(predicted), loss / n, spikes / n)
 
 
 def place(model: Classifier, device: torch.device, record: RunRecord) -> Classifier:
@@ -170,7 +170,7 @@ def place(model: Classifier, device: torch.device, record: RunRecord) -> Classif
     TrainingError
         If there are no such kernels for the device.
     """
-    model.kernels = choose(device, record.preset.training.kernels)
+    model.kernels = choose_kernels(device, record.preset.training.kernels)
     return model.to(device)
 
 

@@ -28,13 +28,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikebench.errors import TrainingError
+from spikebench.events.dataset import SpikeDataset
+from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.records.strict_json import first_problem, read_json
 from spikebench.records.text import printable
 from spikebench.records.whole_files import (
     file_lock,
+    make_readable,
     partial_file,
     remove_partials,
-    share,
     whole_file,
     write_bytes,
     write_text,
@@ -195,6 +197,32 @@ def count_opening(folder: Path, opening: str = "") -> RunRecord:
     return record
 
 
+def open_test_of_run(folder: Path, selection: SelectionData, opening: str) -> SpikeDataset:
+    """Count an opening of the test split of a run, and open it.
+
+    Parameters
+    ----------
+    folder
+        The run, locked by the caller.
+    selection
+        The data on which it was selected.
+    opening
+        What is tested, see :func:`count_opening`.
+
+    Returns
+    -------
+    SpikeDataset
+        The test samples.
+
+    Raises
+    ------
+    ProtocolError
+        If the file has changed since the selection was opened.
+    """
+    count_opening(folder, opening)
+    return open_test(selection)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Prevent other processes from using the same run.
@@ -244,7 +272,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
     try:
         with whole_file(path) as partial:
             save_file(whole, partial, metadata={"note": json.dumps(note)})
-            share(partial)
+            make_readable(partial)
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{path}: cannot be written: {error}") from None
 

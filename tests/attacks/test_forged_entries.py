@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboard.checks.recomputation import verify_result
-from leaderboard.checks.registered import check_registered
+from leaderboard.checks.registered import _known_split, board_identity, check_registered
 from leaderboard.claims.entry import StoredEntry, make_entry, read_entry, withdraw, write_entry
 from leaderboard.claims.reading import read_entries
 from leaderboard.standings.ranking import build_boards
-from spikebench.datasets import load_spec, shd_r
+from spikebench.datasets import load_spec
 from spikebench.errors import ResultError
 from spikebench.protocol.opening import combined_sha256
 from spikebench.protocol.results import DatasetRecord, Predictions, Split
+from spikebench.protocol.splits import fixed_rule
 
 SHD = load_spec("shd")
 RECORD = DatasetRecord(
@@ -34,7 +36,7 @@ RECORD = DatasetRecord(
     synthetic=False,
     split=Split(
         protocol="shd-v1",
-        rule="speakers 0 and 2 validate",
+        rule=str(fixed_rule("shd-v1")),
         train_samples=6000,
         validation_samples=2156,
         test_samples=2264,
@@ -49,14 +51,17 @@ def predictions(columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Predictio
     return Predictions(index=index, label=label, predicted=label, speaker=speaker)
 
 
-INVENTED = predictions((np.arange(2264), np.zeros(2264, np.int64), np.full(2264, 4)))
+SHD_R_SPLIT, SHD_R_TEST = _known_split("shd-r") or (RECORD.split, None)
+assert SHD_R_TEST is not None
+INVENTED = predictions(
+    (np.arange(2264), np.arange(2264, dtype=np.int64) % 20, 4 + np.arange(2264, dtype=np.int64) % 2)
+)
 
 
 @pytest.mark.parametrize(
     ("name", "known"),
     [
         ("Digits", "digits"),
-        ("ｄｉｇｉｔｓ", "digits"),
         ("dígits", "digits"),
         ("SHD", "shd"),
         ("s h d", "shd"),
@@ -86,6 +91,11 @@ def test_labels_of_data_that_are_not_here_are_not_compared() -> None:
         ("split.train_samples", 6001),
         ("split.test_only_speakers", [4]),
         ("sha256", "0" * 64),
+        ("split.protocol", "shd-v9"),
+        ("split.protocol", "speakers-v1"),
+        ("split.rule", "x"),
+        ("split.validation_speakers", [7, 99]),
+        ("split.validation_samples", 0),
     ],
 )
 def test_what_the_package_knows_of_published_data_is_compared(field: str, value: object) -> None:
@@ -99,25 +109,81 @@ def test_what_the_package_knows_of_published_data_is_compared(field: str, value:
 
 
 SHD_R = RECORD.model_copy(
-    update={"name": "shd-r", "sha256": "1" * 64, "fingerprint": load_spec("shd-r").fingerprint}
+    update={
+        "name": "shd-r",
+        "sha256": "1" * 64,
+        "fingerprint": load_spec("shd-r").fingerprint,
+        "split": SHD_R_SPLIT,
+    }
 )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"protocol": "own"},
+        {"rule": "chosen by me"},
+        {"validation_speakers": [0]},
+        {"validation_samples": 1, "train_samples": 8155},
+        {"test_only_speakers": []},
+    ],
+)
+def test_the_split_of_shd_r_is_compared_without_the_data(change: dict[str, object]) -> None:
+    record = SHD_R.model_copy(update={"split": SHD_R_SPLIT.model_copy(update=change)})
+    with pytest.raises(ResultError, match=r"dataset\.split\.\w+ differs from that of the data set"):
+        check_registered(record, predictions(SHD_R_TEST), "result.json")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (np.arange(2264), np.zeros(2264, np.int64), INVENTED.speaker),
+        (np.arange(2264), INVENTED.label, np.full(2264, 77)),
+    ],
+)
+def test_samples_that_the_test_split_of_shd_cannot_have(columns: tuple[Any, Any, Any]) -> None:
+    with pytest.raises(ResultError, match="the test split of 'shd' has"):
+        check_registered(RECORD, predictions(columns), "result.json")
+
+
+def test_the_fingerprint_of_published_files_makes_no_board_of_its_own(tmp_path: Path) -> None:
+    other = RECORD.model_copy(update={"fingerprint": "f" * 64})
+    assert board_identity(RECORD) == board_identity(other) == RECORD.sha256
+    own = RECORD.model_copy(update={"name": "own", "fingerprint": "f" * 64})
+    assert board_identity(own) == own.identity
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dіgits", "digіts", "ѕhd", "ѕѕс", "dıgits", "dɪgits", "digits²", "ｄｉｇｉｔｓ-2", "διgits"],
+)
+def test_letters_that_look_like_others_are_refused(name: str) -> None:
+    record = RECORD.model_copy(update={"name": name, "sha256": "0" * 64})
+    with pytest.raises(ResultError, match="can look like another letter"):
+        check_registered(record, INVENTED, "result.json")
+
+
+@pytest.mark.parametrize("name", ["Wörter von Zoë", "日本語", "한국어", "कल", "own_words-2"])
+def test_other_names_are_accepted(name: str) -> None:
+    record = RECORD.model_copy(update={"name": name, "sha256": "0" * 64})
+    assert not check_registered(record, INVENTED, "result.json")
+
+
 def test_labels_of_shd_r_are_compared_without_the_data() -> None:
-    assert check_registered(SHD_R, predictions(shd_r.test_columns()), "result.json")
+    assert check_registered(SHD_R, predictions(SHD_R_TEST), "result.json")
     with pytest.raises(ResultError, match="column index of the predictions differs"):
         check_registered(SHD_R, INVENTED, "result.json")
     with pytest.raises(ResultError, match=r"dataset\.fingerprint differs"):
         check_registered(
             SHD_R.model_copy(update={"fingerprint": None}),
-            predictions(shd_r.test_columns()),
+            predictions(SHD_R_TEST),
             "result.json",
         )
 
 
 @given(st.sampled_from([0, 1, 2]), st.integers(0, 2263), st.integers(1, 19))
 def test_one_changed_value_is_found(column: int, row: int, by: int) -> None:
-    columns = [values.copy() for values in shd_r.test_columns()]
+    columns = [values.copy() for values in SHD_R_TEST]
     columns[column][row] += by
     with pytest.raises(ResultError, match="of the predictions differs from the test split"):
         check_registered(SHD_R, predictions((columns[0], columns[1], columns[2])), "result.json")
@@ -125,7 +191,7 @@ def test_one_changed_value_is_found(column: int, row: int, by: int) -> None:
 
 def test_labels_and_speakers_are_those_of_the_file() -> None:
     """The digest is that of labels and speakers in ``shd-r_test.h5``, made of all recordings."""
-    _, label, speaker = shd_r.test_columns()
+    _, label, speaker = SHD_R_TEST
     digest = hashlib.sha256(np.stack([label, speaker], axis=1).astype("<i8").tobytes())
     assert digest.hexdigest() == "a8ab32fb6f44bb945e99d1eec89ebf389a32437b1bd525411fc8d262f82b895e"
 

@@ -99,7 +99,7 @@ def test_the_page_says_by_whose_word(stored: StoredEntry, machine: Callable[[str
     write_verifications(stored.folder, [claim_verification(stored)])
     after = read_entry(stored.folder)
     shown = render_entry(after, _rows(after), "index.html")
-    assert "Verified training, by their own word" in shown
+    assert "Verified training (not trusted)" in shown
     assert "does not count here" in shown
     assert "Verified training</b>" not in shown
     (verified,) = _rows(after)[0].verified
@@ -285,7 +285,7 @@ def test_verify_signs_and_says_where_it_counts(
         one.signature or "", ""
     )
     folder = machine("second")
-    assert "by their own word (no signature of a trusted key)" in verify()[1]
+    assert "not trusted (no signature of a trusted key)" in verify()[1]
     trust(folder, "board", keys["maintainer"])
     assert "signed by board" in verify()[1]
     said = json.loads(verify("--json")[1])

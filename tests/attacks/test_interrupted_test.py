@@ -122,7 +122,7 @@ def test_killed_before_every_step(runs: Path, selection: SelectionData, tmp_path
 
 
 @pytest.mark.parametrize(
-    "where", ["bin_samples", "run_model", "measure", "keep_test", "write_predictions"]
+    "where", ["bin_samples", "run_model", "measure_cost", "keep_test", "write_predictions"]
 )
 def test_an_exception_does_not_spoil_a_run(
     runs: Path, selection: SelectionData, tmp_path: Path, where: str

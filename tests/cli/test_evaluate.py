@@ -30,7 +30,7 @@ def test_evaluate_writes_a_result_that_passes_submission(
     code, out, err = run(capsys, *words)
     assert (code, err) == (0, "")
     assert "lif on toy, 2 seeds" in out
-    assert "test split opened    1, 1 times" in out
+    assert "test split opened    once per seed" in out
     result = verify_result(tmp_path / "out")
     assert [seed.seed for seed in result.seeds] == [0, 1]
     assert result.command.startswith("spikebench evaluate --model lif --data")
@@ -159,7 +159,7 @@ def test_says_that_it_trains_and_what_selects(
 ) -> None:
     words = ["evaluate", "--model", "lif", "--data", toy, "-o", "out", *QUICK[:-1]]
     _, _, err = run(capsys, *words)
-    assert "no checkpoint: training lif by its preset with changes" in err
+    assert "no checkpoint: training lif with its preset and changes" in err
     assert "the test split is not opened" in err
     assert "epoch 3/3" in err
 

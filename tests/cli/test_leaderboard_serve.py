@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +44,7 @@ class Served:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TMPDIR": str(temporary)},
+            env={**os.environ, "SPIKEBENCH_DATA": str(temporary)},
         )
         assert self.process.stdout
         self.said = self.process.stdout.readline()
@@ -166,10 +165,26 @@ def test_a_signal_ends_it_without_leftovers(
 ) -> None:
     running = Served(entries, tmp_path)
     assert "Ctrl-C ends it" in running.said
-    assert [path.name for path in tmp_path.iterdir()] != []
+    assert left(tmp_path) != []
     with socket.create_connection(("127.0.0.1", running.port)):  # a browser that keeps a line open
         assert running.end(number) == (0, "", "")
-    assert [path.name for path in tmp_path.iterdir()] == []
+    assert left(tmp_path) == []
+
+
+def test_what_a_killed_one_left_is_removed_by_the_next(entries: Path, tmp_path: Path) -> None:
+    killed, running = Served(entries, tmp_path), Served(entries, tmp_path)
+    assert len(left(tmp_path)) == 2
+    assert killed.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert len(left(tmp_path)) == 2
+    third = Served(entries, tmp_path)
+    assert len(left(tmp_path)) == 2  # of the second, which runs, and of the third
+    for one in (running, third):
+        assert one.end(signal.SIGINT)[0] == 0
+    assert left(tmp_path) == []
+
+
+def left(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "temporary").iterdir()]
 
 
 def test_a_port_that_is_taken(entries: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,7 +198,7 @@ def test_a_port_that_is_taken(entries: Path, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"spikebench: port {port} of 127.0.0.1: Address already in use; "
+        f"spikebench: port {port} of 127.0.0.1: address already in use; "
         "choose another with --port, or any free one with --port 0\n"
     )
 
@@ -193,7 +208,7 @@ def test_an_entry_that_fails_is_not_served(
 ) -> None:
     (tmp_path / "entries" / "toy" / "x").mkdir(parents=True)
     (tmp_path / "entries" / "toy" / "x" / "entry.json").write_text("{}")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SPIKEBENCH_DATA", str(tmp_path / "data"))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with pytest.raises(SystemExit) as caught:
@@ -203,4 +218,4 @@ def test_an_entry_that_fails_is_not_served(
             signal.signal(number, handler)
     assert caught.value.code == 1
     assert "entry.json" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["entries"]
+    assert left(tmp_path / "data") == []

@@ -1,4 +1,4 @@
-"""Answers of a trained model: from spikes and recordings, over the time heard, and while it listens."""
+"""TimedScores of a trained model: from spikes and recordings, over the time heard, and while it listens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helpers.toy import N_UNITS, write_toy
 from numpy.testing import assert_allclose
 
 from cli.main import main
-from spikebench.deployment.prediction import Answers, Listener
+from spikebench.deployment.prediction import Listener, TimedScores
 from spikebench.errors import ProtocolError, SpikeFileError, TrainingError
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.labels import number_labels
@@ -127,7 +127,7 @@ def test_a_model_that_looks_at_whole_clips_says_so(toy: Path, others: Path, tmp_
 
 def test_decisions_and_confidence_by_hand() -> None:
     scores = np.log([[[1, 3]], [[3, 1]], [[1, 1.5]], [[1, 4]]]).astype(np.float32)
-    answers = Answers(np.array([0.1, 0.2, 0.3, 0.4]), scores)
+    answers = TimedScores(np.array([0.1, 0.2, 0.3, 0.4]), scores)
     assert answers.predicted[:, 0].tolist() == [1, 0, 1, 1]
     assert_allclose(answers.confidence[:, 0], [0.75, 0.75, 0.6, 0.8], rtol=1e-6)
     assert answers.decided().tolist() == [0.3]

@@ -28,7 +28,7 @@ from spikebench.evaluation.fresh_test import (
     convert_fresh,
     input_format_of,
     keep_words,
-    measure,
+    measure_accuracy,
 )
 from spikebench.naming.names import name_clips
 from spikebench.protocol.opening import open_selection
@@ -251,7 +251,7 @@ def test_accuracy_is_the_mean_over_seeds_and_its_interval_is_over_speakers() -> 
     second = Predictions(
         index=index[::-1], label=label, predicted=label, speaker=np.array([1, 1, 0, 0])
     )
-    found = measure([first, second])
+    found = measure_accuracy([first, second])
     # Speaker 0: all right; speaker 1: half of it.
     assert (found.accuracy, found.samples, found.seeds) == (0.75, 4, 2)
     assert_allclose((found.interval.low, found.interval.high), (0.5, 1.0), rtol=1e-12)

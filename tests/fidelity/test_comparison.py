@@ -20,8 +20,8 @@ from spikebench.fidelity.alignment import (
     lag_correlations,
     pair_samples,
 )
-from spikebench.fidelity.comparison import Comparison, compare
-from spikebench.fidelity.measures import NAMES, Measure, measure
+from spikebench.fidelity.comparison import Comparison, compare_spikes
+from spikebench.fidelity.measures import NAMES, Measure, compute_measures
 from spikebench.fidelity.spike_list import SpikeList, read_spike_list
 from spikebench.fidelity.summary import (
     FINEST,
@@ -77,7 +77,7 @@ def paired(
 ) -> Comparison:
     everything = list(range(first.n_samples))
     pairing = Pairing(everything, everything, by)
-    return compare(first, second, pairing, (repeat, pairing) if repeat else None)
+    return compare_spikes(first, second, pairing, (repeat, pairing) if repeat else None)
 
 
 class TestSums:
@@ -141,7 +141,7 @@ class TestMeasures:
         a = summed(listed([1e-3 * i for i in range(6)], [0, 0, 0, 0, 1, 1]))
         b = summed(listed([1e-3 * i for i in range(6)], [0, 1, 1, 2, 2, 2]))
         a = Totals(**{**vars(a), "channels": np.array([4, 2, 0])})
-        measures = measure(a, b, 1e-3)
+        measures = compute_measures(a, b, 1e-3)
         assert list(measures) == list(NAMES)
         assert measures["channels"].distance == 1.0
         assert measures["channels"].figures["ratio"] == 1.0
@@ -157,7 +157,7 @@ class TestMeasures:
         a = Totals(**{**vars(base), "spikes": np.array([1, 2, 3, 4])})
         b = Totals(**{**vars(base), "spikes": np.array([3, 4, 5, 6, 7])})
         # At 2 the shares are 2/4 and 0, at 4 they are 1 and 2/5: the largest difference is 3/5.
-        distance = measure(a, b, 1e-3)["spikes"].distance
+        distance = compute_measures(a, b, 1e-3)["spikes"].distance
         assert distance is not None
         assert_allclose(distance, 0.6, rtol=1e-12)
 
@@ -235,7 +235,7 @@ class TestPairs:
 
     def test_by_hash(self, files: tuple[SpikeFile, SpikeFile]) -> None:
         assert pair_samples(*files) == Pairing([0, 3], [2, 0], "sha256")
-        comparison = compare(*files, pair_samples(*files))
+        comparison = compare_spikes(*files, pair_samples(*files))
         assert comparison.left_out == (2, 1)
         assert [(one.name, one.samples) for one in comparison.classes] == [
             ("a", (1, 1)),
@@ -291,7 +291,7 @@ class TestFloors:
             write(tmp_path / f"{i}.h5", [word(rng) for _ in range(n)])
             for i, n in enumerate((60, 100))
         ]
-        comparison = compare(files[0], files[1], pair_samples(files[0], files[1]))
+        comparison = compare_spikes(files[0], files[1], pair_samples(files[0], files[1]))
         assert comparison.floor_from == "halves"
         for one in comparison.measures.values():
             assert one.ratio is not None
@@ -303,7 +303,7 @@ class TestFloors:
     ) -> None:
         a = write(tmp_path / "a.h5", [word(rng) for _ in range(60)])
         b = write(tmp_path / "b.h5", [word(rng, rate=1.15, delay=0.005) for _ in range(60)])
-        measures = compare(a, b, pair_samples(a, b)).measures
+        measures = compare_spikes(a, b, pair_samples(a, b)).measures
         told = {key for key, one in measures.items() if one.verdict.startswith("differs")}
         assert told >= {"channels", "spikes", "time"}
         assert "spontaneous" not in told
@@ -322,7 +322,7 @@ class TestFloors:
         assert differs.ratio is not None
         assert differs.ratio > 1.6
         # Halves would have hidden it: words differ from each other much more than 10 %.
-        unpaired = compare(files[0], more, pair_samples(files[0], more)).measures["spikes"]
+        unpaired = compare_spikes(files[0], more, pair_samples(files[0], more)).measures["spikes"]
         assert unpaired.ratio is not None
         assert unpaired.ratio < differs.ratio
 
@@ -338,14 +338,14 @@ class TestFloors:
         file = write(tmp_path / "a.h5", [word(rng)] * 2)
         nothing = Pairing([0, 1], [0, 1], "")
         with pytest.raises(SpikebenchError, match="none of the recordings of the first file"):
-            compare(file, file, nothing, (file, nothing))
+            compare_spikes(file, file, nothing, (file, nothing))
 
 
 def test_progress_counts_to_the_end(tmp_path: Path, rng: np.random.Generator) -> None:
     file = write(tmp_path / "a.h5", [word(rng) for _ in range(3)])
     pairing = Pairing([0, 1, 2], [0, 1, 2], "order")
     seen: list[tuple[int, int]] = []
-    compare(file, file, pairing, (file, pairing), lambda *state: seen.append(state))
+    compare_spikes(file, file, pairing, (file, pairing), lambda *state: seen.append(state))
     assert seen == [(i, 18) for i in range(1, 19)]
 
 
@@ -355,9 +355,9 @@ def test_what_cannot_be_compared(tmp_path: Path, rng: np.random.Generator) -> No
     empty = write(tmp_path / "c.h5", [])
     for other in (silent, empty):
         with pytest.raises(SpikebenchError, match=r"[bc]\.h5: contains no spikes to compare"):
-            compare(full, other, pair_samples(full, other))
+            compare_spikes(full, other, pair_samples(full, other))
     with pytest.raises(SpikebenchError, match="20 and 3 units; convert with --channels 3"):
-        compare(full, listed([0.0], [2]), Pairing([0], [0], "choice"))
+        compare_spikes(full, listed([0.0], [2]), Pairing([0], [0], "choice"))
 
 
 class TestTable:

@@ -1,6 +1,6 @@
 """The kernels of networks in Triton's interpreter against those of the CPU and the reference: fails by itself.
 
-TRITON_INTERPRET=1 python tests/interpreted_scans.py functions|networks|sample
+TRITON_INTERPRET=1 python tests/helpers/interpreted_scans.py functions|networks|sample
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from helpers.kernel_cases import KERNELS, event_batch
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
-from spikebench.kernels.choice import choose
+from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.neuron import Neuron, Parameters
 from spikebench.kernels.scan import Adaptation, Scan
 from spikebench.kernels.spikes import Spikes
@@ -180,18 +180,18 @@ def test_parameters_without_equations_are_refused(kernels: ModuleType) -> None:
 
 
 def test_kernels_are_chosen_by_name_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose("cpu") is operators
-    assert choose(torch.device("cpu"), "reference") is reference
-    assert choose("meta", "reference") is reference
+    assert choose_kernels("cpu") is operators
+    assert choose_kernels(torch.device("cpu"), "reference") is reference
+    assert choose_kernels("meta", "reference") is reference
     monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
-    assert choose("cuda:0") is operators
+    assert choose_kernels("cuda:0") is operators
     with pytest.raises(
         TrainingError, match="kernels 'quick' do not exist; available are events, reference"
     ):
-        choose("cpu", "quick")  # type: ignore[arg-type]
+        choose_kernels("cpu", "quick")  # type: ignore[arg-type]
     for device in ("mps", "meta"):
         with pytest.raises(TrainingError, match=f"no event-driven kernels for device {device}"):
-            choose(device)
+            choose_kernels(device)
     monkeypatch.setitem(sys.modules, "triton", None)
     with pytest.raises(TrainingError, match="need Triton, which is not installed"):
-        choose("cuda")
+        choose_kernels("cuda")

@@ -24,13 +24,14 @@ def test_answers_are_in_order_and_nested_shares_end(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
 
     def inner(first: int, last: int) -> int:
-        return sum(threads.share(lambda a, b: b - a, threads.pieces(last - first, 1)))
+        return sum(threads.run_in_threads(lambda a, b: b - a, threads.pieces(last - first, 1)))
 
     parts = threads.pieces(40, 5)
-    assert threads.share(inner, parts) == [5] * 8
+    assert threads.run_in_threads(inner, parts) == [5] * 8
     found: list[list[int]] = []
     callers = [
-        threading.Thread(target=lambda: found.append(threads.share(inner, parts))) for _ in range(6)
+        threading.Thread(target=lambda: found.append(threads.run_in_threads(inner, parts)))
+        for _ in range(6)
     ]
     for caller in callers:
         caller.start()
@@ -51,7 +52,7 @@ def test_an_error_in_a_piece_is_raised_and_blas_gets_its_threads_back(
 
     for _ in range(3):
         with pytest.raises(ArithmeticError, match="piece 3"):
-            threads.share(fail, threads.pieces(9, 1))
+            threads.run_in_threads(fail, threads.pieces(9, 1))
     assert [library["num_threads"] for library in threadpool_info()] == before
 
 

@@ -294,7 +294,7 @@ def test_a_memory_that_is_damaged_or_of_something_else_is_ignored(
     assert contents is not None
     assert recall(contents.sha256) is None
     (found,) = read_entries([tmp_path / "entries"], use_memory=True)
-    passed = {"parameters_counted": False, "labels_compared": False}
+    passed = {"parameters_counted": False, "labels_compared": False, "signers": ()}
     assert recall(contents.sha256) == (found.breakdown, passed)
     path = tmp_path / "store" / memory.FOLDER / contents.sha256
     content = path.read_bytes()
@@ -305,7 +305,7 @@ def test_a_memory_that_is_damaged_or_of_something_else_is_ignored(
     elif damage == "another program":
         monkeypatch.setattr(memory, "program_sha256", lambda: "0" * 64)
     elif damage:
-        monkeypatch.setattr(memory, "_data_sets", lambda: "0" * 64)
+        monkeypatch.setattr(memory, "surroundings", lambda: "0" * 64)
     assert (recall(contents.sha256) is None) == bool(damage)
     assert read_entries([tmp_path / "entries"], use_memory=True) == [found]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from leaderboard.checks.breakdown import LANGUAGES, Breakdown, Share, break_down
+from leaderboard.checks.breakdown import LANGUAGES, Breakdown, GroupAccuracy, break_down
 from leaderboard.checks.recomputation import check_result
 from leaderboard.claims.entry import StoredEntry, make_entry
 from leaderboard.standings.oddities import _is_rare, _shared_mistakes, flag, flag_copies
@@ -152,8 +152,8 @@ def test_breakdown_by_hand() -> None:
     )
     again = said.model_copy(update={"predicted": said.label})
     found = break_down([said, again], ["zero", "null"])
-    assert found.speakers == (Share("2", 1, 0.5), Share("7", 2, 1.0))
-    assert found.languages == (Share("English", 2, 0.75), Share("German", 2, 0.75))
+    assert found.speakers == (GroupAccuracy("2", 1, 0.5), GroupAccuracy("7", 2, 1.0))
+    assert found.languages == (GroupAccuracy("English", 2, 0.75), GroupAccuracy("German", 2, 0.75))
     assert len(set(found.fingerprints)) == 2
     assert break_down([said], ["zero", "one"]).languages == ()
     assert break_down([said], ["yes", "null"]).languages == ()
@@ -183,7 +183,7 @@ def test_gaps_between_seeds_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("speakers", [0, 1, 3])
 def test_few_speakers_are_no_oddity(tmp_path: Path, speakers: int) -> None:
     stored = store(tmp_path / "a")
-    shares = tuple(Share(str(k), 20, float(k == 0)) for k in range(speakers))
+    shares = tuple(GroupAccuracy(str(k), 20, float(k == 0)) for k in range(speakers))
     stored = StoredEntry(stored.entry, stored.result, stored.folder, Breakdown(speakers=shares))
     assert not [text for text in flags(stored)[0] if text.startswith("speaker ")]
 
@@ -205,8 +205,8 @@ def test_edited_claims_never_reach_the_flags(tmp_path: Path) -> None:
 def test_one_side_of_the_test_decides_as_both(
     samples: int, right: float, rest: float, of: int, bound: float
 ) -> None:
-    share = Share("a", samples, round(right * samples) / samples)
-    others = [Share("b", of, rest)]
+    share = GroupAccuracy("a", samples, round(right * samples) / samples)
+    others = [GroupAccuracy("b", of, rest)]
     chance = (rest * of + 1) / (of + 2)
     p_value = binomtest(round(right * samples), samples, chance).pvalue
     assert _is_rare(share, others, bound) == (p_value < bound)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from helpers.leaderboard_results import make_metrics, make_result
 
-from leaderboard.checks.breakdown import Breakdown, Share
+from leaderboard.checks.breakdown import Breakdown, GroupAccuracy
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.entry import (
     StoredEntry,
@@ -135,7 +135,11 @@ def entry_page(stored: StoredEntry, site: Path) -> str:
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> list[StoredEntry]:
     folder = tmp_path_factory.mktemp("entries")
-    shares = (Share("0", 20, 0.9), Share("4", 20, 0.65), Share("3", 20, 0.8))
+    shares = (
+        GroupAccuracy("0", 20, 0.9),
+        GroupAccuracy("4", 20, 0.65),
+        GroupAccuracy("3", 20, 0.8),
+    )
     alpha = store(
         folder / "a",
         name="Alpha",
@@ -145,7 +149,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[StoredEntry]:
         time_step_ms=10.0,
     )
     alpha = changed(alpha, link="https://example.org/alpha", citation="Smith (2026)")
-    groups = Breakdown(shares, (Share("English", 30, 0.75),), ())
+    groups = Breakdown(shares, (GroupAccuracy("English", 30, 0.75),), ())
     alpha = replace(alpha, breakdown=groups, flags=("speaker 4 stands out",))
     return [
         alpha,

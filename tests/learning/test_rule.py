@@ -1,4 +1,4 @@
-"""Learning rules: a new one is a class and a line; the loop trains, keeps and takes up what it knows nothing of."""
+"""Learning rules: a new one is a class and a line; the loop trains and resumes any rule."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Perceptron(LearningRule):
         self.velocity = torch.zeros_like(self.model.weight)
 
     def update(self, batch: EventBatch, rate: float) -> float:
-        mine = self.share(batch)
+        mine = self.own_part(batch)
         scores = self.model(mine).scores
         wrong = torch.nn.functional.one_hot(mine.labels, 3) - torch.nn.functional.one_hot(
             scores.argmax(1), 3
@@ -90,7 +90,7 @@ class OnlineDelta(Perceptron):
     updates = "step"
 
     def update(self, batch: EventBatch, rate: float) -> float:
-        mine = self.share(batch)
+        mine = self.own_part(batch)
         target = torch.nn.functional.one_hot(mine.labels, 3).float()
         trace, total = torch.zeros(len(mine), mine.n_units), 0.0
         for step in range(EARLY):

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from spikebench.errors import ResultError, UnknownNameError
-from spikebench.evaluation.measurement import measure
+from spikebench.evaluation.measurement import measure_cost
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.cost import GROUPS, cost_metrics, read_groups
@@ -235,7 +235,7 @@ def hearing(path: Path) -> tuple[Hearing, BinnedSamples]:
 def test_latency_by_hand(tmp_path: Path, batch_size: int) -> None:
     model, samples = hearing(tmp_path / "three.h5")
     predicted = run_model(model, samples, batch_size).predicted
-    found = measure(model, "hearing", samples, predicted, batch_size, ["latency"]).latency
+    found = measure_cost(model, "hearing", samples, predicted, batch_size, ["latency"]).latency
     # The first is right from 0.1 s on, the second until it hears its spike after 0.2 s, the third from 0.8 s on. As
     # many are right at 0.1 s as in the end, but it does not stay so.
     assert isinstance(found, Latency)
@@ -246,7 +246,7 @@ def test_latency_by_hand(tmp_path: Path, batch_size: int) -> None:
 
 def test_a_model_without_an_account_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
     model, samples = hearing(tmp_path / "three.h5")
-    found = measure(model, "hearing", samples, np.array([1, 1, 1]), 2, GROUPS)
+    found = measure_cost(model, "hearing", samples, np.array([1, 1, 1]), 2, GROUPS)
     assert found.footprint_bytes == 0  # it has no numbers at all
     assert isinstance(found.latency, Latency)
     assert isinstance(found.effective_ac, NotApplicable)
@@ -275,7 +275,7 @@ def test_the_last_short_batch_counts_by_its_samples(name: str, drawn: BinnedSamp
     found = []
     for batch_size in (24, 7, 1):  # 24 samples: one batch; 7, 7, 7, 3; one by one
         predicted = run_model(model, drawn, batch_size).predicted
-        found.append(measure(model, name, drawn, predicted, batch_size, GROUPS, tables))
+        found.append(measure_cost(model, name, drawn, predicted, batch_size, GROUPS, tables))
     assert found[0] == found[1] == found[2]
     whole = found[0]
     assert None not in [getattr(whole, field) for field in Metrics.model_fields]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spikebench.events.batches import EventBatch
-from spikebench.kernels.choice import choose
+from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.delays import delay_taps
 from spikebench.metrics.operations import Account, Bundle, Layer
 from spikebench.models import MODELS
@@ -331,7 +331,7 @@ def count_spikes(
 @pytest.mark.parametrize(("name", "config"), SPARSE)
 def test_spikes_one_by_one(name: str, config: dict[str, object], kernels: str) -> None:
     model, batch = random_model(name, config)
-    model.kernels = choose("cpu", kernels)
+    model.kernels = choose_kernels("cpu", kernels)
     account = account_of(model, batch)
     with torch.no_grad():
         rasters = [batch.dense().numpy(), *(s.dense().numpy() for s in model(batch).spikes)]

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy import stats
 
-from spikebench.metrics.significance import combine, compare, holm, mcnemar
+from spikebench.metrics.significance import combine, compare_predictions, holm, mcnemar
 
 T_1 = 12.706204736174705  # Student t at 97.5 % with 1 degree of freedom, from a table
 
@@ -72,7 +72,7 @@ def test_holm_by_hand() -> None:
 def test_two_speakers_by_hand() -> None:
     # Of two speakers one is drawn: accuracies 3/4 and 1/4, so a variance of (1/2)² · share · (1 - share).
     first, second = bools("xxx.x..."), bools("........")
-    found = compare([first, second], counts(1, 1, 1, 1, 7, 7, 7, 7))
+    found = compare_predictions([first, second], counts(1, 1, 1, 1, 7, 7, 7, 7))
     share = np.random.default_rng(0).integers(0, 2, (10_000, 1)).mean()
     error = 0.5 * math.sqrt(share * (1 - share))
     assert found.method == "bootstrap over 2 test speakers"
@@ -87,7 +87,7 @@ def test_two_speakers_by_hand() -> None:
 def test_interval_over_speakers_is_that_of_their_means() -> None:
     # Equal numbers of samples: the bootstrap comes to the standard error of the five means.
     right = bools("xxxxxxx.xxxxxx..xxx.")
-    found = compare([right], np.repeat(np.arange(5), 4))
+    found = compare_predictions([right], np.repeat(np.arange(5), 4))
     means = np.array([1, 0.75, 1, 0.5, 0.75])
     half = stats.t.ppf(0.975, 4) * means.std(ddof=1) / math.sqrt(5)
     one = found.accuracies[0]
@@ -101,7 +101,7 @@ def test_interval_over_speakers_is_that_of_their_means() -> None:
 def test_seeds_by_hand() -> None:
     # Both speakers alike, so only seeds spread: 1/2 and 1, variance 1/8, of the mean 1/16, its root 1/4.
     first, second = bools("x.x.", "xxxx"), bools("....", "....")
-    (one,) = compare([first, second], counts(0, 0, 1, 1)).differences
+    (one,) = compare_predictions([first, second], counts(0, 0, 1, 1)).differences
     assert_allclose(one.value, 0.75, rtol=1e-12)
     assert_allclose(one.p, 1 - 2 / math.pi * math.atan(3), rtol=1e-12)
 
@@ -111,7 +111,9 @@ def test_degrees_of_freedom_by_hand() -> None:
     def made(*right: int) -> NDArray[np.bool_]:
         return np.stack([np.tile(np.arange(100) < one, 10) for one in right])
 
-    (one,) = compare([made(50, 51), made(40, 41, 42)], np.repeat(np.arange(10), 100)).differences
+    (one,) = compare_predictions(
+        [made(50, 51), made(40, 41, 42)], np.repeat(np.arange(10), 100)
+    ).differences
     a, b = 0.5e-4 / 2, 1e-4 / 3
     freedom = (a + b) ** 2 / (a**2 / 1 + b**2 / 2)
     half = stats.t.ppf(0.975, freedom) * math.sqrt(a + b)
@@ -123,7 +125,7 @@ def test_degrees_of_freedom_by_hand() -> None:
 def test_mcnemar_meets_every_network_of_the_other() -> None:
     # Seeds of the second: only the first right on 3 and 1, only the second on 0 and 1 samples.
     first, second = bools("xxxx."), bools("x....", "xx.xx")
-    one = compare([first, second], counts(0, 0, 1, 1, 2)).mcnemar[0]
+    one = compare_predictions([first, second], counts(0, 0, 1, 1, 2)).mcnemar[0]
     assert (one.only_first, one.only_second, one.pairs) == (2.0, 0.5, 2)
     assert_allclose(one.p, 2 * 0.25, rtol=1e-12)  # 2 / 2**3, the smaller of two, doubled
 
@@ -131,11 +133,11 @@ def test_mcnemar_meets_every_network_of_the_other() -> None:
 def test_pairs_come_in_order_and_turn_round(rng: np.random.Generator) -> None:
     speaker = rng.integers(0, 6, 90)
     a, b, c = (rng.random((k, 90)) < 0.6 for k in (1, 2, 3))
-    found = compare([a, b, c], speaker)
-    assert [compare([x, y], speaker).differences[0] for x, y in ((a, b), (a, c), (b, c))] == list(
-        found.differences
-    )
-    turned = compare([c, a], speaker).differences[0]
+    found = compare_predictions([a, b, c], speaker)
+    assert [
+        compare_predictions([x, y], speaker).differences[0] for x, y in ((a, b), (a, c), (b, c))
+    ] == list(found.differences)
+    turned = compare_predictions([c, a], speaker).differences[0]
     there = found.differences[1]
     assert (turned.value, turned.p) == (-there.value, there.p)
     assert there.low is not None
@@ -145,14 +147,14 @@ def test_pairs_come_in_order_and_turn_round(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("speaker", [[0, 0, 1, 1], [-1, 0, 1, 2], [5, 5, 5, 5]])
 def test_identical_answers_differ_in_nothing(speaker: list[int]) -> None:
     one = bools("xx.x")
-    found = compare([one, one], np.array(speaker))
+    found = compare_predictions([one, one], np.array(speaker))
     (difference,) = found.differences
     assert (difference.value, difference.low, difference.high) == (0.0, None, None)
     assert (difference.p, found.mcnemar[0].p) == (1.0, 1.0)
 
 
 def test_a_difference_without_any_spread_has_no_interval() -> None:
-    found = compare([bools("xxxx"), bools("....")], counts(0, 0, 1, 1))
+    found = compare_predictions([bools("xxxx"), bools("....")], counts(0, 0, 1, 1))
     (one,) = found.differences
     assert (one.value, one.low, one.high, one.p) == (1.0, None, None, None)
     assert_allclose(found.mcnemar[0].p, 2 / 2**4, rtol=1e-12)
@@ -161,14 +163,14 @@ def test_a_difference_without_any_spread_has_no_interval() -> None:
 
 
 def test_one_sample_has_no_spread() -> None:
-    found = compare([bools("x"), bools(".")], counts(3))
+    found = compare_predictions([bools("x"), bools(".")], counts(3))
     assert found.differences[0].low is None
     assert (found.mcnemar[0].p, found.method) == (1.0, "bootstrap over test samples")
 
 
 def test_an_unknown_speaker_turns_to_samples() -> None:
     right = np.arange(400)[None] % 2 == 0
-    found = compare([right], np.where(np.arange(400) < 399, np.arange(400) % 3, -1))
+    found = compare_predictions([right], np.where(np.arange(400) < 399, np.arange(400) % 3, -1))
     assert found.method == "bootstrap over test samples"
     one = found.accuracies[0]
     assert one.low is not None
@@ -189,7 +191,7 @@ def test_what_cannot_be_compared(
     right: list[NDArray[np.bool_]], speaker: list[int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        compare(right, np.array(speaker, dtype=np.int64))
+        compare_predictions(right, np.array(speaker, dtype=np.int64))
 
 
 def test_false_alarms_where_nothing_differs() -> None:
@@ -204,7 +206,7 @@ def test_false_alarms_where_nothing_differs() -> None:
         for _ in range(2):
             skill = base + rng.normal(0, 0.05, speakers) + rng.normal(0, 0.03, (seeds, 1))
             right.append(rng.random((seeds, speaker.size)) < skill[:, speaker])
-        found = compare(right, speaker)
+        found = compare_predictions(right, speaker)
         p = found.differences[0].p
         assert p is not None
         ours += p < 0.05
@@ -214,7 +216,7 @@ def test_false_alarms_where_nothing_differs() -> None:
         means = score[drawn].sum(1) / np.bincount(speaker)[drawn].sum(1)
         low, high = np.quantile(means, [0.025, 0.975])
         percentiles += low > 0 or high < 0
-        single += compare([one[:1] for one in right], speaker).mcnemar[0].p < 0.05
+        single += compare_predictions([one[:1] for one in right], speaker).mcnemar[0].p < 0.05
     # 4.3, 18.8 and 41.5 % with these numbers.
     assert 0.02 * trials <= ours <= 0.07 * trials
     assert percentiles > 0.1 * trials

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from spikebench.errors import UnknownNameError
-from spikebench.kernels.choice import choose
+from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
 from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
@@ -118,7 +118,7 @@ def test_readout_is_the_maximum_over_time() -> None:
         readout.bias.fill_(0.25)
     # O = 2, 1, 2.5 without bias
     spikes = Spikes.from_dense(torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1))
-    score = readout(choose("cpu"), spikes)
+    score = readout(choose_kernels("cpu"), spikes)
     assert_allclose(score.item(), 2.75, rtol=1e-6)
 
 

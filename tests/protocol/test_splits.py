@@ -16,7 +16,7 @@ from spikebench.protocol import splits
 from spikebench.protocol.splits import (
     FIXED,
     PROTOCOLS,
-    Facts,
+    SampleColumns,
     fixed_speakers,
     fold_speakers,
     oracle,
@@ -24,10 +24,10 @@ from spikebench.protocol.splits import (
 )
 
 
-def facts(speakers: list[int], marks: list[str] | None = None, classes: int = 2) -> Facts:
+def facts(speakers: list[int], marks: list[str] | None = None, classes: int = 2) -> SampleColumns:
     """Every speaker says every class once."""
     marks = marks if marks is not None else [""] * len(speakers)
-    return Facts(
+    return SampleColumns(
         where="x.h5",
         labels=np.tile(np.arange(classes), len(speakers)),
         speakers=np.repeat(speakers, classes),

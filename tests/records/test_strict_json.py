@@ -1,4 +1,4 @@
-"""Reading records from strangers: every key once, numbers that JSON can write again, bounded depth."""
+"""Reading untrusted records: every key once, numbers that JSON can write again, bounded depth."""
 
 from __future__ import annotations
 

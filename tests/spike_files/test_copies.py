@@ -19,7 +19,7 @@ from spikebench.conversion.runner import ConversionReport, convert
 from spikebench.errors import ProtocolError
 from spikebench.naming.conventions.speech_commands import SPEECH_COMMANDS
 from spikebench.protocol.opening import open_selection, open_test
-from spikebench.protocol.splits import Facts, partition
+from spikebench.protocol.splits import SampleColumns, partition
 from spikebench.spike_files.copies import MIN_SPIKES, CopyFinder, describe_copies
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.spike_files.remarks import find_remarks
@@ -211,9 +211,9 @@ def test_classes_of_a_convention_stay_and_are_told(tmp_path: Path) -> None:
 
 def facts(
     speakers: list[int], firsts: list[int] | None = None, marks: list[str] | None = None
-) -> Facts:
+) -> SampleColumns:
     n = len(speakers)
-    return Facts(
+    return SampleColumns(
         where="x.h5",
         labels=np.arange(n) % 2,
         speakers=np.array(speakers),

@@ -9,8 +9,7 @@ from helpers.synthetic_clips import tone, write_clip
 
 from spikebench.conversion.regeneration import make
 from spikebench.datasets.recipe import Recipe, Registered, load_recipe
-from spikebench.datasets.shd_r import digests, names
-from spikebench.datasets.shd_r import test_columns as columns_of_test
+from spikebench.datasets.shd_r import columns, digests, names
 from spikebench.spike_files.fingerprint import Part, fingerprint, sample_digests
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.locate import resolve
@@ -41,7 +40,7 @@ def recipe(audio: Path, tmp_path: Path) -> Recipe:
         with SpikeFile(path) as file:
             for source, digest in zip(file.sources or (), sample_digests(file), strict=True):
                 samples[Path(source).stem] = digest.hex()[:DIGEST_DIGITS]
-    return replace(small, registered=Registered(marks, lambda: samples, columns_of_test))
+    return replace(small, registered=Registered(marks, lambda: samples, columns))
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def gradients(name: str, data: Path, folder: Path, ranks: Ranks) -> list[Any]:
     model = build_model(start_run(folder / name, name, preset, selection, 0))
     whole = bin_samples(selection.train, preset).batch(np.arange(21))
     weights = class_weights(whole.labels.numpy(), 3, "balanced")
-    batch = whole.part(*ranks.share(len(whole)))
+    batch = whole.part(*ranks.own_range(len(whole)))
     total = float(weights[whole.labels].sum())
     loss = batch_loss(model(batch), batch.labels, weights, total, 21, preset.regulariser, ranks)
     loss.backward()
@@ -215,7 +215,7 @@ def test_killed_at_any_time_a_run_goes_on_to_the_same_weights(toy: Path, tmp_pat
 
 def test_shares_are_a_partition() -> None:
     for n in (0, 1, 7, 128):
-        parts = [Ranks(rank, 3).share(n) for rank in range(3)]
+        parts = [Ranks(rank, 3).own_range(n) for rank in range(3)]
         assert [k for first, last in parts for k in range(first, last)] == list(range(n))
 
 

@@ -12,7 +12,7 @@ from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu import readouts, scans
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.neurons import Neuron
-from spikebench.kernels.cpu.threads import PIECE, pieces, share
+from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
@@ -40,7 +40,7 @@ def check_events(
     def check(first: int, last: int) -> int:
         return int(event_loops.check_events(*given, n_steps, n_units, first, last))
 
-    return next((code for code in share(check, pieces(sizes.size)) if code), 0)
+    return next((code for code in run_in_threads(check, pieces(sizes.size)) if code), 0)
 
 
 def first_in_cell(
@@ -65,7 +65,9 @@ def event_linear(
     """Multiply events by weights; see :func:`spikebench.kernels.operators.event_linear`."""
     current = empty((offsets.numel() - 1, n_steps, weight.shape[2]), weight)
     given = _arrays(offsets, bins, units, weight, current)
-    share(lambda first, last: event_loops.add_currents(*given, first, last), pieces(len(current)))
+    run_in_threads(
+        lambda first, last: event_loops.add_currents(*given, first, last), pieces(len(current))
+    )
     return current
 
 
@@ -89,7 +91,7 @@ def event_linear_backward(
         return into
 
     total = np.zeros(shape, gradient.dtype)
-    for partial in share(add, parts):
+    for partial in run_in_threads(add, parts):
         total += partial
     return torch.from_numpy(total)
 
@@ -109,19 +111,35 @@ def scan(
     end = empty(state.shape, state)  # contiguous, whatever the layout of ``state``
     counts = np.zeros((batch, n_steps), np.int32)
     weight, decay_syn, recurrent, current_, state_, end_ = _arrays(
-        *(layer.weight, layer.decay_syn, layer.recurrent, current, state, end)
+        layer.weight,
+        layer.decay_syn,
+        layer.recurrent,
+        current,
+        state,
+        end,
     )
     neuron, lists, room = _neuron(layer, settings), _events(events), scans.Kept(*_arrays(*kept))
 
     def run(first: int, last: int) -> NDArray[np.int32]:
         own = aligned((1, n_steps if len(weight) else 0, n), end_.dtype)
         units: NDArray[np.int32] = scans.scan_forward(
-            *(own, current_, lists, weight, decay_syn, recurrent, neuron, state_, room, end_),
-            *(counts, first, last),
+            own,
+            current_,
+            lists,
+            weight,
+            decay_syn,
+            recurrent,
+            neuron,
+            state_,
+            room,
+            end_,
+            counts,
+            first,
+            last,
         )
         return units
 
-    units = np.concatenate([np.empty(0, np.int32), *share(run, pieces(batch))])
+    units = np.concatenate([np.empty(0, np.int32), *run_in_threads(run, pieces(batch))])
     offsets = np.zeros(batch + 1, np.int64)
     np.cumsum(counts.sum(1), out=offsets[1:])
     steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
@@ -165,13 +183,23 @@ def scan_backward(
         into = scans.Gradients(out, weights, recurrents, rows[0], rows[1:])
         for begin, end in pieces(last - first):
             scans.scan_backward(
-                *(asked, was, own, lists, decay_syn, panels, neuron, state_),
-                *(block[: (end - begin) * n_block], into, first + begin, first + end),
+                asked,
+                was,
+                own,
+                lists,
+                decay_syn,
+                panels,
+                neuron,
+                state_,
+                block[: (end - begin) * n_block],
+                into,
+                first + begin,
+                first + end,
             )
         return [weights, recurrents, rows]
 
     totals = [np.zeros(shape, out.dtype) for shape in shapes]
-    for partials in share(run, _groups(batch, n_numbers)):
+    for partials in run_in_threads(run, _groups(batch, n_numbers)):
         for total, partial in zip(totals, partials, strict=True):
             total += partial
     to_weights, to_recurrents, to_parameters = (torch.from_numpy(total) for total in totals)
@@ -199,7 +227,7 @@ def readout(
     def run(first: int, last: int) -> None:
         readouts.readout_forward(*given, reduction, one, *outs, first, last)
 
-    share(run, pieces(batch))
+    run_in_threads(run, pieces(batch))
     return scores, trace, peaks
 
 
@@ -231,13 +259,22 @@ def readout_backward(
     def run(first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
         weights, decays = np.zeros((n_units, n), out.dtype), np.zeros(n, out.dtype)
         readouts.readout_backward(
-            *(*given, reduction, one, first_grad, whole_grad, *rest, out, weights, decays),
-            *(first, last),
+            *given,
+            reduction,
+            one,
+            first_grad,
+            whole_grad,
+            *rest,
+            out,
+            weights,
+            decays,
+            first,
+            last,
         )
         return weights, decays
 
     weights, decays = np.zeros((n_units, n), out.dtype), np.zeros(n, out.dtype)
-    for one_weights, one_decays in share(run, pieces(batch)):
+    for one_weights, one_decays in run_in_threads(run, pieces(batch)):
         weights += one_weights
         decays += one_decays
     return grad_spikes, torch.from_numpy(weights), torch.from_numpy(decays)

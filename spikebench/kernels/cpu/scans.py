@@ -1,4 +1,4 @@
-"""The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes, whatever the neuron.
+"""The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes, for any neuron.
 
 Every function on a batch processes some samples (``first`` … ``last``) and writes no memory of the others, so threads
 can share a batch. Rows have the width of the layer, so that compilers vectorise the loops over them.
@@ -250,11 +250,29 @@ def scan_backward(
             end = min(t + n_block, n_steps)
             if to_weight:
                 add_sorted_gradients(
-                    *(events, first, cursors, t, end, 0, block, order, places, into.weight)
+                    events,
+                    first,
+                    cursors,
+                    t,
+                    end,
+                    0,
+                    block,
+                    order,
+                    places,
+                    into.weight,
                 )
             if to_recurrent:
                 add_sorted_gradients(
-                    *(spikes, first, spike_cursors, t, end, 1, block, order, places, into.recurrent)
+                    spikes,
+                    first,
+                    spike_cursors,
+                    t,
+                    end,
+                    1,
+                    block,
+                    order,
+                    places,
+                    into.recurrent,
                 )
 
 

@@ -40,7 +40,9 @@ def pieces(n_samples: int, size: int = PIECE) -> list[tuple[int, int]]:
     return [(first, min(first + size, n_samples)) for first in range(0, n_samples, size)]
 
 
-def share(work: Callable[[int, int], Answer], parts: list[tuple[int, int]]) -> list[Answer]:
+def run_in_threads(
+    work: Callable[[int, int], Answer], parts: list[tuple[int, int]]
+) -> list[Answer]:
     """Run a function on every piece, in several threads.
 
     Parameters

@@ -183,7 +183,7 @@ def scan_forward(
         upcoming = tl.load(current + at + n, mask=inside & (t + 1 < n_steps), other=0.0)
         syn = alpha * syn + step
         if RECURS:
-            heard = tl.zeros((CHUNK, LANES), syn.dtype)
+            fed = tl.zeros((CHUNK, LANES), syn.dtype)
             tap = recurrent
             for s in range(n_taps):
                 slot = (t + n_taps - s) % n_slots
@@ -193,12 +193,12 @@ def scan_forward(
                     unit = tl.load(own_lists + slot * n + e, mask=e < count, other=0)
                     row = tap + unit[:, None] * n
                     valid = (e < count)[:, None] & inside[None, :]
-                    heard += tl.load(row + lane[None, :], mask=valid, other=0.0)
+                    fed += tl.load(row + lane[None, :], mask=valid, other=0.0)
                 tap += n * n
-            syn += tl.sum(heard, 0)
+            syn += tl.sum(fed, 0)
         mem_before = mem
         fired_before = fired
-        mem = charge(syn, mem_before, ad, fired_before, theta, p0, p1, p2, EQUATIONS, RESET)
+        mem = charge(syn, mem_before, ad, fired_before, theta, p0, p1, p2, p3, EQUATIONS, RESET)
         fires = inside & (mem >= theta)
         fired = fires.to(mem.dtype)
         ad = adapt(

@@ -54,6 +54,7 @@ def charge(
     p0: tl.tensor,
     p1: tl.tensor,
     p2: tl.tensor,
+    p3: tl.tensor,
     EQUATIONS: tl.constexpr,
     RESET: tl.constexpr,
 ) -> tl.tensor:

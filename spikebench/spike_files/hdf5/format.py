@@ -1,8 +1,8 @@
 """The structures of an HDF5 file from an untrusted source, read without the HDF5 library.
 
-The library trusts the contents of a file: it recurses into loops, inflates a chunk to any size, allocates what a
-reference to variable-length data declares, and opens other files. Damaged copies of good files make it hang and crash.
-Therefore the few structures of spike files are read here and in :mod:`spikebench.spike_files.hdf5.storage` and
+The library does not check the contents of a file: it recurses into loops, inflates a chunk to any size, allocates what
+a reference to variable-length data declares, and opens other files. Damaged copies of good files make it hang and
+crash. Therefore the few structures of spike files are read here and in :mod:`spikebench.spike_files.hdf5.storage` and
 :mod:`spikebench.spike_files.hdf5.heap`, from one open file, with limits (HDF5 file format specification, version 3.0:
 superblocks II.A, B-trees III.A.1, object headers IV.A). No other file is opened.
 
