@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from leaderboard.claims.changes import Changes
     from leaderboard.claims.entry import StoredEntry
 
-_MOST_SHOWN = 10
-
 
 @click.command()
 @click.argument("entries", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
@@ -75,7 +73,7 @@ def _check(
 ) -> None:
     from leaderboard.claims.reading import read_entries
     from leaderboard.claims.tier import VERIFICATION_FILE
-    from leaderboard.standings.oddities import flag, flag_copies
+    from leaderboard.standings.oddities import flag, flag_copies, refuse_withdrawn
     from spikebench.errors import ResultError
 
     with entries_progress("reading") as report:
@@ -92,6 +90,7 @@ def _check(
                 f"{one.folder / VERIFICATION_FILE}: a new entry must not contain verifications; remove the file (the "
                 "maintainers of the leaderboard run spikebench verify)"
             )
+    refuse_withdrawn(looked_at, stored)
     flags = {one.entry.id: list(one.flags) for one in stored}
     for name, more in flag_copies(looked_at, stored).items():
         flags[name] += more
@@ -129,10 +128,10 @@ def _print_changes(changes: Changes, stored: list[StoredEntry]) -> None:
         click.echo(f"withdrawn: {name}: {reasons[name]}; only its authors may withdraw an entry")
     if changes.elsewhere:
         click.echo(
-            f"{len(changes.elsewhere)} changed files outside of the entries, to be reviewed: "
-            + ", ".join(map(printable, changes.elsewhere[:_MOST_SHOWN]))
-            + ("" if len(changes.elsewhere) <= _MOST_SHOWN else ", …")
+            f"{len(changes.elsewhere)} changed files outside of the entries, to be reviewed:"
         )
+        for path in changes.elsewhere:
+            click.echo(f"  {printable(path)}")
 
 
 def _is_one_of(folder: Path, new: Sequence[Path]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,9 +75,9 @@ def read_changes(repository: Repository, base: str, head: str) -> Changes:
             was, now = before.get(path), after.get(path)
             if was == now:
                 continue
-            if path.rsplit("/", 1)[-1].lower() == ".gitattributes":
+            if _folded(path).rsplit("/", 1)[-1] == ".gitattributes":
                 problems.append(f"{path}: changes how git writes files; take it out of this change")
-            elif not path.lower().startswith(f"{ENTRIES}/"):
+            elif not _folded(path).startswith(f"{ENTRIES}/"):
                 elsewhere.add(path)
             elif problem := _problem(repository, path, was, now, old.get(path), folders):
                 problems.append(problem)
@@ -124,6 +125,11 @@ def write_files(repository: Repository, files: dict[str, TreeFile], folder: Path
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+def _folded(path: str) -> str:
+    """Reduce a path to what file systems that ignore case and forms of letters distinguish."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
 
 
 def _entry_of(path: str) -> str:

@@ -133,6 +133,12 @@ class Entry(BaseModel):
     result_sha256: Sha256
     withdrawn: Withdrawal | None = None
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the entry without a withdrawal, to which verifications refer."""
+        text = self.model_copy(update={"withdrawn": None}).model_dump_json(indent=2) + "\n"
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class StoredEntry:
@@ -415,10 +421,11 @@ def read_entry(folder: Path) -> StoredEntry:
     _check_files(folder, result)
     _check_declared(path, entry, result)
     logs = check_logs(folder, result)
-    counted = count_parameters(logs, result, str(folder / RESULT_FILE))
+    counted = count_parameters(folder, logs, result)
     verifications = read_verifications(folder)
     for one in verifications:
-        check_verification(one, entry.result_sha256, result, f"{folder / VERIFICATION_FILE}")
+        place = f"{folder / VERIFICATION_FILE}"
+        check_verification(one, entry.result_sha256, entry.sha256, result, place)
     return StoredEntry(
         entry,
         result,

@@ -15,9 +15,18 @@ from pydantic import BaseModel
 from spikebench.errors import ResultError
 from spikebench.records.text import printable
 
-# An absolute path of two components or more; a path in the home directory; one of Windows. Not the path of an address.
+# An absolute path of two components or more, or of a server; a path in the home directory; one of Windows. Not the path
+# of an address.
 _PATH = re.compile(
-    r"""(?:^|[\s"'=(\[,;:])(?:(?:file:(?://)?)?/(?!/)[^\s"'/]+/[^\s"']+|~[\w.-]*/[^\s"']+|[A-Za-z]:[\\/][^\s"']+|\\\\[\w.-]+\\[^\s"']+)"""
+    r"""(?x)
+    (?<![\w/.~-])(?:
+        (?:file:(?://)?)?/(?!/)[^\s"'/]+/[^\s"']+  # /home/anna/x
+        | ~[\w.-]*/[^\s"']+
+        | [A-Za-z]:[\\/][^\s"']+
+        | \\\\[\w.-]+\\[^\s"']+
+    )
+    | (?<![\w:/.~-])//[\w.-]+/[^\s"']+  # a server, but no address
+    """
 )
 
 

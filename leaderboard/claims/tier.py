@@ -1,18 +1,19 @@
 """Tiers: how far a number was checked. Each has its own tables; nothing is ranked across them.
 
-``verification.json`` of an entry records what was verified, by whom and with what; it refers to the result by its
-SHA-256, so that it cannot be used for another one. It raises the tier on the machine where it was made, and on others
-if it is signed by a trusted key, see :mod:`leaderboard.checks.signing`.
+``verification.json`` of an entry records what was verified, by whom and with what; it refers to the result and the
+entry by their SHA-256, so that it cannot be used for another one. It raises the tier on the machine where it was made,
+and on others if it is signed by a trusted key, see :mod:`leaderboard.checks.signing`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from leaderboard.checks.signing import is_own, remember_own, sign, signer_of
 from leaderboard.claims.declaration import Line
@@ -41,7 +42,13 @@ TIER_NAMES = {
 }
 
 _SIGNATURE = r"^-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]+-----END SSH SIGNATURE-----\n$"
+_WHEN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$"
 _Text = Annotated[str, Field(min_length=1, max_length=500), Line]
+
+
+def _check_time(text: str) -> str:
+    datetime.fromisoformat(text)  # raises ValueError for a time that does not exist
+    return text
 
 
 class SeedCheck(BaseModel):
@@ -61,12 +68,13 @@ class Verification(BaseModel):
 
     kind: Literal["inference", "training"]
     by: _Text
-    when: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
+    when: Annotated[str, Field(pattern=_WHEN), AfterValidator(_check_time)]
     software: _Text
     environment: Annotated[dict[_Text, _Text], Field(max_length=50)]
     command: Annotated[str, Field(max_length=4000), Line]
     data_sha256: Sha256
     result_sha256: Sha256
+    entry_sha256: Sha256
     seeds: Annotated[list[SeedCheck], Field(min_length=1, max_length=1000)]
     mean: Fraction
     claimed_interval: Interval
@@ -79,13 +87,21 @@ class Verification(BaseModel):
         return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
 
+def _check_kinds(verifications: list[Verification]) -> list[Verification]:
+    if len({one.kind for one in verifications}) < len(verifications):
+        raise ValueError("two verifications of the same kind")
+    return verifications
+
+
 class Verifications(BaseModel):
-    """Contents of ``verification.json``."""
+    """Contents of ``verification.json``: at most one verification of each kind."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
-    verifications: Annotated[list[Verification], Field(min_length=1, max_length=100)]
+    verifications: Annotated[
+        list[Verification], Field(min_length=1, max_length=2), AfterValidator(_check_kinds)
+    ]
 
 
 def read_verifications(folder: Path) -> tuple[Verification, ...]:
@@ -243,7 +259,11 @@ def why_failed(verification: Verification) -> str:
 
 
 def check_verification(
-    verification: Verification, result_sha256: str, result: Result, where: str
+    verification: Verification,
+    result_sha256: str,
+    entry_sha256: str,
+    result: Result,
+    where: str,
 ) -> None:
     """Compare a verification recorded in an entry with the result beside it.
 
@@ -253,16 +273,21 @@ def check_verification(
         The recorded verification.
     result_sha256, result
         The result of the entry.
+    entry_sha256
+        Of the entry without a withdrawal.
     where
         Location of the record, for messages.
 
     Raises
     ------
     ResultError
-        If it refers to another result, other seeds or another claim, or was not passed according to its numbers.
+        If it refers to another result or entry, other seeds or another claim, or was not passed according to its
+        numbers.
     """
     if verification.result_sha256 != result_sha256:
         raise ResultError(f"{where}: refers to another result")
+    if verification.entry_sha256 != entry_sha256:
+        raise ResultError(f"{where}: refers to another entry")
     accuracies = [one.accuracy for one in verification.seeds]
     agree = {
         "seeds": [one.seed for one in verification.seeds] == [one.seed for one in result.seeds],

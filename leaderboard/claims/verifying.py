@@ -102,6 +102,7 @@ def make_verification(
             command=command,
             data_sha256=stored.result.dataset.sha256,
             result_sha256=stored.entry.result_sha256,
+            entry_sha256=stored.entry.sha256,
             seeds=checks,
             mean=sum(check.accuracy for check in checks) / len(checks),
             claimed_interval=stored.result.summary.test_interval,

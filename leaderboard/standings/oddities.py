@@ -39,6 +39,7 @@ from scipy.special import bdtr, bdtrc
 
 from leaderboard.checks.breakdown import GroupAccuracy
 from leaderboard.claims.entry import StoredEntry
+from spikebench.errors import ResultError
 from spikebench.protocol.results import read_predictions
 
 SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
@@ -223,6 +224,38 @@ def _sum(shares: Sequence[GroupAccuracy]) -> GroupAccuracy:
     samples = sum(share.samples for share in shares)
     right = sum(share.accuracy * share.samples for share in shares)
     return GroupAccuracy("", samples, right / samples if samples else 0.0)
+
+
+def refuse_withdrawn(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> None:
+    """Refuse new entries that are withdrawn already, or repeat the predictions of a withdrawn entry.
+
+    Parameters
+    ----------
+    new
+        The new entries.
+    entries
+        All entries, with or without the new ones.
+
+    Raises
+    ------
+    ResultError
+        At the first such entry.
+    """
+    withdrawn = {
+        predictions: other.entry.id
+        for other in entries
+        if other.entry.withdrawn is not None
+        for predictions in other.breakdown.fingerprints
+    }
+    for stored in new:
+        name = f"{stored.entry.dataset}/{stored.entry.id}"
+        if stored.entry.withdrawn is not None:
+            raise ResultError(f"{name}: a new entry must not be withdrawn")
+        for predictions in stored.breakdown.fingerprints:
+            if predictions in withdrawn:
+                raise ResultError(
+                    f"{name}: the same predictions as {withdrawn[predictions]}, which was withdrawn"
+                )
 
 
 def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> dict[str, list[str]]:

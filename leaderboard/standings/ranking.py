@@ -5,7 +5,8 @@ tier and track. In the order of their mean test accuracy, an entry joins the gro
 overlaps that of the group's first entry; otherwise it opens the next group. All entries of a group have the rank of its
 first. Comparison with the first entry, not with the neighbour, prevents a chain of small steps from tying the whole
 list together. An entry has no rank if it has fewer than five seeds, lacks a validation accuracy, is withdrawn, repeats
-predictions of a withdrawn entry, or if its labels were not compared with the data set while those of others were.
+predictions of an entry that had been withdrawn before, or if its labels were not compared with the data set while those
+of others were.
 """
 
 from __future__ import annotations
@@ -105,10 +106,10 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
         and track. An entry that belongs to several tracks is on each of their boards.
     """
     groups: dict[tuple[str, str, bool, str, str, int, int], list[StoredEntry]] = {}
-    withdrawn: dict[str, str] = {}  # SHA-256 of predictions → entry
+    withdrawn: dict[str, StoredEntry] = {}  # SHA-256 of predictions → entry
     for stored in entries:
         if stored.entry.withdrawn is not None:
-            withdrawn |= dict.fromkeys(stored.breakdown.fingerprints, stored.entry.id)
+            withdrawn |= dict.fromkeys(stored.breakdown.fingerprints, stored)
         data = stored.result.dataset
         protocol = data.split.protocol
         split = data.split.model_dump_json()  # other samples or speakers: another board
@@ -129,7 +130,9 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
     ]
 
 
-def _rank(group: list[StoredEntry], withdrawn: Mapping[str, str]) -> tuple[RankedEntry, ...]:
+def _rank(
+    group: list[StoredEntry], withdrawn: Mapping[str, StoredEntry]
+) -> tuple[RankedEntry, ...]:
     ordered = sorted(group, key=lambda s: (-s.result.summary.test_mean, s.entry.id))
     compared = any(stored.labels_compared for stored in ordered)
     reasons = {stored.entry.id: _why_unranked(stored, compared, withdrawn) for stored in ordered}
@@ -149,7 +152,9 @@ def _rank(group: list[StoredEntry], withdrawn: Mapping[str, str]) -> tuple[Ranke
     )
 
 
-def _why_unranked(stored: StoredEntry, labels_of_others: bool, withdrawn: Mapping[str, str]) -> str:
+def _why_unranked(
+    stored: StoredEntry, labels_of_others: bool, withdrawn: Mapping[str, StoredEntry]
+) -> str:
     """Return the reason why an entry has no rank on a board; empty if it has one.
 
     ``labels_of_others`` says whether the labels of any entry of the board were compared with the data set.
@@ -159,6 +164,11 @@ def _why_unranked(stored: StoredEntry, labels_of_others: bool, withdrawn: Mappin
     if labels_of_others and not stored.labels_compared:
         return "its labels were not compared with the data set, those of other entries were"
     for predictions in stored.breakdown.fingerprints:
-        if predictions in withdrawn:
-            return f"the same predictions as {withdrawn[predictions]}, which was withdrawn"
+        if (twin := withdrawn.get(predictions)) and _was_withdrawn_before(twin.entry, stored.entry):
+            return f"the same predictions as {twin.entry.id}, which was withdrawn before"
     return ""
+
+
+def _was_withdrawn_before(twin: Entry, entry: Entry) -> bool:
+    """Whether a withdrawal came first: otherwise a copy, handed in and withdrawn, would cost the original its rank."""
+    return twin.withdrawn is not None and twin.withdrawn.date < entry.submitted

@@ -42,7 +42,7 @@ from spikebench.encoders.warm import note
 from spikebench.errors import NothingConvertedError, SpikebenchError, UnknownNameError
 from spikebench.naming.names import ClipNames, name_clips
 from spikebench.recordings.search import Clip, Skipped, find_clips
-from spikebench.records.text import printable, shareable
+from spikebench.records.text import printable, shareable, shareable_source
 from spikebench.records.whole_files import refuse_existing
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.spike_files.remarks import find_remarks
@@ -310,9 +310,9 @@ def _provenance(
         "seed": options.seed,
         "source_root": shareable(str(source)),
         "time_origin": TIME_ORIGINS[options.time_origin],
-        "labels_from": names.rules[0],
-        "speakers_from": names.rules[1],
-        "split_from": names.rules[2],
+        "labels_from": shareable_source(names.rules[0]),
+        "speakers_from": shareable_source(names.rules[1]),
+        "split_from": shareable_source(names.rules[2]),
     }
     if options.synthetic:
         provenance["synthetic_voices"] = 1

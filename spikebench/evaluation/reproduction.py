@@ -183,17 +183,35 @@ def check_size(
         If the model does not exist, or cannot be built.
     """
     state, n_parameters = expected_weights(run, n_samples, large=large)
+    check_config(run, claimed)
+    if n_parameters is not None and n_parameters != claimed.parameters:
+        raise ResultError(
+            f"the run's model has {n_parameters:,} parameters, the result records {claimed.parameters:,}"
+        )
+    return state
+
+
+def check_config(run: RunRecord, claimed: ModelRecord) -> None:
+    """Compare the configuration of a model in a result with that of its run, where defaults are filled in.
+
+    Parameters
+    ----------
+    run
+        Untrusted configuration, which :func:`expected_weights` has accepted.
+    claimed
+        The model as described in its result.
+
+    Raises
+    ------
+    ResultError
+        If a setting of the result is another one in the run.
+    """
     config = model_class(run.model).Config.model_validate(run.preset.model).model_dump(mode="json")
     for name, value in claimed.config.items():
         if config.get(name) != value:
             raise ResultError(
                 f"model.config.{name[:80]} of the result differs from that of its run"
             )
-    if n_parameters is not None and n_parameters != claimed.parameters:
-        raise ResultError(
-            f"the run's model has {n_parameters:,} parameters, the result records {claimed.parameters:,}"
-        )
-    return state
 
 
 def _bound(what: str, found: float, most: int, large: bool) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
-__all__ = ["os_error_text", "printable", "shareable"]
+__all__ = ["os_error_text", "printable", "shareable", "shareable_source"]
 
 
 def printable(text: str) -> str:
@@ -59,4 +60,25 @@ def shareable(path: str) -> str:
     """
     pure = PurePath(path)
     outside = pure.is_absolute() or ".." in pure.parts or path.startswith("~")
+    if outside and Path(path).expanduser().resolve() == Path.home():
+        return "home"  # its name is that of the user
     return pure.name if outside else path
+
+
+_FOLDERS = re.compile(r"(^|[=,])(?:/|~|\.\./)(?:[^:=,]*/)?")
+
+
+def shareable_source(source: str) -> str:
+    """Shorten the paths of tables in the source of labels or splits, as given by a user.
+
+    Parameters
+    ----------
+    source
+        For example ``/home/anna/t.csv:label=word`` or ``train=../train.csv``.
+
+    Returns
+    -------
+    str
+        The same without the folders of absolute paths and of those that lead to a folder above.
+    """
+    return _FOLDERS.sub(r"\1", source)

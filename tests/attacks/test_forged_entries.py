@@ -20,6 +20,7 @@ from leaderboard.checks.recomputation import verify_result
 from leaderboard.checks.registered import _known_split, board_identity, check_registered
 from leaderboard.claims.entry import StoredEntry, make_entry, read_entry, withdraw, write_entry
 from leaderboard.claims.reading import read_entries
+from leaderboard.standings.oddities import refuse_withdrawn
 from leaderboard.standings.ranking import build_boards
 from spikebench.datasets import load_spec
 from spikebench.errors import ResultError
@@ -224,13 +225,39 @@ def test_a_withdrawn_result_gets_no_rank_under_another_date(tmp_path: Path) -> N
     text["created"] = "2026-02-02T02:02:02+00:00"
     (source / "result.json").write_text(json.dumps(text))
     again = verify_result(source)
-    write_entry(source, tmp_path / "e", make_entry(again), again, overwrite=False)
-    (board,) = build_boards(read_entries([tmp_path / "e"]))
+    entry = make_entry(again, submitted="2999-01-01")
+    write_entry(source, tmp_path / "e", entry, again, overwrite=False)
+    stored = read_entries([tmp_path / "e"])
+    (board,) = build_boards(stored)
     assert [one.rank for one in board.entries] == [None, None]
     assert any(
-        f"the same predictions as {first.name}, which was withdrawn" == one.reason
+        f"the same predictions as {first.name}, which was withdrawn before" == one.reason
         for one in board.entries
     )
+    # A date before the withdrawal does not help: the check of a pull request refuses the predictions.
+    with pytest.raises(ResultError, match=f"the same predictions as {first.name}, which was"):
+        refuse_withdrawn([one for one in stored if one.entry.id == entry.id], stored)
+
+
+def test_a_copy_that_is_withdrawn_does_not_cost_the_original_its_rank(tmp_path: Path) -> None:
+    source = make_result(tmp_path / "source", skill=0.9)
+    result = verify_result(source)
+    entry = make_entry(result, submitted="2026-01-01")
+    original = write_entry(source, tmp_path / "e", entry, result, overwrite=False)
+    text = json.loads((source / "result.json").read_text())
+    text["created"] = "2026-02-02T02:02:02+00:00"
+    (source / "result.json").write_text(json.dumps(text))
+    stolen = verify_result(source)
+    copy = write_entry(source, tmp_path / "e", make_entry(stolen), stolen, overwrite=False)
+    withdraw(copy, "to harm the original")
+    stored = read_entries([tmp_path / "e"])
+    (board,) = build_boards(stored)
+    assert {one.stored.entry.id: one.rank for one in board.entries} == {
+        original.name: 1,
+        copy.name: None,
+    }
+    with pytest.raises(ResultError, match="a new entry must not be withdrawn"):
+        refuse_withdrawn([one for one in stored if one.entry.id == copy.name], stored)
 
 
 @pytest.fixture(scope="module")

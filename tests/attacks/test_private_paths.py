@@ -16,7 +16,7 @@ from leaderboard.claims.privacy import refuse_paths
 from spikebench import presets
 from spikebench.errors import ResultError
 from spikebench.protocol.results import read_result
-from spikebench.records.text import shareable
+from spikebench.records.text import shareable, shareable_source
 from spikebench.training.run import DATA_FILE, read_run
 
 QUICK = ["--set", "input.duration_ms=300", "--quiet"]
@@ -126,6 +126,12 @@ def test_what_of_a_path_is_shared(path: str, shared: str) -> None:
         "~/data/shd.h5",
         "\\\\server\\share\\x",
         "file:///home/anna/x",
+        "`/home/anna/x`",
+        ">/home/anna/x",
+        "|/srv/lab/x",
+        "//server/share/x",
+        "data:/home/anna/x",
+        "“/home/anna/x”",
     ],
 )
 def test_submit_refuses_a_path_and_names_its_place(
@@ -142,6 +148,57 @@ def test_submit_refuses_a_path_and_names_its_place(
         run("submit", make_result(tmp_path / "good"), "--entries", "entries", "--note", text) == 1
     )
     assert "entry.json: note contains " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org/a/b and http://y.z:8080/q/r",
+        "and/or/not",
+        "1/2/3 speakers, 24/7, km/h/s",
+        "data/toy.h5 ../x s/a/b/",
+    ],
+)
+def test_addresses_and_fractions_are_no_paths(tmp_path: Path, text: str) -> None:
+    result = read_result(make_result(tmp_path / "r"))
+    refuse_paths(result.model_copy(update={"command": text}), "result.json")
+
+
+@pytest.mark.parametrize(
+    ("source", "shared"),
+    [
+        ("/home/anna/t.csv", "t.csv"),
+        ("train=/home/my words/anna/t.csv", "train=t.csv"),
+        ("/a/t.csv:path=path,label=label", "t.csv:path=path,label=label"),
+        ("~/x/t.csv", "t.csv"),
+        ("../../anna/t.csv", "t.csv"),
+        ("sub/t.csv", "sub/t.csv"),
+        ("{label}/{speaker}_x.wav", "{label}/{speaker}_x.wav"),
+        ("heidelberg-digits", "heidelberg-digits"),
+    ],
+)
+def test_what_of_a_table_is_shared(source: str, shared: str) -> None:
+    assert shareable_source(source) == shared
+
+
+def test_tables_and_the_home_directory_are_not_named_in_a_spike_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home" / "anna"
+    for i in range(2):
+        write_clip(home / f"{i}.wav", tone(seconds=0.05, frequency=400.0 + i))
+    table = tmp_path / "secret-project" / "t.csv"
+    table.parent.mkdir()
+    table.write_text("path,label,split\n0.wav,a,train\n1.wav,b,test\n")
+    monkeypatch.setenv("HOME", str(home))
+    words = ("--labels", f"{table}:path=path,label=label", "--split", table, "--channels", 20)
+    assert run("convert", home, tmp_path / "a.h5", *words, "--quiet") == 0
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert bytes(file.attrs["source_root"]) == b"home"
+        assert bytes(file.attrs["labels_from"]) == b"t.csv:path=path,label=label"
+    content = (tmp_path / "a.h5").read_bytes()
+    assert b"secret-project" not in content
+    assert b"anna" not in content
 
 
 def test_the_home_directory_is_found_in_any_text(

@@ -234,7 +234,7 @@ def test_changed_weights_in_the_entry_are_refused(
     refused(capsys, entry, toy, "the file was changed after the evaluation")
 
 
-def swap(entry: Path, tensors: dict[str, torch.Tensor]) -> Path:
+def swap(entry: Path, tensors: dict[str, torch.Tensor], reads: bool = True) -> Path:
     """Put other weights in the place of seed 0, with their SHA-256."""
     path = entry / "weights-seed0.safetensors"
     save_file(tensors, path, metadata={"note": "{}"})
@@ -242,7 +242,7 @@ def swap(entry: Path, tensors: dict[str, torch.Tensor]) -> Path:
     def change(result: dict[str, Any]) -> None:
         result["seeds"][0]["weights_sha256"] = file_sha256(path)
 
-    return forge(entry, change)
+    return forge(entry, change, reads=reads)
 
 
 def test_weights_of_another_seed_fail_by_their_answers(
@@ -279,7 +279,7 @@ def test_weights_that_do_not_fit_are_refused_by_their_header(
     message: str,
 ) -> None:
     tensors = load_file(entry / "weights-seed0.safetensors") | {name: tensor}
-    refused(capsys, swap(entry, tensors), toy, message)
+    refused(capsys, swap(entry, tensors, reads=False), toy, message)
 
 
 def test_support_vectors_of_another_shape_are_refused(
@@ -289,9 +289,9 @@ def test_support_vectors_of_another_shape_are_refused(
     entry = Path(shutil.copytree(source, tmp_path / source.name))
     tensors = load_file(entry / "weights-seed0.safetensors")
     cut = tensors | {"coefficients": tensors["coefficients"][:, 1:].contiguous()}
-    refused(capsys, swap(entry, cut), toy, "do not match")
+    refused(capsys, swap(entry, cut, reads=False), toy, "do not match")
     narrow = tensors | {"support": tensors["support"][:, 1:].contiguous()}
-    refused(capsys, swap(entry, narrow), toy, "support is F64")
+    refused(capsys, swap(entry, narrow, reads=False), toy, "support is F64")
     fewer = cut | {"support": tensors["support"][1:].contiguous()}
     refused(capsys, swap(entry, fewer), toy, "parameters, the result records")
 
@@ -413,10 +413,10 @@ def test_memory_that_a_model_would_take_in_secret_is_bounded(
     }
     tensors = load_file(entry / "weights-seed0.safetensors")
     tensors |= {name: torch.ones(shape) for name, shape in wide.items()}
+    swap(entry, tensors, reads=False)
     n = sum(t.numel() for name, t in tensors.items() if not re.search("running|num_batches", name))
     change = table("model", filters=[65536, 4, 4])
     forge(entry, lambda result: result["model"].update(parameters=n), change)
-    swap(entry, tensors)
     refused(capsys, entry, toy, "cannot be run:")
     refused(capsys, entry, toy, "needs more memory than is available", "--training")
 

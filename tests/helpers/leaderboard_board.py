@@ -112,6 +112,7 @@ def _verification(sha256: str, test: float, interval: Interval) -> Verification:
         command="spikebench verify --inference",
         data_sha256="ab" * 32,
         result_sha256=sha256,
+        entry_sha256=sha256,
         seeds=[SeedCheck(seed=0, accuracy=test, agreement=1.0)],
         mean=test,
         claimed_interval=interval,

@@ -95,7 +95,7 @@ def make_result(
             name=model,
             spiking=spiking,
             parameters=128 * (70 + len(classes)) + len(classes),
-            config=config or {"hidden_units": 128, "tau_mem_ms": 20.0},
+            config=config or {"hidden_units": [128], "tau_mem_ms": 20.0},
         ),
         training=_preset(time_step_ms).model_dump(
             mode="json", include={"input", "training", "regulariser", "augmentation"}
@@ -207,7 +207,13 @@ def _make_seed(
         Predictions(index=np.arange(n), label=label, predicted=predicted, speaker=speaker),
     )
     weights = folder / f"weights-seed{seed}.safetensors"
-    save_file({"weight": generator.random(8)}, weights, metadata={"note": "{}"})
+    shapes = {
+        "hidden.0": (70, 128),
+        "readout.weight": (128, len(classes)),
+        "readout.bias": (len(classes),),
+    }
+    tensors = {name: np.full(shape, seed, np.float32) for name, shape in shapes.items()}
+    save_file(tensors, weights, metadata={"note": "{}"})
     correct = label == predicted
     low, high, method = speaker_interval(correct, speaker)
     return SeedRecord(

@@ -57,7 +57,9 @@ def make_trained_entry(
 Change = Callable[[dict[str, Any]], None]
 
 
-def forge(folder: Path, change: Change, change_run: Change = lambda run: None) -> Path:
+def forge(
+    folder: Path, change: Change, change_run: Change = lambda run: None, reads: bool = True
+) -> Path:
     """Change the result and every run of an entry, and whatever SHA-256 or copy would give that away."""
     result, entry = (
         json.loads((folder / name).read_text(encoding="utf-8"))
@@ -80,5 +82,6 @@ def forge(folder: Path, change: Change, change_run: Change = lambda run: None) -
     entry["declared"] |= {"time_step_ms": step, "time_steps": round(length / step)}
     entry["result_sha256"] = file_sha256(folder / "result.json")
     (folder / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
-    read_entry(folder)  # a forgery that is found out by reading proves nothing here
+    if reads:  # otherwise a forgery that is found out by reading proves nothing
+        read_entry(folder)
     return folder

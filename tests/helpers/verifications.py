@@ -22,6 +22,7 @@ def claim_verification(
         command="spikebench verify",
         data_sha256=result.dataset.sha256,
         result_sha256=stored.entry.result_sha256,
+        entry_sha256=stored.entry.sha256,
         seeds=[
             SeedCheck(seed=one.seed, accuracy=one.test_accuracy, agreement=1.0)
             for one in result.seeds

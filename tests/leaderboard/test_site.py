@@ -108,6 +108,7 @@ def verified(stored: StoredEntry, kind: str = "inference") -> StoredEntry:
             "command": "spikebench verify --inference",
             "data_sha256": "ab" * 32,
             "result_sha256": stored.entry.result_sha256,
+            "entry_sha256": stored.entry.sha256,
             "seeds": [SeedCheck(seed=0, accuracy=0.8, agreement=0.9995)],
             "mean": 0.8,
             "claimed_interval": stored.result.summary.test_interval,
