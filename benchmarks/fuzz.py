@@ -7,8 +7,10 @@ is JSON, TOML or CSV) and read as the commands do. A file may be read or refused
 
 * anything but a SpikebenchError is raised, which would be a traceback for a user,
 * the message has several lines or control characters,
-* it takes more than 20 s, or the memory of the process grows by more than 1 GiB,
-* an archive writes outside of its folder, leaves a link or a temporary file, or gives more than it may.
+* it takes more than 20 s, or the peak memory of the process rises by more than 1 GiB (later files are compared with the
+  peak that earlier ones left),
+* an archive writes outside of its folder (the folders above, as far as its members name them, are searched), leaves a
+  link or a temporary file, or gives more than it may.
 
 Prints the number of files per target, how many were refused, and every finding; ``--keep FOLDER`` keeps their files.
 """
@@ -46,8 +48,10 @@ import torch  # noqa: E402
 from helpers.synthetic_clips import tone, write_clip  # noqa: E402
 from helpers.toy import write_toy  # noqa: E402
 from helpers.trained_entries import make_trained_entry  # noqa: E402
+from helpers.verifications import claim_verification  # noqa: E402
 
 from leaderboard.claims.entry import read_entry  # noqa: E402
+from leaderboard.claims.tier import write_verifications  # noqa: E402
 from spikebench.datasets.spec import Download  # noqa: E402
 from spikebench.errors import SpikebenchError  # noqa: E402
 from spikebench.learning.bptt import BackPropagation  # noqa: E402
@@ -88,6 +92,10 @@ VALUES: tuple[Any, ...] = (
     ),
     *([], {}, [[]], [1] * 1000, {"a": 1}, [[[[[[[[[[[[]]]]]]]]]]]]),
 )
+
+
+class TooLongError(BaseException):
+    """Raised by a timer; no handler of errors catches it."""
 
 
 def mutate_bytes(data: bytes, draw: random.Random) -> bytes:
@@ -192,11 +200,15 @@ class Entries(Target):
             make_trained_entry(folder / model, toy, model, seeds=2, epochs=2)
             for model in ("lif", "svm")
         ]
+        self.stored = {entry: read_entry(entry) for entry in self.entries}
 
     def make(self, place: Path, draw: random.Random) -> None:
         """Write a mutated file."""
         entry = draw.choice(self.entries)
         shutil.copytree(entry, place / entry.name)
+        if draw.random() < 0.2:
+            verification = claim_verification(self.stored[entry])
+            write_verifications(place / entry.name, [verification])
         name = draw.choice(sorted(path.name for path in (place / entry.name).iterdir()))
         path = place / entry.name / name
         if path.suffix == ".json" and draw.random() < 0.8:
@@ -361,6 +373,8 @@ class Archives(Target):
             unpack_recordings(archive, download, place / "audio")
         except SpikebenchError as error:
             refused = error
+        outside = [Path("/tmp/x.wav"), *(parent / "x.wav" for parent in place.parents)]
+        assert not any(path.exists() for path in outside)
         found = [path for path in place.rglob("*") if path != archive]
         assert all(path == place / "audio" or place / "audio" in path.parents for path in found)
         assert not any(path.is_symlink() for path in found)
@@ -436,7 +450,7 @@ def attempt(target: Target, place: Path) -> tuple[bool, str]:
     """Read a file; say whether it was refused, and what was wrong with that."""
 
     def too_long(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError
+        raise TooLongError
 
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(MOST_SECONDS)
@@ -451,7 +465,7 @@ def attempt(target: Target, place: Path) -> tuple[bool, str]:
             problem = f"message with control characters: {text[:300]!r}"
         elif len(str(error).splitlines()) != 1:
             problem = f"message of several lines: {text[:300]!r}"
-    except TimeoutError:
+    except TooLongError:
         problem = f"took more than {MOST_SECONDS} s"
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):

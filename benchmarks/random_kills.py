@@ -3,12 +3,15 @@
     python benchmarks/random_kills.py [--kills 100] [--seed 0] [--commands evaluate sweep submit make train]
 
 Each command runs once without interruption. Then, as often as ``--kills`` says in all, it runs again in a new folder,
-is killed with its workers (SIGKILL) at a moment drawn uniformly from the time that it took, and is repeated until it
-succeeds. All files are then compared with those of the uninterrupted command, apart from times in them:
+is killed with its workers (SIGKILL) at a moment drawn uniformly from the last 70 % of the time that it took (before, it
+loads libraries), and is repeated once, which must succeed. All files are then compared with those of the uninterrupted
+command, apart from times in them:
 
-* **evaluate**: two seeds of ``svm`` and ``lif`` with all cost metrics; the test split must be opened once per seed.
+* **evaluate**: two seeds of ``lif`` with all cost metrics; the test split must be opened once per seed.
 * **sweep**: two settings, two workers. **train**: one run with a refit. **submit**: an entry with weights.
-* **make**: ``data make shd-r`` of the recordings of two words, two workers.
+* **make**: ``data make shd-r`` of sixteen recordings, two workers.
+
+A command that is killed after its last file was written refuses, when repeated, to replace it; that is no difference.
 
 Data: a toy data set, and synthetic recordings named like the Heidelberg Digits. Writes nothing; prints a line per kill
 that left another result, and a summary.
@@ -88,7 +91,7 @@ CASES = {
     ),
     "train": Case(f"train --model lif --data toy.h5 --refit -o out {TRAIN}", toy, ("out",)),
     "sweep": Case("sweep spec.toml -o out --workers 2 --quiet", spec, ("out",)),
-    "submit": Case("submit result --entries entries", result, ("entries",)),
+    "submit": Case("submit result --weights --entries entries", result, ("entries",)),
     "make": Case(
         "data make shd-r --audio audio -o made --one-file --jobs 2 --quiet",
         digits,
@@ -200,7 +203,7 @@ def main() -> None:
                 moment = draw.uniform(0.3, 1.0) * took
                 killed = run(case, folder, moment) == -9
                 early += not killed
-                # A command that had finished refuses to replace its result.
+                finished = contents(case, folder) == expected
                 code = run(case, folder, None) if killed else 0
                 found = contents(case, folder)
                 differing = sorted(
@@ -209,7 +212,7 @@ def main() -> None:
                     if expected.get(one) != found.get(one)
                 )
                 done += 1
-                if differing or (code and found != expected):
+                if differing or (code and not finished):
                     bad += 1
                     print(
                         f"{name}, killed after {moment:.2f} of {took:.2f} s: "

@@ -21,8 +21,10 @@ from spikebench.events.cache import open_events
 from spikebench.events.dataset import Sample, SpikeDataset
 from spikebench.events.moments import spread_moments, up_to
 from spikebench.models.base import Classifier
-from spikebench.protocol.opening import is_data_of, recordings_of_test
+from spikebench.protocol.opening import is_data_of, recordings_of_test, spikes_of_test
 from spikebench.records.whole_files import file_sha256
+from spikebench.spike_files.fingerprint import spike_digests
+from spikebench.spike_files.reader import SpikeFile
 from spikebench.training.inference import find_device, load_trained, one_thread, place
 from spikebench.training.run import data_path, read_run
 from spikebench.training.run_record import RunRecord
@@ -128,7 +130,7 @@ class Listener:
         Raises
         ------
         ProtocolError
-            If it holds the test split of the data that the run was trained on.
+            If it holds samples of the test split of the data that the run was trained on.
         SpikeFileError
             If it cannot be read or has another number of units.
         """
@@ -138,6 +140,7 @@ class Listener:
                 f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; open its test "
                 "split with: spikebench evaluate --checkpoint RUN"
             )
+        self._refuse_test_samples(path)
         samples = SpikeDataset(open_events(path, sha256))
         if samples.n_units != self.record.dataset.n_units:
             raise SpikeFileError(
@@ -145,6 +148,23 @@ class Listener:
                 f"convert with --channels {self.record.dataset.n_units}"
             )
         return samples
+
+    def _refuse_test_samples(self, path: Path) -> None:
+        """Refuse a file with samples of the test split: of its recordings, or with its spikes."""
+        with SpikeFile(path) as file:
+            same = len(self._recordings_of_test().intersection(file.sha256 or ()))
+            if not same:
+                same = len(spikes_of_test(self._data).intersection(spike_digests(file)))
+        if same:
+            raise ProtocolError(
+                f"{path}: {same} of its samples are in the test split of {self.record.dataset.name}, on which this run "
+                "was trained; classify other samples, or open the test split with: spikebench evaluate --checkpoint RUN"
+            )
+
+    def _recordings_of_test(self) -> frozenset[str]:
+        if self._test_recordings is None:
+            self._test_recordings = recordings_of_test(self._data)
+        return self._test_recordings
 
     def refuse_test_recording(self, path: Path) -> None:
         """Refuse a recording of the test split of the data on which the model was trained.
@@ -159,9 +179,8 @@ class Listener:
         ProtocolError
             If the file is one of them, by its SHA-256.
         """
-        if self._test_recordings is None:
-            self._test_recordings = recordings_of_test(self._data)
-        if self._test_recordings and file_sha256(path) in self._test_recordings:
+        known = self._recordings_of_test()
+        if known and file_sha256(path) in known:
             raise ProtocolError(
                 f"{path}: is in the test split of {self.record.dataset.name}, on which this run was trained; classify "
                 "other recordings, or open the test split with: spikebench evaluate --checkpoint RUN"

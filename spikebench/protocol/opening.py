@@ -39,8 +39,8 @@ from spikebench.protocol.splits import (
 )
 from spikebench.records.text import printable
 from spikebench.records.whole_files import file_sha256_once
-from spikebench.spike_files.copies import CopyFinder
-from spikebench.spike_files.fingerprint import Part
+from spikebench.spike_files.copies import MIN_SPIKES, CopyFinder
+from spikebench.spike_files.fingerprint import Part, spike_digests
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.fingerprints import dataset_fingerprint
 from spikebench.store.folder import folder_of
@@ -389,6 +389,37 @@ def recordings_of_test(data: str) -> frozenset[str]:
             digests = file.sha256 or ()
         found.update(digests if part else (digests[k] for k in split.index if digests))
     return frozenset(found) - {""}
+
+
+@lru_cache(maxsize=2)
+def spikes_of_test(data: str) -> frozenset[bytes]:
+    """Hash the spikes of the test samples of a data set, to recognise copies of them.
+
+    Parameters
+    ----------
+    data
+        Name or path of the data.
+
+    Returns
+    -------
+    frozenset of bytes
+        SHA-256 of the spikes of each sample (:func:`spikebench.spike_files.fingerprint.spike_digests`); empty if the
+        data are not on this machine. Samples of few spikes are left out, which can be equal by chance.
+    """
+    try:
+        located, _ = locate(data)
+        split = read_split_labels(data).test
+    except SpikebenchError:
+        return frozenset()
+    found: set[bytes] = set()
+    for path, part in located:
+        if part and part != "test":
+            continue
+        with SpikeFile(path) as file:
+            digests = spike_digests(file)
+            chosen = range(len(digests)) if part else split.index.tolist()
+            found.update(digests[k] for k in chosen if file.spike_counts[k] >= MIN_SPIKES)
+    return frozenset(found)
 
 
 def list_folds(data: str) -> list[int]:

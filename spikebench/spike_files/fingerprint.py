@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from spikebench.spike_files.reader import SpikeFile
 
-__all__ = ["Part", "combine", "fingerprint", "sample_digests"]
+__all__ = ["Part", "combine", "fingerprint", "sample_digests", "spike_digests"]
 
 VERSION = 1
 _HEADER = b"spikebench fingerprint %d\n" % VERSION
@@ -69,6 +69,32 @@ def sample_digests(file: SpikeFile) -> list[bytes]:
         ends = np.cumsum(file.spike_counts[first:last])
         for head, own in zip(heads[first:last], np.split(events, ends[:-1]), strict=True):
             digests.append(hashlib.sha256(head.tobytes() + np.sort(own).tobytes()).digest())
+    return digests
+
+
+def spike_digests(file: SpikeFile) -> list[bytes]:
+    """Compute the SHA-256 of the spikes of every sample, whatever its label and speaker.
+
+    Parameters
+    ----------
+    file
+        The spike file.
+
+    Returns
+    -------
+    list of bytes
+        32 bytes per sample, in order.
+
+    Raises
+    ------
+    SpikeFileError
+        If the file is damaged.
+    """
+    digests = []
+    for first, last, times, units in file.blocks():
+        ends = np.cumsum(file.spike_counts[first:last])
+        for own in np.split(event_keys(times, units), ends[:-1]):
+            digests.append(hashlib.sha256(np.sort(own).tobytes()).digest())
     return digests
 
 

@@ -235,7 +235,7 @@ def test_clips_longer_than_the_model_hears_are_told_once(
         f"2 recordings are longer than the {heard:g} s of input of the model; the rest is ignored\n"
     )
     if words == ["--json"]:
-        assert json.loads(out)["longer_than_heard"] == 2
+        assert json.loads(out)["longer_than_input"] == 2
 
 
 @pytest.mark.parametrize(
