@@ -6,7 +6,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 
 from spikebench import __version__
-from spikebench.errors import ProtocolError, TrainingError
+from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation.kept_test import (
     KeptTest,
     keep_test,
@@ -36,6 +37,7 @@ from spikebench.protocol.results import (
     write_result,
 )
 from spikebench.protocol.scoring import score, summarise
+from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, remove_partials
 from spikebench.training.inference import (
     bin_samples,
@@ -115,8 +117,21 @@ def evaluate(
         summary=summarise(seeds),
         environment=tested[-1][2],
     )
-    write_result(folder, result)
+    with _writing(folder):
+        write_result(folder, result)
     return result
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Name the folder of the result if it cannot be written; the run keeps its predictions."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultError(
+            f"{folder}: cannot be written: {os_error_text(error)}; the run keeps its predictions, so run the same "
+            "command again to complete the result"
+        ) from None
 
 
 def _test(
@@ -134,9 +149,10 @@ def _test(
         predictions_file = f"predictions-seed{record.seed}.csv"
         weights_file = f"weights-seed{record.seed}.safetensors"
         run_file = f"run-seed{record.seed}.json"
-        write_predictions(folder / predictions_file, predictions)
-        shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
-        write_run_log(folder / run_file, collect_log(run, record))
+        with _writing(folder):
+            write_predictions(folder / predictions_file, predictions)
+            shutil.copyfile(run / WEIGHTS_FILE, folder / weights_file)
+            write_run_log(folder / run_file, collect_log(run, record))
     seed = SeedRecord(
         seed=record.seed,
         validation_accuracy=None if selection.is_oracle else record.validation_accuracy,
