@@ -132,6 +132,7 @@ def fits_nir(model: Classifier) -> bool:
     return isinstance(model, SpikingNetwork) and all(
         layer.delays is None
         and layer.adaptation is None
+        and layer.normalisation is None
         and layer.neuron.reset == "zero"
         and (isinstance(layer.tau_syn_ms, Tensor) or layer.tau_syn_ms > 0)
         for layer in model.hidden_layers()

@@ -27,6 +27,8 @@ MODELS = {
     "rlif": "spikebench.models.rlif:RecurrentLIF",
     "adlif": "spikebench.models.adlif:AdaptiveLIF",
     "delay_lif": "spikebench.models.delay_lif:DelayLIF",
+    "silif": "spikebench.models.silif:StateSpaceLIF",
+    "c_silif": "spikebench.models.c_silif:ComplexLIF",
     "lstm": "spikebench.models.lstm:LSTM",
     "cnn": "spikebench.models.cnn:CNN",
     "svm": "spikebench.models.svm:CountSVM",

@@ -1,8 +1,9 @@
 """The read-out of spiking networks: leaky integrators without spikes.
 
 O[t] = γ·O[t−1] + (1 − γ)·W·S[t], γ = exp(−dt/τ); the score of a class is a bias plus the maximum, mean or sum of its O
-over time, or its last value. ``mean``, ``sum`` and ``last`` use the steps of the clip without its padding. ``max``
-uses all steps, as in Cramer et al. (2020).
+over time, or its last value. With ``softmax`` it is Σ_t softmax(O[t] + bias), the sum over time of the probabilities at
+each step, as in Bittar, Garner (2022), doi 10.3389/fnins.2022.865897. ``mean``, ``sum``, ``last`` and ``softmax`` use
+the steps of the clip without its padding. ``max`` uses all steps, as in Cramer et al. (2020).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account
 from spikebench.models.base import ChunkState, DataShape
 
-ReadoutReduction = Literal["max", "mean", "sum", "last"]
+ReadoutReduction = Literal["max", "mean", "sum", "last", "softmax"]
 
 
 class LeakyReadout(nn.Module):
@@ -51,12 +52,25 @@ class LeakyReadout(nn.Module):
     ) -> torch.Tensor:
         """Compute the scores from the spikes of the last layer; returns float32 (batch, class)."""
         decay = self.weight.new_tensor(self.decay)
+        if self.reduction == "softmax":
+            trace = kernels.leaky_readout(spikes, self.weight, decay, "trace")
+            return self._probabilities(trace, lengths)
         lasting = None
         if self.reduction != "max" and lengths is not None:
             lasting = lengths.clamp(min=1)
         return self.bias + kernels.leaky_readout(
             spikes, self.weight, decay, self.reduction, lasting
         )
+
+    def _probabilities(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        """Sum the probabilities of every step of a clip, float (batch, class)."""
+        each = torch.softmax(trace + self.bias, 2)
+        if lengths is not None:
+            each = (
+                each
+                * (torch.arange(trace.shape[1], device=trace.device) < lengths[:, None])[..., None]
+            )
+        return each.sum(1)
 
     def account(self, account: Account, kernels: Kernels, spikes: Spikes) -> None:
         """Count the operations for the spikes of the last layer; all steps count, whatever the reduction."""
@@ -85,10 +99,14 @@ class LeakyReadout(nn.Module):
             summary = trace[rows, lengths.clamp(min=1) - 1]
             if before is not None:
                 summary = torch.where((lengths > 0)[:, None], summary, before)
+        elif self.reduction == "softmax":
+            summary = self._probabilities(trace, lengths) + (0 if before is None else before)
         else:
             inside = torch.arange(trace.shape[1], device=trace.device) < lengths[:, None]
             summary = (trace * inside[..., None]).sum(1) + (0 if before is None else before)
         scores = summary / n_steps.clamp(min=1)[:, None] if self.reduction == "mean" else summary
-        return self.bias + scores, ChunkState(
+        if self.reduction != "softmax":
+            scores = self.bias + scores
+        return scores, ChunkState(
             layers=layers, trace=trace[:, -1], summary=summary, n_steps=n_steps
         )

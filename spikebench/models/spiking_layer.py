@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +50,7 @@ class SpikingLayer:
     neuron : Neuron
         Threshold, reset and surrogate gradient.
     tau_mem_ms : float, or Tensor of float, shape (neuron,)
-        Time constant of the membrane [ms].
+        Time constant of the membrane [ms]; ignored if ``decay_mem`` is given.
     tau_syn_ms : float, or Tensor of float, shape (neuron,)
         Time constant of the synaptic current [ms]; 0 means no filter.
     recurrent : Tensor of float, shape (neuron, neuron), or None
@@ -58,15 +59,21 @@ class SpikingLayer:
         Delays of the input weights.
     adaptation : Parameters or None
         Its parameters other than β; their class selects the equations of the neuron.
+    decay_mem : Tensor of float, shape (neuron,), or None
+        β itself, for neurons without a time constant of the membrane.
+    normalisation : callable or None
+        Function of the input currents, float (batch, time, neuron), before recurrent inputs are added.
     """
 
     weight: torch.Tensor
     neuron: Neuron
-    tau_mem_ms: float | torch.Tensor
+    tau_mem_ms: float | torch.Tensor = 0.0
     tau_syn_ms: float | torch.Tensor = 0.0
     recurrent: torch.Tensor | None = None
     delays: Delays | None = None
     adaptation: Parameters | None = None
+    decay_mem: torch.Tensor | None = None
+    normalisation: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def scan(
         self,
@@ -94,16 +101,21 @@ class SpikingLayer:
             Spikes and the new state.
         """
         current: torch.Tensor | EventBatch
-        if isinstance(source, EventBatch) and self.delays is None:
+        separate = self.delays is not None or self.normalisation is not None
+        if isinstance(source, EventBatch) and not separate:
             current, weight = (
                 source,
                 self.weight,
-            )  # the scan multiplies them, without storing currents
+            )  # multiplied by the scan, without storing currents
         else:
             taps = self.weight if self.delays is None else self._taps(self.weight, self.delays)
             current, weight = kernels.event_linear(source, taps), None
+            if self.normalisation:
+                current = self.normalisation(current)
         decay_syn = self._decay(self.tau_syn_ms, time_step)
-        decay_mem = self._decay(self.tau_mem_ms, time_step)
+        decay_mem = self.decay_mem
+        if decay_mem is None:
+            decay_mem = self._decay(self.tau_mem_ms, time_step)
         if self.recurrent is None:
             return kernels.lif_scan(
                 current,
