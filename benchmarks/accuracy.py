@@ -2,8 +2,9 @@
 
     python benchmarks/accuracy.py DATA NAME [--models svm,lif,…] [--seeds 3] [--runs FOLDER]
 
-DATA is the value of ``spikebench evaluate --data``. Writes ``benchmarks/results/accuracy-NAME.json`` and
-``….md``. With ``--runs`` the result folders are kept in FOLDER, and existing results are reused.
+DATA is the value of ``spikebench evaluate --data``. Writes ``benchmarks/results/accuracy-NAME.json`` and ``….md``, in
+which other models keep their results if the data are the same. With ``--runs`` the result folders are kept in FOLDER,
+and existing results are reused.
 """
 
 from __future__ import annotations
@@ -40,6 +41,20 @@ def mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+def earlier(path: Path, measured: list[Result]) -> list[Result]:
+    """Read the results of other models on the same data."""
+    records = json.loads(path.read_text()) if path.exists() else []
+    for record in records:
+        for seed in record["seeds"]:
+            seed["confusion"] = []  # left out of the file
+    names = {result.model.name for result in measured}
+    return [
+        result
+        for result in map(Result.model_validate, records)
+        if result.model.name not in names and result.dataset == measured[0].dataset
+    ]
+
+
 def row(result: Result) -> dict[str, str]:
     """Make one line of the table."""
     summary, seeds = result.summary, result.seeds
@@ -74,6 +89,7 @@ def main() -> None:
             evaluate(options.data, model, options.seeds, folder / model)
             for model in options.models.split(",")
         ]
+    results += earlier(RESULTS / f"accuracy-{options.name}.json", results)
     results.sort(key=lambda result: result.summary.test_mean, reverse=True)
     rows = [row(result) for result in results]
     dataset, split, environment = (
@@ -86,7 +102,7 @@ def main() -> None:
         f"{len(dataset.classes)} classes",
         "",
         f"`python benchmarks/accuracy.py {Path(options.data).name} {options.name} --seeds N`, N as in the table, "
-        f"{results[0].software}, {results[0].created[:10]}, {environment['cores']} cores, torch "
+        f"{results[0].software}, {max(one.created for one in results)[:10]}, {environment['cores']} cores, torch "
         f"{environment['torch']}.",
         f"Spikes: SHA-256 `{dataset.sha256}`. Split {split.protocol}: {split.rule}; {split.train_samples} "
         f"train, {split.validation_samples} validation, {split.test_samples} test. Trained with the preset, "

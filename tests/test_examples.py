@@ -60,7 +60,7 @@ def test_every_example_is_tested() -> None:
 def test_plain_h5py(said: Callable[[str], str]) -> None:
     text = said("plain_h5py")
     assert "96 samples of 3 classes on 12 units" in text
-    assert "the first says 'up': 48 spikes in 100 bins of 10 ms" in text
+    assert "class of the first sample: 'up', 48 spikes in 100 bins of 10 ms" in text
 
 
 def test_a_loader_with_workers(said: Callable[[str], str]) -> None:

@@ -134,7 +134,7 @@ def test_the_same_command_goes_on_and_other_recordings_are_told(
     assert code == 0
     assert "16 of 28 recordings: 2 words, 4 known speakers" in out
     assert "left out: 1 (is in tones.h5 (the same file))" in out
-    assert "left out: 1 duplicates" in out
+    assert "left out: 1 duplicate" in out
     assert f"not run: tones/{world['svm'].name}: has no weights" in out
     (spikes,) = (tmp_path / "out").glob("*.h5")
     before = (spikes.stat().st_mtime_ns, file_sha256(spikes))

@@ -69,7 +69,7 @@ def test_comparison_is_that_of_the_predictions(two: list[Path]) -> None:
     read = [[read_predictions(f / f"predictions-seed{s}.csv") for s in range(n)] for f, n in
             zip(two, (5, 3), strict=True)]  # fmt: skip
     right = [np.stack([one.label == one.predicted for one in seeds]) for seeds in read]
-    expected = significance.compare(right, read[0][0].speaker)
+    expected = significance.compare_predictions(right, read[0][0].speaker)
     assert tuple(one.accuracy for one in found.results) == expected.accuracies
     assert found.pairs[0].difference == expected.differences[0]
     assert found.pairs[0].mcnemar == expected.mcnemar[0]

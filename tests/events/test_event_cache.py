@@ -165,7 +165,7 @@ def test_some_samples_alone_have_a_cache_of_their_own(tmp_path: Path, root: Path
 @pytest.mark.parametrize(
     ("times", "units", "message"),
     [
-        ([-0.1], [0], "sample 1: times must be finite, not negative"),
+        ([-0.1], [0], "sample 1: times must be finite and in 0"),
         ([np.nan], [0], "sample 1: times must be finite"),
         ([1e6], [0], "times must be finite and in 0 … 100000 s"),
         ([0.1], [5], r"sample 1: units must be integers in 0 … 4"),

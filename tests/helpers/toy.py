@@ -19,9 +19,10 @@ def write_toy(
     known_speakers: bool = True,
     labelled: bool = True,
     synthetic: bool = False,
+    seed: int = 0,
 ) -> Path:
     """Write it: every sample has 4 spikes of each unit, in an order that its class decides."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     order = [
         np.arange(N_UNITS),
         np.arange(N_UNITS)[::-1],

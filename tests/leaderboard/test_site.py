@@ -334,7 +334,7 @@ def test_entry_page_says_all_of_it(site: Path) -> None:
         "Smith (2026)",
         "a note",
         "speaker 4 stands out",
-        '"hidden_units": 128',
+        '"hidden_units": [ 128 ]',
         "Needs the whole clip not stated",
         "100 steps of 10 ms",
         "Spiking networks rank 1",

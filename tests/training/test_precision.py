@@ -217,7 +217,7 @@ def test_a_trained_one_answers_on_every_processor(
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     lower(record)
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    others = write_toy(tmp_path / "others.h5", takes=1)
+    others = write_toy(tmp_path / "others.h5", takes=1, seed=1)
     verify = ("verify", entry, "--data", toy, "--by", "A. Tester", "--quiet")
     with pytest.MonkeyPatch.context() as patch:
         refuse(patch)

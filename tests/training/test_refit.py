@@ -576,7 +576,7 @@ def test_a_sweep_refits_every_run_and_ranks_by_the_choice(
     assert "then refitted on all 72 training and validation samples" in out
     report = json.loads((tmp_path / "out" / "sweep.json").read_text())
     for one in report["configurations"]:
-        folder = Path(one["folder"]) / "seed0"
+        folder = tmp_path / "out" / one["folder"] / "seed0"
         record = read_run(folder)
         assert record.refit
         assert one["validation_mean"] == record.choice["validation_accuracy"]
