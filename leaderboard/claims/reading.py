@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from leaderboard.checks.memory import PASSED, read_contents, recall, remember
+from leaderboard.checks.memory import PASSED, Contents, read_contents, recall, remember
 from leaderboard.claims.entry import ENTRY_FILE, Entry, StoredEntry, read_entry
 from leaderboard.claims.tier import VERIFICATION_FILE, Verifications
 from spikebench.errors import ResultError
@@ -83,10 +83,14 @@ def _read_all(
 ) -> list[StoredEntry | str]:
     """Read entries; cached ones are read in this process. For an entry that fails its checks, return the reason."""
     read: dict[Path, StoredEntry | str] = {}
+    seen: dict[Path, Contents] = {}  # of those that have to be checked
     if use_memory:
         for number, folder in enumerate(folders, 1):
-            if stored := _recall(folder):
+            contents = read_contents(folder)
+            if contents and (stored := _recall(folder, contents)):
                 read[folder] = stored
+            elif contents:
+                seen[folder] = Contents(contents.sha256, {})
             if number % _PER_CALL == 0:
                 report(len(read), len(folders))
     new = [folder for folder in folders if folder not in read]
@@ -94,18 +98,19 @@ def _read_all(
         jobs = available_cores() if len(new) >= _SEVERAL_PROCESSES_FROM else 1
     parts = [new[i : i + _PER_CALL] for i in range(0, len(new), _PER_CALL)]
     with worker_pool(jobs, preload=__name__) as pool:
-        reading = [pool.submit(_read_some, part, use_memory) for part in parts]
+        reading = [
+            pool.submit(_read_some, part, [seen.get(folder) for folder in part]) for part in parts
+        ]
         for part, future in zip(parts, reading, strict=True):
             read |= dict(zip(part, future.result(), strict=True))
             report(len(read), len(folders))
     return [read[folder] for folder in folders]
 
 
-def _recall(folder: Path) -> StoredEntry | None:
-    """Read an entry whose contents passed their checks before; otherwise return None."""
-    contents = read_contents(folder)
-    recalled = recall(contents.sha256) if contents else None
-    if contents is None or recalled is None:
+def _recall(folder: Path, contents: Contents) -> StoredEntry | None:
+    """Make an entry of contents that passed their checks before; otherwise return None."""
+    recalled = recall(contents.sha256)
+    if recalled is None:
         return None
     files = contents.json_files
     try:
@@ -131,16 +136,16 @@ def _recall(folder: Path) -> StoredEntry | None:
     )
 
 
-def _read_some(folders: list[Path], use_memory: bool) -> list[StoredEntry | str]:
-    """Check entries; for an entry that fails, return the reason."""
+def _read_some(folders: list[Path], seen: list[Contents | None]) -> list[StoredEntry | str]:
+    """Check entries, and store that they passed if their contents are known; for one that fails, return the reason."""
     read: list[StoredEntry | str] = []
-    for folder in folders:
+    for folder, before in zip(folders, seen, strict=True):
         try:
-            before = read_contents(folder) if use_memory else None
             stored = read_entry(folder)
             if stored.entry.dataset != folder.parent.name:
                 raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
-            if before and before == read_contents(folder):  # otherwise it was changed meanwhile
+            after = read_contents(folder) if before else None
+            if before and after and before.sha256 == after.sha256:  # not changed meanwhile
                 remember(
                     before.sha256,
                     stored.breakdown,

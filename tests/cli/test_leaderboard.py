@@ -175,8 +175,10 @@ def test_many_entries_prepare_their_workers(
     assert prepared == []
     monkeypatch.setattr("cli.leaderboard.build.MANY", 1)
     assert run(*words)[0] == 0
-    assert run("leaderboard", "build")[0] == 0
+    assert run("leaderboard", "build", "-o", "elsewhere")[0] == 0
     assert prepared == ["leaderboard.pages.site"] * 2
+    assert run(*words)[0] == 0  # nothing has changed, so nothing is read
+    assert len(prepared) == 2
 
 
 def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
