@@ -55,6 +55,7 @@ class BackPropagation(LearningRule):
             n_batch=len(batch),
             regulariser=self.preset.regulariser,
             ranks=self.ranks,
+            label_smoothing=settings.label_smoothing,
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

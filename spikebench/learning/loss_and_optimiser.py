@@ -49,6 +49,7 @@ def batch_loss(
     n_batch: int,
     regulariser: RegulariserSettings,
     ranks: Ranks,
+    label_smoothing: float = 0.0,
 ) -> torch.Tensor:
     """Compute this process's share of the loss of a batch.
 
@@ -68,6 +69,9 @@ def batch_loss(
         Settings of the regularisation.
     ranks
         The processes.
+    label_smoothing
+        Part ε of the target that is spread evenly over all classes: 1 − ε + ε/classes for the label, ε/classes for each
+        other class (Szegedy et al. 2016, arXiv:1512.00567).
 
     Returns
     -------
@@ -75,7 +79,9 @@ def batch_loss(
         Cross-entropy and regulariser; the gradients of all shares sum to the gradient of the whole batch.
     """
     scores = output.scores.to(weights.dtype)  # products may have a lower precision
-    total = torch.nn.functional.cross_entropy(scores, labels, weights, reduction="sum")
+    total = torch.nn.functional.cross_entropy(
+        scores, labels, weights, reduction="sum", label_smoothing=label_smoothing
+    )
     return total / denominator + activity_penalty(output, regulariser, n_batch, ranks)
 
 
@@ -154,7 +160,9 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     Returns
     -------
     float
-        Increases to the full rate over ``warmup_epochs``, then follows the schedule, which ends near 0.
+        Increases to the full rate over ``warmup_epochs``, then follows the schedule, which ends near 0. ``one_cycle``
+        rises along a cosine from 1/25 of the rate, reaches it after 30 % of the epochs, and falls along a cosine to
+        1/250,000 of it (Smith, Topin 2018, arXiv:1708.07120, with the defaults of PyTorch).
     """
     warm = settings.warmup_epochs
     if epoch <= warm:
@@ -162,6 +170,18 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     left = (epoch - 1 - warm) / max(settings.epochs - warm, 1)
     if settings.schedule == "constant":
         return settings.learning_rate
+    if settings.schedule == "one_cycle":
+        return settings.learning_rate * _one_cycle(epoch - 1 - warm, settings.epochs - warm)
     if settings.schedule == "linear":
         return settings.learning_rate * (1 - left)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * left))
+
+
+def _one_cycle(epoch: int, n_epochs: int) -> float:
+    """Compute the part of the full rate in an epoch, counted from 0."""
+    top = 0.3 * n_epochs - 1
+    if epoch <= top:
+        low, high, part = 1 / 25, 1.0, epoch / top
+    else:
+        low, high, part = 1.0, 1 / 25e4, (epoch - top) / (n_epochs - 1 - top)
+    return high + (low - high) * 0.5 * (1 + math.cos(math.pi * part))

@@ -52,7 +52,8 @@ class TrainingSettings(_Settings):
     batch_size: int = Field(default=128, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # limited by the range of float32
-    schedule: Literal["constant", "cosine", "linear"] = "constant"  # the latter two end near 0
+    # All but constant end near 0; one_cycle rises to the full rate first.
+    schedule: Literal["constant", "cosine", "linear", "one_cycle"] = "constant"
     warmup_epochs: int = Field(
         default=0, ge=0, le=100_000
     )  # in which the rate increases to its full value
@@ -63,6 +64,8 @@ class TrainingSettings(_Settings):
     )  # stop this many epochs after the best one; 0: never
     unit_jitter_percent: float = Field(default=0.0, ge=0, le=100)  # of the number of units
     class_weights: Literal["none", "balanced"] = "none"
+    # Part of the target that is spread over all classes. Omitted from files if 0, to keep the older format.
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, exclude_if=lambda part: part == 0)
     precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
     kernels: Literal["events", "reference"] = "events"  # of spiking layers
     # Epochs of a refit; 0: as many as validation selected. Omitted from files if 0, to keep the older format.

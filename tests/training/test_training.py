@@ -17,7 +17,12 @@ from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.kernels.spikes import Spikes
 from spikebench.learning import bptt
-from spikebench.learning.loss_and_optimiser import activity_penalty, class_weights, learning_rate
+from spikebench.learning.loss_and_optimiser import (
+    activity_penalty,
+    batch_loss,
+    class_weights,
+    learning_rate,
+)
 from spikebench.learning.ranks import Ranks
 from spikebench.models import MODELS
 from spikebench.models.base import Output, model_class
@@ -397,6 +402,45 @@ def test_schedules_by_hand() -> None:
     assert_allclose(rates["constant"], [1 / 3, 2 / 3, 1, 1], rtol=1e-12)
     assert_allclose(rates["linear"], [1 / 3, 2 / 3, 1, 0.5], rtol=1e-12)
     assert_allclose(rates["cosine"], [1 / 3, 2 / 3, 1, 0.5], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("epochs", "warm"), [(10, 0), (40, 0), (25, 3)])
+def test_one_cycle_is_that_of_pytorch(epochs: int, warm: int) -> None:
+    settings = TrainingSettings(
+        epochs=epochs, learning_rate=0.02, warmup_epochs=warm, schedule="one_cycle"
+    )
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.02, total_steps=epochs - warm)
+    for epoch in range(warm + 1, epochs + 1):
+        assert learning_rate(settings, epoch) == pytest.approx(theirs.get_last_lr()[0], rel=1e-9)
+        optimiser.step()
+        if epoch < epochs:
+            theirs.step()
+    few = [
+        learning_rate(settings.model_copy(update={"epochs": warm + n}), warm + n) for n in (1, 2, 3)
+    ]
+    assert all(0 < rate < 0.02 for rate in few)
+
+
+def test_label_smoothing_by_hand() -> None:
+    scores = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]], dtype=torch.float64)
+    labels, epsilon = torch.tensor([0, 2]), 0.3
+    target = torch.full((2, 3), epsilon / 3, dtype=torch.float64)
+    target[[0, 1], labels] += 1 - epsilon
+    expected = -(target * torch.log_softmax(scores, 1)).sum() / 2
+    loss = batch_loss(
+        output=Output(scores),
+        labels=labels,
+        weights=torch.ones(3, dtype=torch.float64),
+        denominator=2.0,
+        n_batch=2,
+        regulariser=RegulariserSettings(),
+        ranks=Ranks(),
+        label_smoothing=epsilon,
+    )
+    assert float(loss) == pytest.approx(float(expected), rel=1e-12)
+    assert "label_smoothing" not in TrainingSettings().model_dump()
+    assert TrainingSettings(label_smoothing=0.1).model_dump()["label_smoothing"] == 0.1
 
 
 def test_class_weights_by_hand() -> None:
