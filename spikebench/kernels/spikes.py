@@ -99,6 +99,32 @@ class Spikes:
         """
         return self.units.numel() / max(len(self.handle), 1)
 
+    def drop(self, probability: float) -> Spikes:
+        """Remove spikes at random, each with a probability, and the gradients of the removed cells.
+
+        The rest is not scaled; the caller multiplies the weights by 1/(1 − probability).
+
+        Parameters
+        ----------
+        probability
+            0 ≤ probability < 1, of every cell, whether it has a spike or not.
+
+        Returns
+        -------
+        Spikes
+            The others; random numbers from torch's generator.
+        """
+        keep = torch.rand(self.shape, device=self.bins.device) >= probability
+        rows, bins, units = self._cells()
+        chosen = keep[rows, bins, units]
+        offsets = torch.nn.functional.pad(chosen.cumsum(0), (1, 0))[self.offsets]
+        handle: torch.Tensor = (
+            self.handle * keep if self.is_raster else _Masked.apply(self.handle, keep)  # type: ignore[no-untyped-call]
+        )
+        return Spikes(
+            offsets, self.bins[chosen], self.units[chosen], handle, self.is_raster, is_checked=True
+        )
+
     def events(self, time_step: float) -> EventBatch:
         """Convert the spikes to the events of an input.
 
@@ -147,6 +173,27 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     def backward(ctx: object, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         return gradients[0], None, None, None
+
+
+class _Masked(torch.autograd.Function):
+    @staticmethod
+    def forward(handle: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        return handle.new_zeros(1).as_strided(handle.shape, (0,) * handle.ndim)
+
+    @staticmethod
+    def setup_context(
+        ctx: torch.autograd.function.FunctionCtx,
+        inputs: tuple[torch.Tensor, torch.Tensor],
+        output: torch.Tensor,
+    ) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *gradients: torch.Tensor
+    ) -> tuple[torch.Tensor, None]:
+        (keep,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * keep, None
 
 
 class _Counts(torch.autograd.Function):

@@ -40,6 +40,7 @@ class ComplexLIFConfig(ModelConfig):
     hidden_units: tuple[Units, ...] = Field(
         default=(128, 128), min_length=1, max_length=MOST_LAYERS
     )
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
     normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
     readout: ReadoutReduction = "softmax"
@@ -77,6 +78,7 @@ class ComplexLIF(SpikingNetwork):
     def __init__(self, config: ComplexLIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
+        self.dropout = config.dropout
         sizes = (shape.n_units, *config.hidden_units)
         self.layers = nn.ModuleList(
             ComplexLayer(n_in, n, config.normalisation_momentum)

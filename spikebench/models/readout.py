@@ -48,19 +48,25 @@ class LeakyReadout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(shape.n_classes))
 
     def forward(
-        self, kernels: Kernels, spikes: Spikes, lengths: torch.Tensor | None = None
+        self,
+        kernels: Kernels,
+        spikes: Spikes,
+        lengths: torch.Tensor | None = None,
+        gain: float = 1.0,
     ) -> torch.Tensor:
-        """Compute the scores from the spikes of the last layer; returns float32 (batch, class)."""
+        """Compute the scores from the spikes of the last layer; returns float32 (batch, class).
+
+        ``gain`` is a factor of the weights, for spikes of which some were dropped.
+        """
         decay = self.weight.new_tensor(self.decay)
+        weight = self.weight if gain == 1 else gain * self.weight
         if self.reduction == "softmax":
-            trace = kernels.leaky_readout(spikes, self.weight, decay, "trace")
+            trace = kernels.leaky_readout(spikes, weight, decay, "trace")
             return self._probabilities(trace, lengths)
         lasting = None
         if self.reduction != "max" and lengths is not None:
             lasting = lengths.clamp(min=1)
-        return self.bias + kernels.leaky_readout(
-            spikes, self.weight, decay, self.reduction, lasting
-        )
+        return self.bias + kernels.leaky_readout(spikes, weight, decay, self.reduction, lasting)
 
     def _probabilities(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         """Sum the probabilities of every step of a clip, float (batch, class)."""

@@ -68,6 +68,7 @@ class StateSpaceLIF(SpikingNetwork):
     def __init__(self, config: StateSpaceLIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
+        self.dropout = config.dropout
         sizes = (shape.n_units, *config.hidden_units)
         self.layers = nn.ModuleList(
             StateSpaceLayer(n_in, n, config.normalisation_momentum)

@@ -81,6 +81,7 @@ class SpikingLayer:
         source: EventBatch | Spikes,
         time_step: float,
         state: torch.Tensor | None = None,
+        gain: float = 1.0,
     ) -> Scan:
         """Run the layer.
 
@@ -94,6 +95,8 @@ class SpikingLayer:
             Width of a bin [s].
         state
             Final state of the previous scan; by default at rest.
+        gain
+            Factor of the input weights, for spikes of which some were dropped.
 
         Returns
         -------
@@ -108,7 +111,8 @@ class SpikingLayer:
                 self.weight,
             )  # multiplied by the scan, without storing currents
         else:
-            taps = self.weight if self.delays is None else self._taps(self.weight, self.delays)
+            scaled = self.weight if gain == 1 else gain * self.weight
+            taps = scaled if self.delays is None else self._taps(scaled, self.delays)
             current, weight = kernels.event_linear(source, taps), None
             if self.normalisation:
                 current = self.normalisation(current)

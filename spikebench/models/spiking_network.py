@@ -27,10 +27,13 @@ class SpikingNetwork(Classifier):
     ----------
     readout : LeakyReadout
         Set by the model after the weights of its layers, which fixes the order of random draws.
+    dropout : float
+        Probability with which spikes do not reach the next layer, in training.
     """
 
     spiking = True
     readout: LeakyReadout
+    dropout: float = 0.0
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers, from the input to the read-out.
@@ -45,7 +48,8 @@ class SpikingNetwork(Classifier):
     def forward(self, batch: EventBatch) -> Output:
         """Compute the scores of a batch of events."""
         spikes = [scan.spikes for scan in self._scan(batch, self.hidden_layers())]
-        return Output(self.readout(self.kernels, spikes[-1], batch.lengths), spikes)
+        last, gain = self._dropped(spikes[-1])
+        return Output(self.readout(self.kernels, last, batch.lengths, gain), spikes)
 
     def forward_chunk(
         self, batch: EventBatch, state: ChunkState | None
@@ -99,9 +103,18 @@ class SpikingNetwork(Classifier):
         """Run all layers; each continues from its state in ``states``, by default from rest."""
         scans: list[Scan] = []
         for layer, state in zip(layers, states or [None] * len(layers), strict=True):
-            source = scans[-1].spikes if scans else batch
-            scans.append(layer.scan(self.kernels, source, self.shape.time_step, state))
+            source: EventBatch | Spikes = batch
+            gain = 1.0
+            if scans:
+                source, gain = self._dropped(scans[-1].spikes)
+            scans.append(layer.scan(self.kernels, source, self.shape.time_step, state, gain))
         return scans
+
+    def _dropped(self, spikes: Spikes) -> tuple[Spikes, float]:
+        """Drop spikes in training; return the rest, and the factor of the weights that makes up for them."""
+        if not (self.training and self.dropout):
+            return spikes, 1.0
+        return spikes.drop(self.dropout), 1 / (1 - self.dropout)
 
     def _name_of(self, weight: torch.Tensor) -> str:
         for name, tensor in [*self.named_parameters(), *self.named_buffers()]:

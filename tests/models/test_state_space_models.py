@@ -7,7 +7,9 @@ import pytest
 import torch
 from helpers.kernel_cases import counts_of, random_events
 
-from spikebench.models.base import DataShape
+from spikebench.kernels.choice import choose_kernels
+from spikebench.kernels.neuron import Neuron
+from spikebench.models.base import DataShape, model_class
 from spikebench.models.c_silif import ComplexLIF, ComplexLIFConfig
 from spikebench.models.silif import StateSpaceLIF, StateSpaceLIFConfig
 
@@ -112,3 +114,43 @@ def test_currents_are_normalised_over_samples_and_steps(
     network.eval()
     again = layer.normalisation(current)
     assert not torch.allclose(found, again)  # running averages, of one batch
+
+
+@pytest.mark.parametrize("kernels", ["events", "reference"])
+def test_dropped_spikes_have_neither_values_nor_gradients(kernels: str) -> None:
+    current = torch.full((4, 30, 16), 3.0, dtype=torch.float64, requires_grad=True)
+    decay = torch.tensor(0.5, dtype=torch.float64)
+    scan = choose_kernels("cpu", kernels).lif_scan(current, 0 * decay, decay, Neuron())  # type: ignore[arg-type]
+    torch.manual_seed(3)
+    rest = scan.spikes.drop(0.4)
+    torch.manual_seed(3)
+    keep = torch.rand(4, 30, 16) >= 0.4
+    before = scan.spikes.dense().detach()
+    assert before.sum() > 500
+    assert torch.equal(rest.dense().detach(), before * keep)
+    assert torch.equal(rest.offsets.diff(), (before * keep).sum((1, 2)).long())
+    assert 0.5 < rest.units.numel() / scan.spikes.units.numel() < 0.7
+    factors = torch.randn(4, 30, 16, dtype=torch.float64)
+    (found,) = torch.autograd.grad((rest.dense() * factors).sum(), current, retain_graph=True)
+    (expected,) = torch.autograd.grad((scan.spikes.dense() * keep * factors).sum(), current)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("model", ["c_silif", "silif"])
+def test_dropout_is_for_training_and_keeps_the_mean(model: str, rng: np.random.Generator) -> None:
+    torch.manual_seed(1)
+    kind = model_class(model)
+    config = kind.Config.model_validate({"hidden_units": [64], "dropout": 0.5})
+    network = kind(config, SHAPE)
+    batch = random_events(rng, 40, SHAPE.n_steps, SHAPE.n_units)
+    network.train()
+    torch.manual_seed(2)
+    one = network(batch)
+    other = network(batch)
+    assert not torch.equal(one.scores, other.scores)
+    assert torch.equal(one.spikes[0].dense(), other.spikes[0].dense())  # of one layer, before
+    last, gain = network._dropped(one.spikes[0])  # type: ignore[operator]
+    whole = one.spikes[0].units.numel()
+    assert gain * last.units.numel() == pytest.approx(whole, rel=4 / np.sqrt(whole))
+    network.eval()
+    assert torch.equal(network(batch).scores, network(batch).scores)
