@@ -73,7 +73,7 @@ def _check(
 ) -> None:
     from leaderboard.claims.reading import read_entries
     from leaderboard.claims.tier import VERIFICATION_FILE
-    from leaderboard.standings.oddities import flag, flag_copies, refuse_withdrawn
+    from leaderboard.standings.oddities import flag, flag_copies, refuse_backdated, refuse_withdrawn
     from spikebench.errors import ResultError
 
     with entries_progress("reading") as report:
@@ -91,6 +91,7 @@ def _check(
                 "maintainers of the leaderboard run spikebench verify)"
             )
     refuse_withdrawn(looked_at, stored)
+    refuse_backdated(changes.withdrawn if changes else (), stored)
     flags = {one.entry.id: list(one.flags) for one in stored}
     for name, more in flag_copies(looked_at, stored).items():
         flags[name] += more

@@ -24,8 +24,8 @@ from spikebench.protocol.splits import FIXED, SampleColumns, fixed_rule, partiti
 from spikebench.records.text import printable
 from spikebench.store.locate import locate
 
-# None of their letters looks like one of the Latin script.
-_DISTINCT_SCRIPTS = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ARABIC", "HEBREW", "DEVANAGARI"}
+# Few of their letters look like one of the Latin script, and only among such: a name is of one script.
+_OTHER_SCRIPTS = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ARABIC", "HEBREW", "DEVANAGARI"}
 _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -95,19 +95,21 @@ def _check_name(claimed: DatasetRecord, where: str) -> None:
 
 def _look_alike(name: str) -> str:
     """Find a character that can look like an ASCII one; accents are letters of their own to a reader."""
+    is_latin = re.search("[A-Za-z]", name) is not None
     for char in unicodedata.normalize("NFD", name):
         script = unicodedata.name(char, "").split(" ")[0].split("-")[0]
         is_other_form = unicodedata.normalize("NFKC", char) != char
         if not (char.isascii() or unicodedata.combining(char)) and (
-            is_other_form or script not in _DISTINCT_SCRIPTS
+            is_latin or is_other_form or script not in _OTHER_SCRIPTS
         ):
             return char
     return ""
 
 
 def _plain(name: str) -> str:
-    """Reduce a name to what distinguishes it for a reader: case, width, accents and punctuation do not."""
-    return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name).casefold())
+    """Reduce a name to what distinguishes it for a reader: case, accents, punctuation, and 1, l and i do not."""
+    bare = re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name).casefold())
+    return bare.translate(str.maketrans("1l05", "iios"))
 
 
 def _check_fingerprint(claimed: DatasetRecord, where: str) -> None:
@@ -147,9 +149,23 @@ def board_identity(data: DatasetRecord) -> str:
         The SHA-256 of the files of a published data set, which was compared with the registry; else the fingerprint,
         or the SHA-256 where a result of version 0.1 has none.
     """
-    if data.name in DATASETS and _published_sha256(load_spec(data.name)):
-        return data.sha256
-    return data.identity
+    return data.sha256 if is_published(data) else data.identity
+
+
+def is_published(data: DatasetRecord) -> bool:
+    """Ask whether a result is on published files, whose SHA-256 the registry has.
+
+    Parameters
+    ----------
+    data
+        Data set of a checked result.
+
+    Returns
+    -------
+    bool
+        True for the names of such data sets.
+    """
+    return data.name in DATASETS and bool(_published_sha256(load_spec(data.name)))
 
 
 def _published_sha256(spec: DatasetSpec) -> str:

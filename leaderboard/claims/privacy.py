@@ -18,16 +18,20 @@ from spikebench.records.text import printable
 # An absolute path of two components or more, or of a server; a path in the home directory; one of Windows. Not the path
 # of an address.
 _PATH = re.compile(
-    r"""(?x)
-    (?<![\w/.~-])(?:
+    r"""(?xi)
+    (?<![\w/.~])(?:
         (?:file:(?://)?)?/(?!/)[^\s"'/]+/[^\s"']+  # /home/anna/x
-        | ~[\w.-]*/[^\s"']+
-        | [A-Za-z]:[\\/][^\s"']+
+        | ///+[^\s"'/]+/[^\s"']+
+        | (?:\.\./)+[^\s"'/]+/[^\s"']+
+        | ~(?:[a-z_][\w.-]*)?/[^\s"']+
+        | [a-z]:[\\/][^\s"']+
         | \\\\[\w.-]+\\[^\s"']+
+        | (?:file|smb|nfs|afp|ssh|sftp)://[^\s"']+
     )
-    | (?<![\w:/.~-])//[\w.-]+/[^\s"']+  # a server, but no address
+    | (?<![\w:/.~])//[\w.-]+/[^\s"']+  # a server, but no address
     """
 )
+_ADDRESS = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
 
 
 def refuse_paths(record: BaseModel, file: str) -> None:
@@ -47,7 +51,7 @@ def refuse_paths(record: BaseModel, file: str) -> None:
     """
     home = str(Path.home())
     for place, text in _texts(record.model_dump(mode="json"), ""):
-        found = _PATH.search(text)
+        found = _PATH.search(_ADDRESS.sub(" ", text))
         if found or (len(home) > 1 and home in text):
             shown = printable(found[0].strip() if found else home)[:80]
             raise ResultError(

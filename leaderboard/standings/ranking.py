@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from leaderboard.checks.registered import board_identity
+from leaderboard.checks.registered import board_identity, is_published
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import Entry, StoredEntry
 from leaderboard.claims.tier import TIERS
@@ -112,7 +112,8 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
             withdrawn |= dict.fromkeys(stored.breakdown.fingerprints, stored)
         data = stored.result.dataset
         protocol = data.split.protocol
-        split = data.split.model_dump_json()  # other samples or speakers: another board
+        # Other samples or speakers make another board; the split of published files is that of their protocol.
+        split = "" if is_published(data) else data.split.model_dump_json()
         tier = list(TIERS).index(stored.tier)
         for track in stored.tracks:
             place = (data.name, board_identity(data), protocol not in PROTOCOLS, protocol, split)

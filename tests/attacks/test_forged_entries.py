@@ -20,7 +20,7 @@ from leaderboard.checks.recomputation import verify_result
 from leaderboard.checks.registered import _known_split, board_identity, check_registered
 from leaderboard.claims.entry import StoredEntry, make_entry, read_entry, withdraw, write_entry
 from leaderboard.claims.reading import read_entries
-from leaderboard.standings.oddities import refuse_withdrawn
+from leaderboard.standings.oddities import refuse_backdated, refuse_withdrawn
 from leaderboard.standings.ranking import build_boards
 from spikebench.datasets import load_spec
 from spikebench.errors import ResultError
@@ -68,6 +68,9 @@ INVENTED = predictions(
         ("s h d", "shd"),
         ("shd_r", "shd-r"),
         ("SSC.", "ssc"),
+        ("dig1ts", "digits"),
+        ("diglts", "digits"),
+        ("5hd", "shd"),
     ],
 )
 def test_a_name_that_reads_like_a_registered_one_is_refused(name: str, known: str) -> None:
@@ -156,7 +159,20 @@ def test_the_fingerprint_of_published_files_makes_no_board_of_its_own(tmp_path: 
 
 @pytest.mark.parametrize(
     "name",
-    ["dіgits", "digіts", "ѕhd", "ѕѕс", "dıgits", "dɪgits", "digits²", "ｄｉｇｉｔｓ-2", "διgits"],
+    [
+        "dіgits",
+        "digіts",
+        "ѕhd",
+        "ѕѕс",
+        "dıgits",
+        "dɪgits",
+        "digits²",
+        "ｄｉｇｉｔｓ-2",
+        "διgits",
+        "d\u1175gits",
+        "d\u0627gits",
+        "d\u4e28gits",
+    ],
 )
 def test_letters_that_look_like_others_are_refused(name: str) -> None:
     record = RECORD.model_copy(update={"name": name, "sha256": "0" * 64})
@@ -258,6 +274,14 @@ def test_a_copy_that_is_withdrawn_does_not_cost_the_original_its_rank(tmp_path: 
     }
     with pytest.raises(ResultError, match="a new entry must not be withdrawn"):
         refuse_withdrawn([one for one in stored if one.entry.id == copy.name], stored)
+    # With a date before that of the original, the pull request that withdraws it is refused.
+    refuse_backdated([f"toy-digits/{copy.name}"], stored)
+    text = json.loads((copy / "entry.json").read_text())
+    text["withdrawn"]["date"] = "2020-01-02"
+    (copy / "entry.json").write_text(json.dumps(text))
+    stored = read_entries([tmp_path / "e"])
+    with pytest.raises(ResultError, match=f"is dated before {original.name}, which has the same"):
+        refuse_backdated([f"toy-digits/{copy.name}"], stored)
 
 
 @pytest.fixture(scope="module")

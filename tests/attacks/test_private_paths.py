@@ -132,6 +132,12 @@ def test_what_of_a_path_is_shared(path: str, shared: str) -> None:
         "//server/share/x",
         "data:/home/anna/x",
         "“/home/anna/x”",
+        "file://server/share/x",
+        "FILE:///home/anna/x",
+        "smb://server/share/x",
+        "///home/anna/x",
+        "see ../home/anna/x",
+        "-/home/anna/x",
     ],
 )
 def test_submit_refuses_a_path_and_names_its_place(
@@ -157,6 +163,7 @@ def test_submit_refuses_a_path_and_names_its_place(
         "and/or/not",
         "1/2/3 speakers, 24/7, km/h/s",
         "data/toy.h5 ../x s/a/b/",
+        "https://x.y/?q=/a/b, ~1/2 of it",
     ],
 )
 def test_addresses_and_fractions_are_no_paths(tmp_path: Path, text: str) -> None:
