@@ -71,7 +71,7 @@ def command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 25
+    assert len(lines) == 23
     for line in lines:
         program, *words = shlex.split(line)
         assert program == "spikebench"
