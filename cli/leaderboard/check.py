@@ -71,9 +71,10 @@ def check(
 def _check(
     folders: Sequence[Path], new: Sequence[Path], changes: Changes | None, as_json: bool
 ) -> None:
+    from leaderboard.claims.changes import refuse_backdated, refuse_withdrawn
     from leaderboard.claims.reading import read_entries
     from leaderboard.claims.tier import VERIFICATION_FILE
-    from leaderboard.standings.oddities import flag, flag_copies, refuse_backdated, refuse_withdrawn
+    from leaderboard.standings.oddities import flag, flag_copies
     from spikebench.errors import ResultError
 
     with entries_progress("reading") as report:

@@ -3,6 +3,8 @@
 The commits are compared path by path, from every merge base to the head. An entry is added whole, in a folder of its
 own, without verifications; in an existing entry ``withdrawn`` alone may change, from ``null`` to a withdrawal. Every
 other path below the entries that is added, modified, deleted, or changes its mode or type is refused by name.
+A new entry is neither withdrawn nor repeats the predictions of a withdrawn one, and no withdrawal is dated before an
+entry with the same predictions was submitted.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 
 from leaderboard.checks.git_tree import PLAIN_FILE, Repository, TreeFile
 from leaderboard.checks.recomputation import MAX_WEIGHTS_BYTES
-from leaderboard.claims.entry import ENTRY_FILE, MAX_ENTRY_BYTES, SLUG_PATTERN, Entry
+from leaderboard.claims.entry import ENTRY_FILE, MAX_ENTRY_BYTES, SLUG_PATTERN, Entry, StoredEntry
 from leaderboard.claims.tier import VERIFICATION_FILE
 from spikebench.errors import ResultError
 from spikebench.records.text import printable
@@ -125,6 +127,71 @@ def write_files(repository: Repository, files: dict[str, TreeFile], folder: Path
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+def refuse_withdrawn(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> None:
+    """Refuse new entries that are withdrawn already, or repeat the predictions of a withdrawn entry.
+
+    Parameters
+    ----------
+    new
+        The new entries.
+    entries
+        All entries, with or without the new ones.
+
+    Raises
+    ------
+    ResultError
+        At the first such entry.
+    """
+    withdrawn = {
+        predictions: other.entry.id
+        for other in entries
+        if other.entry.withdrawn is not None
+        for predictions in other.breakdown.fingerprints
+    }
+    for stored in new:
+        name = f"{stored.entry.dataset}/{stored.entry.id}"
+        if stored.entry.withdrawn is not None:
+            raise ResultError(f"{name}: a new entry must not be withdrawn")
+        for predictions in stored.breakdown.fingerprints:
+            if predictions in withdrawn:
+                raise ResultError(
+                    f"{name}: the same predictions as {withdrawn[predictions]}, which was withdrawn"
+                )
+
+
+def refuse_backdated(withdrawn: Collection[str], entries: Sequence[StoredEntry]) -> None:
+    """Refuse withdrawals that are dated before an entry with the same predictions was submitted, and cost it its rank.
+
+    Parameters
+    ----------
+    withdrawn
+        Entries that a change withdraws, as ``dataset/id``.
+    entries
+        All entries, with the withdrawals.
+
+    Raises
+    ------
+    ResultError
+        At the first such withdrawal.
+    """
+    owners: dict[str, list[StoredEntry]] = {}
+    for stored in entries:
+        if stored.entry.withdrawn is None:
+            for predictions in stored.breakdown.fingerprints:
+                owners.setdefault(predictions, []).append(stored)
+    for stored in entries:
+        name, withdrawal = f"{stored.entry.dataset}/{stored.entry.id}", stored.entry.withdrawn
+        if withdrawal is None or name not in withdrawn:
+            continue
+        for predictions in stored.breakdown.fingerprints:
+            for other in owners.get(predictions, []):
+                if withdrawal.date < other.entry.submitted:
+                    raise ResultError(
+                        f"{name}: its withdrawal is dated before {other.entry.id}, which has the same predictions, was "
+                        "submitted; withdraw it with the date of today"
+                    )
 
 
 def _folded(path: str) -> str:

@@ -29,7 +29,7 @@ are at least :data:`LEAST_PEERS` of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -39,7 +39,6 @@ from scipy.special import bdtr, bdtrc
 
 from leaderboard.checks.breakdown import GroupAccuracy
 from leaderboard.claims.entry import StoredEntry
-from spikebench.errors import ResultError
 from spikebench.protocol.results import read_predictions
 
 SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
@@ -224,71 +223,6 @@ def _sum(shares: Sequence[GroupAccuracy]) -> GroupAccuracy:
     samples = sum(share.samples for share in shares)
     right = sum(share.accuracy * share.samples for share in shares)
     return GroupAccuracy("", samples, right / samples if samples else 0.0)
-
-
-def refuse_withdrawn(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> None:
-    """Refuse new entries that are withdrawn already, or repeat the predictions of a withdrawn entry.
-
-    Parameters
-    ----------
-    new
-        The new entries.
-    entries
-        All entries, with or without the new ones.
-
-    Raises
-    ------
-    ResultError
-        At the first such entry.
-    """
-    withdrawn = {
-        predictions: other.entry.id
-        for other in entries
-        if other.entry.withdrawn is not None
-        for predictions in other.breakdown.fingerprints
-    }
-    for stored in new:
-        name = f"{stored.entry.dataset}/{stored.entry.id}"
-        if stored.entry.withdrawn is not None:
-            raise ResultError(f"{name}: a new entry must not be withdrawn")
-        for predictions in stored.breakdown.fingerprints:
-            if predictions in withdrawn:
-                raise ResultError(
-                    f"{name}: the same predictions as {withdrawn[predictions]}, which was withdrawn"
-                )
-
-
-def refuse_backdated(withdrawn: Collection[str], entries: Sequence[StoredEntry]) -> None:
-    """Refuse withdrawals that are dated before an entry with the same predictions was submitted, and cost it its rank.
-
-    Parameters
-    ----------
-    withdrawn
-        Entries that a change withdraws, as ``dataset/id``.
-    entries
-        All entries, with the withdrawals.
-
-    Raises
-    ------
-    ResultError
-        At the first such withdrawal.
-    """
-    owners: dict[str, list[StoredEntry]] = {}
-    for stored in entries:
-        if stored.entry.withdrawn is None:
-            for predictions in stored.breakdown.fingerprints:
-                owners.setdefault(predictions, []).append(stored)
-    for stored in entries:
-        name, withdrawal = f"{stored.entry.dataset}/{stored.entry.id}", stored.entry.withdrawn
-        if withdrawal is None or name not in withdrawn:
-            continue
-        for predictions in stored.breakdown.fingerprints:
-            for other in owners.get(predictions, []):
-                if withdrawal.date < other.entry.submitted:
-                    raise ResultError(
-                        f"{name}: its withdrawal is dated before {other.entry.id}, which has the same predictions, was "
-                        "submitted; withdraw it with the date of today"
-                    )
 
 
 def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> dict[str, list[str]]:

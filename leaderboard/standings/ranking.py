@@ -108,8 +108,8 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
     groups: dict[tuple[str, str, bool, str, str, int, int], list[StoredEntry]] = {}
     withdrawn: dict[str, StoredEntry] = {}  # SHA-256 of predictions → entry
     for stored in entries:
-        if stored.entry.withdrawn is not None:
-            withdrawn |= dict.fromkeys(stored.breakdown.fingerprints, stored)
+        for predictions in stored.breakdown.fingerprints if stored.entry.withdrawn else ():
+            withdrawn[predictions] = _earlier(stored, withdrawn.get(predictions, stored))
         data = stored.result.dataset
         protocol = data.split.protocol
         # Other samples or speakers make another board; the split of published files is that of their protocol.
@@ -168,6 +168,11 @@ def _why_unranked(
         if (twin := withdrawn.get(predictions)) and _was_withdrawn_before(twin.entry, stored.entry):
             return f"the same predictions as {twin.entry.id}, which was withdrawn before"
     return ""
+
+
+def _earlier(one: StoredEntry, other: StoredEntry) -> StoredEntry:
+    """Return the entry that was withdrawn first."""
+    return min((other, one), key=lambda stored: getattr(stored.entry.withdrawn, "date", ""))
 
 
 def _was_withdrawn_before(twin: Entry, entry: Entry) -> bool:

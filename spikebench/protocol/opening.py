@@ -13,7 +13,7 @@ marked: they have the protocol ``oracle`` and ``selected_on`` ``test``, and the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -376,18 +376,10 @@ def recordings_of_test(data: str) -> frozenset[str]:
     frozenset of str
         SHA-256 of the audio files; empty if the spike files do not name them, or are not on this machine.
     """
-    try:
-        located, _ = locate(data)
-        split = read_split_labels(data).test
-    except SpikebenchError:
-        return frozenset()
     found: set[str] = set()
-    for path, part in located:
-        if part and part != "test":
-            continue
-        with SpikeFile(path) as file:
-            digests = file.sha256 or ()
-        found.update(digests if part else (digests[k] for k in split.index if digests))
+    for file, chosen in _files_of_test(data):
+        digests = file.sha256 or ()
+        found.update(digests[k] for k in chosen if digests)
     return frozenset(found) - {""}
 
 
@@ -406,20 +398,24 @@ def spikes_of_test(data: str) -> frozenset[bytes]:
         SHA-256 of the spikes of each sample (:func:`spikebench.spike_files.fingerprint.spike_digests`); empty if the
         data are not on this machine. Samples of few spikes are left out, which can be equal by chance.
     """
+    found: set[bytes] = set()
+    for file, chosen in _files_of_test(data):
+        digests = spike_digests(file)
+        found.update(digests[k] for k in chosen if file.spike_counts[k] >= MIN_SPIKES)
+    return frozenset(found)
+
+
+def _files_of_test(data: str) -> Iterator[tuple[SpikeFile, Sequence[int]]]:
+    """Yield the files with test samples, open, and the positions of these; nothing if they are not on this machine."""
     try:
         located, _ = locate(data)
         split = read_split_labels(data).test
     except SpikebenchError:
-        return frozenset()
-    found: set[bytes] = set()
+        return
     for path, part in located:
-        if part and part != "test":
-            continue
-        with SpikeFile(path) as file:
-            digests = spike_digests(file)
-            chosen = range(len(digests)) if part else split.index.tolist()
-            found.update(digests[k] for k in chosen if file.spike_counts[k] >= MIN_SPIKES)
-    return frozenset(found)
+        if part in ("", "test"):
+            with SpikeFile(path) as file:
+                yield file, range(file.n_samples) if part else split.index.tolist()
 
 
 def list_folds(data: str) -> list[int]:

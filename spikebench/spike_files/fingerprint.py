@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,14 +62,11 @@ def sample_digests(file: SpikeFile) -> list[bytes]:
     SpikeFileError
         If the file is damaged.
     """
-    digests = []
     heads = np.stack([file.labels, file.speakers, file.spike_counts], axis=1).astype("<i8")
-    for first, last, times, units in file.blocks():
-        events = event_keys(times, units)
-        ends = np.cumsum(file.spike_counts[first:last])
-        for head, own in zip(heads[first:last], np.split(events, ends[:-1]), strict=True):
-            digests.append(hashlib.sha256(head.tobytes() + np.sort(own).tobytes()).digest())
-    return digests
+    return [
+        hashlib.sha256(head.tobytes() + events).digest()
+        for head, events in zip(heads, _sorted_events(file), strict=True)
+    ]
 
 
 def spike_digests(file: SpikeFile) -> list[bytes]:
@@ -90,12 +87,15 @@ def spike_digests(file: SpikeFile) -> list[bytes]:
     SpikeFileError
         If the file is damaged.
     """
-    digests = []
+    return [hashlib.sha256(events).digest() for events in _sorted_events(file)]
+
+
+def _sorted_events(file: SpikeFile) -> Iterator[bytes]:
+    """Yield the encoded spikes of each sample, ascending."""
     for first, last, times, units in file.blocks():
         ends = np.cumsum(file.spike_counts[first:last])
         for own in np.split(event_keys(times, units), ends[:-1]):
-            digests.append(hashlib.sha256(np.sort(own).tobytes()).digest())
-    return digests
+            yield np.sort(own).tobytes()
 
 
 def event_keys(times: NDArray[np.float64], units: NDArray[np.uint16]) -> NDArray[np.uint32]:

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.checks.registered import _known_split, board_identity, check_registered
+from leaderboard.claims.changes import refuse_backdated, refuse_withdrawn
 from leaderboard.claims.entry import StoredEntry, make_entry, read_entry, withdraw, write_entry
 from leaderboard.claims.reading import read_entries
-from leaderboard.standings.oddities import refuse_backdated, refuse_withdrawn
 from leaderboard.standings.ranking import build_boards
 from spikebench.datasets import load_spec
 from spikebench.errors import ResultError
@@ -253,6 +253,28 @@ def test_a_withdrawn_result_gets_no_rank_under_another_date(tmp_path: Path) -> N
     # A date before the withdrawal does not help: the check of a pull request refuses the predictions.
     with pytest.raises(ResultError, match=f"the same predictions as {first.name}, which was"):
         refuse_withdrawn([one for one in stored if one.entry.id == entry.id], stored)
+
+
+def test_a_later_withdrawal_does_not_cover_an_earlier_one(tmp_path: Path) -> None:
+    """Of three entries with the same predictions two are withdrawn, before and after the third was submitted."""
+    source = make_result(tmp_path / "source", skill=0.9)
+    dates = {"2026-01-05": "2026-01-10", "2026-01-20": None, "2026-01-06": "2026-02-01"}
+    for number, (submitted, withdrawn) in enumerate(dates.items()):
+        text = json.loads((source / "result.json").read_text())
+        text["created"] = f"2026-01-0{number + 1}T02:02:02+00:00"
+        (source / "result.json").write_text(json.dumps(text))
+        result = verify_result(source)
+        entry = make_entry(result, submitted=submitted)
+        folder = write_entry(source, tmp_path / "e", entry, result, overwrite=False)
+        if withdrawn:
+            withdraw(folder, "a mistake")
+            text = json.loads((folder / "entry.json").read_text())
+            text["withdrawn"]["date"] = withdrawn
+            (folder / "entry.json").write_text(json.dumps(text))
+    stored = read_entries([tmp_path / "e"])
+    for order in (stored, stored[::-1]):
+        (board,) = build_boards(order)
+        assert [one.rank for one in board.entries] == [None] * 3
 
 
 def test_a_copy_that_is_withdrawn_does_not_cost_the_original_its_rank(tmp_path: Path) -> None:
