@@ -17,40 +17,29 @@ not learned. States start at rest here, at random numbers there; read-out and tr
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import ClassVar
 
 import torch
 from torch import nn
 
-from spikebench.kernels.neuron import Adaptation, Neuron
-from spikebench.models.base import DataShape, ModelConfig
-from spikebench.models.c_silif import ComplexLIFConfig
-from spikebench.models.normalised_weights import NormalisedWeights
-from spikebench.models.readout import LeakyReadout
-from spikebench.models.spiking_layer import SpikingLayer
-from spikebench.models.spiking_network import SpikingNetwork
+from spikebench.kernels.neuron import Adaptation
+from spikebench.models.state_space import StateSpaceLayer, StateSpaceNetwork
 
 _RATES, _ADAPTATION_RATES = (10.0, 250.0), (2.5, 10.0)  # 1/s, at the start
 
 
-class StateSpaceLIFConfig(ComplexLIFConfig):
-    """Configuration of :class:`StateSpaceLIF`."""
-
-
-class StateSpaceLayer(nn.Module):
+class AdaptiveStateSpaceLayer(StateSpaceLayer):
     """Normalised weights, and the parameters of the neurons of one layer."""
 
     def __init__(self, n_in: int, n: int, momentum: float) -> None:
-        super().__init__()
-        self.input = NormalisedWeights(n_in, n, momentum)
+        super().__init__(n_in, n, momentum)
         self.log_rate = nn.Parameter(_log_uniform(n, *_RATES))  # ρ
         self.log_adaptation_rate = nn.Parameter(_log_uniform(n, *_ADAPTATION_RATES))  # σ
         self.to_membrane = nn.Parameter(torch.rand(n))  # a
         self.to_spikes = nn.Parameter(2 * torch.rand(n))  # b
 
-    def decays(self, time_step: float) -> tuple[torch.Tensor, Adaptation]:
+    def dynamics(self, time_step: float) -> tuple[torch.Tensor, Adaptation]:
         """Compute α, and the other parameters of the scan, each of shape (neuron,)."""
         decay = torch.exp(-torch.exp(self.log_adaptation_rate) * time_step)
         # The scan adds (1 − β)·(a'·R + b'·S) with R = U − S.
@@ -60,45 +49,10 @@ class StateSpaceLayer(nn.Module):
         return torch.exp(-torch.exp(self.log_rate) * time_step), adaptation
 
 
-class StateSpaceLIF(SpikingNetwork):
+class StateSpaceLIF(StateSpaceNetwork):
     """Feed-forward spiking network of adaptive neurons."""
 
-    Config: ClassVar[type[ModelConfig]] = StateSpaceLIFConfig
-
-    def __init__(self, config: StateSpaceLIFConfig, shape: DataShape) -> None:
-        super().__init__(config, shape)
-        self.config = config
-        self.dropout = config.dropout
-        sizes = (shape.n_units, *config.hidden_units)
-        self.layers = nn.ModuleList(
-            StateSpaceLayer(n_in, n, config.normalisation_momentum)
-            for n_in, n in itertools.pairwise(sizes)
-        )
-        tau = config.tau_readout_ms * 1e-3
-        self.readout = LeakyReadout(sizes[-1], shape, tau=tau, reduction=config.readout)
-
-    def hidden_layers(self) -> list[SpikingLayer]:
-        """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
-        neuron = Neuron(
-            reset="subtract",
-            reset_in_graph=True,
-            surrogate=self.config.surrogate,
-            slope=self.config.surrogate_slope,
-        )
-        layers = []
-        for layer in self.layers:
-            assert isinstance(layer, StateSpaceLayer)
-            decay, adaptation = layer.decays(self.shape.time_step)
-            layers.append(
-                SpikingLayer(
-                    weight=layer.input.weight,
-                    neuron=neuron,
-                    decay_mem=decay,
-                    adaptation=adaptation,
-                    normalisation=layer.input.normalise,
-                )
-            )
-        return layers
+    Layer: ClassVar[type[StateSpaceLayer]] = AdaptiveStateSpaceLayer
 
 
 def _log_uniform(n: int, low: float, high: float) -> torch.Tensor:

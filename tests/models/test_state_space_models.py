@@ -10,8 +10,9 @@ from helpers.kernel_cases import counts_of, random_events
 from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.neuron import Neuron
 from spikebench.models.base import DataShape, model_class
-from spikebench.models.c_silif import ComplexLIF, ComplexLIFConfig
-from spikebench.models.silif import StateSpaceLIF, StateSpaceLIFConfig
+from spikebench.models.c_silif import ComplexLIF
+from spikebench.models.silif import StateSpaceLIF
+from spikebench.models.state_space import StateSpaceConfig
 
 SHAPE = DataShape(n_units=6, n_classes=3, n_steps=25, time_step=0.01, input_rate=0.3)
 
@@ -59,8 +60,8 @@ def adaptive_layer(layer: torch.nn.Module, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("model", "config", "run"),
     [
-        (ComplexLIF, ComplexLIFConfig, complex_layer),
-        (StateSpaceLIF, StateSpaceLIFConfig, adaptive_layer),
+        (ComplexLIF, StateSpaceConfig, complex_layer),
+        (StateSpaceLIF, StateSpaceConfig, adaptive_layer),
     ],
 )
 def test_the_network_is_its_equations(
@@ -99,7 +100,7 @@ def test_the_network_is_its_equations(
 
 
 @pytest.mark.parametrize(
-    ("model", "config"), [(ComplexLIF, ComplexLIFConfig), (StateSpaceLIF, StateSpaceLIFConfig)]
+    ("model", "config"), [(ComplexLIF, StateSpaceConfig), (StateSpaceLIF, StateSpaceConfig)]
 )
 def test_currents_are_normalised_over_samples_and_steps(
     model: type, config: type, rng: np.random.Generator

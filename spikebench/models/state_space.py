@@ -1,0 +1,87 @@
+"""Base of feed-forward networks of state-space neurons: normalised weights, and dynamics learned per neuron."""
+
+from __future__ import annotations
+
+import itertools
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
+from spikebench.models.normalised_weights import NormalisedWeights
+from spikebench.models.readout import LeakyReadout, ReadoutReduction
+from spikebench.models.spiking_layer import SpikingLayer
+from spikebench.models.spiking_network import SpikingNetwork
+
+
+class StateSpaceConfig(ModelConfig):
+    """Configuration of :class:`StateSpaceNetwork`."""
+
+    hidden_units: tuple[Units, ...] = Field(
+        default=(128, 128), min_length=1, max_length=MOST_LAYERS
+    )
+    dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
+    normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
+    tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
+    readout: ReadoutReduction = "softmax"
+    surrogate: Literal[
+        "fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian", "boxcar"
+    ] = "boxcar"
+    surrogate_slope: float = Field(default=2.0, gt=0)
+
+
+class StateSpaceLayer(nn.Module):
+    """Normalised weights of one layer; a model adds the parameters of its neurons."""
+
+    def __init__(self, n_in: int, n: int, momentum: float) -> None:
+        super().__init__()
+        self.input = NormalisedWeights(n_in, n, momentum)
+
+    def dynamics(self, time_step: float) -> tuple[torch.Tensor, Parameters]:
+        """Compute β, and the other parameters of the scan, each of shape (neuron,), for a time step [s]."""
+        raise NotImplementedError
+
+
+class StateSpaceNetwork(SpikingNetwork):
+    """Feed-forward spiking network; a spike subtracts the threshold 1, which is differentiated."""
+
+    Config: ClassVar[type[ModelConfig]] = StateSpaceConfig
+    Layer: ClassVar[type[StateSpaceLayer]]
+
+    def __init__(self, config: StateSpaceConfig, shape: DataShape) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        self.dropout = config.dropout
+        sizes = (shape.n_units, *config.hidden_units)
+        self.layers = nn.ModuleList(
+            self.Layer(n_in, n, config.normalisation_momentum)
+            for n_in, n in itertools.pairwise(sizes)
+        )
+        tau = config.tau_readout_ms * 1e-3
+        self.readout = LeakyReadout(sizes[-1], shape, tau=tau, reduction=config.readout)
+
+    def hidden_layers(self) -> list[SpikingLayer]:
+        """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        neuron = Neuron(
+            reset="subtract",
+            reset_in_graph=True,
+            surrogate=self.config.surrogate,
+            slope=self.config.surrogate_slope,
+        )
+        layers = []
+        for layer in self.layers:
+            assert isinstance(layer, StateSpaceLayer)
+            decay, parameters = layer.dynamics(self.shape.time_step)
+            layers.append(
+                SpikingLayer(
+                    weight=layer.input.weight,
+                    neuron=neuron,
+                    decay_mem=decay,
+                    adaptation=parameters,
+                    normalisation=layer.input.normalise,
+                )
+            )
+        return layers
