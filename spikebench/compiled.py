@@ -10,7 +10,7 @@ from numba import njit
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
 
-def compiled(loop: _Loop) -> _Loop:
+def compiled(loop: _Loop, any_order: bool = False) -> _Loop:
     """Compile a loop and cache it on disk.
 
     The arithmetic is IEEE without reassociation, so the loop gives the same bins compiled and interpreted.
@@ -19,10 +19,14 @@ def compiled(loop: _Loop) -> _Loop:
     ----------
     loop
         Function of arrays and numbers. The interpreted function is available as ``.py_func``.
+    any_order
+        Let the compiler add the terms of a sum in another order, so that sums over vectors are vectorised. The last
+        bits of the sums then depend on the processor.
 
     Returns
     -------
     callable
         The compiled loop, with the same signature.
     """
-    return cast("_Loop", njit(cache=True, nogil=True, error_model="numpy")(loop))
+    fastmath = {"reassoc", "contract"} if any_order else False
+    return cast("_Loop", njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(loop))

@@ -242,6 +242,29 @@ def test_silent_membranes_have_the_gradients_of_finite_differences(
     assert torch.autograd.gradcheck(membranes, numbers, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("surrogate", ["triangle", "boxcar"])
+@pytest.mark.parametrize(("slope", "least", "most"), [(30.0, 0.01, 0.2), (0.3, 0.5, 1.0)])
+@pytest.mark.parametrize("n_taps", [1, 2])
+def test_gradients_are_exact_with_few_and_with_many_units_near_the_threshold(
+    surrogate: str, slope: float, least: float, most: float, n_taps: int, rng: np.random.Generator
+) -> None:
+    # 20 samples are two groups; few units: one product per unit near the threshold, many: one product per layer.
+    n = 70
+    neuron = Neuron(surrogate=surrogate, slope=slope, reset="restart")
+    tensors = {
+        "weight": torch.from_numpy(rng.normal(0.5, 1, (1, 8, n))),
+        "recurrent": torch.from_numpy(rng.normal(0, 0.5, (n_taps, n, n))),
+        "decay_syn": torch.tensor(0.6, dtype=torch.float64),
+        "decay_mem": torch.from_numpy(rng.uniform(0.5, 0.9, n)),
+    }
+    case = Case(random_events(rng, 20, 12, 8, "counts"), neuron, tensors)
+    membranes = case.scan(reference).membranes
+    active = (reference.surrogate_slope(membranes - neuron.threshold, neuron) > 0).double().mean()
+    assert least < float(active) < most
+    loss = losses(case, 5, "membranes+spikes")
+    assert_same(gradients(case, operators, loss), gradients(case, reference, loss))
+
+
 @pytest.mark.parametrize("name", SURROGATES)
 @pytest.mark.parametrize("slope", [1.0, 5.0])
 def test_surrogates_are_one_at_the_threshold_and_the_slope_of_their_integral(

@@ -33,10 +33,15 @@ def _stamp() -> bytes:
 _STAMP = _stamp()
 
 
-def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(loop: Callable[..., Any], any_order: bool = False) -> Callable[..., Any]:
     """Compile a loop of this package; see :func:`spikebench.compiled.compiled`."""
-    dispatcher = plain.compiled(loop)
+    dispatcher = plain.compiled(loop, any_order)
     cache = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cache is not None:  # None if numba does not compile or does not cache
         cache._source_stamp = _STAMP
     return dispatcher
+
+
+def compiled_in_any_order(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a loop over sums whose terms may be added in any order."""
+    return compiled(loop, any_order=True)

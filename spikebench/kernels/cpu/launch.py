@@ -167,7 +167,8 @@ def scan_backward(
     grad_current = empty(kept[0].shape if to_current else (0, 0, 0), kept[0])
     asked, was = scans.Asked(*_arrays(*grads)), scans.Kept(*_arrays(*kept))
     neuron, lists, own = _neuron(layer, settings), _events(events), _events(spikes)
-    panels, out = _panels(_array(layer.recurrent)), _array(grad_current)
+    recurrent, out = _array(layer.recurrent), _array(grad_current)
+    panels = _panels(recurrent)
     decay_syn, state_ = _arrays(layer.decay_syn, state)
     shapes = (
         layer.weight.shape if to_weight else (0, 0, 0),
@@ -188,6 +189,7 @@ def scan_backward(
                 own,
                 lists,
                 decay_syn,
+                recurrent,
                 panels,
                 neuron,
                 state_,

@@ -61,18 +61,6 @@ def _left(reset: int, theta: Number, one: Number, mem: Number, fired: Number) ->
 
 
 @compiled
-def _left_by_membrane(reset: int, one: Number, fired: Number) -> Number:
-    """Compute dR/dU."""
-    return one if reset == _SUBTRACT else one - fired
-
-
-@compiled
-def _left_by_spike(reset: int, theta: Number, mem: Number) -> Number:
-    """Compute −dR/dS."""
-    return theta if reset == _SUBTRACT else mem
-
-
-@compiled
 def _carried(reset: int, theta: Number, one: Number, mem: Number, fired: Number) -> Number:
     """Compute the part of the membrane potential that decays."""
     return mem if reset == _ZERO else _left(reset, theta, one, mem, fired)
@@ -82,12 +70,6 @@ def _carried(reset: int, theta: Number, one: Number, mem: Number, fired: Number)
 def _gate(reset: int, one: Number, fired: Number) -> Number:
     """Compute the factor by which a spike scales the next step."""
     return one - fired if reset == _ZERO else one
-
-
-@compiled
-def _carried_by_membrane(reset: int, one: Number, fired: Number) -> Number:
-    """Compute the derivative of the part that decays by U."""
-    return one if reset == _ZERO else _left_by_membrane(reset, one, fired)
 
 
 @compiled
@@ -126,6 +108,7 @@ def backward(
     lam: Lambda,
     grad_membrane: Floats,
     grad_spikes: Floats,
+    slopes: Floats,
     to_current: Floats,
     grad_parameters: Floats,
     has_current: bool,
@@ -134,7 +117,8 @@ def backward(
 
     ``lam`` holds the gradients of the next step and is overwritten with those of this step. ``grad_membrane`` and
     ``grad_spikes`` are gradients of the loss that do not pass through this layer's equations; ``grad_spikes`` is
-    overwritten. The step's contribution to dL/dI is written to ``to_current``. Without stored I, β gets no gradient.
+    overwritten, and used only where the surrogate derivatives ``slopes`` are not 0. The step's contribution to dL/dI is
+    written to ``to_current``. Without stored I, β gets no gradient.
     """
     reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
     syn, mem, ad, fired = now
@@ -144,69 +128,92 @@ def backward(
     adapts, in_graph = neuron.equations == ADAPTIVE, neuron.reset_in_graph
     rotates = neuron.equations == ROTATING
     n_samples, n = mem.shape
-    gu, slopes = np.empty(n, mem.dtype), np.empty(n, mem.dtype)
+    gu, through, carried = np.empty(n, mem.dtype), np.empty(n, mem.dtype), np.empty(n, mem.dtype)
+    stays, by_spike = np.full(n, one), np.full(n, theta)  # dR/dU and −dR/dS, here of "subtract"
+    ones, silent_before, left = np.full(n, one), np.full(n, one), np.empty(n, mem.dtype)
+    gain = p[2] if rotates else one - p[0]
+    # Which equations apply is decided outside the loops over units, which compilers then vectorise.
+    gate, carries = (stays, ones) if reset == _ZERO else (ones, stays)
     for k in range(n_samples):
+        if reset != _SUBTRACT:
+            for h in range(n):
+                stays[h] = one - fired[k, h]
+            if in_graph:
+                for h in range(n):
+                    by_spike[h] = mem[k, h]
         # Contribution of U[t + 1]: lam_mem is zero after the last step.
         for h in range(n):
-            by_membrane = p[0, h] * _left_by_membrane(reset, one, fired[k, h])
-            gu[h] = by_membrane * lam_mem[k, h] + gm[k, h]
-        if rotates:
+            gu[h] = p[0, h] * stays[h] * lam_mem[k, h] + gm[k, h]
+        if rotates:  # contribution of A[t + 1]
             for h in range(n):
-                turned = p[1, h] * lam_ad[k, h]  # contribution of A[t + 1]
-                gu[h] += turned * _carried_by_membrane(reset, one, fired[k, h])
-                gated = _gate(reset, one, fired[k, h]) * lam_mem[k, h]
-                if in_graph and reset == _ZERO:
+                gu[h] += p[1, h] * lam_ad[k, h] * carries[h]
+            if in_graph and reset == _ZERO:
+                for h in range(n):
                     charged = p[0, h] * mem[k, h] - p[1, h] * ad[k, h] + p[2, h] * syn_after[k, h]
                     gs[k, h] -= charged * lam_mem[k, h]
-                elif in_graph:
-                    by_spike = _left_by_spike(reset, theta, mem[k, h])
-                    gs[k, h] -= (p[0, h] * lam_mem[k, h] + turned) * by_spike
-                lam_ad[k, h] = p[0, h] * lam_ad[k, h] - p[1, h] * gated
+            elif in_graph:
+                for h in range(n):
+                    turned = p[1, h] * lam_ad[k, h]
+                    gs[k, h] -= (p[0, h] * lam_mem[k, h] + turned) * by_spike[h]
+            for h in range(n):
+                lam_ad[k, h] = p[0, h] * lam_ad[k, h] - p[1, h] * gate[h] * lam_mem[k, h]
         elif in_graph and reset == _ZERO:
             for h in range(n):
                 drive = syn_after[k, h] - ad[k, h]
                 gs[k, h] -= (p[0, h] * mem[k, h] + (one - p[0, h]) * drive) * lam_mem[k, h]
         elif in_graph:
             for h in range(n):
-                gs[k, h] -= p[0, h] * _left_by_spike(reset, theta, mem[k, h]) * lam_mem[k, h]
+                gs[k, h] -= p[0, h] * by_spike[h] * lam_mem[k, h]
         if adapts:
             for h in range(n):
-                gated = (one - p[0, h]) * _gate(reset, one, fired[k, h]) * lam_mem[k, h]
+                gated = (one - p[0, h]) * gate[h] * lam_mem[k, h]
                 lam_ad[k, h] = p[1, h] * lam_ad[k, h] - gated
+            for h in range(n):
                 pull = lam_ad[k, h] * (one - p[1, h])
-                gu[h] += pull * p[2, h] * _left_by_membrane(reset, one, fired[k, h])
+                gu[h] += pull * p[2, h] * stays[h]
                 gs[k, h] += pull * p[3, h]
-                if in_graph:
-                    gs[k, h] -= pull * p[2, h] * _left_by_spike(reset, theta, mem[k, h])
-        surrogate_rows(mem[k], theta, neuron.slope, one, neuron.surrogate, slopes)
+            if in_graph:
+                for h in range(n):
+                    pull = lam_ad[k, h] * (one - p[1, h])
+                    gs[k, h] -= pull * p[2, h] * by_spike[h]
+        if reset == _ZERO:
+            for h in range(n):
+                silent_before[h] = one - fired_before[k, h]
         for h in range(n):
-            lam_mem[k, h] = gu[h] + slopes[h] * gs[k, h]
-            gated = _gate(reset, one, fired_before[k, h]) * lam_mem[k, h]
-            to_current[k, h] = (p[2, h] if rotates else one - p[0, h]) * gated
+            lam_mem[k, h] = gu[h] + slopes[k, h] * gs[k, h]
+            through[h] = silent_before[h] * lam_mem[k, h]
+        for h in range(n):
+            to_current[k, h] = gain[h] * through[h]
+        if rotates or has_current:
+            for h in range(n):
+                carried[h] = _carried(reset, theta, one, mem_before[k, h], fired_before[k, h])
         if rotates:
             for h in range(n):
-                carried = _carried(reset, theta, one, mem_before[k, h], fired_before[k, h])
-                through = lam_mem[k, h] * _gate(reset, one, fired_before[k, h])
-                grad_parameters[1, h] += lam_ad[k, h] * carried - through * ad_before[k, h]
-                if has_current:
-                    by_decay = through * carried + lam_ad[k, h] * ad_before[k, h]
+                by_turn = lam_ad[k, h] * carried[h] - through[h] * ad_before[k, h]
+                grad_parameters[1, h] += by_turn
+            if has_current:
+                for h in range(n):
+                    by_decay = through[h] * carried[h] + lam_ad[k, h] * ad_before[k, h]
                     grad_parameters[0, h] += by_decay
-                    grad_parameters[2, h] += through * syn[k, h]
+                for h in range(n):
+                    grad_parameters[2, h] += through[h] * syn[k, h]
+        elif has_current and adapts:
+            for h in range(n):
+                drive = syn[k, h] - ad_before[k, h]
+                grad_parameters[0, h] += through[h] * (carried[h] - drive)
         elif has_current:
             for h in range(n):
-                driven = syn[k, h] - ad_before[k, h]
-                drive = driven if adapts else syn[k, h]
-                carried = _carried(reset, theta, one, mem_before[k, h], fired_before[k, h])
-                through = lam_mem[k, h] * _gate(reset, one, fired_before[k, h])
-                grad_parameters[0, h] += through * (carried - drive)
+                grad_parameters[0, h] += through[h] * (carried[h] - syn[k, h])
         if adapts:
             for h in range(n):
-                left = _left(reset, theta, one, mem[k, h], fired[k, h])
-                pulled = p[2, h] * left + p[3, h] * fired[k, h]
-                pull = lam_ad[k, h] * (one - p[1, h])
+                left[h] = _left(reset, theta, one, mem[k, h], fired[k, h])
+            for h in range(n):
+                pulled = p[2, h] * left[h] + p[3, h] * fired[k, h]
                 grad_parameters[1, h] += lam_ad[k, h] * (ad_before[k, h] - pulled)
-                grad_parameters[2, h] += pull * left
-                grad_parameters[3, h] += pull * fired[k, h]
+            for h in range(n):
+                grad_parameters[2, h] += lam_ad[k, h] * (one - p[1, h]) * left[h]
+            for h in range(n):
+                grad_parameters[3, h] += lam_ad[k, h] * (one - p[1, h]) * fired[k, h]
 
 
 @compiled

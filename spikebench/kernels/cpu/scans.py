@@ -11,13 +11,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikebench.kernels.cpu.compiling import Floats, Ints, Number, Offsets, compiled
+from spikebench.kernels.cpu.compiling import (
+    Floats,
+    Ints,
+    Number,
+    Offsets,
+    compiled,
+    compiled_in_any_order,
+)
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
-from spikebench.kernels.cpu.neurons import Lambda, Moment, Neuron, backward, forward
+from spikebench.kernels.cpu.neurons import (
+    Lambda,
+    Moment,
+    Neuron,
+    backward,
+    forward,
+    surrogate_rows,
+)
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.scan import STATE_ROWS
 
 _BLOCK = 32  # units that are skipped together if none has fired
+_SPARSE = (
+    1 / 3
+)  # of units near their threshold, up to which products unit by unit are faster than a dense product
 
 
 class Kept(NamedTuple):
@@ -173,6 +190,7 @@ def scan_backward(
     spikes: Events,
     events: Events,
     decay_syn: Floats,
+    recurrent: Floats,
     panels: Floats,
     neuron: Neuron,
     state: Floats,
@@ -184,8 +202,9 @@ def scan_backward(
     """Propagate back through a scan.
 
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns, since small products
-    are faster. ``block`` (sample · step, unit) stores dL/dI of some steps, from which the gradients of the weights are
-    computed. Without synapses, α and β get no gradient.
+    are faster. No product is needed where a surrogate with compact support is 0: if few units are near their threshold,
+    only their rows of ``recurrent`` are used. ``block`` (sample · step, unit) stores dL/dI of some steps, from which
+    the gradients of the weights are computed. Without synapses, α and β get no gradient.
     """
     n_samples = last - first
     _, n_steps, n = kept.membranes.shape
@@ -198,7 +217,8 @@ def scan_backward(
         n_order = max(n_order, events.offsets[last] - events.offsets[first])
     order = np.empty(n_order, np.int32)
     places = np.empty(max(into.weight.shape[1], into.recurrent.shape[1]) + 1, np.int64)
-    n_taps, n_panels, _, width = panels.shape
+    n_taps, _, _ = recurrent.shape
+    _, n_panels, _, width = panels.shape
     has_syn = kept.synapses.size > 0
     dtype = decay_syn.dtype
     zero = neuron.one - neuron.one
@@ -212,13 +232,30 @@ def scan_backward(
     before, now = _moment(shape, decay_syn), _moment(shape, decay_syn)
     after = _moment(shape, decay_syn)
     gs, to_current = np.empty(shape, dtype), np.empty(shape, dtype)
+    slopes = np.empty(shape, dtype)
+    active, n_active = np.empty(shape, np.int32), np.empty(n_samples, np.int64)
     gm = np.full(shape, -zero)  # where there is no gradient: adding −0 changes no bit
     _recall(kept, state, neuron, first, n_steps - 1, now)
     for back in range(n_steps):
         t = n_steps - 1 - back
         _recall(kept, state, neuron, first, t - 1, before)
         _ask(asked, first, t, gm, gs)
-        _feed_back(lam_syn, panels, t, min(n_taps, back), product, fed_back, gs)
+        for k in range(n_samples):
+            surrogate_rows(
+                now.membrane[k],
+                neuron.threshold,
+                neuron.slope,
+                neuron.one,
+                neuron.surrogate,
+                slopes[k],
+            )
+        taps_now = min(n_taps, back)
+        if taps_now > 0:
+            _list_active(slopes, active, n_active)
+            if n_active.sum() < _SPARSE * slopes.size:
+                _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
+            else:
+                _feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
         backward(
             neuron=neuron,
             before=before,
@@ -227,6 +264,7 @@ def scan_backward(
             lam=lam,
             grad_membrane=gm,
             grad_spikes=gs,
+            slopes=slopes,
             to_current=to_current,
             grad_parameters=into.parameters,
             has_current=has_syn,
@@ -329,6 +367,56 @@ def _feed_back(
         for k in range(n_samples):
             for h in range(inside):
                 gs[k, start + h] += fed_back[p, k, h]
+
+
+@compiled
+def _list_active(slopes: Floats, active: Ints, n_active: Offsets) -> None:
+    """List the units of every sample whose surrogate derivative is not 0."""
+    zero = slopes[0, 0] - slopes[0, 0]
+    n_samples, n = slopes.shape
+    for k in range(n_samples):
+        found = 0
+        for begin in range(0, n, _BLOCK):
+            end = min(begin + _BLOCK, n)
+            n_inside = 0
+            for h in range(begin, end):
+                n_inside += slopes[k, h] != zero
+            if n_inside == 0:
+                continue
+            for h in range(
+                begin, end
+            ):  # every unit is written; only those that are active are kept
+                active[k, found] = h
+                found += slopes[k, h] != zero
+        n_active[k] = found
+
+
+@compiled
+def _feed_back_active(
+    lam_syn: Floats,
+    recurrent: Floats,
+    t: int,
+    n_taps: int,
+    active: Ints,
+    n_active: Offsets,
+    gs: Floats,
+) -> None:
+    """Like :func:`_feed_back`, only for the active units: the gradients by spikes of the others are not used."""
+    for k in range(len(gs)):
+        for s in range(n_taps):
+            lam = lam_syn[(t + 1 + s) % lam_syn.shape[0], k]
+            _add_products(recurrent[s], active[k], n_active[k], lam, gs[k])
+
+
+@compiled_in_any_order
+def _add_products(table: Floats, which: Ints, n_which: int, row: Floats, total: Floats) -> None:
+    """total[u] += Σ table[u, h]·row[h] for some rows u of the table."""
+    for e in range(n_which):
+        unit = which[e]
+        product = row[0] - row[0]
+        for h in range(row.size):
+            product += table[unit, h] * row[h]
+        total[unit] += product
 
 
 @compiled
