@@ -1,7 +1,7 @@
 """Measure the cost of loading a sample: published layout, cache of spikebench, other libraries.
 
     make peers
-    .venv-peers/bin/python benchmarks/loading.py FILE [--samples 2000] [--rounds 5]
+    .venv-peers/bin/python benchmarks/loading.py FILE [--samples 2000] [--rounds 5] [--only augmentation]
 
 FILE is a spike file of the size of SHD's training split (``shd-r_train.h5`` of ``spikebench data make shd-r``). It is
 copied into the published layout: float16 seconds and integers of variable length, no chunks, no filters.
@@ -20,6 +20,9 @@ rounds, of which the fastest counts.
   tensor, which the bar compares, and as a raster. The time for a raster is dominated by its memory (36 to 358 MB a
   batch) in every library, and torch's type is half as wide as numpy's: the ratios to ``to_dense`` are in the table and
   below ten.
+* **Augmentation**: words of 8,000 spikes as ``EventBatch`` of 128, on one core: the compiled changes, and the functions
+  of ``spikebench.augmentation`` one after the other, word by word. ``--only augmentation`` measures this alone and
+  prints it.
 
 Writes ``benchmarks/results/loading.json`` and ``.md``.
 """
@@ -31,9 +34,11 @@ import importlib
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -45,9 +50,15 @@ import h5py
 import numpy as np
 import torch
 
+from spikebench.events.augmented import AugmentedSamples, Changes
 from spikebench.events.batches import BinnedSamples, DenseBuffer
+from spikebench.events.cache import FlatEvents
 from spikebench.events.dataset import SpikeDataset
 from spikebench.events.raster import bin_spikes
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "tests")]
+
+from helpers.augmented_one_by_one import augmented_batch  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 128
@@ -265,6 +276,46 @@ def _batches(
     ]
 
 
+def augmentation(rounds: int) -> dict[str, dict[str, float]]:
+    """Measure augmented batches, seconds per word of 8,000 spikes."""
+    rng, n_spikes, n_units = np.random.default_rng(0), 8000, 700
+    words = [(rng.random(n_spikes), rng.integers(0, n_units, n_spikes)) for _ in range(BATCH)]
+    events = FlatEvents.from_samples(words, n_units, labels=np.arange(BATCH) % 20)
+    events = replace(events, times=events.times.astype(np.float32))
+    binned, chosen = BinnedSamples(SpikeDataset(events), 0.004, 250, "counts"), np.arange(BATCH)
+    eight = Changes(
+        blend_probability=1.0,
+        max_unit_shift=40,
+        max_time_shift=0.05,
+        longest_warp=1.1,
+        delete_probability=0.1,
+        max_unit_mask=175,
+        max_time_mask=0.2,
+        time_jitter=0.005,
+    )
+    found = {}
+    for name, changes in (
+        ("all eight", eight),
+        ("without blend", eight._replace(blend_probability=0.0)),
+        ("all eight and jitter of units", eight._replace(unit_jitter=20.0)),
+    ):
+        found[name] = fastest(_augmented(binned, chosen, changes), rounds, BATCH)
+    return found
+
+
+def _augmented(binned: BinnedSamples, chosen: np.ndarray, changes: Changes) -> list[Contender]:
+    """Make a batch with the compiled changes, and word by word."""
+    augmented = AugmentedSamples(binned, changes)
+    generators = [np.random.default_rng([1, k]) for k in range(BATCH)]
+    return [
+        ("compiled", lambda: augmented.batch(chosen, (0, 1))),
+        (
+            "one function after the other",
+            lambda: augmented_batch(binned, chosen, changes, generators),
+        ),
+    ]
+
+
 def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     """List every bar with the measured and the required value, and whether it is passed."""
     reach = report["access"]
@@ -301,6 +352,11 @@ def table(rows: dict[str, dict[str, float]], scale: float, head: str) -> list[st
         cells = [f"{row[name] * scale:,.1f}" if name in row else "–" for row in rows.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def augmentation_lines(found: dict[str, dict[str, float]]) -> list[str]:
+    """Write the part about augmentation."""
+    return ["## Augmentation, µs per word of 8,000 spikes", "", *table(found, 1e6, "by"), ""]
 
 
 def write(report: dict[str, Any]) -> None:
@@ -348,6 +404,7 @@ def write(report: dict[str, Any]) -> None:
         "",
         *table(report["binning"], 1e6, "by"),
         "",
+        *augmentation_lines(report["augmentation"]),
     ]
     (RESULTS / "loading.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
@@ -370,8 +427,12 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["augmentation"])
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.only:
+        print("\n".join([machine(), "", *augmentation_lines(augmentation(options.rounds))]))
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ["SPIKEBENCH_DATA"] = str(folder / "data")
@@ -399,6 +460,7 @@ def main() -> None:
             "loader 2": loader(sets, chosen, 2, options.rounds),
             "epoch": epoch(samples, options.rounds),
             "binning": binning(samples, options.rounds),
+            "augmentation": augmentation(options.rounds),
         }
     write(report)
 

@@ -2,14 +2,21 @@
 
 ::
 
-    augmentation  Random changes of one sample for training: pure functions on events
-    batches       Batches of events as the input of a network; a raster is made on request only
-    cache         The spikes of a file as flat, memory-mapped arrays: built once, opened in a
-                  millisecond
-    dataset       A data set as a map-style list of samples, for any loader
-    moments       Moments at which a network is evaluated: evenly spread time steps, and events up
-                  to one of them
-    raster        Conversion of spike times into time bins; no other module does it
-    raster_loops  The compiled loops of :mod:`spikebench.events.raster`: plain arithmetic on
-                  arrays that were checked there
+    augmentation        Random changes of one sample for training: pure functions on events
+    augmentation_loops  The compiled loops of :mod:`spikebench.events.augmented`: all changes of a
+                        sample in few passes over its spikes
+    augmented           Batches of augmented samples: all random changes at once, in compiled
+                        loops, straight into time bins
+    batches             Batches of events as the input of a network; a raster is made on request
+                        only
+    cache               The spikes of a file as flat, memory-mapped arrays: built once, opened in
+                        a millisecond
+    dataset             A data set as a map-style list of samples, for any loader
+    moments             Moments at which a network is evaluated: evenly spread time steps, and
+                        events up to one of them
+    random_words        Random words from a key and a position: SplitMix64, its normal numbers,
+                        and bits of a given probability
+    raster              Conversion of spike times into time bins; no other module does it
+    raster_loops        The compiled loops of :mod:`spikebench.events.raster`: plain arithmetic on
+                        arrays that were checked there
 """

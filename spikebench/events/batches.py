@@ -566,9 +566,29 @@ class BinnedSamples:
                 raise ValueError("jitter needs a generator")
             binned = _jittered(binned, jitter, generator, self.samples.n_units)
             binned = binned._replace(units=binned.units // np.int32(self.group_units))
-        durations, labels = events.durations[index], self.labels[chosen]
+        return self.of_binned(binned, chosen, events.durations[index])
+
+    def of_binned(
+        self, binned: Binned, chosen: NDArray[np.int64], durations: NDArray[np.float64]
+    ) -> EventBatch:
+        """Make a batch of binned spikes of some samples.
+
+        Parameters
+        ----------
+        binned
+            Their spikes, units grouped.
+        chosen
+            Positions among the samples, int64, shape (batch,).
+        durations
+            Length of each recording [s], float64, shape (batch,); negative is unknown.
+
+        Returns
+        -------
+        EventBatch
+            The spikes with labels and lengths.
+        """
         grid = (self.time_step, self.n_steps, self.n_units, self.mode)
-        return _batch(binned, durations, labels, *grid)
+        return _batch(binned, durations, self.labels[chosen], *grid)
 
 
 def _jittered(

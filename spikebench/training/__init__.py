@@ -2,7 +2,7 @@
 
 ::
 
-    batches      Batches of augmented samples, made sample by sample in a fixed order
+    batches      Batches of one epoch: order of the samples, and their augmentation
     checkpoint   The state of a training after an epoch, stored so that the training can be resumed
                  exactly
     epochs       Training epoch by epoch: one loop for all models and learning rules

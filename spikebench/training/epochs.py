@@ -22,7 +22,7 @@ from spikebench.learning.loss_and_optimiser import class_weights, learning_rate
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import LearningRule, device_of, rule_class
 from spikebench.models.base import Classifier
-from spikebench.training.batches import training_batch
+from spikebench.training.batches import TrainingBatches
 from spikebench.training.checkpoint import Epoch, State, load_checkpoint, save_checkpoint
 from spikebench.training.inference import ModelPredictions, run_model, seed_of
 from spikebench.training.run_record import RunRecord
@@ -167,8 +167,8 @@ def one_epoch(
     model, settings = rule.model, record.preset.training
     device = device_of(model)
     n_steps = -(-len(samples) // settings.batch_size)
-    generator = np.random.default_rng([record.seed, epoch])
-    order = generator.permutation(len(samples))
+    batches = TrainingBatches(samples, record.preset, record.seed, epoch)
+    order = batches.order()
     total = 0.0
     model.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -176,8 +176,7 @@ def one_epoch(
         for step, start in enumerate(range(0, order.size, settings.batch_size), 1):
             chosen = order[start : start + settings.batch_size]
             # The whole batch is made in every process, so that all draw the same random numbers.
-            batch = training_batch(samples, chosen, record.preset, generator)
-            loss = rule.update(batch, rate)
+            loss = rule.update(batches.batch(chosen), rate)
             if not math.isfinite(loss):
                 raise _NotFiniteError(f"{step} of {n_steps}")
             total += loss * chosen.size

@@ -1,4 +1,4 @@
-"""Batches for training: every augmentation of a preset does its work, in a fixed order, from one generator."""
+"""Batches for training: every augmentation of a preset does its work, and the seed and the epoch decide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.events.dataset import SpikeDataset
 from spikebench.presets.preset import AugmentationSettings, read_preset
-from spikebench.training.batches import training_batch
+from spikebench.training.batches import TrainingBatches
 
 STRONG = {
     "blend_probability": 1.0,
@@ -49,7 +49,7 @@ def batch(
     words += [f"augmentation.{name}={value}" for name, value in settings.items()]
     chosen = np.arange(0, 60, 4)
     preset = read_preset("lif", None, words)
-    return training_batch(train, chosen, preset, np.random.default_rng([1, seed]))
+    return TrainingBatches(train, preset, 1, seed).batch(chosen)
 
 
 def same(one: EventBatch, other: EventBatch) -> bool:

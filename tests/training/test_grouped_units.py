@@ -18,7 +18,7 @@ from spikebench.events.cache import open_events
 from spikebench.events.dataset import SpikeDataset
 from spikebench.presets.preset import InputSettings, read_preset
 from spikebench.protocol.opening import open_selection
-from spikebench.training.batches import training_batch
+from spikebench.training.batches import TrainingBatches
 from spikebench.training.inference import load_trained
 from spikebench.training.loop import fit, start_run
 from spikebench.training.run import read_run
@@ -64,8 +64,7 @@ def test_units_are_changed_before_they_are_grouped(samples: SpikeDataset) -> Non
     ):
         preset = read_preset("lif", None, words)
         one, other = (
-            training_batch(binned, chosen, preset, np.random.default_rng(1)).dense()
-            for binned in (fine, coarse)
+            TrainingBatches(binned, preset, 0, 1).batch(chosen).dense() for binned in (fine, coarse)
         )
         assert not torch.equal(one, fine.batch(chosen).dense())
         assert torch.equal(one.unflatten(2, (3, 4)).sum(3), other)

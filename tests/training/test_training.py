@@ -494,7 +494,7 @@ def test_want_of_memory_is_told(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
     record = start_run(tmp_path, "lif", small(), selection, 0)
-    monkeypatch.setattr(epochs, "training_batch", no_memory)
+    monkeypatch.setattr(epochs, "TrainingBatches", no_memory)
     with pytest.raises(TrainingError, match="model lif needs more memory than is available"):
         fit(tmp_path, record, selection)
 
