@@ -73,7 +73,7 @@ def change_many(
     seconds, steps = np.empty(largest + 1), np.empty(largest + 1, dtype=np.int32)
     moved = np.empty(largest + 1, dtype=np.int32)
     table, words = np.empty(n_units, dtype=np.int32), np.empty(largest // 2 + 1, dtype=np.uint64)
-    places = np.empty(n_steps + 2, dtype=np.int64)
+    places = np.empty(n_steps + 2, dtype=np.uint32)
     at = 0
     for row in range(plan.first.size):
         state, n = plan.state[row], 0
@@ -208,7 +208,7 @@ def jitter_units(
 def sort_bins(
     steps: NDArray[np.int32],
     units: NDArray[np.int32],
-    places: NDArray[np.int64],
+    places: NDArray[np.uint32],
     bins: NDArray[np.int32],
     new_units: NDArray[np.int32],
 ) -> int:
@@ -217,17 +217,19 @@ def sort_bins(
     Four quarters of the spikes take turns: neighbours are often in one bin, whose count would have to be written before
     it can be read again. The order within a bin is that of these turns. ``places`` then holds the end of each bin.
     """
-    n = np.uint64(steps.size)
+    n, one = np.uint64(steps.size), np.uint32(1)
     quarter = n // np.uint64(4)
     places[:] = 0
     for k in range(quarter):
         for q in range(4):
-            places[np.uint32(steps[np.uint64(k) + np.uint64(q) * quarter])] += 1
+            places[np.uint32(steps[np.uint64(k) + np.uint64(q) * quarter])] += one
     for k in range(np.uint64(4) * quarter, n):
-        places[np.uint32(steps[np.uint64(k)])] += 1
-    total = 0
+        places[np.uint32(steps[np.uint64(k)])] += one
+    total = np.uint32(0)
     for t in range(places.size):
-        total, places[t] = total + places[t], total
+        count = places[t]
+        places[t] = total
+        total += count
     kept = int(places[places.size - 2])
     for k in range(quarter):
         for q in range(4):
@@ -242,15 +244,15 @@ def put(
     e: np.uint64,
     steps: NDArray[np.int32],
     units: NDArray[np.int32],
-    places: NDArray[np.int64],
+    places: NDArray[np.uint32],
     bins: NDArray[np.int32],
     new_units: NDArray[np.int32],
 ) -> None:
     """Write a spike to the next place of its bin."""
     step = np.uint32(steps[e])
     place = places[step]
-    places[step] = place + 1
-    bins[np.uint64(place)], new_units[np.uint64(place)] = steps[e], units[e]
+    places[step] = place + np.uint32(1)
+    bins[place], new_units[place] = steps[e], units[e]
 
 
 @compiled
