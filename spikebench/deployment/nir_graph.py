@@ -49,10 +49,11 @@ _RULES = {
 
 # How the output's trace is reduced to a score; readout.reduction selects one.
 _SCORES = {
-    "max": "maximum of its output over all n_steps steps",
-    "mean": "mean of its output over the steps that the clip lasts",
-    "sum": "sum of its output over the steps that the clip lasts",
-    "last": "its output in the last step that the clip lasts",
+    "max": "readout_bias + maximum of its output over all n_steps steps",
+    "mean": "readout_bias + mean of its output over the steps that the clip lasts",
+    "sum": "readout_bias + sum of its output over the steps that the clip lasts",
+    "last": "readout_bias + its output in the last step that the clip lasts",
+    "softmax": "sum over the steps that the clip lasts of the softmax over the classes of output + readout_bias",
 }
 
 
@@ -139,7 +140,7 @@ def _finish(
     metadata |= {
         "readout_bias": readout.bias.detach().numpy(),
         "readout_reduction": reduction,
-        "score": f"score of a class = readout_bias + {_SCORES[reduction]}; the largest wins, of equal ones the first",
+        "score": f"score of a class = {_SCORES[reduction]}; the largest wins, of equal ones the first",
     }
     graph = nir.NIRGraph(nodes, edges, metadata=metadata)
     file = io.BytesIO()

@@ -5,9 +5,11 @@
     bptt                Back-propagation through time: one step of an optimiser per batch
     counts              Models that are fitted to spike counts at once, by an algorithm of their own
     loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
+    plateau             The schedule ``plateau``: the learning rate is reduced when validation no longer improves
     products            The precision in which products are computed
     ranks               Processes that train one model together, as ``torchrun`` starts them
     rule                The interface of a learning rule: takes batches, changes weights, returns the loss
+    weight_average      Exponential moving average of the weights over the steps of a training
 
 The rules are registered as strings, so that importing the list is cheap; a model names its rule in ``learning``.
 """

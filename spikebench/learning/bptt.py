@@ -2,7 +2,8 @@
 
 For every batch, in this order: scores of the model, cross-entropy and activity regularisation, gradients (through
 time, with the surrogate derivatives of spiking layers), their sum over the processes, clipping of their norm, and a
-step of Adam, AdamW or Adamax at the learning rate of the epoch.
+step of Adam, AdamW or Adamax at the learning rate of the epoch. An average of the weights over the steps can be kept,
+see :mod:`spikebench.learning.weight_average`.
 
 Source for spiking networks: Neftci, Mostafa and Zenke (2019), arXiv:1901.09948.
 """
@@ -10,6 +11,7 @@ Source for spiking networks: Neftci, Mostafa and Zenke (2019), arXiv:1901.09948.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -18,8 +20,9 @@ from spikebench.learning.loss_and_optimiser import batch_loss, make_optimizer
 from spikebench.learning.products import products_in
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import LearningRule
+from spikebench.learning.weight_average import WeightAverage
 from spikebench.models.base import Classifier
-from spikebench.presets.preset import Preset
+from spikebench.presets.preset import Preset, TrainingSettings
 
 
 class BackPropagation(LearningRule):
@@ -27,6 +30,8 @@ class BackPropagation(LearningRule):
 
     updates = "batch"
     lower_precision = True
+    averages_weights = True
+    has_rate_of_delays = True
     shares_batches = True
 
     def __init__(
@@ -38,7 +43,9 @@ class BackPropagation(LearningRule):
         seed: int,
     ) -> None:
         super().__init__(model, preset, class_weights, ranks, seed)
-        self.optimizer = make_optimizer(list(model.parameters()), preset.training)
+        self.optimizer = make_optimizer(_groups(model, preset.training), preset.training)
+        decay = preset.training.weight_average
+        self.average = WeightAverage(model, decay) if decay else None
 
     def update(self, batch: EventBatch, rate: float) -> float:
         """Take one step down the gradient of the batch's loss."""
@@ -63,33 +70,59 @@ class BackPropagation(LearningRule):
         if settings.gradient_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_factor"]
         self.optimizer.step()
+        if self.average:
+            self.average.update()
         return float(sum(self.ranks.gather(float(loss.detach()))))
 
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Give the model the average of the weights, if one is kept."""
+        return self.average.in_model() if self.average else super().evaluated_weights()
+
     def state(self) -> dict[str, torch.Tensor]:
-        """Return the slots of the optimiser, ``optimizer.<number of the parameter>.<slot>``."""
+        """Return the slots of the optimiser, ``optimizer.<number of the parameter>.<slot>``, and the average."""
         kept = _slots(self.optimizer)
         if len(self.optimizer.state) < len(list(self.model.parameters())):
-            return self._blank_slots() | kept
-        return kept
+            kept = self._blank_slots() | kept
+        return kept | (self.average.state() if self.average else {})
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Continue with the slots of another optimiser of the same kind."""
+        """Continue with the slots of another optimiser of the same kind, and its average."""
+        if self.average:
+            self.average.load_state(state)
         slots: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in state.items():
-            _, number, slot = name.split(".")
-            slots.setdefault(int(number), {})[slot] = tensor
+            first, _, rest = name.partition(".")
+            if first == "optimizer":
+                number, slot = rest.split(".")
+                slots.setdefault(int(number), {})[slot] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
 
     def _blank_slots(self) -> dict[str, torch.Tensor]:
         """Make the slots of a new optimiser, which would create them only in its first step: all are 0."""
-        copies = [torch.zeros_like(p, requires_grad=True) for p in self.model.parameters()]
-        optimizer = make_optimizer(copies, self.preset.training)
-        for copy in copies:
+        settings = self.preset.training
+        copies = [
+            [torch.zeros_like(p, requires_grad=True) for p in group]
+            for group in _groups(self.model, settings)
+        ]
+        optimizer = make_optimizer(copies, settings)
+        for copy in (copy for group in copies for copy in group):
             copy.grad = torch.zeros_like(copy)
         optimizer.step()
         return {name: torch.zeros_like(value) for name, value in _slots(optimizer).items()}
+
+
+def _groups(model: Classifier, settings: TrainingSettings) -> list[list[torch.nn.Parameter]]:
+    """List the parameters in the order of the model; delays with a rate of their own in a second list."""
+    listed = list(model.parameters())
+    if not settings.learning_rate_delays:
+        return [listed]
+    delays = {id(parameter) for parameter in model.delay_parameters()}
+    return [
+        [parameter for parameter in listed if id(parameter) not in delays],
+        [parameter for parameter in listed if id(parameter) in delays],
+    ]
 
 
 def _slots(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

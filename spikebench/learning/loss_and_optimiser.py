@@ -120,34 +120,40 @@ def activity_penalty(
 
 
 def make_optimizer(
-    parameters: Sequence[torch.Tensor], settings: TrainingSettings
+    groups: Sequence[Sequence[torch.Tensor]], settings: TrainingSettings
 ) -> torch.optim.Optimizer:
     """Make the optimiser of a preset.
 
     Parameters
     ----------
-    parameters
-        The parameters to optimise.
+    groups
+        The parameters to optimise; those of a second group are delays with a learning rate of their own.
     settings
         Name and settings of the optimiser.
 
     Returns
     -------
     Optimizer
-        Over all parameters.
+        Over all parameters; ``rate_factor`` of a group is its rate in units of that of the weights.
     """
     kinds: dict[str, Any] = {
         "adam": partial(torch.optim.Adam, fused=True),  # one pass over the weights
         "adamw": partial(torch.optim.AdamW, fused=True),
         "adamax": torch.optim.Adamax,
     }
+    factors = (1.0, settings.learning_rate_delays / settings.learning_rate)
     optimizer: torch.optim.Optimizer = kinds[settings.optimizer](
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        [
+            {"params": list(group), "rate_factor": factor}
+            for group, factor in zip(groups, factors, strict=False)
+        ],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
     )
     return optimizer
 
 
-def learning_rate(settings: TrainingSettings, epoch: int) -> float:
+def learning_rate(settings: TrainingSettings, epoch: int, n_reductions: int = 0) -> float:
     """Return the learning rate of an epoch.
 
     Parameters
@@ -156,11 +162,14 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
         Rate, schedule and warm-up.
     epoch
         Counted from 1.
+    n_reductions
+        Reductions of the schedule ``plateau`` in earlier epochs, see :mod:`spikebench.learning.plateau`.
 
     Returns
     -------
     float
-        Increases to the full rate over ``warmup_epochs``, then follows the schedule, which ends near 0. ``one_cycle``
+        Increases to the full rate over ``warmup_epochs``, then follows the schedule. ``constant`` stays, ``plateau`` is
+        multiplied by a factor at every reduction, the others end near 0. ``one_cycle``
         rises along a cosine from 1/25 of the rate, reaches it after 30 % of the epochs, and falls along a cosine to
         1/250,000 of it (Smith, Topin 2018, arXiv:1708.07120, with the defaults of PyTorch).
     """
@@ -170,6 +179,8 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     left = (epoch - 1 - warm) / max(settings.epochs - warm, 1)
     if settings.schedule == "constant":
         return settings.learning_rate
+    if settings.schedule == "plateau":
+        return settings.learning_rate * settings.plateau_factor**n_reductions
     if settings.schedule == "one_cycle":
         return settings.learning_rate * _one_cycle(epoch - 1 - warm, settings.epochs - warm)
     if settings.schedule == "linear":

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Literal
 
 import torch
@@ -55,6 +56,10 @@ class LearningRule:
     updates: ClassVar[Literal["batch", "step", "once"]]
     # Whether the rule supports training.precision. Spiking models compute in float32 under every rule.
     lower_precision: ClassVar[bool] = False
+    # Whether the rule supports training.weight_average.
+    averages_weights: ClassVar[bool] = False
+    # Whether the rule supports training.learning_rate_delays.
+    has_rate_of_delays: ClassVar[bool] = False
     # Whether several processes may share the batches of the rule.
     shares_batches: ClassVar[bool] = False
 
@@ -92,6 +97,21 @@ class LearningRule:
             raise TrainingError(
                 f"model {name} is trained in float32 only; remove training.precision, which is for lstm and cnn"
             )
+        if preset.training.weight_average and not cls.averages_weights:
+            raise TrainingError(
+                f"model {name}: the learning rule {model.learning} keeps no average of the weights; "
+                "remove training.weight_average"
+            )
+        if preset.training.learning_rate_delays:
+            if not cls.has_rate_of_delays:
+                raise TrainingError(
+                    f"model {name}: the learning rule {model.learning} has one learning rate; "
+                    "remove training.learning_rate_delays"
+                )
+            if not model.delay_parameters():
+                raise TrainingError(
+                    f"model {name} learns no delays; remove training.learning_rate_delays"
+                )
         if cls.updates == "step" and model.looks_ahead:
             raise TrainingError(
                 f"model {name} needs whole clips, but the learning rule {model.learning} changes the weights at every "
@@ -147,6 +167,16 @@ class LearningRule:
             The settings that validation selected, with their ``validation_accuracy``; in a refit ``choice``.
         """
         raise NotImplementedError
+
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Give the model the weights that are validated and kept, and those of the training afterwards.
+
+        Returns
+        -------
+        context manager
+            To be entered after an epoch. By default the weights are the same.
+        """
+        return nullcontext()
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the state that the rule keeps between batches, for a checkpoint.

@@ -43,6 +43,7 @@ class AdaptiveLIFConfig(ModelConfig):
     adapt_to_spikes: Range = (0.0, 2.0)  # b
     adapt_gain: float = Field(default=1.0, ge=0, le=1000)  # q
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
+    readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
     readout: ReadoutReduction = "mean"
     surrogate: Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian"] = (
         "fast_sigmoid"
@@ -97,7 +98,8 @@ class AdaptiveLIF(SpikingNetwork):
             self.layers.append(AdaptiveLayer(n_in, n, config.init_fluctuation * scale, config))
             n_in, rate = n, config.hidden_rate_hz * shape.time_step
         tau = config.tau_readout_ms * 1e-3
-        self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
+        skip = config.readout_skip_ms * 1e-3
+        self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout, skip=skip)
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""

@@ -148,6 +148,16 @@ class Classifier(nn.Module):
         """
         return None
 
+    def delay_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are delays, which may have a learning rate of their own.
+
+        Returns
+        -------
+        list of Parameter
+            By default empty.
+        """
+        return []
+
     def n_parameters(self) -> int:
         """Return the number of trained parameters.
 

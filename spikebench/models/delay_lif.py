@@ -70,6 +70,10 @@ class DelayLIF(SpikingNetwork):
         tau = config.tau_readout_ms * 1e-3
         self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
+    def delay_parameters(self) -> list[nn.Parameter]:
+        """Return the delays, as fractions of the longest; see :meth:`Classifier.delay_parameters`."""
+        return list(self.delays)
+
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         return [

@@ -3,7 +3,8 @@
 O[t] = γ·O[t−1] + (1 − γ)·W·S[t], γ = exp(−dt/τ); the score of a class is a bias plus the maximum, mean or sum of its O
 over time, or its last value. With ``softmax`` it is Σ_t softmax(O[t] + bias), the sum over time of the probabilities at
 each step, as in Bittar, Garner (2022), doi 10.3389/fnins.2022.865897. ``mean``, ``sum``, ``last`` and ``softmax`` use
-the steps of the clip without its padding. ``max`` uses all steps, as in Cramer et al. (2020).
+the steps of the clip without its padding. ``max`` uses all steps, as in Cramer et al. (2020). The first steps can be
+skipped, as in Baronig et al. (2024), arXiv:2408.07517: they are integrated, but not part of the reduction.
 """
 
 from __future__ import annotations
@@ -35,15 +36,24 @@ class LeakyReadout(nn.Module):
         Time constant [s].
     reduction
         Reduction of a trace over time.
+    skip
+        Time at the start of a clip [s] that is left out of the reduction, in whole steps; of a shorter clip the last
+        step remains.
     """
 
     def __init__(
-        self, n_in: int, shape: DataShape, tau: float, reduction: ReadoutReduction = "max"
+        self,
+        n_in: int,
+        shape: DataShape,
+        tau: float,
+        reduction: ReadoutReduction = "max",
+        skip: float = 0.0,
     ) -> None:
         super().__init__()
         self.tau = tau
         self.decay = math.exp(-shape.time_step / tau)
         self.reduction = reduction
+        self.skip = round(skip / shape.time_step)
         self.weight = nn.Parameter(torch.randn(n_in, shape.n_classes) / math.sqrt(n_in))
         self.bias = nn.Parameter(torch.zeros(shape.n_classes))
 
@@ -60,23 +70,29 @@ class LeakyReadout(nn.Module):
         """
         decay = self.weight.new_tensor(self.decay)
         weight = self.weight if gain == 1 else gain * self.weight
-        if self.reduction == "softmax":
+        if self.reduction == "softmax" or (self.skip and self.reduction != "last"):
             trace = kernels.leaky_readout(spikes, weight, decay, "trace")
-            return self._probabilities(trace, lengths)
+            return self._reduced(trace, lengths)
         lasting = None
         if self.reduction != "max" and lengths is not None:
             lasting = lengths.clamp(min=1)
         return self.bias + kernels.leaky_readout(spikes, weight, decay, self.reduction, lasting)
 
-    def _probabilities(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-        """Sum the probabilities of every step of a clip, float (batch, class)."""
-        each = torch.softmax(trace + self.bias, 2)
-        if lengths is not None:
-            each = (
-                each
-                * (torch.arange(trace.shape[1], device=trace.device) < lengths[:, None])[..., None]
-            )
-        return each.sum(1)
+    def _reduced(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        """Reduce the steps of a clip that are not skipped, float (batch, class)."""
+        if self.reduction == "softmax":
+            trace = torch.softmax(trace + self.bias, 2)
+        steps = torch.arange(trace.shape[1], device=trace.device)
+        ends = steps.new_full((len(trace), 1), len(steps))
+        if lengths is not None and self.reduction != "max":
+            ends = lengths[:, None].clamp(min=0 if self.reduction == "softmax" else 1)
+        inside = (steps < ends) & (steps >= (ends - 1).clamp(max=self.skip))
+        if self.reduction == "max":
+            return self.bias + trace.masked_fill(~inside[..., None], -math.inf).amax(1)
+        total = (trace * inside[..., None]).sum(1)
+        if self.reduction == "mean":
+            total = total / inside.sum(1, keepdim=True)
+        return total if self.reduction == "softmax" else self.bias + total
 
     def account(self, account: Account, kernels: Kernels, spikes: Spikes) -> None:
         """Count the operations for the spikes of the last layer; all steps count, whatever the reduction."""
@@ -106,7 +122,7 @@ class LeakyReadout(nn.Module):
             if before is not None:
                 summary = torch.where((lengths > 0)[:, None], summary, before)
         elif self.reduction == "softmax":
-            summary = self._probabilities(trace, lengths) + (0 if before is None else before)
+            summary = self._reduced(trace, lengths) + (0 if before is None else before)
         else:
             inside = torch.arange(trace.shape[1], device=trace.device) < lengths[:, None]
             summary = (trace * inside[..., None]).sum(1) + (0 if before is None else before)

@@ -26,6 +26,7 @@ class StateSpaceConfig(ModelConfig):
     dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
     normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
+    readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
     readout: ReadoutReduction = "softmax"
     surrogate: Literal[
         "fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian", "boxcar"
@@ -61,7 +62,8 @@ class StateSpaceNetwork(SpikingNetwork):
             for n_in, n in itertools.pairwise(sizes)
         )
         tau = config.tau_readout_ms * 1e-3
-        self.readout = LeakyReadout(sizes[-1], shape, tau=tau, reduction=config.readout)
+        skip = config.readout_skip_ms * 1e-3
+        self.readout = LeakyReadout(sizes[-1], shape, tau=tau, reduction=config.readout, skip=skip)
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""

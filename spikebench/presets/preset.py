@@ -21,6 +21,10 @@ from spikebench.records.strict_json import first_problem
 _MAX_DEPTH = 8  # of tables and lists in a preset
 
 
+def _is_zero(value: float) -> bool:
+    return value == 0
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -52,8 +56,17 @@ class TrainingSettings(_Settings):
     batch_size: int = Field(default=128, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0, le=3e37)  # limited by the range of float32
-    # All but constant end near 0; one_cycle rises to the full rate first.
-    schedule: Literal["constant", "cosine", "linear", "one_cycle"] = "constant"
+    # Full rate of delays, which follows the same schedule; 0: as the weights. Omitted from files if 0.
+    learning_rate_delays: float = Field(default=0.0, ge=0, le=3e37, exclude_if=_is_zero)
+    # One rate per epoch. cosine, linear and one_cycle end near 0; one_cycle rises to the full rate first.
+    schedule: Literal["constant", "cosine", "linear", "one_cycle", "plateau"] = "constant"
+    # The rate of plateau is multiplied by this factor after more epochs than these without a better validation; the
+    # three are omitted from files at their default.
+    plateau_factor: float = Field(default=0.7, gt=0, lt=1, exclude_if=lambda factor: factor == 0.7)
+    plateau_patience_epochs: int = Field(default=10, ge=0, exclude_if=lambda epochs: epochs == 10)
+    plateau_measure: Literal["accuracy", "loss"] = Field(
+        default="accuracy", exclude_if=lambda measure: measure == "accuracy"
+    )
     warmup_epochs: int = Field(
         default=0, ge=0, le=100_000
     )  # in which the rate increases to its full value
@@ -66,6 +79,9 @@ class TrainingSettings(_Settings):
     class_weights: Literal["none", "balanced"] = "none"
     # Part of the target that is spread over all classes. Omitted from files if 0, to keep the older format.
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, exclude_if=lambda part: part == 0)
+    # Decay per step of an exponential moving average of the weights, which is validated, tested and kept; 0: none.
+    # Omitted from files if 0.
+    weight_average: float = Field(default=0.0, ge=0, lt=1, exclude_if=_is_zero)
     precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
     kernels: Literal["events", "reference"] = "events"  # of spiking layers
     # Epochs of a refit; 0: as many as validation selected. Omitted from files if 0, to keep the older format.

@@ -19,6 +19,7 @@ import torch
 from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples
 from spikebench.learning.loss_and_optimiser import class_weights, learning_rate
+from spikebench.learning.plateau import plateaus
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import LearningRule, device_of, rule_class
 from spikebench.models.base import Classifier
@@ -81,7 +82,8 @@ def train(
         if 0 < patience < epoch - state.epoch and state.epoch:
             break
         began = time.perf_counter()
-        rate = learning_rate(settings, epoch)
+        reduced = [k for k in rate_reductions(record, state) if k < epoch]
+        rate = learning_rate(settings, epoch, len(reduced))
         try:
             loss = one_epoch(rule, samples, record, epoch, rate)
         except _NotFiniteError as stopped:
@@ -93,10 +95,11 @@ def train(
                 f"{stopped.what} no longer finite in epoch {epoch}{phase}, step {stopped}, at learning rate {rate:g}; "
                 f"{kept}. Try a lower training.learning_rate or set training.gradient_norm"
             ) from None
-        measured = _measure(model, validation, settings.batch_size, ranks)
-        seconds = time.perf_counter() - began
-        state.seconds += seconds
-        _keep(state, epoch, measured, model)
+        with rule.evaluated_weights():
+            measured = _measure(model, validation, settings.batch_size, ranks)
+            seconds = time.perf_counter() - began
+            state.seconds += seconds
+            _keep(state, epoch, measured, model)
         line = Epoch(
             epoch,
             loss=loss,
@@ -113,6 +116,39 @@ def train(
             if report:
                 report(line, last)
     return state
+
+
+def rate_reductions(record: RunRecord, state: State) -> list[int]:
+    """Find the epochs after which the schedule ``plateau`` has reduced the learning rate.
+
+    Parameters
+    ----------
+    record
+        The run.
+    state
+        With the history so far.
+
+    Returns
+    -------
+    list of int
+        From the validation accuracy or loss of the epochs after the warm-up; in a refit, which measures neither, those
+        of the selection. Empty for other schedules.
+    """
+    settings = record.preset.training
+    if record.status == "chosen":
+        return list(record.rate_reductions)
+    if settings.schedule != "plateau":
+        return []
+    if settings.plateau_measure == "accuracy":
+        values = [line.validation_accuracy for line in state.history]
+    else:
+        values = [
+            None if line.validation_loss is None else -line.validation_loss
+            for line in state.history
+        ]
+    warm = settings.warmup_epochs
+    measured = [value for value in values[warm:] if value is not None]
+    return [warm + epoch for epoch in plateaus(measured, settings.plateau_patience_epochs)]
 
 
 def make_rule(

@@ -5,7 +5,8 @@ The loop over epochs and batches is :mod:`spikebench.training.epochs`.
 A refit follows the selection: the model is trained again, from the same initial weights, on training and validation
 samples, for the number of epochs that validation selected (or that the preset sets), and the last weights are kept.
 Epoch k has the same learning rate as before the refit, so the schedule is that of the preset, cut off at the selected
-epoch, as measured by validation. An epoch is one pass over more samples than before, and therefore has more steps.
+epoch, as measured by validation; ``plateau`` reduces the rate after the same epochs. An epoch is one pass over more
+samples than before, and therefore has more steps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
 from spikebench.records.text import shareable
 from spikebench.training.checkpoint import State, checkpoint_of
-from spikebench.training.epochs import Report, train
+from spikebench.training.epochs import Report, rate_reductions, train
 from spikebench.training.inference import (
     bin_samples,
     build_model,
@@ -225,6 +226,7 @@ def _choose(
             "validation_accuracy": state.accuracy,
             "train_seconds": state.seconds,
             "choice": state.choice,
+            "rate_reductions": rate_reductions(record, state),
         }
     )
     _finish(folder, record, chosen, state, ranks)

@@ -193,7 +193,7 @@ def test_a_nir_file_by_hand(tmp_path: Path, selection: SelectionData) -> None:
     assert describe(read_run(run).model_copy(update={"fold": 3}))["fold"] == 3
 
 
-@pytest.mark.parametrize("reduction", ["max", "mean", "sum", "last"])
+@pytest.mark.parametrize("reduction", ["max", "mean", "sum", "last", "softmax"])
 def test_what_is_made_of_the_trace_is_said(
     reduction: str, tmp_path: Path, selection: SelectionData
 ) -> None:

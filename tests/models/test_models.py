@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from spikebench.errors import UnknownNameError
+from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
@@ -120,6 +120,52 @@ def test_readout_is_the_maximum_over_time() -> None:
     spikes = Spikes.from_dense(torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1))
     score = readout(choose_kernels("cpu"), spikes)
     assert_allclose(score.item(), 2.75, rtol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean", "sum", "last", "softmax"])
+@pytest.mark.parametrize("skip", [0, 4])
+def test_losses_of_all_readouts_step_by_step(reduction: str, skip: int) -> None:
+    """Cross-entropy and its gradients against a loop over clips in plain torch; one clip is shorter than the skip."""
+    torch.manual_seed(0)
+    shape = DataShape(n_units=5, n_classes=3, n_steps=12, time_step=0.01, input_rate=1.0)
+    readout = LeakyReadout(5, shape, 0.02, reduction, skip * 0.01).double()  # type: ignore[arg-type]
+    readout.bias.data = torch.randn(3, dtype=torch.float64)
+    dense = (torch.rand(4, 12, 5) < 0.4).double()
+    lengths, labels = torch.tensor([12, 7, 5, 2]), torch.tensor([0, 2, 1, 1])
+    out, trace = torch.zeros(4, 3, dtype=torch.float64), []
+    for t in range(12):
+        out = readout.decay * out + (1 - readout.decay) * dense[:, t] @ readout.weight
+        trace.append(out)
+    scores = []
+    for steps, length in zip(torch.stack(trace, 1), lengths.tolist(), strict=True):
+        if reduction == "max":
+            length = 12
+        kept = steps[min(skip, length - 1) : length]
+        scores.append(
+            {
+                "max": kept.max(0).values + readout.bias,
+                "mean": kept.mean(0) + readout.bias,
+                "sum": kept.sum(0) + readout.bias,
+                "last": kept[-1] + readout.bias,
+                "softmax": torch.softmax(kept + readout.bias, 1).sum(0),
+            }[reduction]
+        )
+    expected = torch.nn.functional.cross_entropy(torch.stack(scores), labels)
+    wanted = torch.autograd.grad(expected, [readout.weight, readout.bias])
+    for name in ("events", "reference"):
+        spikes = Spikes.from_dense(dense)
+        kernels = choose_kernels("cpu", name)  # type: ignore[arg-type]
+        loss = torch.nn.functional.cross_entropy(readout(kernels, spikes, lengths), labels)
+        torch.testing.assert_close(loss, expected, rtol=1e-10, atol=0)
+        found = torch.autograd.grad(loss, [readout.weight, readout.bias])
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_skipped_steps_need_whole_clips() -> None:
+    model = AdaptiveLIF(AdaptiveLIFConfig(readout_skip_ms=20), SHAPE)
+    assert model.readout.skip == 2
+    with pytest.raises(TrainingError, match="needs whole clips"):
+        model.forward_chunk(batch_of(torch.zeros(1, 5, SHAPE.n_units)), None)
 
 
 def test_recurrent_without_feedback_is_feed_forward(clips: torch.Tensor) -> None:

@@ -178,7 +178,7 @@ def test_weights_that_are_no_longer_finite_reach_no_checkpoint(
     right = epochs.learning_rate
     wrong = {2: float("inf")}
     monkeypatch.setattr(
-        epochs, "learning_rate", lambda settings, epoch: wrong.get(epoch, right(settings, epoch))
+        epochs, "learning_rate", lambda settings, epoch, n: wrong.get(epoch, right(settings, epoch))
     )
     message = r"the weights are no longer finite in epoch 2, step 1 of 1.*after epoch 1 is kept"
     with pytest.raises(TrainingError, match=message):
@@ -450,6 +450,63 @@ def test_class_weights_by_hand() -> None:
     # three classes occur: 6/(3·3), 6/(3·1), 6/(3·2); the one without samples is never asked for
     assert_allclose(weights[[0, 1, 3]], [2 / 3, 2, 1], rtol=1e-6)
     assert_allclose(weights[labels].mean(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax"])
+def test_delays_have_a_rate_of_their_own(optimizer: str) -> None:
+    """Two groups of one optimiser against two optimisers, with a rate that changes."""
+    settings = TrainingSettings(
+        optimizer=optimizer,  # type: ignore[arg-type]
+        learning_rate=0.01,
+        learning_rate_delays=0.3,
+        weight_decay=0.1,
+    )
+    ours = [torch.ones(3, requires_grad=True) for _ in range(2)]
+    theirs = [torch.ones(3, requires_grad=True) for _ in range(2)]
+    one = bptt.make_optimizer([ours[:1], ours[1:]], settings)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adamax": torch.optim.Adamax}
+    two = [kind[optimizer]([p], weight_decay=0.1) for p in theirs]
+    for part in (1.0, 0.5, 0.1):
+        for tensors, rates, steps in (
+            (ours, [0.01 * part * group["rate_factor"] for group in one.param_groups], [one]),
+            (theirs, [0.01 * part, 0.3 * part], two),
+        ):
+            groups = [group for step in steps for group in step.param_groups]
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate
+            for tensor in tensors:
+                tensor.grad = tensor.detach() ** 2
+            for step in steps:
+                step.step()
+    for found, expected in zip(ours, theirs, strict=True):
+        assert_allclose(found.detach(), expected.detach(), rtol=1e-6)
+    assert not torch.equal(ours[0], ours[1])
+
+
+def test_rates_of_delays_are_trained_with_and_resumed(
+    tmp_path: Path, selection: SelectionData
+) -> None:
+    more = ("training.epochs=4", "model.hidden_units=[6]", "model.max_delay_ms=40")
+    own = (*more, "training.learning_rate_delays=0.05")
+    trained(tmp_path / "same", selection, "delay_lif", 0, *more)
+    trained(tmp_path / "whole", selection, "delay_lif", 0, *own)
+
+    def interrupt(epoch: Epoch, n_epochs: int) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "parts"
+    record = start_run(folder, "delay_lif", small("delay_lif", *own), selection, 0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(folder, record, selection, report=interrupt)
+    fit(folder, read_run(folder), selection)
+    same, one, two = (
+        load_tensors(f / WEIGHTS_FILE)[0] for f in (tmp_path / "same", tmp_path / "whole", folder)
+    )
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert not torch.equal(same["delays.0"], one["delays.0"])
+    with pytest.raises(TrainingError, match=r"model lif learns no delays; remove training\."):
+        start_run(tmp_path / "no", "lif", small("lif", own[-1]), selection, 0)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax"])
