@@ -349,6 +349,10 @@ class EventBatch:
             raster.view(-1).index_add_(0, index, torch.ones(index.numel(), device=raster.device))
 
 
+# So that it can be an argument or a result of an exported network.
+torch.export.register_dataclass(EventBatch, serialized_type_name="spikebench.EventBatch")
+
+
 class DenseBuffer:
     """Rasters of successive batches in the same memory.
 

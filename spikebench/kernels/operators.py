@@ -15,6 +15,7 @@ import torch
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
+from spikebench.kernels.fake import FAKES
 from spikebench.kernels.neuron import Neuron, Parameters, Settings
 from spikebench.kernels.scan import (
     REDUCTIONS,
@@ -169,15 +170,51 @@ def _no_cells(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 def _cells(events: EventBatch | Spikes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Check the events of an input; keep one per cell if it is binary. Spikes of a kernel are returned unchanged."""
-    offsets, bins, units = events.offsets, events.bins, events.units
+    cells = events.offsets, events.bins, events.units
+    is_binary = False
     if isinstance(events, Spikes):
-        if not events.is_checked:
-            _refuse_outside(offsets, bins, units, *events.shape)
-        return offsets, bins, units
-    _refuse_outside(offsets, bins, units, len(events), events.n_steps, events.n_units)
-    if events.mode == "binary":
-        return _device(bins).first_in_cell(offsets, bins, units, events.n_units)  # type: ignore[no-any-return]
+        if events.is_checked:
+            return cells
+        batch, n_steps, n_units = events.shape
+    else:
+        batch, n_steps, n_units = len(events), events.n_steps, events.n_units
+        is_binary = events.mode == "binary"
+    if torch.compiler.is_compiling():
+        return _checked_cells(*cells, batch, n_steps, n_units, is_binary)  # type: ignore[no-any-return]
+    return _valid_cells(*cells, batch, n_steps, n_units, is_binary)
+
+
+def _valid_cells(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    batch: int,
+    n_steps: int,
+    n_units: int,
+    is_binary: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Check events, and keep one per cell if the input is binary."""
+    _refuse_outside(offsets, bins, units, batch, n_steps, n_units)
+    if is_binary:
+        return _device(bins).first_in_cell(offsets, bins, units, n_units)  # type: ignore[no-any-return]
     return offsets, bins, units
+
+
+@torch.library.custom_op("spikebench::checked_cells", mutates_args=())
+def _checked_cells(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    batch: int,
+    n_steps: int,
+    n_units: int,
+    is_binary: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Check the events of a traced network each time that it runs: its kernels use the result."""
+    found = _valid_cells(offsets, bins, units, batch, n_steps, n_units, is_binary)
+    if found[0] is offsets:  # the result of an operator must not be its input
+        return offsets.clone(), bins.clone(), units.clone()
+    return found
 
 
 def _refuse_outside(
@@ -330,6 +367,8 @@ def _scan_backward(
         for s in range(len(recurrent)):
             for t in range(min(s + 1, found[0].shape[1])):
                 found[2][s] += state[:, STATE_ROWS + s - t].T @ found[0][:, t]
+    if not to_current:  # so that the shape does not depend on the state
+        return found[0].new_empty(0, 0, 0), *found[1:]
     return found
 
 
@@ -459,3 +498,5 @@ for _operator, _gradients, _context in (
     (_readout_backward, _once, None),
 ):
     _operator.register_autograd(_gradients, setup_context=_context)
+for _name, _fake in FAKES.items():
+    torch.library.register_fake(f"spikebench::{_name}", _fake)

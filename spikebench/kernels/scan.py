@@ -237,10 +237,25 @@ def check_readout(
         )
     if lengths is None:
         lengths = torch.full((batch,), n_steps, dtype=torch.int64, device=weight.device)
-    elif (
-        lengths.shape != (batch,)
-        or lengths.is_floating_point()
-        or bool(((lengths < 1) | (lengths > n_steps)).any())
-    ):
-        raise ValueError(f"lengths must be {batch} whole numbers in 1 … {n_steps}")
+    elif lengths.shape != (batch,) or lengths.is_floating_point():
+        raise ValueError(_WRONG_LENGTHS.format(batch=batch, n_steps=n_steps))
+    elif torch.compiler.is_compiling():
+        lengths = _checked_lengths(lengths, n_steps)
+    else:
+        _refuse_lengths(lengths, n_steps)
     return lengths, start.detach()
+
+
+_WRONG_LENGTHS = "lengths must be {batch} whole numbers in 1 … {n_steps}"
+
+
+def _refuse_lengths(lengths: torch.Tensor, n_steps: int) -> None:
+    if bool(((lengths < 1) | (lengths > n_steps)).any()):
+        raise ValueError(_WRONG_LENGTHS.format(batch=len(lengths), n_steps=n_steps))
+
+
+@torch.library.custom_op("spikebench::checked_lengths", mutates_args=())
+def _checked_lengths(lengths: torch.Tensor, n_steps: int) -> torch.Tensor:
+    """Check the lengths of a traced network each time that it runs: its kernels use the result."""
+    _refuse_lengths(lengths, n_steps)
+    return lengths.clone()

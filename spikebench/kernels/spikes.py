@@ -157,6 +157,10 @@ class Spikes:
         return rows.repeat_interleave(self.offsets.diff()), self.bins.long(), self.units.long()
 
 
+# So that it can be an argument or a result of an exported network.
+torch.export.register_dataclass(Spikes, serialized_type_name="spikebench.Spikes")
+
+
 class _Dense(torch.autograd.Function):
     @staticmethod
     def forward(

@@ -67,6 +67,10 @@ class Output:
     spikes: list[Spikes] = field(default_factory=list)
 
 
+# So that it can be an argument or a result of an exported network.
+torch.export.register_dataclass(Output, serialized_type_name="spikebench.Output")
+
+
 @dataclass(frozen=True)
 class ChunkState:
     """State that a model keeps between chunks of clips.

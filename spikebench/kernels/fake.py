@@ -1,0 +1,189 @@
+"""Shapes and types of the results of the operators, from which ``torch.compile`` and ``torch.export`` trace a network.
+
+One function per operator of :mod:`spikebench.kernels.operators`, with its arguments; no value is computed. How many
+spikes a layer has, or how many events stay when one per cell is kept, depends on data: these are new symbolic sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from spikebench.kernels.scan import REDUCTIONS
+
+Tensors3 = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Tensors4 = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def _checked_cells(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    batch: int,
+    n_steps: int,
+    n_units: int,
+    is_binary: bool,
+) -> Tensors3:
+    n = torch.library.get_ctx().new_dynamic_size() if is_binary else bins.shape[0]
+    return offsets.new_empty(batch + 1), bins.new_empty(n), units.new_empty(n)
+
+
+def _checked_lengths(lengths: torch.Tensor, n_steps: int) -> torch.Tensor:
+    return torch.empty_like(lengths)
+
+
+def _event_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    handle: torch.Tensor | None,
+    n_steps: int,
+) -> torch.Tensor:
+    return weight.new_empty(offsets.shape[0] - 1, n_steps, weight.shape[2])
+
+
+def _event_linear_backward(
+    grad: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    to_weight: bool,
+    to_spikes: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    inputs = (grad.shape[0], grad.shape[1], weight.shape[1])
+    return (
+        weight.new_empty(weight.shape if to_weight else (0,)),
+        weight.new_empty(inputs if to_spikes else (0,)),
+    )
+
+
+def _lif_scan(
+    current: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    recurrent: torch.Tensor,
+    state: torch.Tensor,
+    n_steps: int,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    keep_membranes: bool,
+    keep_synapses: bool,
+    keep_adaptation: bool,
+) -> tuple[torch.Tensor, ...]:
+    batch, _, n = state.shape
+    n_spikes = torch.library.get_ctx().new_dynamic_size()
+    kept = (
+        state.new_empty((batch, n_steps, n) if wanted else (0, 0, 0))
+        for wanted in (keep_membranes, keep_synapses, keep_adaptation)
+    )
+    return (
+        state.new_empty_strided((batch, n_steps, n), (0, 0, 0)),
+        state.new_empty(batch + 1, dtype=torch.int64),
+        state.new_empty(n_spikes, dtype=torch.int32),
+        state.new_empty(n_spikes, dtype=torch.int32),
+        *kept,
+        state.new_empty(state.shape),
+    )
+
+
+def _lif_scan_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    membranes: torch.Tensor,
+    synapses: torch.Tensor,
+    adapted: torch.Tensor,
+    spike_offsets: torch.Tensor,
+    spike_bins: torch.Tensor,
+    spike_units: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    recurrent: torch.Tensor,
+    state: torch.Tensor,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    to_current: bool,
+    to_weight: bool,
+    to_recurrent: bool,
+) -> Tensors4:
+    none = (0, 0, 0)
+    return (
+        membranes.new_empty(membranes.shape if to_current else none),
+        weight.new_empty(weight.shape if to_weight else none),
+        recurrent.new_empty(recurrent.shape if to_recurrent else none),
+        parameters.new_empty(1 + parameters.shape[0], parameters.shape[1]),
+    )
+
+
+def _leaky_readout(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    handle: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    start: torch.Tensor,
+    reduction: int,
+    n_steps: int,
+    keep_trace: bool,
+) -> Tensors3:
+    batch, n = lengths.shape[0], weight.shape[1]
+    has_trace = keep_trace or reduction == REDUCTIONS["trace"]
+    return (
+        weight.new_empty(batch, n),
+        weight.new_empty(batch, n_steps if has_trace else 0, n),
+        weight.new_empty(batch, n, dtype=torch.int32),
+    )
+
+
+def _leaky_readout_backward(
+    grad: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    decay: torch.Tensor,
+    lengths: torch.Tensor,
+    start: torch.Tensor,
+    trace: torch.Tensor,
+    peaks: torch.Tensor,
+    reduction: int,
+    n_steps: int,
+) -> Tensors3:
+    n_units, n = weight.shape
+    return (
+        weight.new_empty(lengths.shape[0], n_steps, n_units),
+        weight.new_empty(n_units, n),
+        weight.new_empty(n),
+    )
+
+
+FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
+    "checked_cells": _checked_cells,
+    "checked_lengths": _checked_lengths,
+    "event_linear": _event_linear,
+    "event_linear_backward": _event_linear_backward,
+    "leaky_readout": _leaky_readout,
+    "leaky_readout_backward": _leaky_readout_backward,
+    "lif_scan": _lif_scan,
+    "lif_scan_backward": _lif_scan_backward,
+}
