@@ -143,6 +143,7 @@ def assert_same_steps(model: Classifier, other: Classifier, backend: str, exact:
 
 
 @pytest.mark.usefixtures("dynamic_sizes")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
 @pytest.mark.parametrize(
     ("name", "config"),
     [
