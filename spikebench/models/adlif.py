@@ -15,13 +15,13 @@ Sabathiel, Legenstein (2024), arXiv:2408.07517, "SE-adLIF", on which this model 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.neuron import Neuron, Surrogate
 from spikebench.kernels.scan import Adaptation
 from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
@@ -45,9 +45,7 @@ class AdaptiveLIFConfig(ModelConfig):
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
     readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
     readout: ReadoutReduction = "mean"
-    surrogate: Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian"] = (
-        "fast_sigmoid"
-    )
+    surrogate: Surrogate = "fast_sigmoid"
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only

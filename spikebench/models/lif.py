@@ -23,7 +23,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.neuron import Neuron, Surrogate
 from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -39,6 +39,9 @@ class LIFConfig(ModelConfig):
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
     readout: ReadoutReduction = "max"
+    surrogate: Surrogate = Field(
+        default="fast_sigmoid", exclude_if=lambda name: name == "fast_sigmoid"
+    )
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
@@ -65,12 +68,14 @@ class LIF(SpikingNetwork):
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        config = self.config
+        neuron = Neuron(surrogate=config.surrogate, slope=config.surrogate_slope)
         return [
             SpikingLayer(
                 weight=weight,
-                neuron=Neuron(slope=self.config.surrogate_slope),
-                tau_syn_ms=self.config.tau_syn_ms,
-                tau_mem_ms=self.config.tau_mem_ms,
+                neuron=neuron,
+                tau_syn_ms=config.tau_syn_ms,
+                tau_mem_ms=config.tau_mem_ms,
             )
             for weight in self.hidden
         ]

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.neuron import Neuron, Surrogate
 from spikebench.models.base import DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -32,6 +32,9 @@ class RecurrentLIFConfig(ModelConfig):
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
     readout: ReadoutReduction = "max"
+    surrogate: Surrogate = Field(
+        default="fast_sigmoid", exclude_if=lambda name: name == "fast_sigmoid"
+    )
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units
@@ -59,12 +62,14 @@ class RecurrentLIF(SpikingNetwork):
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        config = self.config
+        neuron = Neuron(surrogate=config.surrogate, slope=config.surrogate_slope)
         return [
             SpikingLayer(
                 weight=self.input,
                 recurrent=self.recurrent,
-                neuron=Neuron(slope=self.config.surrogate_slope),
-                tau_syn_ms=self.config.tau_syn_ms,
-                tau_mem_ms=self.config.tau_mem_ms,
+                neuron=neuron,
+                tau_syn_ms=config.tau_syn_ms,
+                tau_mem_ms=config.tau_mem_ms,
             )
         ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.neuron import Neuron, Parameters, Surrogate
 from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.normalised_weights import NormalisedWeights
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -28,9 +28,7 @@ class StateSpaceConfig(ModelConfig):
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
     readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
     readout: ReadoutReduction = "softmax"
-    surrogate: Literal[
-        "fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian", "boxcar"
-    ] = "boxcar"
+    surrogate: Surrogate = "boxcar"
     surrogate_slope: float = Field(default=2.0, gt=0)
 
 
