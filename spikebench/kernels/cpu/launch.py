@@ -17,7 +17,7 @@ from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies and are faster
-_BLOCK_BYTES = 1 << 19  # of gradients that stay in the cache until they are added to the weights
+_BLOCK_BYTES = 1 << 17  # of gradients that stay in the cache until they are added to the weights
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
 _PARAMETERS = 5  # counted among them, of α and the neuron: fixed, so that all neurons get the same groups of samples
