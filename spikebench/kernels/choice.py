@@ -26,6 +26,11 @@ class Kernels(Protocol):
     def event_linear(self, events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
         """Multiply events by weights to get currents."""
 
+    def delayed_linear(
+        self, events: EventBatch | Spikes, weight: torch.Tensor, delay: torch.Tensor, n_taps: int
+    ) -> torch.Tensor:
+        """Multiply events by weights with delays to get currents."""
+
     def lif_scan(
         self,
         current: torch.Tensor | EventBatch,

@@ -1,9 +1,10 @@
-"""Synaptic delays, as taps of the weights of events, or per axon.
+"""Synaptic delays, as taps of the weights of events, between two steps, or per axon.
 
 A connection with weight w and delay d sends w·k(s − d) at the taps s = 0, 1, … of
 :func:`spikebench.kernels.reference.event_linear`, so a delay is learned like a weight. With ``spread`` σ = 0, k is the
-triangle max(0, 1 − |x|): the spike is shared between the two bins around d. With σ > 0, k is exp(−x²/2σ²), normalised
-to a sum of 1 over the taps; training begins with a wide kernel and narrows it. Sources: Khalfaoui-Hassani,
+triangle max(0, 1 − |x|): the spike is shared between the two bins around d, and
+:func:`spikebench.kernels.reference.delayed_linear` computes the same without the other taps. With σ > 0, k is
+exp(−x²/2σ²), normalised to a sum of 1 over the taps; training begins with a wide kernel and narrows it. Sources: Khalfaoui-Hassani,
 Pellegrini, Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri, Khalfaoui-Hassani, Masquelier
 (2023), arXiv:2306.17670 (delays in spiking networks).
 """
@@ -44,14 +45,9 @@ def delay_taps(
     ValueError
         If there are no taps, the spread is negative, or shapes do not fit.
     """
-    if n_taps < 1 or not 0 <= spread < float("inf"):
-        raise ValueError(f"delays need n_taps ≥ 1 and spread ≥ 0, got {n_taps}, {spread}")
-    if delay.ndim != 2 or any(
-        given not in (1, n) for given, n in zip(delay.shape, weight.shape, strict=True)
-    ):
-        raise ValueError(
-            f"delays of shape {tuple(delay.shape)} do not fit weights of shape {tuple(weight.shape)}"
-        )
+    if not 0 <= spread < float("inf"):
+        raise ValueError(f"delays need spread ≥ 0, got {spread}")
+    check_delays(weight, delay, n_taps)
     steps = torch.arange(n_taps, dtype=weight.dtype, device=weight.device).view(-1, 1, 1)
     distance = steps - delay.clamp(0, n_taps - 1)
     if spread == 0:
@@ -60,6 +56,54 @@ def delay_taps(
         kernel = torch.exp(-0.5 * (distance / spread) ** 2)
         kernel = kernel / kernel.sum(0, keepdim=True)
     return kernel * weight
+
+
+def check_delays(weight: torch.Tensor, delay: torch.Tensor, n_taps: int) -> None:
+    """Check the delays of connections.
+
+    Parameters
+    ----------
+    weight, delay, n_taps
+        As in :func:`delay_taps`.
+
+    Raises
+    ------
+    ValueError
+        If there are no taps, or the delays do not fit the weights.
+    """
+    if n_taps < 1:
+        raise ValueError(f"delays need n_taps ≥ 1, got {n_taps}")
+    if delay.ndim != 2 or any(
+        given not in (1, n) for given, n in zip(delay.shape, weight.shape, strict=True)
+    ):
+        raise ValueError(
+            f"delays of shape {tuple(delay.shape)} do not fit weights of shape {tuple(weight.shape)}"
+        )
+    if delay.dtype != weight.dtype or delay.device != weight.device:
+        raise ValueError(
+            f"delays are {delay.dtype} on {delay.device}, the weights are {weight.dtype} on {weight.device}"
+        )
+
+
+def split_delays(delay: torch.Tensor, n_taps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split delays into whole steps and the part of a step that is left.
+
+    Parameters
+    ----------
+    delay
+        In steps, float, 0 … n_taps − 1.
+    n_taps
+        Number of taps.
+
+    Returns
+    -------
+    whole : Tensor of int64, shape of ``delay``
+        ⌊d⌋; the step before the last tap for the longest delay, so that both steps of arrival are taps.
+    part : Tensor of float, shape of ``delay``
+        d − ⌊d⌋, in the graph.
+    """
+    whole = delay.detach().floor().clamp(max=max(n_taps - 2, 0))
+    return whole.long(), delay - whole
 
 
 def delay_axons(events: EventBatch, delay: torch.Tensor) -> EventBatch:

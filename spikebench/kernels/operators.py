@@ -15,6 +15,7 @@ import torch
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
+from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
 from spikebench.kernels.neuron import Neuron, Parameters, Settings
 from spikebench.kernels.scan import (
@@ -30,7 +31,7 @@ from spikebench.kernels.scan import (
 )
 from spikebench.kernels.spikes import Spikes
 
-__all__ = ["event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan"]
+__all__ = ["delayed_linear", "event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan"]
 
 _WRONG = {
     1: "the offsets do not fit the events",
@@ -46,6 +47,21 @@ def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     handle = events.handle if isinstance(events, Spikes) else None
     n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
     current: torch.Tensor = _event_linear(*_cells(events), taps, handle, n_steps)
+    return current
+
+
+def delayed_linear(
+    events: EventBatch | Spikes, weight: torch.Tensor, delay: torch.Tensor, n_taps: int
+) -> torch.Tensor:
+    """Multiply events by weights with delays; see :func:`spikebench.kernels.reference.delayed_linear`."""
+    check_weight(events, weight, has_taps=False)
+    check_delays(weight, delay, n_taps)
+    delays = delay.clamp(0, n_taps - 1).expand(weight.shape)
+    handle = events.handle if isinstance(events, Spikes) else None
+    n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
+    current: torch.Tensor = _delayed_linear(
+        *_cells(events), weight, delays, handle, n_taps, n_steps
+    )
     return current
 
 
@@ -278,6 +294,58 @@ def _event_linear_gradients(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  #
     return None, None, None, weights if needs[3] else None, spikes if needs[4] else None, None
 
 
+@torch.library.custom_op("spikebench::delayed_linear", mutates_args=())
+def _delayed_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    handle: torch.Tensor | None,
+    n_taps: int,
+    n_steps: int,
+) -> torch.Tensor:
+    current: torch.Tensor = _device(weight).delayed_linear(
+        offsets, bins, units, weight, delay, n_taps, n_steps
+    )
+    return current
+
+
+@torch.library.custom_op("spikebench::delayed_linear_backward", mutates_args=())
+def _delayed_linear_backward(
+    grad: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    n_taps: int,
+    to_weight: bool,
+    to_spikes: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    found = _device(weight).delayed_linear_backward(
+        offsets, bins, units, weight, delay, n_taps, grad, (to_weight, to_spikes)
+    )
+    return found
+
+
+def _delayed_linear_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+    ctx.save_for_backward(*inputs[:5])
+    ctx.n_taps = inputs[6]
+
+
+def _delayed_linear_gradients(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # noqa: ANN401
+    to_weight, to_delay, to_spikes = ctx.needs_input_grad[3:6]
+    weights, delays, spikes = _delayed_linear_backward(
+        grad, *ctx.saved_tensors, ctx.n_taps, to_weight or to_delay, to_spikes
+    )
+    return (
+        *(None, None, None, weights if to_weight else None, delays if to_delay else None),
+        *(spikes if to_spikes else None, None, None),
+    )
+
+
 @torch.library.custom_op("spikebench::lif_scan", mutates_args=())
 def _scan(
     current: torch.Tensor,
@@ -491,9 +559,11 @@ def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
 
 for _operator, _gradients, _context in (
     (_event_linear, _event_linear_gradients, _event_linear_context),
+    (_delayed_linear, _delayed_linear_gradients, _delayed_linear_context),
     (_scan, _scan_gradients, _scan_context),
     (_readout, _readout_gradients, _readout_context),
     (_event_linear_backward, _once, None),
+    (_delayed_linear_backward, _once, None),
     (_scan_backward, _once, None),
     (_readout_backward, _once, None),
 ):

@@ -11,6 +11,7 @@ import math
 import torch
 
 from spikebench.events.batches import EventBatch
+from spikebench.kernels.delays import check_delays, split_delays
 from spikebench.kernels.neuron import (
     GAUSSIAN_H,
     GAUSSIAN_PEAK,
@@ -30,7 +31,14 @@ from spikebench.kernels.scan import (
 )
 from spikebench.kernels.spikes import Spikes
 
-__all__ = ["event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan", "surrogate_slope"]
+__all__ = [
+    "delayed_linear",
+    "event_linear",
+    "leaky_readout",
+    "lif_scan",
+    "recurrent_lif_scan",
+    "surrogate_slope",
+]
 
 
 def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
@@ -58,6 +66,49 @@ def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     current = raster @ taps[0]
     for s in range(1, min(len(taps), current.shape[1])):
         later = torch.nn.functional.pad(raster[:, :-s] @ taps[s], (0, 0, s, 0))
+        current = current + later
+    return current
+
+
+def delayed_linear(
+    events: EventBatch | Spikes, weight: torch.Tensor, delay: torch.Tensor, n_taps: int
+) -> torch.Tensor:
+    """Multiply events by weights with delays: w·(1 − f) arrives ⌊d⌋ steps later, w·f one step after that; f = d − ⌊d⌋.
+
+    The currents are those of :func:`event_linear` with :func:`spikebench.kernels.delays.delay_taps`, whose spread is 0.
+
+    Parameters
+    ----------
+    events
+        Spikes of an input or of a layer.
+    weight
+        Float (input, output).
+    delay
+        In steps, float, of a shape that broadcasts to ``weight``. Clamped to 0 … n_taps − 1; a delay outside gets no
+        gradient.
+    n_taps
+        Number of steps at which a spike can arrive.
+
+    Returns
+    -------
+    Tensor of float, shape (batch, time, output)
+        Currents. At a whole delay d < n_taps − 1, its gradient is that of a longer delay.
+
+    Raises
+    ------
+    ValueError
+        If shapes or types do not fit, there are no taps, or an event is outside the raster.
+    """
+    check_weight(events, weight, has_taps=False)
+    check_delays(weight, delay, n_taps)
+    whole, part = split_delays(delay.clamp(0, n_taps - 1), n_taps)
+    raster = events.dense().to(weight.dtype)
+    n_steps = raster.shape[1]
+    current = raster.new_zeros(*raster.shape[:2], weight.shape[1])
+    near, far = weight * (1 - part), weight * part
+    for s in range(min(n_taps + 1, n_steps)):
+        tap = near * (whole == s) + far * (whole == s - 1)
+        later = torch.nn.functional.pad(raster[:, : n_steps - s] @ tap, (0, 0, s, 0))
         current = current + later
     return current
 

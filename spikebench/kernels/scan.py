@@ -52,13 +52,17 @@ class Scan:
     state: torch.Tensor
 
 
-def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
+def check_weight(
+    events: EventBatch | Spikes, weight: torch.Tensor, has_taps: bool = True
+) -> torch.Tensor:
     """Check the weights of events.
 
     Parameters
     ----------
     events, weight
         As in :func:`spikebench.kernels.reference.event_linear`.
+    has_taps
+        Whether weights may have taps.
 
     Returns
     -------
@@ -72,10 +76,11 @@ def check_weight(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     """
     taps = weight[None] if weight.ndim == 2 else weight
     n_units = events.n_units if isinstance(events, EventBatch) else events.shape[2]
-    if taps.ndim != 3 or taps.shape[0] < 1 or taps.shape[1] != n_units:
+    fits = taps.ndim == 3 and taps.shape[0] >= 1 and taps.shape[1] == n_units
+    if not fits or not (has_taps or weight.ndim == 2):
         raise ValueError(
             f"weights of shape {tuple(weight.shape)} do not fit {n_units} inputs: "
-            "(input, output), or (tap, input, output)"
+            "(input, output)" + ", or (tap, input, output)" * has_taps
         )
     if not weight.is_floating_point():
         raise ValueError(f"weights must be floats, got {weight.dtype}")

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikebench.kernels.cpu import delayed, readouts, scans
 from spikebench.kernels.cpu import events as event_loops
-from spikebench.kernels.cpu import readouts, scans
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.neurons import Neuron
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
+from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
@@ -94,6 +95,64 @@ def event_linear_backward(
     for partial in run_in_threads(add, parts):
         total += partial
     return torch.from_numpy(total)
+
+
+def delayed_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    n_taps: int,
+    n_steps: int,
+) -> torch.Tensor:
+    """Multiply events by weights with delays; see :func:`spikebench.kernels.operators.delayed_linear`."""
+    current = empty((offsets.numel() - 1, n_steps, weight.shape[1]), weight)
+    lists, out = _events((offsets, bins, units)), _array(current)
+    connections, width = _connections(weight, delay, n_taps, n_steps)
+    run_in_threads(
+        lambda first, last: delayed.add_currents(lists, connections, width, out, first, last),
+        pieces(len(out), delayed.samples(width, out.itemsize)),
+    )
+    return current
+
+
+def delayed_linear_backward(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    n_taps: int,
+    grad: torch.Tensor,
+    wanted: tuple[bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Compute the gradients of weights, of delays and of the input spikes (empty unless requested)."""
+    batch, n_steps, n = grad.shape
+    to_weight, to_spikes = wanted
+    spikes = empty((batch, n_steps, len(weight)) if to_spikes else (0, 0, 0), grad)
+    lists, gradient, out = _events((offsets, bins, units)), *_arrays(grad, spikes)
+    connections, width = _connections(weight, delay, n_taps, n_steps)
+    shape = (2, *connections.near.shape) if to_weight else (2, 0, 0)
+    size = delayed.samples(width, out.itemsize)
+
+    def run(first: int, last: int) -> NDArray[Any]:
+        into = _zeros(shape, gradient.dtype)
+        for begin, end in pieces(last - first, size):
+            delayed.spread_gradients(
+                lists, connections, width, gradient, *into, out, first + begin, first + end
+            )
+        return into
+
+    total = np.zeros(shape, gradient.dtype)
+    for partial in run_in_threads(run, _groups(batch, int(np.prod(shape)))):
+        total += partial
+    if not to_weight:
+        none = weight.new_empty(0)
+        return none, none, spikes
+    _, part = split_delays(delay, n_taps)
+    near, far = torch.from_numpy(total)[:, :n].transpose(1, 2)
+    return (1 - part) * near + part * far, weight * (far - near), spikes
 
 
 def scan(
@@ -310,6 +369,21 @@ def _neuron(layer: Layer, settings: Settings) -> Neuron:
 
 def _events(cells: Cells) -> event_loops.Events:
     return event_loops.Events(*_arrays(*cells))
+
+
+def _connections(
+    weight: torch.Tensor, delay: torch.Tensor, n_taps: int, n_steps: int
+) -> tuple[delayed.Connections, int]:
+    """Make the weights and delays of compiled loops, and the number of places of a sample."""
+    whole, part = split_delays(delay, n_taps)
+    rows = (0, 0, 0, -weight.shape[1] % delayed.SIDE)
+
+    def by_neuron(tensor: torch.Tensor) -> NDArray[Any]:
+        return _array(torch.nn.functional.pad(tensor.T, rows))
+
+    steps = by_neuron(whole.clamp(max=n_steps)).astype(np.uint32)  # later, nothing arrives
+    near, far = by_neuron(weight * (1 - part)), by_neuron(weight * part)
+    return delayed.Connections(near, far, steps), 1 + n_steps + int(steps.max(initial=0))
 
 
 def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
