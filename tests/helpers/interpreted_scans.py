@@ -177,11 +177,27 @@ def compare_events(kernels: Functions) -> None:
         back = cpu.spikes_gradient(current, weight)
         assert_close(kernels.spikes_gradient(current, weight), back, **bounds)
 
+    compare_delays(kernels, cells)
     nothing = (torch.zeros(4, dtype=torch.int64), bins[:0], units[:0])
     assert not kernels.event_linear(*nothing, weight, N_STEPS).any()
     assert not kernels.event_linear_backward(*nothing, current[:3], 2, N_INPUTS, 0).any()
     assert_close(kernels.first_in_cell(*nothing, N_INPUTS), nothing, rtol=0, atol=0)
     compare_checks(kernels, cells, nothing)
+
+
+def compare_delays(kernels: Functions, cells: Cells) -> None:
+    """Currents of connections with delays, and the gradients of weights, delays and spikes."""
+    for n_taps, n in ((1, 3), (4, 18), (3 * N_STEPS, 5)):
+        weight = torch.randn(N_INPUTS, n, dtype=torch.float64)
+        delay = (n_taps - 1) * torch.rand(N_INPUTS, n, dtype=torch.float64)
+        delay[0, :2] = torch.tensor([0, n_taps - 1])
+        given = (*cells, weight, delay, n_taps)
+        current = cpu.delayed_linear(*given, N_STEPS)
+        assert_close(kernels.delayed_linear(*given, N_STEPS), current, rtol=1e-12, atol=1e-12)
+        for wanted in ((True, True), (False, True), (True, False)):
+            expected = cpu.delayed_linear_backward(*given, current, wanted)
+            found = kernels.delayed_linear_backward(*given, current, wanted)
+            assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def compare_checks(kernels: Functions, cells: Cells, nothing: Cells) -> None:
@@ -297,6 +313,7 @@ def sample() -> None:
     shrink()
     kernels._PROGRAMS = 1
     assert compare_scans(kernels, 9, 3, torch.float32) > 20
+    compare_delays(kernels, events_of(3, N_STEPS, N_INPUTS, 9, 2))
     operators._device = lambda tensor: kernels  # type: ignore[assignment]
     assert compare_gradients(*list(settings(half=True))[1]) > 20
 
@@ -306,6 +323,7 @@ def shrink() -> None:
     from spikebench.kernels.triton import launch as kernels
 
     kernels._LANES, kernels._EVENTS, kernels._CHAINS = 8, 4, 32
+    kernels._NEURONS = 8
     kernels._FORWARD_BYTES, kernels._BACKWARD_BYTES = 1024, 2048
 
 

@@ -147,6 +147,9 @@ def test_all_that_is_launched_compiles(
         grads = (kept[0], kept[0] if full else none)
         given = (grads, kept, cells, cells, layer, state, settings)
         kernels.scan_backward(*given, (True, True, n_taps > 0))
+    delayed = (*cells, weight[0], weight[0], 3)
+    current = kernels.delayed_linear(*delayed, n_steps)
+    kernels.delayed_linear_backward(*delayed, current, (True, True))
     out, start = torch.zeros(n_units, n, dtype=dtype), torch.zeros(batch, n, dtype=dtype)
     given = (*cells, out, decay, torch.ones(batch, dtype=torch.int64), start)
     for reduction in REDUCTIONS.values():
@@ -154,7 +157,8 @@ def test_all_that_is_launched_compiles(
             _, trace, peaks = kernels.readout(*given, reduction, n_trace)
             kernels.readout_backward(*given, reduction, trace, trace, peaks, n_steps)
     assert sorted(compiler.compiled) == [
-        *("add_currents", "add_weight_gradients"),
+        *("add_currents", "add_delayed", "add_delayed_gradients", "add_delayed_spikes"),
+        "add_weight_gradients",
         *("readout_backward", "readout_forward", "scan_backward", "scan_forward"),
     ]
     for variants in compiler.compiled.values():

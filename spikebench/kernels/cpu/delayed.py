@@ -25,7 +25,7 @@ from spikebench.kernels.cpu.events import Events
 from spikebench.kernels.cpu.pairs import add_pair
 
 SIDE = 4  # neurons
-_CHUNK = 16  # neurons whose currents or gradients are in memory at a time: a multiple of SIDE
+_CHUNK = 32  # neurons whose currents or gradients are in memory at a time: a multiple of SIDE
 
 _CACHE_BYTES = 1 << 15  # for the rows of currents of neurons that are processed side by side
 
@@ -139,10 +139,9 @@ def spread_gradients(
                     rows[h - begin, place] = gradient[k, t, h]
         for h in range(begin, end, SIDE):
             if at_near.size:
-                for g in range(0, SIDE, 2):
-                    _sum_at_events(starts, places, steps, rows, begin, h + g, at_near, at_far)
+                _sum_at_events(starts, places, steps, rows, begin, h, at_near, at_far)
         for i in range(len(spikes)):
-            for h in range(begin, end, 2):
+            for h in range(begin, end, SIDE):
                 _add_later(spikes[i], near, far, steps, rows, begin, h, i)
     for k in range(first, last if to_spikes.size else first):
         for t in range(n_steps):
@@ -163,22 +162,31 @@ def _sum_at_events(
     at_far: Floats,
 ) -> None:
     """Sum the gradients of the neurons h and h + 1 where events arrive."""
-    g0, g1 = rows[h - begin], rows[h - begin + 1]
-    next0, next1 = g0[1:], g1[1:]
+    g0, g1, g2, g3 = rows[h - begin], rows[h - begin + 1], rows[h - begin + 2], rows[h - begin + 3]
     zero = rows.dtype.type(0)
+    one = np.uint32(1)
     for i in range(steps.shape[1]):
-        d0, d1 = steps[h, i], steps[h + 1, i]
-        near0, near1, far0, far1 = zero, zero, zero, zero
+        d0, d1, d2, d3 = steps[h, i], steps[h + 1, i], steps[h + 2, i], steps[h + 3, i]
+        near0, near1, near2, near3 = zero, zero, zero, zero
+        far0, far1, far2, far3 = zero, zero, zero, zero
         for e in range(starts[i], starts[i + 1]):
             place = places[e]
             near0 += g0[place + d0]
-            far0 += next0[place + d0]
+            far0 += g0[place + d0 + one]
             near1 += g1[place + d1]
-            far1 += next1[place + d1]
+            far1 += g1[place + d1 + one]
+            near2 += g2[place + d2]
+            far2 += g2[place + d2 + one]
+            near3 += g3[place + d3]
+            far3 += g3[place + d3 + one]
         at_near[h, i] += near0
         at_near[h + 1, i] += near1
+        at_near[h + 2, i] += near2
+        at_near[h + 3, i] += near3
         at_far[h, i] += far0
         at_far[h + 1, i] += far1
+        at_far[h + 2, i] += far2
+        at_far[h + 3, i] += far3
 
 
 @compiled
@@ -193,10 +201,13 @@ def _add_later(
     i: int,
 ) -> None:
     """Add the gradients of the neurons h and h + 1, as many steps later as a spike of input i takes to arrive."""
-    a0, b0, a1, b1 = near[h, i], far[h, i], near[h + 1, i], far[h + 1, i]
+    a0, a1, a2, a3 = near[h, i], near[h + 1, i], near[h + 2, i], near[h + 3, i]
+    b0, b1, b2, b3 = far[h, i], far[h + 1, i], far[h + 2, i], far[h + 3, i]
     d0, d1 = np.int64(steps[h, i]), np.int64(steps[h + 1, i])
+    d2, d3 = np.int64(steps[h + 2, i]), np.int64(steps[h + 3, i])
     g0, g1 = rows[h - begin, d0:], rows[h - begin + 1, d1:]
+    g2, g3 = rows[h - begin + 2, d2:], rows[h - begin + 3, d3:]
     for p in range(into.size):
-        into[p] += (a0 * g0[p] + b0 * g0[p + 1]) + (a1 * g1[p] + b1 * g1[p + 1])
-
-
+        into[p] += ((a0 * g0[p] + b0 * g0[p + 1]) + (a1 * g1[p] + b1 * g1[p + 1])) + (
+            (a2 * g2[p] + b2 * g2[p + 1]) + (a3 * g3[p] + b3 * g3[p + 1])
+        )

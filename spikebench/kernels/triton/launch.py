@@ -15,12 +15,16 @@ from typing import Any
 import torch
 import triton
 
+from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import STATE_ROWS, Layer
+from spikebench.kernels.triton import delayed
 from spikebench.kernels.triton import loops as loops
 
 __all__ = [
     "check_events",
+    "delayed_linear",
+    "delayed_linear_backward",
     "event_linear",
     "event_linear_backward",
     "first_in_cell",
@@ -38,6 +42,7 @@ _FORWARD_BYTES = 32768  # recurrent weights of spikes that are read at once
 _BACKWARD_BYTES = 16384  # in the backward pass, which loads as many in advance
 _MOST_PARAMETERS = 4  # of a neuron: rows that a program reads
 _CHAINS = 64  # lanes of a program without products
+_NEURONS = 32  # of a program that adds events one after the other: one per thread
 _PROGRAMS = 2048  # enough to fill a device
 _MOST_PARTS = 16  # gradients that are summed at the end
 
@@ -141,6 +146,84 @@ def event_linear_backward(
         num_warps=_warps(_EVENTS * lanes),
     )
     return parts.sum(0)
+
+
+def delayed_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    n_taps: int,
+    n_steps: int,
+) -> torch.Tensor:
+    """Multiply events by weights with delays; see :func:`spikebench.kernels.operators.delayed_linear`."""
+    batch, n = offsets.numel() - 1, weight.shape[1]
+    current = weight.new_zeros(batch, n_steps, n)
+    _launch(
+        delayed.add_delayed,
+        (batch, triton.cdiv(n, _NEURONS)),
+        (offsets, bins, units, *_connections(weight, delay, n_taps, n_steps)),
+        (current,),
+        *(n_steps, n),
+        LANES=_NEURONS,
+        num_warps=1,
+    )
+    return current
+
+
+def delayed_linear_backward(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    n_taps: int,
+    grad: torch.Tensor,
+    wanted: tuple[bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Compute the gradients of weights, of delays and of the input spikes (empty unless requested)."""
+    batch, n_steps, n = grad.shape
+    n_units = len(weight)
+    connections = _connections(weight, delay, n_taps, n_steps)
+    weights, delays, spikes = weight.new_empty(0), weight.new_empty(0), weight.new_empty(0, 0, 0)
+    if wanted[0]:
+        sorted_units, order = units.sort(stable=True)
+        numbers = torch.arange(n_units + 1, dtype=units.dtype, device=units.device)
+        starts = torch.searchsorted(sorted_units, numbers)
+        cells = _rows(offsets, bins.numel()) * n_steps + bins
+        lanes = min(_power(n), _LANES)
+        n_blocks = triton.cdiv(n, lanes)
+        n_parts = min(triton.cdiv(_PROGRAMS, max(n_units * n_blocks, 1)), _MOST_PARTS)
+        parts = grad.new_empty(n_parts, 2, n_units, n)
+        _launch(
+            delayed.add_delayed_gradients,
+            (n_units, n_parts, n_blocks),
+            (starts, cells[order], bins[order], grad, connections[2]),
+            (parts,),
+            *(n_units, n_steps, n, n_parts),
+            EVENTS=_EVENTS,
+            LANES=lanes,
+            num_warps=_warps(_EVENTS * lanes),
+        )
+        near, far = parts.sum(0)
+        _, part = split_delays(delay, n_taps)
+        weights, delays = (1 - part) * near + part * far, weight * (far - near)
+    if wanted[1]:
+        by_unit = grad.new_empty(batch, n_units, n_steps)
+        lanes = min(_power(n_steps), _LANES)
+        _launch(
+            delayed.add_delayed_spikes,
+            (batch * n_units, triton.cdiv(n_steps, lanes)),
+            (grad.transpose(1, 2), *connections),
+            (by_unit,),
+            *(n_units, n_steps, n),
+            NEURONS=_EVENTS,
+            LANES=lanes,
+            num_warps=_warps(_EVENTS * lanes),
+        )
+        spikes = by_unit.transpose(1, 2).contiguous()
+    return weights, delays, spikes
 
 
 def scan(
@@ -331,6 +414,14 @@ def _launch(
     with torch.cuda.device_of(given[0]):  # type: ignore[no-untyped-call]
         whole = (tensor.detach().contiguous() for tensor in given)
         kernel[grid](*whole, *outs, *numbers, **options)
+
+
+def _connections(
+    weight: torch.Tensor, delay: torch.Tensor, n_taps: int, n_steps: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Compute the weights of the two steps of arrival, and whole steps of delay."""
+    whole, part = split_delays(delay, n_taps)
+    return weight * (1 - part), weight * part, whole.clamp(max=n_steps).int()
 
 
 def _rows(offsets: torch.Tensor, n_events: int) -> torch.Tensor:
