@@ -4,9 +4,9 @@ A connection with weight w and delay d sends w·k(s − d) at the taps s = 0, 1,
 :func:`spikebench.kernels.reference.event_linear`, so a delay is learned like a weight. With ``spread`` σ = 0, k is the
 triangle max(0, 1 − |x|): the spike is shared between the two bins around d, and
 :func:`spikebench.kernels.reference.delayed_linear` computes the same without the other taps. With σ > 0, k is
-exp(−x²/2σ²), normalised to a sum of 1 over the taps; training begins with a wide kernel and narrows it. Sources: Khalfaoui-Hassani,
-Pellegrini, Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri, Khalfaoui-Hassani, Masquelier
-(2023), arXiv:2306.17670 (delays in spiking networks).
+exp(−x²/2σ²), normalised to a sum of 1 over the taps; training begins with a wide kernel and narrows it. Sources:
+Khalfaoui-Hassani, Pellegrini, Masquelier (2023), arXiv:2112.03740 and 2306.00817 (DCLS); Hammouamri,
+Khalfaoui-Hassani, Masquelier (2023), arXiv:2306.17670 (delays in spiking networks).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ samples and steps of a batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -67,6 +68,22 @@ class Layer:
     nonzero: int | None
 
 
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """One of the times at which connections deliver a spike.
+
+    Attributes
+    ----------
+    there : Tensor of bool, shape (input, output)
+        Connections that deliver at this time, even if their weight is 0.
+    steps : Tensor of int64, shape (input, output)
+        Steps after the spike.
+    """
+
+    there: torch.Tensor
+    steps: torch.Tensor
+
+
 @dataclass
 class Account:
     """Operations of a model on some samples.
@@ -116,7 +133,7 @@ class Account:
         name: str,
         source: EventBatch | Spikes,
         weight: torch.Tensor,
-        delays: torch.Tensor | None = None,
+        arrivals: Sequence[Arrival] | None = None,
         later: int = 0,
     ) -> torch.Tensor:
         """Count the operations of spikes through weights, by multiplying the spikes with 1 for every nonzero weight.
@@ -131,10 +148,10 @@ class Account:
             The spikes.
         weight
             Float (input, output).
-        delays
-            Float (tap, input, output), nonzero at the taps at which a connection delivers; None for no delay.
+        arrivals
+            When the connections deliver; None for ``later`` alone.
         later
-            Steps until the first tap arrives: 1 for a layer's own spikes.
+            Steps until a spike arrives without delay: 1 for a layer's own spikes.
 
         Returns
         -------
@@ -142,18 +159,27 @@ class Account:
             Number of spikes that arrived.
         """
         there = weight != 0
-        taps = torch.ones_like(weight)[None] if delays is None else (delays != 0).to(weight.dtype)
-        mask = torch.cat([taps.new_zeros(later, *weight.shape), taps * there])
-        arrived = kernels.event_linear(source, mask)
-        # Connections at tap s deliver the spikes up to s steps before the end.
-        steps = torch.arange(self.n_steps, self.n_steps - len(mask), -1).clamp(min=0)[later:]
-        connections = torch.count_nonzero(taps, (1, 2)).cpu()
+        if arrivals is None:
+            mask = torch.cat([weight.new_zeros(later, *weight.shape), there.to(weight.dtype)[None]])
+            arrived = kernels.event_linear(source, mask)
+            connections = weight.numel() * max(self.n_steps - later, 0)
+        else:
+            arrived, connections = weight.new_zeros(()), 0
+            for arrival in arrivals:
+                steps = later + arrival.steps
+                mask = (there & arrival.there).to(weight.dtype)
+                # The last tap comes after the last step.
+                arrived = arrived + kernels.delayed_linear(
+                    source, mask, steps.to(weight.dtype), self.n_steps + 1
+                )
+                # A connection of s steps delivers the spikes up to s steps before the end.
+                connections += int((arrival.there * (self.n_steps - steps).clamp(min=0)).sum())
         self.bundles.append(
             Bundle(
                 name=name,
                 kind="AC",
                 effective=int(arrived.sum(dtype=torch.float64)),
-                dense=self.samples * int((connections * steps).sum()),
+                dense=self.samples * connections,
                 weights=weight.numel(),
                 zero_weights=weight.numel() - int(there.sum()),
             )

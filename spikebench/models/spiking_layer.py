@@ -2,7 +2,7 @@
 
 ::
 
-    x[t] = Σ_s W_s·S_in[t−s]     one tap s = 0 without delays
+    x[t] = W·S_in[t]             with delays d = ⌊d⌋ + f, (1 − f)·w arrives ⌊d⌋ steps later, f·w one step after that
     x, recurrent weights V, α, β and adaptation are the inputs of :mod:`spikebench.kernels.neuron`, its output is S
     α = exp(−dt/τ_syn)           β = exp(−dt/τ_mem)
 """
@@ -17,10 +17,11 @@ import torch
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels
-from spikebench.kernels.delays import delay_taps
+from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Neuron, Parameters
 from spikebench.kernels.scan import Scan
 from spikebench.kernels.spikes import Spikes
+from spikebench.metrics.operations import Arrival
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,7 @@ class SpikingLayer:
             )  # multiplied by the scan, without storing currents
         else:
             scaled = self.weight if gain == 1 else gain * self.weight
-            taps = scaled if self.delays is None else self._taps(scaled, self.delays)
-            current, weight = kernels.event_linear(source, taps), None
+            current, weight = self._currents(kernels, source, scaled), None
             if self.normalisation:
                 current = self.normalisation(current)
         decay_syn = self._decay(self.tau_syn_ms, time_step)
@@ -141,21 +141,26 @@ class SpikingLayer:
             weight=weight,
         )
 
-    def arrivals(self) -> torch.Tensor | None:
-        """Return the taps at which connections deliver spikes.
+    def arrivals(self) -> list[Arrival] | None:
+        """Return when connections deliver spikes.
 
         Returns
         -------
-        Tensor of float, shape (tap, input, neuron), or None
-            Nonzero where a connection delivers, even if its weight is 0; None without delays.
+        list of Arrival, or None
+            A delay between two steps delivers at both; None without delays.
         """
         if self.delays is None:
             return None
-        return self._taps(torch.ones_like(self.weight), self.delays)
+        longest = self.delays.n_taps - 1
+        whole, part = split_delays(self.delays.steps.detach().clamp(0, longest), longest + 1)
+        return [Arrival(part < 1, whole), Arrival(part > 0, whole + 1)]
 
-    @staticmethod
-    def _taps(weight: torch.Tensor, delays: Delays) -> torch.Tensor:
-        return delay_taps(weight, delays.steps, delays.n_taps)
+    def _currents(
+        self, kernels: Kernels, source: EventBatch | Spikes, weight: torch.Tensor
+    ) -> torch.Tensor:
+        if self.delays is None:
+            return kernels.event_linear(source, weight)
+        return kernels.delayed_linear(source, weight, self.delays.steps, self.delays.n_taps)
 
     def _decay(self, tau_ms: float | torch.Tensor, time_step: float) -> torch.Tensor:
         if isinstance(tau_ms, torch.Tensor):

@@ -80,7 +80,7 @@ class SpikingNetwork(Classifier):
                 name=self._name_of(layer.weight),
                 source=source,
                 weight=layer.weight,
-                delays=layer.arrivals(),
+                arrivals=layer.arrivals(),
             )
             source = scan.spikes
             if layer.recurrent is not None:

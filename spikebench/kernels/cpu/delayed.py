@@ -85,7 +85,8 @@ def add_currents(
         end = min(begin + _CHUNK, n)
         sums[:] = 0
         for h in range(begin, end, SIDE):
-            s0, s1, s2, s3 = sums[h - begin], sums[h - begin + 1], sums[h - begin + 2], sums[h - begin + 3]
+            g = h - begin
+            s0, s1, s2, s3 = sums[g], sums[g + 1], sums[g + 2], sums[g + 3]
             for i in range(n_inputs):
                 a0, a1, a2, a3 = near[h, i], near[h + 1, i], near[h + 2, i], near[h + 3, i]
                 b0, b1, b2, b3 = far[h, i], far[h + 1, i], far[h + 2, i], far[h + 3, i]
@@ -161,8 +162,9 @@ def _sum_at_events(
     at_near: Floats,
     at_far: Floats,
 ) -> None:
-    """Sum the gradients of the neurons h and h + 1 where events arrive."""
-    g0, g1, g2, g3 = rows[h - begin], rows[h - begin + 1], rows[h - begin + 2], rows[h - begin + 3]
+    """Sum the gradients of neurons side by side, the first is h, where events arrive."""
+    g = h - begin
+    g0, g1, g2, g3 = rows[g], rows[g + 1], rows[g + 2], rows[g + 3]
     zero = rows.dtype.type(0)
     one = np.uint32(1)
     for i in range(steps.shape[1]):
@@ -200,13 +202,13 @@ def _add_later(
     h: int,
     i: int,
 ) -> None:
-    """Add the gradients of the neurons h and h + 1, as many steps later as a spike of input i takes to arrive."""
+    """Add the gradients of neurons side by side, the first is h, as many steps later as a spike of input i takes to arrive."""
     a0, a1, a2, a3 = near[h, i], near[h + 1, i], near[h + 2, i], near[h + 3, i]
     b0, b1, b2, b3 = far[h, i], far[h + 1, i], far[h + 2, i], far[h + 3, i]
     d0, d1 = np.int64(steps[h, i]), np.int64(steps[h + 1, i])
     d2, d3 = np.int64(steps[h + 2, i]), np.int64(steps[h + 3, i])
-    g0, g1 = rows[h - begin, d0:], rows[h - begin + 1, d1:]
-    g2, g3 = rows[h - begin + 2, d2:], rows[h - begin + 3, d3:]
+    g = h - begin
+    g0, g1, g2, g3 = rows[g, d0:], rows[g + 1, d1:], rows[g + 2, d2:], rows[g + 3, d3:]
     for p in range(into.size):
         into[p] += ((a0 * g0[p] + b0 * g0[p + 1]) + (a1 * g1[p] + b1 * g1[p + 1])) + (
             (a2 * g2[p] + b2 * g2[p + 1]) + (a3 * g3[p] + b3 * g3[p + 1])

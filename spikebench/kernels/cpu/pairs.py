@@ -49,8 +49,10 @@ def _add_pair(typing: Any, pairs: Any, place: Any, first: Any, second: Any) -> A
 
 @overload(add_pair, strict=False)  # the plain function has its own type annotations
 def _compiled_pair(pairs: Any, place: Any, first: Any, second: Any) -> Any:  # noqa: ANN401
+    vector: Any = _add_pair
+
     def add(pairs: Any, place: Any, first: Any, second: Any) -> None:  # noqa: ANN401
-        _add_pair(pairs, place, first, second)
+        vector(pairs, place, first, second)
 
     try:
         njit(add).compile(types.void(*map(types.unliteral, (pairs, place, first, second))))

@@ -62,7 +62,7 @@ def add_delayed_gradients(
     EVENTS: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
-    """into[part, 0, unit] = Σ gradient[k, t + d], into[part, 1, unit] = Σ gradient[k, t + d + 1] over a part of the events.
+    """into[part, 0, unit] = Σ gradient[k, t + d] over a part of the events, into[part, 1, unit] that one step later.
 
     As :func:`spikebench.kernels.triton.loops.add_weight_gradients`: one program per unit and part, and some neurons.
     """
