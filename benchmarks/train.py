@@ -40,6 +40,14 @@ SHAPES = {  # steps, hidden, recurrent; how many times faster, and what part of 
     "T = 1000, H = 128": (1000, 128, True, 4.0, 4),
     "feed-forward, T = 250, H = 256": (250, 256, False, 4.0, None),
 }
+# Networks of other equations: steps, hidden, words for spikebench, other libraries, compiled ones; how many times faster
+# than the fastest of them was asked for.
+OTHERS: dict[str, tuple[int, int, list[str], list[str], list[str], float]] = {
+    "delays per connection, 25 taps, 2 × 256, T = 100": (
+        *(100, 256, ["--delays"]),
+        *(["convolution over delays"], ["convolution over delays compiled"], 8.0),
+    ),
+}
 PEERS = ["plain torch", "snnTorch", "SpikingJelly", "norse", "spyx"]
 COMPILED = ["plain torch compiled", "SpikingJelly compiled"]
 OURS = "spikebench"
@@ -73,22 +81,39 @@ def run(python: str, name: str, words: list[str]) -> dict[str, Any] | None:
     return found
 
 
+def network(title: str) -> tuple[int, int, list[str], list[str], list[str], list[str]]:
+    """Return steps, hidden, words for all and for spikebench, other libraries and compiled ones of a row."""
+    if title in OTHERS:
+        n_steps, n_hidden, words, peers, compiled, _ = OTHERS[title]
+        return n_steps, n_hidden, [], words, peers, compiled
+    n_steps, n_hidden, recurrent, _, _ = SHAPES[title]
+    return n_steps, n_hidden, [] if recurrent else ["--feed-forward"], [], PEERS, COMPILED
+
+
 def speed(
-    python: str, folder: Path, selection: SelectionData, rounds: int, repeat: int
+    python: str,
+    folder: Path,
+    selection: SelectionData,
+    rounds: int,
+    repeat: int,
+    only: str | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Measure every contender at every shape."""
+    """Measure every contender at every shape, or at one."""
     report: dict[str, dict[str, Any]] = {}
-    for title, (n_steps, n_hidden, recurrent, _, _) in SHAPES.items():
+    for title in [only] if only else [*SHAPES, *OTHERS]:
+        n_steps, n_hidden, for_all, for_ours, peers, compiled = network(title)
         file = folder / f"batch-{n_steps}-{n_hidden}.npz"
         batch = events(selection, "train", n_steps, BATCH)
         weights = draw_weights(700, n_hidden, 0)
         np.savez(file, n_steps=n_steps, n_units=700, **batch, **weights)
         words = ["--steps", str(n_steps), "--hidden", str(n_hidden), "--events", str(file)]
-        words += ["--repeat", str(repeat)] + ([] if recurrent else ["--feed-forward"])
+        words += ["--repeat", str(repeat), *for_all]
         rows: dict[str, Any] = {}
         for turn in range(rounds):
-            for name in [OURS, *PEERS, *(COMPILED if turn == 0 else [])]:
-                more = ["--profile"] if name == OURS and turn == rounds - 1 else []
+            for name in [OURS, *peers, *(compiled if turn == 0 else [])]:
+                more = for_ours if name == OURS else []
+                if name == OURS and title in SHAPES and turn == rounds - 1:
+                    more = [*more, "--profile"]
                 found = run(python, name, words + more)
                 if found is None:
                     continue
@@ -132,8 +157,10 @@ def bars(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     """List every bar with the measured and the required value, and whether it is passed."""
     rows = []
     for title, measured in report["speed"].items():
-        found, (*_, times, part) = measured["rows"], SHAPES[title]
-        for kind, names in (("", PEERS), (", torch.compile included", PEERS + COMPILED)):
+        found = measured["rows"]
+        times, part = (OTHERS[title][-1], None) if title in OTHERS else SHAPES[title][3:]
+        *_, peers, compiled = network(title)
+        for kind, names in (("", peers), (", torch.compile included", peers + compiled)):
             there = [name for name in names if name in found]
             fastest = min(there, key=lambda name: found[name]["step_s"])
             ratio = found[fastest]["step_s"] / found[OURS]["step_s"]
@@ -152,7 +179,7 @@ def page(report: dict[str, Any]) -> str:
     lines = [
         "# Cost of training a spiking network",
         "",
-        "Made by `python benchmarks/train.py DATA`; its docstring describes the measurements. The network is defined "
+        "Made by `python benchmarks/train.py DATA`; its docstring describes the measurements. The networks are defined "
         "in [`train_peers_common.py`](../train_peers_common.py), the variants tried for the other libraries are "
         "listed in [`train_peers_torch.py`](../train_peers_torch.py) and "
         "[`train_peers_jax.py`](../train_peers_jax.py).",
@@ -240,12 +267,21 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument(
+        "--only", choices=[*SHAPES, *OTHERS], help="measure one row and print it, write nothing"
+    )
+    parser.add_argument(
         "--accuracy-only", action="store_true", help="keep the times of the earlier measurement"
     )
     options = parser.parse_args()
     selection = open_selection(options.data)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        if options.only:
+            found = speed(
+                *(options.python, folder, selection, options.rounds, options.repeat), options.only
+            )
+            print("\n".join(str(row) for row in bars({"speed": found})))
+            return
         if options.accuracy_only:
             report = json.loads((RESULTS / "train.json").read_text(encoding="utf-8"))
             report["epochs"] = options.epochs

@@ -4,7 +4,7 @@
     .venv-peers/bin/python benchmarks/train_peers.py NAME --steps T --hidden H --events FILE.npz --json
     .venv-peers/bin/python benchmarks/train_peers.py NAME --steps T --hidden H --train FILE.npz --epochs E --json
 
-The network is defined in ``train_peers_common``. One process measures one library, on one batch of 128:
+The networks are defined in ``train_peers_common``. One process measures one library, on one batch of 128:
 
 * **seconds**: of every step of ``--repeat``, after two warm-up steps that compile. A step is forward, backward and
   Adam, from the raster in the layout that is fastest for the library; making the raster is not timed.
@@ -12,7 +12,7 @@ The network is defined in ``train_peers_common``. One process measures one libra
   made, libraries imported and weights in place. The raster counts; a library without a raster saves it.
 
 An event file holds ``offsets`` (sample + 1; int64), ``bins`` and ``units`` (int32), ``labels`` (int64), ``n_steps``,
-``n_units`` and, for equal initial values, the weights ``input``, ``recurrent``, ``readout``, ``bias``.
+``n_units`` and, for equal initial values, the weights that ``train_peers_common.WEIGHTS`` lists.
 For ``--train`` the first four are stored twice, as ``train_…`` and ``test_…``; batches are in the order of the file,
 and an incomplete last batch is left out of training.
 """
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from train_peers_common import BATCH, Labels, Peer, Raster, Task, draw_weights
+from train_peers_common import BATCH, WEIGHTS, Labels, Peer, Raster, Task, draw_weights
 
 N_UNITS = 700
 WARM_UP = 2
@@ -42,6 +42,7 @@ PEERS = {
     "SpikingJelly": "train_peers_torch:spiking_jelly",
     "norse": "train_peers_torch:norse",
     "spyx": "train_peers_jax:spyx",
+    "convolution over delays": "train_peers_delays:convolution",
 }
 COMPILED = " compiled"  # suffix of a name: the same through torch.compile
 
@@ -187,8 +188,7 @@ def main() -> None:
         arrays = dict(file)
     if int(arrays["n_steps"]) != options.steps or int(arrays["n_units"]) != N_UNITS:
         parser.error(f"the file is not of {options.steps} steps and {N_UNITS} units")
-    keys = ("input", "recurrent", "readout", "bias")
-    weights = {key: arrays[key] for key in keys} if "input" in arrays else None
+    weights = {key: arrays[key] for key in WEIGHTS} if "input" in arrays else None
     peer = build(
         options.name, options.steps, options.hidden, not options.feed_forward, options.seed, weights
     )

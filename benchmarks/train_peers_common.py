@@ -1,4 +1,4 @@
-"""The network that five libraries train: equations, sizes, and the interface of a library.
+"""The networks that the libraries train: equations, sizes, and the interface of a library.
 
 ::
 
@@ -6,6 +6,9 @@
     U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/20 ms)
     S[t] = 1 if U[t] ≥ 1 else 0;  dS/dU = 1/(4·|U − 1| + 1)²;  the reset is not differentiated
     read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/300 ms)
+
+The network with delays has two such layers without V. Each connection of both has a weight w and a delay d in
+0 … 24 bins, both learned: w·(1 − f) arrives ⌊d⌋ bins after a spike, w·f one bin later, f = d − ⌊d⌋.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ DURATION = 1.0  # s, of every sample
 TAU_SYN, TAU_MEM, TAU_READOUT = 0.01, 0.02, 0.3  # s
 SLOPE = 4.0
 LEARNING_RATE = 1e-3
+N_TAPS = 25  # bins at which a spike can arrive
+WEIGHTS = ("input", "recurrent", "readout", "bias", "delay", "hidden", "hidden_delay")
 
 Raster = NDArray[np.float32]  # (batch, time, unit)
 Labels = NDArray[np.int64]  # (batch,)
@@ -39,7 +44,8 @@ class Task:
     recurrent : bool
         Whether hidden neurons are connected to each other.
     weights : dict of float32 arrays
-        ``input`` (unit, hidden), ``recurrent`` (hidden, hidden), ``readout`` (hidden, class), ``bias`` (class,).
+        ``input`` (unit, hidden), ``recurrent`` (hidden, hidden), ``readout`` (hidden, class), ``bias`` (class,); for
+        delays ``delay`` (unit, hidden) of the input, ``hidden`` and ``hidden_delay`` (hidden, hidden), delays in bins.
     """
 
     n_steps: int
@@ -112,5 +118,8 @@ def draw_weights(
         "recurrent": rng.normal(0, 0.5 / math.sqrt(n_hidden), (n_hidden, n_hidden)),
         "readout": rng.normal(0, 1 / math.sqrt(n_hidden), (n_hidden, N_CLASSES)),
         "bias": np.zeros(N_CLASSES),
+        "delay": rng.uniform(0, N_TAPS - 1, (n_units, n_hidden)),
+        "hidden": rng.normal(0, 5 / math.sqrt(n_hidden), (n_hidden, n_hidden)),
+        "hidden_delay": rng.uniform(0, N_TAPS - 1, (n_hidden, n_hidden)),
     }
     return {name: values.astype(np.float32) for name, values in drawn.items()}

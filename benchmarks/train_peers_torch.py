@@ -31,10 +31,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from train_peers_common import LEARNING_RATE, SLOPE, Labels, Raster, Task
+from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Labels, Raster, Task
 
 State = tuple[torch.Tensor, ...]
 Step = Callable[[torch.Tensor, State], tuple[torch.Tensor, State]]
+Scan = Callable[[Step, torch.Tensor, State], tuple[torch.Tensor, State]]
 CHUNK = 25  # steps compiled together
 THREADS = 2  # better than 1 in every library, on an idle machine
 
@@ -64,6 +65,16 @@ def scan(step: Step, currents: torch.Tensor, state: State) -> tuple[torch.Tensor
     return torch.stack(out), state
 
 
+def run(scan: Scan, layer: Layer, currents: torch.Tensor, chunk: int) -> torch.Tensor:
+    """Run a layer on currents (time, batch, neuron), some steps at a time."""
+    state = tuple(torch.zeros_like(currents[0]) for _ in range(layer.n_states))
+    out = []
+    for part in currents.split(chunk):
+        values, state = scan(layer.step, part, state)
+        out.append(values)
+    return torch.cat(out) if len(out) > 1 else out[0]
+
+
 class Network(nn.Module):
     """Input product, hidden layer, read-out product, read-out, maximum over time."""
 
@@ -78,23 +89,17 @@ class Network(nn.Module):
 
     def forward(self, raster: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Score; float32 (time, batch, unit) in, (batch, class) and spikes (time, batch, hidden) out."""
-        spikes = self._run(self.hidden, raster @ (self.input * self.hidden.input_gain))
+        currents = raster @ (self.input * self.hidden.input_gain)
+        spikes = run(self.scan, self.hidden, currents, self.chunk)
         weight = self.output * (self.readout.input_gain / self.hidden.spike_value)
-        return self._run(self.readout, spikes @ weight).amax(0) + self.bias, spikes
-
-    def _run(self, layer: Layer, currents: torch.Tensor) -> torch.Tensor:
-        state = tuple(torch.zeros_like(currents[0]) for _ in range(layer.n_states))
-        out = []
-        for chunk in currents.split(self.chunk):
-            values, state = self.scan(layer.step, chunk, state)
-            out.append(values)
-        return torch.cat(out) if len(out) > 1 else out[0]
+        scores = run(self.scan, self.readout, spikes @ weight, self.chunk)
+        return scores.amax(0) + self.bias, spikes
 
 
 class TorchPeer:
     """A network in PyTorch with its optimiser."""
 
-    def __init__(self, name: str, package: str, network: Network) -> None:
+    def __init__(self, name: str, package: str, network: nn.Module) -> None:
         torch.set_num_threads(THREADS)
         self.name, self.version, self.network = name, version(package), network
         self.optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, fused=True)
@@ -120,7 +125,7 @@ class TorchPeer:
     def spikes(self, prepared: torch.Tensor) -> float:
         """Count the hidden spikes per sample."""
         with torch.no_grad():
-            return float((self.network(prepared)[1] > 0).sum() / prepared.shape[1])
+            return float((self.network(prepared)[1] > 0).sum() / BATCH)
 
 
 def _recurrent(task: Task) -> nn.Parameter | None:

@@ -1,7 +1,8 @@
-"""Measure the cost of training the network of ``train_peers_common`` in spikebench, as in ``train_peers``.
+"""Measure the cost of training the networks of ``train_peers_common`` in spikebench, as in ``train_peers``.
 
     python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --json
     python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --profile --json
+    python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --delays --json
     python benchmarks/train_spikebench.py --steps T --hidden H --train FILE.npz --epochs E --json
 
 Events are used directly, so no raster is made; ``peak_bytes`` is measured from the point where the events of the batch
@@ -22,13 +23,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Task, draw_weights
+from train_peers_common import BATCH, LEARNING_RATE, N_TAPS, SLOPE, WEIGHTS, Task, draw_weights
 
 from spikebench import __version__
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.spikes import Spikes
 
 N_UNITS = 700
 WARM_UP = 2
@@ -43,14 +45,19 @@ OPERATORS = {
 class Network:
     """The network on event-driven kernels."""
 
+    names = ("input", "recurrent", "readout", "bias")
+
     def __init__(self, task: Task) -> None:
         self.kernels = choose_kernels("cpu")
         self.neuron = Neuron(slope=SLOPE)
         self.decays = [
             torch.tensor(d) for d in (task.decay_syn, task.decay_mem, task.decay_readout)
         ]
-        names = ["input", "readout", "bias", *(["recurrent"] if task.recurrent else [])]
-        self.weights = {name: torch.tensor(task.weights[name]).requires_grad_() for name in names}
+        self.weights = {
+            name: torch.tensor(task.weights[name]).requires_grad_()
+            for name in self.names
+            if task.recurrent or name != "recurrent"
+        }
         self.optimizer = torch.optim.Adam(self.weights.values(), lr=LEARNING_RATE, fused=True)
 
     def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
@@ -73,6 +80,25 @@ class Network:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return float(loss.detach())
+
+
+class DelayedNetwork(Network):
+    """The network with delays."""
+
+    names = ("input", "delay", "hidden", "hidden_delay", "readout", "bias")
+
+    def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
+        """Return the scores of a batch, and the hidden spikes per sample."""
+        weights, neuron, (syn, mem, readout) = self.weights, self.neuron, self.decays
+        source: EventBatch | Spikes = batch
+        n_spikes = 0.0
+        for weight, delay in (("input", "delay"), ("hidden", "hidden_delay")):
+            current = self.kernels.delayed_linear(source, weights[weight], weights[delay], N_TAPS)
+            source = self.kernels.lif_scan(current, syn, mem, neuron).spikes
+            n_spikes += source.mean_count()
+        assert isinstance(source, Spikes)
+        scores = self.kernels.leaky_readout(source, weights["readout"], readout)
+        return scores + weights["bias"], n_spikes
 
 
 def batches(arrays: dict[str, NDArray[Any]], prefix: str = "") -> list[EventBatch]:
@@ -238,6 +264,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--hidden", type=int, required=True)
     parser.add_argument("--feed-forward", action="store_true")
+    parser.add_argument("--delays", action="store_true", help="the network with delays")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--events", type=Path)
     parser.add_argument("--repeat", type=int, default=5)
@@ -248,13 +275,15 @@ def main() -> None:
     options = parser.parse_args()
     if (options.events is None) == (options.train is None):
         parser.error("one of --events and --train is needed")
+    if options.delays and options.profile:
+        parser.error("--profile is for the network without delays")
     torch.set_num_threads(1)  # the kernels use their own threads
     with np.load(options.events or options.train) as file:
         arrays = dict(file)
-    keys = ("input", "recurrent", "readout", "bias")
-    weights = {key: arrays[key] for key in keys} if "input" in arrays else None
+    weights = {key: arrays[key] for key in WEIGHTS} if "input" in arrays else None
     weights = weights or draw_weights(N_UNITS, options.hidden, options.seed)
-    network = Network(Task(options.steps, options.hidden, not options.feed_forward, weights))
+    task = Task(options.steps, options.hidden, not options.feed_forward, weights)
+    network = DelayedNetwork(task) if options.delays else Network(task)
     if options.train:
         report = train(network, batches(arrays, "train_"), batches(arrays, "test_"), options.epochs)
     else:

@@ -202,7 +202,7 @@ def _add_later(
     h: int,
     i: int,
 ) -> None:
-    """Add the gradients of neurons side by side, the first is h, as many steps later as a spike of input i takes to arrive."""
+    """Add the gradients of neurons side by side, the first is h, at the steps when spikes of input i arrive."""
     a0, a1, a2, a3 = near[h, i], near[h + 1, i], near[h + 2, i], near[h + 3, i]
     b0, b1, b2, b3 = far[h, i], far[h + 1, i], far[h + 2, i], far[h + 3, i]
     d0, d1 = np.int64(steps[h, i]), np.int64(steps[h + 1, i])
