@@ -40,8 +40,8 @@ SHAPES = {  # steps, hidden, recurrent; how many times faster, and what part of 
     "T = 1000, H = 128": (1000, 128, True, 4.0, 4),
     "feed-forward, T = 250, H = 256": (250, 256, False, 4.0, None),
 }
-# Networks of other equations: steps, hidden, words for spikebench, other libraries, compiled ones; how many times faster
-# than the fastest of them was asked for.
+# Networks of other equations: steps, hidden, words for spikebench, libraries, compiled ones; how many times faster
+# than the fastest library was asked for.
 OTHERS: dict[str, tuple[int, int, list[str], list[str], list[str], float]] = {
     "delays per connection, 25 taps, 2 × 256, T = 100": (
         *(100, 256, ["--delays"]),

@@ -2,17 +2,19 @@
 
 ::
 
-    I[t] = α·I[t−1] + Σ_s W_s·S_in[t−s],   W_s = w·k(s − d),   d in 0 … max_delay_ms
+    I[t] = α·I[t−1] + x[t],   x[t] = Σ w·k(t − t_in − d) over the spikes at t_in,   d in 0 … max_delay_ms
     U, S and the read-out as in :mod:`spikebench.models.lif`
 
 k shares a spike between the bins around its delay d, see :mod:`spikebench.kernels.delays`; weights w and delays d are
 learned for every connection. After Hammouamri, Khalfaoui-Hassani, Masquelier (2023), arXiv:2306.17670, with a triangle
-instead of a Gaussian that narrows during training, and without batch normalisation.
+instead of a Gaussian that narrows during training. Their batch normalisation of x, dropout of spikes between layers and
+other surrogates are optional.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import ClassVar
 
 import torch
@@ -20,14 +22,15 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.errors import TrainingError
-from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.neuron import Neuron, Surrogate
 from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
+from spikebench.models.normalised_weights import CurrentNorm
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
 from spikebench.models.spiking_layer import Delays, SpikingLayer, decay_per_step
 from spikebench.models.spiking_network import SpikingNetwork
 
-_MOST_TAPS = 1001  # each costs as much as a network without delays
+_MOST_TAPS = 10_001  # the sums of a sample have room for the longest delay
 
 
 class DelayLIFConfig(ModelConfig):
@@ -39,7 +42,16 @@ class DelayLIFConfig(ModelConfig):
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=300.0, gt=0, le=1e6)
     readout: ReadoutReduction = "max"
+    surrogate: Surrogate = Field(
+        default="fast_sigmoid", exclude_if=lambda name: name == "fast_sigmoid"
+    )
     surrogate_slope: float = Field(default=4.0, gt=0)
+    # of spikes between layers, in training
+    dropout: float = Field(default=0.0, ge=0, lt=1, exclude_if=lambda part: part == 0)
+    # of the running averages of the currents; without it, currents are not normalised
+    normalisation_momentum: float | None = Field(
+        default=None, gt=0, le=1, exclude_if=lambda momentum: momentum is None
+    )
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
 
@@ -52,6 +64,7 @@ class DelayLIF(SpikingNetwork):
     def __init__(self, config: DelayLIFConfig, shape: DataShape) -> None:
         super().__init__(config, shape)
         self.config = config
+        self.dropout = config.dropout
         self.n_taps = math.ceil(config.max_delay_ms * 1e-3 / shape.time_step - 1e-9) + 1
         if self.n_taps > _MOST_TAPS:
             raise TrainingError(
@@ -67,6 +80,11 @@ class DelayLIF(SpikingNetwork):
             self.hidden.append(config.init_fluctuation * scale * torch.randn(n_in, n_out))
             self.delays.append(torch.rand(n_in, n_out))  # as fractions of the longest delay
             n_in, rate = n_out, config.hidden_rate_hz * shape.time_step
+        self.norms = nn.ModuleList()
+        if config.normalisation_momentum is not None:
+            self.norms.extend(
+                CurrentNorm(n, momentum=config.normalisation_momentum) for n in config.hidden_units
+            )
         tau = config.tau_readout_ms * 1e-3
         self.readout = LeakyReadout(n_in, shape, tau=tau, reduction=config.readout)
 
@@ -76,13 +94,15 @@ class DelayLIF(SpikingNetwork):
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        neuron = Neuron(surrogate=self.config.surrogate, slope=self.config.surrogate_slope)
         return [
             SpikingLayer(
                 weight=weight,
                 delays=Delays(steps=delay * (self.n_taps - 1), n_taps=self.n_taps),
-                neuron=Neuron(slope=self.config.surrogate_slope),
+                normalisation=norm,
+                neuron=neuron,
                 tau_syn_ms=self.config.tau_syn_ms,
                 tau_mem_ms=self.config.tau_mem_ms,
             )
-            for weight, delay in zip(self.hidden, self.delays, strict=True)
+            for weight, delay, norm in zip_longest(self.hidden, self.delays, self.norms)
         ]

@@ -8,6 +8,14 @@ import torch
 from torch import nn
 
 
+class CurrentNorm(nn.BatchNorm1d):
+    """Batch normalisation of currents (batch, time, neuron): each neuron over samples and steps."""
+
+    def forward(self, current: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batch in training, by running averages in testing."""
+        return super().forward(current.flatten(0, 1)).view_as(current)
+
+
 class NormalisedWeights(nn.Module):
     """Weights without bias, and the batch normalisation of the currents that they give.
 
@@ -25,7 +33,7 @@ class NormalisedWeights(nn.Module):
         super().__init__()
         bound = math.sqrt(6 / (n_in + n))
         self.weight = nn.Parameter(bound * (2 * torch.rand(n_in, n) - 1))
-        self.norm = nn.BatchNorm1d(n, momentum=momentum)
+        self.norm = CurrentNorm(n, momentum=momentum)
 
     def normalise(self, current: torch.Tensor) -> torch.Tensor:
         """Normalise currents.
@@ -40,5 +48,5 @@ class NormalisedWeights(nn.Module):
         Tensor of float, same shape
             Each neuron normalised over batch and time in training, by running averages in testing.
         """
-        normalised: torch.Tensor = self.norm(current.flatten(0, 1))
-        return normalised.view_as(current)
+        normalised: torch.Tensor = self.norm(current)
+        return normalised

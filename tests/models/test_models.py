@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from spikebench.errors import TrainingError, UnknownNameError
+from spikebench.events.batches import EventBatch
+from spikebench.kernels import operators
 from spikebench.kernels.choice import choose_kernels
+from spikebench.kernels.delays import delay_taps
 from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
 from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
@@ -251,6 +255,60 @@ def test_a_delay_brings_a_spike_later_and_is_learned() -> None:
     model(batch_of(raster)).spikes[0].counts().sum().backward()
     assert model.delays[0].grad is not None
     assert float(model.delays[0].grad) != 0
+
+
+class Taps:
+    """The kernels, with a weight for every tap of a delay."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(operators, name)
+
+    @staticmethod
+    def delayed_linear(
+        source: EventBatch | Spikes, weight: torch.Tensor, delay: torch.Tensor, n_taps: int
+    ) -> torch.Tensor:
+        return operators.event_linear(source, delay_taps(weight, delay, n_taps))
+
+
+@pytest.mark.parametrize("options", [{}, {"normalisation_momentum": 0.1, "surrogate": "arctan"}])
+def test_delays_equal_weights_of_all_taps(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    shape = DataShape(n_units=6, n_classes=3, n_steps=20, time_step=0.01, input_rate=0.3)
+    config = DelayLIFConfig(hidden_units=(9, 7), max_delay_ms=55.0, readout="mean", **options)
+    model = DelayLIF(config, shape).double()
+    with torch.no_grad():
+        for weight in model.hidden:
+            weight.mul_(3)
+    raster = (torch.rand(4, 20, 6) < 0.3).double()
+    answers = []
+    for kernels in (operators, Taps()):
+        model.kernels = kernels
+        model.zero_grad()
+        output = model(batch_of(raster))
+        (output.scores * torch.linspace(-1, 1, 12).view(4, 3)).sum().backward()
+        assert all(spikes.units.numel() > 20 for spikes in output.spikes)
+        gradients = [parameter.grad for parameter in model.parameters()]
+        answers.append([output.scores.detach(), *gradients])
+    assert all(bool(tensor.any()) for tensor in answers[0])
+    torch.testing.assert_close(answers[0], answers[1], rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_and_normalisation_of_a_network_with_delays() -> None:
+    torch.manual_seed(0)
+    shape = DataShape(n_units=6, n_classes=3, n_steps=20, time_step=0.01, input_rate=0.3)
+    config = DelayLIFConfig(
+        hidden_units=(9, 7), max_delay_ms=50.0, dropout=0.4, normalisation_momentum=0.5
+    )
+    assert DelayLIFConfig().model_dump().keys() == config.model_dump().keys() - {
+        "dropout",
+        "normalisation_momentum",
+    }
+    model = DelayLIF(config, shape)
+    batch = batch_of((torch.rand(4, 20, 6) < 0.3).float())
+    assert not torch.equal(model(batch).scores, model(batch).scores)
+    assert all(bool((norm.running_var != 1).all()) for norm in model.norms)
+    model.eval()
+    assert torch.equal(model(batch).scores, model(batch).scores)
 
 
 def test_adaptation_makes_a_neuron_tire() -> None:
