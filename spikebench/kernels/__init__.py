@@ -3,7 +3,7 @@
 ::
 
     choice     Choosing the kernels for a device
-    delays     Synaptic delays, as taps of the weights of events, or per axon
+    delays     Synaptic delays, as taps of the weights of events, between two steps, or per axon
     fake       Shapes and types of the results of the operators, for ``torch.compile`` and ``torch.export``
     neuron     The neuron model of a scan: threshold, reset, adaptation, surrogate
     operators  The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton``

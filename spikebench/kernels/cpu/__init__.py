@@ -3,11 +3,15 @@
 ::
 
     compiling  Compiling the loops of this package: one stamp for numba's cache of all their files
+    delayed    The loops of connections with delays: an event arrives at two steps, whatever the
+               longest delay is
     events     The loops over events: checks, currents, gradients of weights
     launch     The kernels on a CPU: compiled loops, shared among threads;
                :mod:`spikebench.kernels.operators` calls them
     memory     Array memory: aligned to cache lines, and reused for large arrays
     neurons    The neurons of the CPU kernels: one step of a layer, forward and backward
+    pairs      Adding two numbers to neighbours in memory as one vector, which takes half the time of
+               two additions
     readouts   The loops of the read-out: integrate spikes with a leak, reduce over time
     scans      The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes,
                whatever the neuron

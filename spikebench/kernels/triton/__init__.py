@@ -2,6 +2,8 @@
 
 ::
 
+    delayed  The loops of connections with delays, in Triton; :mod:`spikebench.kernels.triton.launch`
+             starts them
     launch   The kernels on a CUDA device: Triton's loops, and sorting, searching and matrix products by
              PyTorch
     loops    The loops of the GPU kernels, in Triton; :mod:`spikebench.kernels.triton.launch` starts
