@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.batches import batch_of
 from helpers.kernel_cases import KERNELS, event_batch, random_events
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -96,6 +96,7 @@ def connections(
     return weight, torch.from_numpy(delay)
 
 
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32),
     sizes=st.tuples(*(st.integers(1, most) for most in (18, 12, 4, 37))),
@@ -119,6 +120,7 @@ def test_an_event_arrives_as_through_taps(
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-11)
 
 
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), n_taps=st.integers(1, 4))
 def test_whole_delays_have_the_gradients_of_the_reference(seed: int, n_taps: int) -> None:
     rng = np.random.default_rng(seed)
