@@ -102,8 +102,8 @@ def split_delays(delay: torch.Tensor, n_taps: int) -> tuple[torch.Tensor, torch.
     part : Tensor of float, shape of ``delay``
         d − ⌊d⌋, in the graph.
     """
-    whole = delay.detach().floor().clamp(max=max(n_taps - 2, 0))
-    return whole.long(), delay - whole
+    whole = delay.detach().floor().long().clamp(0, max(n_taps - 2, 0))  # NaN is inside, too
+    return whole, delay - whole
 
 
 def delay_axons(events: EventBatch, delay: torch.Tensor) -> EventBatch:

@@ -204,6 +204,17 @@ def test_a_delay_per_axon_and_no_events() -> None:
         assert not any(map(torch.any, (current, to_weight, to_delay)))
 
 
+def test_a_delay_that_is_not_a_number_stays_inside_memory() -> None:
+    weight, delay = torch.ones(1, 2), torch.tensor([[float("nan"), float("inf")]])
+    current, to_weight, to_delay = everything(
+        operators.delayed_linear, batch_of(torch.ones(1, 5, 1)), weight, delay, n_taps=3
+    )
+    assert current[0, :, 0].isnan().any()
+    assert current[0, :, 1].tolist() == [0, 0, 1, 1, 1]
+    assert bool(to_weight[0, 0].isnan())
+    assert to_delay[0, 1] == 0
+
+
 def test_what_does_not_fit_is_told() -> None:
     weight = torch.ones(2, 3)
     with pytest.raises(ValueError, match="n_taps"):
