@@ -60,6 +60,39 @@ def _event_linear_backward(
     )
 
 
+def _delayed_linear(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    handle: torch.Tensor | None,
+    n_taps: int,
+    n_steps: int,
+) -> torch.Tensor:
+    return weight.new_empty(offsets.shape[0] - 1, n_steps, weight.shape[1])
+
+
+def _delayed_linear_backward(
+    grad: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    delay: torch.Tensor,
+    n_taps: int,
+    to_weight: bool,
+    to_spikes: bool,
+) -> Tensors3:
+    connections = weight.shape if to_weight else (0,)
+    inputs = (grad.shape[0], grad.shape[1], weight.shape[0]) if to_spikes else (0, 0, 0)
+    return (
+        weight.new_empty(connections),
+        weight.new_empty(connections),
+        weight.new_empty(inputs),
+    )
+
+
 def _lif_scan(
     current: torch.Tensor,
     offsets: torch.Tensor,
@@ -180,6 +213,8 @@ def _leaky_readout_backward(
 FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "checked_cells": _checked_cells,
     "checked_lengths": _checked_lengths,
+    "delayed_linear": _delayed_linear,
+    "delayed_linear_backward": _delayed_linear_backward,
     "event_linear": _event_linear,
     "event_linear_backward": _event_linear_backward,
     "leaky_readout": _leaky_readout,

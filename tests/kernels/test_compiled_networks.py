@@ -66,6 +66,7 @@ def calls() -> dict[str, Call]:
             weight=3 * weight,
         )
         current = operators.event_linear(scan.spikes, second)
+        current = current + operators.delayed_linear(scan.spikes, second[0], second[1].abs(), 3)
         spikes = operators.lif_scan(current, decay, decay, Neuron()).spikes
         operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths).sum().backward()
         operators._checked_cells(*operators._cells(batch), 3, 5, 4, True)
