@@ -26,7 +26,7 @@ inverse FFT          –                   –                                  
 interpolation        8(n+m), 8n·16 per   31                                              –
                      block for weights
 hair cells           16                  21 and 1 division                               –
-hazards              16, 8 for the sum   27 and 1 division, 1 for the sum                –
+hazards              16                  28 and 1 division                               –
 waiting times        –                   –                                               as many exponentials
 bushy cells          8                   18, events apart                                –
 rest                 –                   –                                               allocation, sorting
@@ -123,14 +123,11 @@ class _Needs:
     def hair(self, block: Floats, coeffs: object) -> None:
         self.add("hair cells", 2 * block.nbytes, block.size * HAIR_OPERATIONS, block.size)
 
-    def hazard(self, values: Floats) -> None:
-        self.add("hazards", 2 * values.nbytes, values.size * HAZARD_OPERATIONS, values.size)
+    def hazard(self, block: Floats, totals: Floats) -> None:
+        self.add("hazards", 2 * block.nbytes, block.size * (HAZARD_OPERATIONS + 1), block.size)
 
-    def hazard_sum(self, block: Floats, totals: Floats) -> None:
-        self.add("hazards", block.nbytes, block.size)
-
-    def waiting(self, key: NDArray[np.uint64], stream: int, count: int) -> None:
-        self.draws += count
+    def waiting(self, key: NDArray[np.uint64], streams: list[int], waits: Floats) -> None:
+        self.draws += len(streams) * waits.shape[1]
 
     def bushy(self, hazard: Floats, *rest: object) -> None:
         self.add("bushy cells", hazard.nbytes, hazard.size * BUSHY_OPERATIONS)
@@ -160,9 +157,8 @@ def _clocks(needs: _Needs) -> Iterator[None]:
         (np.fft, "irfft", "inverse FFT", needs.transform),
         (inverse_transform, "_interpolation_kernel", "interpolation", needs.interpolation),
         (pipeline, "hair_cell_block", "hair cells", needs.hair),
-        (bushy_cell, "_hazard_kernel", "hazards", needs.hazard),
-        (bushy_cell, "_sum_kernel", "hazards", needs.hazard_sum),
-        (bushy_cell, "waiting_times", "waiting times", needs.waiting),
+        (bushy_cell, "_hazard_sum_kernel", "hazards", needs.hazard),
+        (bushy_cell, "draw_waiting_times", "waiting times", needs.waiting),
         (bushy_cell, "_bushy_cell_kernel", "bushy cells", needs.bushy),
     ]
     with contextlib.ExitStack() as stack:

@@ -66,8 +66,8 @@ INTERPOLATION_BOUND = 1e-11  # |V interpolated − V| / max_f |V|, for each chan
 NEGLIGIBLE = 1e-12  # of max_f |V|: V is set to 0 above the cut-off of a channel
 _DEGREE = 15
 _PANELS_PER_OCTAVE = 14  # from _COARSE_BELOW up; satisfies the bound for damping 0.15
+_CHUNK = 256  # bins: their products stay in the first-level cache
 _COARSE_BELOW = 32.0  # Hz; below it V has no resonance and two panels per octave suffice
-_CHUNK = 64  # bins: the products of sixteen channels fit into the first-level cache
 
 
 @dataclass(frozen=True)
@@ -419,16 +419,16 @@ def velocity_blocks(
     levels = np.maximum(np.floor(-2 * np.log2(2 * ends)), 0).astype(np.int64)
     re, im = spectrum.bins.real.copy(), spectrum.bins.imag.copy()
     velocity = np.empty((n, LANES))
-    all_half = all_points = None
-    for level in np.unique(
-        levels
-    ):  # from the longest FFT to the shortest, so that all use the same memory
+    memory: tuple[NDArray[np.complex128], NDArray[np.float64]] | None = None
+    for level in np.unique(levels):  # from the longest FFT to the shortest, so that all use the same memory
         transform = design_inverse_transform(n, _bins_of_level(int(level), n, coeffs.sample_rate))
-        if all_half is None or all_points is None:
-            all_half = np.empty((transform.length // 2 + 1, LANES), dtype=np.complex128)
-            all_points = np.empty((transform.length, LANES))
-        half, points = all_half[: transform.length // 2 + 1], all_points[: transform.length]
-        half[:] = 0.0
+        shapes = (LANES, transform.length // 2 + 1), (LANES, transform.length)
+        if memory is None:
+            memory = np.empty(shapes[0], dtype=np.complex128), np.empty(shapes[1])
+        half, points = (
+            flat.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
+            for flat, shape in zip(memory, shapes, strict=True)
+        )
         members = np.flatnonzero(levels == level)
         for first in range(0, members.size, LANES):
             rows = members[first : first + LANES]
@@ -491,39 +491,29 @@ def _filter_kernel(
 ) -> None:
     """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform."""
     n = position.size
-    n_bins = correction.size
-    y_re = np.empty((LANES, _CHUNK))
-    y_im = np.empty((LANES, _CHUNK))
-    most = 0
-    for row in rows:
-        most = max(most, n_panels[row])
-    half[: min(n_bins, half.shape[0])] = 0.0
-    for panel in range(most):
-        for start in range(first_bin[panel], first_bin[panel + 1], _CHUNK):
-            size = min(_CHUNK, first_bin[panel + 1] - start)
-            y_re[:] = 0.0
-            y_im[:] = 0.0
-            for lane in range(rows.size):
-                row = rows[lane]
-                if panel >= n_panels[row]:
-                    continue
-                a = sixteen(polynomials[row, panel, :, 0])
-                b = sixteen(polynomials[row, panel, :, 1])
+    y_re, y_im = np.empty(_CHUNK), np.empty(_CHUNK)
+    for lane in range(LANES):
+        row = rows[lane] if lane < rows.size else 0
+        n_used = n_panels[row] if lane < rows.size else 0
+        out = half[lane]
+        for panel in range(n_used):
+            a = sixteen(polynomials[row, panel, :, 0])
+            b = sixteen(polynomials[row, panel, :, 1])
+            for start in range(first_bin[panel], first_bin[panel + 1], _CHUNK):
+                size = min(_CHUNK, first_bin[panel + 1] - start)
                 for k in range(size):
                     x = position[start + k]
                     re = _polynomial(a, x)
                     im = _polynomial(b, x)
-                    y_re[lane, k] = re * spectrum_re[start + k] - im * spectrum_im[start + k]
-                    y_im[lane, k] = re * spectrum_im[start + k] + im * spectrum_re[start + k]
-            for k in range(size):
-                bin_ = start + k
-                if 2 * bin_ <= n:
-                    for lane in range(LANES):
-                        half[bin_, lane, 0] = correction[bin_] * y_re[lane, k]
-                        half[bin_, lane, 1] = correction[bin_] * y_im[lane, k]
-                else:  # negative frequencies: conj(Y_(n−k))
-                    for lane in range(LANES):
-                        half[n - bin_, lane, 0] += correction[n - bin_] * y_re[lane, k]
-                        half[n - bin_, lane, 1] -= correction[n - bin_] * y_im[lane, k]
-    for lane in range(LANES):
-        half[0, lane, 1] = 0.0  # the mean is real
+                    y_re[k] = re * spectrum_re[start + k] - im * spectrum_im[start + k]
+                    y_im[k] = re * spectrum_im[start + k] + im * spectrum_re[start + k]
+                n_positive = min(max(n // 2 + 1 - start, 0), size)
+                for k in range(n_positive):
+                    out[start + k, 0] = correction[start + k] * y_re[k]
+                    out[start + k, 1] = correction[start + k] * y_im[k]
+                for k in range(n_positive, size):  # negative frequencies: conj(Y_(n−k))
+                    bin_ = n - start - k
+                    out[bin_, 0] += correction[bin_] * y_re[k]
+                    out[bin_, 1] -= correction[bin_] * y_im[k]
+        out[min(first_bin[n_used], n // 2 + 1) :] = 0.0
+        out[0, 1] = 0.0  # the mean is real

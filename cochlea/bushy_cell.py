@@ -45,7 +45,12 @@ from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
 from cochlea.lanes import LANES, blocks_of
-from cochlea.waiting_times import philox_key, waiting_times
+from cochlea.waiting_times import draw_waiting_times, philox_key
+
+_ROWS = 128  # of a block at a time in the first-level cache
+_SENTINELS = 2  # infinite waiting times after those of a cell
+# Rows of the state of sixteen cells.
+_AVAILABLE, _TO_NEXT, _FOLLOWING, _BEFORE, _WAIT_BEFORE, _MORE, _V, _I, _READY = range(9)
 
 
 @dataclass(frozen=True)
@@ -178,17 +183,16 @@ def bushy_cell_block(
     """
     c = coeffs
     n, lanes = block.shape[0], channels.size
-    _hazard_kernel(block.reshape(-1))
     totals = np.empty(LANES)
-    _sum_kernel(block, totals)
+    _hazard_sum_kernel(block, totals)
     capacity = _draws_needed(float(totals[:lanes].max(initial=0.0)), n, c)
     key = philox_key(seed)
     spikes = np.empty((LANES, n // c.n_ref + 2), dtype=np.int64)
     counts = np.empty(LANES, dtype=np.int64)
     while True:
-        waits = np.full((LANES, capacity), np.inf)
-        for lane, channel in enumerate(channels):
-            waits[lane] = waiting_times(key, int(channel), capacity)
+        waits = np.empty((LANES, capacity + _SENTINELS))
+        draw_waiting_times(key, channels.tolist(), waits[:, :capacity])
+        waits[lanes:] = waits[:, capacity:] = np.inf
         if _bushy_cell_kernel(
             block,
             c.n_trains,
@@ -280,12 +284,16 @@ def _hazard_kernel(values: NDArray[np.float64]) -> None:
 
 
 @compiled
-def _sum_kernel(block: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
-    """Sum each column."""
+def _hazard_sum_kernel(block: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
+    """Convert probabilities to hazards, in place, and sum each column, a part in the cache at a time."""
     totals[:] = 0.0
-    for s in range(block.shape[0]):
-        for lane in range(LANES):
-            totals[lane] += block[s, lane]
+    values = block.reshape(-1)
+    for start in range(0, block.shape[0], _ROWS):
+        stop = min(start + _ROWS, block.shape[0])
+        _hazard_kernel(values[start * LANES : stop * LANES])
+        for s in range(start, stop):
+            for lane in range(LANES):
+                totals[lane] += block[s, lane]
 
 
 @compiled
@@ -301,59 +309,84 @@ def _bushy_cell_kernel(
     spikes: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> bool:
-    """Run sixteen cells; return False if the waiting times of one of them were used up."""
+    """Run sixteen cells; return False if the waiting times of one of them were used up.
+
+    The last two waiting times of each cell are infinite, so that they can be looked up without a check.
+    All lanes take the first event of a sample without a branch; further events of the sample are rare.
+    """
     returning = np.zeros((n_dead, LANES))  # trains whose dead time ends, by sample mod n_dead
-    available = np.full(LANES, float(n_trains))
-    to_next = waits[:, 0].copy()
-    left_over = np.empty(LANES)
-    used = np.ones(LANES, dtype=np.int64)
-    events = np.empty(LANES)
-    v = np.zeros(LANES)
-    i = np.zeros(LANES)
-    ready = np.zeros(LANES, dtype=np.int64)  # first sample after the refractory time
-    fires = np.zeros(LANES, dtype=np.int64)
+    # Rows of one array: known not to overlap, and all float64, so that the loops over lanes are vectorised.
+    state = np.zeros((9, LANES))
+    wait_of = waits.reshape(-1)
+    following = np.empty(LANES, dtype=np.uint64)  # index of the waiting time after the next event
+    for lane in range(LANES):
+        state[_AVAILABLE, lane] = n_trains
+        state[_TO_NEXT, lane] = waits[lane, 0]
+        state[_FOLLOWING, lane] = waits[lane, 1]
+        following[lane] = lane * waits.shape[1] + 1
     counts[:] = 0
     slot = 0
+    now = 0.0
     for s in range(hazard.shape[0]):
-        n_hit = 0
+        n_more = 0
         for lane in range(LANES):
-            available[lane] += returning[slot, lane]
-            spent = available[lane] * hazard[s, lane] if available[lane] > 0.0 else 0.0
-            left_over[lane] = to_next[lane] - spent
-            n_hit += 1 if spent >= to_next[lane] else 0
-            events[lane] = 0.0
-        if n_hit > 0:
+            free = state[_AVAILABLE, lane] + returning[slot, lane]
+            wait = state[_TO_NEXT, lane]
+            spent = free * hazard[s, lane] if free > 0.0 else 0.0
+            hit = 1.0 if spent >= wait else 0.0  # eq. (B2)
+            hit = hit if free > 0.0 else 0.0
+            left = hazard[s, lane] - wait / free  # eq. (B3)
+            after = state[_FOLLOWING, lane] - (free - hit) * left
+            more = hit if not after > 0.0 else 0.0
+            state[_BEFORE, lane], state[_WAIT_BEFORE, lane], state[_MORE, lane] = free, wait, more
+            state[_AVAILABLE, lane] = free - hit
+            state[_TO_NEXT, lane] = after if hit > 0.0 else wait - spent
+            returning[slot, lane] = hit
+            n_more += 1 if more > 0.0 else 0
+        if n_more > 0:
             for lane in range(LANES):
-                if left_over[lane] > 0.0:
+                if state[_MORE, lane] == 0.0:
                     continue
-                left, free, wait = hazard[s, lane], available[lane], to_next[lane]
+                left, free = hazard[s, lane], state[_BEFORE, lane]
+                wait = state[_WAIT_BEFORE, lane]
+                last = np.uint64((lane + 1) * waits.shape[1] - _SENTINELS)
+                k = following[lane]
                 while free > 0.0 and free * left >= wait:  # eq. (B2)
                     left -= wait / free  # eq. (B3)
                     free -= 1.0
-                    events[lane] += 1.0
-                    if used[lane] == waits.shape[1]:
+                    if k >= last:
                         return False
-                    wait = waits[lane, used[lane]]
-                    used[lane] += 1
-                left_over[lane] = wait - free * left if free > 0.0 else wait
-                available[lane] = free
+                    wait = wait_of[k]
+                    k += np.uint64(1)
+                returning[slot, lane] = state[_BEFORE, lane] - free
+                state[_AVAILABLE, lane] = free
+                state[_TO_NEXT, lane] = wait - free * left if free > 0.0 else wait
+                following[lane] = k - np.uint64(1)  # one more below
         n_fire = 0
         for lane in range(LANES):
-            to_next[lane] = left_over[lane]
-            returning[slot, lane] = events[lane]
-            awake = s >= ready[lane]
-            fire = awake and v[lane] >= 1.0
-            i[lane] = i[lane] * decay_syn + events[lane]  # eq. (B5)
-            charged = v[lane] * decay_mem + gain * i[lane]  # eqs. (B4), (B6)
+            events = returning[slot, lane]
+            following[lane] += np.uint64(1) if events > 0.0 else np.uint64(0)
+            v = state[_V, lane]
+            awake = now >= state[_READY, lane]
+            fire = v >= 1.0  # v is 0 until the cell is awake
+            i = state[_I, lane] * decay_syn + events  # eq. (B5)
+            charged = v * decay_mem + gain * i  # eqs. (B4), (B6)
             charged = charged if charged < 1.0 else 1.0
-            v[lane] = 0.0 if fire else (charged if awake else v[lane])
-            ready[lane] = s + n_ref if fire else ready[lane]
-            fires[lane] = 1 if fire else 0
-            n_fire += fires[lane]
+            charged = charged if awake else v
+            state[_I, lane] = i
+            state[_V, lane] = 0.0 if fire else charged
+            state[_READY, lane] = now + n_ref if fire else state[_READY, lane]
+            n_fire += 1 if fire else 0
+        for lane in range(LANES):
+            state[_FOLLOWING, lane] = wait_of[following[lane]]
         if n_fire > 0:
             for lane in range(LANES):
-                if fires[lane] == 1:
+                if state[_READY, lane] == now + n_ref:
                     spikes[lane, counts[lane]] = s - 1
                     counts[lane] += 1
         slot = slot + 1 if slot + 1 < n_dead else 0
+        now += 1.0
+    for lane in range(LANES):
+        if following[lane] >= (lane + 1) * waits.shape[1] - 1:  # an infinite one was used
+            return False
     return True

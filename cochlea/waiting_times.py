@@ -19,7 +19,7 @@ Source of the words: Philox 4×64 with 10 rounds (Salmon, Moraes, Dror, Shaw 201
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _LN2 = 0.6931471805599453
 _SQRT2 = 1.4142135623730951
 _MANTISSA = (1 << 52) - 1
 _ONE = 1023 << 52  # the exponent bits of 1.0
+_EMPTY_BUFFER = {"buffer": np.zeros(4, np.uint64), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0}
 
 
 def philox_key(seed: int | Sequence[int]) -> NDArray[np.uint64]:
@@ -65,25 +66,60 @@ def waiting_times(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[n
     ndarray of float64, shape (count,)
         Exponential with mean 1; 0 … 36.7.
     """
-    words = np.random.Philox(key=key, counter=[0, 0, stream, 0]).random_raw(count)
-    uniform = ((words >> np.uint64(11)) + np.uint64(1)).astype(np.float64) * 2.0**-53  # eq. (W1)
-    bits = uniform.view(np.int64)
-    exponent = (bits >> 52) - 1023
-    mantissa = ((bits & _MANTISSA) | _ONE).view(np.float64)
-    waits = np.empty(count)
-    _logarithm_kernel(mantissa, exponent, waits)
-    return waits
+    waits = np.empty((1, count))
+    draw_waiting_times(key, [stream], waits)
+    return waits[0]
+
+
+def draw_waiting_times(
+    key: NDArray[np.uint64], streams: Iterable[int], waits: NDArray[np.float64]
+) -> None:
+    """Draw the first waiting times of several streams.
+
+    Parameters
+    ----------
+    key, streams
+        As in :func:`waiting_times`.
+    waits
+        float64, shape (at least as many rows as streams, count); the first rows are overwritten.
+    """
+    generator = np.random.Philox(key=key)
+    mantissa, exponent = np.empty((2, waits.shape[1]))
+    for row, stream in zip(waits, streams, strict=False):
+        # Setting the state costs a fifth of another generator.
+        generator.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": np.array([0, 0, stream, 0], dtype=np.uint64), "key": key},
+            **_EMPTY_BUFFER,
+        }
+        _split_kernel(generator.random_raw(row.size), mantissa, mantissa.view(np.int64), exponent)
+        _logarithm_kernel(mantissa, exponent, row)
+
+
+@compiled
+def _split_kernel(
+    words: NDArray[np.uint64],
+    mantissa: NDArray[np.float64],
+    bits: NDArray[np.int64],
+    exponent: NDArray[np.float64],
+) -> None:
+    """Compute mantissa and exponent of U, eq. (W1); ``bits`` is the memory of ``mantissa``."""
+    for i in range(words.size):
+        mantissa[i] = np.float64((words[i] >> np.uint64(11)) + np.uint64(1)) * 2.0**-53
+    for i in range(words.size):
+        exponent[i] = (bits[i] >> 52) - 1023
+        bits[i] = (bits[i] & _MANTISSA) | _ONE
 
 
 @compiled
 def _logarithm_kernel(
-    mantissa: NDArray[np.float64], exponent: NDArray[np.int64], waits: NDArray[np.float64]
+    mantissa: NDArray[np.float64], exponent: NDArray[np.float64], waits: NDArray[np.float64]
 ) -> None:
     """Compute −ln(m·2ᵉ), 1 ≤ m < 2."""
     for i in range(waits.size):
         large = mantissa[i] >= _SQRT2
         m = 0.5 * mantissa[i] if large else mantissa[i]  # eq. (W3)
-        e = exponent[i] + 1.0 if large else exponent[i] + 0.0
+        e = exponent[i] + 1.0 if large else exponent[i]
         z = (m - 1.0) / (m + 1.0)
         s = z * z
         sum_ = 1.0 / 19.0 + s * (1.0 / 21.0)  # eq. (W5), Horner's rule
