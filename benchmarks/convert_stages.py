@@ -123,7 +123,7 @@ class _Needs:
     def hair(self, block: Floats, coeffs: object) -> None:
         self.add("hair cells", 2 * block.nbytes, block.size * HAIR_OPERATIONS, block.size)
 
-    def hazard(self, block: Floats, totals: Floats) -> None:
+    def hazard(self, block: Floats, n_dead: int, expected: Floats) -> None:
         self.add("hazards", 2 * block.nbytes, block.size * (HAZARD_OPERATIONS + 1), block.size)
 
     def waiting(self, key: NDArray[np.uint64], streams: list[int], waits: Floats) -> None:
@@ -157,7 +157,7 @@ def _clocks(needs: _Needs) -> Iterator[None]:
         (np.fft, "irfft", "inverse FFT", needs.transform),
         (inverse_transform, "_interpolation_kernel", "interpolation", needs.interpolation),
         (pipeline, "hair_cell_block", "hair cells", needs.hair),
-        (bushy_cell, "_hazard_sum_kernel", "hazards", needs.hazard),
+        (bushy_cell, "_hazards_of_block", "hazards", needs.hazard),
         (bushy_cell, "draw_waiting_times", "waiting times", needs.waiting),
         (bushy_cell, "_bushy_cell_kernel", "bushy cells", needs.bushy),
     ]

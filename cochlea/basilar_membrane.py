@@ -492,7 +492,7 @@ def _filter_kernel(
     """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform."""
     n = position.size
     y_re, y_im = np.empty(_CHUNK), np.empty(_CHUNK)
-    for lane in range(LANES):
+    for lane in range(half.shape[0]):
         row = rows[lane] if lane < rows.size else 0
         n_used = n_panels[row] if lane < rows.size else 0
         out = half[lane]

@@ -150,10 +150,11 @@ def run_bushy_cell(
     """
     if p_fire.ndim != 2:
         raise ValueError(f"p_fire must have shape (channels, n), got {p_fire.shape}")
+    key = philox_key(seed)
     samples, channels = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for where, block in blocks_of(p_fire):
         numbers = np.arange(first_channel + where.start, first_channel + where.stop)
-        some_samples, some_channels = bushy_cell_block(block, coeffs, seed, numbers)
+        some_samples, some_channels = bushy_cell_block(block, coeffs, key, numbers)
         samples.append(some_samples)
         channels.append(some_channels)
     return np.concatenate(samples), np.concatenate(channels)
@@ -162,7 +163,7 @@ def run_bushy_cell(
 def bushy_cell_block(
     block: NDArray[np.float64],
     coeffs: BushyCellCoeffs,
-    seed: int | Sequence[int],
+    key: NDArray[np.uint64],
     channels: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Run the cells of sixteen channels; ``block`` is overwritten.
@@ -171,8 +172,10 @@ def bushy_cell_block(
     ----------
     block
         Release probability, float64, shape (n, 16); overwritten with the hazard.
-    coeffs, seed
+    coeffs
         As in :func:`run_bushy_cell`.
+    key
+        From :func:`cochlea.waiting_times.philox_key`, uint64, shape (2,).
     channels
         Index of each column among all channels, shape (at most 16,); other columns are ignored.
 
@@ -183,10 +186,9 @@ def bushy_cell_block(
     """
     c = coeffs
     n, lanes = block.shape[0], channels.size
-    totals = np.empty(LANES)
-    _hazard_sum_kernel(block, totals)
-    capacity = _draws_needed(float(totals[:lanes].max(initial=0.0)), n, c)
-    key = philox_key(seed)
+    expected = np.empty(LANES)
+    _hazards_of_block(block, c.n_dead, expected)
+    capacity = _draws_needed(float(expected[:lanes].max(initial=0.0)), n, c)
     spikes = np.empty((LANES, n // c.n_ref + 2), dtype=np.int64)
     counts = np.empty(LANES, dtype=np.int64)
     while True:
@@ -211,13 +213,14 @@ def bushy_cell_block(
     return np.concatenate(samples), np.repeat(channels, counts[:lanes])
 
 
-def _draws_needed(total_hazard: float, n: int, coeffs: BushyCellCoeffs) -> int:
-    """Return a bound on a channel's number of events, exceeded with odds of 1e-15; dead times limit it too."""
+def _draws_needed(expected: float, n: int, coeffs: BushyCellCoeffs) -> int:
+    """Return how many waiting times to draw for a channel, from the expected events of a train.
+
+    More are rarely needed, and then drawn; dead times limit their number too.
+    """
     n_most = coeffs.n_trains * (n // coeffs.n_dead + 1) + 1
-    expected = coeffs.n_trains * total_hazard
-    if expected >= n_most:
-        return n_most
-    return min(int(expected + 10 * math.sqrt(expected)) + 50, n_most)
+    events = coeffs.n_trains * (expected + 1.0)  # all trains are free at the start
+    return min(int(events + 6 * math.sqrt(events)) + 1, n_most)
 
 
 def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -284,16 +287,25 @@ def _hazard_kernel(values: NDArray[np.float64]) -> None:
 
 
 @compiled
-def _hazard_sum_kernel(block: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
-    """Convert probabilities to hazards, in place, and sum each column, a part in the cache at a time."""
-    totals[:] = 0.0
+def _hazards_of_block(block: NDArray[np.float64], n_dead: int, expected: NDArray[np.float64]) -> None:
+    """Convert probabilities to hazards, in place, and estimate the events of a train, column by column.
+
+    A train with the constant hazard λ is free during the share 1/(1 + D·λ) of the time, D = ``n_dead``. The mean
+    hazard of 128 samples stands for λ. Parts of this size stay in the first-level cache.
+    """
+    expected[:] = 0.0
+    total = np.empty(LANES)
     values = block.reshape(-1)
     for start in range(0, block.shape[0], _ROWS):
         stop = min(start + _ROWS, block.shape[0])
         _hazard_kernel(values[start * LANES : stop * LANES])
+        total[:] = 0.0
         for s in range(start, stop):
             for lane in range(LANES):
-                totals[lane] += block[s, lane]
+                total[lane] += block[s, lane]
+        for lane in range(LANES):
+            busy = n_dead * total[lane] / (stop - start)
+            expected[lane] += total[lane] / (1.0 + busy) if busy < np.inf else (stop - start) / n_dead
 
 
 @compiled

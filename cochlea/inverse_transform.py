@@ -42,7 +42,7 @@ from cochlea.lanes import LANES
 TRANSFORM_BOUND = 1e-11  # |v − direct transform| / max |v|
 OVERSAMPLING = 1.5  # minimum of σ
 _WIDTH = 16  # w; the loops below are written for it
-_DEGREE = 19
+_DEGREE = 19  # as well
 _TILE = 96  # points: those of sixteen channels fit into the first-level cache
 
 
@@ -172,17 +172,18 @@ def _weights_kernel(
 ) -> None:
     """Compute the points around s·m/n in integer arithmetic, and φ at their distances."""
     n, width = weights.shape
-    top = polynomials.shape[0] - 1
+    p = polynomials
     for s in range(n):
         floor = s * length // n
         first[s] = floor + 1 - width // 2
         # Point `first + j` is in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
-        position = 1.0 - 2.0 * (s * length - floor * n) / n
-        for j in range(width):
-            weights[s, j] = polynomials[top, j]
-        for power in range(top - 1, -1, -1):
-            for j in range(width):
-                weights[s, j] = weights[s, j] * position + polynomials[power, j]
+        x = 1.0 - 2.0 * (s * length - floor * n) / n
+        for j in range(_WIDTH):  # Horner's rule, written out, so that it runs in parallel
+            y = (((p[19, j] * x + p[18, j]) * x + p[17, j]) * x + p[16, j]) * x + p[15, j]
+            y = ((((y * x + p[14, j]) * x + p[13, j]) * x + p[12, j]) * x + p[11, j]) * x + p[10, j]
+            y = ((((y * x + p[9, j]) * x + p[8, j]) * x + p[7, j]) * x + p[6, j]) * x + p[5, j]
+            y = ((((y * x + p[4, j]) * x + p[3, j]) * x + p[2, j]) * x + p[1, j]) * x + p[0, j]
+            weights[s, j] = y
 
 
 def run_inverse_transform(

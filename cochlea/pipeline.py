@@ -34,6 +34,7 @@ from cochlea.bushy_cell import bushy_cell_block, design_bushy_cell
 from cochlea.hair_cell import design_hair_cell, hair_cell_block
 from cochlea.level import hann_ramp, normalize_rms
 from cochlea.presets import PRESETS, CochleaParams
+from cochlea.waiting_times import philox_key
 
 MAX_CHANNELS = 2**16
 
@@ -120,11 +121,12 @@ def encode(
     params = _params(preset)
     coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, None)
     bushy = design_bushy_cell(coeffs.sample_rate, params.bushy_cell)
+    key = philox_key(seed)
     at, channel = [], []
     hair = design_hair_cell(coeffs.sample_rate, params.hair_cell)
     for channels, block in velocity_blocks(spectrum, coeffs):
         hair_cell_block(block, hair)
-        spike_samples, spike_channels = bushy_cell_block(block, bushy, seed, channels)
+        spike_samples, spike_channels = bushy_cell_block(block, bushy, key, channels)
         at.append(spike_samples)
         channel.append(spike_channels)
     # One sort key for (time, unit): both are small integers.
