@@ -22,6 +22,7 @@ from cochlea.bushy_cell import (
     release_hazard,
     run_bushy_cell,
 )
+from cochlea.inverse_transform import Window
 from cochlea.hair_cell import HairCellCoeffs, HairCellParams, design_hair_cell, run_hair_cell
 from cochlea.level import hann_ramp, normalize_rms
 from cochlea.pipeline import Spikes, Trace, encode, prepare_recording, trace
@@ -39,6 +40,7 @@ __all__ = [
     "Spectrum",
     "Spikes",
     "Trace",
+    "Window",
     "analyse",
     "characteristic_frequency",
     "design_basilar_membrane",

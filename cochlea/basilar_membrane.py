@@ -51,12 +51,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
-from scipy import fft, special
 
 from cochlea.compiled import compiled
 from cochlea.inverse_transform import (
     InverseTransform,
+    Window,
     design_inverse_transform,
+    design_window,
     run_inverse_transform,
     sixteen,
 )
@@ -114,12 +115,15 @@ class BasilarMembraneCoeffs:
         Powers of the position in the panel (−1 … 1), ascending.
     n_panels : ndarray of int64, shape (channels,)
         Number of panels used for each channel; V is 0 above them.
+    window : Window
+        Window of the inverse transforms.
     """
 
     sample_rate: int
     edges: NDArray[np.float64]
     polynomials: NDArray[np.complex128]
     n_panels: NDArray[np.int64]
+    window: Window
 
 
 def place(n_channels: int, params: BasilarMembraneParams | None = None) -> NDArray[np.float64]:
@@ -161,6 +165,8 @@ def transfer_function(
     ndarray of complex128, shape (f, channels)
         Velocity per unit input.
     """
+    from scipy import special  # takes as long to load as a word to convert, and designs may be stored
+
     p = params or BasilarMembraneParams()
     omega = 2 * np.pi * frequency[:, None].astype(np.complex128)
     base = np.zeros((1, 1))
@@ -183,6 +189,8 @@ def _pressure(
     omega: NDArray[np.complex128], c: NDArray[np.float64], p: BasilarMembraneParams
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """Evaluate P(ω, c) and ξ(ω, c), eqs. (M2)–(M8)."""
+    from scipy import special
+
     C0, a, alpha, m, h = (
         *(p.stiffness_base, p.stiffness_offset, p.stiffness_decay),
         *(p.mass, p.scala_height),
@@ -294,7 +302,7 @@ def design_basilar_membrane(
             break
     for shared in (edges, polynomials, n_panels):
         shared.setflags(write=False)  # cached for later calls, so it must not be changed
-    return BasilarMembraneCoeffs(output_rate, edges, polynomials, n_panels)
+    return BasilarMembraneCoeffs(output_rate, edges, polynomials, n_panels, design_window())
 
 
 def _panel_edges(top: float) -> NDArray[np.float64]:
@@ -362,7 +370,7 @@ def analyse(samples: NDArray[np.float64], coeffs: BasilarMembraneCoeffs) -> Spec
     if samples.size < 2:
         raise ValueError(f"a recording needs at least 2 samples, got {samples.size}")
     n = samples.size // 2 + 1
-    bins = fft.rfft(samples)
+    bins = np.fft.rfft(samples)
     edges = coeffs.edges
     frequency = np.linspace(1.0, coeffs.sample_rate, n)
     first_bin = np.searchsorted(frequency, edges).astype(np.int64)
@@ -421,7 +429,8 @@ def velocity_blocks(
     velocity = np.empty((n, LANES))
     memory: tuple[NDArray[np.complex128], NDArray[np.float64]] | None = None
     for level in np.unique(levels):  # from the longest FFT to the shortest, so that all use the same memory
-        transform = design_inverse_transform(n, _bins_of_level(int(level), n, coeffs.sample_rate))
+        n_bins = _bins_of_level(int(level), n, coeffs.sample_rate)
+        transform = design_inverse_transform(n, n_bins, coeffs.window)
         shapes = (LANES, transform.length // 2 + 1), (LANES, transform.length)
         if memory is None:
             memory = np.empty(shapes[0], dtype=np.complex128), np.empty(shapes[1])

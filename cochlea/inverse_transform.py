@@ -34,7 +34,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
-from scipy import fft, special
 
 from cochlea.compiled import compiled
 from cochlea.lanes import LANES
@@ -42,7 +41,7 @@ from cochlea.lanes import LANES
 TRANSFORM_BOUND = 1e-11  # |v − direct transform| / max |v|
 OVERSAMPLING = 1.5  # minimum of σ
 _WIDTH = 16  # w; the loops below are written for it
-_DEGREE = 19  # as well
+_DEGREE = 19  # likewise
 _TILE = 96  # points: those of sixteen channels fit into the first-level cache
 
 
@@ -74,7 +73,26 @@ class InverseTransform:
     weights: NDArray[np.float64]
 
 
-def design_inverse_transform(n: int, n_bins: int) -> InverseTransform:
+@dataclass(frozen=True)
+class Window:
+    """The Kaiser-Bessel window, eqs. (T5) and (T7).
+
+    Attributes
+    ----------
+    beta : float
+        β at the smallest σ; the aliasing of a larger one is smaller.
+    i0_beta : float
+        I0(β).
+    polynomials : ndarray of float64, shape (degree + 1, 16)
+        φ on each of its pieces: powers of the position −1 … 1, ascending.
+    """
+
+    beta: float
+    i0_beta: float
+    polynomials: NDArray[np.float64]
+
+
+def design_inverse_transform(n: int, n_bins: int, window: Window | None = None) -> InverseTransform:
     """Choose the length of the FFT and compute the weights, eqs. (T2) and (T5)–(T7).
 
     Parameters
@@ -83,42 +101,72 @@ def design_inverse_transform(n: int, n_bins: int) -> InverseTransform:
         Length of the signal, at least 1.
     n_bins
         Number of bins of the half spectrum that are used, 1 … n//2 + 1.
+    window
+        From :func:`design_window`, by default.
 
     Returns
     -------
     InverseTransform
         For :func:`run_inverse_transform`.
     """
+    window = window or design_window()
     top = n_bins - 1
-    length = int(
-        fft.next_fast_len(max(int(np.ceil(2 * OVERSAMPLING * top)), 2 * _WIDTH), real=True)
-    )
+    length = smooth_length(max(int(np.ceil(2 * OVERSAMPLING * top)), 2 * _WIDTH))
     bins = np.arange(n_bins)
     # c2r counts every bin but 0 twice; (T1) counts all once.
-    correction = np.where(bins == 0, 1.0, 0.5) / (n * window_transform(bins / length))
+    correction = np.where(bins == 0, 1.0, 0.5) / (n * window_transform(bins / length, window))
     first = np.empty(n, dtype=np.int64)
     weights = np.empty((n, _WIDTH))
-    _weights_kernel(length, _window_polynomials(), first, weights)
+    _weights_kernel(length, window.polynomials, first, weights)
     return InverseTransform(n, n_bins, length, correction, first, weights)
 
 
-def window_transform(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+def smooth_length(least: int) -> int:
+    """Return the smallest number of the form 2^a·3^b·5^c that is not below ``least``.
+
+    Parameters
+    ----------
+    least
+        A positive number.
+
+    Returns
+    -------
+    int
+        A length for which a real FFT is fast.
+    """
+    best = 2 ** (least - 1).bit_length()
+    fives = 1
+    while fives < best:
+        odd = fives
+        while odd < best:
+            twos = (-(-least // odd) - 1).bit_length()
+            best = min(best, odd * 2**twos)
+            odd *= 3
+        fives *= 5
+    return best
+
+
+def window_transform(
+    frequency: NDArray[np.float64], window: Window | None = None
+) -> NDArray[np.float64]:
     """Evaluate φ̂, eq. (T6).
 
     Parameters
     ----------
     frequency
         ξ in cycles per point, float64, any shape.
+    window
+        From :func:`design_window`, by default.
 
     Returns
     -------
     ndarray of float64, same shape
         φ̂(ξ).
     """
-    beta = _beta()
-    root = np.sqrt((beta**2 - (np.pi * _WIDTH * frequency) ** 2).astype(np.complex128))
+    window = window or design_window()
+    root = np.sqrt((window.beta**2 - (np.pi * _WIDTH * frequency) ** 2).astype(np.complex128))
     root = np.where(root == 0, 1e-9, root)
-    transform: NDArray[np.float64] = (np.sinh(root) / root).real * (_WIDTH / special.i0(beta))
+    transform: NDArray[np.float64] = (np.sinh(root) / root).real * (_WIDTH / window.i0_beta)
     return transform
 
 
@@ -140,27 +188,30 @@ def aliasing(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(others / np.abs(window_transform(frequency)))
 
 
-def _beta() -> float:
-    """Compute eq. (T7) at the smallest σ; the aliasing of a larger one is smaller."""
-    stretched = (_WIDTH / OVERSAMPLING * (OVERSAMPLING - 0.5)) ** 2
-    return float(np.pi * np.sqrt(stretched - 0.8))
-
-
 @lru_cache(maxsize=1)
-def _window_polynomials() -> NDArray[np.float64]:
-    """Return φ on each of its pieces, shape (degree + 1, pieces): powers of the position −1 … 1, ascending."""
+def design_window() -> Window:
+    """Compute the window, eqs. (T5) and (T7), and approximate it by polynomials.
+
+    Returns
+    -------
+    Window
+        For :func:`design_inverse_transform`; its array is read-only.
+    """
+    from scipy import special  # loaded only where a design is computed
+
+    stretched = (_WIDTH / OVERSAMPLING * (OVERSAMPLING - 0.5)) ** 2
+    beta = float(np.pi * np.sqrt(stretched - 0.8))
+    i0_beta = special.i0(beta)
     position = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
     to_chebyshev = np.linalg.inv(chebyshev.chebvander(position, _DEGREE))
     polynomials = np.zeros((_DEGREE + 1, _WIDTH))
     for piece in range(_WIDTH):
         x = piece - _WIDTH / 2 + (position + 1) / 2
-        window = special.i0(
-            _beta() * np.sqrt(np.maximum(1 - (2 * x / _WIDTH) ** 2, 0))
-        ) / special.i0(_beta())
-        powers = chebyshev.cheb2poly(to_chebyshev @ window)
+        values = special.i0(beta * np.sqrt(np.maximum(1 - (2 * x / _WIDTH) ** 2, 0))) / i0_beta
+        powers = chebyshev.cheb2poly(to_chebyshev @ values)
         polynomials[: powers.size, piece] = powers
     polynomials.setflags(write=False)
-    return polynomials
+    return Window(beta, float(i0_beta), polynomials)
 
 
 @compiled

@@ -78,6 +78,7 @@ def encode(
     preset: str | CochleaParams = "shd",
     n_channels: int = 700,
     seed: int | Sequence[int] = 0,
+    membrane: BasilarMembraneCoeffs | None = None,
 ) -> Spikes:
     """Convert one recording into spikes.
 
@@ -93,6 +94,9 @@ def encode(
         Number of channels along the membrane, 1 … 65,536.
     seed
         Seed, or several non-negative numbers that form one seed.
+    membrane
+        Coefficients from :func:`cochlea.design_basilar_membrane` for the rate of the prepared recording, the number of
+        channels and the parameters; computed by default.
 
     Returns
     -------
@@ -103,7 +107,8 @@ def encode(
     ------
     ValueError
         If the recording is not mono, empty, too short, silent or not finite, the rate is not a
-        positive whole number, the number of channels is out of range, or the preset is unknown.
+        positive whole number, the number of channels is out of range, the preset is unknown, or
+        ``membrane`` is for another rate or number of channels.
 
     Notes
     -----
@@ -119,7 +124,7 @@ def encode(
     (True, dtype('uint16'))
     """
     params = _params(preset)
-    coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, None)
+    coeffs, spectrum = _prepare(samples, sample_rate, params, n_channels, None, membrane)
     bushy = design_bushy_cell(coeffs.sample_rate, params.bushy_cell)
     key = philox_key(seed)
     at, channel = [], []
@@ -224,13 +229,20 @@ def _prepare(
     params: CochleaParams,
     n_channels: int,
     channels: tuple[int, ...] | None,
+    membrane: BasilarMembraneCoeffs | None = None,
 ) -> tuple[BasilarMembraneCoeffs, Spectrum]:
     """Prepare the recording; design and transform."""
     if not 1 <= n_channels <= MAX_CHANNELS:
         raise ValueError(f"n_channels must be in 1 … {MAX_CHANNELS}, got {n_channels}")
     recording, rate = prepare_recording(samples, sample_rate, params)
-    coeffs = design_basilar_membrane(rate, n_channels, channels, params.basilar_membrane)
-    return coeffs, analyse(recording, coeffs)
+    if membrane is None:
+        membrane = design_basilar_membrane(rate, n_channels, channels, params.basilar_membrane)
+    elif (membrane.sample_rate, membrane.n_panels.size) != (rate // 2, n_channels):
+        raise ValueError(
+            f"the membrane is designed for {membrane.n_panels.size} channels and a recording of "
+            f"{2 * membrane.sample_rate} Hz, not for {n_channels} and {rate} Hz"
+        )
+    return membrane, analyse(recording, membrane)
 
 
 def _checked(samples: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float64], int]:

@@ -9,5 +9,6 @@
     device_cochlea  The cochlea on a device: batches of clips, one lane per channel of a clip
     reference       The three loops of the cochlea on a device in plain PyTorch
     stages          The stages of the cochlea before the spikes, for a sample of a spike file
+    stored_design   Designs of the membrane in the user's cache
     triton          The three loops of the cochlea as Triton kernels
 """

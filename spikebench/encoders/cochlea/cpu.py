@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cochlea
+from spikebench.encoders.cochlea.stored_design import stored_design
 from spikebench.encoders.encoder import Encoder, Spikes
 
 if TYPE_CHECKING:
@@ -33,7 +34,15 @@ class Cochlea(Encoder):
 
     def encode(self, samples: NDArray[np.float64], sample_rate: int, seed: Sequence[int]) -> Spikes:
         """Encode one clip; see :meth:`spikebench.encoders.encoder.Encoder.encode`."""
-        return Spikes(*cochlea.encode(samples, sample_rate, self.params, self.n_units, seed))
+        membrane = self._membrane()
+        return Spikes(
+            *cochlea.encode(samples, sample_rate, self.params, self.n_units, seed, membrane)
+        )
+
+    def _membrane(self) -> cochlea.BasilarMembraneCoeffs | None:
+        """Return the design if its rate is known in advance."""
+        rate, membrane = self.input_rate, self.params.basilar_membrane
+        return stored_design(rate, self.n_units, membrane, self.software()) if rate else None
 
     def characteristic_frequencies(self) -> NDArray[np.float64]:
         """Compute the characteristic frequency of each channel [Hz], float64, shape (n_units,), descending."""
@@ -42,12 +51,9 @@ class Cochlea(Encoder):
 
     def warm(self) -> None:
         """Compile the loops, and design the transfer function if the rate is known in advance."""
-        rate = self.input_rate
-        if rate:
-            membrane = self.params.basilar_membrane
-            cochlea.design_basilar_membrane(rate, self.n_units, None, membrane)
+        self._membrane()
         few = min(self.n_units, 16)
-        cochlea.encode(np.sin(np.arange(2000.0)), rate or 16_000, self.params, few)
+        cochlea.encode(np.sin(np.arange(2000.0)), self.input_rate or 16_000, self.params, few)
 
     def on_device(self) -> DeviceCochlea:
         """Return the part that runs on a GPU."""

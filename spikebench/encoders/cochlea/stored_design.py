@@ -1,0 +1,112 @@
+"""Designs of the membrane in the user's cache: a design takes longer than the conversion of a word.
+
+A file holds the arrays of a :class:`cochlea.BasilarMembraneCoeffs` bit for bit. Its name is a digest of everything
+that determines them: parameters, rate, channels, the source of the design, the versions of the libraries, the machine
+and the vector instructions that numpy uses. A file that cannot be read is ignored and replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import zipfile
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+import cochlea
+from cochlea import basilar_membrane, inverse_transform
+
+__all__ = ["stored_design"]
+
+LEAST_CHANNELS = 100  # fewer are designed as fast as they are read
+_ARRAYS = ("edges", "polynomials", "n_panels")
+
+
+@lru_cache(maxsize=4)
+def stored_design(
+    rate: int, n_channels: int, params: cochlea.BasilarMembraneParams, software: str
+) -> cochlea.BasilarMembraneCoeffs:
+    """Read a design of the membrane, or compute and store it.
+
+    Parameters
+    ----------
+    rate, n_channels, params
+        As for :func:`cochlea.design_basilar_membrane`.
+    software
+        Versions of the libraries.
+
+    Returns
+    -------
+    BasilarMembraneCoeffs
+        Bit for bit that of :func:`cochlea.design_basilar_membrane`; its arrays are read-only.
+    """
+    if n_channels < LEAST_CHANNELS:
+        return cochlea.design_basilar_membrane(rate, n_channels, None, params)
+    path = design_path(rate, n_channels, params, software)
+    # Damage is found by the checksums of the archive.
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return _read(path, rate)
+    design = cochlea.design_basilar_membrane(rate, n_channels, None, params)
+    with contextlib.suppress(OSError):
+        _write(path, design)
+    return design
+
+
+def design_path(
+    rate: int, n_channels: int, params: cochlea.BasilarMembraneParams, software: str
+) -> Path:
+    """Return the file of a design, in the folder ``spikebench-designs`` of the user's cache.
+
+    Parameters
+    ----------
+    rate, n_channels, params, software
+        As for :func:`stored_design`.
+
+    Returns
+    -------
+    Path
+        The file; it need not exist.
+    """
+    sources = [Path(module.__file__).read_bytes() for module in (basilar_membrane, inverse_transform)]
+    made_by = [
+        *(rate, n_channels, asdict(params), software, platform.machine(), platform.node()),
+        np.show_config(mode="dicts")["SIMD Extensions"],
+        *(hashlib.sha256(source).hexdigest() for source in sources),
+    ]
+    digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+    return platformdirs.user_cache_path("spikebench-designs") / f"{digest[:32]}.npz"
+
+
+def _read(path: Path, rate: int) -> cochlea.BasilarMembraneCoeffs:
+    with np.load(path, allow_pickle=False) as stored:
+        edges, polynomials, n_panels = (stored[name] for name in _ARRAYS)
+        beta, i0_beta = stored["window"].tolist()
+        window = cochlea.Window(beta, i0_beta, stored["window_polynomials"])
+    for array in (edges, polynomials, n_panels, window.polynomials):
+        array.setflags(write=False)  # as computed ones: loops are compiled for them
+    return cochlea.BasilarMembraneCoeffs(rate // 2, edges, polynomials, n_panels, window)
+
+
+def _write(path: Path, design: cochlea.BasilarMembraneCoeffs) -> None:
+    """Write the file under another name and move it into place; concurrent writers write the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
+    window = design.window
+    try:
+        with partial.open("wb") as file:
+            np.savez(
+                file,
+                **{name: getattr(design, name) for name in _ARRAYS},
+                window=np.array([window.beta, window.i0_beta]),
+                window_polynomials=window.polynomials,
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
