@@ -431,7 +431,7 @@ def velocity_blocks(
     for level in np.unique(levels):  # from the longest FFT to the shortest, so that all use the same memory
         n_bins = _bins_of_level(int(level), n, coeffs.sample_rate)
         transform = design_inverse_transform(n, n_bins, coeffs.window)
-        shapes = (LANES, transform.length // 2 + 1), (LANES, transform.length)
+        shapes = (LANES, transform.length // 2 + 1), (LANES, transform.length + LANES)
         if memory is None:
             memory = np.empty(shapes[0], dtype=np.complex128), np.empty(shapes[1])
         half, points = (

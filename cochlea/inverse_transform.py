@@ -252,12 +252,16 @@ def run_inverse_transform(
     transform
         From :func:`design_inverse_transform`.
     points
-        Buffer for u, float64, shape (16, m); overwritten. Allocating it here would cost as much as the FFT.
+        Buffer for u, float64, shape (16, m + 16): eight points of the other end lie before the first and after the last;
+        overwritten. Allocating it here would cost as much as the FFT.
     signal
         v, float64, shape (n, 16); overwritten.
     """
     # Along rows: one channel at a time fits into the second-level cache, sixteen abreast do not.
-    np.fft.irfft(half, transform.length, axis=1, norm="forward", out=points)
+    m, around = transform.length, _WIDTH // 2
+    np.fft.irfft(half, m, axis=1, norm="forward", out=points[:, around : m + around])
+    points[:, :around] = points[:, m : m + around]
+    points[:, m + around :] = points[:, around:_WIDTH]
     _interpolation_kernel(points, transform.first, transform.weights, signal)
 
 
@@ -276,23 +280,18 @@ def _interpolation_kernel(
     signal: NDArray[np.float64],
 ) -> None:
     """Interpolate sixteen rows into sixteen columns, a tile of points in the first-level cache at a time."""
-    length, n = points.shape[1], signal.shape[0]
+    n = signal.shape[0]
     tile = np.empty((_TILE + _WIDTH, LANES))
     start = 0
     while start < n:
-        left = first[start]
+        left = first[start]  # −7 or more; column 8 of the points is the first point
         stop = start
         while stop < n and first[stop] - left <= _TILE:
             stop += 1
         size = first[stop - 1] - left + _WIDTH
-        inside = left >= 0 and left + size <= length
         for lane in range(LANES):
-            if inside:
-                for j in range(size):
-                    tile[j, lane] = points[lane, left + j]
-            else:
-                for j in range(size):
-                    tile[j, lane] = points[lane, (left + j) % length]
+            for j in range(size):
+                tile[j, lane] = points[lane, left + _WIDTH // 2 + j]
         for s in range(start, stop):
             w = sixteen(weights[s])
             i = first[s] - left

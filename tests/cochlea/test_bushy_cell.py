@@ -12,7 +12,12 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from cochlea import BushyCellParams, bushy_cell, design_bushy_cell, release_hazard, run_bushy_cell
-from cochlea.bushy_cell import BushyCellCoeffs, _bushy_cell_kernel, _hazard_kernel, _sum_kernel
+from cochlea.bushy_cell import (
+    BushyCellCoeffs,
+    _bushy_cell_kernel,
+    _hazard_kernel,
+    _hazards_of_block,
+)
 from cochlea.waiting_times import philox_key, waiting_times
 
 
@@ -131,7 +136,8 @@ def one_cell(p_fire: NDArray[np.float64], c: BushyCellCoeffs, seed: int, channel
     return spikes
 
 
-@pytest.mark.parametrize("strength", [0.01, 0.1, 0.4, 1.5])  # the last two: p beyond 1/4 and 1
+# The last three: p beyond 1/4, beyond 1, and seldom anything else than 1.
+@pytest.mark.parametrize("strength", [0.01, 0.1, 0.4, 1.5, 300.0])
 def test_sixteen_cells_are_sixteen_times_one(strength: float, rng: np.random.Generator) -> None:
     p = strength * rng.random((19, 1500))
     p[3] = 0.0
@@ -142,35 +148,88 @@ def test_sixteen_cells_are_sixteen_times_one(strength: float, rng: np.random.Gen
     assert samples.size > 0
 
 
+@pytest.mark.parametrize("strength", [0.05, 2.0])
+@pytest.mark.parametrize("drawn", [1, 2, 3, 40, 700])
 def test_waiting_times_that_run_out_are_drawn_again(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    strength: float, drawn: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    p = 0.05 * rng.random((3, 2000))
+    p = strength * rng.random((3, 2000))
     coeffs = design_bushy_cell(24000)
     whole = run_bushy_cell(p, coeffs, seed=1)
-    monkeypatch.setattr(bushy_cell, "_draws_needed", lambda *_: 3)
+    assert whole[0].size > 0
+    monkeypatch.setattr(bushy_cell, "_draws_needed", lambda *_: drawn)
     short = run_bushy_cell(p, coeffs, seed=1)
     assert np.array_equal(whole[0], short[0])
     assert np.array_equal(whole[1], short[1])
 
 
+def test_the_kernel_says_exactly_when_waiting_times_run_out(rng: np.random.Generator) -> None:
+    """As many as a cell needs are enough; one fewer is not."""
+    coeffs = design_bushy_cell(24000)
+    hazard = np.full((200, 16), 0.01)
+    drawn = rng.standard_exponential((16, 600))
+
+    def enough(count: int) -> bool:
+        waits = np.full((16, count + 2), np.inf)
+        waits[5, :count] = drawn[5, :count]
+        spikes, counts = np.zeros((16, 200), np.int64), np.empty(16, np.int64)
+        return bool(_bushy_cell_kernel(hazard, *vars(coeffs).values(), waits, spikes, counts))
+
+    def used() -> int:
+        """Count the waiting times that one cell draws, train by train as in :func:`one_cell`."""
+        available, back_at, count = coeffs.n_trains, np.zeros(400, int), 1
+        to_next = drawn[5, 0]
+        for s in range(200):
+            available += back_at[s]
+            left = 0.01
+            while available > 0 and available * left >= to_next:
+                left -= to_next / available
+                available -= 1
+                back_at[s + coeffs.n_dead] += 1
+                to_next = drawn[5, count]
+                count += 1
+            if available > 0:
+                to_next -= available * left
+        return count
+
+    need = used()
+    assert need > 20
+    assert [enough(count) for count in (need - 1, need, need + 1)] == [False, True, True]
+
+
+@pytest.mark.parametrize("hazard", [1e-4, 0.01, 0.3])
+def test_waiting_times_are_rarely_drawn_twice(hazard: float) -> None:
+    coeffs = design_bushy_cell(24000)
+    n, expected = 2000, np.empty(16)
+    p = -np.expm1(-hazard)
+    _hazards_of_block(np.full((n, 16), p), coeffs.n_dead, expected)
+    drawn = bushy_cell._draws_needed(float(expected[0]), n, coeffs)
+    rng, most = np.random.default_rng(0), 0
+    for _ in range(100):  # train by train: a dead time, then a geometric number of samples
+        gaps = coeffs.n_dead - 1 + rng.geometric(p, (40, n // coeffs.n_dead + 2))
+        ends = np.cumsum(gaps, axis=1) - coeffs.n_dead + 1  # no dead time before the first
+        most = max(most, int((ends <= n).sum()))
+    assert most < drawn < 1.5 * most + 150
+
+
 def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
     coeffs = design_bushy_cell(24000)
     p = 0.05 * rng.random((16, 800))
-    block, totals = p.T.copy(), np.empty(16)
+    p[:, 400] = 1.0  # all free trains at once, and an infinite hazard
+    block, expected = p.T.copy(), np.empty(16)
     waits = rng.standard_exponential((16, 3000))
+    waits[:, -2:] = np.inf
     results = []
     for compiled in (True, False):
         hazard = block.copy()
         spikes, counts = np.zeros((16, 800), np.int64), np.empty(16, np.int64)
         for kernel, arguments in (
-            (_hazard_kernel, (hazard.reshape(-1),)),
-            (_sum_kernel, (hazard, totals)),
+            (_hazards_of_block, (hazard, coeffs.n_dead, expected)),
             (_bushy_cell_kernel, (hazard, *vars(coeffs).values(), waits, spikes, counts)),
         ):
             done = (kernel if compiled else kernel.py_func)(*arguments)  # type: ignore[attr-defined]
         assert done
-        results.append([hazard, totals.copy(), spikes, counts])
+        results.append([hazard, expected.copy(), spikes, counts])
     for fast, slow in zip(*results, strict=True):
         assert np.array_equal(fast, slow)
     assert results[0][3].sum() > 0

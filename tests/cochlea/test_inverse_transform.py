@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy import fft
 
 from cochlea.inverse_transform import (
     OVERSAMPLING,
     TRANSFORM_BOUND,
     _interpolation_kernel,
     _weights_kernel,
-    _window_polynomials,
     aliasing,
     design_inverse_transform,
+    design_window,
     run_inverse_transform,
+    smooth_length,
     window_transform,
 )
 
@@ -26,10 +30,10 @@ def test_equals_the_direct_transform(n: int, share: float, rng: np.random.Genera
     transform = design_inverse_transform(n, n_bins)
     wanted = rng.standard_normal((n_bins, 16)) + 1j * rng.standard_normal((n_bins, 16))
     wanted[0].imag = 0
-    half = np.zeros((transform.length // 2 + 1, 16), dtype=np.complex128)
-    half[:n_bins] = wanted * transform.correction[:, None]
+    half = np.zeros((16, transform.length // 2 + 1), dtype=np.complex128)
+    half[:, :n_bins] = (wanted * transform.correction[:, None]).T
     signal = np.empty((n, 16))
-    run_inverse_transform(half, transform, np.empty((transform.length, 16)), signal)
+    run_inverse_transform(half, transform, np.empty((16, transform.length + 16)), signal)
     full = np.zeros((n, 16), dtype=np.complex128)
     full[:n_bins] = wanted
     direct = np.fft.ifft(full, axis=0).real
@@ -44,7 +48,7 @@ def test_aliasing_is_below_the_bound() -> None:
 def test_window_transform_is_that_of_the_window() -> None:
     """Gauss-Legendre over the sixteen polynomials against the closed form."""
     nodes, weights = np.polynomial.legendre.leggauss(40)
-    powers = np.vander(nodes, 20, increasing=True) @ _window_polynomials()
+    powers = np.vander(nodes, 20, increasing=True) @ design_window().polynomials
     x = np.arange(16)[None, :] - 8 + (nodes[:, None] + 1) / 2
     frequency = np.linspace(0, 0.9, 50)
     values = np.array(
@@ -54,7 +58,7 @@ def test_window_transform_is_that_of_the_window() -> None:
 
 
 def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
-    points, polynomials = rng.standard_normal((150, 16)), _window_polynomials()
+    points, polynomials = rng.standard_normal((16, 166)), design_window().polynomials
     results = []
     for compiled in (True, False):
         first, weights, signal = np.empty(97, np.int64), np.empty((97, 16)), np.empty((97, 16))
@@ -66,3 +70,8 @@ def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> Non
         results.append((first, weights, signal))
     for fast, slow in zip(*results, strict=True):
         assert np.array_equal(fast, slow)
+
+
+@given(st.integers(1, 10**6))
+def test_smooth_lengths_are_those_of_scipy(least: int) -> None:
+    assert smooth_length(least) == fft.next_fast_len(least, real=True)

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cochlea.waiting_times import _logarithm_kernel, philox_key, waiting_times
+from cochlea.waiting_times import (
+    _logarithm_kernel,
+    _split_kernel,
+    draw_waiting_times,
+    philox_key,
+    waiting_times,
+)
 
 _MASK = 2**64 - 1
 KNOWN = [
@@ -55,7 +61,7 @@ def test_the_numbers_are_known() -> None:
 
 def test_compiled_and_interpreted_give_the_same_bits() -> None:
     rng = np.random.default_rng(0)
-    mantissa, exponent = 1 + rng.random(500), rng.integers(-53, 1, 500)
+    mantissa, exponent = 1 + rng.random(500), rng.integers(-53, 1, 500) + 0.0
     compiled, interpreted = np.empty(500), np.empty(500)
     _logarithm_kernel(mantissa, exponent, compiled)
     _logarithm_kernel.py_func(mantissa, exponent, interpreted)  # type: ignore[attr-defined]
@@ -65,14 +71,14 @@ def test_compiled_and_interpreted_give_the_same_bits() -> None:
 @given(st.floats(1.0, 2.0, exclude_max=True), st.integers(-53, 0))
 def test_the_logarithm_is_one(mantissa: float, exponent: int) -> None:
     waits = np.empty(1)
-    _logarithm_kernel(np.array([mantissa]), np.array([exponent]), waits)
+    _logarithm_kernel(np.array([mantissa]), np.array([float(exponent)]), waits)
     # Near 1 the logarithm itself loses nothing: m − 1 is exact.
     assert_allclose(waits[0], -math.log(mantissa * 2.0**exponent), rtol=1e-15, atol=1e-16)
 
 
 def test_the_ends_of_the_range() -> None:
     waits = np.empty(3)
-    _logarithm_kernel(np.array([1.0, 1.0, 2 - 2.0**-52]), np.array([0, -53, -1]), waits)
+    _logarithm_kernel(np.array([1.0, 1.0, 2 - 2.0**-52]), np.array([0.0, -53.0, -1.0]), waits)
     assert waits[0] == 0.0
     assert_allclose(waits[1], 53 * math.log(2), rtol=1e-15)
     assert_allclose(waits[2], 2.0**-53, rtol=1e-12)
@@ -97,3 +103,21 @@ def test_streams_and_keys_differ_and_more_numbers_begin_with_the_same() -> None:
     assert not np.any(waiting_times(philox_key(1), 0, 10) == first)
     # Streams share nothing, also shifted.
     assert not set(waiting_times(key, 1, 1000).tolist()) & set(waiting_times(key, 0, 1000).tolist())
+
+
+def test_several_streams_are_those_drawn_alone() -> None:
+    key, waits = philox_key(5), np.full((4, 30), -1.0)
+    draw_waiting_times(key, [8, 0, 2**63], waits[:, :29])
+    for row, stream in enumerate((8, 0, 2**63)):
+        assert_array_equal(waits[row, :29], waiting_times(key, stream, 29))
+    assert (waits[3] == -1).all()
+    assert (waits[:, 29] == -1).all()
+
+
+def test_words_are_split_as_frexp_does() -> None:
+    words = np.array([0, 1, 2**11, 2**64 - 1, 2**63, 2**63 - 1, 0x123456789ABCDEF0], np.uint64)
+    mantissa, exponent = np.empty((2, words.size))
+    _split_kernel(words, mantissa, mantissa.view(np.int64), exponent)
+    for i, word in enumerate(words.tolist()):
+        half, power = math.frexp(((word >> 11) + 1) * 2.0**-53)
+        assert (mantissa[i], exponent[i]) == (2 * half, power - 1)
