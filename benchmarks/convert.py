@@ -1,6 +1,6 @@
-"""Measure the cost of conversion, with lauscher 1.0.1: time, memory, start, length, workers.
+"""Measure the cost of conversion, with lauscher 1.0.1: time, memory, start, length, load, workers.
 
-    python benchmarks/convert.py [--parts peer,stages,start,throughput,workers] [--lauscher PYTHON]
+    python benchmarks/convert.py [--parts peer,stages,start,throughput,load,workers] [--lauscher PYTHON]
         [--audio FOLDER] [--speech FOLDER] [--clips 1000] [--lauscher-clips 2]
 
 Needs an idle machine for about ten minutes on two cores. Writes ``convert.json`` and ``convert.md``

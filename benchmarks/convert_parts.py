@@ -10,9 +10,14 @@ same command runs once before as an untimed warm-up.
   of 4 and of 44 copies of each of these clips (under different names). Both use all cores.
   Memory: the peak of the larger run.
 * ``stages``: see ``convert_stages.py``.
-* ``start``: one word with an empty numba cache, then with that cache, median of three; start to end.
+* ``start``: one word with empty caches (loops of numba, design of the membrane), then with full ones, median of three;
+  start to end.
 * ``throughput``: ``--clips`` words at even places, start to end; extrapolated to the 2.09 hours of all 10,420
   unless all were converted. Memory: its peak until half of the time and until the end.
+* ``load``: 2 processes convert words alone and beside four processes that compute without a pause, alternately,
+  start to end less a run of few words. The system shares the cores equally among runnable processes, so on c cores
+  w workers beside b others get min(1, c/(w + b)) of a core each, instead of min(1, c/w); the ratio is the expected
+  share. Only the workers count: the coordinator needs a few milliseconds per clip.
 * ``workers``: local processes and a Dask cluster on the loopback address (scheduler and workers of one thread,
   started and ended by this part), 1 and 2 of each; and 16 kHz words for comparison.
 """
@@ -23,6 +28,7 @@ import argparse
 import json
 import shutil
 import statistics
+import subprocess
 import sys
 import venv
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +48,8 @@ LAUSCHER = "1.0.1"
 FEW, MANY = 4, 44  # copies of a clip in the spikebench runs of part peer
 WORKER_FEW, WORKER_MANY = 8, 64  # clips
 STAGE_CLIPS = 8
+LOAD_FEW, LOAD_MANY, LOAD_ROUNDS = 4, 44, 3  # clips, and runs of each kind
+BUSY = 4  # processes beside the conversion
 _LAUSCHER_DRIVER = """
 import sys
 from importlib.metadata import distributions, entry_points
@@ -196,10 +204,13 @@ def stages(bench: Bench) -> dict[str, Any]:
 
 
 def start(bench: Bench) -> dict[str, Any]:
-    """Time the start with an empty and with a full numba cache."""
+    """Time the start with empty and with full caches."""
     (word,) = spread(bench.words, 1)
     shutil.copyfile(word.path, bench.scratch / "word.flac")
-    cache = {"NUMBA_CACHE_DIR": str(bench.scratch / "numba-cache")}
+    cache = {
+        "NUMBA_CACHE_DIR": str(bench.scratch / "numba-cache"),
+        "XDG_CACHE_HOME": str(bench.scratch / "user-cache"),
+    }
     cold = bench.convert("word.flac", env=cache)
     warm = [bench.convert("word.flac", env=cache).wall_s for _ in range(3)]
     return {
@@ -227,6 +238,62 @@ def throughput(bench: Bench) -> dict[str, Any]:
         "peak_bytes_first_half": max(early, default=0),
         "peak_bytes": cost.peak_bytes,
     }
+
+
+def load(bench: Bench) -> dict[str, Any]:
+    """Measure the rate of two workers alone and beside busy processes."""
+    count = min(available_cores(), 2)
+    many = spread(bench.words, min(LOAD_MANY, bench.options.clips))
+    few = spread(many, LOAD_FEW)
+    rates: dict[str, list[float]] = {"alone": [], "beside": []}
+    for _ in range(LOAD_ROUNDS):
+        rates["alone"].append(1 / ours(bench, few, many, "--jobs", str(count))["wall_s_per_clip"])
+        with busy(BUSY):
+            cost = ours(bench, few, many, "--jobs", str(count))
+        rates["beside"].append(1 / cost["wall_s_per_clip"])
+    return {
+        "commands": cost["commands"],
+        "cores": available_cores(),
+        "workers": count,
+        "busy": BUSY,
+        "clips": cost["clips"],
+        "rounds": LOAD_ROUNDS,
+        "rates": rates,
+        "alone_per_s": statistics.median(rates["alone"]),
+        "beside_per_s": statistics.median(rates["beside"]),
+        "expected": expected_share(available_cores(), count, BUSY),
+    }
+
+
+def expected_share(cores: int, workers: int, others: int) -> float:
+    """Return the share of its rate that a job keeps beside other processes, if all get equal shares of the cores.
+
+    Parameters
+    ----------
+    cores
+        Cores that all of them use.
+    workers, others
+        Processes of the job, and beside it, that are always runnable.
+
+    Returns
+    -------
+    float
+        At most 1: 2 workers and 4 others on 2 cores keep a third.
+    """
+    alone = min(1.0, cores / workers)
+    return min(1.0, cores / (workers + others)) / alone
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Run processes that compute without a pause during a with block."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            process = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            )
+            stack.callback(process.kill)
+        yield
 
 
 def workers(bench: Bench) -> dict[str, Any]:
@@ -276,5 +343,6 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "stages": stages,
     "start": start,
     "throughput": throughput,
+    "load": load,
     "workers": workers,
 }

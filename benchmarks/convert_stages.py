@@ -94,7 +94,7 @@ class _Needs:
 
     # One method per stage, with the arguments of the stage.
 
-    def weights(self, n: int, n_bins: int) -> None:
+    def weights(self, n: int, n_bins: int, window: inverse_transform.Window) -> None:
         self.add("weights", n * LANES * 8, n * LANES * WEIGHT_OPERATIONS)
 
     def filter(
@@ -108,7 +108,7 @@ class _Needs:
         half: NDArray[np.complex128],
     ) -> None:
         bins = int(spectrum.first_bin[coeffs.n_panels[rows]].sum())
-        kept = min(transform.n_bins, half.shape[0])
+        kept = min(transform.n_bins, half.shape[1])
         self.add("filter", 16 * LANES * kept, bins * FILTER_OPERATIONS)
 
     def transform(self, half: NDArray[np.complex128], length: int, **options: object) -> None:

@@ -22,8 +22,8 @@ from cochlea.bushy_cell import (
     release_hazard,
     run_bushy_cell,
 )
-from cochlea.inverse_transform import Window
 from cochlea.hair_cell import HairCellCoeffs, HairCellParams, design_hair_cell, run_hair_cell
+from cochlea.inverse_transform import Window
 from cochlea.level import hann_ramp, normalize_rms
 from cochlea.pipeline import Spikes, Trace, encode, prepare_recording, trace
 from cochlea.presets import PRESETS, CochleaParams

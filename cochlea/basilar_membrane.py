@@ -165,7 +165,9 @@ def transfer_function(
     ndarray of complex128, shape (f, channels)
         Velocity per unit input.
     """
-    from scipy import special  # takes as long to load as a word to convert, and designs may be stored
+    from scipy import (
+        special,  # takes as long to load as a word to convert, and designs may be stored
+    )
 
     p = params or BasilarMembraneParams()
     omega = 2 * np.pi * frequency[:, None].astype(np.complex128)
@@ -428,7 +430,9 @@ def velocity_blocks(
     re, im = spectrum.bins.real.copy(), spectrum.bins.imag.copy()
     velocity = np.empty((n, LANES))
     memory: tuple[NDArray[np.complex128], NDArray[np.float64]] | None = None
-    for level in np.unique(levels):  # from the longest FFT to the shortest, so that all use the same memory
+    for level in np.unique(
+        levels
+    ):  # from the longest FFT to the shortest, so that all use the same memory
         n_bins = _bins_of_level(int(level), n, coeffs.sample_rate)
         transform = design_inverse_transform(n, n_bins, coeffs.window)
         shapes = (LANES, transform.length // 2 + 1), (LANES, transform.length + LANES)

@@ -287,7 +287,9 @@ def _hazard_kernel(values: NDArray[np.float64]) -> None:
 
 
 @compiled
-def _hazards_of_block(block: NDArray[np.float64], n_dead: int, expected: NDArray[np.float64]) -> None:
+def _hazards_of_block(
+    block: NDArray[np.float64], n_dead: int, expected: NDArray[np.float64]
+) -> None:
     """Convert probabilities to hazards, in place, and estimate the events of a train, column by column.
 
     A train with the constant hazard λ is free during the share 1/(1 + D·λ) of the time, D = ``n_dead``. The mean
@@ -305,7 +307,9 @@ def _hazards_of_block(block: NDArray[np.float64], n_dead: int, expected: NDArray
                 total[lane] += block[s, lane]
         for lane in range(LANES):
             busy = n_dead * total[lane] / (stop - start)
-            expected[lane] += total[lane] / (1.0 + busy) if busy < np.inf else (stop - start) / n_dead
+            expected[lane] += (
+                total[lane] / (1.0 + busy) if busy < np.inf else (stop - start) / n_dead
+            )
 
 
 @compiled
@@ -398,7 +402,7 @@ def _bushy_cell_kernel(
                     counts[lane] += 1
         slot = slot + 1 if slot + 1 < n_dead else 0
         now += 1.0
-    for lane in range(LANES):
-        if following[lane] >= (lane + 1) * waits.shape[1] - 1:  # an infinite one was used
-            return False
-    return True
+    enough = True
+    for lane in range(LANES):  # past the first infinite one only if it was used
+        enough = enough and following[lane] < np.uint64((lane + 1) * waits.shape[1] - 1)
+    return enough

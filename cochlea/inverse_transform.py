@@ -252,8 +252,8 @@ def run_inverse_transform(
     transform
         From :func:`design_inverse_transform`.
     points
-        Buffer for u, float64, shape (16, m + 16): eight points of the other end lie before the first and after the last;
-        overwritten. Allocating it here would cost as much as the FFT.
+        Buffer for u, float64, shape (16, m + 16), with eight points of the other end before the first and after
+        the last; overwritten. Allocating it here would cost as much as the FFT.
     signal
         v, float64, shape (n, 16); overwritten.
     """

@@ -227,7 +227,8 @@ def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> Non
             (_hazards_of_block, (hazard, coeffs.n_dead, expected)),
             (_bushy_cell_kernel, (hazard, *vars(coeffs).values(), waits, spikes, counts)),
         ):
-            done = (kernel if compiled else kernel.py_func)(*arguments)  # type: ignore[attr-defined]
+            with np.errstate(divide="ignore", invalid="ignore"):  # discarded where no train is free
+                done = (kernel if compiled else kernel.py_func)(*arguments)  # type: ignore[attr-defined]
         assert done
         results.append([hazard, expected.copy(), spikes, counts])
     for fast, slow in zip(*results, strict=True):

@@ -117,7 +117,7 @@ def test_bad_input_is_named(samples: list, rate: float, options: dict, message: 
 def test_public_names() -> None:
     expected = """
         PRESETS BasilarMembraneCoeffs BasilarMembraneParams BushyCellCoeffs BushyCellParams CochleaParams
-        HairCellCoeffs HairCellParams Spectrum Spikes Trace analyse characteristic_frequency
+        HairCellCoeffs HairCellParams Spectrum Spikes Trace Window analyse characteristic_frequency
         design_basilar_membrane design_bushy_cell design_hair_cell encode hann_ramp normalize_rms place
         prepare_recording release_hazard run_basilar_membrane run_bushy_cell run_hair_cell trace transfer_function
     """

@@ -74,7 +74,9 @@ def design_path(
     Path
         The file; it need not exist.
     """
-    sources = [Path(module.__file__).read_bytes() for module in (basilar_membrane, inverse_transform)]
+    sources = [
+        Path(module.__file__).read_bytes() for module in (basilar_membrane, inverse_transform)
+    ]
     made_by = [
         *(rate, n_channels, asdict(params), software, platform.machine(), platform.node()),
         np.show_config(mode="dicts")["SIMD Extensions"],
@@ -85,7 +87,7 @@ def design_path(
 
 
 def _read(path: Path, rate: int) -> cochlea.BasilarMembraneCoeffs:
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         edges, polynomials, n_panels = (stored[name] for name in _ARRAYS)
         beta, i0_beta = stored["window"].tolist()
         window = cochlea.Window(beta, i0_beta, stored["window_polynomials"])

@@ -1,0 +1,104 @@
+"""Stored designs of the membrane are those computed, bit for bit, or are computed again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+
+import cochlea
+from cochlea import BasilarMembraneCoeffs, BasilarMembraneParams
+from spikebench.encoders.cochlea import stored_design as module
+from spikebench.encoders.cochlea.stored_design import design_path, stored_design
+
+PARAMS = BasilarMembraneParams()
+RATE, CHANNELS = 8000, 3
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(module, "LEAST_CHANNELS", CHANNELS)
+    stored_design.cache_clear()
+    return tmp_path / "spikebench-designs"
+
+
+def again() -> BasilarMembraneCoeffs:
+    stored_design.cache_clear()
+    return stored_design(RATE, CHANNELS, PARAMS, "x 1")
+
+
+def bits(design: BasilarMembraneCoeffs) -> list[tuple[object, ...]]:
+    window = design.window
+    arrays = (design.edges, design.polynomials, design.n_panels, window.polynomials)
+    return [
+        (design.sample_rate, window.beta.hex(), window.i0_beta.hex()),
+        *((a.dtype, a.shape, a.flags.writeable, a.tobytes()) for a in arrays),
+    ]
+
+
+def test_a_stored_design_has_the_same_bits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = bits(cochlea.design_basilar_membrane(RATE, CHANNELS, None, PARAMS))
+    assert bits(again()) == computed
+    assert [path.suffix for path in folder.iterdir()] == [".npz"]  # nothing partial is left
+    monkeypatch.setattr(cochlea, "design_basilar_membrane", None)  # not called from here on
+    assert bits(again()) == computed
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text"])
+def test_damaged_files_are_computed_again(folder: Path, damage: str) -> None:
+    whole = bits(again())
+    (path,) = folder.iterdir()
+    data = path.read_bytes()
+    middle = len(data) // 2
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut": data[:middle],
+            "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+            "text": b"not an archive",
+        }[damage]
+    )
+    assert bits(again()) == whole
+    assert path.read_bytes() == data
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(folder: Path) -> None:
+    folder.write_text("a file where the folder should be")
+    assert again().n_panels.size == CHANNELS
+
+
+def test_everything_that_determines_a_design_is_in_its_name(folder: Path) -> None:
+    names = {
+        design_path(RATE, CHANNELS, PARAMS, "x 1"),
+        design_path(RATE + 1, CHANNELS, PARAMS, "x 1"),
+        design_path(RATE, CHANNELS + 1, PARAMS, "x 1"),
+        design_path(RATE, CHANNELS, replace(PARAMS, damping=0.2), "x 1"),
+        design_path(RATE, CHANNELS, PARAMS, "x 2"),
+    }
+    assert len(names) == 5
+    assert {path.parent for path in names} == {folder}
+
+
+def test_few_channels_are_not_stored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_CHANNELS", CHANNELS + 1)
+    again()
+    assert not folder.exists()
+
+
+def test_encode_takes_the_design_of_its_rate_only() -> None:
+    samples = np.sin(np.arange(2000.0))
+    membrane = cochlea.design_basilar_membrane(48000, CHANNELS)
+    given = cochlea.encode(samples, 48000, "shd", CHANNELS, 1, membrane)
+    own = cochlea.encode(samples, 48000, "shd", CHANNELS, 1)
+    assert given.times.size > 0
+    assert np.array_equal(given.times, own.times)
+    with pytest.raises(
+        ValueError, match="3 channels and a recording of 48000 Hz, not for 3 and 8000"
+    ):
+        cochlea.encode(samples, 8000, "lauscher", CHANNELS, 1, membrane)
+    with pytest.raises(ValueError, match="not for 4 and 48000 Hz"):
+        cochlea.encode(samples, 48000, "shd", 4, 1, membrane)
