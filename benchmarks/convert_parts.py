@@ -18,6 +18,8 @@ same command runs once before as an untimed warm-up.
   start to end less a run of few words. The system shares the cores equally among runnable processes, so on c cores
   w workers beside b others get min(1, c/(w + b)) of a core each, instead of min(1, c/w); the ratio is the expected
   share. Only the workers count: the coordinator needs a few milliseconds per clip.
+  A rate that falls further shows in the CPU time per clip, or in workers that wait. Judged on an idle machine only
+  (load average below 1 before).
 * ``workers``: local processes and a Dask cluster on the loopback address (scheduler and workers of one thread,
   started and ended by this part), 1 and 2 of each; and 16 kHz words for comparison.
 """
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -245,22 +248,28 @@ def load(bench: Bench) -> dict[str, Any]:
     count = min(available_cores(), 2)
     many = spread(bench.words, min(LOAD_MANY, bench.options.clips))
     few = spread(many, LOAD_FEW)
-    rates: dict[str, list[float]] = {"alone": [], "beside": []}
+    loaded = os.getloadavg()[0]
+    costs: dict[str, list[dict[str, Any]]] = {"alone": [], "beside": []}
     for _ in range(LOAD_ROUNDS):
-        rates["alone"].append(1 / ours(bench, few, many, "--jobs", str(count))["wall_s_per_clip"])
+        costs["alone"].append(ours(bench, few, many, "--jobs", str(count)))
         with busy(BUSY):
-            cost = ours(bench, few, many, "--jobs", str(count))
-        rates["beside"].append(1 / cost["wall_s_per_clip"])
+            costs["beside"].append(ours(bench, few, many, "--jobs", str(count)))
+
+    def middle(kind: str, key: str) -> float:
+        return statistics.median(cost[key] for cost in costs[kind])
+
     return {
-        "commands": cost["commands"],
+        "commands": costs["alone"][0]["commands"],
         "cores": available_cores(),
         "workers": count,
         "busy": BUSY,
-        "clips": cost["clips"],
+        "clips": costs["alone"][0]["clips"],
         "rounds": LOAD_ROUNDS,
-        "rates": rates,
-        "alone_per_s": statistics.median(rates["alone"]),
-        "beside_per_s": statistics.median(rates["beside"]),
+        "load_before": loaded,
+        "alone_per_s": 1 / middle("alone", "wall_s_per_clip"),
+        "beside_per_s": 1 / middle("beside", "wall_s_per_clip"),
+        "alone_cpu_s_per_clip": middle("alone", "cpu_s_per_clip"),
+        "beside_cpu_s_per_clip": middle("beside", "cpu_s_per_clip"),
         "expected": expected_share(available_cores(), count, BUSY),
     }
 

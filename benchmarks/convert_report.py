@@ -55,7 +55,9 @@ def _load_bar(load: dict[str, Any]) -> Bar:
     least = (1 - LOAD_NOISE) * load["expected"]
     asked = f"≥ {100 * least:.0f} % ({100 * load['expected']:.0f} % less a tenth)"
     name = f"rate kept beside {load['busy']} busy processes"
-    return Bar(name, f"{100 * kept:.0f} %", asked, kept >= least)
+    return Bar(
+        name, f"{100 * kept:.0f} %", asked, kept >= least if load["load_before"] < 1 else None
+    )
 
 
 def _peer_bars(peer: dict[str, Any]) -> list[Bar]:
@@ -239,7 +241,9 @@ def _load_page(load: dict[str, Any]) -> list[str]:
         f"{_commands(load)}: {n} words by {workers} workers on {cores} cores, alone and beside {busy} processes that "
         f"compute without a pause, {load['rounds']} times each, alternately; medians: {alone:.2f} clips/s alone, "
         f"{beside:.2f} clips/s beside them, {100 * beside / alone:.0f} % of it. With equal shares for "
-        f"{workers + busy} runnable processes on {cores} cores, {100 * load['expected']:.0f} % are expected.",
+        f"{workers + busy} runnable processes on {cores} cores, {100 * load['expected']:.0f} % are expected. CPU time: "
+        f"{load['alone_cpu_s_per_clip']:.3f} s/clip alone, {load['beside_cpu_s_per_clip']:.3f} s/clip beside them. "
+        f"Load average before: {load['load_before']:.1f}.",
     ]
 
 

@@ -429,19 +429,18 @@ def velocity_blocks(
     levels = np.maximum(np.floor(-2 * np.log2(2 * ends)), 0).astype(np.int64)
     re, im = spectrum.bins.real.copy(), spectrum.bins.imag.copy()
     velocity = np.empty((n, LANES))
-    memory: tuple[NDArray[np.complex128], NDArray[np.float64]] | None = None
-    for level in np.unique(
-        levels
-    ):  # from the longest FFT to the shortest, so that all use the same memory
+    all_half: NDArray[np.complex128] | None = None
+    all_points: NDArray[np.float64] | None = None
+    # From the longest FFT to the shortest, so that all use the same memory.
+    for level in np.unique(levels):
         n_bins = _bins_of_level(int(level), n, coeffs.sample_rate)
         transform = design_inverse_transform(n, n_bins, coeffs.window)
-        shapes = (LANES, transform.length // 2 + 1), (LANES, transform.length + LANES)
-        if memory is None:
-            memory = np.empty(shapes[0], dtype=np.complex128), np.empty(shapes[1])
-        half, points = (
-            flat.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
-            for flat, shape in zip(memory, shapes, strict=True)
-        )
+        n_half, n_points = transform.length // 2 + 1, transform.length + LANES
+        if all_half is None or all_points is None:
+            all_half = np.empty(LANES * n_half, dtype=np.complex128)
+            all_points = np.empty(LANES * n_points)
+        half = all_half[: LANES * n_half].reshape(LANES, n_half)
+        points = all_points[: LANES * n_points].reshape(LANES, n_points)
         members = np.flatnonzero(levels == level)
         for first in range(0, members.size, LANES):
             rows = members[first : first + LANES]

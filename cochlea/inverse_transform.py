@@ -134,13 +134,13 @@ def smooth_length(least: int) -> int:
     int
         A length for which a real FFT is fast.
     """
-    best = 2 ** (least - 1).bit_length()
+    best = 1 << (least - 1).bit_length()
     fives = 1
     while fives < best:
         odd = fives
         while odd < best:
             twos = (-(-least // odd) - 1).bit_length()
-            best = min(best, odd * 2**twos)
+            best = min(best, odd << twos)
             odd *= 3
         fives *= 5
     return best

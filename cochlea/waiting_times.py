@@ -30,7 +30,7 @@ _LN2 = 0.6931471805599453
 _SQRT2 = 1.4142135623730951
 _MANTISSA = (1 << 52) - 1
 _ONE = 1023 << 52  # the exponent bits of 1.0
-_EMPTY_BUFFER = {"buffer": np.zeros(4, np.uint64), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0}
+_NO_WORDS = np.zeros(4, np.uint64)  # a buffer of 4 words that are all used
 
 
 def philox_key(seed: int | Sequence[int]) -> NDArray[np.uint64]:
@@ -68,7 +68,8 @@ def waiting_times(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[n
     """
     waits = np.empty((1, count))
     draw_waiting_times(key, [stream], waits)
-    return waits[0]
+    drawn: NDArray[np.float64] = waits[0]
+    return drawn
 
 
 def draw_waiting_times(
@@ -90,7 +91,10 @@ def draw_waiting_times(
         generator.state = {
             "bit_generator": "Philox",
             "state": {"counter": np.array([0, 0, stream, 0], dtype=np.uint64), "key": key},
-            **_EMPTY_BUFFER,
+            "buffer": _NO_WORDS,
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
         }
         _split_kernel(generator.random_raw(row.size), mantissa, mantissa.view(np.int64), exponent)
         _logarithm_kernel(mantissa, exponent, row)

@@ -75,7 +75,7 @@ def design_path(
         The file; it need not exist.
     """
     sources = [
-        Path(module.__file__).read_bytes() for module in (basilar_membrane, inverse_transform)
+        Path(str(module.__file__)).read_bytes() for module in (basilar_membrane, inverse_transform)
     ]
     made_by = [
         *(rate, n_channels, asdict(params), software, platform.machine(), platform.node()),
