@@ -229,9 +229,6 @@ def test_a_hostile_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(err.splitlines()) == 1
 
 
-# A command that gets a signal once two epochs are kept; from inside, so that it never comes too late.
-
-
 @pytest.mark.parametrize(
     "how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
 )
@@ -240,7 +237,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(
 ) -> None:
     from safetensors.numpy import load_file
 
-    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=40", "--quiet"]
+    long = ["--set", "input.duration_ms=300", "--set", "training.epochs=15", "--quiet"]
     base = ["train", "--model", "lif", "--data", str(toy), *long]
     code, err = interrupted([*base, "-o", "cut"], tmp_path / "cut", how)
     assert code == (130 if how == signal.SIGINT else -signal.SIGKILL), err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from helpers.commands import Started, interrupted
 from helpers.toy import write_toy
 from numpy.testing import assert_allclose
 
@@ -102,13 +104,10 @@ def epochs_done(folder: Path) -> int:
 @pytest.mark.slow
 def test_two_processes_get_the_gradient_of_one(toy: Path, tmp_path: Path) -> None:
     keep_gradients(toy, tmp_path)
-    port = str(free_port())
     others = []
-    for rank in ("0", "1"):  # as torchrun starts them
-        named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for place in as_torchrun(free_port()):
         words = ["-c", GRADIENT, str(Path(__file__).parents[1]), str(toy), str(tmp_path)]
-        environment = os.environ | PATH | named | place
+        environment = os.environ | PATH | place
         others.append(
             subprocess.Popen([sys.executable, *words], env=environment, stderr=subprocess.PIPE)
         )
@@ -131,19 +130,53 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_torchrun_trains_and_refits_one_run(toy: Path, tmp_path: Path) -> None:
-    one = trained_here(tmp_path / "run1", "lif", toy, refit=True)
-    words = ["-m", "spikebench", "train", "--model", "lif", "--data", str(toy)]
-    words += [word for setting in SETTINGS for word in ("--set", setting)]
-    done = torchrun(*words, "--refit", "-o", str(tmp_path / "run2"))
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("refitted on all 72") == 1
-    assert done.stdout.count("validation accuracy") == 1
-    two = read_run(tmp_path / "run2")
+def as_torchrun(port: int) -> list[dict[str, str]]:
+    """Return the environments in which torchrun starts two processes."""
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [common | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+
+
+def train_words(toy: Path, folder: Path) -> list[str]:
+    words = ["train", "--model", "lif", "--data", str(toy), "--refit", "-o", str(folder)]
+    return words + [word for setting in SETTINGS for word in ("--set", setting)]
+
+
+def assert_same_run(one: RunRecord, folder: Path, said: str) -> None:
+    """Compare what two processes wrote and said with what one did."""
+    assert said.count("refitted on all 72") == 1
+    assert said.count("validation accuracy") == 1
+    two = read_run(folder / "run2")
     assert one.model_dump(exclude={"train_seconds"}) == two.model_dump(exclude={"train_seconds"})
-    first, second = (load_tensors(tmp_path / f"run{n}" / WEIGHTS_FILE)[0] for n in (1, 2))
+    first, second = (load_tensors(folder / f"run{n}" / WEIGHTS_FILE)[0] for n in (1, 2))
     for name, tensor in first.items():
         assert_allclose(second[name], tensor, rtol=0, atol=1e-3)  # Adam magnifies the last digits
+
+
+def test_two_processes_train_and_refit_one_run(toy: Path, tmp_path: Path) -> None:
+    one = trained_here(tmp_path / "run1", "lif", toy, refit=True)
+    words = train_words(toy, tmp_path / "run2")
+    ranks = [Started(tmp_path, *words, environment=place) for place in as_torchrun(free_port())]
+    ended = [rank.ends() for rank in ranks]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert_same_run(one, tmp_path, "".join(out for _, out, _ in ended))
+
+
+def test_the_package_is_a_module_that_torchrun_can_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["spikebench", "train", "--resume", "nowhere"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("spikebench", run_name="__main__")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("spikebench: nowhere: not a run")
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_refits_one_run(toy: Path, tmp_path: Path) -> None:
+    one = trained_here(tmp_path / "run1", "lif", toy, refit=True)
+    done = torchrun("-m", "spikebench", *train_words(toy, tmp_path / "run2"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert_same_run(one, tmp_path, done.stdout)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -174,32 +207,16 @@ def test_what_several_processes_would_change_is_refused(
         training._check(build_model(record), record, Ranks(0, 2), None)
 
 
-KILLED = """
-import os, signal, sys, threading, time
-from pathlib import Path
-from cli.main import main
-
-def kill():
-    history = Path(sys.argv[1], "history.csv")
-    while not history.exists() or len(history.read_text().splitlines()) < 3:
-        time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-threading.Thread(target=kill, daemon=True).start()
-main(["train", "--resume", sys.argv[1], "--quiet"])
-"""
-
-
 def test_killed_at_any_time_a_run_goes_on_to_the_same_weights(toy: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    more = ["training.epochs=30", "training.schedule=linear"]
+    more = ["training.epochs=15", "training.schedule=linear"]
     trained_here(whole, "rlif", toy, *more)
     selection = open_selection(str(toy))
     start_run(killed, "rlif", preset("rlif", *more), selection, 0)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(killed)], env=os.environ | PATH)
-    assert done.returncode == -signal.SIGKILL
+    code, err = interrupted(["train", "--resume", str(killed), "--quiet"], killed, signal.SIGKILL)
+    assert code == -signal.SIGKILL, err
     before = epochs_done(killed)
-    assert 2 <= before < 30
+    assert 2 <= before < 15
 
     def interrupt(epoch: Epoch, epochs: int) -> None:
         raise KeyboardInterrupt
@@ -208,7 +225,7 @@ def test_killed_at_any_time_a_run_goes_on_to_the_same_weights(toy: Path, tmp_pat
         fit(killed, read_run(killed), selection, report=interrupt)
     assert epochs_done(killed) == before + 1
     record = fit(killed, read_run(killed), selection)
-    assert (record.status, record.epochs) == ("trained", 30)
+    assert (record.status, record.epochs) == ("trained", 15)
     one, other = (load_tensors(folder / WEIGHTS_FILE)[0] for folder in (whole, killed))
     assert all(torch.equal(one[name], other[name]) for name in one)
 

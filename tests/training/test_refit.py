@@ -307,14 +307,14 @@ def test_a_refit_that_is_killed_is_resumed_to_the_same_weights(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["train", "--model", "lif", "--data", str(toy), "--refit", "--quiet"]
-    words += ["--set", "input.duration_ms=300", "--set", "training.epochs=30"]
-    words += ["--set", "training.patience_epochs=1", "--set", "training.refit_epochs=30"]
+    words += ["--set", "input.duration_ms=300", "--set", "training.epochs=15"]
+    words += ["--set", "training.patience_epochs=1", "--set", "training.refit_epochs=15"]
     folder = tmp_path / "cut"
     interrupted([*words, "-o", "cut"], folder, signal.SIGKILL, REFIT_HISTORY_FILE)
     assert read_run(tmp_path / "cut").status == "chosen"
     code, out, _ = run(capsys, "train", "--resume", "cut", "--quiet")
     assert code == 0
-    assert "refitted on all 72 training and validation samples, 30 epochs" in out
+    assert "refitted on all 72 training and validation samples, 15 epochs" in out
     assert run(capsys, *words, "-o", "whole")[0] == 0
     assert are_equal(tmp_path / "cut", tmp_path / "whole")
 
