@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.commands import Started
 from helpers.synthetic_clips import tone, write_clip
 
 from cli.main import main
@@ -131,8 +132,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
     for i in range(40):
         write_clip(folder / "audio" / f"{i}.wav", tone(seconds=0.4, frequency=200.0 + i))
-    (process := start(folder, "audio", "whole.h5", "--channels", "70")).communicate()
-    assert process.returncode == 0
+    options = ("--channels", 70, "--jobs", 1, "--quiet")
+    assert run("convert", folder / "audio", folder / "whole.h5", *options) == 0
     return folder
 
 
@@ -162,7 +163,13 @@ def n_done(journal: Path) -> int:
     ],
 )
 def test_a_kill_leaves_the_work_so_far_and_no_worker(
-    uninterrupted: Path, tmp_path: Path, number: signal.Signals, jobs: int, code: int
+    uninterrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    jobs: int,
+    code: int,
 ) -> None:
     os.symlink(uninterrupted / "audio", tmp_path / "audio")
     words = ["audio", "a.h5", "--channels", "70", "--jobs", str(jobs)]
@@ -181,10 +188,9 @@ def test_a_kill_leaves_the_work_so_far_and_no_worker(
         assert "a.h5.partial: finished work is kept; run the same command again to resume" in err
     done = n_done(tmp_path / "a.h5.partial")
     assert 0 < done < 40
-    again = start(tmp_path, *words)
-    out, err = again.communicate()
-    assert again.returncode == 0
-    assert f"resuming: {done} of 40 recordings are done" in err
+    monkeypatch.chdir(tmp_path)
+    assert run("convert", *words) == 0
+    assert f"resuming: {done} of 40 recordings are done" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"audio", "a.h5"}
     assert (tmp_path / "a.h5").read_bytes() == (uninterrupted / "whole.h5").read_bytes()
 
@@ -193,17 +199,16 @@ def test_a_second_conversion_of_the_same_file_waits_its_turn(
     uninterrupted: Path, tmp_path: Path
 ) -> None:
     os.symlink(uninterrupted / "audio", tmp_path / "audio")
-    words = ["audio", "a.h5", "--channels", "70", "--jobs", "1", "--quiet"]
-    process = start(tmp_path, *words)
+    words = ["convert", "audio", "a.h5", "--channels", "70", "--jobs", "1", "--quiet"]
+    first = Started(tmp_path, *words)
     log = tmp_path / "a.h5.partial-wal"
     _wait_until(lambda: log.exists() and log.stat().st_size > 50_000)
-    os.killpg(process.pid, signal.SIGSTOP)  # else it may be done before the second has started
-    _, err = (second := start(tmp_path, *words)).communicate()
-    os.killpg(process.pid, signal.SIGCONT)
-    assert second.returncode == 1
+    first.send_signal(signal.SIGSTOP)  # else it may be done before the second has started
+    code, _, err = Started(tmp_path, *words).ends()
+    first.send_signal(signal.SIGCONT)
+    assert code == 1
     assert err == "spikebench: a.h5.partial: another conversion is writing it\n"
-    process.communicate()
-    assert process.returncode == 0
+    assert first.ends()[0] == 0
 
 
 def test_resuming_counts_and_says_so(

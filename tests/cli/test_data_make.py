@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.commands import Started
 from helpers.synthetic_clips import tone, write_clip
 
 from cli.main import main
@@ -145,16 +145,15 @@ def test_an_interrupt_says_where_the_work_is(tmp_path: Path) -> None:
     for i in range(40):
         name = f"lang-english_speaker-03_trial-{i % 30}_digit-{i // 30}.wav"
         write_clip(tmp_path / "audio" / name, tone(48_000, 0.2, 200.0 + i), 48_000)
-    words = [sys.executable, "-m", "cli.main", "data", "make", "shd-r", "--audio", "audio", *QUICK]
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    made = Started(tmp_path, "data", "make", "shd-r", "--audio", "audio", *QUICK)
     log = tmp_path / "shd-r_train.h5.partial-wal"
     deadline = time.monotonic() + 60
     while not (log.exists() and log.stat().st_size > 40_000):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
-    assert process.returncode == 130
+    made.send_signal(signal.SIGINT)
+    code, _, err = made.ends()
+    assert code == 130
     assert (
         "shd-r_train.h5.partial: finished work is kept; run the same command again to resume" in err
     )

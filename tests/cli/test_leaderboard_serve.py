@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.commands import Started
 from helpers.leaderboard_results import make_result
 
 from cli.main import main
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.entry import make_entry, write_entry
 
-COMMAND = [sys.executable, "-m", "cli.main", "leaderboard", "serve"]
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -39,17 +37,17 @@ class Served:
     """The running command."""
 
     def __init__(self, entries: Path, temporary: Path) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "--port", "0", "--entries", str(entries)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "SPIKEBENCH_DATA": str(temporary)},
+        self.command = Started(
+            *(entries, "leaderboard", "serve", "--port", 0, "--entries", entries),
+            environment={"SPIKEBENCH_DATA": str(temporary)},
         )
-        assert self.process.stdout
-        self.said = self.process.stdout.readline()
+        deadline = time.monotonic() + 60
+        while "\n" not in (said := self.command.stdout.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self.said = said
         found = re.match(r"http://127\.0\.0\.1:(\d+)/ ", self.said)
-        assert found, self.process.communicate()
+        assert found, self.command.ends()
         self.port = int(found[1])
 
     def ask(self, path: str, method: str = "GET", host: str = "") -> Answer:
@@ -63,10 +61,10 @@ class Served:
             connection.close()
 
     def end(self, number: signal.Signals) -> tuple[int, str, str]:
-        """Send a signal and wait."""
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out, err
+        """Send a signal and wait; what it said afterwards."""
+        self.command.send_signal(number)
+        code, out, err = self.command.ends(20)
+        return code, out.removeprefix(self.said), err
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,10 @@ class Started:
         environment: Mapping[str, str] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
-        self._said = Path(tempfile.mkdtemp(dir=os.environ["SPIKEBENCH_DATA"]))
+        said = Path(tempfile.mkdtemp(dir=os.environ["SPIKEBENCH_DATA"]))
+        self.stdout, self._stderr = said / "stdout", said / "stderr"
+        for path in (self.stdout, self._stderr):
+            path.touch()
         self._process = multiprocessing.get_context("fork").Process(
             target=self._run, args=(folder, list(map(str, words)), environment or {}, meanwhile)
         )
@@ -61,9 +64,10 @@ class Started:
     ) -> None:
         os.chdir(folder)
         os.environ.update(environment)
-        for number, name in ((1, "stdout"), (2, "stderr")):
-            os.dup2(os.open(self._said / name, os.O_WRONLY | os.O_CREAT), number)
-            setattr(sys, name, open(number, "w", buffering=1, encoding="utf-8", closefd=False))  # noqa: SIM115
+        for number, path in ((1, self.stdout), (2, self._stderr)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
+            stream = os.fdopen(number, "w", buffering=1, encoding="utf-8", closefd=False)
+            setattr(sys, path.name, stream)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         torch.set_num_threads(1)  # those of the parent do not survive a fork
@@ -82,11 +86,7 @@ class Started:
             self._process.kill()
             self._process.join()
             pytest.fail(f"the command did not end within {timeout:g} s")
-        out, err = (
-            path.read_text(encoding="utf-8") if path.exists() else ""
-            for path in (self._said / "stdout", self._said / "stderr")
-        )
-        return code, out, err
+        return code, self.stdout.read_text("utf-8"), self._stderr.read_text("utf-8")
 
 
 def interrupted(
