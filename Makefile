@@ -24,12 +24,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) --no-deps neurobench snntorch
 	@touch $@
 
-# One thread per process: two processes use both cores. test-all adds the tests marked slow.
+# One thread per process: two processes use both cores, each on half of the tests, and takes from the other in the end.
+# test-all adds the tests marked slow.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 test-all: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Other libraries, several GB, for benchmarks/ and the tests of docs/examples; those tests are skipped without.
 peers:

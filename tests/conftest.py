@@ -19,6 +19,46 @@ settings.register_profile("compiled", deadline=None)
 settings.load_profile("compiled")
 
 
+# Folders and files of tests by the loops that they compile first, of the networks or of the cochlea.
+NETWORKS = (
+    "models",
+    "kernels",
+    "learning",
+    "training",
+    "sweeps",
+    "metrics",
+    "deployment",
+    "test_readme.py",
+)
+COCHLEA = (
+    "cochlea",
+    "encoders",
+    "conversion",
+    "recordings",
+    "datasets",
+    "fidelity",
+    "store",
+    "spike_files",
+)
+
+
+@pytest.hookimpl(trylast=True)  # when those that are not asked for are gone
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let two workers, each with half of the tests, begin with loops that the other does not compile.
+
+    What one has compiled the other reads from the cache; compiling takes longer than most tests.
+    """
+    parts: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        parts.setdefault(item.path.relative_to(ROOT / "tests").parts[0], []).append(item)
+    networks, cochlea = (
+        [item for name in names for item in parts.pop(name, [])] for names in (NETWORKS, COCHLEA)
+    )
+    others = [item for part in parts.values() for item in part]
+    before, half = [*networks, *others], len(items) // 2
+    items[:] = [*before[:half], *cochlea, *before[half:]]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def data_folder() -> Iterator[Path]:
     """No test reads or fills the user's own folder of data sets, nor does what it starts."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from helpers.commands import Started
 from helpers.loopback_cluster import Cluster, started
 from helpers.synthetic_clips import tone, write_clip
 
@@ -26,8 +27,22 @@ pytest.importorskip("distributed", reason="dask.distributed (extra cluster) is n
 OPTIONS = ConversionOptions(n_channels=70)
 
 
+@pytest.fixture(scope="module")
+def one_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with started(tmp_path_factory.mktemp("dask") / "here") as running:
+        yield running
+
+
 @pytest.fixture
-def dask(tmp_path: Path) -> Iterator[Cluster]:
+def dask(one_scheduler: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A scheduler that stays up, with the workers of the tests before; they are counted often."""
+    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
+    return one_scheduler
+
+
+@pytest.fixture
+def passing(tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler that the test may kill."""
     with started(tmp_path / "dask") as running:
         yield running
 
@@ -56,32 +71,44 @@ def when(count: int, act: Callable[[], None]) -> Callable[[int, int], None]:
 def test_a_worker_is_killed_and_the_file_is_that_of_one_core(
     dask: Cluster, audio: Path, tmp_path: Path
 ) -> None:
-    dask.add_worker()
-    dask.add_worker()
+    dask.have_workers(2)
+    victim, other = dask.alive()
     with cluster_executor(dask.address) as (executor, threads):
         deadline = time.monotonic() + 60
         while threads() < 2 and time.monotonic() < deadline:
-            time.sleep(0.2)
+            time.sleep(0.05)
         report = convert(
             audio,
             tmp_path / "a.h5",
             OPTIONS,
             jobs=threads,
             executor=executor,
-            progress=when(4, lambda: dask.workers[0].send_signal(signal.SIGKILL)),
+            progress=when(4, lambda: victim.send_signal(signal.SIGKILL)),
         )
-    assert dask.workers[0].wait(timeout=10) == -signal.SIGKILL
-    assert dask.workers[1].poll() is None
+    assert victim.wait(timeout=10) == -signal.SIGKILL
+    assert other.poll() is None
     assert (report.samples, report.resumed) == (24, 0)
+    assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
+
+
+def test_the_command_runs_on_a_cluster(
+    dask: Cluster, audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dask.have_workers(1)
+    words = ["convert", audio, tmp_path / "a.h5", "--channels", 70, "--scheduler", dask.address]
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert caught.value.code == 0
+    assert "24 samples" in capsys.readouterr().out
     assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
 
 
 @pytest.mark.slow
 def test_the_scheduler_goes_away_and_the_rest_is_done_here(
-    dask: Cluster, audio: Path, tmp_path: Path
+    passing: Cluster, audio: Path, tmp_path: Path
 ) -> None:
-    dask.add_worker()
-    words = ["convert", audio, "a.h5", "--channels", "70", "--scheduler", dask.address]
+    passing.add_worker()
+    words = ["convert", audio, "a.h5", "--channels", "70", "--scheduler", passing.address]
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", *map(str, words)],
         cwd=tmp_path,
@@ -92,11 +119,11 @@ def test_the_scheduler_goes_away_and_the_rest_is_done_here(
     deadline = time.monotonic() + 60
     while not (log.exists() and log.stat().st_size > 60_000) and time.monotonic() < deadline:
         time.sleep(0.02)
-    dask.scheduler.kill()
+    passing.scheduler.kill()
     _, err = process.communicate()
     assert process.returncode == 1
     assert err.splitlines()[-1] == (
-        f"spikebench: the scheduler at {dask.address} is gone; finished recordings are kept, run "
+        f"spikebench: the scheduler at {passing.address} is gone; finished recordings are kept, run "
         "the same command again to resume"
     )
     assert "Traceback" not in err
@@ -111,13 +138,13 @@ def test_the_scheduler_goes_away_and_the_rest_is_done_here(
 def test_the_last_worker_goes_away(
     dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
     notes: list[str] = []
+    dask.end_workers()
     dask.add_worker()
 
     def end_worker() -> None:
         monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 2)  # not before: it may come late
-        dask.workers[0].kill()
+        dask.end_workers()
 
     with (
         cluster_executor(dask.address, notes.append) as (executor, threads),
@@ -142,7 +169,7 @@ def test_workers_without_the_package_are_told(
     other = tmp_path / "other" / "spikebench"
     other.mkdir(parents=True)
     (other / "__init__.py").touch()
-    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
+    dask.end_workers()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(other.parent))
         dask.add_worker()
@@ -151,18 +178,7 @@ def test_workers_without_the_package_are_told(
         with pytest.raises(ConversionStateError, match="spikebench"):
             convert(audio, tmp_path / "a.h5", OPTIONS, jobs=threads, executor=executor)
     assert [path.name for path in tmp_path.glob("a.h5*")] == []
-
-
-def test_the_command_runs_on_a_cluster(
-    dask: Cluster, audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    dask.add_worker()
-    words = ["convert", audio, tmp_path / "a.h5", "--channels", 70, "--scheduler", dask.address]
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    assert caught.value.code == 0
-    assert "24 samples" in capsys.readouterr().out
-    assert (tmp_path / "a.h5").read_bytes() == audio.with_name("one.h5").read_bytes()
+    dask.end_workers()  # it is of no use to others
 
 
 @pytest.mark.parametrize(
@@ -184,15 +200,10 @@ def test_the_command_runs_on_a_cluster(
 def test_an_address_where_nobody_answers_is_one_line_at_once(
     audio: Path, tmp_path: Path, address: str, told: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "convert", audio, "a.h5", "--scheduler", address],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    assert (done.returncode, done.stderr) == (1, f"spikebench: {told}\n")
+    """In a process of its own, whose streams show whatever Dask says until it has ended."""
+    words = ["convert", audio, "a.h5", "--scheduler", address]
+    code, out, err = Started(tmp_path, *words).ends(20)
+    assert (code, out, err) == (1, "", f"spikebench: {told}\n")
 
 
 def test_a_listener_that_is_no_scheduler(audio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +224,7 @@ def test_a_listener_that_is_no_scheduler(audio: Path, monkeypatch: pytest.Monkey
 def test_a_cluster_without_workers(
     dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_COUNTS", 0.1)
+    dask.end_workers()
     monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 1)
     with (
         cluster_executor(dask.address) as (executor, threads),

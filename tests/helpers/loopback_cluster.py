@@ -29,7 +29,7 @@ class Cluster:
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port))):
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def have_workers(self, n: int) -> None:
         """Start as many workers of one thread as are missing; those of earlier tests have loaded torch."""
@@ -38,6 +38,11 @@ class Cluster:
 
     def alive(self) -> list[subprocess.Popen[bytes]]:
         return [process for process in self.workers if process.poll() is None]
+
+    def end_workers(self) -> None:
+        for process in self.alive():
+            process.kill()
+            process.wait()
 
     def add_worker(self, threads: int = 1) -> None:
         self.workers.append(

@@ -392,9 +392,9 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two runs of 30 epochs, uninterrupted."""
+    """The two runs of 15 epochs, uninterrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    run_sweep(plan_of(toy, folder, TWO, 1, "whole", 30), workers=1)
+    run_sweep(plan_of(toy, folder, TWO, 1, "whole", 15), workers=1)
     return folder / "whole"
 
 
@@ -410,8 +410,8 @@ def test_a_worker_process_is_killed_and_the_rest_is_done_later(
     with pytest.raises(
         TrainingError, match=r"a worker process died .* run the same command again to resume"
     ):
-        run_sweep(plan(seeds=1, epochs=30), workers=2, progress=kill)
-    report = run_sweep(plan(seeds=1, epochs=30), workers=1)
+        run_sweep(plan(seeds=1, epochs=15), workers=2, progress=kill)
+    report = run_sweep(plan(seeds=1, epochs=15), workers=1)
     assert len(report.runs) == 2
     for run in report.runs:
         assert are_equal(tmp_path / "out" / run.folder, whole / run.folder)
@@ -497,7 +497,7 @@ def test_a_cluster_trains_the_same_also_when_a_worker_is_killed(
 
     with cluster_executor(dask.address) as (executor, threads):
         report = run_sweep(
-            plan(seeds=1, epochs=30), workers=threads, executor=executor, progress=kill
+            plan(seeds=1, epochs=15), workers=threads, executor=executor, progress=kill
         )
     assert victim.wait(timeout=10) == -signal.SIGKILL
     assert [run.failed for run in report.runs] == ["", ""]

@@ -73,7 +73,8 @@ def trained(
 def test_every_model_trains_tests_and_reports(
     name: str, tmp_path: Path, selection: SelectionData
 ) -> None:
-    more = ("training.epochs=30", "training.learning_rate=1e-2")
+    epochs, rate = (30, 1e-2) if name == "rlif" else (12, 2e-2)
+    more = (f"training.epochs={epochs}", f"training.learning_rate={rate}")
     record = trained(tmp_path / "run", selection, name, 0, *more)
     assert record.status == "trained"
     result = evaluate([tmp_path / "run"], selection, tmp_path / "result", "command")
