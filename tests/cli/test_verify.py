@@ -369,7 +369,7 @@ def table(name: str, **settings: object) -> Callable[[dict[str, Any]], None]:
     ("change", "message"),
     [
         (table("model", hidden_units=[65536] * 3), "parameters, at most 20,000,000 are accepted"),
-        (table("model", hidden_units=[1] * 200_000), "200,000 items in a list of the model's"),
+        (table("model", hidden_units=[1] * 2_000), "2,000 items in a list of the model's"),
         (table("model", hidden_units=["x"]), "model lif: hidden_units.0"),
         (table("model", tau_mem_ms=1e9), "time steps in a time constant"),
         (table("model", tau_mem_ms=10**400), "time steps in a time constant"),
