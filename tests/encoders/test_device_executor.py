@@ -29,7 +29,7 @@ OPTIONS = ConversionOptions(n_channels=10)
 @pytest.fixture
 def audio(tmp_path: Path) -> Path:
     for i in range(5):
-        write_clip(tmp_path / "audio" / f"{i}.wav", tone(seconds=0.02 + 0.005 * i))
+        write_clip(tmp_path / "audio" / f"{i}.wav", tone(seconds=0.01 + 0.0025 * i))
     write_clip(tmp_path / "audio" / "silent.wav", np.zeros((800, 1)))
     return tmp_path / "audio"
 
