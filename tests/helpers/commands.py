@@ -43,12 +43,14 @@ class Started:
         environment: Mapping[str, str] | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
-        said = Path(tempfile.mkdtemp(dir=os.environ["SPIKEBENCH_DATA"]))
-        self.stdout, self._stderr = said / "stdout", said / "stderr"
+        self._said = tempfile.TemporaryDirectory()
+        self.stdout, self._stderr = (Path(self._said.name, name) for name in ("stdout", "stderr"))
         for path in (self.stdout, self._stderr):
             path.touch()
         self._process = multiprocessing.get_context("fork").Process(
-            target=self._run, args=(folder, list(map(str, words)), environment or {}, meanwhile)
+            target=self._run,
+            args=(folder, list(map(str, words)), environment or {}, meanwhile),
+            daemon=True,  # it does not outlive a test that fails
         )
         with warnings.catch_warnings():  # other threads of this process wait and hold no lock
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -86,7 +88,9 @@ class Started:
             self._process.kill()
             self._process.join()
             pytest.fail(f"the command did not end within {timeout:g} s")
-        return code, self.stdout.read_text("utf-8"), self._stderr.read_text("utf-8")
+        out, err = (path.read_text("utf-8") for path in (self.stdout, self._stderr))
+        self._said.cleanup()
+        return code, out, err
 
 
 def interrupted(
