@@ -207,7 +207,7 @@ def test_an_address_where_nobody_answers_is_one_line_at_once(
 
 
 def test_a_listener_that_is_no_scheduler(audio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr(cluster, "_SECONDS_TO_CONNECT", 0.2)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -225,10 +225,10 @@ def test_a_cluster_without_workers(
     dask: Cluster, audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dask.end_workers()
-    monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 1)
+    monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 0.2)
     with (
         cluster_executor(dask.address) as (executor, threads),
-        pytest.raises(ConversionStateError, match=r"no workers for 1 s; .* dask worker tcp://"),
+        pytest.raises(ConversionStateError, match=r"no workers for 0.2 s; .* dask worker tcp://"),
     ):
         convert(audio, tmp_path / "a.h5", OPTIONS, jobs=threads, executor=executor)
     assert list(tmp_path.glob("a.h5*")) == []
