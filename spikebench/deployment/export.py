@@ -131,6 +131,7 @@ def fits_nir(model: Classifier) -> bool:
     """
     return isinstance(model, SpikingNetwork) and all(
         layer.delays is None
+        and layer.recurrent_delays is None
         and layer.adaptation is None
         and layer.normalisation is None
         and layer.neuron.reset == "zero"

@@ -8,6 +8,7 @@
     neuron     The neuron model of a scan: threshold, reset, adaptation, surrogate
     operators  The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton``
                according to the device
+    recurrent_delays  Delays of recurrent spikes, one for each neuron that sends them
     reference  The reference implementation of every kernel: PyTorch on dense rasters, step by step,
                any float type, any derivative
     scan       Arguments and results common to all kernels: adaptation, states, the result of a

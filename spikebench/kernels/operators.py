@@ -18,6 +18,7 @@ from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
 from spikebench.kernels.neuron import Neuron, Parameters, Settings
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import (
     REDUCTIONS,
     STATE_ROWS,
@@ -101,11 +102,15 @@ def recurrent_lif_scan(
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
+    recurrent_delays: RecurrentDelays | None = None,
 ) -> Scan:
     """Run a recurrent layer of neurons; see :func:`spikebench.kernels.reference.recurrent_lif_scan`."""
     taps, weights, state = check_scan(
-        current, weight, recurrent, decay_syn, decay_mem, adaptation, state
+        current, weight, recurrent, decay_syn, decay_mem, adaptation, state, recurrent_delays
     )
+    late = None
+    if recurrent_delays is not None:
+        taps, late = recurrent_delays.taps(taps[0])
     n = taps.shape[2]
     none = taps.new_empty(0, 0, 0)
     if isinstance(current, torch.Tensor):
@@ -114,10 +119,10 @@ def recurrent_lif_scan(
         given, n_steps, cells = none, current.n_steps, _cells(current)
     rows = [decay_mem] if adaptation is None else [decay_mem, *vars(adaptation).values()]
     parameters = torch.stack([row.expand(n) for row in rows])
-    layer = Layer(weights, decay_syn.expand(n), parameters, taps)
+    layer = Layer(weights, decay_syn.expand(n), parameters, taps, late)
     learns = torch.is_grad_enabled()
     decays_learn = learns and (decay_syn.requires_grad or parameters.requires_grad)
-    needs = learns and any(tensor.requires_grad for tensor in (given, *layer))
+    needs = learns and any(tensor.requires_grad for tensor in (given, *layer[:4]))
     in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
     handle, offsets, bins, fired, membranes, _, _, end = _scan(
         given,
@@ -356,6 +361,7 @@ def _scan(
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
     recurrent: torch.Tensor,
+    late: torch.Tensor | None,
     state: torch.Tensor,
     n_steps: int,
     equations: int,
@@ -380,7 +386,7 @@ def _scan(
     found = _device(state).scan(
         current,
         (offsets, bins, units),
-        Layer(weight, decay_syn, parameters, recurrent),
+        Layer(weight, decay_syn, parameters, recurrent, late),
         state,
         n_steps,
         Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
@@ -408,6 +414,7 @@ def _scan_backward(
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
     recurrent: torch.Tensor,
+    late: torch.Tensor | None,
     state: torch.Tensor,
     equations: int,
     threshold: float,
@@ -420,18 +427,20 @@ def _scan_backward(
     to_recurrent: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     spikes = (spike_offsets, spike_bins, spike_units)
+    # With delays, spikes before the first step are among the arrivals that the kernels list.
+    before_start = to_recurrent and late is None
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
     found = _device(membranes).scan_backward(
         (grad_spikes, grad_membranes),
         kept=(membranes, synapses, adapted),
         spikes=spikes,
         events=(offsets, bins, units),
-        layer=Layer(weight, decay_syn, parameters, recurrent),
+        layer=Layer(weight, decay_syn, parameters, recurrent, late),
         state=state,
         settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
-        wanted=(to_current or (to_recurrent and bool(state.any())), to_weight, to_recurrent),
+        wanted=(to_current or (before_start and bool(state.any())), to_weight, to_recurrent),
     )
-    if to_recurrent and found[0].numel():  # spikes before the first step
+    if before_start and found[0].numel():  # spikes before the first step
         for s in range(len(recurrent)):
             for t in range(min(s + 1, found[0].shape[1])):
                 found[2][s] += state[:, STATE_ROWS + s - t].T @ found[0][:, t]
@@ -444,8 +453,8 @@ def _scan_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # no
     _, *spikes, membranes, synapses, adapted, end = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*spikes, synapses, adapted, end)
-    ctx.save_for_backward(membranes, synapses, adapted, *spikes, *inputs[1:9])
-    ctx.settings = inputs[10:16]
+    ctx.save_for_backward(membranes, synapses, adapted, *spikes, *inputs[1:10])
+    ctx.settings = inputs[11:17]
 
 
 def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
@@ -467,7 +476,7 @@ def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...
         *(current if needs[0] else None, None, None, None, weight if needs[4] else None),
         *(decays[0] if needs[5] else None, decays[1:] if needs[6] else None),
         recurrent if needs[7] else None,
-        *(None,) * 11,
+        *(None,) * 12,
     )
 
 

@@ -21,6 +21,7 @@ from spikebench.kernels.neuron import (
     Parameters,
     Rotation,
 )
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import (
     Reduction,
     Scan,
@@ -177,6 +178,7 @@ def recurrent_lif_scan(
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
+    recurrent_delays: RecurrentDelays | None = None,
 ) -> Scan:
     """Run a layer of neurons with recurrent connections.
 
@@ -186,6 +188,8 @@ def recurrent_lif_scan(
         As in :func:`lif_scan`.
     recurrent
         V, float (from, to); or (tap, from, to), where tap s arrives s + 1 steps after the spike.
+    recurrent_delays
+        Delays of every sending neuron, for weights of one tap; by default none.
 
     Returns
     -------
@@ -198,17 +202,22 @@ def recurrent_lif_scan(
         If shapes or types do not fit.
     """
     taps, weights, state = check_scan(
-        current, weight, recurrent, decay_syn, decay_mem, adaptation, state
+        current, weight, recurrent, decay_syn, decay_mem, adaptation, state, recurrent_delays
     )
     neuron.settings(adaptation)  # raises if there are no such equations
     if not isinstance(current, torch.Tensor):
         current = event_linear(current, weights)
+    # Weights of the spikes of the last steps: with delays, all are the same, and a part of the spikes arrives.
+    kernel = None if recurrent_delays is None else recurrent_delays.kernel()
     syn, mem, adapted, *past = state.unbind(1)
     spikes, membranes = [], []
     for step in current.unbind(1):
         syn = decay_syn * syn + step
-        for tap, before in zip(taps, past, strict=False):
-            syn = syn + before @ tap
+        if kernel is None:
+            for tap, before in zip(taps, past, strict=False):
+                syn = syn + before @ tap
+        else:
+            syn = syn + (torch.stack(past) * kernel[:, None]).sum(0) @ taps[0]
         mem, spk, adapted = _step(syn, mem, adapted, past[0], decay_mem, neuron, adaptation)
         past = [spk, *past[:-1]]
         spikes.append(spk)

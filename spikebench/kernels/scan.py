@@ -11,6 +11,7 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Adaptation as Adaptation
 from spikebench.kernels.neuron import Parameters
 from spikebench.kernels.neuron import Rotation as Rotation
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.spikes import Spikes
 
 Reduction = Literal["max", "mean", "sum", "last", "trace"]
@@ -25,12 +26,14 @@ class Layer(NamedTuple):
 
     ``weight`` (tap, input, unit), of shape (0, 0, 0) if currents are given; ``decay_syn`` (unit): α;
     ``parameters`` (parameter, unit): β, then the parameters of the neuron's equations; ``recurrent`` (tap, from, to).
+    ``late`` (from): int64, steps by which the spikes of a unit arrive later, if there are recurrent delays.
     """
 
     weight: torch.Tensor
     decay_syn: torch.Tensor
     parameters: torch.Tensor
     recurrent: torch.Tensor
+    late: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +128,13 @@ def check_scan(
     decay_mem: torch.Tensor,
     adaptation: Parameters | None,
     state: torch.Tensor | None,
+    recurrent_delays: RecurrentDelays | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Check the arguments of a scan.
 
     Parameters
     ----------
-    current, weight, recurrent, decay_syn, decay_mem, adaptation, state
+    current, weight, recurrent, decay_syn, decay_mem, adaptation, state, recurrent_delays
         As in :func:`spikebench.kernels.reference.recurrent_lif_scan`.
 
     Returns
@@ -140,7 +144,8 @@ def check_scan(
     weight : Tensor of float, shape (tap, input, unit)
         The weights; of shape (0, 0, 0) if there are none.
     state : Tensor of float, shape (batch, 3 + max(recurrent taps, 1), unit)
-        Initial state, not in the graph. Rows: I, U, A, then S of the last steps (the latest first).
+        Initial state, not in the graph. Rows: I, U, A, then S of the last steps (the latest first). With recurrent
+        delays, there are longest + 1 of these steps.
 
     Raises
     ------
@@ -167,7 +172,11 @@ def check_scan(
         raise ValueError(
             f"recurrent weights of shape {tuple(recurrent.shape)} do not fit {n} units"
         )
-    rows = STATE_ROWS + max(len(taps), 1)
+    n_past = max(len(taps), 1)
+    if recurrent_delays is not None:
+        _check_delays(recurrent_delays, taps, first)
+        n_past = recurrent_delays.longest + 1
+    rows = STATE_ROWS + n_past
     if state is None:
         state = first.new_zeros(batch, rows, n)
     elif state.shape != (batch, rows, n):
@@ -191,6 +200,20 @@ def check_scan(
                 f"{first.device}"
             )
     return taps, weights, state.detach()
+
+
+def _check_delays(delays: RecurrentDelays, taps: torch.Tensor, first: torch.Tensor) -> None:
+    n_taps, n, _ = taps.shape
+    if n_taps != 1:
+        raise ValueError(f"recurrent delays need recurrent weights of one tap, got {n_taps}")
+    steps = delays.steps
+    if steps.shape != (n,):
+        raise ValueError(f"recurrent delays of shape {tuple(steps.shape)} do not fit {n} units")
+    if steps.dtype != first.dtype or steps.device != first.device:
+        raise ValueError(
+            f"recurrent delays are {steps.dtype} on {steps.device}, the currents are {first.dtype} "
+            f"on {first.device}"
+        )
 
 
 def check_readout(

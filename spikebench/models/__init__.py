@@ -25,6 +25,8 @@ from spikebench.errors import UnknownNameError
 MODELS = {
     "lif": "spikebench.models.lif:LIF",
     "rlif": "spikebench.models.rlif:RecurrentLIF",
+    "hetero_rlif": "spikebench.models.hetero_rlif:HeterogeneousLIF",
+    "rec_delay_lif": "spikebench.models.rec_delay_lif:RecurrentDelayLIF",
     "adlif": "spikebench.models.adlif:AdaptiveLIF",
     "delay_lif": "spikebench.models.delay_lif:DelayLIF",
     "silif": "spikebench.models.silif:StateSpaceLIF",

@@ -19,6 +19,7 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels
 from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Scan
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Arrival
@@ -58,6 +59,8 @@ class SpikingLayer:
         Weights from each neuron to each, which act one step later, a parameter or buffer of the model.
     delays : Delays or None
         Delays of the input weights.
+    recurrent_delays : RecurrentDelays or None
+        Delays of the layer's own spikes, in addition to that step.
     adaptation : Parameters or None
         Its parameters other than β; their class selects the equations of the neuron.
     decay_mem : Tensor of float, shape (neuron,), or None
@@ -75,6 +78,7 @@ class SpikingLayer:
     adaptation: Parameters | None = None
     decay_mem: torch.Tensor | None = None
     normalisation: Callable[[torch.Tensor], torch.Tensor] | None = None
+    recurrent_delays: RecurrentDelays | None = None
 
     def scan(
         self,
@@ -139,6 +143,7 @@ class SpikingLayer:
             adaptation=self.adaptation,
             state=state,
             weight=weight,
+            recurrent_delays=self.recurrent_delays,
         )
 
     def arrivals(self) -> list[Arrival] | None:
@@ -154,6 +159,19 @@ class SpikingLayer:
         longest = self.delays.n_taps - 1
         whole, part = split_delays(self.delays.steps.detach().clamp(0, longest), longest + 1)
         return [Arrival(part < 1, whole), Arrival(part > 0, whole + 1)]
+
+    def recurrent_arrivals(self) -> list[Arrival] | None:
+        """Return when recurrent connections deliver spikes, after the first step.
+
+        Returns
+        -------
+        list of Arrival, or None
+            At most two times for every connection; None without recurrent delays.
+        """
+        if self.recurrent_delays is None or self.recurrent is None:
+            return None
+        late, part = (row[:, None].expand_as(self.recurrent) for row in self.recurrent_delays.split())
+        return [Arrival(part < 1, late), Arrival(part > 0, late + 1)]
 
     def _currents(
         self, kernels: Kernels, source: EventBatch | Spikes, weight: torch.Tensor

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron, Parameters, Rotation
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import STATE_ROWS, Adaptation, Scan
 
 Array = NDArray[np.float64]
@@ -99,6 +100,13 @@ def weigh(counts: Array, weight: Dual) -> list[Dual]:
     ]
 
 
+def triangle(s: int, delay: Dual, longest: int) -> Dual:
+    """Compute the part of a spike that a delay brings to s: max(0, 1 − |s − d|), d between 0 and the longest."""
+    x = s - np.clip(delay.value, 0, longest)
+    learns = (np.abs(x) < 1) & (delay.value > 0) & (delay.value < longest)
+    return Dual(np.maximum(0, 1 - np.abs(x)), np.where(learns, np.sign(x), 0) * delay.slope)
+
+
 def run_neurons(
     x: list[Dual],
     V: Dual,
@@ -110,6 +118,8 @@ def run_neurons(
     b: Dual | None = None,
     turn: Dual | None = None,
     gain: Dual | None = None,
+    delay: Dual | None = None,
+    longest: int = 0,
 ) -> tuple[list[Dual], list[Dual]]:
     """Run neurons from rest; spikes and membranes, step after step."""
     zero = Dual(np.zeros(x[0].value.shape))
@@ -117,8 +127,12 @@ def run_neurons(
     theta = neuron.threshold
     for t in range(len(x)):
         I[t] = alpha * I[t - 1] + x[t]
-        for s in range(len(V.value)):
-            I[t] = I[t] + S[t - 1 - s] @ V[s]
+        if delay is None:
+            for s in range(len(V.value)):
+                I[t] = I[t] + S[t - 1 - s] @ V[s]
+        else:
+            for s in range(longest + 1):
+                I[t] = I[t] + (S[t - 1 - s] * triangle(s, delay, longest)) @ V[0]
         spike = S[t - 1] if neuron.reset_in_graph else Dual(S[t - 1].value)
         driven = (1 - beta) * (I[t] - A[t - 1])
         if turn is not None and gain is not None:
@@ -221,13 +235,14 @@ class Case:
     """A layer, its input and where it begins.
 
     ``tensors`` has the weight, the recurrent one, both decays, and rho, a, b if the neurons adapt, or turn and gain if
-    they rotate.
+    they rotate. With recurrent delays it has those as well, and ``longest`` is above 0.
     """
 
     events: EventBatch
     neuron: Neuron
     tensors: Tensors
     state: torch.Tensor | None = None
+    longest: int = 0
 
     def scan(
         self,
@@ -251,6 +266,7 @@ class Case:
             *(current, given["recurrent"], given["decay_syn"], given["decay_mem"], self.neuron),
             *(adaptation, None if state is None else state.to(weight.dtype), keep_membranes),
             weights,
+            RecurrentDelays(given["delay"], self.longest) if self.longest else None,
         )
 
     def oracle(self, directions: dict[str, Array] | None = None) -> tuple[list[Dual], list[Dual]]:
@@ -262,7 +278,8 @@ class Case:
         return run_neurons(
             *(weigh(counts_of(self.events), duals["weight"]), duals["recurrent"]),
             *(duals["decay_syn"], duals["decay_mem"], self.neuron),
-            *(duals.get(name) for name in ("rho", "a", "b", "turn", "gain")),
+            *(duals.get(name) for name in ("rho", "a", "b", "turn", "gain", "delay")),
+            self.longest,
         )
 
 
@@ -300,6 +317,7 @@ def cases(
         rng, batch, n_steps, n_units, draw(st.sampled_from(["counts", "binary"]))
     )
     n_taps, n_recurrent = draw(st.integers(1, 4)), draw(st.integers(0, 3))
+    longest = draw(st.sampled_from([0, 1, 3, 9])) if n_recurrent == 1 else 0
     gain = draw(st.sampled_from([0.0, 1.0, 2.0, 2.0]))
     size = draw(st.sampled_from([(), (1,), (n,)]))
     tensors = {
@@ -315,12 +333,15 @@ def cases(
     ]
     for name, highest in draw(st.sampled_from(kinds)).items():
         tensors[name] = rng.uniform(0, highest, draw(st.sampled_from([(), (1,), (n,)])))
+    if longest:
+        tensors["delay"] = rng.uniform(-0.5, longest + 0.5, n)  # some beyond both ends
     state = None
     if begins and draw(st.booleans()):
-        rows = rng.normal(0, 0.5, (batch, STATE_ROWS + max(n_recurrent, 1), n))
+        n_past = longest + 1 if longest else max(n_recurrent, 1)
+        rows = rng.normal(0, 0.5, (batch, STATE_ROWS + n_past, n))
         rows[:, STATE_ROWS:] = rng.random(rows[:, STATE_ROWS:].shape) < 0.3
         state = torch.from_numpy(rows)
     as_tensors = {
         name: torch.as_tensor(array, dtype=torch.float64) for name, array in tensors.items()
     }
-    return Case(events, draw(neurons), as_tensors, state)
+    return Case(events, draw(neurons), as_tensors, state, longest)

@@ -15,6 +15,7 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
 from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Adaptation, Scan
 from spikebench.kernels.spikes import Spikes
 
@@ -96,6 +97,15 @@ WRONG_SCANS: dict[str, tuple[dict[str, object], str]] = {
     "adaptation of another type": (
         {"adaptation": Adaptation(HALF, HALF.double(), HALF)}, "to_membrane is torch.float64"),
     "a state of other taps": ({"state": torch.zeros(2, 7, 3)}, r"state of shape \(2, 7, 3\) instead of \(2, 4, 3\)"),
+    "delays of other neurons": (
+        {"recurrent_delays": RecurrentDelays(torch.zeros(4), 2)}, r"delays of shape \(4,\) do not fit 3 units"),
+    "delays in doubles": (
+        {"recurrent_delays": RecurrentDelays(torch.zeros(3).double(), 2)}, "recurrent delays are torch.float64"),
+    "delays of two taps": (
+        {"recurrent": torch.zeros(2, 3, 3), "recurrent_delays": RecurrentDelays(torch.zeros(3), 2)}, "one tap, got 2"),
+    "a state of other delays": (
+        {"recurrent_delays": RecurrentDelays(torch.zeros(3), 9), "state": torch.zeros(2, 4, 3)},
+        r"state of shape \(2, 4, 3\) instead of \(2, 13, 3\)"),
     "a state in doubles": ({"state": torch.zeros(2, 4, 3).double()}, "state is torch.float64"),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from helpers.kernel_cases import Case, counts_of, random_events
 
 from spikebench.compiled import compiled
 from spikebench.kernels import operators
-from spikebench.kernels.cpu import compiling, events, neurons, readouts, scans, vectors
+from spikebench.kernels.cpu import compiling, events, neurons, readouts, recurrent_delays, scans, vectors
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.cpu.vectors import spread_row, sum_rows
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
@@ -22,7 +22,7 @@ from spikebench.kernels.scan import REDUCTIONS
 
 COMPILED = [
     (module, name)
-    for module in (events, neurons, readouts, scans)
+    for module in (recurrent_delays, events, neurons, readouts, scans)
     for name, loop in vars(module).items()
     if hasattr(loop, "py_func")
 ]

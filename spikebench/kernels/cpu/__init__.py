@@ -13,6 +13,7 @@
     pairs      Adding two numbers to neighbours in memory as one vector, which takes half the time of
                two additions
     readouts   The loops of the read-out: integrate spikes with a leak, reduce over time
+    recurrent_delays  Recurrent spikes with delays: when they arrive, forward and backward
     scans      The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes,
                whatever the neuron
     threads    Threads that share a batch

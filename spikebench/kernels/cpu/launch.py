@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu import delayed, readouts, scans
+from spikebench.kernels.cpu import delayed, readouts, recurrent_delays, scans
 from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.neurons import Neuron
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
 from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Settings
-from spikebench.kernels.scan import REDUCTIONS, Layer
+from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Layer
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies and are faster
 _BLOCK_BYTES = 1 << 17  # of gradients that stay in the cache until they are added to the weights
@@ -178,6 +178,7 @@ def scan(
         end,
     )
     neuron, lists, room = _neuron(layer, settings), _events(events), scans.Kept(*_arrays(*kept))
+    late = _late(layer)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
         own = aligned((1, n_steps if len(weight) else 0, n), end_.dtype)
@@ -188,6 +189,7 @@ def scan(
             weight,
             decay_syn,
             recurrent,
+            late,
             neuron,
             state_,
             room,
@@ -226,6 +228,10 @@ def scan_backward(
     grad_current = empty(kept[0].shape if to_current else (0, 0, 0), kept[0])
     asked, was = scans.Asked(*_arrays(*grads)), scans.Kept(*_arrays(*kept))
     neuron, lists, own = _neuron(layer, settings), _events(events), _events(spikes)
+    late = _late(layer)
+    if to_recurrent and late.size:
+        past = _array(state[:, STATE_ROWS:])
+        own = event_loops.Events(*recurrent_delays.list_arrivals(own, late, past, n_steps))
     recurrent, out = _array(layer.recurrent), _array(grad_current)
     panels = _panels(recurrent)
     decay_syn, state_ = _arrays(layer.decay_syn, state)
@@ -240,7 +246,8 @@ def scan_backward(
     def run(first: int, last: int) -> list[NDArray[Any]]:
         block = aligned((PIECE * n_block, n), out.dtype)
         weights, recurrents, rows = (_zeros(shape, out.dtype) for shape in shapes)
-        into = scans.Gradients(out, weights, recurrents, rows[0], rows[1:])
+        by_row = recurrents.reshape(1, -1, n) if late.size and to_recurrent else recurrents
+        into = scans.Gradients(out, weights, by_row, rows[0], rows[1:])
         for begin, end in pieces(last - first):
             scans.scan_backward(
                 asked,
@@ -250,6 +257,7 @@ def scan_backward(
                 decay_syn,
                 recurrent,
                 panels,
+                late,
                 neuron,
                 state_,
                 block[: (end - begin) * n_block],
@@ -365,6 +373,11 @@ def _neuron(layer: Layer, settings: Settings) -> Neuron:
         surrogate=settings.surrogate,
         parameters=parameters,
     )
+
+
+def _late(layer: Layer) -> NDArray[np.int64]:
+    """Return the whole steps of recurrent delays; empty if there are none."""
+    return np.empty(0, np.int64) if layer.late is None else _array(layer.late)
 
 
 def _events(cells: Cells) -> event_loops.Events:

@@ -19,6 +19,14 @@ from spikebench.kernels.cpu.compiling import (
     compiled,
     compiled_in_any_order,
 )
+from spikebench.kernels.cpu.recurrent_delays import (
+    add_arrived,
+    arrive_again,
+    feed_back_delayed,
+    feed_back_delayed_active,
+    products_of_taps,
+    send,
+)
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import (
     Lambda,
@@ -29,7 +37,10 @@ from spikebench.kernels.cpu.neurons import (
     surrogate_rows,
 )
 from spikebench.kernels.cpu.vectors import sum_rows
+from spikebench.kernels.neuron import SURROGATES
 from spikebench.kernels.scan import STATE_ROWS
+
+_TRIANGLE, _BOXCAR = SURROGATES["triangle"], SURROGATES["boxcar"]  # 0 far from the threshold
 
 _BLOCK = 32  # units that are skipped together if none has fired
 _SPARSE = (
@@ -74,6 +85,7 @@ def scan_forward(
     weight: Floats,
     decay_syn: Floats,
     recurrent: Floats,
+    late: Offsets,
     neuron: Neuron,
     state: Floats,
     kept: Kept,
@@ -85,9 +97,13 @@ def scan_forward(
     """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
 
     Currents are given, or, if there are weights, computed from the events one sample at a time in ``own``. Membranes,
-    synapses and adaptation are stored unless their arrays are empty.
+    synapses and adaptation are stored unless their arrays are empty. ``late`` (unit) is empty without recurrent delays.
     """
     n_steps, n = counts.shape[1], decay_syn.size
+    delays = late.size > 0
+    n_past = state.shape[1] - STATE_ROWS
+    arriving = np.empty((n_past if delays else 0, 2 * n), dtype=np.int32)
+    n_arriving = np.zeros(len(arriving), dtype=np.int64)
     weighs = weight.shape[0] > 0  # by taps: an input without units has weights too
     found = np.empty(1024, dtype=np.int32)
     n_found = 0
@@ -101,10 +117,15 @@ def scan_forward(
         for h in range(n):
             syn[h], mem[h], ad[h] = state[k, 0, h], state[k, 1, h], state[k, 2, h]
             fired[h] = state[k, STATE_ROWS, h]
+        if delays:
+            arrive_again(state[k, STATE_ROWS:], late, arriving, n_arriving)
         for t in range(n_steps):
             for h in range(n):
                 syn[h] = decay_syn[h] * syn[h] + step[t, h]
-            _add_recurrent(recurrent, found, starts, state, k, t, syn)
+            if delays:
+                add_arrived(recurrent, arriving, n_arriving, t, syn)
+            else:
+                _add_recurrent(recurrent, found, starts, state, k, t, syn)
             forward(neuron, now)
             if found.size < n_found + n:
                 longer = np.empty(2 * found.size + n, dtype=np.int32)
@@ -114,6 +135,8 @@ def scan_forward(
             n_found = _list_units(fired, neuron.one, found, n_found)
             starts[t + 1] = n_found
             counts[k, t] = starts[t + 1] - starts[t]
+            if delays:
+                send(found, starts[t], n_found, late, t, arriving, n_arriving)
             if kept.membranes.size > 0:
                 for h in range(n):
                     kept.membranes[k, t, h] = mem[h]
@@ -192,6 +215,7 @@ def scan_backward(
     decay_syn: Floats,
     recurrent: Floats,
     panels: Floats,
+    late: Offsets,
     neuron: Neuron,
     state: Floats,
     block: Floats,
@@ -205,6 +229,9 @@ def scan_backward(
     are faster. No product is needed where a surrogate with compact support is 0: if few units are near their threshold,
     only their rows of ``recurrent`` are used. ``block`` (sample · step, unit) stores dL/dI of some steps, from which
     the gradients of the weights are computed. Without synapses, α and β get no gradient.
+
+    With recurrent delays, ``late`` (unit) is not empty; ``spikes`` are then the arrivals at the taps of all units, and
+    the gradient of the recurrent weights has the shape (1, tap · from, to).
     """
     n_samples = last - first
     _, n_steps, n = kept.membranes.shape
@@ -222,10 +249,13 @@ def scan_backward(
     has_syn = kept.synapses.size > 0
     dtype = decay_syn.dtype
     zero = neuron.one - neuron.one
-    lam_syn = np.zeros(
-        (max(n_taps, 1), n_samples, n), dtype
-    )  # dL/dI of the last steps, a ring buffer
+    n_past = state.shape[1] - STATE_ROWS
+    lam_syn = np.zeros((n_past, n_samples, n), dtype)  # dL/dI of the last steps, a ring buffer
     shape = (n_samples, n)
+    delays = late.size > 0
+    # A surrogate without compact support needs the products of all units: they are kept, not computed at each arrival.
+    keeps_products = delays and neuron.surrogate != _TRIANGLE and neuron.surrogate != _BOXCAR
+    products = np.zeros((n_past if keeps_products else 0, n_taps, n_samples, n), dtype)
     lam = Lambda(np.zeros(shape, dtype), np.zeros(shape, dtype))
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
     product = np.zeros((n_samples, width), dtype)
@@ -250,7 +280,12 @@ def scan_backward(
                 slopes[k],
             )
         taps_now = min(n_taps, back)
-        if taps_now > 0:
+        if keeps_products:
+            feed_back_delayed(products, late, t, gs)
+        elif delays:
+            _list_active(slopes, active, n_active)
+            feed_back_delayed_active(lam_syn, recurrent, late, t, n_steps, active, n_active, gs)
+        elif taps_now > 0:
             _list_active(slopes, active, n_active)
             if n_active.sum() < _SPARSE * slopes.size:
                 _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
@@ -269,7 +304,7 @@ def scan_backward(
             grad_parameters=into.parameters,
             has_current=has_syn,
         )
-        ring, ring_next = t % max(n_taps, 1), (t + 1) % max(n_taps, 1)
+        ring, ring_next = t % n_past, (t + 1) % n_past
         lam_now, lam_next = lam_syn[ring], lam_syn[ring_next]
         for k in range(n_samples):
             for h in range(n):
@@ -283,6 +318,8 @@ def scan_backward(
             if has_syn:
                 for h in range(n):
                     into.decay_syn[h] += lam_now[k, h] * before.current[k, h]
+        if keeps_products:
+            products_of_taps(lam_now, panels, product, products[ring])
         after, now, before = now, before, after
         if t % n_block == 0:
             end = min(t + n_block, n_steps)
@@ -306,7 +343,7 @@ def scan_backward(
                     spike_cursors,
                     t,
                     end,
-                    1,
+                    0 if delays else 1,
                     block,
                     order,
                     places,
