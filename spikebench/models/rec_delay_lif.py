@@ -128,7 +128,8 @@ class RecurrentDelayLIF(SpikingNetwork):
             assert isinstance(layer, RecurrentDelayLayer)
             given, normalise = layer.input, None
             if isinstance(given, NormalisedWeights):
-                given, normalise = given.weight, given.normalise
+                normalise = given.normalise
+                given = given.weight
             steps = layer.delay * (config.max_delay_ms * 1e-3 / self.shape.time_step)
             layers.append(
                 SpikingLayer(

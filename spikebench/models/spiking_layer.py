@@ -170,7 +170,9 @@ class SpikingLayer:
         """
         if self.recurrent_delays is None or self.recurrent is None:
             return None
-        late, part = (row[:, None].expand_as(self.recurrent) for row in self.recurrent_delays.split())
+        late, part = (
+            row[:, None].expand_as(self.recurrent) for row in self.recurrent_delays.split()
+        )
         return [Arrival(part < 1, late), Arrival(part > 0, late + 1)]
 
     def _currents(

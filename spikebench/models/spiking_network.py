@@ -89,7 +89,7 @@ class SpikingNetwork(Classifier):
                     name=self._name_of(layer.recurrent),
                     source=source,
                     weight=layer.recurrent,
-                    delays=layer.recurrent_arrivals(),
+                    arrivals=layer.recurrent_arrivals(),
                     later=1,
                 )
             account.fire(arrived, source)

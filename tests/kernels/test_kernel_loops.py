@@ -14,7 +14,15 @@ from helpers.kernel_cases import Case, counts_of, random_events
 
 from spikebench.compiled import compiled
 from spikebench.kernels import operators
-from spikebench.kernels.cpu import compiling, events, neurons, readouts, recurrent_delays, scans, vectors
+from spikebench.kernels.cpu import (
+    compiling,
+    events,
+    neurons,
+    readouts,
+    recurrent_delays,
+    scans,
+    vectors,
+)
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.cpu.vectors import spread_row, sum_rows
 from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron

@@ -19,14 +19,6 @@ from spikebench.kernels.cpu.compiling import (
     compiled,
     compiled_in_any_order,
 )
-from spikebench.kernels.cpu.recurrent_delays import (
-    add_arrived,
-    arrive_again,
-    feed_back_delayed,
-    feed_back_delayed_active,
-    products_of_taps,
-    send,
-)
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import (
     Lambda,
@@ -35,6 +27,14 @@ from spikebench.kernels.cpu.neurons import (
     backward,
     forward,
     surrogate_rows,
+)
+from spikebench.kernels.cpu.recurrent_delays import (
+    add_arrived,
+    arrive_again,
+    feed_back_delayed,
+    feed_back_delayed_active,
+    products_of_taps,
+    send,
 )
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.neuron import SURROGATES
