@@ -233,19 +233,25 @@ def compare_checks(kernels: Functions, cells: Cells, nothing: Cells) -> None:
         assert kernels.check_events(*batch, N_STEPS, N_INPUTS) == expected
 
 
-def compare_scans(kernels: Functions, n: int, n_taps: int, dtype: torch.dtype) -> int:
-    """A scan with everything and one with little, and the ways back; how many spikes there were."""
+def compare_scans(
+    kernels: Functions, n: int, n_taps: int, dtype: torch.dtype, longest: int = 0
+) -> int:
+    """A scan with everything and one with little, and the ways back; how many spikes there were.
+
+    With a longest recurrent delay above 0, the taps are 2.
+    """
     bounds = {"rtol": 1e-4 if dtype == torch.float32 else 1e-12, "atol": 1e-5}
     batch, found_spikes = 3, 0
     events = events_of(batch, N_STEPS, N_INPUTS, 40, 3)
     weight = torch.randn(2, N_INPUTS, n, dtype=dtype)
     recurrent = torch.randn(n_taps, n, n, dtype=dtype)
     decay_syn = torch.rand(n, dtype=dtype)
-    state = state_of(batch, n_taps, n, dtype)
+    late = torch.randint(0, longest, (n,)) if longest else None
+    state = state_of(batch, longest + 1 if longest else n_taps, n, dtype)
     none = recurrent.new_empty(0, 0, 0)
     for full in (True, False):
         parameters = torch.rand(4 if full else 1, n, dtype=dtype)
-        layer = Layer(weight, decay_syn, parameters, recurrent)
+        layer = Layer(weight, decay_syn, parameters, recurrent, late)
         settings = Settings(
             equations=ADAPTIVE if full else LEAKY,
             threshold=0.7,
@@ -303,6 +309,8 @@ def functions() -> None:
     shrink()
     for n, n_taps, dtype in ((17, 3, torch.float32), (9, 1, torch.float64), (1, 0, torch.float64)):
         n_spikes += compare_scans(kernels, n, n_taps, dtype)
+    for n, longest in ((17, 1), (1, 2), (5, 9)):  # the last one beyond the end
+        n_spikes += compare_scans(kernels, n, 2, torch.float64, longest)
     assert n_spikes > 100
     compare_readouts(kernels)
     kernels._PROGRAMS = 50  # gradients in parts
@@ -318,6 +326,7 @@ def sample() -> None:
     kernels._PROGRAMS = 1
     assert compare_scans(kernels, 9, 3, torch.float32) > 20
     compare_delays(kernels, events_of(2, N_STEPS, N_INPUTS, 9, 2), sizes=((4, 9),))
+    assert compare_scans(kernels, 9, 2, torch.float64, longest=3) > 20
     operators._device = lambda tensor: kernels  # type: ignore[assignment]
     assert compare_gradients(*list(settings(half=True))[1]) > 20
 

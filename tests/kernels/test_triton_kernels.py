@@ -127,12 +127,15 @@ def test_all_that_is_launched_compiles(
     none = torch.empty(0, 0, 0, dtype=dtype)
     for full in (True, False):
         n_taps = 3 if full else int(n > 1)
+        late = None
+        if full and dtype == torch.float64:  # recurrent delays
+            n_taps, late = 2, torch.zeros(n, dtype=torch.int64)
         weight = torch.zeros(1, n_units, n, dtype=dtype)
         decay = torch.zeros(n, dtype=dtype)
         recurrent = torch.zeros(n_taps, n, n, dtype=dtype)
         parameters = torch.zeros(4 if full else 1, n, dtype=dtype)
         state = state_of(batch, n_taps, n, dtype)
-        layer = Layer(weight, decay, parameters, recurrent)
+        layer = Layer(weight, decay, parameters, recurrent, late)
         settings = Settings(
             equations=ADAPTIVE if full else LEAKY,
             threshold=1.0,

@@ -3,8 +3,7 @@
 See :mod:`spikebench.kernels.recurrent_delays`.
 
 Tap s of unit u arrives 1 + late[u] + s steps after the spike, s = 0, 1. Arrivals have the numbers u + s·(units), rows
-of
-the table of both taps. No cost depends on the longest delay, except memory.
+of the table of both taps. No cost depends on the longest delay, except memory.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import triton
 
 from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Settings
+from spikebench.kernels.recurrent_delays import arrivals
 from spikebench.kernels.scan import STATE_ROWS, Layer
 from spikebench.kernels.triton import delayed
 from spikebench.kernels.triton import loops as loops
@@ -237,7 +238,7 @@ def scan(
 ) -> tuple[torch.Tensor, ...]:
     """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (empty unless requested)."""
     batch, n_rows, n = state.shape
-    weight, decay_syn, parameters, recurrent = layer
+    weight, decay_syn, parameters, recurrent, late = layer
     n_taps = len(recurrent)
     if len(weight):
         current = event_linear(*events, weight, n_steps)
@@ -250,12 +251,16 @@ def scan(
     _launch(
         loops.scan_forward,
         (batch,),
-        (current, decay_syn, parameters, recurrent, state, _number(settings.threshold, state)),
+        (
+            *(current, decay_syn, parameters, recurrent, _given(late, state)),
+            *(state, _number(settings.threshold, state)),
+        ),
         (*kept, raster, end, lists, torch.empty_like(lists[..., 0])),
         *(n_steps, n, n_rows, n_taps, len(parameters)),
         **{f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep, strict=True)},
         EQUATIONS=settings.equations,
         RECURS=n_taps > 0,
+        DELAYS=late is not None,
         RESET=settings.reset,
         CHUNK=chunk,
         LANES=lanes,
@@ -283,7 +288,7 @@ def scan_backward(
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Propagate back through a scan; see :func:`spikebench.kernels.cpu.launch.scan_backward`."""
-    weight, decay_syn, parameters, recurrent = layer
+    weight, decay_syn, parameters, recurrent, late = layer
     grad_spikes, grad_membranes = grads
     batch, n_steps, n = kept[0].shape
     n_rows, n_taps = state.shape[1], len(recurrent)
@@ -293,14 +298,15 @@ def scan_backward(
     n_programs = triton.cdiv(batch, 2)
     grad_current = torch.empty(kept[0].shape, dtype=state.dtype, device=state.device)
     grad_decays = state.new_empty(n_programs, 1 + _MOST_PARAMETERS, n)
+    products = state.new_empty(1 if late is None else n_taps * grad_current.numel())
     _launch(
         loops.scan_backward,
         (n_programs,),
         (
             *(grad_spikes, grad_membranes, *kept, decay_syn, parameters),
-            *(recurrent.transpose(1, 2), state, *numbers),
+            *(recurrent.transpose(1, 2), _given(late, state), state, *numbers),
         ),
-        (grad_current, grad_decays),
+        (grad_current, grad_decays, products),
         *(batch, n_steps, n, n_rows, n_taps, len(parameters)),
         HAS_SPIKES=grad_spikes.numel() > 0,
         HAS_MEM=grad_membranes.numel() > 0,
@@ -308,6 +314,7 @@ def scan_backward(
         HAS_AD=kept[2].numel() > 0,
         EQUATIONS=settings.equations,
         RECURS=n_taps > 0,
+        DELAYS=late is not None,
         RESET=settings.reset,
         RESET_IN_GRAPH=settings.reset_in_graph,
         SURROGATE=settings.surrogate,
@@ -319,7 +326,11 @@ def scan_backward(
     weights, recurrents = state.new_empty(0, 0, 0), state.new_empty(0, 0, 0)
     if to_weight:
         weights = event_linear_backward(*events, grad_current, len(weight), weight.shape[1], 0)
-    if to_recurrent:
+    if to_recurrent and late is not None:
+        arrived = arrivals(spikes, late, state[:, STATE_ROWS:], n_steps)
+        by_row = event_linear_backward(*arrived, grad_current, 1, n_taps * n, 0)
+        recurrents = by_row.view(n_taps, n, n)
+    elif to_recurrent:
         recurrents = event_linear_backward(*spikes, grad_current, n_taps, n, 1)
     currents = grad_current if to_current else state.new_empty(0, 0, 0)
     return currents, weights, recurrents, grad_decays.sum(0)[: 1 + len(parameters)]
@@ -433,6 +444,11 @@ def _rows(offsets: torch.Tensor, n_events: int) -> torch.Tensor:
 def _number(value: float, like: torch.Tensor) -> torch.Tensor:
     """Make a tensor of a number that must not be rounded to float32."""
     return like.new_full((1,), value)
+
+
+def _given(late: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+    """Return the whole steps of delays, or without delays a number in their place."""
+    return like.new_zeros(1, dtype=torch.int64) if late is None else late
 
 
 def _power(n: int) -> int:

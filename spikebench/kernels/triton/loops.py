@@ -128,6 +128,7 @@ def scan_forward(
     decay_syn: tl.tensor,
     parameters: tl.tensor,
     recurrent: tl.tensor,
+    late: tl.tensor,
     state: tl.tensor,
     threshold: tl.tensor,
     membranes: tl.tensor,
@@ -147,6 +148,7 @@ def scan_forward(
     KEEPS_AD: tl.constexpr,
     EQUATIONS: tl.constexpr,
     RECURS: tl.constexpr,
+    DELAYS: tl.constexpr,
     RESET: tl.constexpr,
     CHUNK: tl.constexpr,
     LANES: tl.constexpr,
@@ -155,6 +157,7 @@ def scan_forward(
 
     ``lists`` (batch, tap + 1, unit) is a buffer for the units that fired in each of the last steps, ``counts``
     (batch, tap + 1) for their numbers. Both have one more row than needed, so that no row is written while it is read.
+    With recurrent delays, their rows are the units whose spikes arrive at a tap, found in the raster and the state.
     """
     k = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, LANES)
@@ -170,7 +173,10 @@ def scan_forward(
     n_slots = n_taps + 1
     own_lists = lists + k * n_slots * n
     own_counts = counts + k * n_slots
-    if RECURS:
+    sent_before = tl.zeros((LANES,), tl.int64)
+    if DELAYS:
+        sent_before = 1 + tl.load(late + lane, mask=inside, other=0)
+    elif RECURS:
         for s in range(n_taps):  # step −1 − s is stored at n_taps − s
             before = tl.load(begin + (_STATE_ROWS + s) * n, mask=inside, other=0.0) > 0.0
             slot = n_taps - s
@@ -182,11 +188,23 @@ def scan_forward(
         step = upcoming
         upcoming = tl.load(current + at + n, mask=inside & (t + 1 < n_steps), other=0.0)
         syn = alpha * syn + step
+        if DELAYS:
+            for s in range(n_taps):
+                came = t - sent_before - s
+                sent = tl.load(
+                    raster + (k * n_steps + came) * n + lane, mask=inside & (came >= 0), other=0
+                )
+                row = begin + (_STATE_ROWS - 1 - came) * n
+                past = tl.load(row, mask=inside & (came < 0), other=0.0)
+                _list_units((sent > 0) | (past > 0.0), lane, own_lists + s * n, own_counts + s)
+            tl.debug_barrier()
         if RECURS:
             fed = tl.zeros((CHUNK, LANES), syn.dtype)
             tap = recurrent
             for s in range(n_taps):
                 slot = (t + n_taps - s) % n_slots
+                if DELAYS:
+                    slot = s
                 count = tl.load(own_counts + slot)
                 for first in range(0, count, CHUNK):
                     e = first + tl.arange(0, CHUNK)
@@ -204,7 +222,7 @@ def scan_forward(
         ad = adapt(
             *(mem, ad, fired, mem_before, fired_before, theta, p0, p1, p2, p3, EQUATIONS, RESET)
         )
-        if RECURS:
+        if RECURS and not DELAYS:
             slot = t % n_slots
             _list_units(fires, lane, own_lists + slot * n, own_counts + slot)
         tl.store(raster + at, fires.to(tl.uint8), mask=inside)
@@ -246,6 +264,30 @@ def _tile(
 
 
 @triton.jit
+def _add_products(
+    fed_0: tl.tensor,
+    fed_1: tl.tensor,
+    tap: tl.tensor,
+    after: tl.tensor,
+    n: tl.tensor,
+    stride: tl.tensor,
+    has_other: tl.tensor,
+    CHUNK: tl.constexpr,
+    LANES: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor]:
+    """Add the products of a row of two samples and recurrent weights, to be summed over chunks."""
+    v, lam_0, lam_1 = _tile(tap, after, 0, n, stride, has_other, CHUNK, LANES)
+    for first in range(CHUNK, n + CHUNK, CHUNK):  # one chunk ahead
+        v_now = v
+        now_0 = lam_0
+        now_1 = lam_1
+        v, lam_0, lam_1 = _tile(tap, after, first, n, stride, has_other, CHUNK, LANES)
+        fed_0 += now_0[:, None] * v_now
+        fed_1 += now_1[:, None] * v_now
+    return fed_0, fed_1
+
+
+@triton.jit
 def scan_backward(
     grad_spikes: tl.tensor,
     grad_membranes: tl.tensor,
@@ -255,11 +297,13 @@ def scan_backward(
     decay_syn: tl.tensor,
     parameters: tl.tensor,
     transposed: tl.tensor,
+    late: tl.tensor,
     state: tl.tensor,
     threshold: tl.tensor,
     surrogate_slope: tl.tensor,
     grad_current: tl.tensor,
     grad_decays: tl.tensor,
+    products: tl.tensor,
     batch: tl.tensor,
     n_steps: tl.tensor,
     n: tl.tensor,
@@ -272,6 +316,7 @@ def scan_backward(
     HAS_AD: tl.constexpr,
     EQUATIONS: tl.constexpr,
     RECURS: tl.constexpr,
+    DELAYS: tl.constexpr,
     RESET: tl.constexpr,
     RESET_IN_GRAPH: tl.constexpr,
     SURROGATE: tl.constexpr,
@@ -281,7 +326,8 @@ def scan_backward(
     """Propagate back through a scan, two samples per program, which reads the recurrent weights once for both.
 
     ``transposed`` (tap, to, from) are these weights. The gradients of α and up to four parameters are written to
-    ``grad_decays`` (program, 5, unit): zeros for missing parameters, and for α and β without synapses.
+    ``grad_decays`` (program, 5, unit): zeros for missing parameters, and for α and β without synapses. With recurrent
+    delays, ``products`` (batch, tap, step, unit) is a buffer for dL/dI·Vᵀ, which are read at the arrivals of a spike.
     """
     pair = tl.program_id(0).to(tl.int64) * 2
     stride = n_steps * n
@@ -338,20 +384,39 @@ def scan_backward(
             gs = tl.load(grad_spikes + at, mask=inside, other=0.0)
         if HAS_MEM:
             gu = tl.load(grad_membranes + at, mask=inside, other=0.0)
-        if RECURS:  # Σ dL/dI[t + 1 + s]·Vᵀ
+        if DELAYS:
+            is_other = (tl.arange(0, 2) == 1)[:, None]
+            tap = transposed
+            after = grad_current + pair * n_steps * n + (t + 1) * n
+            into = products + own * n_taps
+            for s in range(n_taps):
+                if back > 0:
+                    fed_0 = tl.zeros((CHUNK, LANES), zero.dtype)
+                    fed_1 = tl.zeros((CHUNK, LANES), zero.dtype)
+                    fed_0, fed_1 = _add_products(
+                        fed_0, fed_1, tap, after, n, stride, has_other, CHUNK, LANES
+                    )
+                    fed = tl.where(is_other, tl.sum(fed_1, 0)[None, :], tl.sum(fed_0, 0)[None, :])
+                    tl.store(into + (t + 1) * n + lane[None, :], fed, mask=inside)
+                tap += n * n
+                into += stride
+            tl.debug_barrier()
+            into = products + own * n_taps
+            arrives = t + 1 + tl.load(late + lane[None, :], mask=column, other=0)
+            for s in range(n_taps):
+                there = inside & (arrives < n_steps)
+                gs += tl.load(into + arrives * n + lane[None, :], mask=there, other=0.0)
+                arrives += 1
+                into += stride
+        elif RECURS:  # Σ dL/dI[t + 1 + s]·Vᵀ
             fed_0 = tl.zeros((CHUNK, LANES), zero.dtype)
             fed_1 = tl.zeros((CHUNK, LANES), zero.dtype)
             tap = transposed
             after = grad_current + pair * n_steps * n + (t + 1) * n
             for _ in range(tl.minimum(n_taps, back)):
-                v, lam_0, lam_1 = _tile(tap, after, 0, n, stride, has_other, CHUNK, LANES)
-                for first in range(CHUNK, n + CHUNK, CHUNK):  # one chunk ahead
-                    v_now = v
-                    now_0 = lam_0
-                    now_1 = lam_1
-                    v, lam_0, lam_1 = _tile(tap, after, first, n, stride, has_other, CHUNK, LANES)
-                    fed_0 += now_0[:, None] * v_now
-                    fed_1 += now_1[:, None] * v_now
+                fed_0, fed_1 = _add_products(
+                    fed_0, fed_1, tap, after, n, stride, has_other, CHUNK, LANES
+                )
                 tap += n * n
                 after += n
             is_other = (tl.arange(0, 2) == 1)[:, None]
