@@ -389,7 +389,7 @@ def scan_backward(
             tap = transposed
             after = grad_current + pair * n_steps * n + (t + 1) * n
             into = products + own * n_taps
-            for s in range(n_taps):
+            for _ in range(n_taps):
                 if back > 0:
                     fed_0 = tl.zeros((CHUNK, LANES), zero.dtype)
                     fed_1 = tl.zeros((CHUNK, LANES), zero.dtype)
@@ -403,7 +403,7 @@ def scan_backward(
             tl.debug_barrier()
             into = products + own * n_taps
             arrives = t + 1 + tl.load(late + lane[None, :], mask=column, other=0)
-            for s in range(n_taps):
+            for _ in range(n_taps):
                 there = inside & (arrives < n_steps)
                 gs += tl.load(into + arrives * n + lane[None, :], mask=there, other=0.0)
                 arrives += 1
