@@ -19,6 +19,7 @@ one step in training and testing. There is no dropout of the recurrent spikes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -78,6 +79,12 @@ class RecurrentDelayLayer(nn.Module):
         low, high = (delay / config.max_delay_ms for delay in config.init_delay_ms)
         self.delay = nn.Parameter((low + (high - low) * torch.rand(n)).clamp(0, 1))
 
+    def weights(self) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor] | None]:
+        """Return the weights of the input, float (input, neuron), and the normalisation of their currents, if any."""
+        if isinstance(self.input, NormalisedWeights):
+            return self.input.weight, self.input.normalise
+        return self.input, None
+
 
 class RecurrentDelayLIF(SpikingNetwork):
     """Recurrent spiking network with learned delays."""
@@ -126,14 +133,11 @@ class RecurrentDelayLIF(SpikingNetwork):
         layers = []
         for layer in self.layers:
             assert isinstance(layer, RecurrentDelayLayer)
-            given, normalise = layer.input, None
-            if isinstance(given, NormalisedWeights):
-                normalise = given.normalise
-                given = given.weight
+            weight, normalise = layer.weights()
             steps = layer.delay * (config.max_delay_ms * 1e-3 / self.shape.time_step)
             layers.append(
                 SpikingLayer(
-                    weight=given,
+                    weight=weight,
                     normalisation=normalise,
                     recurrent=layer.recurrent,
                     recurrent_delays=RecurrentDelays(steps, self.longest),

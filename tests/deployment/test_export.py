@@ -29,6 +29,7 @@ from spikebench.deployment.nir_graph import spiking_network
 from spikebench.deployment.onnx_graph import _Graph, svm
 from spikebench.errors import ExportError, OutputError, OutputExistsError, TrainingError
 from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Adaptation
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
@@ -301,6 +302,7 @@ def test_every_model_has_its_format_or_a_reason() -> None:
         fits[name] = fits_nir(kind(kind.Config(), DataShape(6, 5, 12, 0.01, 1.0)))
     assert all(model_class(name).spiking for name in MODELS if fits[name])
     known = {"lif": True, "rlif": True, "adlif": False, "delay_lif": False, "lstm": False}
+    known |= {"hetero_rlif": True, "rec_delay_lif": False}
     assert {name: fits[name] for name in known} == known
     assert set(ONNX) == {name for name in MODELS if not model_class(name).spiking}
 
@@ -312,8 +314,9 @@ def test_every_model_has_its_format_or_a_reason() -> None:
         {"tau_syn_ms": 0.0},
         {"adaptation": Adaptation(*torch.tensor([0.9, 0.0, 0.0]))},
         {"delays": Delays(torch.zeros(6, 4), 1)},
+        {"recurrent_delays": RecurrentDelays(torch.zeros(4), 1)},
     ],
-    ids=["reset", "synapse", "adaptation", "delays"],
+    ids=["reset", "synapse", "adaptation", "delays", "recurrent delays"],
 )
 def test_nir_has_no_node_for_other_layers(
     change: dict[str, Any], monkeypatch: pytest.MonkeyPatch

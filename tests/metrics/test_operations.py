@@ -307,6 +307,8 @@ def test_a_network_that_says_nothing() -> None:
 SPARSE = [
     ("lif", {"hidden_units": (7, 5)}),
     ("rlif", {"hidden_units": 7}),
+    ("hetero_rlif", {"hidden_units": (7, 5)}),
+    ("rec_delay_lif", {"hidden_units": (7, 5), "max_delay_ms": 45.0, "normalisation": False}),
     ("adlif", {"hidden_units": (7, 5)}),
     ("adlif", {"hidden_units": (7, 5), "recurrent": False}),
     ("delay_lif", {"hidden_units": (7, 5), "max_delay_ms": 45.0}),
@@ -342,6 +344,8 @@ def test_spikes_one_by_one(name: str, config: dict[str, object], kernels: str) -
         names = {
             "lif": [f"hidden.{k}"],
             "rlif": ["input", "recurrent"],
+            "hetero_rlif": [f"layers.{k}.weight", f"layers.{k}.recurrent"],
+            "rec_delay_lif": [f"layers.{k}.input", f"layers.{k}.recurrent"],
             "adlif": [f"layers.{k}.weight", f"layers.{k}.recurrent"],
             "delay_lif": [f"hidden.{k}"],
         }[name]
@@ -358,6 +362,10 @@ def test_spikes_one_by_one(name: str, config: dict[str, object], kernels: str) -
                 delay = weights[f"delays.{k}"].detach() * (model.n_taps - 1)
                 taps = delay_taps(weight, delay, model.n_taps)
                 ones = delay_taps(torch.ones_like(weight), delay, model.n_taps)
+            elif name == "rec_delay_lif" and bundle_name.endswith("recurrent"):
+                delay = weights[f"layers.{k}.delay"].detach()[:, None] * 4.5
+                taps = delay_taps(weight, delay, 6)
+                ones = delay_taps(torch.ones_like(weight), delay, 6)
             else:
                 ones = torch.ones_like(taps)
             own = bundle_name.endswith("recurrent")
@@ -382,7 +390,7 @@ def random_model(name: str, config: dict[str, object]) -> tuple[Classifier, Even
     model = kind(made, shape(n_units=6, n_classes=3, n_steps=9))
     for key, parameter in model.named_parameters():
         values = torch.randn(parameter.shape, generator=generator) * 2
-        if key.startswith("delays") or "places" in key:
+        if key.startswith("delays") or key.endswith("delay") or "places" in key:
             values = torch.rand(parameter.shape, generator=generator)
         elif parameter.ndim > 1:
             values *= torch.rand(parameter.shape, generator=generator) < 0.6

@@ -23,9 +23,11 @@ from spikebench.models import MODELS
 from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
 from spikebench.models.base import CountClassifier, DataShape, model_class
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
+from spikebench.models.hetero_rlif import HeterogeneousLIF, HeterogeneousLIFConfig
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.lif import LIF, LIFConfig
 from spikebench.models.readout import LeakyReadout
+from spikebench.models.rec_delay_lif import RecurrentDelayLIF, RecurrentDelayLIFConfig
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
 from spikebench.models.svm import CountSVM, CountSVMConfig
 
@@ -87,6 +89,8 @@ def test_parameters_by_hand() -> None:
         "rlif": 14 * 128 + 128 * 128 + 128 * 8 + 8,
         "adlif": 14 * 128 + 128 * 128 + 4 * 128 + 128 * 8 + 8,
         "delay_lif": 2 * 14 * 128 + 128 * 8 + 8,
+        "hetero_rlif": 14 * 128 + 128 * 128 + 2 * 128 + 128 * 8 + 8,
+        "rec_delay_lif": 14 * 128 + 2 * 128 + 128 * 128 + 128 + 128 * 8 + 8,
         "lstm": 4 * 128 * (14 + 128) + 8 * 128 + 128 * 8 + 8,
     }
     for name, count in expected.items():
@@ -309,6 +313,102 @@ def test_dropout_and_normalisation_of_a_network_with_delays() -> None:
     assert all(bool((norm.running_var != 1).all()) for norm in model.norms)
     model.eval()
     assert torch.equal(model(batch).scores, model(batch).scores)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "normal"])
+def test_a_recurrent_delay_brings_a_spike_later(init: str) -> None:
+    """The input makes neuron 0 fire, and neuron 0 neuron 1, whose weight is as large as the threshold."""
+    shape = DataShape(n_units=1, n_classes=2, n_steps=9, time_step=0.01, input_rate=1.0)
+    config = RecurrentDelayLIFConfig(
+        hidden_units=(2,),
+        max_delay_ms=40.0,
+        tau_mem_ms=1e-3,
+        normalisation=False,
+        recurrent_init=init,  # type: ignore[arg-type]
+    )
+    model = RecurrentDelayLIF(config, shape)
+    (layer,) = model.layers
+    with torch.no_grad():
+        layer.input.copy_(torch.tensor([[2.0, 0.0]]))
+        layer.recurrent.copy_(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    raster = torch.zeros(1, 9, 1)
+    raster[0, 2] = 1
+    for delay, arrives in ((0.0, [3]), (0.5, [5]), (1.0, [7]), (0.625, [])):  # 2.5 steps: halves
+        with torch.no_grad():
+            layer.delay.fill_(delay)
+        fired = model(batch_of(raster)).spikes[0].dense()[0]
+        assert fired[:, 0].nonzero().flatten().tolist() == [2]
+        assert fired[:, 1].nonzero().flatten().tolist() == arrives
+    assert model.delay_parameters() == [layer.delay]
+
+
+def test_recurrent_delays_start_in_their_range() -> None:
+    config = RecurrentDelayLIFConfig(max_delay_ms=200.0, init_delay_ms=(50.0, 300.0))
+    model = RecurrentDelayLIF(config, SHAPE)
+    (layer,) = model.hidden_layers()
+    assert layer.recurrent_delays is not None
+    assert layer.recurrent_delays.longest == 20
+    steps = layer.recurrent_delays.steps.detach()
+    assert 5 <= float(steps.min()) < 8
+    assert float(steps.max()) == 20
+    assert 0.2 < float((steps == 20).float().mean()) < 0.6
+    square = model.layers[0].recurrent.detach()
+    torch.testing.assert_close(square @ square.T, torch.eye(128), rtol=0, atol=1e-5)
+
+
+def test_recurrent_delays_longer_than_memory_are_refused() -> None:
+    shape = DataShape(n_units=1, n_classes=2, n_steps=9, time_step=1e-4, input_rate=1.0)
+    with pytest.raises(TrainingError, match="max_delay_ms=2000 is 20000 bins; at most 10000"):
+        RecurrentDelayLIF(RecurrentDelayLIFConfig(max_delay_ms=2000.0), shape)
+
+
+@pytest.mark.parametrize("distribution", ["gamma", "uniform", "equal"])
+def test_time_constants_start_as_asked(distribution: str) -> None:
+    torch.manual_seed(0)
+    config = HeterogeneousLIFConfig(
+        hidden_units=(2000,),
+        tau_mem_ms=20.0,
+        tau_mem_range_ms=(2.0, 200.0),
+        init_distribution=distribution,  # type: ignore[arg-type]
+    )
+    (layer,) = HeterogeneousLIF(config, SHAPE).hidden_layers()
+    assert isinstance(layer.tau_mem_ms, torch.Tensor)
+    tau = layer.tau_mem_ms.detach()
+    mean, deviation = float(tau.mean()), float(tau.std())
+    # Gamma of shape 3: deviation = mean/√3. Uniform: (high − low)/√12.
+    expected = {
+        "gamma": (20, 20 / math.sqrt(3)),
+        "uniform": (101, 198 / math.sqrt(12)),
+        "equal": (20, 0),
+    }[distribution]
+    assert_allclose([mean, deviation], expected, rtol=0.06, atol=1e-4)
+    assert 2 * (1 - 1e-6) <= float(tau.min()) <= float(tau.max()) <= 200 * (1 + 1e-6)
+
+
+def test_equal_time_constants_are_those_of_the_homogeneous_network(clips: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    plain = RecurrentLIF(RecurrentLIFConfig(), SHAPE)
+    config = HeterogeneousLIFConfig(init_distribution="equal", tau_syn_range_ms=(1.0, 100.0))
+    model = HeterogeneousLIF(config, SHAPE)
+    with torch.no_grad():
+        model.layers[0].weight.copy_(plain.input)
+        model.layers[0].recurrent.copy_(plain.recurrent)
+    found, expected = (m(batch_of(clips)).spikes[0].dense().detach() for m in (model, plain))
+    assert torch.equal(found, expected)
+    assert int(found.sum()) > 100
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tau_mem_range_ms": (5.0, 5.0)}, "tau_mem_range_ms: 5.0 to 5.0 is not a range"),
+        ({"tau_syn_range_ms": (0.0, 5.0)}, "tau_syn_range_ms: 0.0 to 5.0 is not a range"),
+        ({"tau_syn_ms": 200.0}, "tau_syn_ms is outside tau_syn_range_ms"),
+    ],
+)
+def test_ranges_of_time_constants_contain_their_means(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        HeterogeneousLIFConfig(**change)
 
 
 def test_adaptation_makes_a_neuron_tire() -> None:

@@ -15,6 +15,7 @@ from spikebench.errors import TrainingError
 from spikebench.metrics.operations import Layer
 from spikebench.models.base import DataShape
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
+from spikebench.models.rec_delay_lif import RecurrentDelayLIF, RecurrentDelayLIFConfig
 from spikebench.models.spiking_layer import decay_per_step, decays_per_step
 
 SHAPE = DataShape(n_units=6, n_classes=5, n_steps=25, time_step=0.01, input_rate=0.2)
@@ -40,6 +41,19 @@ def test_chunks_end_as_the_whole_clip(model: StackedRecurrent, raster: torch.Ten
         scores, state = model.forward_chunk(batch.window(first, last), state)
     assert torch.equal(scores, whole.scores)
     assert not torch.equal(model.forward_chunk(batch.window(12, 25), None)[0], whole.scores)
+
+
+@torch.no_grad()
+def test_chunks_with_recurrent_delays_end_as_the_whole_clip(raster: torch.Tensor) -> None:
+    torch.manual_seed(2)
+    model = RecurrentDelayLIF(RecurrentDelayLIFConfig(hidden_units=(9, 7)), SHAPE).eval()
+    batch, state = batch_of(raster), None
+    whole = model(batch)
+    assert all(spikes.units.numel() > 20 for spikes in whole.spikes)
+    for first, last in ((0, 1), (1, 12), (12, 25)):
+        scores, state = model.forward_chunk(batch.window(first, last), state)
+    assert_allclose(scores, whole.scores, rtol=1e-6)
+    assert not torch.allclose(model.forward_chunk(batch.window(12, 25), None)[0], whole.scores)
 
 
 @torch.no_grad()
