@@ -151,6 +151,7 @@ def assert_same_steps(model: Classifier, other: Classifier, backend: str, exact:
         ("lif", {"hidden_units": [7], "init_fluctuation": 3}),
         pytest.param("adlif", {"hidden_units": [7], "init_fluctuation": 3}, marks=pytest.mark.slow),
         pytest.param("c_silif", {"hidden_units": [7, 7], "dropout": 0.3}, marks=pytest.mark.slow),
+        pytest.param("rec_delay_lif", {"hidden_units": [7, 7]}, marks=pytest.mark.slow),
     ],
 )
 def test_a_compiled_network_takes_the_same_steps(name: str, config: dict[str, object]) -> None:

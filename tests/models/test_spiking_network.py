@@ -46,7 +46,8 @@ def test_chunks_end_as_the_whole_clip(model: StackedRecurrent, raster: torch.Ten
 @torch.no_grad()
 def test_chunks_with_recurrent_delays_end_as_the_whole_clip(raster: torch.Tensor) -> None:
     torch.manual_seed(2)
-    model = RecurrentDelayLIF(RecurrentDelayLIFConfig(hidden_units=(9, 7)), SHAPE).eval()
+    config = RecurrentDelayLIFConfig(hidden_units=(9, 7), normalisation=False, init_fluctuation=3.0)
+    model = RecurrentDelayLIF(config, SHAPE)
     batch, state = batch_of(raster), None
     whole = model(batch)
     assert all(spikes.units.numel() > 20 for spikes in whole.spikes)
