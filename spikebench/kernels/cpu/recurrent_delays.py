@@ -151,22 +151,26 @@ def _product(row: Floats, lam: Floats, next_row: Floats, next_lam: Floats) -> fl
 
 @compiled
 def feed_back_delayed(products: Floats, late: Offsets, t: int, gs: Floats) -> None:
-    """Like :func:`feed_back_delayed_active`, for all units, from the stored products (step, tap, sample, unit)."""
+    """Like :func:`feed_back_delayed_active`, for all units, from the stored products (step, tap, unit, sample).
+
+    Those of a unit and step are side by side, so that a long delay does not read a cache line per sample.
+    """
     n_ring = len(products)
-    for k in range(len(gs)):
-        for u in range(late.size):
-            at = t + 1 + late[u]
-            gs[k, u] += products[at % n_ring, 0, k, u] + products[(at + 1) % n_ring, 1, k, u]
+    for u in range(late.size):
+        at = t + 1 + late[u]
+        early, later = products[at % n_ring, 0, u], products[(at + 1) % n_ring, 1, u]
+        for k in range(len(gs)):
+            gs[k, u] += early[k] + later[k]
 
 
 @compiled
 def products_of_taps(lam: Floats, panels: Floats, product: Floats, out: Floats) -> None:
-    """Multiply dL/dI of a step (sample, unit) by both taps, into ``out`` (tap, sample, unit)."""
+    """Multiply dL/dI of a step (sample, unit) by both taps, into ``out`` (tap, unit, sample)."""
     n_taps, n_panels, _, width = panels.shape
     for tap in range(n_taps):
         for p in range(n_panels):
             np.dot(lam, panels[tap, p], product)
             start = p * width
-            for k in range(len(lam)):
-                for h in range(min(width, lam.shape[1] - start)):
-                    out[tap, k, start + h] = product[k, h]
+            for h in range(min(width, lam.shape[1] - start)):
+                for k in range(len(lam)):
+                    out[tap, start + h, k] = product[k, h]

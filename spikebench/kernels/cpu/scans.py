@@ -255,7 +255,7 @@ def scan_backward(
     delays = late.size > 0
     # A surrogate without compact support needs the products of all units: they are kept, not computed at each arrival.
     keeps_products = delays and neuron.surrogate != _TRIANGLE and neuron.surrogate != _BOXCAR
-    products = np.zeros((n_past if keeps_products else 0, n_taps, n_samples, n), dtype)
+    products = np.zeros((n_past if keeps_products else 0, n_taps, n, n_samples), dtype)
     lam = Lambda(np.zeros(shape, dtype), np.zeros(shape, dtype))
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
     product = np.zeros((n_samples, width), dtype)
