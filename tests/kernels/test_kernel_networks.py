@@ -175,7 +175,8 @@ def test_operators_keep_the_rules_of_operators(n: int, rng: np.random.Generator)
     calls = {
         operators._event_linear: (*lists, weight, None, 5),
         operators._scan: (
-            *(none, *lists, weight, decay, decay[None], weight.new_zeros(0, n, n), state, 5),
+            *(none, *lists, weight, decay, decay[None], weight.new_zeros(0, n, n)),
+            *(None, state, 5),
             *(*Neuron(reset_in_graph=True).settings(None), True, True, False),
         ),
         operators._readout: (
