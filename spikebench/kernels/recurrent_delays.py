@@ -25,7 +25,7 @@ class RecurrentDelays:
     steps : Tensor of float, shape (unit,)
         d, delay of every sending neuron in time steps. Clamped to 0 … ``longest``; a delay outside gets no gradient.
     longest : int
-        Longest delay in steps, 1 … 10,000. It costs memory, no time.
+        Longest delay in steps, 1 … 10,000. Memory grows with it, time does not.
 
     Raises
     ------

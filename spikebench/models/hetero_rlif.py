@@ -1,6 +1,6 @@
-"""Recurrent layers of leaky integrate-and-fire neurons with time constants of their own, learned.
+"""Recurrent layers of leaky integrate-and-fire neurons with a learned time constant of every membrane and synapse.
 
-As :mod:`spikebench.models.rlif`, where α and β of every neuron follow from its time constants::
+As :mod:`spikebench.models.rlif`, but α and β of every neuron follow from its own time constants::
 
     I[t] = α·I[t−1] + W·S_in[t] + V·S[t−1]                       α = exp(−dt/τ_syn)
     U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/τ_mem)
@@ -10,8 +10,8 @@ Each τ is limited to its range. ``init_distribution`` selects the initial value
 ``tau_mem_ms`` or ``tau_syn_ms``, clamped to the range; ``uniform``, in the range; ``equal``, the mean for all neurons.
 
 Source: Perez-Nieves, Leung, Dragotti, Goodman (2021), doi 10.1038/s41467-021-26022-3, which compares equal and
-distributed, fixed and learned time constants (learned here). Ranges, the scale on which τ is learned and the read-out
-are ours.
+distributed, fixed and learned time constants (learned here). The ranges, the logarithmic scale on which τ is learned
+and the read-out are not from this source.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.neuron import Neuron, Surrogate
 from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -45,6 +45,9 @@ class HeterogeneousLIFConfig(ModelConfig):
     init_distribution: Literal["gamma", "uniform", "equal"] = "gamma"
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
     readout: ReadoutReduction = "max"
+    surrogate: Surrogate = Field(
+        default="fast_sigmoid", exclude_if=lambda name: name == "fast_sigmoid"
+    )
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
@@ -117,6 +120,8 @@ class HeterogeneousLIF(SpikingNetwork):
 
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
+        config = self.config
+        neuron = Neuron(surrogate=config.surrogate, slope=config.surrogate_slope)
         layers = []
         for layer in self.layers:
             assert isinstance(layer, HeterogeneousLayer)
@@ -124,9 +129,9 @@ class HeterogeneousLIF(SpikingNetwork):
                 SpikingLayer(
                     weight=layer.weight,
                     recurrent=layer.recurrent,
-                    neuron=Neuron(slope=self.config.surrogate_slope),
-                    tau_mem_ms=layer.tau_ms("tau_mem", self.config.tau_mem_range_ms),
-                    tau_syn_ms=layer.tau_ms("tau_syn", self.config.tau_syn_range_ms),
+                    neuron=neuron,
+                    tau_mem_ms=layer.tau_ms("tau_mem", config.tau_mem_range_ms),
+                    tau_syn_ms=layer.tau_ms("tau_syn", config.tau_syn_range_ms),
                 )
             )
         return layers

@@ -5,7 +5,7 @@
     I[t] = α·I[t−1] + BN(W·S_in)[t] + Σ_j V_j·((1 − f_j)·S_j[t−1−⌊d_j⌋] + f_j·S_j[t−2−⌊d_j⌋])      f = d − ⌊d⌋
     U[t] = β·U[t−1]·(1 − S[t−1]) + (1 − β)·I[t]                  (or another reset, which is not differentiated)
     S[t] = 1 if U[t] ≥ 1 else 0
-    d_j = p_j·max_delay, p_j in 0 … 1 learned
+    d_j = p_j·max_delay/dt, p_j in 0 … 1 learned; d in time steps of width dt
 
 α = exp(−dt/τ_syn), or 0 without a synaptic filter; β = exp(−dt/τ_mem). BN is batch normalisation over the samples and
 steps of a batch, if selected. Read-out as in :mod:`spikebench.models.readout`, by default the sum over time of the
@@ -134,7 +134,7 @@ class RecurrentDelayLIF(SpikingNetwork):
         for layer in self.layers:
             assert isinstance(layer, RecurrentDelayLayer)
             weight, normalise = layer.weights()
-            steps = layer.delay * (config.max_delay_ms * 1e-3 / self.shape.time_step)
+            steps = layer.delay.clamp(0, 1) * (config.max_delay_ms * 1e-3 / self.shape.time_step)
             layers.append(
                 SpikingLayer(
                     weight=weight,

@@ -204,6 +204,17 @@ def test_a_delay_per_axon_and_no_events() -> None:
         assert not any(map(torch.any, (current, to_weight, to_delay)))
 
 
+@pytest.mark.parametrize("kernels", KERNELS.values(), ids=KERNELS)
+def test_spikes_have_gradients_if_weights_and_delays_are_not_learned(kernels: Linear) -> None:
+    raster = torch.tensor([[[1.0], [0.0], [1.0]]], requires_grad=True)
+    current = kernels.delayed_linear(  # type: ignore[attr-defined]
+        Spikes.from_dense(raster), torch.tensor([[4.0]]), torch.tensor([[0.25]]), 3
+    )
+    (current * torch.tensor([1.0, 2.0, 5.0])[:, None]).sum().backward()
+    assert raster.grad is not None
+    assert raster.grad.flatten().tolist() == [3 * 1 + 1 * 2, 3 * 2 + 1 * 5, 3 * 5]
+
+
 def test_a_delay_that_is_not_a_number_stays_inside_memory() -> None:
     weight, delay = torch.ones(1, 2), torch.tensor([[float("nan"), float("inf")]])
     current, to_weight, to_delay = everything(

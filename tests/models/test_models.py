@@ -352,6 +352,13 @@ def test_recurrent_delays_start_in_their_range() -> None:
     assert 5 <= float(steps.min()) < 8
     assert float(steps.max()) == 20
     assert 0.2 < float((steps == 20).float().mean()) < 0.6
+    config = RecurrentDelayLIFConfig(max_delay_ms=25.0)  # two and a half bins
+    model = RecurrentDelayLIF(config, SHAPE)
+    with torch.no_grad():
+        model.layers[0].delay.fill_(1.2)
+    (layer,) = model.hidden_layers()
+    assert layer.recurrent_delays is not None
+    assert layer.recurrent_delays.steps.tolist() == pytest.approx([2.5] * 128)
     square = model.layers[0].recurrent.detach()
     torch.testing.assert_close(square @ square.T, torch.eye(128), rtol=0, atol=1e-5)
 
@@ -360,6 +367,13 @@ def test_recurrent_delays_longer_than_memory_are_refused() -> None:
     shape = DataShape(n_units=1, n_classes=2, n_steps=9, time_step=1e-4, input_rate=1.0)
     with pytest.raises(TrainingError, match="max_delay_ms=2000 is 20000 bins; at most 10000"):
         RecurrentDelayLIF(RecurrentDelayLIFConfig(max_delay_ms=2000.0), shape)
+
+
+def test_neurons_with_own_time_constants_have_the_surrogate_of_the_preset() -> None:
+    config = HeterogeneousLIFConfig(surrogate="triangle")
+    (layer,) = HeterogeneousLIF(config, SHAPE).hidden_layers()
+    assert layer.neuron.surrogate == "triangle"
+    assert "surrogate" not in HeterogeneousLIFConfig().model_dump()
 
 
 @pytest.mark.parametrize("distribution", ["gamma", "uniform", "equal"])

@@ -1,14 +1,15 @@
-"""Designs of the membrane in the user's cache: a design takes longer than the conversion of a word.
+"""Cache of designs of the basilar membrane, whose computation takes longer than the conversion of a word.
 
 A file holds the arrays of a :class:`cochlea.BasilarMembraneCoeffs` bit for bit. Its name is a digest of everything
 that determines them: parameters, rate, channels, the source of the design, the versions of the libraries, the machine
-and the vector instructions that numpy uses. A file that cannot be read is ignored and replaced.
+and the vector instructions that numpy uses. A file that is damaged or cannot be read is computed again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import platform
@@ -27,6 +28,7 @@ __all__ = ["stored_design"]
 
 LEAST_CHANNELS = 100  # fewer are designed as fast as they are read
 _ARRAYS = ("edges", "polynomials", "n_panels")
+_WINDOW = ("window", "window_polynomials")
 
 
 @lru_cache(maxsize=4)
@@ -37,10 +39,14 @@ def stored_design(
 
     Parameters
     ----------
-    rate, n_channels, params
-        As for :func:`cochlea.design_basilar_membrane`.
+    rate
+        Sampling rate of the recording [Hz].
+    n_channels
+        Number of channels.
+    params
+        Parameters of the membrane.
     software
-        Versions of the libraries.
+        Names and versions of the libraries that compute the design.
 
     Returns
     -------
@@ -50,8 +56,8 @@ def stored_design(
     if n_channels < LEAST_CHANNELS:
         return cochlea.design_basilar_membrane(rate, n_channels, None, params)
     path = design_path(rate, n_channels, params, software)
-    # Damage is found by the checksums of the archive.
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # Damage is found by the checksums of the archive; in its headers it raises errors of many types.
+    with contextlib.suppress(Exception):
         return _read(path, rate)
     design = cochlea.design_basilar_membrane(rate, n_channels, None, params)
     with contextlib.suppress(OSError):
@@ -87,10 +93,15 @@ def design_path(
 
 
 def _read(path: Path, rate: int) -> cochlea.BasilarMembraneCoeffs:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        edges, polynomials, n_panels = (stored[name] for name in _ARRAYS)
-        beta, i0_beta = stored["window"].tolist()
-        window = cochlea.Window(beta, i0_beta, stored["window_polynomials"])
+    with zipfile.ZipFile(
+        path
+    ) as archive:  # np.load would parse an array before its checksum is known
+        edges, polynomials, n_panels, numbers, window_polynomials = (
+            np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+            for name in (*_ARRAYS, *_WINDOW)
+        )
+    beta, i0_beta = numbers.tolist()
+    window = cochlea.Window(beta, i0_beta, window_polynomials)
     for array in (edges, polynomials, n_panels, window.polynomials):
         array.setflags(write=False)  # as computed ones: loops are compiled for them
     return cochlea.BasilarMembraneCoeffs(rate // 2, edges, polynomials, n_panels, window)

@@ -148,8 +148,7 @@ def delayed_linear_backward(
     for partial in run_in_threads(run, _groups(batch, int(np.prod(shape)))):
         total += partial
     if not to_weight:
-        none = weight.new_empty(0)
-        return none, none, spikes
+        return weight.new_empty(0), weight.new_empty(0), spikes
     _, part = split_delays(delay, n_taps)
     near, far = torch.from_numpy(total)[:, :n].transpose(1, 2)
     return (1 - part) * near + part * far, weight * (far - near), spikes

@@ -1,4 +1,4 @@
-"""Recurrent spikes with delays: when they arrive, forward and backward.
+"""Loops of recurrent spikes with delays: lists of arrivals, and their gradients.
 
 See :mod:`spikebench.kernels.recurrent_delays`.
 

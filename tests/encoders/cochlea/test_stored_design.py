@@ -48,18 +48,20 @@ def test_a_stored_design_has_the_same_bits(folder: Path, monkeypatch: pytest.Mon
     assert bits(again()) == computed
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "header", "encrypted"])
 def test_damaged_files_are_computed_again(folder: Path, damage: str) -> None:
     whole = bits(again())
     (path,) = folder.iterdir()
     data = path.read_bytes()
-    middle = len(data) // 2
+    middle, flags = len(data) // 2, data.index(b"PK\1\2") + 8
     path.write_bytes(
         {
             "empty": b"",
             "cut": data[:middle],
             "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
             "text": b"not an archive",
+            "header": data.replace(b"'shape': (3,)", b"'shape': (2,)"),
+            "encrypted": data[:flags] + b"\1" + data[flags + 1 :],
         }[damage]
     )
     assert bits(again()) == whole
