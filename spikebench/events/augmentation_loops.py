@@ -66,7 +66,10 @@ def change_many(
     new_units: NDArray[np.int32],
     lengths: NDArray[np.int64],
 ) -> None:
-    """Change samples by a plan and sort their spikes into bins."""
+    """Change samples by a plan and sort their spikes into bins.
+
+    Times must be sorted and finite, and units below ``n_units``: neither is checked here.
+    """
     largest = 0
     for row in range(plan.first.size):
         largest = max(largest, _size(offsets, plan.first[row]) + _size(offsets, plan.mate[row]))

@@ -2,7 +2,7 @@
 
 A spike of neuron j at step t arrives at its targets at t + 1 + d_j, d_j ≥ 0 in steps and learned. Between two steps it
 is shared: with f = d − ⌊d⌋, 1 − f of it arrives at t + 1 + ⌊d⌋ and f at t + 2 + ⌊d⌋, a triangle of half width 1. A scan
-therefore needs two taps of recurrent weights, (1 − f)·V and f·V, and the whole steps ⌊d⌋ by which both are late; the
+therefore needs two taps of recurrent weights, (1 − f)·V and f·V, and the whole steps ⌊d⌋ that delay both; the
 gradients of V and d follow from those of the taps. Source: DelRec, Queant et al. (2025), arXiv:2509.24852, with a
 fixed width instead of one that shrinks during training.
 """

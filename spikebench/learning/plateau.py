@@ -11,16 +11,16 @@ _LEAST_GAIN = 1e-4  # part of the best value so far by which an epoch must be be
 def plateaus(values: Iterable[float], patience: int) -> list[int]:
     """Find the epochs after which a learning rate is reduced.
 
-    An epoch is better if it exceeds the best one so far by 0.01 %. After more than ``patience`` epochs in sequence that
-    are not better, the rate is reduced, and the count starts again. The rule, and the 0.01 %, are those of
-    ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
+    An epoch is better if its value exceeds the best one so far by more than 0.01 % of the best. After more than
+    ``patience`` epochs in sequence that are not better, the rate is reduced, and the count starts again. The rule, and
+    the 0.01 %, are those of ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
 
     Parameters
     ----------
     values
         One number per epoch, of which larger ones are better: an accuracy, or a loss with its sign changed.
     patience
-        Epochs that are waited.
+        Number of epochs in sequence without improvement that are tolerated.
 
     Returns
     -------

@@ -169,7 +169,7 @@ class LearningRule:
         raise NotImplementedError
 
     def evaluated_weights(self) -> AbstractContextManager[None]:
-        """Give the model the weights that are validated and kept, and those of the training afterwards.
+        """Load the weights that are validated and kept; at the end, load those of the training again.
 
         Returns
         -------

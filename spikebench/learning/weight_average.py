@@ -5,9 +5,9 @@
     avg[n] = Σ_k (1 − d)·d^(n−k)·w[k] / (1 − d^n),   k = 1 … n
 
 w[k] are the weights after step k. The division corrects the bias of a sum that starts at 0, as in Adam (Kingma, Ba
-2015, arXiv:1412.6980), so that the initial weights have no part in the average. Buffers of floats, such as the running
-averages of batch normalisation, are averaged with the same factors, since they belong to the weights of the same
-steps; other buffers, such as counters, have their last value.
+2015, arXiv:1412.6980), so that the average does not depend on the initial weights. Buffers of floats, such as the
+running averages of batch normalisation, are averaged with the same factors, since they belong to the weights of the
+same steps; other buffers, such as counters, have their last value.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class WeightAverage:
 
     @contextmanager
     def in_model(self) -> Iterator[None]:
-        """Give the model the average, and the weights of the training afterwards.
+        """Load the average into the model; at the end, load the weights of the training again.
 
         Yields
         ------
