@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     parts: dict[str, list[pytest.Item]] = {}
     for item in items:
-        parts.setdefault(item.path.relative_to(ROOT / "tests").parts[0], []).append(item)
+        parts.setdefault(Path(os.path.relpath(item.path, ROOT / "tests")).parts[0], []).append(item)
     networks, cochlea = (
         [item for name in names for item in parts.pop(name, [])] for names in (NETWORKS, COCHLEA)
     )

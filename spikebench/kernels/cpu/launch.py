@@ -151,7 +151,8 @@ def delayed_linear_backward(
         return weight.new_empty(0), weight.new_empty(0), spikes
     _, part = split_delays(delay, n_taps)
     near, far = torch.from_numpy(total)[:, :n].transpose(1, 2)
-    return (1 - part) * near + part * far, weight * (far - near), spikes
+    to_weights, to_delays = (1 - part) * near + part * far, weight * (far - near)
+    return to_weights.contiguous(), to_delays.contiguous(), spikes
 
 
 def scan(
