@@ -8,11 +8,12 @@ The networks are defined in ``train_peers_common``. One process measures one lib
 
 * **seconds**: of every step of ``--repeat``, after two warm-up steps that compile. A step is forward, backward and
   Adam, from the raster in the layout that is fastest for the library; making the raster is not timed.
+* **scores**: of the batch before the first step, and **losses** of all steps, to compare with spikebench.
 * **peak_bytes**: largest resident memory during these steps, minus the resident memory before the dense raster is
   made, libraries imported and weights in place. The raster counts; a library without a raster saves it.
 
 An event file holds ``offsets`` (sample + 1; int64), ``bins`` and ``units`` (int32), ``labels`` (int64), ``n_steps``,
-``n_units`` and, for equal initial values, the weights that ``train_peers_common.WEIGHTS`` lists.
+``n_units`` and, for equal initial values, the weights of the network.
 For ``--train`` the first four are stored twice, as ``train_…`` and ``test_…``; batches are in the order of the file,
 and an incomplete last batch is left out of training.
 """
@@ -31,7 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from train_peers_common import BATCH, WEIGHTS, Labels, Peer, Raster, Task, draw_weights
+from train_peers_common import BATCH, Labels, Peer, Raster, Task, draw_weights, weights_of
 
 N_UNITS = 700
 WARM_UP = 2
@@ -43,6 +44,8 @@ PEERS = {
     "norse": "train_peers_torch:norse",
     "spyx": "train_peers_jax:spyx",
     "convolution over delays": "train_peers_delays:convolution",
+    "adLIF in plain torch": "train_peers_models:adlif",
+    "C-SiLIF in plain torch": "train_peers_models:c_silif",
 }
 COMPILED = " compiled"  # suffix of a name: the same through torch.compile
 
@@ -115,24 +118,23 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
     if (
         not peer.name.endswith(COMPILED) and peer.name != "spyx"
     ):  # they would compile for two samples
-        peer.spikes(peer.prepare(raster[:2]))  # lets the library load its dependencies once
+        peer.scores(peer.prepare(raster[:2]))  # lets the library load its dependencies once
     del raster
     gc.collect()
     before = resident("VmRSS")
     raster, labels = next(events.batches())
     prepared = peer.prepare(raster)
     del raster
-    spikes = peer.spikes(prepared)
+    scores, spikes = peer.scores(prepared)
     began = time.perf_counter()
-    for _ in range(WARM_UP):
-        peer.step(prepared, labels)
+    losses = [peer.step(prepared, labels) for _ in range(WARM_UP)]
     warm_up = time.perf_counter() - began
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     seconds = []
     for _ in range(repeat):
         began = time.perf_counter()
-        loss = peer.step(prepared, labels)
+        losses.append(peer.step(prepared, labels))
         seconds.append(time.perf_counter() - began)
     return {
         "seconds": seconds,
@@ -140,8 +142,9 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
         "min_s": min(seconds),
         "warm_up_s": warm_up,
         "peak_bytes": resident("VmHWM") - before,
-        "loss": loss,
+        "losses": losses,
         "hidden_spikes": spikes,
+        "scores": scores.tolist(),
     }
 
 
@@ -158,7 +161,8 @@ def train(peer: Peer, training: Events, test: Events, epochs: int) -> dict[str, 
             seconds.append(time.perf_counter() - began)
     right = 0
     for raster, labels in test.batches():
-        right += int((peer.predict(peer.prepare(raster))[: len(labels)] == labels).sum())
+        scores, _ = peer.scores(peer.prepare(raster))
+        right += int((scores[: len(labels)].argmax(1) == labels).sum())
     return {
         "test_accuracy": right / len(test.labels),
         "train_s": sum(seconds),
@@ -186,9 +190,9 @@ def main() -> None:
         parser.error("one of --events and --train is needed")
     with np.load(options.events or options.train) as file:
         arrays = dict(file)
-    if int(arrays["n_steps"]) != options.steps or int(arrays["n_units"]) != N_UNITS:
-        parser.error(f"the file is not of {options.steps} steps and {N_UNITS} units")
-    weights = {key: arrays[key] for key in WEIGHTS} if "input" in arrays else None
+    if int(arrays["n_steps"]) != options.steps:
+        parser.error(f"the file is not of {options.steps} steps")
+    weights = weights_of(arrays)
     peer = build(
         options.name, options.steps, options.hidden, not options.feed_forward, options.seed, weights
     )

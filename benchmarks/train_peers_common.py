@@ -4,11 +4,16 @@
 
     I[t] = α·I[t−1] + W·S_in[t] + V·S[t−1]                       α = exp(−dt/10 ms)
     U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/20 ms)
-    S[t] = 1 if U[t] ≥ 1 else 0;  dS/dU = 1/(4·|U − 1| + 1)²;  the reset is not differentiated
+    S[t] = 1 if U[t] ≥ 1 else 0;  dS/dU = max(0, 1 − 4·|U − 1|);  the reset is not differentiated
     read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/300 ms)
 
 The network with delays has two such layers without V. Each connection of both has a weight w and a delay d in
 0 … 24 bins, both learned: w·(1 − f) arrives ⌊d⌋ bins after a spike, w·f one bin later, f = d − ⌊d⌋.
+
+Two more networks are models of spikebench, with two layers and the settings in :data:`MODELS`. ``adlif`` has the
+equations of ``spikebench/models/adlif.py`` and the same surrogate, ``c_silif`` those of
+``spikebench/models/c_silif.py`` with dS/dU = 1 if 2·|U − 1| ≤ 1 else 0. Their weights have the names of the parameters
+of these models.
 """
 
 from __future__ import annotations
@@ -27,7 +32,29 @@ TAU_SYN, TAU_MEM, TAU_READOUT = 0.01, 0.02, 0.3  # s
 SLOPE = 4.0
 LEARNING_RATE = 1e-3
 N_TAPS = 25  # bins at which a spike can arrive
-WEIGHTS = ("input", "recurrent", "readout", "bias", "delay", "hidden", "hidden_delay")
+EVENTS = ("offsets", "bins", "units", "labels", "n_steps", "n_units")  # in a file of events
+MODELS: dict[str, dict[str, Any]] = {  # settings of models, without the numbers of neurons
+    "adlif": {
+        "recurrent": True,
+        "tau_mem_ms": (5.0, 60.0),
+        "tau_adapt_ms": (60.0, 300.0),
+        "adapt_to_membrane": (0.0, 1.0),
+        "adapt_to_spikes": (0.0, 2.0),
+        "adapt_gain": 5.0,
+        "tau_readout_ms": 20.0,
+        "readout": "mean",
+        "surrogate": "triangle",
+        "surrogate_slope": SLOPE,
+        "init_fluctuation": 0.5,
+        "recurrent_scale": 0.5,
+    },
+    "c_silif": {
+        "tau_readout_ms": 20.0,
+        "readout": "softmax",
+        "surrogate": "boxcar",
+        "surrogate_slope": 2.0,
+    },
+}
 
 Raster = NDArray[np.float32]  # (batch, time, unit)
 Labels = NDArray[np.int64]  # (batch,)
@@ -46,6 +73,7 @@ class Task:
     weights : dict of float32 arrays
         ``input`` (unit, hidden), ``recurrent`` (hidden, hidden), ``readout`` (hidden, class), ``bias`` (class,); for
         delays ``delay`` (unit, hidden) of the input, ``hidden`` and ``hidden_delay`` (hidden, hidden), delays in bins.
+        Of a model, its parameters by name.
     """
 
     n_steps: int
@@ -83,13 +111,20 @@ class Peer(Protocol):
         """Make one step of Adam; return the loss before it, after the step has finished."""
         ...
 
-    def predict(self, prepared: Any) -> Labels:  # noqa: ANN401
-        """Classify."""
+    def scores(self, prepared: Any) -> tuple[NDArray[np.float32], float]:  # noqa: ANN401
+        """Return the scores (batch, class), and the hidden spikes per sample, on average."""
         ...
 
-    def spikes(self, prepared: Any) -> float:  # noqa: ANN401
-        """Count the hidden spikes per sample, on average."""
-        ...
+
+def surrogate(distance: Any) -> Any:  # noqa: ANN401
+    """Compute dS/dU at a distance U − 1 from the threshold, for arrays of any library."""
+    return (1 - SLOPE * abs(distance)).clip(0)
+
+
+def weights_of(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the initial weights in a file of events."""
+    events = {start + name for start in ("", "train_", "test_") for name in EVENTS}
+    return {name: array for name, array in arrays.items() if name not in events}
 
 
 def draw_weights(

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from numpy.typing import NDArray
 from spyx import axn, nn
-from train_peers_common import LEARNING_RATE, SLOPE, Labels, Raster, Task
+from train_peers_common import LEARNING_RATE, Labels, Raster, Task, surrogate
 
 Weights = dict[str, jax.Array]
 State = tuple[jax.Array, jax.Array]
@@ -21,13 +22,13 @@ class _Network(nnx.Module):
 
     def __init__(self, task: Task, weights: Weights) -> None:
         scale = 1 - task.decay_mem
-        surrogate = axn.superspike(SLOPE)
+        spike = axn.custom(surrogate)
         self.hidden = (nn.RCuBaLIF if task.recurrent else nn.CuBaLIF)(
             (task.n_hidden,),
             alpha=task.decay_syn,
             beta=task.decay_mem,
             threshold=1 / scale,
-            activation=lambda distance: surrogate(scale * distance),
+            activation=lambda distance: spike(scale * distance),
             rngs=nnx.Rngs(0),
         )
         if task.recurrent:
@@ -96,13 +97,10 @@ class SpyxPeer:
         jax.block_until_ready(self.weights)
         return float(loss)
 
-    def predict(self, prepared: jax.Array) -> Labels:
-        """Classify."""
-        return np.asarray(self._forward(self.weights, prepared)[0].argmax(1), np.int64)
-
-    def spikes(self, prepared: jax.Array) -> float:
-        """Count the hidden spikes per sample."""
-        return float(self._forward(self.weights, prepared)[1].sum() / prepared.shape[1])
+    def scores(self, prepared: jax.Array) -> tuple[NDArray[np.float32], float]:
+        """Return scores and hidden spikes per sample."""
+        scores, spikes = self._forward(self.weights, prepared)
+        return np.asarray(scores), float(spikes.sum() / prepared.shape[1])
 
 
 def spyx(name: str, task: Task, compiled: bool) -> SpyxPeer:

@@ -29,9 +29,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
-from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Labels, Raster, Task
+from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Labels, Raster, Task, surrogate
 
 State = tuple[torch.Tensor, ...]
 Step = Callable[[torch.Tensor, State], tuple[torch.Tensor, State]]
@@ -117,15 +119,11 @@ class TorchPeer:
         self.optimiser.step()
         return loss.item()
 
-    def predict(self, prepared: torch.Tensor) -> Labels:
-        """Classify."""
+    def scores(self, prepared: torch.Tensor) -> tuple[NDArray[np.float32], float]:
+        """Return scores and hidden spikes per sample."""
         with torch.no_grad():
-            return self.network(prepared)[0].argmax(1).numpy()
-
-    def spikes(self, prepared: torch.Tensor) -> float:
-        """Count the hidden spikes per sample."""
-        with torch.no_grad():
-            return float((self.network(prepared)[1] > 0).sum() / BATCH)
+            scores, spikes = self.network(prepared)
+            return scores.numpy(), float((spikes > 0).sum() / BATCH)
 
 
 def _recurrent(task: Task) -> nn.Parameter | None:
@@ -134,7 +132,9 @@ def _recurrent(task: Task) -> nn.Parameter | None:
     )
 
 
-class _FastSigmoid(torch.autograd.Function):
+class Spike(torch.autograd.Function):
+    """A spike at and above the threshold, with the surrogate of all libraries."""
+
     @staticmethod
     def forward(ctx: Any, distance: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
         ctx.save_for_backward(distance)
@@ -143,7 +143,7 @@ class _FastSigmoid(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
         (distance,) = ctx.saved_tensors
-        return gradients[0] / (SLOPE * distance.abs() + 1) ** 2
+        return gradients[0] * surrogate(distance)
 
 
 class PlainLIF(Layer):
@@ -162,7 +162,7 @@ class PlainLIF(Layer):
         if self.weight is not None:
             syn = torch.addmm(syn, spk, self.weight)
         mem = torch.lerp(syn, mem, self.beta) * (1 - spk.detach())
-        spk = _FastSigmoid.apply(mem - 1)
+        spk = Spike.apply(mem - 1)
         return spk, (syn, mem, spk)
 
 
@@ -193,7 +193,6 @@ class SnnTorchLIF(Layer):
 
     def __init__(self, task: Task, reset: str) -> None:
         import snntorch
-        from snntorch import surrogate
 
         super().__init__()
         self.recurrent, self.n_states = task.recurrent, 3 if task.recurrent else 2
@@ -201,7 +200,7 @@ class SnnTorchLIF(Layer):
         options = {
             "alpha": task.decay_syn,
             "beta": task.decay_mem,
-            "spike_grad": surrogate.fast_sigmoid(SLOPE),
+            "spike_grad": Spike.apply,
             "reset_mechanism": reset,
         }
         if task.recurrent:
@@ -248,19 +247,18 @@ def snn_torch_subtract(name: str, task: Task, compiled: bool) -> TorchPeer:
 class SpikingJellyLIF(Layer):
     """``cuba_lif_step`` of SpikingJelly, the step of its ``CUBALIFNode``.
 
-    Its reset comes at once, so the bin after a spike starts at zero and is not held there. Membranes are
-    scaled to the threshold 4, where its SuperSpike surrogate, which has no slope, is the fast sigmoid.
+    Its reset comes at once, so the bin after a spike starts at zero and is not held there.
     """
 
     n_states = 3
 
     def __init__(self, task: Task) -> None:
-        from spikingjelly.activation_based import functional, surrogate
+        from spikingjelly.activation_based import functional
 
         super().__init__()
-        self.function, self.surrogate = functional.cuba_lif_step, surrogate.SuperSpike(1 / SLOPE)
+        self.function = functional.cuba_lif_step
         self.alpha, self.beta, self.weight = task.decay_syn, task.decay_mem, _recurrent(task)
-        self.input_gain = SLOPE * (1 - task.decay_mem)
+        self.input_gain = 1 - task.decay_mem
 
     def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Step."""
@@ -268,7 +266,7 @@ class SpikingJellyLIF(Layer):
         if self.weight is not None:
             current = torch.addmm(current, spk, self.weight, alpha=self.input_gain)
         spk, syn, mem = self.function(
-            current, syn, mem, self.alpha, self.beta, SLOPE, 0.0, self.surrogate, True
+            current, syn, mem, self.alpha, self.beta, 1.0, 0.0, Spike.apply, True
         )
         return spk, (syn, mem, spk)
 
@@ -299,10 +297,11 @@ class NorseLIF(Layer):
     """``lif_feed_forward_step`` of norse on the sum of input and recurrent current.
 
     Its reset comes at once, so the bin after a spike starts at zero and is not held there, and it is
-    differentiated; its SuperSpike surrogate ignores the slope: 1/(|U − 1| + 1)².
+    differentiated. Its surrogate "tent" has the width 1, so membranes are scaled to the threshold 4.
     """
 
     n_states = 3
+    input_gain = SLOPE
 
     def __init__(self, task: Task) -> None:
         from norse.torch.functional import lif
@@ -317,15 +316,16 @@ class NorseLIF(Layer):
         self.parameters_ = lif.LIFParameters(
             tau_syn_inv=torch.as_tensor(1 - task.decay_syn),
             tau_mem_inv=torch.as_tensor(1 - task.decay_mem),
-            method="super",
-            alpha=torch.as_tensor(SLOPE),
+            v_th=torch.as_tensor(SLOPE),
+            method="tent",
+            alpha=torch.as_tensor(1 / SLOPE),
         )
 
     def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Step."""
         mem, syn, spk = state
         if self.weight is not None:
-            current = torch.addmm(current, spk, self.weight)
+            current = torch.addmm(current, spk, self.weight, alpha=self.input_gain)
         spk, (mem, syn) = self.function(
             current, self.make_state(mem, syn), self.parameters_, dt=1.0
         )

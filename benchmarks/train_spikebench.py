@@ -2,34 +2,48 @@
 
     python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --json
     python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --profile --json
-    python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --delays --json
+    python benchmarks/train_spikebench.py --steps T --hidden H --events FILE.npz --network delays --json
     python benchmarks/train_spikebench.py --steps T --hidden H --train FILE.npz --epochs E --json
 
 Events are used directly, so no raster is made; ``peak_bytes`` is measured from the point where the events of the batch
-are in memory, as for the others. ``--profile`` adds the time of every operator in one step, and a lower limit: the time
+are in memory, as for the others. ``active`` is the share of units and steps whose membrane is within the support of
+the surrogate, on that batch after the measured steps. ``--profile`` adds the time of every operator in one step, and a lower limit: the time
 of this machine for the same number of bytes and operations.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import json
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from train_peers_common import BATCH, LEARNING_RATE, N_TAPS, SLOPE, WEIGHTS, Task, draw_weights
+from train_models import build_model
+from train_peers_common import (
+    BATCH,
+    LEARNING_RATE,
+    MODELS,
+    N_TAPS,
+    SLOPE,
+    Task,
+    draw_weights,
+    weights_of,
+)
 
 from spikebench import __version__
 from spikebench.events.batches import EventBatch
-from spikebench.kernels.choice import choose_kernels
+from spikebench.kernels.choice import Kernels, choose_kernels
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.kernels.neuron import Neuron
+from spikebench.kernels.reference import surrogate_slope
+from spikebench.kernels.scan import Scan
 from spikebench.kernels.spikes import Spikes
 
 N_UNITS = 700
@@ -49,7 +63,7 @@ class Network:
 
     def __init__(self, task: Task) -> None:
         self.kernels = choose_kernels("cpu")
-        self.neuron = Neuron(slope=SLOPE)
+        self.neuron = Neuron(surrogate="triangle", slope=SLOPE)
         self.decays = [
             torch.tensor(d) for d in (task.decay_syn, task.decay_mem, task.decay_readout)
         ]
@@ -65,10 +79,10 @@ class Network:
         weights, neuron, (syn, mem, readout) = self.weights, self.neuron, self.decays
         if "recurrent" in weights:
             scan = self.kernels.recurrent_lif_scan(
-                batch, weights["recurrent"], syn, mem, neuron, weight=weights["input"]
+                *(batch, weights["recurrent"], syn, mem), neuron=neuron, weight=weights["input"]
             )
         else:
-            scan = self.kernels.lif_scan(batch, syn, mem, neuron, weight=weights["input"])
+            scan = self.kernels.lif_scan(batch, syn, mem, neuron=neuron, weight=weights["input"])
         scores = self.kernels.leaky_readout(scan.spikes, weights["readout"], readout)
         return scores + weights["bias"], scan.spikes.mean_count()
 
@@ -94,11 +108,56 @@ class DelayedNetwork(Network):
         n_spikes = 0.0
         for weight, delay in (("input", "delay"), ("hidden", "hidden_delay")):
             current = self.kernels.delayed_linear(source, weights[weight], weights[delay], N_TAPS)
-            source = self.kernels.lif_scan(current, syn, mem, neuron).spikes
+            source = self.kernels.lif_scan(current, syn, mem, neuron=neuron).spikes
             n_spikes += source.mean_count()
         assert isinstance(source, Spikes)
         scores = self.kernels.leaky_readout(source, weights["readout"], readout)
         return scores + weights["bias"], n_spikes
+
+
+class ModelNetwork(Network):
+    """A model of spikebench."""
+
+    def __init__(self, task: Task, name: str, n_units: int) -> None:
+        self.model = build_model(name, task.n_steps, task.n_hidden, n_units, input_rate=1.0)
+        self.model.load_state_dict({k: torch.from_numpy(v) for k, v in task.weights.items()})
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, fused=True)
+
+    def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
+        """Return the scores of a batch, and the hidden spikes per sample."""
+        output = self.model(batch)
+        return output.scores, sum(spikes.mean_count() for spikes in output.spikes)
+
+
+class Watched:
+    """Kernels that count the units whose membrane is within the support of the surrogate."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels, self.active, self.cells = kernels, 0, 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        function = getattr(self.kernels, name)
+        return functools.partial(self._scan, function) if name.endswith("lif_scan") else function
+
+    def _scan(self, function: Any, *given: Any, neuron: Neuron, **named: Any) -> Scan:  # noqa: ANN401
+        scan: Scan = function(*given, neuron=neuron, keep_membranes=True, **named)
+        assert scan.membranes is not None
+        slopes = surrogate_slope(scan.membranes.detach() - neuron.threshold, neuron)
+        self.active += int(torch.count_nonzero(slopes))
+        self.cells += slopes.numel()
+        return scan
+
+
+def share_of_active(network: Network, batch: EventBatch) -> float:
+    """Measure the share of units and steps with a gradient of their spike."""
+    owner = network.model if isinstance(network, ModelNetwork) else network
+    kernels = owner.kernels
+    watched = Watched(kernels)
+    owner.kernels = cast("Kernels", watched)
+    with torch.no_grad():
+        network.scores(batch)
+    owner.kernels = kernels
+    return watched.active / watched.cells
 
 
 def batches(arrays: dict[str, NDArray[Any]], prefix: str = "") -> list[EventBatch]:
@@ -138,17 +197,16 @@ def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
     gc.collect()
     before = resident("VmRSS")
     with torch.no_grad():
-        _, spikes = network.scores(batch)
+        scores, spikes = network.scores(batch)
     began = time.perf_counter()
-    for _ in range(WARM_UP):
-        network.step(batch)
+    losses = [network.step(batch) for _ in range(WARM_UP)]
     warm_up = time.perf_counter() - began
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     seconds = []
     for _ in range(repeat):
         began = time.perf_counter()
-        loss = network.step(batch)
+        losses.append(network.step(batch))
         seconds.append(time.perf_counter() - began)
     return {
         "seconds": seconds,
@@ -156,8 +214,10 @@ def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
         "min_s": min(seconds),
         "warm_up_s": warm_up,
         "peak_bytes": resident("VmHWM") - before,
-        "loss": loss,
+        "losses": losses,
         "hidden_spikes": spikes,
+        "scores": scores.tolist(),
+        "active": share_of_active(network, batch),
     }
 
 
@@ -208,9 +268,11 @@ def limits(network: Network, batch: EventBatch, n_hidden: int, spikes: float) ->
     n, n_steps = len(batch), batch.n_steps
     cells, n_events = n * n_steps * n_hidden, batch.bins.numel()
     recurrent = "recurrent" in network.weights
+    active = share_of_active(network, batch)
     # Additions of rows: weights forward, gradients backward, the same for hidden spikes and recurrent weights.
     added = 2 * n_hidden * (n_events + (spikes * n if recurrent else 0))
-    multiplied = 2 * cells * n_hidden if recurrent else 0  # λ·Vᵀ, dense: every cell has a gradient
+    # λ·Vᵀ, for the cells whose spike has a gradient.
+    multiplied = 2 * active * cells * n_hidden if recurrent else 0
     # Membranes are written and read, so are the gradients of spikes; events are read twice.
     moved = 4 * cells * 4 + 2 * 8 * n_events
     rates = machine_rates(n_hidden)
@@ -264,7 +326,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--hidden", type=int, required=True)
     parser.add_argument("--feed-forward", action="store_true")
-    parser.add_argument("--delays", action="store_true", help="the network with delays")
+    parser.add_argument("--network", choices=["lif", "delays", *MODELS], default="lif")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--events", type=Path)
     parser.add_argument("--repeat", type=int, default=5)
@@ -275,15 +337,17 @@ def main() -> None:
     options = parser.parse_args()
     if (options.events is None) == (options.train is None):
         parser.error("one of --events and --train is needed")
-    if options.delays and options.profile:
-        parser.error("--profile is for the network without delays")
+    if options.network != "lif" and options.profile:
+        parser.error("--profile is for the network lif")
     torch.set_num_threads(1)  # the kernels use their own threads
     with np.load(options.events or options.train) as file:
         arrays = dict(file)
-    weights = {key: arrays[key] for key in WEIGHTS} if "input" in arrays else None
-    weights = weights or draw_weights(N_UNITS, options.hidden, options.seed)
+    weights = weights_of(arrays) or draw_weights(N_UNITS, options.hidden, options.seed)
     task = Task(options.steps, options.hidden, not options.feed_forward, weights)
-    network = DelayedNetwork(task) if options.delays else Network(task)
+    if options.network in MODELS:
+        network: Network = ModelNetwork(task, options.network, int(arrays["n_units"]))
+    else:
+        network = DelayedNetwork(task) if options.network == "delays" else Network(task)
     if options.train:
         report = train(network, batches(arrays, "train_"), batches(arrays, "test_"), options.epochs)
     else:
