@@ -159,10 +159,8 @@ class ModelNetwork(nn.Module):
             spikes.append(source)
         trace = run(self.scan, self.readout, source @ self.output, self.chunk)
         if self.reduction == "mean":
-            scores = trace.mean(0) + self.bias
-        else:
-            scores = torch.softmax(trace + self.bias, 2).sum(0)
-        return scores, torch.cat(spikes, 2)
+            return trace.mean(0) + self.bias, torch.cat(spikes, 2)
+        return torch.softmax(trace + self.bias, 2).sum(0), torch.cat(spikes, 2)
 
 
 def adlif(name: str, task: Task, compiled: bool) -> TorchPeer:

@@ -137,11 +137,13 @@ class Spike(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, distance: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        """Spike."""
         ctx.save_for_backward(distance)
         return (distance >= 0).to(distance.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        """Multiply by the surrogate."""
         (distance,) = ctx.saved_tensors
         return gradients[0] * surrogate(distance)
 

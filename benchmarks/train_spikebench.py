@@ -6,9 +6,9 @@
     python benchmarks/train_spikebench.py --steps T --hidden H --train FILE.npz --epochs E --json
 
 Events are used directly, so no raster is made; ``peak_bytes`` is measured from the point where the events of the batch
-are in memory, as for the others. ``active`` is the share of units and steps whose membrane is within the support of
-the surrogate, on that batch after the measured steps. ``--profile`` adds the time of every operator in one step, and a lower limit: the time
-of this machine for the same number of bytes and operations.
+are in memory, as for the others. ``active`` is the share of units and steps whose membrane is within the support of the
+surrogate, on that batch after the measured steps. ``--profile`` adds the time of every operator in one step, and a
+lower limit: the time of this machine for the same number of bytes and operations.
 """
 
 from __future__ import annotations
