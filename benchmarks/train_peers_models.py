@@ -40,13 +40,13 @@ class _Boxcar(torch.autograd.Function):
 
 
 class _Weights(nn.Module):
-    """The parameters of one layer of a model, by their names there."""
+    """The parameters of one layer of a model, by their names there; those of a normalisation are not needed."""
 
     def __init__(self, task: Task, layer: int) -> None:
         super().__init__()
         start = f"layers.{layer}."
         for name, array in task.weights.items():
-            if name.startswith(start) and "running" not in name and "batches" not in name:
+            if name.startswith(start) and ".norm." not in name:
                 own = name.removeprefix(start).replace(".", "_")
                 self.register_parameter(own, nn.Parameter(torch.from_numpy(array.copy())))
 
@@ -73,13 +73,12 @@ class AdaptiveLayer(Layer):
         self.rho = torch.exp(-self.step_ms / within(weights.places_tau_adapt, "tau_adapt_ms"))
         self.to_membrane = gain * within(weights.places_to_membrane, "adapt_to_membrane")
         self.to_spikes = gain * within(weights.places_to_spikes, "adapt_to_spikes")
-        self.recurrent = weights.recurrent
         return source @ cast("torch.Tensor", weights.weight)
 
     def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Step."""
         mem, spk, adapted = state
-        drive = torch.addmm(current, spk, self.recurrent) - adapted
+        drive = torch.addmm(current, spk, self.weights.recurrent) - adapted
         mem = torch.lerp(drive, mem * (1 - spk.detach()), self.beta)
         spk = Spike.apply(mem - 1)
         pulled = self.to_membrane * mem * (1 - spk.detach()) + self.to_spikes * spk
