@@ -86,8 +86,8 @@ def page(report: dict[str, Any]) -> str:
         lines.append(
             f"| {name}, `{' '.join(settings)}` | {row['samples']:,} | {row['inputs']} | {row['steps']} | "
             f"{row['events_per_sample']:,.0f} | {row['epoch_s']:.2f} | ≤ {bar:g} | "
-            f"{'pass' if row['pass'] else 'MISSED'} | {row['validation_s']:.2f} ({row['validation_samples']:,} samples) | "
-            f"{row['hidden_spikes']:,.0f} |"
+            f"{'pass' if row['pass'] else 'MISSED'} | {row['validation_s']:.2f} ({row['validation_samples']:,} "
+            f"samples) | {row['hidden_spikes']:,.0f} |"
         )
     return "\n".join([*lines, ""])
 
