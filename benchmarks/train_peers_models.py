@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,11 +36,24 @@ class _Boxcar(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
         (distance,) = ctx.saved_tensors
         slope = MODELS["c_silif"]["surrogate_slope"]
-        return gradients[0] * (slope * distance.abs() <= 1)
+        gradient: torch.Tensor = gradients[0] * (slope * distance.abs() <= 1)
+        return gradient
 
 
 class _Weights(nn.Module):
     """The parameters of one layer of a model, by their names there; those of a normalisation are not needed."""
+
+    weight: nn.Parameter
+    recurrent: nn.Parameter
+    places_tau_mem: nn.Parameter
+    places_tau_adapt: nn.Parameter
+    places_to_membrane: nn.Parameter
+    places_to_spikes: nn.Parameter
+    input_weight: nn.Parameter
+    log_decay: nn.Parameter
+    frequency: nn.Parameter
+    log_step: nn.Parameter
+    gain: nn.Parameter
 
     def __init__(self, task: Task, layer: int) -> None:
         super().__init__()
@@ -73,14 +86,15 @@ class AdaptiveLayer(Layer):
         self.rho = torch.exp(-self.step_ms / within(weights.places_tau_adapt, "tau_adapt_ms"))
         self.to_membrane = gain * within(weights.places_to_membrane, "adapt_to_membrane")
         self.to_spikes = gain * within(weights.places_to_spikes, "adapt_to_spikes")
-        return source @ cast("torch.Tensor", weights.weight)
+        product: torch.Tensor = source @ weights.weight
+        return product
 
     def step(self, current: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Step."""
         mem, spk, adapted = state
         drive = torch.addmm(current, spk, self.weights.recurrent) - adapted
         mem = torch.lerp(drive, mem * (1 - spk.detach()), self.beta)
-        spk = Spike.apply(mem - 1)
+        spk = Spike.apply(mem - 1)  # type: ignore[no-untyped-call]
         pulled = self.to_membrane * mem * (1 - spk.detach()) + self.to_spikes * spk
         adapted = torch.lerp(pulled, adapted, self.rho)
         return spk, (mem, spk, adapted)
@@ -103,7 +117,7 @@ class ComplexLayer(Layer):
         modulus = torch.exp(-torch.exp(weights.log_decay) * per_step)
         angle = weights.frequency * per_step
         self.cosine, self.sine = modulus * torch.cos(angle), modulus * torch.sin(angle)
-        product = source @ cast("torch.Tensor", weights.input_weight)
+        product = source @ weights.input_weight
         normalised: torch.Tensor = self.norm(product.flatten(0, 1)).view_as(product)
         return 2 * weights.gain * normalised  # the real part is doubled, so the threshold is 1
 
@@ -113,7 +127,7 @@ class ComplexLayer(Layer):
         left = real - spk
         real = self.cosine * left - self.sine * imaginary + current
         imaginary = self.sine * left + self.cosine * imaginary
-        spk = _Boxcar.apply(real - 1)
+        spk = _Boxcar.apply(real - 1)  # type: ignore[no-untyped-call]
         return spk, (real, imaginary, spk)
 
 
@@ -143,7 +157,7 @@ class ModelNetwork(nn.Module):
         super().__init__()
         settings = MODELS[model]
         self.reduction = settings["readout"]
-        self.layers = nn.ModuleList(layer(task, k) for k in range(2))
+        self.first, self.second = layer(task, 0), layer(task, 1)
         self.readout = Readout(task, settings["tau_readout_ms"])
         self.output = nn.Parameter(torch.from_numpy(task.weights["readout.weight"].copy()))
         self.bias = nn.Parameter(torch.from_numpy(task.weights["readout.bias"].copy()))
@@ -153,8 +167,8 @@ class ModelNetwork(nn.Module):
     def forward(self, raster: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Score; float32 (time, batch, unit) in, (batch, class) and spikes (time, batch, hidden) of both layers out."""
         spikes, source = [], raster
-        for layer in self.layers:
-            source = run(self.scan, cast("Layer", layer), layer.currents(source), self.chunk)
+        for layer in (self.first, self.second):
+            source = run(self.scan, layer, layer.currents(source), self.chunk)
             spikes.append(source)
         trace = run(self.scan, self.readout, source @ self.output, self.chunk)
         if self.reduction == "mean":

@@ -145,7 +145,8 @@ class Spike(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
         """Multiply by the surrogate."""
         (distance,) = ctx.saved_tensors
-        return gradients[0] * surrogate(distance)
+        gradient: torch.Tensor = gradients[0] * surrogate(distance)
+        return gradient
 
 
 class PlainLIF(Layer):
@@ -299,7 +300,7 @@ class NorseLIF(Layer):
     """``lif_feed_forward_step`` of norse on the sum of input and recurrent current.
 
     Its reset comes at once, so the bin after a spike starts at zero and is not held there, and it is
-    differentiated. Its surrogate "tent" has the width 1, so membranes are scaled to the threshold 4.
+    differentiated. Its surrogate "triangle" has a fixed width, so membranes are scaled to the threshold 4.
     """
 
     n_states = 3
@@ -319,7 +320,7 @@ class NorseLIF(Layer):
             tau_syn_inv=torch.as_tensor(1 - task.decay_syn),
             tau_mem_inv=torch.as_tensor(1 - task.decay_mem),
             v_th=torch.as_tensor(SLOPE),
-            method="tent",
+            method="triangle",
             alpha=torch.as_tensor(1 / SLOPE),
         )
 
