@@ -1,7 +1,8 @@
 """The network in the libraries on top of PyTorch; see ``train_peers_common`` for its equations.
 
 All compute the input product of all steps at once, time first, and step through the rest with the neuron of the
-library. Variants tried at T = 100, H = 128 and T = 250, H = 256, recurrent, fastest of six steps in turns:
+library. Variants tried at T = 100, H = 128 and T = 250, H = 256, recurrent, with the fast sigmoid as surrogate,
+fastest of six steps in turns:
 
 ===================================  ==================  ==================
 ms per step                          1 thread            2 threads
