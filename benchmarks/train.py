@@ -128,9 +128,9 @@ def write_batch(file: Path, row: Row, selection: SelectionData) -> int:
     if row.network in MODELS:
         rate = n_events / (BATCH * row.n_steps * n_units)
         model = build_model(row.network, row.n_steps, row.n_hidden, n_units, rate)
-        weights = initial_weights(model)
+        weights: dict[str, Any] = initial_weights(model)
     else:
-        weights = draw_weights(n_units, row.n_hidden, 0)
+        weights = {**draw_weights(n_units, row.n_hidden, 0)}
     np.savez(file, n_steps=row.n_steps, n_units=n_units, **batch, **weights)
     return n_events
 
@@ -214,7 +214,7 @@ def accuracy(
         for split, which in (("train", "train"), ("test", "validation"))
         for name, array in events(selection, which, n_steps, None).items()
     }
-    weights = draw_weights(N_UNITS, n_hidden, 0)
+    weights: dict[str, Any] = {**draw_weights(N_UNITS, n_hidden, 0)}
     np.savez(file, n_steps=n_steps, n_units=N_UNITS, **parts, **weights)
     words = ["--steps", str(n_steps), "--hidden", str(n_hidden), "--train", str(file)]
     found = {}

@@ -79,7 +79,8 @@ class AdaptiveLayer(Layer):
 
         def within(place: torch.Tensor, name: str) -> torch.Tensor:
             low, high = settings[name]
-            return low + (high - low) * place.clamp(0, 1)
+            value: torch.Tensor = low + (high - low) * place.clamp(0, 1)
+            return value
 
         gain = settings["adapt_gain"]
         self.beta = torch.exp(-self.step_ms / within(weights.places_tau_mem, "tau_mem_ms"))
