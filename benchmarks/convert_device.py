@@ -6,7 +6,7 @@ CLIPS is a folder of recordings. The first ``--clips`` of them by name are conve
 prepared on one core, then encoded on the device ``--repeats`` times after one untimed run
 that compiles and plans; the median counts. Some of the clips are converted by ``cochlea.encode`` on one core.
 The release probabilities of both are compared too. Writes ``benchmarks/results/convert-DEVICE.json`` and
-``….md``, DEVICE being the name of the GPU.
+``….md``, DEVICE being the name of the GPU. ``benchmarks/gpu.sh`` includes the same measurement.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def stages(
 ) -> dict[str, float]:
     """Return the seconds of the device in one run, by kernel; the rest of the wall time is the host's."""
     seeds = [[0, i] for i in range(len(clips))]
+    if device.type == "cpu":
+        return {}
     activities = [torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:
         device_cochlea.encode_prepared(clips, seeds, PARAMS, channels, str(device))
@@ -76,10 +78,9 @@ def stages(
 
 
 def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) -> dict[str, Any]:
-    """Convert the same clips on the device and on the CPU."""
+    """Convert the same clips on the device and on the CPU; device ``cpu`` is the slow twin of the kernels."""
     device = find_device(name)
-    if device.type != "cuda":
-        raise SpikebenchError("this benchmark needs a GPU: --device cuda")
+    on_gpu = device.type == "cuda"
     torch.set_num_threads(1)
     found, _ = find_clips(folder)
     chosen = found[:n_clips]
@@ -96,7 +97,8 @@ def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) 
     prepared = prepare()
     spikes = device_cochlea.encode_prepared(prepared, seeds, PARAMS, channels, name)
     prepare_seconds = timed(prepare, repeats)
-    torch.cuda.reset_peak_memory_stats(device)
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
     device_seconds = timed(
         lambda: device_cochlea.encode_prepared(prepared, seeds, PARAMS, channels, name), repeats
     )
@@ -116,7 +118,7 @@ def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) 
         for trace, one in zip(traces, inputs, strict=True)
     )
     return {
-        "device": torch.cuda.get_device_name(device),
+        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": {x: version(x) for x in ("spikebench", "torch", "triton", "numba", "numpy")},
         "cpu": platform.processor() or platform.machine(),
@@ -133,7 +135,7 @@ def measure(folder: Path, name: str, n_clips: int, channels: int, repeats: int) 
         "cpu_one_core_times_real_time": few_seconds / cpu_seconds,
         "device_over_cpu_core": audio / device_seconds * cpu_seconds / few_seconds,
         "p_fire_error": error,
-        "peak_device_bytes": torch.cuda.max_memory_allocated(device),
+        "peak_device_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else 0,
         "device_stages_s": stages(prepared, channels, device),
     }
 
@@ -177,6 +179,8 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=700)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
+    if not options.device.startswith("cuda"):
+        sys.exit("error: this benchmark needs a GPU: --device cuda")
     try:
         result = measure(
             options.clips, options.device, options.n_clips, options.channels, options.repeats

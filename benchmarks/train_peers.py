@@ -10,7 +10,8 @@ The networks are defined in ``train_peers_common``. One process measures one lib
   Adam, from the raster in the layout that is fastest for the library; making the raster is not timed.
 * **scores**: of the batch before the first step, and **losses** of all steps, to compare with spikebench.
 * **peak_bytes**: largest resident memory during these steps, minus the resident memory before the dense raster is
-  made, libraries imported and weights in place. The raster counts; a library without a raster saves it.
+  made, libraries imported and weights in place. The raster counts; a library without a raster saves it. With
+  ``--device cuda`` the memory allocated on the GPU, where raster and weights are.
 
 An event file holds ``offsets`` (sample + 1; int64), ``bins`` and ``units`` (int32), ``labels`` (int64), ``n_steps``,
 ``n_units`` and, for equal initial values, the weights of the network.
@@ -21,7 +22,6 @@ and an incomplete last batch is left out of training.
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import json
 import statistics
@@ -32,7 +32,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from train_peers_common import BATCH, Labels, Peer, Raster, Task, draw_weights, weights_of
+from train_peers_common import (
+    BATCH,
+    Labels,
+    PeakMemory,
+    Peer,
+    Raster,
+    Task,
+    draw_weights,
+    weights_of,
+)
 
 N_UNITS = 700
 WARM_UP = 2
@@ -57,6 +66,7 @@ def build(
     recurrent: bool,
     seed: int,
     weights: dict[str, NDArray[np.float32]] | None = None,
+    device: str = "cpu",
 ) -> Peer:
     """Build the network in a library.
 
@@ -70,6 +80,8 @@ def build(
         Seed of the weights, if they are not given.
     weights
         As in :class:`Task`.
+    device
+        ``cpu``, or ``cuda`` for a library on top of PyTorch.
 
     Returns
     -------
@@ -81,6 +93,8 @@ def build(
     peer: Peer = getattr(importlib.import_module(module), function)(
         name, task, name.endswith(COMPILED)
     )
+    if device != "cpu":
+        peer.to(device)
     return peer
 
 
@@ -104,15 +118,7 @@ class Events:
             yield raster, self.labels[first : first + BATCH]
 
 
-def resident(key: str) -> int:
-    """Read ``VmRSS`` or ``VmHWM`` [bytes] of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(key)
-
-
-def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
+def measure(peer: Peer, events: Events, repeat: int, device: str) -> dict[str, Any]:
     """Time steps on one batch."""
     raster, labels = next(events.batches())
     if (
@@ -120,8 +126,7 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
     ):  # they would compile for two samples
         peer.scores(peer.prepare(raster[:2]))  # lets the library load its dependencies once
     del raster
-    gc.collect()
-    before = resident("VmRSS")
+    memory = PeakMemory(device)
     raster, labels = next(events.batches())
     prepared = peer.prepare(raster)
     del raster
@@ -129,8 +134,7 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
     began = time.perf_counter()
     losses = [peer.step(prepared, labels) for _ in range(WARM_UP)]
     warm_up = time.perf_counter() - began
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    memory.reset()
     seconds = []
     for _ in range(repeat):
         began = time.perf_counter()
@@ -141,7 +145,7 @@ def measure(peer: Peer, events: Events, repeat: int) -> dict[str, Any]:
         "median_s": statistics.median(seconds),
         "min_s": min(seconds),
         "warm_up_s": warm_up,
-        "peak_bytes": resident("VmHWM") - before,
+        "peak_bytes": memory.peak(),
         "losses": losses,
         "hidden_spikes": spikes,
         "scores": scores.tolist(),
@@ -184,8 +188,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--train", type=Path)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.name == "spyx" and options.device != "cpu":
+        parser.error("spyx is measured on the CPU only: leave out --device")
     if (options.events is None) == (options.train is None):
         parser.error("one of --events and --train is needed")
     with np.load(options.events or options.train) as file:
@@ -194,10 +201,16 @@ def main() -> None:
         parser.error(f"the file is not of {options.steps} steps")
     weights = weights_of(arrays)
     peer = build(
-        options.name, options.steps, options.hidden, not options.feed_forward, options.seed, weights
+        options.name,
+        options.steps,
+        options.hidden,
+        not options.feed_forward,
+        options.seed,
+        weights,
+        options.device,
     )
     if options.events:
-        report = measure(peer, Events(arrays), options.repeat)
+        report = measure(peer, Events(arrays), options.repeat, options.device)
     else:
         report = train(peer, Events(arrays, "train_"), Events(arrays, "test_"), options.epochs)
     report = {"name": peer.name, "version": peer.version, **report}

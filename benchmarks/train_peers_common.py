@@ -18,8 +18,10 @@ of these models.
 
 from __future__ import annotations
 
+import gc
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -103,6 +105,10 @@ class Peer(Protocol):
     name: str
     version: str
 
+    def to(self, device: str) -> None:
+        """Move the network to another device."""
+        ...
+
     def prepare(self, raster: Raster) -> Any:  # noqa: ANN401
         """Convert a raster to the input of the library; not timed."""
         ...
@@ -158,3 +164,42 @@ def draw_weights(
         "hidden_delay": rng.uniform(0, N_TAPS - 1, (n_hidden, n_hidden)),
     }
     return {name: values.astype(np.float32) for name, values in drawn.items()}
+
+
+class PeakMemory:
+    """The largest memory of a measurement: resident on the CPU, allocated by PyTorch on a CUDA device.
+
+    Parameters
+    ----------
+    device
+        ``cpu`` or ``cuda``. What is in memory now does not count.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        gc.collect()
+        self.before = self._read("VmRSS", "memory_allocated")
+
+    def reset(self) -> None:
+        """Forget the peak so far."""
+        gc.collect()
+        if self.device == "cuda":
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def peak(self) -> int:
+        """Return the peak since :meth:`reset` [bytes]."""
+        return self._read("VmHWM", "max_memory_allocated") - self.before
+
+    def _read(self, key: str, function: str) -> int:
+        if self.device == "cuda":
+            import torch
+
+            return int(getattr(torch.cuda, function)())
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+        raise KeyError(key)

@@ -60,8 +60,8 @@ class DelayedPeer(TorchPeer):
     """The network with its optimiser."""
 
     def prepare(self, raster: Raster) -> torch.Tensor:
-        """Put time last."""
-        return torch.from_numpy(raster).transpose(1, 2).contiguous()
+        """Put time last, on the device."""
+        return torch.from_numpy(raster).to(self.device).transpose(1, 2).contiguous()
 
 
 def convolution(name: str, task: Task, compiled: bool) -> DelayedPeer:

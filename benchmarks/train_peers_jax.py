@@ -85,6 +85,10 @@ class SpyxPeer:
         updates, state = self.optimiser.update(gradients, state)
         return optax.apply_updates(weights, updates), state, value
 
+    def to(self, device: str) -> None:
+        """Refuse: jax is installed for the CPU."""
+        raise ValueError(f"spyx is measured on the CPU only, not on {device}")
+
     def prepare(self, raster: Raster) -> jax.Array:
         """Put time first."""
         return jax.block_until_ready(jnp.asarray(np.ascontiguousarray(raster.swapaxes(0, 1))))

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from train_peers_common import BATCH, LEARNING_RATE, SLOPE, Labels, Raster, Task, surrogate
+from train_peers_common import LEARNING_RATE, SLOPE, Labels, Raster, Task, surrogate
 
 State = tuple[torch.Tensor, ...]
 Step = Callable[[torch.Tensor, State], tuple[torch.Tensor, State]]
@@ -106,16 +106,22 @@ class TorchPeer:
         torch.set_num_threads(THREADS)
         self.name, self.version, self.network = name, version(package), network
         self.optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, fused=True)
+        self.device = "cpu"
+
+    def to(self, device: str) -> None:
+        """Move the network to another device, with its parameters in place."""
+        self.network.to(device)
+        self.device = device
 
     def prepare(self, raster: Raster) -> torch.Tensor:
-        """Put time first."""
-        return torch.from_numpy(raster).transpose(0, 1).contiguous()
+        """Put time first, on the device."""
+        return torch.from_numpy(raster).to(self.device).transpose(0, 1).contiguous()
 
     def step(self, prepared: torch.Tensor, labels: Labels) -> float:
         """Make one step of Adam."""
         self.optimiser.zero_grad()
         scores, _ = self.network(prepared)
-        loss = nn.functional.cross_entropy(scores, torch.from_numpy(labels))
+        loss = nn.functional.cross_entropy(scores, torch.from_numpy(labels).to(self.device))
         loss.backward()
         self.optimiser.step()
         return loss.item()
@@ -124,7 +130,7 @@ class TorchPeer:
         """Return scores and hidden spikes per sample."""
         with torch.no_grad():
             scores, spikes = self.network(prepared)
-            return scores.numpy(), float((spikes > 0).sum() / BATCH)
+            return scores.cpu().numpy(), float((spikes > 0).sum() / spikes.shape[1])
 
 
 def _recurrent(task: Task) -> nn.Parameter | None:

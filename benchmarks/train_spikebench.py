@@ -6,16 +6,16 @@
     python benchmarks/train_spikebench.py --steps T --hidden H --train FILE.npz --epochs E --json
 
 Events are used directly, so no raster is made; ``peak_bytes`` is measured from the point where the events of the batch
-are in memory, as for the others. ``active`` is the share of units and steps whose membrane is within the support of the
-surrogate, on that batch after the measured steps. ``--profile`` adds the time of every operator in one step, and a
-lower limit: the time of this machine for the same number of bytes and operations.
+are in memory, as for the others. ``--device cuda`` measures a GPU, with the events in its memory. ``active`` is the
+share of units and steps whose membrane is within the support of the surrogate, on that batch after the measured steps.
+``--profile`` adds the time of every operator in one step, and a lower limit: the time of this machine for the same
+number of bytes and operations.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import gc
 import json
 import statistics
 import time
@@ -32,6 +32,7 @@ from train_peers_common import (
     MODELS,
     N_TAPS,
     SLOPE,
+    PeakMemory,
     Task,
     draw_weights,
     weights_of,
@@ -61,14 +62,15 @@ class Network:
 
     names = ("input", "recurrent", "readout", "bias")
 
-    def __init__(self, task: Task) -> None:
-        self.kernels = choose_kernels("cpu")
+    def __init__(self, task: Task, device: str = "cpu") -> None:
+        self.device, self.kernels = device, choose_kernels(device)
         self.neuron = Neuron(surrogate="triangle", slope=SLOPE)
         self.decays = [
-            torch.tensor(d) for d in (task.decay_syn, task.decay_mem, task.decay_readout)
+            torch.tensor(d, device=device)
+            for d in (task.decay_syn, task.decay_mem, task.decay_readout)
         ]
         self.weights = {
-            name: torch.tensor(task.weights[name]).requires_grad_()
+            name: torch.tensor(task.weights[name], device=device, requires_grad=True)
             for name in self.names
             if task.recurrent or name != "recurrent"
         }
@@ -87,7 +89,7 @@ class Network:
         return scores + weights["bias"], scan.spikes.mean_count()
 
     def step(self, batch: EventBatch) -> float:
-        """Make one step of Adam; the loss before it."""
+        """Make one step of Adam and wait for it; the loss before it."""
         scores, _ = self.scores(batch)
         loss = torch.nn.functional.cross_entropy(scores, batch.labels)
         self.optimizer.zero_grad()
@@ -118,9 +120,12 @@ class DelayedNetwork(Network):
 class ModelNetwork(Network):
     """A model of spikebench."""
 
-    def __init__(self, task: Task, name: str, n_units: int) -> None:
+    def __init__(self, task: Task, name: str, n_units: int, device: str = "cpu") -> None:
+        self.device = device
         self.model = build_model(name, task.n_steps, task.n_hidden, n_units, input_rate=1.0)
         self.model.load_state_dict({k: torch.from_numpy(v) for k, v in task.weights.items()})
+        self.model.kernels = choose_kernels(device)
+        self.model.to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, fused=True)
 
     def scores(self, batch: EventBatch) -> tuple[torch.Tensor, float]:
@@ -182,27 +187,17 @@ def batches(arrays: dict[str, NDArray[Any]], prefix: str = "") -> list[EventBatc
     return [whole.part(first, min(first + BATCH, n)) for first in range(0, n, BATCH)]
 
 
-def resident(key: str) -> int:
-    """Read ``VmRSS`` or ``VmHWM`` [bytes] of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(key)
-
-
 def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
     """Time steps on one batch."""
     network.scores(batch.part(0, 2))[0].sum().backward()  # loads the compiled loops once
     network.optimizer.zero_grad()
-    gc.collect()
-    before = resident("VmRSS")
+    memory = PeakMemory(network.device)
     with torch.no_grad():
         scores, spikes = network.scores(batch)
     began = time.perf_counter()
     losses = [network.step(batch) for _ in range(WARM_UP)]
     warm_up = time.perf_counter() - began
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    memory.reset()
     seconds = []
     for _ in range(repeat):
         began = time.perf_counter()
@@ -213,7 +208,7 @@ def measure(network: Network, batch: EventBatch, repeat: int) -> dict[str, Any]:
         "median_s": statistics.median(seconds),
         "min_s": min(seconds),
         "warm_up_s": warm_up,
-        "peak_bytes": resident("VmHWM") - before,
+        "peak_bytes": memory.peak(),
         "losses": losses,
         "hidden_spikes": spikes,
         "scores": scores.tolist(),
@@ -333,8 +328,11 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--train", type=Path)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.profile and options.device != "cpu":
+        parser.error("--profile measures the CPU; leave it out, or leave out --device")
     if (options.events is None) == (options.train is None):
         parser.error("one of --events and --train is needed")
     if options.network != "lif" and options.profile:
@@ -345,13 +343,20 @@ def main() -> None:
     weights = weights_of(arrays) or draw_weights(N_UNITS, options.hidden, options.seed)
     task = Task(options.steps, options.hidden, not options.feed_forward, weights)
     if options.network in MODELS:
-        network: Network = ModelNetwork(task, options.network, int(arrays["n_units"]))
+        network: Network = ModelNetwork(
+            task, options.network, int(arrays["n_units"]), options.device
+        )
     else:
-        network = DelayedNetwork(task) if options.network == "delays" else Network(task)
+        kind = DelayedNetwork if options.network == "delays" else Network
+        network = kind(task, options.device)
+
+    def placed(prefix: str = "") -> list[EventBatch]:
+        return [batch.to(options.device) for batch in batches(arrays, prefix)]
+
     if options.train:
-        report = train(network, batches(arrays, "train_"), batches(arrays, "test_"), options.epochs)
+        report = train(network, placed("train_"), placed("test_"), options.epochs)
     else:
-        (batch,) = batches(arrays)
+        (batch,) = placed()
         report = measure(network, batch, options.repeat)
         if options.profile:
             report["profile"] = profile(network, batch, options.hidden, options.repeat)
