@@ -139,15 +139,17 @@ def kernels(device: str, sizes: Sizes) -> dict[str, Check]:
             values = torch.rand(size, generator=random, dtype=torch.float64)
             return (0.5 + values / 2.5).to(where).requires_grad_()
 
-        weight, recurrent, out = learned(1, sizes.n_units, n), learned(1, n, n, scale=0.1), learned(n, 20)
+        weight, recurrent, out = (
+            learned(1, sizes.n_units, n),
+            learned(1, n, n, scale=0.1),
+            learned(n, 20),
+        )
         decays, leak = [decay(n), decay(n)], decay(20)
         extra = None
         if kind is not None:
             extra = kind(*(decay(n) for _ in kind.__dataclass_fields__))  # type: ignore[attr-defined]
         events = sizes.clips().to(where)
-        scan = module.recurrent_lif_scan(
-            events, recurrent, *decays, neuron, extra, weight=weight
-        )
+        scan = module.recurrent_lif_scan(events, recurrent, *decays, neuron, extra, weight=weight)
         scores = module.leaky_readout(scan.spikes, out, leak)
         torch.nn.functional.cross_entropy(scores, events.labels).backward()
         leaves = [weight, recurrent, out, *decays, leak, *(vars(extra).values() if extra else ())]

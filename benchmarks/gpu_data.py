@@ -25,15 +25,13 @@ class Words(NamedTuple):
     description: str
 
 
-def open_words(data: str, tiny: bool, n_samples: int = SAMPLES) -> Words:
-    """Open the training samples of ``data``, by default of ``shd-r``; make random ones if they are not here.
+def open_words(data: str, n_samples: int = SAMPLES) -> Words:
+    """Open the training samples of ``data``, by default of ``shd-r``; make random ones if it is not here.
 
     Parameters
     ----------
     data
         A spike file of 700 units or the name of a data set; empty: ``shd-r``, or random words.
-    tiny
-        Whether to make a few short words instead.
     n_samples
         Number of random words.
 
@@ -42,17 +40,19 @@ def open_words(data: str, tiny: bool, n_samples: int = SAMPLES) -> Words:
     Words
         The samples.
     """
-    if not tiny:
-        try:
-            train = open_selection(data or "shd-r").train
-            return Words(train, f"{Path(data or 'shd-r').name}: {len(train):,} training samples")
-        except SpikebenchError:
-            if data:
-                raise
-    if tiny:
-        return Words(random_words(16, 20, TINY_UNITS), "16 short synthetic samples")
+    try:
+        train = open_selection(data or "shd-r").train
+        return Words(train, f"{Path(data or 'shd-r').name}: {len(train):,} training samples")
+    except SpikebenchError:
+        if data:
+            raise
     title = f"synthetic: {n_samples:,} samples of {SPIKES:,} random spikes, not words"
     return Words(random_words(n_samples, SPIKES), title)
+
+
+def tiny_words(n_samples: int) -> Words:
+    """Make short random words for the interpreter."""
+    return Words(random_words(n_samples, 6, TINY_UNITS), f"{n_samples} tiny synthetic samples")
 
 
 def random_words(n_samples: int, n_spikes: int, n_units: int = N_UNITS) -> SpikeDataset:

@@ -121,6 +121,7 @@ class Events:
 def measure(peer: Peer, events: Events, repeat: int, device: str) -> dict[str, Any]:
     """Time steps on one batch."""
     raster, labels = next(events.batches())
+    raster = raster[: len(labels)]
     if (
         not peer.name.endswith(COMPILED) and peer.name != "spyx"
     ):  # they would compile for two samples
@@ -128,6 +129,7 @@ def measure(peer: Peer, events: Events, repeat: int, device: str) -> dict[str, A
     del raster
     memory = PeakMemory(device)
     raster, labels = next(events.batches())
+    raster = raster[: len(labels)]
     prepared = peer.prepare(raster)
     del raster
     scores, spikes = peer.scores(prepared)

@@ -20,6 +20,7 @@ from spikebench.kernels.neuron import Adaptation, Neuron
 from spikebench.models.base import Classifier, DataShape, model_class
 
 SHAPE = DataShape(n_units=6, n_classes=3, n_steps=12, time_step=0.01, input_rate=0.3)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 Call = tuple[torch._ops.OpOverload, tuple[Any, ...]]
 
 
@@ -42,17 +43,18 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(scope="module")
-def calls() -> dict[str, Call]:
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=needs_gpu)])
+def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
     """Run and differentiate a layer of every kind on tiny shapes, and record the operators."""
     torch.manual_seed(0)
-    batch = random_events(np.random.default_rng(0), 3, 5, 4, "binary")
+    device = request.param
+    batch = random_events(np.random.default_rng(0), 3, 5, 4, "binary").to(device)
     weight, recurrent, second, readout = (
-        torch.randn(size, dtype=torch.float64, requires_grad=True)
+        torch.randn(size, dtype=torch.float64).to(device).requires_grad_()
         for size in ((4, 3), (3, 3), (2, 3, 3), (3, 2))
     )
-    decay = torch.full((3,), 0.5, dtype=torch.float64, requires_grad=True)
-    lengths = torch.tensor([5, 3, 1])
+    decay = torch.full((3,), 0.5, dtype=torch.float64, device=device, requires_grad=True)
+    lengths = torch.tensor([5, 3, 1], device=device)
     with Recorder() as recorder:
         scan = operators.recurrent_lif_scan(
             *(

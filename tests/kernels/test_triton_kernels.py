@@ -203,10 +203,11 @@ def test_functions_on_a_gpu_equal_those_of_the_cpu() -> None:
 
 @needs_gpu
 @needs_triton
-def test_networks_on_a_gpu_equal_the_reference() -> None:
-    for setting in settings():
-        compare_gradients(*setting, device="cuda")
-        compare_gradients(*setting, device="cuda", shape=(17, 20, 40, 20))
+@pytest.mark.parametrize("number", range(len(list(settings()))))  # compiled in several processes
+def test_networks_on_a_gpu_equal_the_reference(number: int) -> None:
+    setting = list(settings())[number]
+    compare_gradients(*setting, device="cuda")
+    compare_gradients(*setting, device="cuda", shape=(17, 20, 40, 20))
 
 
 def compare_spikes(device: str, n_steps: int, n: int) -> int:
