@@ -6,9 +6,9 @@ Stages run one after the other, each in a process of its own, the most important
 and what earlier ones left; then it is stopped, and the page says "not finished". A stage that fails is reported, and
 the others go on. Writes ``benchmarks/results/gpu-DEVICE.json`` and ``….md``, DEVICE being the name of the GPU.
 
-``--data`` is the spike file or data set of the training stages: by default ``shd-r`` if it is on this machine, else random
-spikes of the same number. ``--interpret`` runs every stage on tiny shapes in Triton's interpreter on the CPU, to try
-the script: its speeds mean nothing, and the report is written to a temporary folder.
+``--data`` is the spike file or data set of the training stages: by default ``shd-r`` if it is on this machine, else
+random spikes of the same number. ``--interpret`` runs every stage on tiny shapes in Triton's interpreter on the CPU,
+to try the script: its speeds mean nothing, and the report is written to a temporary folder.
 
 Exit codes: 0 all stages finished and no check failed; 1 a check or a stage failed, or a stage did not finish;
 2 PyTorch finds no CUDA device.

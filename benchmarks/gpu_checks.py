@@ -68,7 +68,10 @@ class Sizes:
 
 def distance(found: list[torch.Tensor], expected: list[torch.Tensor]) -> float:
     """Return the difference relative to the norm, the largest of several tensors."""
-    pairs = [(one.double().cpu(), other.double().cpu()) for one, other in zip(found, expected)]
+    pairs = [
+        (one.double().cpu(), other.double().cpu())
+        for one, other in zip(found, expected, strict=True)
+    ]
     return max(float((a - b).norm() / b.norm().clamp(min=1e-12)) for a, b in pairs)
 
 

@@ -1,8 +1,9 @@
-"""Words for ``gpu.sh``: a data set of this machine, or as many random spikes; and the file into which a stage writes."""
+"""Words for ``gpu.sh``: a data set of this machine, or as many random spikes; the file that a stage writes."""
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +73,7 @@ def random_words(n_samples: int, n_spikes: int, n_units: int = N_UNITS) -> Spike
     offsets = np.concatenate([[0], np.cumsum(rng.poisson(n_spikes, n_samples))]).astype(np.int64)
     times = rng.random(offsets[-1], dtype=np.float32)
     times *= times  # denser at the beginning
-    for first, last in zip(offsets, offsets[1:], strict=False):
+    for first, last in pairwise(offsets):
         times[first:last].sort()
     units = rng.integers(0, n_units, offsets[-1], dtype=np.uint16)
     events = FlatEvents(

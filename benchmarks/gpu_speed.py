@@ -9,8 +9,8 @@ Stages of ``gpu.sh``:
   ``convert_device.py``; ``whole`` is everything from the recordings to the spike file.
 * **training**: ms per step at T = 250, H = 256, recurrent, each library in a process of its own, as in ``train.py``;
   **more-training** the other shapes, and plain PyTorch through ``torch.compile``.
-* **epoch**: an epoch of ``shd-r`` with model ``rlif`` at T = 250, H = 256 and batches of 128, as in ``spikebench train``:
-  making the batches, copying them to the device, and the steps.
+* **epoch**: an epoch of ``shd-r`` with model ``rlif`` at T = 250, H = 256 and batches of 128, as in
+  ``spikebench train``: making the batches, copying them to the device, and the steps.
 * **accuracy**: ``spikebench evaluate`` of one model with its preset on ``digits``, one seed, on the GPU and on the CPU.
 """
 
