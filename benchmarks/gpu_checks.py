@@ -57,7 +57,7 @@ class Sizes:
         self.tiny = tiny
         self.n_steps, self.n_hidden, self.batch = (4, 8, 2) if tiny else (250, 256, 32)
         self.n_units = TINY_UNITS if tiny else N_UNITS
-        self.channels, self.n_samples = (3, 200) if tiny else (700, 24_000)
+        self.channels, self.n_samples = (3, 200) if tiny else (700, 4_800)
 
     def clips(self, seconds: float = 1.0) -> EventBatch:
         """Make a batch of random words."""
