@@ -89,15 +89,15 @@ def list_stages(folder: Path, data: str, interpret: bool) -> list[Stage]:
         workers = str(min(os.cpu_count() or 1, 8))
         pytest += [*GPU_TESTS, "-n", workers, "-m", "not slow"]
         pytest += ["-k", "(gpu or cuda) and not without"]
-    stages = [Stage("tests", 130, [*python, *pytest], xml)]
+    stages = [Stage("tests", 110, [*python, *pytest], xml)]
     script = str(HERE / "gpu_checks.py")
     file = folder / "checks.json"
-    stages.append(Stage("checks", 90, [*python, script, str(file), *device], file))
+    stages.append(Stage("checks", 80, [*python, script, str(file), *device], file))
     for name, share in (
         ("training", 50),
         ("epoch", 40),
         ("conversion", 40),
-        ("accuracy", 60),
+        ("accuracy", 90),
         ("more-training", 60),
     ):
         file = folder / f"{name}.json"

@@ -214,7 +214,9 @@ def epoch(options: argparse.Namespace) -> None:
         found["loss"] = one_epoch(rule, samples, record, number, 1e-3)
         found["seconds"].append(time.perf_counter() - began)
         seconds = statistics.median(found["seconds"])
-        found["bars"] = [bar("epoch of shd-r", seconds, EPOCH_SECONDS, "s", at_most=True)]
+        found["bars"] = [
+            bar(f"epoch: {words.description}", seconds, EPOCH_SECONDS, "s", at_most=True)
+        ]
         write(options.file, found)
 
 
