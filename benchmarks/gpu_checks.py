@@ -34,6 +34,7 @@ from spikebench.presets.preset import read_preset
 
 LAYERS: dict[str, tuple[Neuron, type[Parameters] | None]] = {
     "leaky, reset to zero, fast sigmoid": (Neuron(), None),
+    "leaky, reset to zero, triangle": (Neuron(surrogate="triangle", slope=4.0), None),
     "adaptation, restart, multi-Gaussian": (
         Neuron(reset="restart", reset_in_graph=True, surrogate="multi_gaussian"),
         Adaptation,

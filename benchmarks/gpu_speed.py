@@ -7,8 +7,9 @@ Stages of ``gpu.sh``:
 
 * **conversion**: ``data/digits`` at 700 channels. ``device`` is the encoding of prepared recordings, as in
   ``convert_device.py``; ``whole`` is everything from the recordings to the spike file.
-* **training**: ms per step at T = 250, H = 256, recurrent, each library in a process of its own, as in ``train.py``;
-  **more-training** the other shapes, and plain PyTorch through ``torch.compile``.
+* **training**: ms per step of the recurrent network at T = 250, H = 256, each library in a process of its own, as in
+  ``train.py``; **more-training** the other rows there, and plain PyTorch through ``torch.compile``. Peers that are
+  not installed are left out, and spyx, which is measured on the CPU only.
 * **epoch**: an epoch of ``shd-r`` with model ``rlif`` at T = 250, H = 256 and batches of 128, as in
   ``spikebench train``: making the batches, copying them to the device, and the steps.
 * **accuracy**: ``spikebench evaluate`` of one model with its preset on ``digits``, one seed, on the GPU and on the CPU.
@@ -31,8 +32,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 from gpu_data import bar, open_words, tiny_words, write
-from train import OURS, SHAPES, events
-from train_peers_common import BATCH, draw_weights
+from train import COMPILED, OURS, ROWS, Row, write_batch
+from train_peers_common import BATCH
 
 from spikebench.conversion.job import ConversionOptions
 from spikebench.conversion.runner import convert
@@ -50,14 +51,12 @@ from spikebench.training.run_record import RunRecord
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-PEERS = {  # name: module
-    "plain torch": "torch",
+MODULES = {
     "snnTorch": "snntorch",
     "SpikingJelly": "spikingjelly",
     "norse": "norse",
-}
-FIRST_SHAPE = "T = 250, H = 256"
-TINY_SHAPES = {"T = 3, H = 8": (3, 8, True), "feed-forward, T = 3, H = 8": (3, 8, False)}
+}  # of peers; others: torch
+FIRST_ROW, COMPILED_ROW = "recurrent LIF, T = 250, H = 256", "feed-forward LIF, T = 250, H = 256"
 REAL_TIME, PEER_FACTOR, EPOCH_SECONDS = 1000.0, 8.0, 1.0  # asked for
 MODEL, MOST_DIFFERENCE = "c_silif", 0.08  # of accuracies: three standard deviations of a difference
 
@@ -93,13 +92,15 @@ def short_clips(folder: Path) -> Path:
     return folder
 
 
-def contenders() -> dict[str, str]:
-    """Return the libraries that are installed, with the interpreter of each."""
+def contenders(row: Row) -> dict[str, str]:
+    """Return the libraries that are installed and can use a GPU, with the interpreter of each."""
     found = {OURS: sys.executable}
-    for name, module in PEERS.items():
+    for name in row.peers:
+        if name == "spyx":
+            continue
         if PEERS_PYTHON.exists():
             found[name] = str(PEERS_PYTHON)
-        elif importlib.util.find_spec(module):
+        elif importlib.util.find_spec(MODULES.get(name, "torch")):
             found[name] = sys.executable
     return found
 
@@ -109,46 +110,40 @@ def training(options: argparse.Namespace, more: bool = False) -> None:
     tiny: bool = options.tiny
     words = tiny_words(4) if tiny else open_words(options.data, BATCH)
     selection = cast(SelectionData, SimpleNamespace(train=words.train))
-    shapes = {title: shape[:3] for title, shape in SHAPES.items()}
-    first = {FIRST_SHAPE: shapes.pop(FIRST_SHAPE)}
+    rows = {title: row for title, row in ROWS.items() if (title == FIRST_ROW) != more}
     if tiny:
-        first, shapes = ({title: shape} for title, shape in TINY_SHAPES.items())
+        rows = {
+            f"{title.split(',')[0]}, T = 3, H = 8": row._replace(n_steps=3, n_hidden=8)
+            for title, row in rows.items()
+        }
     found: dict[str, Any] = {"data": words.description, "shapes": {}, "bars": []}
     with tempfile.TemporaryDirectory() as temporary:
         arguments = {
-            title: step_arguments(Path(temporary), selection, shape, options)
-            for title, shape in (shapes if more else first).items()
+            title: step_arguments(Path(temporary) / f"{number}.npz", selection, row, options)
+            for number, (title, row) in enumerate(rows.items())
         }
-        steps = [(title, name) for title in arguments for name in contenders()]
+        steps = [(title, name) for title, row in rows.items() for name in contenders(row)]
         if more and not tiny:  # it compiles for up to a minute
-            steps.append((list(arguments)[-1], "plain torch compiled"))
+            steps.append((COMPILED_ROW, "plain torch" + COMPILED))
         for title, name in steps:
-            python = contenders()[name.removesuffix(" compiled")]
-            rows = found["shapes"].setdefault(title, {})
-            rows[name] = step(name, python, arguments[title], tiny)
+            python = contenders(rows[title])[name.removesuffix(COMPILED)]
+            network = ["--network", rows[title].network] if name == OURS else []
+            measured = found["shapes"].setdefault(title, {})
+            measured[name] = step(name, python, arguments[title] + network, tiny)
             found["bars"] = [one for each in found["shapes"].items() for one in peer_bar(*each)]
             write(options.file, found)
-    failed = [rows[OURS]["error"] for rows in found["shapes"].values() if "error" in rows[OURS]]
+    failed = [one[OURS]["error"] for one in found["shapes"].values() if "error" in one[OURS]]
     if failed:
         sys.exit(f"spikebench was not measured: {failed[0]}")
 
 
 def step_arguments(
-    folder: Path,
-    selection: SelectionData,
-    shape: tuple[int, int, bool],
-    options: argparse.Namespace,
+    file: Path, selection: SelectionData, row: Row, options: argparse.Namespace
 ) -> list[str]:
-    """Write the batch of a shape, and return the arguments of a measurement of it."""
-    n_steps, n_hidden, recurrent = shape
-    n_units = selection.train.n_units
-    file = folder / f"batch-{n_steps}-{n_hidden}-{recurrent}.npz"
-    weights = draw_weights(n_units, n_hidden, 0)
-    batch = events(selection, "train", n_steps, BATCH)
-    np.savez(file, n_steps=n_steps, n_units=n_units, **batch, **weights)
-    words = ["--steps", n_steps, "--hidden", n_hidden, "--events", file, "--device", options.device]
-    words += ["--repeat", 1 if options.tiny else 10, "--json"]
-    return [str(word) for word in words] + ([] if recurrent else ["--feed-forward"])
+    """Write the batch of a row into a file, and return the arguments of a measurement of it."""
+    write_batch(file, row, selection)
+    words = [*row.words(), "--events", str(file), "--device", options.device, "--json"]
+    return [*words, "--repeat", "1" if options.tiny else "10"]
 
 
 def step(name: str, python: str, arguments: list[str], interpreted: bool) -> dict[str, Any]:
@@ -160,6 +155,7 @@ def step(name: str, python: str, arguments: list[str], interpreted: bool) -> dic
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
     row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    del row["scores"], row["losses"]
     print(f"{name}: {1e3 * row['median_s']:.2f} ms", flush=True)
     return row
 

@@ -64,6 +64,11 @@ class Row(NamedTuple):
         """Return the names of the peers through ``torch.compile``; spyx has a compiler of its own."""
         return [name + COMPILED for name in self.peers if name != "spyx"]
 
+    def words(self) -> list[str]:
+        """Return the arguments of a measurement of it."""
+        shape = ["--steps", str(self.n_steps), "--hidden", str(self.n_hidden)]
+        return shape + ([] if self.recurrent else ["--feed-forward"])
+
 
 ROWS = {
     "recurrent LIF, T = 100, H = 128": Row(100, 128, bar=2, aim=3, memory=5.1),
@@ -124,9 +129,9 @@ def run(python: str, name: str, words: list[str], longest_s: float | None) -> di
 def write_batch(file: Path, row: Row, selection: SelectionData) -> int:
     """Write the batch and the initial weights of a row; return the events of the batch."""
     batch = events(selection, "train", row.n_steps, BATCH, row.group_units)
-    n_units, n_events = -(-N_UNITS // row.group_units), len(batch["bins"])
+    n_units, n_events = -(-selection.train.n_units // row.group_units), len(batch["bins"])
     if row.network in MODELS:
-        rate = n_events / (BATCH * row.n_steps * n_units)
+        rate = n_events / (len(batch["labels"]) * row.n_steps * n_units)
         model = build_model(row.network, row.n_steps, row.n_hidden, n_units, rate)
         weights: dict[str, Any] = initial_weights(model)
     else:
@@ -149,9 +154,7 @@ def speed(
         row = ROWS[title]
         file = folder / "batch.npz"
         n_events = write_batch(file, row, selection)
-        words = ["--steps", str(row.n_steps), "--hidden", str(row.n_hidden)]
-        words += ["--events", str(file), "--repeat", str(repeat)]
-        words += [] if row.recurrent else ["--feed-forward"]
+        words = [*row.words(), "--events", str(file), "--repeat", str(repeat)]
         found: dict[str, Any] = {}
         missing: dict[str, str] = {}
         for turn in range(rounds):
