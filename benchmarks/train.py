@@ -115,7 +115,12 @@ def run(python: str, name: str, words: list[str], longest_s: float | None) -> di
     command = [interpreter, str(HERE / script[0]), *script[1:], *words, "--json"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=longest_s
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=longest_s,
+            env=os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "1"},  # no pool of processes
         )
     except subprocess.TimeoutExpired:
         return f"took more than {longest_s:.0f} s"
