@@ -43,7 +43,9 @@ class AdaptiveLIFConfig(ModelConfig):
     adapt_to_spikes: Range = (0.0, 2.0)  # b
     adapt_gain: float = Field(default=1.0, ge=0, le=1000)  # q
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
-    readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
+    readout_skip_ms: float = Field(  # left out of the reduction
+        default=0.0, ge=0, le=60_000, exclude_if=lambda time: time == 0
+    )
     readout: ReadoutReduction = "mean"
     surrogate: Surrogate = "fast_sigmoid"
     surrogate_slope: float = Field(default=4.0, gt=0)

@@ -56,7 +56,9 @@ class RecurrentDelayLIFConfig(ModelConfig):
         default=1.0, ge=0
     )  # orthogonal: gain; normal: of 1/√hidden_units
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
-    readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
+    readout_skip_ms: float = Field(  # left out of the reduction
+        default=0.0, ge=0, le=60_000, exclude_if=lambda time: time == 0
+    )
     readout: ReadoutReduction = "softmax"
     init_fluctuation: float = Field(default=1.0, gt=0)  # without normalisation
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only

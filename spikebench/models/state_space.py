@@ -26,7 +26,9 @@ class StateSpaceConfig(ModelConfig):
     dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
     normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
     tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
-    readout_skip_ms: float = Field(default=0.0, ge=0, le=60_000)  # left out of the reduction
+    readout_skip_ms: float = Field(  # left out of the reduction
+        default=0.0, ge=0, le=60_000, exclude_if=lambda time: time == 0
+    )
     readout: ReadoutReduction = "softmax"
     surrogate: Surrogate = "boxcar"
     surrogate_slope: float = Field(default=2.0, gt=0)
