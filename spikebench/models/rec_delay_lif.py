@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from spikebench.errors import TrainingError
@@ -62,6 +62,13 @@ class RecurrentDelayLIFConfig(ModelConfig):
     readout: ReadoutReduction = "softmax"
     init_fluctuation: float = Field(default=1.0, gt=0)  # without normalisation
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
+
+    @model_validator(mode="after")
+    def _delays_are_a_range(self) -> RecurrentDelayLIFConfig:
+        low, high = self.init_delay_ms
+        if not 0 <= low <= high <= 10_000:
+            raise ValueError(f"init_delay_ms: {low} to {high} is not a range within 0 … 10000")
+        return self
 
 
 class RecurrentDelayLayer(nn.Module):

@@ -363,6 +363,12 @@ def test_recurrent_delays_start_in_their_range() -> None:
     torch.testing.assert_close(square @ square.T, torch.eye(128), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("delays", [(20.0, 10.0), (-1.0, 5.0)])
+def test_initial_recurrent_delays_are_a_range(delays: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="init_delay_ms: .* is not a range within 0"):
+        RecurrentDelayLIFConfig(init_delay_ms=delays)
+
+
 def test_recurrent_delays_longer_than_memory_are_refused() -> None:
     shape = DataShape(n_units=1, n_classes=2, n_steps=9, time_step=1e-4, input_rate=1.0)
     with pytest.raises(TrainingError, match="max_delay_ms=2000 is 20000 bins; at most 10000"):
