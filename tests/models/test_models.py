@@ -365,7 +365,7 @@ def test_recurrent_delays_start_in_their_range() -> None:
 
 @pytest.mark.parametrize("delays", [(20.0, 10.0), (-1.0, 5.0)])
 def test_initial_recurrent_delays_are_a_range(delays: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="init_delay_ms: .* is not a range within 0"):
+    with pytest.raises(ValueError, match=r"init_delay_ms: .* is not a range within 0"):
         RecurrentDelayLIFConfig(init_delay_ms=delays)
 
 
