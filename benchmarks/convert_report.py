@@ -213,7 +213,7 @@ def _start_page(start: dict[str, Any]) -> list[str]:
     return [
         f"## Start ({start['created'][:10]})",
         "",
-        f"{_commands(start)}, one word of {start['audio_s']:.2f} s, from start to end: {start['cold_s']:.1f} s with an "
+        f"{_commands(start)}, one word of {start['audio_s']:.2f} s, from start to end: {start['cold_s']:.1f} s with "
         f"empty caches, {start['warm_s']:.1f} s with full ones.",
     ]
 

@@ -13,7 +13,8 @@ _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 def compiled(loop: _Loop, any_order: bool = False) -> _Loop:
     """Compile a loop and cache it on disk.
 
-    The arithmetic is IEEE without reassociation, so the loop gives the same bins compiled and interpreted.
+    The arithmetic is IEEE without reassociation, unless ``any_order`` is set, so the loop gives the same bits compiled
+    and interpreted.
 
     Parameters
     ----------

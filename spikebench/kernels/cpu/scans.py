@@ -43,9 +43,7 @@ from spikebench.kernels.scan import STATE_ROWS
 _TRIANGLE, _BOXCAR = SURROGATES["triangle"], SURROGATES["boxcar"]  # 0 far from the threshold
 
 _BLOCK = 32  # units that are skipped together if none has fired
-_SPARSE = (
-    1 / 3
-)  # of units near their threshold, up to which products unit by unit are faster than a dense product
+_SPARSE = 1 / 3  # of units near their threshold, up to which products are computed unit by unit
 
 
 class Kept(NamedTuple):
@@ -420,9 +418,7 @@ def _list_active(slopes: Floats, active: Ints, n_active: Offsets) -> None:
                 n_inside += slopes[k, h] != zero
             if n_inside == 0:
                 continue
-            for h in range(
-                begin, end
-            ):  # every unit is written; only those that are active are kept
+            for h in range(begin, end):  # every unit is written; only active ones are kept
                 active[k, found] = h
                 found += slopes[k, h] != zero
         n_active[k] = found
