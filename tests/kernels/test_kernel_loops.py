@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -146,8 +150,8 @@ def test_plain_rows_take_over_where_vectors_do_not_compile(
     found, expected = table[0].copy(), table[0].copy()
     spread, plain = table.copy("F"), table.copy("F")
     kinds = tuple(numba.typeof(part) for part in (table, which, 3, 20, found))
-    for vector, rows in ((vectors._sum_rows, sum_rows), (vectors._spread_row, spread_row)):
-        assert vectors._vectors_or_plain(vector, rows, kinds) is not rows
+    chosen = [vectors._compiled_sum(*kinds), vectors._compiled_spread(*kinds)]
+    assert chosen == [vectors._sum_with_vectors, vectors._spread_with_vectors]
 
     def refuse(*_: object) -> None:
         raise AttributeError("pointee")
@@ -159,6 +163,38 @@ def test_plain_rows_take_over_where_vectors_do_not_compile(
     spread_row(plain, which, 3, 20, expected)
     assert np.array_equal(found, expected)
     assert np.array_equal(spread, plain)
+
+
+_TWO_LOOPS = """
+import sys
+import numpy as np
+from spikebench.compiled import compiled
+from spikebench.kernels.cpu.vectors import spread_row, sum_rows
+
+@compiled
+def sum_into(table, which, begin, end, row):
+    sum_rows(table, which, begin, end, row)
+
+@compiled
+def spread(table, which, begin, end, row):
+    spread_row(table, which, begin, end, row)
+
+table, which, row = np.zeros((3, 4)), np.zeros(1, np.int32), np.ones(4)
+for name in sys.argv[1:]:
+    globals()[name](table, which, 0, 1, row)
+assert table[0].sum() == 4 * ("spread" in sys.argv), table
+assert row.sum() == 4, row
+"""
+
+
+@pytest.mark.slow
+def test_loops_compiled_by_different_processes_keep_their_vectors_apart(tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text(_TWO_LOOPS)
+    cached = dict(os.environ, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    for names in (["sum_into"], ["spread"], ["sum_into", "spread"]):
+        command = [sys.executable, str(tmp_path / "loops.py"), *names]
+        done = subprocess.run(command, env=cached, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 def _next(number: int) -> int:

@@ -178,24 +178,33 @@ def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: 
     return signature, generate
 
 
-def _vectors_or_plain(vectors: Any, plain: Callable[..., None], kinds: Kinds) -> Any:  # noqa: ANN401
+# numba's cache keeps a copy of a compiled function with every loop that uses it, under a name made of module, qualified
+# name, types and a number counted in the process that compiled it. Two functions of one qualified name (local functions
+# of one function) would take each other's place when loops compiled in different processes are loaded together.
+def _sum_with_vectors(table: Any, which: Any, begin: Any, end: Any, row: Any) -> None:  # noqa: ANN401
+    _sum_rows(table, which, begin, end, row)  # type: ignore[call-arg]  # counts the typing context
+
+
+def _spread_with_vectors(table: Any, which: Any, begin: Any, end: Any, row: Any) -> None:  # noqa: ANN401
+    _spread_row(table, which, begin, end, row)  # type: ignore[call-arg]
+
+
+def _vectors_or_plain(
+    vectors: Callable[..., None], plain: Callable[..., None], kinds: Kinds
+) -> Callable[..., None]:
     """Return the function to compile for these types: the vectors, or the plain function if they do not compile."""
-
-    def add(table: Any, which: Any, begin: Any, end: Any, row: Any) -> None:  # noqa: ANN401
-        vectors(table, which, begin, end, row)
-
     try:
-        njit(add).compile(types.void(*map(types.unliteral, kinds)))
+        njit(vectors).compile(types.void(*map(types.unliteral, kinds)))
     except Exception:  # other releases of numba or llvmlite raise different types
         return plain
-    return add
+    return vectors
 
 
 @overload(sum_rows, strict=False)  # the plain function has its own type annotations
 def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
-    return _vectors_or_plain(_sum_rows, sum_rows, (table, which, begin, end, row))
+    return _vectors_or_plain(_sum_with_vectors, sum_rows, (table, which, begin, end, row))
 
 
 @overload(spread_row, strict=False)
 def _compiled_spread(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
-    return _vectors_or_plain(_spread_row, spread_row, (table, which, begin, end, row))
+    return _vectors_or_plain(_spread_with_vectors, spread_row, (table, which, begin, end, row))
