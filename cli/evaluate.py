@@ -95,7 +95,7 @@ def evaluate(
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation.final_test import evaluate as test
     from spikebench.learning.ranks import this_rank
-    from spikebench.presets.preset import read_preset
+    from spikebench.presets.preset import preset_name, read_preset
     from spikebench.protocol.opening import open_oracle, open_selection
     from spikebench.protocol.results import RESULT_FILE
     from spikebench.records.text import shareable
@@ -120,7 +120,7 @@ def evaluate(
     else:
         assert model is not None
         data = data or "digits"
-        preset = read_preset(model, preset_file, settings)
+        preset = read_preset(model, preset_file, settings, data)
         words = _words(model, data, preset_file, settings, device, seed, seeds)
         words += [name for name, given in (("--oracle", oracle), ("--refit", refit)) if given]
     words += ["--metrics", metrics_text] if metrics_text else []
@@ -144,7 +144,8 @@ def evaluate(
         selection = open_oracle(data) if oracle else open_selection(data)
         warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
-            source = preset_file or f"its preset{' and changes' if settings else ''}"
+            source = preset_file or f"the preset {preset_name(model, data)}"
+            source = f"{source}{' and changes' if settings else ''}"
             click.echo(f"no checkpoint: training {model} with {source}", err=True)
         numbers = range(seeds) if seeds else [seed or 0]
         runs = [folder / f"seed{number}" for number in numbers]

@@ -99,7 +99,7 @@ def train(
             "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
         )
     data = data or "digits"
-    preset = read_preset(model, preset_file, settings)
+    preset = read_preset(model, preset_file, settings, data)
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need a common folder: give it with -o")
     folder = output or default_folder(data, f"{model}-refit" if refit else model)

@@ -16,6 +16,7 @@ from cli.data import COMMANDS as DATA_COMMANDS
 from cli.leaderboard import COMMANDS as LEADERBOARD_COMMANDS
 from cli.main import COMMANDS
 from spikebench.models import MODELS
+from spikebench.presets.preset import OWN_PRESETS
 
 PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
 # Bottom up: each imports only those before it.
@@ -191,6 +192,12 @@ def test_every_package_is_typed() -> None:
 def test_every_model_has_a_preset() -> None:
     presets = {path.stem for path in (ROOT / "spikebench" / "presets").glob("*.toml")}
     assert presets == set(MODELS)
+
+
+def test_every_preset_of_a_data_set_is_read() -> None:
+    folders = {path.parent for path in (ROOT / "spikebench" / "presets").glob("*/*.toml")}
+    assert {folder.name for folder in folders} <= set(OWN_PRESETS.values())
+    assert {path.stem for folder in folders for path in folder.iterdir()} <= set(MODELS)
 
 
 def test_every_public_function_is_documented() -> None:

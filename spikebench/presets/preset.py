@@ -1,7 +1,8 @@
 """Presets: all settings of a training, as TOML with the unit in every key.
 
-``presets/<model>.toml`` holds the default settings of ``spikebench evaluate --model <model>``. Files of the user and
-single ``table.key=value`` overrides are checked in the same way.
+``presets/<model>.toml`` holds the default settings of ``spikebench evaluate --model <model>``, and
+``presets/shd/<model>.toml`` those for the recordings of SHD, see :data:`OWN_PRESETS`. Files of the user and single
+``table.key=value`` overrides are checked in the same way.
 """
 
 from __future__ import annotations
@@ -17,6 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from spikebench.errors import TrainingError
 from spikebench.models import check_model_name
 from spikebench.records.strict_json import first_problem
+
+# Data sets with presets of their own, in the folder of this name; models without one use the common preset.
+OWN_PRESETS = {
+    "shd": "shd",
+    "shd-r": "shd",
+    "heidelberg-digits": "shd",
+    "ssc": "ssc",
+    "ssc-r": "ssc",
+    "speech-commands": "ssc",
+}
 
 _MAX_DEPTH = 8  # of tables and lists in a preset
 
@@ -137,7 +148,9 @@ class Preset(_Settings):
     model: dict[str, Any] = {}
 
 
-def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] = ()) -> Preset:
+def read_preset(
+    model: str, file: Path | None = None, overrides: Iterable[str] = (), data: str = ""
+) -> Preset:
     """Read the preset of a model.
 
     Parameters
@@ -148,6 +161,8 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
         A TOML file to use instead of the model's own.
     overrides
         Settings like ``training.epochs=10``; the value is TOML (quotes around text are optional).
+    data
+        Name of the data set, which may have a preset of its own for the model.
 
     Returns
     -------
@@ -162,14 +177,14 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
         If the file cannot be read or a setting is unknown or out of range.
     """
     check_model_name(model)
-    name = str(file) if file else f"preset {model}"
+    name = str(file) if file else f"preset {preset_name(model, data)}"
     try:
         if file:
             if not file.is_file():
                 raise TrainingError(f"{file}: no such file")
             text = file.read_text(encoding="utf-8")
         else:
-            source = resources.files("spikebench") / "presets" / f"{model}.toml"
+            source = resources.files("spikebench") / "presets" / f"{preset_name(model, data)}.toml"
             text = source.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except RecursionError:
@@ -184,6 +199,26 @@ def read_preset(model: str, file: Path | None = None, overrides: Iterable[str] =
         return Preset.model_validate(tables)
     except ValidationError as error:
         raise TrainingError(f"{name}: {first_problem(error, Preset)}") from None
+
+
+def preset_name(model: str, data: str = "") -> str:
+    """Choose the preset of a model for a data set.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    data
+        Name of the data set.
+
+    Returns
+    -------
+    str
+        ``shd/<model>`` or ``ssc/<model>`` if the data set has a preset of its own for the model, else ``<model>``.
+    """
+    own = f"{OWN_PRESETS[data]}/{model}" if data in OWN_PRESETS else model
+    there = (resources.files("spikebench") / "presets" / f"{own}.toml").is_file()
+    return own if there else model
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:

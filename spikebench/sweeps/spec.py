@@ -289,7 +289,7 @@ def list_configurations(spec: SweepSpec) -> list[Configuration]:
         overrides = [*fixed, *(f"{key}={_toml(value)}" for key, value in values.items())]
         file = Path(spec.preset) if spec.preset is not None else None
         try:
-            preset = read_preset(model, file, overrides)
+            preset = read_preset(model, file, overrides, spec.data)
         except TrainingError as error:
             raise TrainingError(f"configuration {name}: {error}") from None
         key = f"{model} {preset.model_dump_json()}"  # 1 and 1.0 may be equal settings

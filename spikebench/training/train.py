@@ -39,7 +39,7 @@ def train(
     seed
         Seed of the initial weights, the order of samples, augmentation and dropout.
     preset
-        TOML file with the settings; by default that of the model.
+        TOML file with the settings; by default that of the model for the data set.
     settings
         Changes of single settings, such as ``"training.epochs=20"``.
     device
@@ -64,7 +64,7 @@ def train(
     record = start_run(
         folder,
         model,
-        read_preset(model, preset, settings),
+        read_preset(model, preset, settings, str(data)),
         selection,
         seed,
         device,

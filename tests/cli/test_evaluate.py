@@ -159,7 +159,7 @@ def test_says_that_it_trains_and_what_selects(
 ) -> None:
     words = ["evaluate", "--model", "lif", "--data", toy, "-o", "out", *QUICK[:-1]]
     _, _, err = run(capsys, *words)
-    assert "no checkpoint: training lif with its preset and changes" in err
+    assert "no checkpoint: training lif with the preset lif and changes" in err
     assert "the test split is not opened" in err
     assert "epoch 3/3" in err
 

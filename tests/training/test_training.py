@@ -26,7 +26,13 @@ from spikebench.learning.loss_and_optimiser import (
 from spikebench.learning.ranks import Ranks
 from spikebench.models import MODELS
 from spikebench.models.base import Output, model_class
-from spikebench.presets.preset import Preset, RegulariserSettings, TrainingSettings, read_preset
+from spikebench.presets.preset import (
+    Preset,
+    RegulariserSettings,
+    TrainingSettings,
+    preset_name,
+    read_preset,
+)
 from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
 from spikebench.protocol.results import read_predictions, read_result
 from spikebench.training import epochs
@@ -291,12 +297,22 @@ def test_wrong_model_settings_are_named(tmp_path: Path, selection: SelectionData
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("data", ["digits", "shd-r", "ssc-r"])
 @pytest.mark.parametrize("name", list(MODELS))
-def test_every_preset_fits_its_model(name: str) -> None:
-    preset = read_preset(name)
+def test_every_preset_fits_its_model(name: str, data: str) -> None:
+    preset = read_preset(name, data=data)
     config = model_class(name).Config.model_validate(preset.model)
     assert set(preset.model) <= set(type(config).model_fields)
     assert preset.input.n_steps >= 50
+
+
+def test_a_data_set_can_have_its_own_preset() -> None:
+    assert preset_name("lif", "shd-r") == preset_name("lif", "shd") == "shd/lif"
+    assert preset_name("lif", "digits") == preset_name("lif", "no/such.h5") == "lif"
+    assert preset_name("svm", "shd-r") == "svm"  # has none
+    assert read_preset("lif", data="shd-r") != read_preset("lif", data="digits")
+    with pytest.raises(TrainingError, match=r"preset shd/lif: input\.mode"):
+        read_preset("lif", None, ["input.mode=analog"], "shd-r")
 
 
 def test_a_preset_file_of_ones_own(tmp_path: Path) -> None:
