@@ -49,7 +49,7 @@ class RecurrentDelayLIFConfig(ModelConfig):
     surrogate: Surrogate = "triangle"
     surrogate_slope: float = Field(default=1.0, gt=0)
     normalisation: bool = True  # of the currents of the input
-    normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
+    normalisation_momentum: float = Field(default=0.05, gt=0, le=1)  # with normalisation only
     dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
     recurrent_init: Literal["orthogonal", "normal"] = "orthogonal"
     recurrent_scale: float = Field(
@@ -60,14 +60,25 @@ class RecurrentDelayLIFConfig(ModelConfig):
         default=0.0, ge=0, le=60_000, exclude_if=lambda time: time == 0
     )
     readout: ReadoutReduction = "softmax"
-    init_fluctuation: float = Field(default=1.0, gt=0)  # without normalisation
-    hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
+    # the next two: for initial weights without normalisation, refused with it
+    init_fluctuation: float = Field(default=1.0, gt=0)
+    hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected
 
     @model_validator(mode="after")
     def _delays_are_a_range(self) -> RecurrentDelayLIFConfig:
         low, high = self.init_delay_ms
         if not 0 <= low <= high <= 10_000:
             raise ValueError(f"init_delay_ms: {low} to {high} is not a range within 0 … 10000")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> RecurrentDelayLIFConfig:
+        unused = ("init_fluctuation", "hidden_rate_hz")  # normalised currents have their own scale
+        for name in unused if self.normalisation else ("normalisation_momentum",):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} has no effect with normalisation = {str(self.normalisation).lower()}; remove it"
+                )
         return self
 
 

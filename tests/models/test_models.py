@@ -369,6 +369,21 @@ def test_initial_recurrent_delays_are_a_range(delays: tuple[float, float]) -> No
         RecurrentDelayLIFConfig(init_delay_ms=delays)
 
 
+@pytest.mark.parametrize(
+    ("name", "normalisation"),
+    [("init_fluctuation", True), ("hidden_rate_hz", True), ("normalisation_momentum", False)],
+)
+def test_settings_of_the_other_normalisation_are_refused(name: str, normalisation: bool) -> None:
+    own = {name: 0.5}
+    message = f"{name} has no effect with normalisation = {str(normalisation).lower()}; remove it"
+    with pytest.raises(ValueError, match=message):
+        RecurrentDelayLIFConfig.model_validate({"normalisation": normalisation, **own})
+    kept = RecurrentDelayLIFConfig.model_validate({"normalisation": not normalisation, **own})
+    assert getattr(kept, name) == 0.5
+    every = RecurrentDelayLIFConfig(normalisation=normalisation).model_dump()
+    assert RecurrentDelayLIFConfig.model_validate(every)  # defaults, as files carry them
+
+
 def test_recurrent_delays_longer_than_memory_are_refused() -> None:
     shape = DataShape(n_units=1, n_classes=2, n_steps=9, time_step=1e-4, input_rate=1.0)
     with pytest.raises(TrainingError, match="max_delay_ms=2000 is 20000 bins; at most 10000"):
