@@ -107,7 +107,13 @@ class RecurrentDelayLayer(nn.Module):
 
 
 class RecurrentDelayLIF(SpikingNetwork):
-    """Recurrent spiking network with learned delays."""
+    """Recurrent spiking network with learned delays.
+
+    Attributes
+    ----------
+    longest : int
+        Longest delay for which spikes are remembered [steps]: a clip ends before those with a longer one arrive.
+    """
 
     Config: ClassVar[type[ModelConfig]] = RecurrentDelayLIFConfig
 
@@ -116,10 +122,10 @@ class RecurrentDelayLIF(SpikingNetwork):
         self.config = config
         self.dropout = config.dropout
         steps = config.max_delay_ms * 1e-3 / shape.time_step
-        self.longest = max(math.ceil(steps - 1e-9), 1)
+        self.longest = min(max(math.ceil(steps - 1e-9), 1), shape.n_steps)
         if self.longest > MOST_STEPS:
             raise TrainingError(
-                f"model rec_delay_lif: max_delay_ms={config.max_delay_ms:g} is {self.longest} bins; at most "
+                f"model rec_delay_lif: max_delay_ms={config.max_delay_ms:g} is {steps:.0f} bins; at most "
                 f"{MOST_STEPS} are allowed, so use wider bins (input.time_step_ms)"
             )
         decay_syn = decay_per_step(config.tau_syn_ms, shape.time_step)
