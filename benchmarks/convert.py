@@ -52,9 +52,12 @@ def machine() -> dict[str, Any]:
         versions = {name: version(name) for name in names}
     except PackageNotFoundError as error:
         raise CommandError(f"{error.name} is missing: pip install '.[dev]'") from None
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    facts = dict(map(str.strip, line.split(":", 1)) for line in reversed(lines) if ":" in line)
+    cpu = facts.get("model name", platform.machine())
+    if "cpu family" in facts:  # a virtual machine may hide which of the processors of a name it has
+        cpu += f" (family {facts['cpu family']}, model {facts['model']})"
     return {
-        "cpu": models[0] if models else platform.machine(),
+        "cpu": cpu,
         "cores": available_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "python": platform.python_version(),
@@ -123,7 +126,7 @@ def main() -> None:
                 print(f"part {name}", file=sys.stderr)
                 created = datetime.now(UTC).isoformat(timespec="seconds")
                 measured = PARTS[name](Bench(Path(scratch), words, options))
-                parts[name] = {"created": created, **measured}
+                parts[name] = {"created": created, "machine": here, **measured}
                 result = {"machine": here, "parts": {x: parts[x] for x in PARTS if x in parts}}
                 file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         page = report(result)

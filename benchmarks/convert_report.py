@@ -32,32 +32,34 @@ def bars(result: dict[str, Any]) -> list[Bar]:
     list of Bar
         The bars of the parts that were measured.
     """
-    parts = result["parts"]
-    found: list[Bar] = []
-    if "peer" in parts:
-        found += _peer_bars(parts["peer"])
-    if "start" in parts:
-        for kind, most in (("cold", 4), ("warm", 1)):
-            seconds = parts["start"][f"{kind}_s"]
-            found.append(
-                Bar(f"{kind} start, one word", f"{seconds:.1f} s", f"≤ {most} s", seconds <= most)
-            )
-    if "throughput" in parts:
-        found += _throughput_bars(parts["throughput"])
-    if "load" in parts:
-        found.append(_load_bar(parts["load"]))
-    return found
+    return [bar for name, part in result["parts"].items() for bar in _bars_of(name, part)]
 
 
-def _load_bar(load: dict[str, Any]) -> Bar:
+def _bars_of(name: str, part: dict[str, Any]) -> list[Bar]:
+    judges = {
+        "peer": _peer_bars,
+        "start": _start_bars,
+        "throughput": _throughput_bars,
+        "load": _load_bars,
+    }
+    return judges[name](part) if name in judges else []
+
+
+def _start_bars(start: dict[str, Any]) -> list[Bar]:
+    return [
+        Bar(f"{kind} start, one word", f"{seconds:.1f} s", f"≤ {most} s", seconds <= most)
+        for kind, seconds, most in (("cold", start["cold_s"], 4), ("warm", start["warm_s"], 1))
+    ]
+
+
+def _load_bars(load: dict[str, Any]) -> list[Bar]:
     """Judge the share kept under load; the median of a few runs varies by a tenth."""
     kept = load["beside_per_s"] / load["alone_per_s"]
     least = (1 - LOAD_NOISE) * load["expected"]
     asked = f"≥ {100 * least:.0f} % ({100 * load['expected']:.0f} % less a tenth)"
     name = f"rate kept beside {load['busy']} busy processes"
-    return Bar(
-        name, f"{100 * kept:.0f} %", asked, kept >= least if load["load_before"] < 1 else None
-    )
+    passed = kept >= least if load["load_before"] < 1 else None
+    return [Bar(name, f"{100 * kept:.0f} %", asked, passed)]
 
 
 def _peer_bars(peer: dict[str, Any]) -> list[Bar]:
@@ -122,20 +124,28 @@ def report(result: dict[str, Any]) -> str:
     str
         Markdown.
     """
-    machine, parts = dict(result["machine"]), result["parts"]
-    cpu, cores, memory = (machine.pop(key) for key in ("cpu", "cores", "memory_gib"))
+    machine = result["machine"]
+    versions = {k: v for k, v in machine.items() if k not in ("cpu", "cores", "memory_gib")}
+    # Earlier files name the machine once, for all parts.
+    parts = {name: {"machine": machine, **part} for name, part in result["parts"].items()}
     lines = [
         "# Cost of a conversion",
         "",
         "Made by `python benchmarks/convert.py`; its docstring describes the measurements.",
         "",
-        f"{cpu}, {cores} cores, {memory} GiB; {', '.join(f'{k} {v}' for k, v in machine.items())}.",
+        f"{', '.join(f'{k} {v}' for k, v in versions.items())}. Parts are measured separately, on the day and the "
+        "processor that their headings name; processors of one name may differ in speed, so figures of different "
+        "days are not to be compared.",
         "",
-        "| bar | measured | asked | |",
-        "|---|---|---|---|",
+        "| bar | measured | asked | | on |",
+        "|---|---|---|---|---|",
     ]
     words = {True: "pass", False: "**fail**", None: "not judged"}
-    lines += [f"| {b.name} | {b.measured} | {b.asked} | {words[b.passed]} |" for b in bars(result)]
+    lines += [
+        f"| {b.name} | {b.measured} | {b.asked} | {words[b.passed]} | {_origin(part)} |"
+        for name, part in parts.items()
+        for b in _bars_of(name, part)
+    ]
     pages = {
         "peer": _peer_page,
         "stages": _stages_page,
@@ -150,6 +160,12 @@ def report(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _origin(part: dict[str, Any]) -> str:
+    """Return the day and the machine of a measurement."""
+    machine = part["machine"]
+    return f"{part['created'][:10]}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
+
+
 def _mib(size: float) -> str:
     return f"{size / 2**20:,.0f}"
 
@@ -160,7 +176,7 @@ def _commands(part: dict[str, Any]) -> str:
 
 def _peer_page(peer: dict[str, Any]) -> list[str]:
     lines = [
-        f"## Side by side ({peer['created'][:10]})",
+        f"## Side by side ({_origin(peer)})",
         "",
         f"The same clips ({', '.join(peer['clips'])}), {peer['channels']} channels, all cores.",
         "",
@@ -179,7 +195,7 @@ def _peer_page(peer: dict[str, Any]) -> list[str]:
 def _stages_page(stages: dict[str, Any]) -> list[str]:
     speeds = stages["speeds"]
     lines = [
-        f"## Stages ({stages['created'][:10]})",
+        f"## Stages ({_origin(stages)})",
         "",
         f"{stages['clips']} words, {stages['channels']} channels, on one core, warm ({_commands(stages)}): "
         f"{stages['total_ms_per_clip']:.0f} ms per clip of {stages['audio_s'] / stages['clips']:.2f} s. "
@@ -211,7 +227,7 @@ def _ms(value: float) -> str:
 
 def _start_page(start: dict[str, Any]) -> list[str]:
     return [
-        f"## Start ({start['created'][:10]})",
+        f"## Start ({_origin(start)})",
         "",
         f"{_commands(start)}, one word of {start['audio_s']:.2f} s, from start to end: {start['cold_s']:.1f} s with "
         f"empty caches, {start['warm_s']:.1f} s with full ones.",
@@ -221,7 +237,7 @@ def _start_page(start: dict[str, Any]) -> list[str]:
 def _throughput_page(run: dict[str, Any]) -> list[str]:
     how = "measured" if is_measured(run) else "extrapolated by seconds of audio"
     return [
-        f"## A long run ({run['created'][:10]})",
+        f"## A long run ({_origin(run)})",
         "",
         f"{_commands(run)}: {run['clips']:,} words, {run['audio_s']:,.0f} s of audio, in {run['wall_s']:.1f} s "
         f"from start to end ({run['cpu_s']:.1f} s of CPU time): {run['clips'] / run['wall_s']:.2f} clips/s, "
@@ -236,7 +252,7 @@ def _load_page(load: dict[str, Any]) -> list[str]:
     alone, beside = load["alone_per_s"], load["beside_per_s"]
     n, cores, workers, busy = load["clips"], load["cores"], load["workers"], load["busy"]
     return [
-        f"## Under load ({load['created'][:10]})",
+        f"## Under load ({_origin(load)})",
         "",
         f"{_commands(load)}: {n} words by {workers} workers on {cores} cores, alone and beside {busy} processes that "
         f"compute without a pause, {load['rounds']} times each, alternately; medians: {alone:.2f} clips/s alone, "
@@ -265,13 +281,13 @@ def loss_per_worker(one: dict[str, Any], two: dict[str, Any]) -> float:
 
 def _workers_page(workers: dict[str, Any]) -> list[str]:
     lines = [
-        f"## Workers ({workers['created'][:10]})",
+        f"## Workers ({_origin(workers)})",
         "",
         "| workers | clips/s | s per s of audio | CPU s/clip of the coordinator | command |",
         "|---|---|---|---|---|",
     ]
     for name, row in workers.items():
-        if name == "created":
+        if name in ("created", "machine"):
             continue
         # The CPU time of the first process includes the server of local processes.
         coordinator = f"{row['main_cpu_s_per_clip']:.4f}" if name.startswith("cluster") else "–"

@@ -42,6 +42,14 @@ COCHLEA = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all tests and what they start share one new folder of designs of the membrane, instead of the user's."""
+    if not hasattr(config, "workerinput"):  # workers take it from the process that starts them
+        folder = tempfile.TemporaryDirectory(prefix="spikebench-designs-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["SPIKEBENCH_DESIGNS"] = folder.name
+
+
 @pytest.hookimpl(trylast=True)  # when those that are not asked for are gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let two workers, each with half of the tests, begin with loops that the other does not compile.

@@ -172,11 +172,21 @@ def test_workers_without_the_package_are_told(
     dask.end_workers()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(other.parent))
-        dask.add_worker()
+        dask.add_worker(threads=2)
+    (worker,) = dask.alive()
     with cluster_executor(dask.address) as (executor, threads):
+        deadline = time.monotonic() + 60
+        while threads() < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert threads() == 2  # it has come, and is not merely late
         monkeypatch.setattr(cluster, "_SECONDS_FOR_WORKERS", 2)
-        with pytest.raises(ConversionStateError, match="spikebench"):
+        # Dask ends a worker that cannot read what it is sent, or returns the error.
+        told = "no workers for 2 s; start workers with the same version of spikebench: dask worker"
+        told += r"|the workers have another version of spikebench, or none: No module named 'spikebench\."
+        with pytest.raises(ConversionStateError, match=told) as refused:
             convert(audio, tmp_path / "a.h5", OPTIONS, jobs=threads, executor=executor)
+    if "no workers" in str(refused.value):
+        assert worker.wait(timeout=10) >= 0  # ended by itself, not by a signal
     assert [path.name for path in tmp_path.glob("a.h5*")] == []
     dask.end_workers()  # it is of no use to others
 

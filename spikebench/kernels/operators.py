@@ -429,6 +429,8 @@ def _scan_backward(
     spikes = (spike_offsets, spike_bins, spike_units)
     # With delays, spikes before the first step are among the arrivals that the kernels list.
     before_start = to_recurrent and late is None
+    # On a GPU, a state of zeros is used like any other, since looking at it would wait for all kernels before.
+    starts = before_start and (state.is_cuda or bool(state.any()))
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
     found = _device(membranes).scan_backward(
         (grad_spikes, grad_membranes),
@@ -438,7 +440,7 @@ def _scan_backward(
         layer=Layer(weight, decay_syn, parameters, recurrent, late),
         state=state,
         settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
-        wanted=(to_current or (before_start and bool(state.any())), to_weight, to_recurrent),
+        wanted=(to_current or starts, to_weight, to_recurrent),
     )
     if before_start and found[0].numel():  # spikes before the first step
         for s in range(len(recurrent)):

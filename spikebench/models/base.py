@@ -16,12 +16,15 @@ from torch import nn
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels, choose_kernels
+from spikebench.kernels.neuron import Surrogate
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account
 from spikebench.models import MODELS, check_model_name
 
 Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
 MOST_LAYERS = 100
+# Of models that once had fast_sigmoid only, which is omitted from files to keep the older format.
+AnySurrogate = Annotated[Surrogate, Field(exclude_if=lambda name: name == "fast_sigmoid")]
 
 
 class ModelConfig(BaseModel):

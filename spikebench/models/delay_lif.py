@@ -22,8 +22,8 @@ from pydantic import Field
 from torch import nn
 
 from spikebench.errors import TrainingError
-from spikebench.kernels.neuron import Neuron, Surrogate
-from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
+from spikebench.kernels.neuron import Neuron
+from spikebench.models.base import MOST_LAYERS, AnySurrogate, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.normalised_weights import CurrentNorm
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
@@ -42,9 +42,7 @@ class DelayLIFConfig(ModelConfig):
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=300.0, gt=0, le=1e6)
     readout: ReadoutReduction = "max"
-    surrogate: Surrogate = Field(
-        default="fast_sigmoid", exclude_if=lambda name: name == "fast_sigmoid"
-    )
+    surrogate: AnySurrogate = "fast_sigmoid"
     surrogate_slope: float = Field(default=4.0, gt=0)
     # of spikes between layers, in training
     dropout: float = Field(default=0.0, ge=0, lt=1, exclude_if=lambda part: part == 0)

@@ -23,8 +23,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron, Surrogate
-from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
+from spikebench.kernels.neuron import Neuron
+from spikebench.models.base import MOST_LAYERS, AnySurrogate, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.readout import LeakyReadout, ReadoutReduction
 from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
@@ -39,9 +39,7 @@ class LIFConfig(ModelConfig):
     tau_syn_ms: float = Field(default=10.0, gt=0, le=1e6)
     tau_readout_ms: float = Field(default=100.0, gt=0, le=1e6)
     readout: ReadoutReduction = "max"
-    surrogate: Surrogate = Field(
-        default="fast_sigmoid", exclude_if=lambda name: name == "fast_sigmoid"
-    )
+    surrogate: AnySurrogate = "fast_sigmoid"
     surrogate_slope: float = Field(default=4.0, gt=0)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only

@@ -49,7 +49,7 @@ class RecurrentDelayLIFConfig(ModelConfig):
     surrogate: Surrogate = "triangle"
     surrogate_slope: float = Field(default=1.0, gt=0)
     normalisation: bool = True  # of the currents of the input
-    normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
+    normalisation_momentum: float = Field(default=0.05, gt=0, le=1)  # with normalisation only
     dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
     recurrent_init: Literal["orthogonal", "normal"] = "orthogonal"
     recurrent_scale: float = Field(
@@ -60,14 +60,25 @@ class RecurrentDelayLIFConfig(ModelConfig):
         default=0.0, ge=0, le=60_000, exclude_if=lambda time: time == 0
     )
     readout: ReadoutReduction = "softmax"
-    init_fluctuation: float = Field(default=1.0, gt=0)  # without normalisation
-    hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
+    # the next two: for initial weights without normalisation, refused with it
+    init_fluctuation: float = Field(default=1.0, gt=0)
+    hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected
 
     @model_validator(mode="after")
     def _delays_are_a_range(self) -> RecurrentDelayLIFConfig:
         low, high = self.init_delay_ms
         if not 0 <= low <= high <= 10_000:
             raise ValueError(f"init_delay_ms: {low} to {high} is not a range within 0 … 10000")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> RecurrentDelayLIFConfig:
+        unused = ("init_fluctuation", "hidden_rate_hz")  # normalised currents have their own scale
+        for name in unused if self.normalisation else ("normalisation_momentum",):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} has no effect with normalisation = {str(self.normalisation).lower()}; remove it"
+                )
         return self
 
 
@@ -96,7 +107,13 @@ class RecurrentDelayLayer(nn.Module):
 
 
 class RecurrentDelayLIF(SpikingNetwork):
-    """Recurrent spiking network with learned delays."""
+    """Recurrent spiking network with learned delays.
+
+    Attributes
+    ----------
+    longest : int
+        Longest delay for which spikes are remembered [steps]: a clip ends before those with a longer one arrive.
+    """
 
     Config: ClassVar[type[ModelConfig]] = RecurrentDelayLIFConfig
 
@@ -105,10 +122,10 @@ class RecurrentDelayLIF(SpikingNetwork):
         self.config = config
         self.dropout = config.dropout
         steps = config.max_delay_ms * 1e-3 / shape.time_step
-        self.longest = max(math.ceil(steps - 1e-9), 1)
+        self.longest = min(max(math.ceil(steps - 1e-9), 1), shape.n_steps)
         if self.longest > MOST_STEPS:
             raise TrainingError(
-                f"model rec_delay_lif: max_delay_ms={config.max_delay_ms:g} is {self.longest} bins; at most "
+                f"model rec_delay_lif: max_delay_ms={config.max_delay_ms:g} is {steps:.0f} bins; at most "
                 f"{MOST_STEPS} are allowed, so use wider bins (input.time_step_ms)"
             )
         decay_syn = decay_per_step(config.tau_syn_ms, shape.time_step)

@@ -57,7 +57,8 @@ class SpikingNetwork(Classifier):
         """Compute the scores after the next chunk; see :meth:`Classifier.forward_chunk`."""
         layers = self.hidden_layers()
         if self.readout.skip or any(layer.delays is not None for layer in layers):
-            # Delayed spikes are not part of the state, nor is the last step of a clip that is shorter than the skip.
+            # Spikes under way in input delays are not part of the state, as those in recurrent delays are; nor is the
+            # last step of a clip that is shorter than the skip.
             return super().forward_chunk(batch, state)
         scans = self._scan(batch, layers, state.layers if state else None)
         return self.readout.forward_chunk(

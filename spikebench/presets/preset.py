@@ -71,8 +71,8 @@ class TrainingSettings(_Settings):
     learning_rate_delays: float = Field(default=0.0, ge=0, le=3e37, exclude_if=_is_zero)
     # One rate per epoch. cosine, linear and one_cycle end near 0; one_cycle rises to the full rate first.
     schedule: Literal["constant", "cosine", "linear", "one_cycle", "plateau"] = "constant"
-    # The rate of plateau is multiplied by this factor after more epochs than these without a better validation; the
-    # three are omitted from files at their default.
+    # The rate of plateau is multiplied by this factor after more epochs than these without a better validation. The
+    # three are refused with another schedule, and omitted from files at their default.
     plateau_factor: float = Field(default=0.7, gt=0, lt=1, exclude_if=lambda factor: factor == 0.7)
     plateau_patience_epochs: int = Field(default=10, ge=0, exclude_if=lambda epochs: epochs == 10)
     plateau_measure: Literal["accuracy", "loss"] = Field(
@@ -104,6 +104,16 @@ class TrainingSettings(_Settings):
             raise ValueError(
                 f"refit_epochs: {self.refit_epochs} exceeds the {self.epochs} epochs of the schedule"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _plateau_has_its_schedule(self) -> Self:
+        if self.schedule != "plateau":
+            for name in ("plateau_factor", "plateau_patience_epochs", "plateau_measure"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(
+                        f'{name} has no effect with schedule = "{self.schedule}"; remove it'
+                    )
         return self
 
 

@@ -43,17 +43,21 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=needs_gpu)])
+@pytest.fixture(
+    scope="module",
+    params=[("cpu", 1), ("cpu", 17), pytest.param(("cuda", 17), marks=needs_gpu)],
+    ids=lambda param: f"{param[0]}-{param[1]}",
+)
 def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
-    """Run and differentiate a layer of every kind on tiny shapes, and record the operators."""
+    """Run and differentiate a layer of every kind with so many units, and record the operators."""
     torch.manual_seed(0)
-    device = request.param
+    device, n = request.param
     batch = random_events(np.random.default_rng(0), 3, 5, 4, "binary").to(device)
     weight, recurrent, second, readout = (
         torch.randn(size, dtype=torch.float64).to(device).requires_grad_()
-        for size in ((4, 3), (3, 3), (2, 3, 3), (3, 2))
+        for size in ((4, n), (n, n), (2, n, n), (n, 2))
     )
-    decay = torch.full((3,), 0.5, dtype=torch.float64, device=device, requires_grad=True)
+    decay = torch.full((n,), 0.5, dtype=torch.float64, device=device, requires_grad=True)
     lengths = torch.tensor([5, 3, 1], device=device)
     with Recorder() as recorder:
         scan = operators.recurrent_lif_scan(
@@ -62,7 +66,7 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
                 recurrent,
                 decay,
                 decay,
-                Neuron(reset="restart"),
+                Neuron(reset="restart", reset_in_graph=True),
                 Adaptation(decay, decay, decay),
             ),
             weight=3 * weight,

@@ -163,33 +163,3 @@ def test_second_derivatives_of_the_kernels_name_the_reference(rng: np.random.Gen
     (first,) = torch.autograd.grad(loss, weight, create_graph=True)
     with pytest.raises(RuntimeError, match=r'first derivatives only.*"reference"'):
         torch.autograd.grad(first.sum(), weight)
-
-
-@pytest.mark.parametrize("n", [1, 17])
-def test_operators_keep_the_rules_of_operators(n: int, rng: np.random.Generator) -> None:
-    events = random_events(rng, 2, 5, 3)
-    lists = (events.offsets, events.bins.clone(), events.units.clone())
-    weight = torch.from_numpy(rng.normal(0.5, 2, (1, 3, n))).requires_grad_()
-    decay = torch.full((n,), 0.5, dtype=torch.float64, requires_grad=True)
-    none, state = weight.new_empty(0, 0, 0), weight.new_zeros(2, 4, n)
-    calls = {
-        operators._event_linear: (*lists, weight, None, 5),
-        operators._scan: (
-            *(none, *lists, weight, decay, decay[None], weight.new_zeros(0, n, n)),
-            *(None, state, 5),
-            *(*Neuron(reset_in_graph=True).settings(None), True, True, False),
-        ),
-        operators._readout: (
-            *(
-                *lists,
-                weight.new_zeros(2, 5, 3),
-                weight[0, :, :1].expand(3, 2),
-                decay[:1].expand(2),
-            ),
-            *(torch.tensor([5, 2]), weight.new_zeros(2, 2), 0, 5, True),
-        ),
-    }
-    for operator, arguments in calls.items():
-        tests = ("test_schema", "test_autograd_registration")
-        results = torch.library.opcheck(operator, arguments, test_utils=tests)
-        assert results == dict.fromkeys(tests, "SUCCESS")

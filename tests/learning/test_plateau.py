@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers.toy import write_toy
 
+from spikebench.errors import TrainingError
 from spikebench.learning.loss_and_optimiser import learning_rate
 from spikebench.learning.plateau import plateaus
 from spikebench.presets.preset import TrainingSettings, read_preset
@@ -95,10 +96,21 @@ def test_validation_reduces_the_rate_and_a_refit_repeats_it(
         assert len(list(csv.DictReader(file))) == 9
 
 
+@pytest.mark.parametrize("setting", ["factor=0.5", "patience_epochs=3", "measure=loss"])
+def test_settings_of_another_schedule_are_refused(setting: str) -> None:
+    own = f"training.plateau_{setting}"
+    message = rf"^preset lif: training: plateau_{setting.split('=')[0]} has no effect with schedule = \"cosine\"; "
+    with pytest.raises(TrainingError, match=message):
+        read_preset("lif", overrides=["training.schedule=cosine", own])
+    assert read_preset("lif", overrides=["training.schedule=plateau", own])
+    defaults = [f"training.plateau_{one}" for one in ("factor=0.7", "patience_epochs=10")]
+    assert read_preset("lif", overrides=["training.schedule=cosine", *defaults])
+
+
 def test_old_files_are_unchanged() -> None:
     assert not {name for name in TrainingSettings().model_dump() if "plateau" in name}
     changed = TrainingSettings(
-        plateau_factor=0.5, plateau_patience_epochs=3, plateau_measure="loss"
+        schedule="plateau", plateau_factor=0.5, plateau_patience_epochs=3, plateau_measure="loss"
     )
     assert changed == TrainingSettings.model_validate(changed.model_dump())
     field = RunRecord.model_fields["rate_reductions"]

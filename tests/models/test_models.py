@@ -363,14 +363,60 @@ def test_recurrent_delays_start_in_their_range() -> None:
     torch.testing.assert_close(square @ square.T, torch.eye(128), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("surrogate", ["triangle", "arctan"])
+def test_delays_beyond_the_clip_take_no_memory(surrogate: str) -> None:
+    shape = DataShape(n_units=5, n_classes=3, n_steps=12, time_step=0.01, input_rate=1.0)
+    torch.manual_seed(1)
+    settings = {"hidden_units": (16,), "max_delay_ms": 300.0, "surrogate": surrogate}
+    model = RecurrentDelayLIF(RecurrentDelayLIFConfig.model_validate(settings), shape)
+    assert model.longest == 12
+    batch = batch_of((torch.rand(32, 12, 5) < 0.5).float())
+    with torch.no_grad():  # 11 to 30 steps, and 0.5 to 5
+        model.layers[0].delay[:6] = torch.tensor([11.0, 11.5, 12.0, 12.8, 13.0, 30.0]) / 30
+        model.layers[0].delay[6:] = torch.linspace(0.5, 5, 10) / 30
+        model.layers[0].recurrent.mul_(4)
+    found = []
+    for longest in (12, 30):
+        model.longest = longest
+        model.zero_grad()
+        output = model(batch)
+        output.scores.square().sum().backward()
+        found.append((output, model.account(batch), [one.grad for one in model.parameters()]))
+    (one, counts, gradients), (other, other_counts, other_gradients) = found
+    assert torch.equal(one.spikes[0].dense(), other.spikes[0].dense())
+    assert torch.equal(one.scores, other.scores)
+    assert counts == other_counts
+    for a, b in zip(gradients, other_gradients, strict=True):
+        assert torch.equal(a, b)
+    grad = model.layers[0].delay.grad
+    assert grad is not None
+    assert float(grad[:6].abs().sum()) == 0  # nothing arrives within the clip
+    assert float(grad[6:].abs().sum()) > 0
+
+
 @pytest.mark.parametrize("delays", [(20.0, 10.0), (-1.0, 5.0)])
 def test_initial_recurrent_delays_are_a_range(delays: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match=r"init_delay_ms: .* is not a range within 0"):
         RecurrentDelayLIFConfig(init_delay_ms=delays)
 
 
+@pytest.mark.parametrize(
+    ("name", "normalisation"),
+    [("init_fluctuation", True), ("hidden_rate_hz", True), ("normalisation_momentum", False)],
+)
+def test_settings_of_the_other_normalisation_are_refused(name: str, normalisation: bool) -> None:
+    own = {name: 0.5}
+    message = f"{name} has no effect with normalisation = {str(normalisation).lower()}; remove it"
+    with pytest.raises(ValueError, match=message):
+        RecurrentDelayLIFConfig.model_validate({"normalisation": normalisation, **own})
+    kept = RecurrentDelayLIFConfig.model_validate({"normalisation": not normalisation, **own})
+    assert getattr(kept, name) == 0.5
+    every = RecurrentDelayLIFConfig(normalisation=normalisation).model_dump()
+    assert RecurrentDelayLIFConfig.model_validate(every)  # defaults, as files carry them
+
+
 def test_recurrent_delays_longer_than_memory_are_refused() -> None:
-    shape = DataShape(n_units=1, n_classes=2, n_steps=9, time_step=1e-4, input_rate=1.0)
+    shape = DataShape(n_units=1, n_classes=2, n_steps=10_001, time_step=1e-4, input_rate=1.0)
     with pytest.raises(TrainingError, match="max_delay_ms=2000 is 20000 bins; at most 10000"):
         RecurrentDelayLIF(RecurrentDelayLIFConfig(max_delay_ms=2000.0), shape)
 

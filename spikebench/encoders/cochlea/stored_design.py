@@ -2,7 +2,8 @@
 
 A file holds the arrays of a :class:`cochlea.BasilarMembraneCoeffs` bit for bit. Its name is a digest of everything
 that determines them: parameters, rate, channels, the source of the design, the versions of the libraries, the machine
-and the vector instructions that numpy uses. A file that is damaged or cannot be read is computed again.
+and the vector instructions that numpy uses. A file that is damaged or cannot be read is computed again. Only the files
+that were used last are kept; one that another process still needs is in its memory, or is computed again.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ import platformdirs
 
 import cochlea
 from cochlea import basilar_membrane, inverse_transform
+from spikebench.records.whole_files import remove_partials, whole_file
 
 __all__ = ["stored_design"]
 
+VARIABLE = "SPIKEBENCH_DESIGNS"
 LEAST_CHANNELS = 100  # fewer are designed as fast as they are read
+MOST_FILES = 8  # of 26 MB for 700 channels
 _ARRAYS = ("edges", "polynomials", "n_panels")
 _WINDOW = ("window", "window_polynomials")
 
@@ -58,17 +62,21 @@ def stored_design(
     path = design_path(rate, n_channels, params, software)
     # Damage is found by the checksums of the archive; in its headers it raises errors of many types.
     with contextlib.suppress(Exception):
-        return _read(path, rate)
+        design = _read(path, rate)
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used last
+        return design
     design = cochlea.design_basilar_membrane(rate, n_channels, None, params)
     with contextlib.suppress(OSError):
         _write(path, design)
+        _remove_least_recent(path.parent)
     return design
 
 
 def design_path(
     rate: int, n_channels: int, params: cochlea.BasilarMembraneParams, software: str
 ) -> Path:
-    """Return the file of a design, in the folder ``spikebench-designs`` of the user's cache.
+    """Return the file of a design.
 
     Parameters
     ----------
@@ -78,7 +86,8 @@ def design_path(
     Returns
     -------
     Path
-        The file; it need not exist.
+        The file, in ``$SPIKEBENCH_DESIGNS`` if that is set, else in the folder ``spikebench-designs`` of the user's
+        cache; it need not exist.
     """
     sources = [
         Path(str(module.__file__)).read_bytes() for module in (basilar_membrane, inverse_transform)
@@ -89,7 +98,11 @@ def design_path(
         *(hashlib.sha256(source).hexdigest() for source in sources),
     ]
     digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
-    return platformdirs.user_cache_path("spikebench-designs") / f"{digest[:32]}.npz"
+    named = os.environ.get(VARIABLE)
+    folder = (
+        Path(named).expanduser() if named else platformdirs.user_cache_path("spikebench-designs")
+    )
+    return folder / f"{digest[:32]}.npz"
 
 
 def _read(path: Path, rate: int) -> cochlea.BasilarMembraneCoeffs:
@@ -108,18 +121,25 @@ def _read(path: Path, rate: int) -> cochlea.BasilarMembraneCoeffs:
 
 
 def _write(path: Path, design: cochlea.BasilarMembraneCoeffs) -> None:
-    """Write the file under another name and move it into place; concurrent writers write the same."""
+    """Write the whole file or none; concurrent writers write the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     window = design.window
-    try:
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                **{name: getattr(design, name) for name in _ARRAYS},
-                window=np.array([window.beta, window.i0_beta]),
-                window_polynomials=window.polynomials,
-            )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            **{name: getattr(design, name) for name in _ARRAYS},
+            window=np.array([window.beta, window.i0_beta]),
+            window_polynomials=window.polynomials,
+        )
+
+
+def _remove_least_recent(folder: Path) -> None:
+    """Remove all but the files used last, and what killed processes left; others may do the same meanwhile."""
+    remove_partials(folder)
+    used = {}
+    for path in folder.glob("*.npz"):
+        with contextlib.suppress(OSError):  # removed by another process
+            used[path] = path.stat().st_mtime_ns
+    for path in sorted(used, key=used.__getitem__, reverse=True)[MOST_FILES:]:
+        with contextlib.suppress(OSError):
+            path.unlink()

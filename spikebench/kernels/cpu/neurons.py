@@ -20,9 +20,12 @@ from spikebench.kernels.neuron import (
     GAUSSIAN_S,
     RESETS,
     ROTATING,
+    SURROGATES,
 )
 
 _ZERO, _SUBTRACT = RESETS["zero"], RESETS["subtract"]
+_FAST_SIGMOID, _LOGISTIC = SURROGATES["fast_sigmoid"], SURROGATES["logistic"]
+_ARCTAN, _TRIANGLE, _BOXCAR = SURROGATES["arctan"], SURROGATES["triangle"], SURROGATES["boxcar"]
 
 
 class Neuron(NamedTuple):
@@ -222,25 +225,25 @@ def surrogate_rows(
 ) -> None:
     """Compute the surrogate of dS/dU in one row; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
     n = mem.size
-    if kind == 0:
+    if kind == _FAST_SIGMOID:
         for h in range(n):
             below = one + slope * abs(mem[h] - theta)
             out[h] = one / (below * below)
-    elif kind == 1:
+    elif kind == _LOGISTIC:
         for h in range(n):
             grown = np.exp(-abs(slope * (mem[h] - theta)))
             out[h] = (one + one + one + one) * grown / ((one + grown) * (one + grown))
-    elif kind == 2:
+    elif kind == _ARCTAN:
         for h in range(n):
             x = slope * (mem[h] - theta)
             out[h] = one / (one + x * x)
-    elif kind == 3:
+    elif kind == _TRIANGLE:
         for h in range(n):
             out[h] = max(one - slope * abs(mem[h] - theta), one - one)
-    elif kind == 5:
+    elif kind == _BOXCAR:
         for h in range(n):
             out[h] = one if slope * abs(mem[h] - theta) <= one else one - one
-    else:
+    else:  # multi_gaussian
         for h in range(n):
             x = slope * (mem[h] - theta)
             middle = (1 + GAUSSIAN_H) * np.exp(-x * x / 2)

@@ -19,6 +19,11 @@ _ROTATING = tl.constexpr(neuron.ROTATING)
 _ZERO = tl.constexpr(neuron.RESETS["zero"])
 _RESTART = tl.constexpr(neuron.RESETS["restart"])
 _SUBTRACT = tl.constexpr(neuron.RESETS["subtract"])
+_FAST_SIGMOID = tl.constexpr(neuron.SURROGATES["fast_sigmoid"])
+_LOGISTIC = tl.constexpr(neuron.SURROGATES["logistic"])
+_ARCTAN = tl.constexpr(neuron.SURROGATES["arctan"])
+_TRIANGLE = tl.constexpr(neuron.SURROGATES["triangle"])
+_BOXCAR = tl.constexpr(neuron.SURROGATES["boxcar"])
 _H = tl.constexpr(neuron.GAUSSIAN_H)
 _S = tl.constexpr(neuron.GAUSSIAN_S)
 _PEAK = tl.constexpr(neuron.GAUSSIAN_PEAK)
@@ -190,19 +195,19 @@ def backward(
 def slopes(distance: tl.tensor, slope: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
     """Compute the surrogate of dS/dU; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
     x = slope * distance
-    if KIND == 0:
+    if KIND == _FAST_SIGMOID:
         below = 1.0 + tl.abs(x)
         answer = 1.0 / (below * below)
-    elif KIND == 1:
+    elif KIND == _LOGISTIC:
         grown = tl.exp(-tl.abs(x))
         answer = 4.0 * grown / ((1.0 + grown) * (1.0 + grown))
-    elif KIND == 2:
+    elif KIND == _ARCTAN:
         answer = 1.0 / (1.0 + x * x)
-    elif KIND == 3:
+    elif KIND == _TRIANGLE:
         answer = tl.maximum(1.0 - tl.abs(x), 0.0)
-    elif KIND == 5:
+    elif KIND == _BOXCAR:
         answer = tl.where(tl.abs(x) <= 1.0, 1.0, 0.0).to(x.dtype)
-    else:
+    else:  # multi_gaussian
         below = (x - 1.0) / _S
         above = (x + 1.0) / _S
         middle = tl.exp(x * x * -0.5) * (1 + _H)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +22,16 @@ RATE, CHANNELS = 8000, 3
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("SPIKEBENCH_DESIGNS")
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)
     monkeypatch.setattr(module, "LEAST_CHANNELS", CHANNELS)
     stored_design.cache_clear()
     return tmp_path / "spikebench-designs"
 
 
-def again() -> BasilarMembraneCoeffs:
+def again(software: str = "x 1") -> BasilarMembraneCoeffs:
     stored_design.cache_clear()
-    return stored_design(RATE, CHANNELS, PARAMS, "x 1")
+    return stored_design(RATE, CHANNELS, PARAMS, software)
 
 
 def bits(design: BasilarMembraneCoeffs) -> list[tuple[object, ...]]:
@@ -83,6 +86,36 @@ def test_everything_that_determines_a_design_is_in_its_name(folder: Path) -> Non
     }
     assert len(names) == 5
     assert {path.parent for path in names} == {folder}
+
+
+def test_the_designs_used_last_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_FILES", 3)
+    paths = [design_path(RATE, CHANNELS, PARAMS, f"x {k}") for k in range(5)]
+    for age, path in zip((40, 30, 20), paths, strict=False):
+        again(f"x {paths.index(path)}")
+        os.utime(path, (time.time() - age,) * 2)
+    again("x 0")  # read, and therefore newer than the others
+    (folder / "removed.npz").symlink_to("by another process meanwhile")
+    (folder / f".{paths[0].name}.0.partial").write_text("of a killed process")
+    other = folder / "other"
+    other.write_text("not a design")
+    again("x 3")
+    assert {path for path in folder.iterdir() if path.exists()} == {
+        *(paths[0], paths[2], paths[3], other)
+    }
+    again("x 4")
+    assert {path for path in folder.glob("*.npz") if path.exists()} == {
+        *(paths[0], paths[3], paths[4])
+    }
+
+
+def test_the_folder_can_be_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DESIGNS", str(tmp_path / "named"))
+    again()
+    assert [path.suffix for path in (tmp_path / "named").iterdir()] == [".npz"]
+    assert not folder.exists()
 
 
 def test_few_channels_are_not_stored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
