@@ -4,8 +4,8 @@
 
     y[t] = γ·(x[t] − mean)/√(variance + ε) + β
 
-Feed-forward scans of given currents on a CPU compute it themselves (:mod:`spikebench.kernels.feed_forward`); all others,
-and those of Triton and the reference, run on currents normalised by PyTorch before (:meth:`Normalisation.apply`).
+Feed-forward scans of given currents on a CPU compute it themselves (:mod:`spikebench.kernels.feed_forward`); all
+others, and those of Triton and the reference, run on currents normalised by PyTorch (:meth:`Normalisation.apply`).
 """
 
 from __future__ import annotations
