@@ -5,7 +5,9 @@
     choice     Choosing the kernels for a device
     delays     Synaptic delays, as taps of the weights of events, between two steps, or per axon
     fake       Shapes and types of the results of the operators, for ``torch.compile`` and ``torch.export``
+    feed_forward  Feed-forward layers with given currents on a CPU, as PyTorch operators with gradients
     neuron     The neuron model of a scan: threshold, reset, adaptation, surrogate
+    normalisation  Batch normalisation of currents: each neuron over the samples and steps of a batch
     operators  The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton``
                according to the device
     recurrent_delays  Delays of recurrent spikes, one for each neuron that sends them

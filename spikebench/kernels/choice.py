@@ -10,6 +10,7 @@ import torch
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Reduction, Scan
 from spikebench.kernels.spikes import Spikes
@@ -42,6 +43,7 @@ class Kernels(Protocol):
         state: torch.Tensor | None = None,
         keep_membranes: bool = False,
         weight: torch.Tensor | None = None,
+        normalisation: Normalisation | None = None,
     ) -> Scan:
         """Run a layer of neurons."""
 
@@ -57,6 +59,7 @@ class Kernels(Protocol):
         keep_membranes: bool = False,
         weight: torch.Tensor | None = None,
         recurrent_delays: RecurrentDelays | None = None,
+        normalisation: Normalisation | None = None,
     ) -> Scan:
         """Run a layer of neurons with recurrent connections."""
 

@@ -168,6 +168,61 @@ def _lif_scan_backward(
     )
 
 
+def _current_moments(current: torch.Tensor) -> torch.Tensor:
+    return current.new_empty(2, current.shape[2], dtype=torch.float64)
+
+
+def _feed_forward_scan(
+    current: torch.Tensor,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    norm: torch.Tensor,
+    state: torch.Tensor,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    of_batch: bool,
+    keep_membranes: bool,
+) -> tuple[torch.Tensor, ...]:
+    n_spikes = torch.library.get_ctx().new_dynamic_size()
+    return (
+        current.new_empty_strided(current.shape, (0, 0, 0)),
+        current.new_empty(current.shape[0] + 1, dtype=torch.int64),
+        current.new_empty(n_spikes, dtype=torch.int32),
+        current.new_empty(n_spikes, dtype=torch.int32),
+        current.new_empty(current.shape if keep_membranes else (0, 0, 0)),
+        state.new_empty(state.shape),
+    )
+
+
+def _feed_forward_scan_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    current: torch.Tensor,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    norm: torch.Tensor,
+    state: torch.Tensor,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    of_batch: bool,
+    to_current: bool,
+    to_parameters: bool,
+) -> Tensors3:
+    return (
+        current.new_empty(current.shape if to_current else (0, 0, 0)),
+        parameters.new_empty(1 + parameters.shape[0], parameters.shape[1]),
+        norm.new_empty(norm.shape),
+    )
+
+
 def _leaky_readout(
     offsets: torch.Tensor,
     bins: torch.Tensor,
@@ -215,10 +270,13 @@ def _leaky_readout_backward(
 FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "checked_cells": _checked_cells,
     "checked_lengths": _checked_lengths,
+    "current_moments": _current_moments,
     "delayed_linear": _delayed_linear,
     "delayed_linear_backward": _delayed_linear_backward,
     "event_linear": _event_linear,
     "event_linear_backward": _event_linear_backward,
+    "feed_forward_scan": _feed_forward_scan,
+    "feed_forward_scan_backward": _feed_forward_scan_backward,
     "leaky_readout": _leaky_readout,
     "leaky_readout_backward": _leaky_readout_backward,
     "lif_scan": _lif_scan,

@@ -17,7 +17,9 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
+from spikebench.kernels.feed_forward import ONCE, feed_forward_scan
 from spikebench.kernels.neuron import Neuron, Parameters, Settings
+from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import (
     REDUCTIONS,
@@ -75,6 +77,7 @@ def lif_scan(
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
+    normalisation: Normalisation | None = None,
 ) -> Scan:
     """Run a layer of neurons; see :func:`spikebench.kernels.reference.lif_scan`."""
     n = n_neurons(current, weight)
@@ -89,6 +92,7 @@ def lif_scan(
         state=state,
         keep_membranes=keep_membranes,
         weight=weight,
+        normalisation=normalisation,
     )
 
 
@@ -103,22 +107,38 @@ def recurrent_lif_scan(
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
     recurrent_delays: RecurrentDelays | None = None,
+    normalisation: Normalisation | None = None,
 ) -> Scan:
     """Run a recurrent layer of neurons; see :func:`spikebench.kernels.reference.recurrent_lif_scan`."""
     taps, weights, state = check_scan(
         current, weight, recurrent, decay_syn, decay_mem, adaptation, state, recurrent_delays
     )
+    n = taps.shape[2]
+    if normalisation is not None and not isinstance(current, torch.Tensor):
+        current, weights = event_linear(current, weights), weights[:0, :0, :0]
+    if isinstance(current, torch.Tensor):
+        fits = len(taps) == 0 and current.device.type == "cpu"
+        if normalisation is not None and not (fits and current.shape[0] * current.shape[1] > 1):
+            current, normalisation = normalisation.apply(current), None  # which refuses one value
+        if fits:
+            return feed_forward_scan(
+                current,
+                decay_syn.expand(n),
+                _parameters(decay_mem, adaptation, n),
+                state,
+                neuron.settings(adaptation),
+                normalisation,
+                keep_membranes,
+            )
     late = None
     if recurrent_delays is not None:
         taps, late = recurrent_delays.taps(taps[0])
-    n = taps.shape[2]
     none = taps.new_empty(0, 0, 0)
     if isinstance(current, torch.Tensor):
         given, n_steps, cells = current, current.shape[1], _no_cells(taps)
     else:
         given, n_steps, cells = none, current.n_steps, _cells(current)
-    rows = [decay_mem] if adaptation is None else [decay_mem, *vars(adaptation).values()]
-    parameters = torch.stack([row.expand(n) for row in rows])
+    parameters = _parameters(decay_mem, adaptation, n)
     layer = Layer(weights, decay_syn.expand(n), parameters, taps, late)
     learns = torch.is_grad_enabled()
     decays_learn = learns and (decay_syn.requires_grad or parameters.requires_grad)
@@ -166,6 +186,11 @@ def leaky_readout(
     )
     answer: torch.Tensor = trace if reduction == "trace" else scores
     return answer
+
+
+def _parameters(decay_mem: torch.Tensor, adaptation: Parameters | None, n: int) -> torch.Tensor:
+    rows = [decay_mem] if adaptation is None else [decay_mem, *vars(adaptation).values()]
+    return torch.stack([row.expand(n) for row in rows])
 
 
 def _device(tensor: torch.Tensor) -> ModuleType:
@@ -562,10 +587,7 @@ def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, 
 
 
 def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
-    raise RuntimeError(
-        "these kernels have first derivatives only; for second derivatives use the reference kernels "
-        '(spikebench.choose_kernels(device, "reference"))'
-    )
+    raise RuntimeError(ONCE)
 
 
 for _operator, _gradients, _context in (

@@ -21,6 +21,7 @@ from spikebench.kernels.neuron import (
     Parameters,
     Rotation,
 )
+from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import (
     Reduction,
@@ -123,6 +124,7 @@ def lif_scan(
     state: torch.Tensor | None = None,
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
+    normalisation: Normalisation | None = None,
 ) -> Scan:
     """Run a layer of neurons without recurrent weights.
 
@@ -142,6 +144,8 @@ def lif_scan(
         Return the membranes as well.
     weight
         Weights of the events, as in :func:`event_linear`.
+    normalisation
+        Batch normalisation of x, from which running averages follow; by default none.
 
     Returns
     -------
@@ -165,6 +169,7 @@ def lif_scan(
         state=state,
         keep_membranes=keep_membranes,
         weight=weight,
+        normalisation=normalisation,
     )
 
 
@@ -179,12 +184,13 @@ def recurrent_lif_scan(
     keep_membranes: bool = False,
     weight: torch.Tensor | None = None,
     recurrent_delays: RecurrentDelays | None = None,
+    normalisation: Normalisation | None = None,
 ) -> Scan:
     """Run a layer of neurons with recurrent connections.
 
     Parameters
     ----------
-    current, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes, weight
+    current, decay_syn, decay_mem, neuron, adaptation, state, keep_membranes, weight, normalisation
         As in :func:`lif_scan`.
     recurrent
         V, float (from, to); or (tap, from, to), where tap s arrives s + 1 steps after the spike.
@@ -207,6 +213,8 @@ def recurrent_lif_scan(
     neuron.settings(adaptation)  # raises if there are no such equations
     if not isinstance(current, torch.Tensor):
         current = event_linear(current, weights)
+    if normalisation is not None:
+        current = normalisation.apply(current)
     # Weights of the spikes of the last steps: with delays, all are the same, and a part of the spikes arrives.
     kernel = None if recurrent_delays is None else recurrent_delays.kernel()
     syn, mem, adapted, *past = state.unbind(1)

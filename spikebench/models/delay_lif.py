@@ -97,7 +97,7 @@ class DelayLIF(SpikingNetwork):
             SpikingLayer(
                 weight=weight,
                 delays=Delays(steps=delay * (self.n_taps - 1), n_taps=self.n_taps),
-                normalisation=norm,
+                normalisation=norm.settings() if isinstance(norm, CurrentNorm) else None,
                 neuron=neuron,
                 tau_syn_ms=self.config.tau_syn_ms,
                 tau_mem_ms=self.config.tau_mem_ms,

@@ -7,13 +7,28 @@ import math
 import torch
 from torch import nn
 
+from spikebench.kernels.normalisation import Normalisation
+
 
 class CurrentNorm(nn.BatchNorm1d):
-    """Batch normalisation of currents (batch, time, neuron): each neuron over samples and steps."""
+    """Parameters and running averages of a normalisation of currents, each neuron over samples and steps."""
 
-    def forward(self, current: torch.Tensor) -> torch.Tensor:
-        """Normalise by the batch in training, by running averages in testing."""
-        return super().forward(current.flatten(0, 1)).view_as(current)
+    def settings(self) -> Normalisation:
+        """Return the normalisation: by the batch in training, by running averages in testing."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        return Normalisation(
+            self.weight,
+            self.bias,
+            running_mean=self.running_mean,
+            running_var=self.running_var,
+            n_batches=self.num_batches_tracked,
+            of_batch=self.training,
+            momentum=self.momentum,
+            epsilon=self.eps,
+        )
 
 
 class NormalisedWeights(nn.Module):
@@ -34,19 +49,3 @@ class NormalisedWeights(nn.Module):
         bound = math.sqrt(6 / (n_in + n))
         self.weight = nn.Parameter(bound * (2 * torch.rand(n_in, n) - 1))
         self.norm = CurrentNorm(n, momentum=momentum)
-
-    def normalise(self, current: torch.Tensor) -> torch.Tensor:
-        """Normalise currents.
-
-        Parameters
-        ----------
-        current
-            Float, shape (batch, time, neuron).
-
-        Returns
-        -------
-        Tensor of float, same shape
-            Each neuron normalised over batch and time in training, by running averages in testing.
-        """
-        normalised: torch.Tensor = self.norm(current)
-        return normalised

@@ -19,7 +19,6 @@ one step in training and testing. There is no dropout of the recurrent spikes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -28,6 +27,7 @@ from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.kernels.neuron import Neuron, Reset, Surrogate
+from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import MOST_STEPS, RecurrentDelays
 from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
 from spikebench.models.initial_weights import fluctuation_scale
@@ -99,10 +99,10 @@ class RecurrentDelayLayer(nn.Module):
         low, high = (delay / config.max_delay_ms for delay in config.init_delay_ms)
         self.delay = nn.Parameter((low + (high - low) * torch.rand(n)).clamp(0, 1))
 
-    def weights(self) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor] | None]:
+    def weights(self) -> tuple[torch.Tensor, Normalisation | None]:
         """Return the weights of the input, float (input, neuron), and the normalisation of their currents, if any."""
         if isinstance(self.input, NormalisedWeights):
-            return self.input.weight, self.input.normalise
+            return self.input.weight, self.input.norm.settings()
         return self.input, None
 
 
@@ -159,12 +159,12 @@ class RecurrentDelayLIF(SpikingNetwork):
         layers = []
         for layer in self.layers:
             assert isinstance(layer, RecurrentDelayLayer)
-            weight, normalise = layer.weights()
+            weight, normalisation = layer.weights()
             steps = layer.delay.clamp(0, 1) * (config.max_delay_ms * 1e-3 / self.shape.time_step)
             layers.append(
                 SpikingLayer(
                     weight=weight,
-                    normalisation=normalise,
+                    normalisation=normalisation,
                     recurrent=layer.recurrent,
                     recurrent_delays=RecurrentDelays(steps, self.longest),
                     neuron=neuron,

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels.choice import Kernels
 from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Scan
 from spikebench.kernels.spikes import Spikes
@@ -65,8 +65,8 @@ class SpikingLayer:
         Its parameters other than β; their class selects the equations of the neuron.
     decay_mem : Tensor of float, shape (neuron,), or None
         β itself, for neurons without a time constant of the membrane.
-    normalisation : callable or None
-        Function of the input currents, float (batch, time, neuron), before recurrent inputs are added.
+    normalisation : Normalisation or None
+        Of the input currents, before recurrent inputs are added.
     """
 
     weight: torch.Tensor
@@ -77,7 +77,7 @@ class SpikingLayer:
     delays: Delays | None = None
     adaptation: Parameters | None = None
     decay_mem: torch.Tensor | None = None
-    normalisation: Callable[[torch.Tensor], torch.Tensor] | None = None
+    normalisation: Normalisation | None = None
     recurrent_delays: RecurrentDelays | None = None
 
     def scan(
@@ -118,8 +118,6 @@ class SpikingLayer:
         else:
             scaled = self.weight if gain == 1 else gain * self.weight
             current, weight = self._currents(kernels, source, scaled), None
-            if self.normalisation:
-                current = self.normalisation(current)
         decay_syn = self._decay(self.tau_syn_ms, time_step)
         decay_mem = self.decay_mem
         if decay_mem is None:
@@ -133,6 +131,7 @@ class SpikingLayer:
                 adaptation=self.adaptation,
                 state=state,
                 weight=weight,
+                normalisation=self.normalisation,
             )
         return kernels.recurrent_lif_scan(
             current,
@@ -144,6 +143,7 @@ class SpikingLayer:
             state=state,
             weight=weight,
             recurrent_delays=self.recurrent_delays,
+            normalisation=self.normalisation,
         )
 
     def arrivals(self) -> list[Arrival] | None:

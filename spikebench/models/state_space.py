@@ -83,7 +83,7 @@ class StateSpaceNetwork(SpikingNetwork):
                     neuron=neuron,
                     decay_mem=decay,
                     adaptation=parameters,
-                    normalisation=layer.input.normalise,
+                    normalisation=layer.input.norm.settings(),
                 )
             )
         return layers

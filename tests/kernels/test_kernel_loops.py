@@ -21,6 +21,7 @@ from spikebench.kernels import operators
 from spikebench.kernels.cpu import (
     compiling,
     events,
+    feed_forward,
     neurons,
     readouts,
     recurrent_delays,
@@ -34,7 +35,7 @@ from spikebench.kernels.scan import REDUCTIONS
 
 COMPILED = [
     (module, name)
-    for module in (recurrent_delays, events, neurons, readouts, scans)
+    for module in (recurrent_delays, events, feed_forward, neurons, readouts, scans)
     for name, loop in vars(module).items()
     if hasattr(loop, "py_func")
 ]

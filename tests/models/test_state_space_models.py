@@ -109,11 +109,13 @@ def test_currents_are_normalised_over_samples_and_steps(
     layer = network.hidden_layers()[0]
     assert layer.normalisation is not None
     current = torch.from_numpy(rng.normal(3, 2, (8, 25, 4))).float()
-    found = layer.normalisation(current)
+    found = layer.normalisation.apply(current)
     torch.testing.assert_close(found.mean((0, 1)), torch.zeros(4), rtol=0, atol=1e-5)
     torch.testing.assert_close(found.var((0, 1), correction=0), torch.ones(4), rtol=1e-3, atol=0)
     network.eval()
-    again = layer.normalisation(current)
+    layer = network.hidden_layers()[0]
+    assert layer.normalisation is not None
+    again = layer.normalisation.apply(current)
     assert not torch.allclose(found, again)  # running averages, of one batch
 
 

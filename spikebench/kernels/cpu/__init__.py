@@ -6,8 +6,12 @@
     delayed    The loops of connections with delays: an event arrives at two steps, whatever the
                longest delay is
     events     The loops over events: checks, currents, gradients of weights
+    feed_forward  The loops of feed-forward layers with given currents: normalise, run the neurons,
+               propagate back
     launch     The kernels on a CPU: compiled loops, shared among threads;
                :mod:`spikebench.kernels.operators` calls them
+    launch_feed_forward  Feed-forward layers with given currents on a CPU;
+               :mod:`spikebench.kernels.feed_forward` calls these functions
     memory     Array memory: aligned to cache lines, and reused for large arrays
     neurons    The neurons of the CPU kernels: one step of a layer, forward and backward
     pairs      Adding two numbers to neighbours in memory as one vector, which takes half the time of

@@ -130,7 +130,7 @@ def scan_forward(
                 longer[:n_found] = found[:n_found]
                 found = longer
             starts[t] = n_found
-            n_found = _list_units(fired, neuron.one, found, n_found)
+            n_found = list_units(fired, neuron.one, found, n_found)
             starts[t + 1] = n_found
             counts[k, t] = starts[t + 1] - starts[t]
             if delays:
@@ -174,7 +174,7 @@ def _add_recurrent(
 
 
 @compiled
-def _list_units(fired: Floats, one: Number, found: Ints, n_found: int) -> int:
+def list_units(fired: Floats, one: Number, found: Ints, n_found: int) -> int:
     """Append the units that fired to those found before; return the new number."""
     for begin in range(0, fired.size, _BLOCK):
         end = min(begin + _BLOCK, fired.size)

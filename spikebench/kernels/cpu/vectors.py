@@ -76,10 +76,10 @@ def _load(builder: Builder, pointer: Builder, number_bytes: int) -> Builder:
 
 
 def _tiles(builder: Builder, n: Builder, tile: Callable[[Builder, int, int], None]) -> None:
-    """Split a row into tiles of eight vectors, then of one vector, then of one number."""
+    """Split a row into tiles of eight vectors, then of one vector, of four numbers, of one."""
     alloca: Any = cgutils.alloca_once_value
     at = alloca(builder, ir.Constant(n.type, 0))
-    for n_vectors, n_numbers in ((_TILE, _WIDTH), (1, _WIDTH), (1, 1)):
+    for n_vectors, n_numbers in ((_TILE, _WIDTH), (1, _WIDTH), (1, 4), (1, 1)):
         size = ir.Constant(n.type, n_vectors * n_numbers)
         head, body, done = (builder.append_basic_block(name) for name in ("head", "tile", "done"))
         builder.branch(head)

@@ -1,0 +1,184 @@
+"""Feed-forward layers with given currents on a CPU; :mod:`spikebench.kernels.feed_forward` calls these functions."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.kernels.cpu import feed_forward as loops
+from spikebench.kernels.cpu.memory import aligned, empty
+from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
+from spikebench.kernels.neuron import ADAPTIVE, RESETS, ROTATING, Settings
+
+_MOST_PARTIALS = 8  # sums that are added at the end
+
+Array = NDArray[Any]
+
+
+class Layer(NamedTuple):
+    """Parameters of a layer: ``decay_syn`` (unit), ``parameters`` (parameter, unit), ``norm`` (4 or 0, unit).
+
+    Rows of ``norm``: γ, β, the mean and 1/the deviation.
+    """
+
+    decay_syn: torch.Tensor
+    parameters: torch.Tensor
+    norm: torch.Tensor
+
+
+def moments(current: torch.Tensor) -> torch.Tensor:
+    """Compute means and variances of currents (batch, time, unit) per unit: float64, shape (2, unit)."""
+    given = _array(current)
+    n = given.shape[2]
+
+    def add(first: int, last: int) -> NDArray[np.float64]:
+        sums = np.zeros((2, n))
+        loops.add_moments(given, sums[0], sums[1], first, last)
+        return sums
+
+    total = sum(run_in_threads(add, pieces(len(given))), np.zeros((2, n)))
+    mean, square = total / (given.shape[0] * given.shape[1])
+    return torch.from_numpy(np.stack([mean, np.maximum(square - mean * mean, 0)]))
+
+
+def scan(
+    current: torch.Tensor,
+    layer: Layer,
+    state: torch.Tensor,
+    settings: Settings,
+    keep_membranes: bool,
+) -> tuple[torch.Tensor, ...]:
+    """Run neurons: offsets, bins, units, membranes (empty unless requested), state."""
+    batch, n_steps, _ = current.shape
+    membranes = empty(current.shape if keep_membranes else (0, 0, 0), state)
+    end = empty(state.shape, state)
+    counts = np.zeros((batch, n_steps), np.int32)
+    given, state_, membranes_, end_ = map(_array, (current, state, membranes, end))
+    end_[...] = state_
+    neurons = _layer(layer, settings)
+
+    def run(first: int, last: int) -> NDArray[np.int32]:
+        units: NDArray[np.int32] = loops.run(
+            neurons, given, state_, membranes_, end_, counts, first, last
+        )
+        return units
+
+    units = np.concatenate([np.empty(0, np.int32), *run_in_threads(run, pieces(batch))])
+    offsets = np.zeros(batch + 1, np.int64)
+    np.cumsum(counts.sum(1), out=offsets[1:])
+    steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
+    bins = np.repeat(steps, counts.ravel())
+    return (*(torch.from_numpy(array) for array in (offsets, bins, units)), membranes, end)
+
+
+def scan_backward(
+    grads: tuple[torch.Tensor, torch.Tensor],
+    current: torch.Tensor,
+    layer: Layer,
+    state: torch.Tensor,
+    settings: Settings,
+    of_batch: bool,
+    wanted: tuple[bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Propagate back through a scan, from the gradients of spikes and membranes (empty where there are none).
+
+    Returns the gradients of the current and of α and the parameters (both empty unless requested), and of ``norm``.
+    With ``of_batch``, its mean and deviation are those of the current.
+    """
+    batch, n_steps, n = current.shape
+    to_current, to_parameters = wanted
+    normalises = len(layer.norm) > 0
+    gradient = empty(current.shape, current)
+    given, state_, out, by_spikes, by_membranes = map(_array, (current, state, gradient, *grads))
+    neurons = _layer(layer, settings)
+    n_tiles = -(-n // loops.TILE)
+    adapts = settings.equations == ADAPTIVE
+
+    def run(first: int, last: int) -> Array:
+        cells = aligned(((n_steps + 2) * n_tiles * loops.TILE * 5,), out.dtype)
+        cells[:] = 0
+        sums = np.zeros(n_tiles * loops.SUMS * loops.TILE, out.dtype)
+        loops.run_back(
+            *(neurons, given, state_, by_spikes, by_membranes, cells, out, sums),
+            *(to_parameters, adapts, normalises, first, last),
+        )
+        return sums
+
+    size = -(-batch // _MOST_PARTIALS)
+    parts = pieces(batch, max(-(-size // PIECE) * PIECE, 1))
+    total = np.zeros(n_tiles * loops.SUMS * loops.TILE, out.dtype)
+    for partial in run_in_threads(run, parts):
+        total += partial
+    by_tile = total.reshape(n_tiles, loops.SUMS, loops.TILE)
+    rows = by_tile.transpose(1, 0, 2).reshape(loops.SUMS, -1)[:, :n]
+    if normalises and to_current:
+        gamma, _, mean, scale = _array(layer.norm)
+        means = rows[[9, 8]] / max(batch * n_steps, 1)
+        back = np.stack([scale, -mean * scale, gamma * scale, *means]).astype(out.dtype)
+        run_in_threads(
+            lambda first, last: loops.normalise_back(out, given, back, of_batch, first, last),
+            pieces(batch),
+        )
+    by_norm = np.zeros(tuple(layer.norm.shape), out.dtype)
+    by_norm[:2] = rows[[8, 9][: len(by_norm)]]
+    by_parameters = _by_parameters(rows, _array(layer.parameters), settings)
+    to_currents = gradient if to_current else gradient.new_empty(0, 0, 0)
+    return to_currents, torch.from_numpy(by_parameters), torch.from_numpy(by_norm)
+
+
+def _layer(layer: Layer, settings: Settings) -> loops.Layer:
+    """Compute the coefficients of the equations, and of the reset."""
+    p = _array(layer.parameters)
+    n, number = p.shape[1], p.dtype.type
+    table: dict[str, Array] = dict.fromkeys(loops.COEFFICIENTS, np.zeros(n, p.dtype))
+    if settings.equations == ROTATING:
+        table |= {"p": p[0], "q": p[1], "g": p[2], "u": p[1], "v": p[0]}
+    else:
+        table |= {"p": p[0], "g": 1 - p[0], "v": np.ones(n, p.dtype)}
+    if settings.equations == ADAPTIVE:
+        table |= {"q": 1 - p[0], "v": p[1], "m": (1 - p[1]) * p[2], "k": (1 - p[1]) * p[3]}
+    table |= {"α": _array(layer.decay_syn), "r": np.ones(n, p.dtype), "γ": np.ones(n, p.dtype)}
+    if len(layer.norm):
+        gamma, beta, mean, scale = _array(layer.norm)
+        table |= {"r": scale, "s": -mean * scale, "γ": gamma, "β": beta}
+    n_tiles = -(-n // loops.TILE)
+    padded = aligned((n_tiles, len(table), loops.TILE), p.dtype)
+    rows = np.zeros((len(table), n_tiles * loops.TILE), p.dtype)
+    rows[:, :n] = np.stack([table[name] for name in loops.COEFFICIENTS])
+    padded[...] = rows.reshape(len(table), n_tiles, loops.TILE).transpose(1, 0, 2)
+    subtracts, silences = (settings.reset == RESETS[name] for name in ("subtract", "zero"))
+    reset = (
+        float(settings.reset == RESETS["restart"]),
+        float(not subtracts),
+        float(silences),
+        settings.threshold * subtracts,
+    )
+    return loops.Layer._make(
+        [
+            padded.reshape(-1),
+            *(number(value) for value in (settings.threshold, settings.slope, 1)),
+            settings.surrogate,
+            *(number(value) for value in reset),
+            *(number(value * settings.reset_in_graph) for value in reset),
+        ]
+    )
+
+
+def _by_parameters(rows: Array, p: Array, settings: Settings) -> Array:
+    """Compute the gradients by α and the parameters from those by the coefficients."""
+    by_p, by_q, by_g, by_u, by_v, by_m, by_k, by_alpha = rows[:8]
+    if settings.equations == ROTATING:
+        return np.stack([by_alpha, by_p + by_v, by_q + by_u, by_g])
+    if settings.equations == ADAPTIVE:
+        by_rho = by_v - p[2] * by_m - p[3] * by_k
+        learned = [by_rho, (1 - p[1]) * by_m, (1 - p[1]) * by_k]
+        return np.stack([by_alpha, by_p - by_q - by_g, *learned])
+    return np.stack([by_alpha, by_p - by_g])
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    array: Array = tensor.detach().contiguous().numpy()
+    return array
