@@ -72,17 +72,8 @@ def _rows(normalisation: Normalisation, current: torch.Tensor) -> torch.Tensor:
     return torch.stack([normalisation.weight, normalisation.bias, *fixed])
 
 
-def _device(tensor: torch.Tensor) -> None:
-    if tensor.dtype not in (torch.float32, torch.float64):
-        raise ValueError(
-            f"the kernels for cpu accept float32 and float64, not {tensor.dtype}; the reference "
-            "kernels accept any"
-        )
-
-
 @torch.library.custom_op("spikebench::current_moments", mutates_args=())
 def _moments(current: torch.Tensor) -> torch.Tensor:
-    _device(current)
     return cpu.moments(current)
 
 
@@ -102,7 +93,6 @@ def _scan(
     of_batch: bool,
     keep_membranes: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    _device(current)
     settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
     layer = cpu.Layer(decay_syn, parameters, norm)
     found = cpu.scan(current, layer, state, settings, keep_membranes)

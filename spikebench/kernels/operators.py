@@ -117,7 +117,7 @@ def recurrent_lif_scan(
     if normalisation is not None and not isinstance(current, torch.Tensor):
         current, weights = event_linear(current, weights), weights[:0, :0, :0]
     if isinstance(current, torch.Tensor):
-        fits = len(taps) == 0 and current.device.type == "cpu"
+        fits = len(taps) == 0 and _device(current) is cpu
         if normalisation is not None and not (fits and current.shape[0] * current.shape[1] > 1):
             current, normalisation = normalisation.apply(current), None  # which refuses one value
         if fits:
