@@ -17,7 +17,7 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
-from spikebench.kernels.feed_forward import ONCE, feed_forward_scan
+from spikebench.kernels.feed_forward import EQUATIONS, ONCE, feed_forward_scan
 from spikebench.kernels.neuron import Neuron, Parameters, Settings
 from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
@@ -114,10 +114,15 @@ def recurrent_lif_scan(
         current, weight, recurrent, decay_syn, decay_mem, adaptation, state, recurrent_delays
     )
     n = taps.shape[2]
+    settings = neuron.settings(adaptation)
+    if settings.equations not in _device(taps).EQUATIONS:
+        raise ValueError(
+            f"the kernels for {taps.device.type} have no equations for parameters of {type(adaptation).__name__}"
+        )
     if normalisation is not None and not isinstance(current, torch.Tensor):
         current, weights = event_linear(current, weights), weights[:0, :0, :0]
     if isinstance(current, torch.Tensor):
-        fits = len(taps) == 0 and _device(current) is cpu
+        fits = len(taps) == 0 and _device(current) is cpu and settings.equations in EQUATIONS
         if normalisation is not None and not (fits and current.shape[0] * current.shape[1] > 1):
             current, normalisation = normalisation.apply(current), None  # which refuses one value
         if fits:
@@ -126,7 +131,7 @@ def recurrent_lif_scan(
                 decay_syn.expand(n),
                 _parameters(decay_mem, adaptation, n),
                 state,
-                neuron.settings(adaptation),
+                settings,
                 normalisation,
                 keep_membranes,
             )
@@ -150,7 +155,7 @@ def recurrent_lif_scan(
         *layer,
         state,
         n_steps,
-        *neuron.settings(adaptation),
+        *settings,
         needs or keep_membranes,
         decays_learn or in_reset,
         needs and adaptation is not None,

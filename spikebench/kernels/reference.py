@@ -335,9 +335,11 @@ def _step(
     if isinstance(adaptation, Rotation):
         mem = decay_mem * carried - adaptation.turn * adapted + adaptation.gain * current
         adapted = adaptation.turn * carried + decay_mem * adapted
-    else:
+    elif adaptation is None or isinstance(adaptation, Adaptation):
         drive = current - adapted if isinstance(adaptation, Adaptation) else current
         mem = decay_mem * carried + (1 - decay_mem) * drive
+    else:
+        raise ValueError(f"no equations for parameters of {type(adaptation).__name__}")
     if neuron.reset == "zero":
         mem = mem * (1 - undone)
     spk = _spike(mem - neuron.threshold, neuron)

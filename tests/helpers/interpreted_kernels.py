@@ -1,6 +1,6 @@
 """The Triton kernels in Triton's interpreter against their references: run as a program, fails by itself.
 
-TRITON_INTERPRET=1 python tests/interpreted_kernels.py
+TRITON_INTERPRET=1 python tests/helpers/interpreted_kernels.py
 """
 
 from __future__ import annotations

@@ -117,6 +117,8 @@ def compare_gradients(
         adaptation = Adaptation(decay(n), learned(n), learned())
     elif equations == ROTATING:
         adaptation = Rotation(decay(n), learned())
+    else:
+        assert equations == LEAKY, "has no parameters here"
     leaves = [weight, second, out, recurrent, leak, *decays, *others]
     if adaptation is not None:
         leaves += vars(adaptation).values()

@@ -14,7 +14,7 @@ from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
 from spikebench.kernels.choice import choose_kernels
-from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.kernels.neuron import EQUATIONS, Neuron, Parameters
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Adaptation, Scan
 from spikebench.kernels.spikes import Spikes
@@ -187,6 +187,18 @@ def test_settings_out_of_range_are_refused(changes: dict, message: str) -> None:
 def test_parameters_without_equations_are_refused(kernels: ModuleType) -> None:
     with pytest.raises(ValueError, match="no equations for parameters of Parameters"):
         scan_with(kernels, adaptation=Parameters())
+
+
+@both
+def test_equations_that_an_implementation_lacks_are_refused(
+    kernels: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cubic(Parameters):
+        pass
+
+    monkeypatch.setitem(EQUATIONS, Cubic, len(EQUATIONS))  # a class without a branch anywhere
+    with pytest.raises(ValueError, match="no equations for parameters of Cubic"):
+        scan_with(kernels, adaptation=Cubic())
 
 
 def test_kernels_are_chosen_by_name_and_device(monkeypatch: pytest.MonkeyPatch) -> None:

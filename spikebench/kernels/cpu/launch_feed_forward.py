@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from spikebench.kernels.cpu import feed_forward as loops
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
-from spikebench.kernels.neuron import ADAPTIVE, RESETS, ROTATING, Settings
+from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, ROTATING, Settings
 
+EQUATIONS = (LEAKY, ADAPTIVE, ROTATING)  # that the table of coefficients can express
 _MOST_PARTIALS = 8  # sums that are added at the end
 
 Array = NDArray[Any]

@@ -18,10 +18,13 @@ from spikebench.kernels.neuron import (
     GAUSSIAN_H,
     GAUSSIAN_PEAK,
     GAUSSIAN_S,
+    LEAKY,
     RESETS,
     ROTATING,
     SURROGATES,
 )
+
+EQUATIONS = (LEAKY, ADAPTIVE, ROTATING)  # that forward and backward have
 
 _ZERO, _SUBTRACT = RESETS["zero"], RESETS["subtract"]
 _FAST_SIGMOID, _LOGISTIC = SURROGATES["fast_sigmoid"], SURROGATES["logistic"]

@@ -14,6 +14,8 @@ import triton.language as tl
 
 from spikebench.kernels import neuron
 
+EQUATIONS = (neuron.LEAKY, neuron.ADAPTIVE, neuron.ROTATING)  # that charge, adapt and backward have
+
 _ADAPTIVE = tl.constexpr(neuron.ADAPTIVE)
 _ROTATING = tl.constexpr(neuron.ROTATING)
 _ZERO = tl.constexpr(neuron.RESETS["zero"])
