@@ -36,6 +36,7 @@ ONNX = {
     "lstm": "spikebench.deployment.onnx_graph:lstm",
     "cnn": "spikebench.deployment.onnx_graph:cnn",
     "svm": "spikebench.deployment.onnx_graph:svm",
+    "linear_bins": "spikebench.deployment.onnx_graph:linear_bins",
 }
 _INPUT = (
     "cell (t, u): events of unit u in time step t, [t, t + 1)·time_step_ms from the start of the clip, where an event "

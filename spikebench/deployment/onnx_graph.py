@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from spikebench.models.base import Classifier
     from spikebench.models.cnn import CNN
+    from spikebench.models.linear_bins import LinearBins
     from spikebench.models.lstm import LSTM
     from spikebench.models.svm import CountSVM
 
@@ -206,3 +207,24 @@ def svm(model: CountSVM, about: dict[str, Any]) -> bytes:
     votes = graph.add("MatMul", for_first, graph.constant("votes", first - second))
     votes = graph.add("Add", votes, graph.constant("votes_otherwise", second.sum(0)))
     return graph.finish(votes, model, about)
+
+
+def linear_bins(model: LinearBins, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.linear_bins.LinearBins`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    return graph.finish(
+        _affine(graph, graph.add("Flatten", "raster"), "weight", model), model, about
+    )

@@ -15,7 +15,7 @@ The contract of a model ``M`` with its configuration ``C``:
   :class:`spikebench.models.spiking_network.SpikingNetwork` derives ``forward``, ``forward_chunk``, ``account`` and the
   export to NIR from that list.
 * ``M.learning`` names the learning rule of the model, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
-  ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``).
+  ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``, ``linear_bins``).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ MODELS = {
     "lstm": "spikebench.models.lstm:LSTM",
     "cnn": "spikebench.models.cnn:CNN",
     "svm": "spikebench.models.svm:CountSVM",
+    "linear_bins": "spikebench.models.linear_bins:LinearBins",
 }
 
 

@@ -21,7 +21,7 @@ from pydantic import PositiveFloat as Positive
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
+from spikebench.models.base import CountClassifier, CountData, DataShape, ModelConfig, Output
 
 
 class CountSVMConfig(ModelConfig):
@@ -97,8 +97,8 @@ class CountSVM(CountClassifier):
 
     def fit_counts(
         self,
-        train: tuple[NDArray[np.int64], NDArray[np.int64]],
-        validation: tuple[NDArray[np.int64], NDArray[np.int64]],
+        train: CountData,
+        validation: CountData,
     ) -> dict[str, float]:
         """Train on counts and choose C and the width on validation.
 
@@ -128,9 +128,7 @@ class CountSVM(CountClassifier):
         self._keep(machine, scaler, best["gamma_scale"] / x.shape[1])
         return best
 
-    def refit_counts(
-        self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
-    ) -> None:
+    def refit_counts(self, train: CountData, choice: Mapping[str, float]) -> None:
         """Train on counts with the C and the width that validation selected; standardise by the same samples.
 
         Parameters

@@ -212,11 +212,14 @@ CONVENTIONAL = [
     ("cnn", ["model.image_units=8", "model.filters=[3, 4, 5]", "model.dense_units=6"]),
     ("cnn", ["input.mode=binary", "model.filters=[3, 4, 5]", "model.dense_units=6"]),
     ("svm", []),  # the classes of the toy differ in time alone; the next test has others
+    ("linear_bins", ["model.C=[0.1]"]),
 ]
 
 
 @pytest.mark.parametrize(
-    ("model", "settings"), CONVENTIONAL, ids=["lstm", "layers", "rows", "cnn", "svm"]
+    ("model", "settings"),
+    CONVENTIONAL,
+    ids=["lstm", "layers", "rows", "cnn", "svm", "linear_bins"],
 )
 def test_onnx_scores_as_the_model(
     model: str, settings: list[str], tmp_path: Path, selection: SelectionData

@@ -22,6 +22,7 @@ from spikebench.models.base import Classifier, DataShape, ModelConfig, model_cla
 from spikebench.models.cnn import CNN, CNNConfig
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
 from spikebench.models.lif import LIF, LIFConfig
+from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
 from spikebench.models.lstm import LSTM, LSTMConfig
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
 from spikebench.models.svm import CountSVM, CountSVMConfig
@@ -292,6 +293,17 @@ def test_svm_by_hand() -> None:
         Bundle("coefficients", "MAC", 2 + 2, 6, 6, 2),  # both vectors are a little alike
     ]
     assert account_of(model, batch_of(raster)).layers == []
+
+
+def test_linear_bins_by_hand() -> None:
+    model = LinearBins(LinearBinsConfig(), shape(n_units=2, n_classes=3, n_steps=2))
+    weight = [[1.0, 0, 2, 3], [0, 0, 4, 5], [6, 0, 7, 8]]  # columns: bin 0, units 0 and 1; bin 1
+    model.load_state_dict({"weight": torch.tensor(weight), "bias": torch.zeros(3)})
+    raster = torch.tensor([[[2.0, 1], [0, 1]]])
+    # Two spikes × 2 weights that are not 0, one × 0, one × 3.
+    expected = Bundle("weight", "AC", 2 * 2 + 0 + 3, 12, 12, 4)
+    account = account_of(model, batch_of(raster))
+    assert (account.bundles, account.layers) == ([expected], [])
 
 
 def test_a_network_that_says_nothing() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers.batches import batch_of
 from numpy.testing import assert_allclose
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -26,6 +27,7 @@ from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
 from spikebench.models.hetero_rlif import HeterogeneousLIF, HeterogeneousLIFConfig
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.lif import LIF, LIFConfig
+from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
 from spikebench.models.readout import LeakyReadout
 from spikebench.models.rec_delay_lif import RecurrentDelayLIF, RecurrentDelayLIFConfig
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
@@ -68,7 +70,7 @@ def test_same_seed_same_weights_another_seed_others(name: str, clips: torch.Tens
         torch.manual_seed(seed)
         weights.append(kind(kind.Config(), SHAPE).state_dict())
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
-    if name != "svm":  # which has no random start
+    if name in GRADIENT_MODELS:  # the others have no random start
         assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
 
 
@@ -234,6 +236,46 @@ def test_svm_votes_as_scikit_learn(present: list[int], rng: np.random.Generator)
     again = CountSVM(config, shape)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again(batch_of(raster)).scores, model(batch_of(raster)).scores)
+
+
+@pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4], [1, 3]])
+def test_linear_bins_score_as_scikit_learn(present: list[int], rng: np.random.Generator) -> None:
+    """The standardisation is in the weights; classes without training samples lose."""
+    shape = DataShape(n_units=6, n_classes=5, n_steps=4, time_step=0.01, input_rate=1.0)
+    labels = rng.choice(present, 120)
+    cells = rng.poisson(0.5 + np.eye(5, 24)[labels]).astype(np.float32)
+    cells[:, 7] = 2  # a count that never changes
+    cells[:80, 9], cells[80:, 9] = 0, 1  # only in validation
+    model = LinearBins(LinearBinsConfig(C=(1e-6, 0.3)), shape)
+    train, validation = (cells[:80], labels[:80]), (cells[80:], labels[80:])
+    choice = model.fit_counts((train[0].copy(), train[1]), validation)
+    scaler = StandardScaler().fit(train[0].astype(np.float64))
+    theirs = LogisticRegression(C=0.3, tol=1e-7, max_iter=1000)
+    theirs.fit(scaler.transform(train[0]), train[1])
+    batch = batch_of(torch.from_numpy(cells).view(120, 4, 6))
+    scores = model(batch).scores
+    probabilities = torch.softmax(scores, 1)[:, present].numpy()
+    assert_allclose(probabilities, theirs.predict_proba(scaler.transform(cells)), atol=2e-3)
+    assert set(scores.argmax(1).tolist()) == set(present)
+    right = np.mean(scores[80:].argmax(1).numpy() == labels[80:])
+    assert choice == {"validation_accuracy": right, "C": pytest.approx(0.3)}
+    assert not model.weight[:, [7, 9]].any()
+
+    again = LinearBins(model.config, shape)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(batch).scores, scores)
+    again.refit_counts(train, choice)
+    assert torch.equal(again.weight, model.weight)
+    assert torch.equal(again.bias, model.bias)
+
+
+def test_linear_bins_without_a_minimum(rng: np.random.Generator) -> None:
+    model = LinearBins(LinearBinsConfig(C=(100.0,), iterations=2), SHAPE)
+    data = rng.random((50, 40 * 14)).astype(np.float32), rng.integers(0, 8, 50)
+    with pytest.raises(
+        TrainingError, match=r"no minimum within 2 iterations at C=100; set smaller"
+    ):
+        model.fit_counts(data, data)
 
 
 def test_an_unknown_model_is_named() -> None:
