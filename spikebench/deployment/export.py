@@ -34,6 +34,7 @@ NIR = "spikebench.deployment.nir_graph:spiking_network"
 # model -> function (model, about) -> bytes. Other names are refused.
 ONNX = {
     "lstm": "spikebench.deployment.onnx_graph:lstm",
+    "gru": "spikebench.deployment.onnx_graph:gru",
     "cnn": "spikebench.deployment.onnx_graph:cnn",
     "svm": "spikebench.deployment.onnx_graph:svm",
     "linear_bins": "spikebench.deployment.onnx_graph:linear_bins",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from spikebench.models.base import Classifier
     from spikebench.models.cnn import CNN
+    from spikebench.models.gated_network import GatedNetwork
+    from spikebench.models.gru import GRU
     from spikebench.models.linear_bins import LinearBins
     from spikebench.models.lstm import LSTM
     from spikebench.models.svm import CountSVM
@@ -97,33 +99,61 @@ def lstm(model: LSTM, about: dict[str, Any]) -> bytes:
     bytes
         An ONNX file.
     """
+    return _gated(model, about, "LSTM", [0, 3, 1, 2])
+
+
+def gru(model: GRU, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.gru.GRU`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    return _gated(model, about, "GRU", [1, 0, 2], linear_before_reset=1)
+
+
+def _gated(
+    model: GatedNetwork,
+    about: dict[str, Any],
+    operator: str,
+    order: list[int],
+    **attributes: int,
+) -> bytes:
+    """Export layers of cells; ``order`` lists PyTorch's gates in the order of ONNX.
+
+    LSTM: input, forget, cell, output as input, output, forget, cell. GRU: reset, update, new as update, reset, new.
+    """
     graph = _Graph()
     hidden = graph.add("Transpose", "raster", perm=[1, 0, 2])  # (time, batch, unit)
     direction = graph.constant("direction", np.array([1]))
-    for layer in range(model.lstm.num_layers):
-        weights = {
-            kind: _gates(getattr(model.lstm, f"{kind}_l{layer}"))
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        }
+    for layer in range(model.layers.num_layers):
+        weights: dict[str, NDArray[np.float32]] = {}
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            gates = getattr(model.layers, f"{kind}_l{layer}").detach().numpy()
+            gates = np.split(gates, len(order))
+            weights[kind] = np.concatenate([gates[k] for k in order])
         bias = np.concatenate([weights["bias_ih"], weights["bias_hh"]])
         states = graph.add(
-            "LSTM",
+            operator,
             hidden,
             graph.constant(f"input_{layer}", weights["weight_ih"][None]),
             graph.constant(f"recurrent_{layer}", weights["weight_hh"][None]),
             graph.constant(f"bias_{layer}", bias[None]),
-            hidden_size=model.lstm.hidden_size,
+            hidden_size=model.layers.hidden_size,
+            **attributes,
         )
         hidden = graph.add("Squeeze", states, direction)
     trace = graph.add("MatMul", hidden, graph.constant("readout", model.readout.weight.T))
     trace = graph.add("Add", trace, graph.constant("readout_bias", model.readout.bias))
     return graph.finish(graph.add("ReduceMax", trace, axes=[0], keepdims=0), model, about)
-
-
-def _gates(value: Tensor) -> NDArray[np.float32]:
-    """Reorder PyTorch's gates (input, forget, cell, output) as in ONNX."""
-    entry, forget, cell, output = np.split(value.detach().numpy(), 4)
-    return np.concatenate([entry, output, forget, cell])
 
 
 def cnn(model: CNN, about: dict[str, Any]) -> bytes:

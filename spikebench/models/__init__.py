@@ -32,6 +32,7 @@ MODELS = {
     "silif": "spikebench.models.silif:StateSpaceLIF",
     "c_silif": "spikebench.models.c_silif:ComplexLIF",
     "lstm": "spikebench.models.lstm:LSTM",
+    "gru": "spikebench.models.gru:GRU",
     "cnn": "spikebench.models.cnn:CNN",
     "svm": "spikebench.models.svm:CountSVM",
     "linear_bins": "spikebench.models.linear_bins:LinearBins",

@@ -209,6 +209,7 @@ def test_what_is_made_of_the_trace_is_said(
 CONVENTIONAL = [
     ("lstm", ["model.hidden_units=9"]),
     ("lstm", ["model.hidden_units=9", "model.layers=3"]),
+    ("gru", ["model.hidden_units=9", "model.layers=2"]),
     ("cnn", ["model.image_units=8", "model.filters=[3, 4, 5]", "model.dense_units=6"]),
     ("cnn", ["input.mode=binary", "model.filters=[3, 4, 5]", "model.dense_units=6"]),
     ("svm", []),  # the classes of the toy differ in time alone; the next test has others
@@ -219,7 +220,7 @@ CONVENTIONAL = [
 @pytest.mark.parametrize(
     ("model", "settings"),
     CONVENTIONAL,
-    ids=["lstm", "layers", "rows", "cnn", "svm", "linear_bins"],
+    ids=["lstm", "layers", "gru", "rows", "cnn", "svm", "linear_bins"],
 )
 def test_onnx_scores_as_the_model(
     model: str, settings: list[str], tmp_path: Path, selection: SelectionData

@@ -30,6 +30,7 @@ LISTENERS = [
     *(("rlif", [f"model.readout={how}"]) for how in ("max", "mean", "sum", "last")),
     ("adlif", ["model.hidden_units=[12, 9]"]),
     ("lstm", ["model.layers=2"]),
+    ("gru", ["model.layers=2"]),
 ]
 
 

@@ -21,6 +21,8 @@ from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
 from spikebench.models.base import Classifier, DataShape, ModelConfig, model_class
 from spikebench.models.cnn import CNN, CNNConfig
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
+from spikebench.models.gated_network import GatedNetwork
+from spikebench.models.gru import GRU, GRUConfig
 from spikebench.models.lif import LIF, LIFConfig
 from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
 from spikebench.models.lstm import LSTM, LSTMConfig
@@ -228,6 +230,26 @@ def test_lstm_by_hand() -> None:
     assert account.layers == [Layer(6, None, 3), Layer(6, None, 6), Layer(6, None, None)]
 
 
+def test_gru_by_hand() -> None:
+    model = GRU(GRUConfig(hidden_units=2), shape(n_steps=3))
+    for parameter in model.parameters():
+        put(parameter, torch.full_like(parameter, 0.5))
+    # Rows of the gates r, z, n, two units each. Without its n, unit 0 says 0.
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        values = getattr(model.gru, name).detach().clone()
+        values[4] = 0
+        put(getattr(model.gru, name), values)
+    account = account_of(model, batch_of(torch.tensor([[[1.0, 0], [0, 2], [0, 0]]])))
+    assert account.bundles == [
+        # Three spikes × 5 rows that are not 0: additions. All three gates: 6 rows × 2 inputs × 3 steps.
+        Bundle("gru.weight_ih_l0", "AC", 3 * 5, 36, 12, 2),
+        # Unit 1 says something at steps 0 and 1, heard at 1 and 2 by 5 rows.
+        Bundle("gru.weight_hh_l0", "MAC", 2 * 5, 24, 12, 2),
+        Bundle("readout.weight", "MAC", 3 * 2, 12, 4, 0),
+    ]
+    assert account.layers == [Layer(6, None, 3), Layer(6, None, None)]
+
+
 def test_layers_of_an_lstm_are_those_of_its_answer() -> None:
     torch.manual_seed(1)
     model = LSTM(LSTMConfig(hidden_units=5, layers=3), shape()).eval()
@@ -411,23 +433,27 @@ def random_model(name: str, config: dict[str, object]) -> tuple[Classifier, Even
     return model, batch_of(raster)
 
 
-def test_lstm_one_by_one() -> None:
-    model, batch = random_model("lstm", {"hidden_units": 5})
-    assert isinstance(model, LSTM)
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_gates_one_by_one(name: str) -> None:
+    model, batch = random_model(name, {"hidden_units": 5})
+    assert isinstance(model, GatedNetwork)
     account = account_of(model, batch)
     raster = batch.dense()
-    ih, hh = model.lstm.weight_ih_l0, model.lstm.weight_hh_l0
+    ih, hh = model.layers.weight_ih_l0, model.layers.weight_hh_l0
     spikes = products = scores = 0
     for k in range(3):
         h = c = torch.zeros(1, 5)
-        cell = nn.LSTMCell(6, 5)
-        cell.load_state_dict({key[:-3]: value for key, value in model.lstm.state_dict().items()})
+        cell = (nn.LSTMCell if name == "lstm" else nn.GRUCell)(6, 5)
+        cell.load_state_dict({key[:-3]: value for key, value in model.layers.state_dict().items()})
         for t in range(9):
-            for row, i in product(range(20), range(6)):
+            for row, i in product(range(len(ih)), range(6)):
                 spikes += int(raster[k, t, i]) * int(ih[row, i] != 0)
-            for row, i in product(range(20), range(5)):
+            for row, i in product(range(len(hh)), range(5)):
                 products += int(h[0, i] != 0) * int(hh[row, i] != 0)
-            h, c = cell(raster[k, t][None], (h, c))
+            if name == "lstm":
+                h, c = cell(raster[k, t][None], (h, c))
+            else:
+                h = cell(raster[k, t][None], h)
             for row, i in product(range(3), range(5)):
                 scores += int(h[0, i] != 0) * int(model.readout.weight[row, i] != 0)
     assert [b.effective for b in account.bundles] == [spikes, products, scores]

@@ -94,6 +94,7 @@ def test_parameters_by_hand() -> None:
         "hetero_rlif": 14 * 128 + 128 * 128 + 2 * 128 + 128 * 8 + 8,
         "rec_delay_lif": 14 * 128 + 2 * 128 + 128 * 128 + 128 + 128 * 8 + 8,
         "lstm": 4 * 128 * (14 + 128) + 8 * 128 + 128 * 8 + 8,
+        "gru": 3 * 128 * (14 + 128) + 6 * 128 + 128 * 8 + 8,
     }
     for name, count in expected.items():
         kind = model_class(name)
