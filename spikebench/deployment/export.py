@@ -36,6 +36,8 @@ ONNX = {
     "lstm": "spikebench.deployment.onnx_graph:lstm",
     "gru": "spikebench.deployment.onnx_graph:gru",
     "cnn": "spikebench.deployment.onnx_graph:cnn",
+    "tcn": "spikebench.deployment.onnx_graph:tcn",
+    "mlp_counts": "spikebench.deployment.onnx_graph:mlp_counts",
     "svm": "spikebench.deployment.onnx_graph:svm",
     "linear_bins": "spikebench.deployment.onnx_graph:linear_bins",
 }

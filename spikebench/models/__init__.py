@@ -34,6 +34,8 @@ MODELS = {
     "lstm": "spikebench.models.lstm:LSTM",
     "gru": "spikebench.models.gru:GRU",
     "cnn": "spikebench.models.cnn:CNN",
+    "tcn": "spikebench.models.tcn:TCN",
+    "mlp_counts": "spikebench.models.mlp_counts:CountMLP",
     "svm": "spikebench.models.svm:CountSVM",
     "linear_bins": "spikebench.models.linear_bins:LinearBins",
 }

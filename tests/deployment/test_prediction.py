@@ -31,6 +31,7 @@ LISTENERS = [
     ("adlif", ["model.hidden_units=[12, 9]"]),
     ("lstm", ["model.layers=2"]),
     ("gru", ["model.layers=2"]),
+    *(("tcn", [f"model.readout={how}", "model.channels=8"]) for how in ("max", "mean", "last")),
 ]
 
 

@@ -89,7 +89,10 @@ def test_every_model_trains_tests_and_reports(
     assert seed.seen_accuracy is None
     assert (seed.spikes_per_sample is None) == (not model_class(name).spiking)
     # The classes have equal counts and differ in time alone.
-    assert seed.test_accuracy == pytest.approx(1 / 3) if name == "svm" else seed.test_accuracy > 0.8
+    if name in ("svm", "mlp_counts"):
+        assert seed.test_accuracy == pytest.approx(1 / 3)
+    else:
+        assert seed.test_accuracy > 0.8
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path, selection: SelectionData) -> None:
@@ -101,7 +104,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path, selection: Selecti
     assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
 
 
-@pytest.mark.parametrize("name", ["lif", "lstm", "cnn"])
+@pytest.mark.parametrize("name", ["lif", "lstm", "cnn", "tcn"])
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     name: str, tmp_path: Path, selection: SelectionData
 ) -> None:
