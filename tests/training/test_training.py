@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path, selection: Selecti
     assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
 
 
-@pytest.mark.parametrize("name", ["lif", "lstm", "cnn", "tcn"])
+@pytest.mark.parametrize("name", ["lif", "lstm", "cnn"])
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     name: str, tmp_path: Path, selection: SelectionData
 ) -> None:
