@@ -44,7 +44,7 @@ LAYERS: dict[str, tuple[Neuron, type[Parameters] | None]] = {
         Rotation,
     ),
 }
-NETWORKS = [name for name in MODELS if name != "svm"]
+NETWORKS = [name for name in MODELS if model_class(name).learning != "counts"]
 LOWER_PRECISION = ("cnn", "lstm")
 SPIKING_BOUND, FLOAT32_BOUND = 1e-8, 2e-3  # of losses and gradients, relative
 BFLOAT16_BOUND = 0.05  # of the loss, relative

@@ -34,8 +34,12 @@ NIR = "spikebench.deployment.nir_graph:spiking_network"
 # model -> function (model, about) -> bytes. Other names are refused.
 ONNX = {
     "lstm": "spikebench.deployment.onnx_graph:lstm",
+    "gru": "spikebench.deployment.onnx_graph:gru",
     "cnn": "spikebench.deployment.onnx_graph:cnn",
+    "tcn": "spikebench.deployment.onnx_graph:tcn",
+    "mlp_counts": "spikebench.deployment.onnx_graph:mlp_counts",
     "svm": "spikebench.deployment.onnx_graph:svm",
+    "linear_bins": "spikebench.deployment.onnx_graph:linear_bins",
 }
 _INPUT = (
     "cell (t, u): events of unit u in time step t, [t, t + 1)·time_step_ms from the start of the clip, where an event "

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
     from spikebench.models.base import Classifier
     from spikebench.models.cnn import CNN
+    from spikebench.models.gated_network import GatedNetwork
+    from spikebench.models.gru import GRU
+    from spikebench.models.linear_bins import LinearBins
     from spikebench.models.lstm import LSTM
+    from spikebench.models.mlp_counts import CountMLP
     from spikebench.models.svm import CountSVM
+    from spikebench.models.tcn import TCN
 
 _OPERATORS, _FORMAT = 17, 8  # read by onnxruntime 1.12 (2022) and later
 _MAX_BYTES = 2**31 - 2**20  # largest size of a protocol buffer, less the graph itself
@@ -96,33 +101,61 @@ def lstm(model: LSTM, about: dict[str, Any]) -> bytes:
     bytes
         An ONNX file.
     """
+    return _gated(model, about, "LSTM", [0, 3, 1, 2])
+
+
+def gru(model: GRU, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.gru.GRU`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    return _gated(model, about, "GRU", [1, 0, 2], linear_before_reset=1)
+
+
+def _gated(
+    model: GatedNetwork,
+    about: dict[str, Any],
+    operator: str,
+    order: list[int],
+    **attributes: int,
+) -> bytes:
+    """Export layers of cells; ``order`` lists PyTorch's gates in the order of ONNX.
+
+    LSTM: input, forget, cell, output as input, output, forget, cell. GRU: reset, update, new as update, reset, new.
+    """
     graph = _Graph()
     hidden = graph.add("Transpose", "raster", perm=[1, 0, 2])  # (time, batch, unit)
     direction = graph.constant("direction", np.array([1]))
-    for layer in range(model.lstm.num_layers):
-        weights = {
-            kind: _gates(getattr(model.lstm, f"{kind}_l{layer}"))
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        }
+    for layer in range(model.layers.num_layers):
+        weights: dict[str, NDArray[np.float32]] = {}
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            gates = getattr(model.layers, f"{kind}_l{layer}").detach().numpy()
+            gates = np.split(gates, len(order))
+            weights[kind] = np.concatenate([gates[k] for k in order])
         bias = np.concatenate([weights["bias_ih"], weights["bias_hh"]])
         states = graph.add(
-            "LSTM",
+            operator,
             hidden,
             graph.constant(f"input_{layer}", weights["weight_ih"][None]),
             graph.constant(f"recurrent_{layer}", weights["weight_hh"][None]),
             graph.constant(f"bias_{layer}", bias[None]),
-            hidden_size=model.lstm.hidden_size,
+            hidden_size=model.layers.hidden_size,
+            **attributes,
         )
         hidden = graph.add("Squeeze", states, direction)
     trace = graph.add("MatMul", hidden, graph.constant("readout", model.readout.weight.T))
     trace = graph.add("Add", trace, graph.constant("readout_bias", model.readout.bias))
     return graph.finish(graph.add("ReduceMax", trace, axes=[0], keepdims=0), model, about)
-
-
-def _gates(value: Tensor) -> NDArray[np.float32]:
-    """Reorder PyTorch's gates (input, forget, cell, output) as in ONNX."""
-    entry, forget, cell, output = np.split(value.detach().numpy(), 4)
-    return np.concatenate([entry, output, forget, cell])
 
 
 def cnn(model: CNN, about: dict[str, Any]) -> bytes:
@@ -187,13 +220,7 @@ def svm(model: CountSVM, about: dict[str, Any]) -> bytes:
     x = graph.add("Cast", counts, to=TensorProto.DOUBLE)
     x = graph.add("Sub", x, graph.constant("mean", model.mean))
     x = graph.add("Div", x, graph.constant("scale", model.scale))
-    # −γ·|x − s|² = 2γ·x·s − γ·|s|² − γ·|x|²
-    support, gamma = model.support.numpy(), float(model.gamma[0])
-    product = graph.add("MatMul", x, graph.constant("support", 2 * gamma * support.T))
-    lengths = graph.constant("support_squared", -gamma * np.sum(support**2, 1))
-    square = graph.add("ReduceSumSquare", x, axes=[1], keepdims=1)
-    square = graph.add("Mul", square, graph.constant("gamma", np.array([gamma])))
-    kernel = graph.add("Exp", graph.add("Sub", graph.add("Add", product, lengths), square))
+    kernel = _svm_kernel(graph, x, model)
     decisions = graph.add(
         "MatMul", kernel, graph.constant("coefficients", model.coefficients.numpy().T)
     )
@@ -206,3 +233,114 @@ def svm(model: CountSVM, about: dict[str, Any]) -> bytes:
     votes = graph.add("MatMul", for_first, graph.constant("votes", first - second))
     votes = graph.add("Add", votes, graph.constant("votes_otherwise", second.sum(0)))
     return graph.finish(votes, model, about)
+
+
+def _svm_kernel(graph: _Graph, x: str, model: CountSVM) -> str:
+    support, gamma, config = model.support.numpy(), float(model.gamma[0]), model.config
+    if config.kernel == "linear":
+        return graph.add("MatMul", x, graph.constant("support", support.T))
+    if config.kernel == "poly":
+        product = graph.add("MatMul", x, graph.constant("support", gamma * support.T))
+        offset = graph.constant("offset", np.array([config.poly_offset]))
+        degree = graph.constant("degree", np.array([float(config.degree)]))
+        return graph.add("Pow", graph.add("Add", product, offset), degree)
+    # −γ·|x − s|² = 2γ·x·s − γ·|s|² − γ·|x|²
+    product = graph.add("MatMul", x, graph.constant("support", 2 * gamma * support.T))
+    lengths = graph.constant("support_squared", -gamma * np.sum(support**2, 1))
+    square = graph.add("ReduceSumSquare", x, axes=[1], keepdims=1)
+    square = graph.add("Mul", square, graph.constant("gamma", np.array([gamma])))
+    return graph.add("Exp", graph.add("Sub", graph.add("Add", product, lengths), square))
+
+
+def linear_bins(model: LinearBins, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.linear_bins.LinearBins`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    return graph.finish(
+        _affine(graph, graph.add("Flatten", "raster"), "weight", model), model, about
+    )
+
+
+def mlp_counts(model: CountMLP, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.mlp_counts.CountMLP`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    counts = graph.add("ReduceSum", "raster", graph.constant("time", np.array([1])), keepdims=0)
+    x = graph.add("Log", graph.add("Add", counts, graph.constant("one", np.ones(1, np.float32))))
+    ones = graph.constant("scale", np.ones(model.shape.n_units, np.float32))
+    x = graph.add("LayerNormalization", x, ones, axis=1, epsilon=1e-5)
+    layers: Any = model.layers
+    for number, layer in enumerate(layers[0:-1:3]):
+        x = graph.add("Relu", _affine(graph, x, f"dense_{number}", layer))
+    return graph.finish(_affine(graph, x, "readout", layers[-1]), model, about)
+
+
+def tcn(model: TCN, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.tcn.TCN`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    x = graph.add("Transpose", "raster", perm=[0, 2, 1])  # (batch, channel, time)
+    blocks: Any = model.blocks
+    for number, block in enumerate(blocks):
+        y = x
+        for part in ("first", "second"):
+            layer, norm = getattr(block, part), getattr(block, f"{part}_norm")
+            name = f"{part}_{number}"
+            y = graph.add(
+                "Conv",
+                y,
+                graph.constant(name, layer.weight),
+                pads=[layer.n_past, 0],
+                dilations=list(layer.dilation),
+            )
+            moments = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+            names = [graph.constant(f"{name}_{k}", value) for k, value in enumerate(moments)]
+            y = graph.add("Relu", graph.add("BatchNormalization", y, *names, epsilon=norm.eps))
+        if hasattr(block.past_them, "weight"):
+            kernel = graph.constant(f"past_{number}", block.past_them.weight)
+            bias = graph.constant(f"past_{number}_bias", block.past_them.bias)
+            x = graph.add("Conv", x, kernel, bias)
+        x = graph.add("Relu", graph.add("Add", y, x))
+    hidden = graph.add("Transpose", x, perm=[0, 2, 1])
+    trace = graph.add("MatMul", hidden, graph.constant("readout", model.readout.weight.T))
+    trace = graph.add("Add", trace, graph.constant("readout_bias", model.readout.bias))
+    if model.reduction == "last":
+        trace = graph.add("Gather", trace, graph.constant("last", np.array([-1])), axis=1)
+    operator = "ReduceMean" if model.reduction == "mean" else "ReduceMax"
+    return graph.finish(graph.add(operator, trace, axes=[1], keepdims=0), model, about)

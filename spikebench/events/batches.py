@@ -32,6 +32,8 @@ from spikebench.events.raster_loops import EDGE_TOLERANCE
 
 __all__ = ["BinnedSamples", "Collate", "DenseBuffer", "EventBatch"]
 
+_PIECE = 256  # samples that are binned at once for the rasters of all samples
+
 
 @dataclass(frozen=True, eq=False)
 class EventBatch:
@@ -525,6 +527,20 @@ class BinnedSamples:
         )
         first = np.arange(0, self.samples.n_units, self.group_units)
         return counts if self.group_units == 1 else np.add.reduceat(counts, first, axis=1)
+
+    def rasters(self) -> NDArray[np.float32]:
+        """Return the rasters of all samples; their memory is 4 bytes per cell.
+
+        Returns
+        -------
+        ndarray of float32, shape (samples, time, input)
+            As :meth:`EventBatch.dense`.
+        """
+        rasters = np.empty((len(self), self.n_steps, self.n_units), np.float32)
+        for first in range(0, len(self), _PIECE):
+            chosen = np.arange(first, min(first + _PIECE, len(self)))
+            rasters[chosen] = self.batch(chosen).dense().numpy()
+        return rasters
 
     def batch(
         self,

@@ -36,8 +36,8 @@ class CountFit(LearningRule):
     ) -> dict[str, float]:
         """Fit all counts; validation selects among the settings of the model."""
         assert isinstance(self.model, CountClassifier)  # guaranteed by check
-        counts = (train.counts(), train.labels)
+        counts = (self.model.counts_of(train), train.labels)
         if validation is None:
             self.model.refit_counts(counts, choice)
             return dict(choice)
-        return self.model.fit_counts(counts, (validation.counts(), validation.labels))
+        return self.model.fit_counts(counts, (self.model.counts_of(validation), validation.labels))

@@ -95,7 +95,7 @@ class LearningRule:
         """
         if preset.training.precision != "float32" and (model.spiking or not cls.lower_precision):
             raise TrainingError(
-                f"model {name} is trained in float32 only; remove training.precision, which is for lstm and cnn"
+                f"model {name} is trained in float32 only; remove training.precision, for conventional networks"
             )
         if preset.training.weight_average and not cls.averages_weights:
             raise TrainingError(

@@ -251,6 +251,33 @@ class Account:
         inputs = self.samples * int(sum_over_places(torch.ones_like(values[0])).sum())
         self._add_product(name, "MAC", active, inputs, layer.weight.flatten(1))
 
+    def convolve_causally(
+        self, name: str, values: torch.Tensor, layer: nn.Conv1d, spikes: bool = False
+    ) -> None:
+        """Count a convolution over the present and past steps; the steps before the first are not counted.
+
+        Parameters
+        ----------
+        name
+            Name of the weights.
+        values
+            The input, shape (batch, channel, time).
+        layer
+            The convolution, in one group; its last tap is the present step.
+        spikes
+            Whether the values are numbers of spikes, each of which is added.
+        """
+        assert layer.groups == 1
+        n_steps, (taps,), (dilation,) = values.shape[2], layer.kernel_size, layer.dilation
+        later = dilation * torch.arange(taps - 1, -1, -1)  # steps after the input
+        reached = (n_steps - later).clamp(min=0)  # inputs whose result is not after the last step
+        counts = (values if spikes else values != 0).sum(0, dtype=torch.int64)
+        until = nn.functional.pad(counts.cumsum(1), (1, 0))  # sum of the inputs before each step
+        active = until[:, reached.to(until.device)]
+        inputs = values.shape[0] * values.shape[1] * int(reached.sum())
+        kind: Literal["AC", "MAC"] = "AC" if spikes else "MAC"
+        self._add_product(name, kind, active.flatten(), inputs, layer.weight.flatten(1))
+
     def _add_product(
         self,
         name: str,

@@ -15,7 +15,7 @@ The contract of a model ``M`` with its configuration ``C``:
   :class:`spikebench.models.spiking_network.SpikingNetwork` derives ``forward``, ``forward_chunk``, ``account`` and the
   export to NIR from that list.
 * ``M.learning`` names the learning rule of the model, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
-  ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``).
+  ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``, ``linear_bins``).
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ MODELS = {
     "silif": "spikebench.models.silif:StateSpaceLIF",
     "c_silif": "spikebench.models.c_silif:ComplexLIF",
     "lstm": "spikebench.models.lstm:LSTM",
+    "gru": "spikebench.models.gru:GRU",
     "cnn": "spikebench.models.cnn:CNN",
+    "tcn": "spikebench.models.tcn:TCN",
+    "mlp_counts": "spikebench.models.mlp_counts:CountMLP",
     "svm": "spikebench.models.svm:CountSVM",
+    "linear_bins": "spikebench.models.linear_bins:LinearBins",
 }
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from spikebench.errors import TrainingError
-from spikebench.events.batches import EventBatch
+from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.kernels.choice import Kernels, choose_kernels
 from spikebench.kernels.neuron import Surrogate
 from spikebench.kernels.spikes import Spikes
@@ -25,6 +25,8 @@ Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
 MOST_LAYERS = 100
 # Of models that once had fast_sigmoid only, which is omitted from files to keep the older format.
 AnySurrogate = Annotated[Surrogate, Field(exclude_if=lambda name: name == "fast_sigmoid")]
+# Spike counts of samples, the first axis, and their labels (samples,).
+CountData = tuple[NDArray[np.int64 | np.float32], NDArray[np.int64]]
 
 
 class ModelConfig(BaseModel):
@@ -181,12 +183,23 @@ class CountClassifier(Classifier):
 
     learning = "counts"
 
-    def fit_counts(
-        self,
-        train: tuple[NDArray[np.int64], NDArray[np.int64]],
-        validation: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ) -> dict[str, float]:
-        """Fit the model to counts (samples, units) and labels (samples,).
+    def counts_of(self, samples: BinnedSamples) -> NDArray[np.int64 | np.float32]:
+        """Count the spikes to which the model is fitted.
+
+        Parameters
+        ----------
+        samples
+            Samples with their time bins.
+
+        Returns
+        -------
+        ndarray, shape (samples, …)
+            By default the spikes of each input in the whole clip, int64, shape (samples, input); the caller owns it.
+        """
+        return samples.counts()
+
+    def fit_counts(self, train: CountData, validation: CountData) -> dict[str, float]:
+        """Fit the model to counts, as :meth:`counts_of` makes them, and labels (samples,).
 
         Returns
         -------
@@ -195,15 +208,13 @@ class CountClassifier(Classifier):
         """
         raise NotImplementedError
 
-    def refit_counts(
-        self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
-    ) -> None:
+    def refit_counts(self, train: CountData, choice: Mapping[str, float]) -> None:
         """Train again with the settings that validation selected.
 
         Parameters
         ----------
         train
-            Counts, int64, shape (samples, units), and labels, int64, shape (samples,), of all training and
+            Counts, as :meth:`counts_of` makes them, and labels, int64, shape (samples,), of all training and
             validation samples.
         choice
             Selected settings, as returned by :meth:`fit_counts`.

@@ -1,9 +1,15 @@
 """A support vector machine on spike counts: a baseline without temporal information.
 
-Features: the spikes of each unit over the whole clip, standardised on the training split. Kernel: radial
-basis functions, one machine per pair of classes, votes. Trained by scikit-learn; C and the kernel's width
-are selected on the validation split. A trained machine is stored as arrays, so it is loaded from safetensors
-like a network and needs no pickle.
+Features: the spikes of each unit over the whole clip, standardised on the training split. One machine per pair of
+classes, votes. Trained by scikit-learn; C and γ are selected on the validation split. A trained machine is stored as
+arrays, so it is loaded from safetensors like a network and needs no pickle.
+
+::
+
+    model.kernel    of standardised counts x and support vectors s
+    rbf             exp(−γ·|x − s|²)
+    linear          x·s                                     (γ has no meaning and is not selected)
+    poly            (γ·x·s + poly_offset)^degree
 
 Source: Cramer et al. (2020), arXiv:1910.07407, classifiers on spike counts.
 """
@@ -11,7 +17,7 @@ Source: Cramer et al. (2020), arXiv:1910.07407, classifiers on spike counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -21,7 +27,7 @@ from pydantic import PositiveFloat as Positive
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import CountClassifier, DataShape, ModelConfig, Output
+from spikebench.models.base import CountClassifier, CountData, DataShape, ModelConfig, Output
 
 
 class CountSVMConfig(ModelConfig):
@@ -30,6 +36,12 @@ class CountSVMConfig(ModelConfig):
     C: tuple[Positive, ...] = Field(default=(1.0, 10.0, 100.0), min_length=1)
     # Widths relative to scikit-learn's "scale", 1/number of units for standardised features.
     gamma_scale: tuple[Positive, ...] = Field(default=(0.1, 0.3, 1.0), min_length=1)
+    # Omitted from files at their default, to keep the older format.
+    kernel: Literal["rbf", "linear", "poly"] = Field(
+        default="rbf", exclude_if=lambda kernel: kernel == "rbf"
+    )
+    degree: int = Field(default=3, ge=1, le=10, exclude_if=lambda degree: degree == 3)
+    poly_offset: float = Field(default=1.0, ge=0, exclude_if=lambda offset: offset == 1)
 
 
 class CountSVM(CountClassifier):
@@ -83,7 +95,12 @@ class CountSVM(CountClassifier):
     def _compare(self, batch: EventBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the standardised counts (batch, unit) and their kernel values (batch, support vector)."""
         counts = (batch.dense().sum(1).double() - self.mean) / self.scale
-        return counts, torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
+        if self.config.kernel == "rbf":
+            return counts, torch.exp(-self.gamma * torch.cdist(counts, self.support) ** 2)
+        product = counts @ self.support.T
+        if self.config.kernel == "poly":
+            product = (self.gamma * product + self.config.poly_offset) ** self.config.degree
+        return counts, product
 
     def n_parameters(self) -> int:
         """Return the number of learned parameters: support vectors, their coefficients, intercepts.
@@ -97,10 +114,10 @@ class CountSVM(CountClassifier):
 
     def fit_counts(
         self,
-        train: tuple[NDArray[np.int64], NDArray[np.int64]],
-        validation: tuple[NDArray[np.int64], NDArray[np.int64]],
+        train: CountData,
+        validation: CountData,
     ) -> dict[str, float]:
-        """Train on counts and choose C and the width on validation.
+        """Train on counts and choose C and γ on validation.
 
         Parameters
         ----------
@@ -118,20 +135,22 @@ class CountSVM(CountClassifier):
         x, x_validation = scaler.transform(train[0]), scaler.transform(validation[0])
         best: dict[str, float] = {"validation_accuracy": -1.0}
         machine: Any = None
+        linear = self.config.kernel == "linear"
+        widths = (1.0,) if linear else self.config.gamma_scale
         for C in self.config.C:
-            for width in self.config.gamma_scale:
-                candidate = _machine(x, train[1], C, width)
+            for width in widths:
+                candidate = self._machine(x, train[1], C, width)
                 right = float(candidate.score(x_validation, validation[1]))
                 if right > best["validation_accuracy"]:
                     best = {"validation_accuracy": right, "C": C, "gamma_scale": width}
                     machine = candidate
         self._keep(machine, scaler, best["gamma_scale"] / x.shape[1])
+        if linear:
+            del best["gamma_scale"]
         return best
 
-    def refit_counts(
-        self, train: tuple[NDArray[np.int64], NDArray[np.int64]], choice: Mapping[str, float]
-    ) -> None:
-        """Train on counts with the C and the width that validation selected; standardise by the same samples.
+    def refit_counts(self, train: CountData, choice: Mapping[str, float]) -> None:
+        """Train on counts with the C and γ that validation selected; standardise by the same samples.
 
         Parameters
         ----------
@@ -143,8 +162,23 @@ class CountSVM(CountClassifier):
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(train[0])
-        x, width = scaler.transform(train[0]), choice["gamma_scale"]
-        self._keep(_machine(x, train[1], choice["C"], width), scaler, width / x.shape[1])
+        x, width = scaler.transform(train[0]), choice.get("gamma_scale", 1.0)
+        self._keep(self._machine(x, train[1], choice["C"], width), scaler, width / x.shape[1])
+
+    def _machine(
+        self, x: NDArray[np.float64], labels: NDArray[np.int64], C: float, width: float
+    ) -> Any:  # noqa: ANN401
+        from sklearn.svm import SVC
+
+        machine = SVC(
+            C=C,
+            kernel=self.config.kernel,
+            degree=self.config.degree,
+            gamma=width / x.shape[1],
+            coef0=self.config.poly_offset,
+            break_ties=False,
+        )
+        return machine.fit(x, labels)
 
     def _keep(self, machine: Any, scaler: Any, gamma: float) -> None:  # noqa: ANN401
         """Unfold libsvm's packed dual coefficients into one row per pair of classes."""
@@ -196,14 +230,3 @@ class CountSVM(CountClassifier):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-
-def _machine(
-    x: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    C: float,
-    width: float,
-) -> Any:  # noqa: ANN401
-    from sklearn.svm import SVC
-
-    return SVC(C=C, gamma=width / x.shape[1], break_ties=False).fit(x, labels)

@@ -209,14 +209,23 @@ def test_what_is_made_of_the_trace_is_said(
 CONVENTIONAL = [
     ("lstm", ["model.hidden_units=9"]),
     ("lstm", ["model.hidden_units=9", "model.layers=3"]),
+    ("gru", ["model.hidden_units=9", "model.layers=2"]),
     ("cnn", ["model.image_units=8", "model.filters=[3, 4, 5]", "model.dense_units=6"]),
     ("cnn", ["input.mode=binary", "model.filters=[3, 4, 5]", "model.dense_units=6"]),
+    *(
+        ("tcn", ["model.channels=7", f"model.blocks={n}", f"model.readout={how}"])
+        for n, how in ((1, "max"), (2, "mean"), (2, "last"))
+    ),
+    ("mlp_counts", ["model.hidden_units=[6, 5]"]),
     ("svm", []),  # the classes of the toy differ in time alone; the next test has others
+    ("linear_bins", ["model.C=[0.1]"]),
 ]
 
 
 @pytest.mark.parametrize(
-    ("model", "settings"), CONVENTIONAL, ids=["lstm", "layers", "rows", "cnn", "svm"]
+    ("model", "settings"),
+    CONVENTIONAL,
+    ids=[f"{k}-{model}" for k, (model, _) in enumerate(CONVENTIONAL)],
 )
 def test_onnx_scores_as_the_model(
     model: str, settings: list[str], tmp_path: Path, selection: SelectionData
@@ -239,12 +248,13 @@ def test_onnx_scores_as_the_model(
     assert said["input_mode"] == read_run(run).preset.input.mode
 
 
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
 @pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4]])
-def test_the_svm_votes_alike(present: list[int], rng: np.random.Generator) -> None:
+def test_the_svm_votes_alike(present: list[int], kernel: str, rng: np.random.Generator) -> None:
     shape = DataShape(n_units=6, n_classes=5, n_steps=4, time_step=0.01, input_rate=1.0)
     labels = rng.choice(present, 160)
     counts = rng.poisson(3 + 2 * np.eye(5, 6)[labels])
-    model = CountSVM(CountSVMConfig(), shape)
+    model = CountSVM(CountSVMConfig(kernel=kernel), shape)  # type: ignore[arg-type]
     model.fit_counts((counts[:80], labels[:80]), (counts[80:], labels[80:]))
     cells = rng.multinomial(counts, [0.25] * 4).transpose(0, 2, 1).astype(np.float32)
     session = onnxruntime.InferenceSession(svm(model, {"model": "svm"}))

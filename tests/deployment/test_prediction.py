@@ -30,6 +30,8 @@ LISTENERS = [
     *(("rlif", [f"model.readout={how}"]) for how in ("max", "mean", "sum", "last")),
     ("adlif", ["model.hidden_units=[12, 9]"]),
     ("lstm", ["model.layers=2"]),
+    ("gru", ["model.layers=2"]),
+    *(("tcn", [f"model.readout={how}", "model.channels=8"]) for how in ("max", "mean", "last")),
 ]
 
 

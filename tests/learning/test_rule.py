@@ -195,7 +195,7 @@ def test_what_a_rule_cannot_do_is_refused_before_anything_is_written(
 
 def test_every_model_names_a_rule_that_there_is() -> None:
     rules = {name: rule_class(model_class(name).learning) for name in MODELS}
-    assert rules["svm"] is CountFit
+    assert rules["svm"] is rules["linear_bins"] is CountFit
     assert rules["lif"] is BackPropagation
     known = re.escape(", ".join(LEARNING_RULES))
     with pytest.raises(UnknownNameError, match=f"unknown learning rule 'btpp'; known: {known}"):

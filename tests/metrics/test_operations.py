@@ -21,10 +21,15 @@ from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
 from spikebench.models.base import Classifier, DataShape, ModelConfig, model_class
 from spikebench.models.cnn import CNN, CNNConfig
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
+from spikebench.models.gated_network import GatedNetwork
+from spikebench.models.gru import GRU, GRUConfig
 from spikebench.models.lif import LIF, LIFConfig
+from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
 from spikebench.models.lstm import LSTM, LSTMConfig
+from spikebench.models.mlp_counts import CountMLP, CountMLPConfig
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
 from spikebench.models.svm import CountSVM, CountSVMConfig
+from spikebench.models.tcn import TCN, TCNConfig
 
 # So short that nothing is left of a step in the next: a neuron fires if what arrives weighs at least 1, and with the
 # reset `zero` it is silent in the step after.
@@ -227,6 +232,26 @@ def test_lstm_by_hand() -> None:
     assert account.layers == [Layer(6, None, 3), Layer(6, None, 6), Layer(6, None, None)]
 
 
+def test_gru_by_hand() -> None:
+    model = GRU(GRUConfig(hidden_units=2), shape(n_steps=3))
+    for parameter in model.parameters():
+        put(parameter, torch.full_like(parameter, 0.5))
+    # Rows of the gates r, z, n, two units each. Without its n, unit 0 says 0.
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        values = getattr(model.gru, name).detach().clone()
+        values[4] = 0
+        put(getattr(model.gru, name), values)
+    account = account_of(model, batch_of(torch.tensor([[[1.0, 0], [0, 2], [0, 0]]])))
+    assert account.bundles == [
+        # Three spikes × 5 rows that are not 0: additions. All three gates: 6 rows × 2 inputs × 3 steps.
+        Bundle("gru.weight_ih_l0", "AC", 3 * 5, 36, 12, 2),
+        # Unit 1 says something at steps 0 and 1, heard at 1 and 2 by 5 rows.
+        Bundle("gru.weight_hh_l0", "MAC", 2 * 5, 24, 12, 2),
+        Bundle("readout.weight", "MAC", 3 * 2, 12, 4, 0),
+    ]
+    assert account.layers == [Layer(6, None, 3), Layer(6, None, None)]
+
+
 def test_layers_of_an_lstm_are_those_of_its_answer() -> None:
     torch.manual_seed(1)
     model = LSTM(LSTMConfig(hidden_units=5, layers=3), shape()).eval()
@@ -292,6 +317,88 @@ def test_svm_by_hand() -> None:
         Bundle("coefficients", "MAC", 2 + 2, 6, 6, 2),  # both vectors are a little alike
     ]
     assert account_of(model, batch_of(raster)).layers == []
+
+
+def test_linear_bins_by_hand() -> None:
+    model = LinearBins(LinearBinsConfig(), shape(n_units=2, n_classes=3, n_steps=2))
+    weight = [[1.0, 0, 2, 3], [0, 0, 4, 5], [6, 0, 7, 8]]  # columns: bin 0, units 0 and 1; bin 1
+    model.load_state_dict({"weight": torch.tensor(weight), "bias": torch.zeros(3)})
+    raster = torch.tensor([[[2.0, 1], [0, 1]]])
+    # Two spikes × 2 weights that are not 0, one × 0, one × 3.
+    expected = Bundle("weight", "AC", 2 * 2 + 0 + 3, 12, 12, 4)
+    account = account_of(model, batch_of(raster))
+    assert (account.bundles, account.layers) == ([expected], [])
+
+
+def test_mlp_counts_by_hand() -> None:
+    model = CountMLP(CountMLPConfig(hidden_units=(2,)), shape(n_units=2, n_classes=3, n_steps=2))
+    put(model.get_parameter("layers.0.weight"), [[1.0, 0], [0, 1]])
+    put(model.get_parameter("layers.0.bias"), [0.0, 0.0])
+    put(model.get_parameter("layers.3.weight"), torch.ones(3, 2))
+    # Counts 3 and 0: values 1 and −1 after standardisation, of which the second is rectified.
+    account = account_of(model, batch_of(torch.tensor([[[1.0, 0], [2, 0]]])))
+    assert account.bundles == [
+        Bundle("layers.0.weight", "MAC", 2, 4, 4, 2),
+        Bundle("layers.3.weight", "MAC", 3, 6, 6, 0),
+    ]
+    assert account.layers == [Layer(2, None, 1), Layer(3, None, None)]
+
+
+def test_tcn_by_hand() -> None:
+    config = TCNConfig(channels=1, blocks=2, kernel_bins=2)
+    model = TCN(config, shape(n_units=2, n_classes=3, n_steps=4)).eval()
+    for part in model.modules():
+        if isinstance(part, nn.Conv1d):
+            put(part.weight, torch.ones_like(part.weight))
+            if part.bias is not None:
+                put(part.bias, [0.0])
+    model.get_parameter("blocks.0.first.weight").data[0, 1, 0] = 0  # unit 1 of the step before
+    raster = torch.tensor([[[0.0, 0], [0, 2], [0, 0], [1, 0]]])
+    account = account_of(model, batch_of(raster))
+    # y1 = 0, 2, 0, 1; y2 = 0, 2, 2, 1; past them 0, 2, 0, 1; the block gives 0, 4, 2, 2.
+    assert account.bundles == [
+        # Unit 1: 2 spikes now. Unit 0: 1 spike now, none after the last step. Dense: 4 + 3 steps, 2 units.
+        Bundle("blocks.0.first.weight", "AC", 2 + 1, 2 * (4 + 3), 4, 1),
+        # Two values now, of which one has a step after it.
+        Bundle("blocks.0.second.weight", "MAC", 2 + 1, 4 + 3, 2, 0),
+        Bundle("blocks.0.past_them.weight", "AC", 3, 2 * 4, 2, 0),
+        # Dilation 2, input 0, 4, 2, 2: three values now, one two steps later. Output 0, 4, 2, 6.
+        Bundle("blocks.1.first.weight", "MAC", 3 + 1, 4 + 2, 2, 0),
+        Bundle("blocks.1.second.weight", "MAC", 3 + 1, 4 + 2, 2, 0),
+        Bundle("readout.weight", "MAC", 3 * 3, 4 * 3, 3, 0),
+    ]
+    hidden = [Layer(4, None, n) for n in (2, 3, 3, 3, 3, 3)]
+    assert account.layers == [*hidden, Layer(12, None, None)]
+
+
+def test_causal_convolutions_one_by_one() -> None:
+    model, batch = random_model("tcn", {"channels": 4, "blocks": 3, "kernel_bins": 3})
+    account = account_of(model, batch)
+    seen: dict[str, torch.Tensor] = {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Conv1d):
+            layer.register_forward_pre_hook(
+                lambda _m, given, name=name: seen.update({name: given[0]})
+            )
+    with torch.no_grad():
+        model(batch)
+    for bundle in account.bundles[:-1]:
+        weight = model.get_parameter(bundle.name).detach().numpy()
+        layer = model.get_submodule(bundle.name.removesuffix(".weight"))
+        assert isinstance(layer, nn.Conv1d)
+        values = seen[bundle.name.removesuffix(".weight")][:, :, -9:].numpy()  # without the past
+        effective = dense = 0
+        spans = (range(3), *(range(size) for size in weight.shape), range(9))
+        for k, out, i, tap, t in product(*spans):
+            source = t - (weight.shape[2] - 1 - tap) * layer.dilation[0]
+            if source >= 0:
+                value = int(
+                    values[k, i, source] if bundle.kind == "AC" else values[k, i, source] != 0
+                )
+                effective += value * int(weight[out, i, tap] != 0)
+                dense += 1
+        assert (bundle.effective, bundle.dense) == (effective, dense)
+    assert [b.kind for b in account.bundles] == ["AC", "MAC", "AC", *4 * ["MAC"], "MAC"]
 
 
 def test_a_network_that_says_nothing() -> None:
@@ -399,23 +506,27 @@ def random_model(name: str, config: dict[str, object]) -> tuple[Classifier, Even
     return model, batch_of(raster)
 
 
-def test_lstm_one_by_one() -> None:
-    model, batch = random_model("lstm", {"hidden_units": 5})
-    assert isinstance(model, LSTM)
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_gates_one_by_one(name: str) -> None:
+    model, batch = random_model(name, {"hidden_units": 5})
+    assert isinstance(model, GatedNetwork)
     account = account_of(model, batch)
     raster = batch.dense()
-    ih, hh = model.lstm.weight_ih_l0, model.lstm.weight_hh_l0
+    ih, hh = model.layers.weight_ih_l0, model.layers.weight_hh_l0
     spikes = products = scores = 0
     for k in range(3):
         h = c = torch.zeros(1, 5)
-        cell = nn.LSTMCell(6, 5)
-        cell.load_state_dict({key[:-3]: value for key, value in model.lstm.state_dict().items()})
+        cell = (nn.LSTMCell if name == "lstm" else nn.GRUCell)(6, 5)
+        cell.load_state_dict({key[:-3]: value for key, value in model.layers.state_dict().items()})
         for t in range(9):
-            for row, i in product(range(20), range(6)):
+            for row, i in product(range(len(ih)), range(6)):
                 spikes += int(raster[k, t, i]) * int(ih[row, i] != 0)
-            for row, i in product(range(20), range(5)):
+            for row, i in product(range(len(hh)), range(5)):
                 products += int(h[0, i] != 0) * int(hh[row, i] != 0)
-            h, c = cell(raster[k, t][None], (h, c))
+            if name == "lstm":
+                h, c = cell(raster[k, t][None], (h, c))
+            else:
+                h = cell(raster[k, t][None], h)
             for row, i in product(range(3), range(5)):
                 scores += int(h[0, i] != 0) * int(model.readout.weight[row, i] != 0)
     assert [b.effective for b in account.bundles] == [spikes, products, scores]

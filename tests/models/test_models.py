@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers.batches import batch_of
 from numpy.testing import assert_allclose
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -26,10 +27,13 @@ from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
 from spikebench.models.hetero_rlif import HeterogeneousLIF, HeterogeneousLIFConfig
 from spikebench.models.initial_weights import fluctuation_scale
 from spikebench.models.lif import LIF, LIFConfig
+from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
+from spikebench.models.mlp_counts import CountMLP, CountMLPConfig
 from spikebench.models.readout import LeakyReadout
 from spikebench.models.rec_delay_lif import RecurrentDelayLIF, RecurrentDelayLIFConfig
 from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
 from spikebench.models.svm import CountSVM, CountSVMConfig
+from spikebench.models.tcn import TCN, TCNConfig
 
 SHAPE = DataShape(n_units=14, n_classes=8, n_steps=40, time_step=0.01, input_rate=0.1)
 GRADIENT_MODELS = [name for name in MODELS if not issubclass(model_class(name), CountClassifier)]
@@ -68,7 +72,7 @@ def test_same_seed_same_weights_another_seed_others(name: str, clips: torch.Tens
         torch.manual_seed(seed)
         weights.append(kind(kind.Config(), SHAPE).state_dict())
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
-    if name != "svm":  # which has no random start
+    if name in GRADIENT_MODELS:  # the others have no random start
         assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
 
 
@@ -92,6 +96,9 @@ def test_parameters_by_hand() -> None:
         "hetero_rlif": 14 * 128 + 128 * 128 + 2 * 128 + 128 * 8 + 8,
         "rec_delay_lif": 14 * 128 + 2 * 128 + 128 * 128 + 128 + 128 * 8 + 8,
         "lstm": 4 * 128 * (14 + 128) + 8 * 128 + 128 * 8 + 8,
+        "mlp_counts": 14 * 128 + 128 + 128 * 8 + 8,
+        "tcn": 3 * 32 * (14 + 7 * 32) + 8 * 2 * 32 + 32 * (14 + 1) + 32 * 8 + 8,
+        "gru": 3 * 128 * (14 + 128) + 6 * 128 + 128 * 8 + 8,
     }
     for name, count in expected.items():
         kind = model_class(name)
@@ -215,25 +222,130 @@ def test_initial_fluctuations_are_as_asked() -> None:
     assert abs(float(torch.stack(trace).std()) - 1) < 0.1
 
 
+@pytest.mark.parametrize(
+    "kernel", [{}, {"kernel": "linear"}, {"kernel": "poly", "degree": 2}, {"kernel": "poly"}]
+)
 @pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4], [0, 1], [1, 3]])
-def test_svm_votes_as_scikit_learn(present: list[int], rng: np.random.Generator) -> None:
+def test_svm_votes_as_scikit_learn(
+    present: list[int], kernel: dict[str, Any], rng: np.random.Generator
+) -> None:
     shape = DataShape(n_units=6, n_classes=5, n_steps=4, time_step=0.01, input_rate=1.0)
     labels = rng.choice(present, 120)
     counts = rng.poisson(3 + 2 * np.eye(5, 6)[labels])
-    config = CountSVMConfig(C=(3.0,), gamma_scale=(0.5,))
+    config = CountSVMConfig(C=(3.0,), gamma_scale=(0.5,), **kernel)
     model = CountSVM(config, shape)
     choice = model.fit_counts((counts[:80], labels[:80]), (counts[80:], labels[80:]))
     scaler = StandardScaler().fit(counts[:80])
-    theirs = SVC(C=3.0, gamma=0.5 / 6).fit(scaler.transform(counts[:80]), labels[:80])
+    theirs = SVC(C=3.0, gamma=0.5 / 6, coef0=1.0, **kernel).fit(
+        scaler.transform(counts[:80]), labels[:80]
+    )
     raster = torch.zeros(120, 4, 6)
     raster[:, 1] = torch.from_numpy(counts).float()
     ours = model(batch_of(raster)).scores.argmax(1).numpy()
     assert np.array_equal(ours, theirs.predict(scaler.transform(counts)))
     assert choice["validation_accuracy"] == np.mean(ours[80:] == labels[80:])
+    assert ("gamma_scale" in choice) == (config.kernel != "linear")
 
+    again = CountSVM(config, shape)
+    again.refit_counts((counts[:80], labels[:80]), choice)
+    assert torch.equal(again.coefficients, model.coefficients)
     again = CountSVM(config, shape)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again(batch_of(raster)).scores, model(batch_of(raster)).scores)
+
+
+@pytest.mark.parametrize("present", [[0, 1, 2, 3, 4], [0, 2, 4], [1, 3]])
+def test_linear_bins_score_as_scikit_learn(present: list[int], rng: np.random.Generator) -> None:
+    """The standardisation is in the weights; classes without training samples lose."""
+    shape = DataShape(n_units=6, n_classes=5, n_steps=4, time_step=0.01, input_rate=1.0)
+    labels = rng.choice(present, 120)
+    cells = rng.poisson(0.5 + np.eye(5, 24)[labels]).astype(np.float32)
+    cells[:, 7] = 2  # a count that never changes
+    cells[:80, 9], cells[80:, 9] = 0, 1  # only in validation
+    model = LinearBins(LinearBinsConfig(C=(1e-6, 0.3)), shape)
+    train, validation = (cells[:80], labels[:80]), (cells[80:], labels[80:])
+    choice = model.fit_counts((train[0].copy(), train[1]), validation)
+    scaler = StandardScaler().fit(train[0].astype(np.float64))
+    theirs = LogisticRegression(C=0.3, tol=1e-7, max_iter=1000)
+    theirs.fit(scaler.transform(train[0]), train[1])
+    batch = batch_of(torch.from_numpy(cells).view(120, 4, 6))
+    scores = model(batch).scores
+    probabilities = torch.softmax(scores, 1)[:, present].numpy()
+    assert_allclose(probabilities, theirs.predict_proba(scaler.transform(cells)), atol=2e-3)
+    assert set(scores.argmax(1).tolist()) == set(present)
+    right = np.mean(scores[80:].argmax(1).numpy() == labels[80:])
+    assert choice == {"validation_accuracy": right, "C": pytest.approx(0.3)}
+    assert not model.weight[:, [7, 9]].any()
+
+    again = LinearBins(model.config, shape)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(batch).scores, scores)
+    again.refit_counts(train, choice)
+    assert torch.equal(again.weight, model.weight)
+    assert torch.equal(again.bias, model.bias)
+
+
+def test_an_svm_without_a_kernel_setting_is_written_as_before() -> None:
+    assert CountSVMConfig().model_dump().keys() == {"C", "gamma_scale"}
+    config = CountSVMConfig(kernel="poly", degree=2, poly_offset=0.5)
+    assert CountSVMConfig.model_validate(config.model_dump()) == config
+
+
+def test_linear_bins_without_a_minimum(rng: np.random.Generator) -> None:
+    model = LinearBins(LinearBinsConfig(C=(100.0,), iterations=2), SHAPE)
+    data = rng.random((50, 40 * 14)).astype(np.float32), rng.integers(0, 8, 50)
+    with pytest.raises(
+        TrainingError, match=r"no minimum within 2 iterations at C=100; set smaller"
+    ):
+        model.fit_counts(data, data)
+
+
+def test_a_profile_of_counts_has_no_loudness() -> None:
+    """log(1 + n) of the counts 0 and 3, standardised, is −1 and 1; so it is for 0 and 7."""
+    shape = DataShape(n_units=2, n_classes=3, n_steps=2, time_step=0.01, input_rate=1.0)
+    model = CountMLP(CountMLPConfig(hidden_units=(2,)), shape).eval()
+    weight = {0: [[1.0, 0], [0, 1]], 3: [[1.0, 0], [0, 1], [2, 5]]}
+    for k, values in weight.items():
+        model.layers[k].weight.data = torch.tensor(values)
+        model.layers[k].bias.data.zero_()
+    raster = torch.tensor([[[0.0, 1], [0, 2]], [[0, 7], [0, 0]]])
+    expected = [[0, 1, 5], [0, 1, 5]]  # −1 is rectified
+    assert_allclose(model(batch_of(raster)).scores.detach(), expected, rtol=1e-4)
+
+
+def tcn(readout: str) -> TCN:
+    torch.manual_seed(2)
+    config = TCNConfig(channels=6, blocks=3, readout=readout)  # type: ignore[arg-type]
+    model = TCN(config, SHAPE)
+    for norm in (part for part in model.modules() if isinstance(part, torch.nn.BatchNorm1d)):
+        norm.running_mean = torch.randn(6)
+        norm.running_var = torch.rand(6) + 0.5
+        norm.bias.data.normal_()
+    return model.eval()
+
+
+@torch.no_grad()
+def test_a_tcn_does_not_hear_later_bins(clips: torch.Tensor) -> None:
+    """Scores of a prefix are the same whatever follows, and the trace depends on 1 + 2·2·7 bins."""
+    model = tcn("last")
+    assert not TCN.looks_ahead
+    whole = [model(batch_of(clips[:, : t + 1])).scores for t in range(SHAPE.n_steps)]
+    changed = clips.clone()
+    changed[:, 25:] = 1
+    for t in range(SHAPE.n_steps):
+        state = model.forward_chunk(batch_of(changed), None)[1] if t == 39 else None
+        last = model(batch_of(changed[:, : t + 1])).scores
+        assert torch.equal(last, whole[t]) == (t < 25)
+        assert state is None or torch.equal(state.trace, last)
+    changed = clips.clone()
+    changed[:, 10] += 1
+    for t, same in ((9, True), (10, False), (10 + 28, False), (10 + 29, True)):
+        last = model(batch_of(changed[:, : t + 1])).scores
+        assert torch.allclose(last, whole[t], rtol=1e-6, atol=0) == same
+    trace = torch.stack(whole, 1)
+    for reduction, expected in {"max": trace.amax(1), "mean": trace.mean(1)}.items():
+        found = tcn(reduction)(batch_of(clips)).scores
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_an_unknown_model_is_named() -> None:

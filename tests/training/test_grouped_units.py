@@ -47,6 +47,7 @@ def test_an_input_is_the_sum_of_its_units(samples: SpikeDataset, group: int, mod
     expected = expected.clamp(max=1) if mode == "binary" else expected
     binned = BinnedSamples(samples, **GRID, mode=mode, group_units=group)  # type: ignore[arg-type]
     assert torch.equal(binned.batch(chosen).dense(), expected)
+    assert np.array_equal(binned.rasters()[chosen], expected)
     collate = Collate(N_UNITS, **GRID, mode=mode, group_units=group)  # type: ignore[arg-type]
     assert torch.equal(collate([samples[int(k)] for k in chosen]).dense(), expected)
     if mode == "counts":
@@ -70,11 +71,16 @@ def test_units_are_changed_before_they_are_grouped(samples: SpikeDataset) -> Non
         assert torch.equal(one.unflatten(2, (3, 4)).sum(3), other)
 
 
-@pytest.mark.parametrize("model", ["lif", "svm", "lstm"])
+@pytest.mark.parametrize("model", ["lif", "svm", "lstm", "linear_bins"])
 def test_a_run_with_grouped_units_predicts_as_it_was_tested(
     toy: Path, samples: SpikeDataset, tmp_path: Path, model: str
 ) -> None:
-    words = ["input.group_units=5", "input.duration_ms=300", "training.epochs=1"]
+    words = [
+        "input.group_units=5",
+        "input.duration_ms=300",
+        "training.epochs=1",
+        "input.time_step_ms=10",
+    ]
     selection = open_selection(str(toy))
     record = start_run(tmp_path, model, read_preset(model, None, words), selection, 0)
     fit(tmp_path, record, selection)

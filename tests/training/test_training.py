@@ -95,7 +95,10 @@ def test_every_model_trains_tests_and_reports(
     assert seed.seen_accuracy is None
     assert (seed.spikes_per_sample is None) == (not model_class(name).spiking)
     # The classes have equal counts and differ in time alone.
-    assert seed.test_accuracy == pytest.approx(1 / 3) if name == "svm" else seed.test_accuracy > 0.8
+    if name in ("svm", "mlp_counts"):
+        assert seed.test_accuracy == pytest.approx(1 / 3)
+    else:
+        assert seed.test_accuracy > 0.8
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path, selection: SelectionData) -> None:
