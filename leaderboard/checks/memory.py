@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -66,7 +66,7 @@ def read_contents(folder: Path) -> Contents | None:
             if file.stat().st_size > MAX_JSON_BYTES:
                 sha256 = file_sha256(Path(file))
             else:  # read at once, which takes half the time
-                with open(file, "rb") as opened:
+                with open(file, "rb", buffering=0) as opened:
                     content = opened.read()
                 if file.name.endswith(".json"):
                     json_files[file.name] = content
@@ -124,8 +124,8 @@ def remember(sha256: str, breakdown: Breakdown, passed: dict[str, Any]) -> None:
     said = {
         "program": program_sha256(),
         "data": surroundings(),
-        "speakers": [list(asdict(share).values()) for share in breakdown.speakers],
-        "languages": [list(asdict(share).values()) for share in breakdown.languages],
+        "speakers": [list(vars(share).values()) for share in breakdown.speakers],
+        "languages": [list(vars(share).values()) for share in breakdown.languages],
         "fingerprints": list(breakdown.fingerprints),
         "passed": passed,
     }

@@ -106,6 +106,7 @@ def _look_alike(name: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=64)
 def _plain(name: str) -> str:
     """Reduce a name to what distinguishes it for a reader: case, accents, punctuation, and 1, l and i do not."""
     bare = re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name).casefold())

@@ -393,19 +393,14 @@ def read_entry(folder: Path) -> StoredEntry:
         If a file is missing, does not match its schema or its SHA-256, or a claim does not match the
         predictions.
     """
-    if not (folder / ENTRY_FILE).exists() and (folder / RESULT_FILE).is_file():
-        raise ResultError(
-            f"{folder / ENTRY_FILE}: no such file, so this is a result; use spikebench submit to make an entry"
-        )
-    if not folder.is_dir():
-        raise ResultError(f"{folder}: no such folder; give the folder of an entry")
-    if not (folder / ENTRY_FILE).is_symlink() and not (folder / ENTRY_FILE).exists():
-        raise ResultError(f"{folder / ENTRY_FILE}: no such file, so the folder is not an entry")
-    path = plain_file(folder, ENTRY_FILE)
-    for name in (ENTRY_FILE, RESULT_FILE, LOGS_FILE):
-        if (folder / name).is_file() and (found := _steering(read_bytes(folder / name))):
+    path = folder / ENTRY_FILE
+    if not path.exists():
+        _refuse_missing(folder)
+    plain_file(folder, ENTRY_FILE)
+    for text in (path, folder / RESULT_FILE, folder / LOGS_FILE):
+        if text.is_file() and (found := _steering(read_bytes(text))):
             raise ResultError(
-                f"{folder / name}: contains the control character {found!r}, which makes text look like another; write "
+                f"{text}: contains the control character {found!r}, which makes text look like another; write "
                 "it as an escape"
             )
     entry = read_record(path, Entry, MAX_ENTRY_BYTES)
@@ -436,6 +431,19 @@ def read_entry(folder: Path) -> StoredEntry:
         parameters_counted=counted,
         labels_compared=compared,
     )
+
+
+def _refuse_missing(folder: Path) -> None:
+    """Explain why there is no entry in a folder without its file; a link is refused by the caller."""
+    path = folder / ENTRY_FILE
+    if (folder / RESULT_FILE).is_file():
+        raise ResultError(
+            f"{path}: no such file, so this is a result; use spikebench submit to make an entry"
+        )
+    if not folder.is_dir():
+        raise ResultError(f"{folder}: no such folder; give the folder of an entry")
+    if not path.is_symlink():
+        raise ResultError(f"{path}: no such file, so the folder is not an entry")
 
 
 def _steering(content: bytes) -> str:

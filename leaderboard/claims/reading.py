@@ -81,30 +81,16 @@ def read_entries(
 def _read_all(
     folders: list[Path], jobs: int | None, report: Callable[[int, int], None], use_memory: bool
 ) -> list[StoredEntry | str]:
-    """Read entries; cached ones are read in this process. For an entry that fails its checks, return the reason."""
-    read: dict[Path, StoredEntry | str] = {}
-    seen: dict[Path, Contents] = {}  # of those that have to be checked
-    if use_memory:
-        for number, folder in enumerate(folders, 1):
-            contents = read_contents(folder)
-            if contents and (stored := _recall(folder, contents)):
-                read[folder] = stored
-            elif contents:
-                seen[folder] = Contents(contents.sha256, {})
-            if number % _PER_CALL == 0:
-                report(len(read), len(folders))
-    new = [folder for folder in folders if folder not in read]
+    """Read entries; for one that fails its checks, return the reason."""
     if jobs is None:
-        jobs = available_cores() if len(new) >= _SEVERAL_PROCESSES_FROM else 1
-    parts = [new[i : i + _PER_CALL] for i in range(0, len(new), _PER_CALL)]
+        jobs = available_cores() if len(folders) >= _SEVERAL_PROCESSES_FROM else 1
+    parts = [folders[i : i + _PER_CALL] for i in range(0, len(folders), _PER_CALL)]
+    read: list[StoredEntry | str] = []
     with worker_pool(jobs, preload=__name__) as pool:
-        reading = [
-            pool.submit(_read_some, part, [seen.get(folder) for folder in part]) for part in parts
-        ]
-        for part, future in zip(parts, reading, strict=True):
-            read |= dict(zip(part, future.result(), strict=True))
+        for future in [pool.submit(_read_some, part, use_memory) for part in parts]:
+            read += future.result()
             report(len(read), len(folders))
-    return [read[folder] for folder in folders]
+    return read
 
 
 def _recall(folder: Path, contents: Contents) -> StoredEntry | None:
@@ -136,26 +122,30 @@ def _recall(folder: Path, contents: Contents) -> StoredEntry | None:
     )
 
 
-def _read_some(folders: list[Path], seen: list[Contents | None]) -> list[StoredEntry | str]:
-    """Check entries, and store that they passed if their contents are known; for one that fails, return the reason."""
+def _read_some(folders: list[Path], use_memory: bool) -> list[StoredEntry | str]:
+    """Read entries; for one that fails its checks, return the reason."""
     read: list[StoredEntry | str] = []
-    for folder, before in zip(folders, seen, strict=True):
+    for folder in folders:
+        contents = read_contents(folder) if use_memory else None
         try:
-            stored = read_entry(folder)
-            if stored.entry.dataset != folder.parent.name:
-                raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
-            after = read_contents(folder) if before else None
-            if before and after and before.sha256 == after.sha256:  # not changed meanwhile
-                remember(
-                    before.sha256,
-                    stored.breakdown,
-                    {name: getattr(stored, name) for name in PASSED},
-                )
-                stored = replace(stored, contents_sha256=before.sha256)
-            read.append(stored)
+            recalled = _recall(folder, contents) if contents else None
+            read.append(recalled or _check(folder, contents))
         except ResultError as error:
             read.append(str(error))
     return read
+
+
+def _check(folder: Path, before: Contents | None) -> StoredEntry:
+    """Check an entry, and store that it passed if its contents are known."""
+    stored = read_entry(folder)
+    if stored.entry.dataset != folder.parent.name:
+        raise ResultError(f"{folder}: belongs below {stored.entry.dataset}/")
+    after = read_contents(folder) if before else None
+    if before is None or after is None or before.sha256 != after.sha256:  # changed meanwhile
+        return stored
+    passed = {name: getattr(stored, name) for name in PASSED}
+    remember(before.sha256, stored.breakdown, passed)
+    return replace(stored, contents_sha256=before.sha256)
 
 
 def _entry_folders(folders: Iterable[Path]) -> list[Path]:

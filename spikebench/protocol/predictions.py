@@ -12,8 +12,8 @@ _HEADERS = (",".join(COLUMNS).encode(), ",".join(f'"{name}"' for name in COLUMNS
 _FIELD = re.compile(rb'(-1|0|[1-9][0-9]{0,9})|"(?:-1|0|[1-9][0-9]{0,9})"')
 _QUOTED = re.compile(rb'(?<=[,\n])"([0-9-]*)"(?=[,\n])')
 _MOST_DIGITS = 10
-_COMMA, _LINE_END, _MINUS, _ZERO = b",\n-0"
-_ENDS = np.array([_COMMA, _COMMA, _COMMA, _LINE_END], np.uint8)
+_COMMA, _MINUS, _ZERO = b",-0"
+_ENDS = b",,,\n"
 
 Column = NDArray[np.int64]
 Columns = tuple[Column, Column, Column, Column]
@@ -59,26 +59,29 @@ def read_columns(content: bytes) -> Columns:
 
 def _parse(text: NDArray[np.uint8]) -> Column | None:
     """Parse fields that end with commas and every fourth with a line end; None if anything else is in between."""
-    ends = np.flatnonzero((text == _COMMA) | (text == _LINE_END))
+    ends = np.flatnonzero(text <= _COMMA)  # any other character below it is refused
     if ends.size % len(COLUMNS):
         return None
     starts = np.concatenate(([0], ends[:-1] + 1))
-    length = ends - starts
+    length, first = ends - starts, text[starts]
     digits = text - np.uint8(_ZERO)  # above 9 for any other character
-    negative = text[starts] == _MINUS
+    negative = np.flatnonzero(first == _MINUS)
     if not (
-        (text[ends].reshape(-1, len(COLUMNS)) == _ENDS).all()
+        text[ends].tobytes() == _ENDS * (ends.size // len(COLUMNS))
         and length.min() > 0
         and length.max() <= _MOST_DIGITS
-        and np.count_nonzero(digits <= 9) + ends.size + np.count_nonzero(negative) == text.size
-        and (length[digits[starts] == 0] == 1).all()
+        and np.count_nonzero(digits <= 9) + ends.size + negative.size == text.size
+        and not ((first == _ZERO) & (length > 1)).any()
         and (length[negative] == 2).all()
         and (digits[starts[negative] + 1] == 1).all()
     ):
         return None
-    values = digits[ends - 1].astype(np.int64)
-    for place in range(1, int(length.max())):
-        values += digits[ends - 1 - place] * (length > place) * np.int64(10**place)
+    place = ends - 1
+    values = digits[place].astype(np.int64)
+    for power in range(1, int(length.max())):
+        place -= 1
+        digit = digits[place] * (length > power)
+        values += np.multiply(digit, 10**power, dtype=np.int64)
     values[negative] = -1
     return values
 

@@ -183,8 +183,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     content
         Its contents.
     """
-    with whole_file(path) as partial, partial.open("wb") as file:
-        file.write(content)
+    with _held_partial(path) as (partial, held):
+        with open(held, "wb", closefd=False) as file:
+            file.write(content)
+        os.replace(partial, path)
 
 
 @contextmanager
@@ -222,13 +224,20 @@ def partial_file(path: Path) -> Iterator[Path]:
     Path
         Temporary file in the same folder, empty.
     """
+    with _held_partial(path) as (partial, _):
+        yield partial
+
+
+@contextmanager
+def _held_partial(path: Path) -> Iterator[tuple[Path, int]]:
+    """Make a :func:`partial_file`; yield its path and the open file that holds its lock."""
     while True:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         held = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             # If another process took it for one that was left before it was locked, another name is tried.
-            if _try_to_lock(held) != "busy" and partial.exists():
-                yield partial
+            if _try_to_lock(held) != "busy" and os.path.exists(partial):
+                yield partial, held
                 return
         finally:
             partial.unlink(missing_ok=True)
