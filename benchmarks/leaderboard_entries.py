@@ -13,7 +13,7 @@ classes, 2,264 test samples of 12 speakers (the size of SHD's test split). They 
 * **one core**: checking in one process: milliseconds of its CPU time per entry, of up to 1,000 entries.
 
 Wall time in seconds, files warm; the fastest of ``--rounds`` rounds counts, and all are reported. **CPU** is the time
-of all processes of the command, which excludes other work on the machine.
+of the first process of the command, without that of its workers.
 
 These entries have no training logs and no cost metrics, like those trained with other software. The time for
 the entries in the package, with logs and metrics and some with weights, is given below the table.
@@ -210,7 +210,7 @@ def measure(folder: Path, place: Path, rounds: int) -> dict[str, Any]:
 
 
 def build(folder: Path, output: Path, memory: Path) -> dict[str, float]:
-    """Run the command; return its wall time and CPU time [s]."""
+    """Run the command; return its wall time and the CPU time of its first process [s]."""
     command = ["leaderboard", "build", "--entries", str(folder), "-o", str(output)]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
@@ -248,7 +248,7 @@ def write(report: dict[str, Any]) -> None:
         "",
         f"{report['machine']}. {report['date']}. {report['note']}".rstrip(),
         "",
-        "| entries | build | wall, s | all rounds, s | CPU, s |",
+        "| entries | build | wall, s | all rounds, s | CPU of the first process, s |",
         "|---|---|---|---|---|",
     ]
     for count, row in report["entries"].items():

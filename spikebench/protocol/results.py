@@ -266,7 +266,7 @@ class Predictions(Record):
 
     def in_order(self) -> Predictions:
         """Return the predictions sorted by index."""
-        if np.all(self.index[1:] > self.index[:-1]):
+        if (self.index[1:] > self.index[:-1]).all():
             return self
         order = np.argsort(self.index, kind="stable")
         return Predictions(**{name: getattr(self, name)[order] for name in COLUMNS})
@@ -323,6 +323,6 @@ def read_predictions(path: Path, sha256: str | None = None) -> Predictions:
     except (OSError, ValueError) as error:
         raise ResultError(f"{path}: {error}") from None
     index = columns[0]
-    if not np.all(index[1:] > index[:-1]) and np.unique(index).size != index.size:
+    if not (index[1:] > index[:-1]).all() and np.unique(index).size != index.size:
         raise ResultError(f"{path}: a sample index appears twice")
     return Predictions(**dict(zip(COLUMNS, columns, strict=True)))
