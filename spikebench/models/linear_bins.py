@@ -9,8 +9,9 @@
 Mean and deviation of a count are those of the training samples. The preset sets bins and inputs
 (``input.time_step_ms``, ``duration_ms``, ``group_units``), so clips of different lengths have the same number of
 counts; a bin after the end of a clip is empty. The minimum is unique. L-BFGS finds it from W = 0 without random
-numbers, in one thread, so the weights depend neither on the seed nor on the number of cores. C is selected on the
-validation split. The standardisation is stored as part of W and b: a spike adds one weight to every score.
+numbers, in one thread, until no derivative of the mean loss exceeds 1e-4, so the weights depend neither on the seed
+nor on the number of cores. C is selected on the validation split. The standardisation is stored as part of W and b: a
+spike adds one weight to every score.
 
 Source: Fan et al. (2008), LIBLINEAR, J. Mach. Learn. Res. 9:1871, for the objective; Liu and Nocedal (1989), Math.
 Program. 45:503, L-BFGS, as in scikit-learn.
