@@ -508,13 +508,16 @@ class BinnedSamples:
         return self.labels.size
 
     def counts(self) -> NDArray[np.int64]:
-        """Count the spikes of each input in all bins.
+        """Count the spikes of each input in all bins; in binary mode, its bins with spikes.
 
         Returns
         -------
         ndarray of int64, shape (samples, input)
-            Counts.
+            Sums of the raster over time.
         """
+        if self.mode == "binary":
+            sums = [self.batch(chosen).dense().sum(1).numpy() for chosen in self._pieces()]
+            return np.concatenate([np.zeros((0, self.n_units)), *sums]).astype(np.int64)
         events = self.samples.events
         counts = count_units(
             events.offsets,
@@ -537,10 +540,16 @@ class BinnedSamples:
             As :meth:`EventBatch.dense`.
         """
         rasters = np.empty((len(self), self.n_steps, self.n_units), np.float32)
-        for first in range(0, len(self), _PIECE):
-            chosen = np.arange(first, min(first + _PIECE, len(self)))
+        for chosen in self._pieces():
             rasters[chosen] = self.batch(chosen).dense().numpy()
         return rasters
+
+    def _pieces(self) -> list[NDArray[np.int64]]:
+        """List the positions of all samples, some at a time."""
+        return [
+            np.arange(first, min(first + _PIECE, len(self)))
+            for first in range(0, len(self), _PIECE)
+        ]
 
     def batch(
         self,

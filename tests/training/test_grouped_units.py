@@ -50,8 +50,7 @@ def test_an_input_is_the_sum_of_its_units(samples: SpikeDataset, group: int, mod
     assert np.array_equal(binned.rasters()[chosen], expected)
     collate = Collate(N_UNITS, **GRID, mode=mode, group_units=group)  # type: ignore[arg-type]
     assert torch.equal(collate([samples[int(k)] for k in chosen]).dense(), expected)
-    if mode == "counts":
-        np.testing.assert_array_equal(binned.counts()[chosen], expected.sum(1))
+    np.testing.assert_array_equal(binned.counts()[chosen], expected.sum(1))
 
 
 def test_units_are_changed_before_they_are_grouped(samples: SpikeDataset) -> None:
