@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,20 +80,7 @@ def _build(entries: tuple[Path, ...], output: Path) -> Built:
         from spikebench.workers import prepare_workers
 
         prepare_workers("leaderboard.pages.site")
-    with _no_collection():
-        stored, reports = read_checked(entries), read_literature()
-        with entries_progress("writing") as report_progress:
-            build_site(stored, reports, output, report_progress)
+    stored, reports = read_checked(entries), read_literature()
+    with entries_progress("writing") as report_progress:
+        build_site(stored, reports, output, report_progress)
     return Built(len(stored), len(reports))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the garbage collector: it would go through all entries again and again, and they contain no cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

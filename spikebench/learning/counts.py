@@ -36,6 +36,10 @@ class CountFit(LearningRule):
     ) -> dict[str, float]:
         """Fit all counts; validation selects among the settings of the model."""
         assert isinstance(self.model, CountClassifier)  # guaranteed by check
+        if train.labels.min() == train.labels.max():
+            raise TrainingError(
+                "all training samples are of one class; a classifier is fitted to two or more"
+            )
         counts = (self.model.counts_of(train), train.labels)
         if validation is None:
             self.model.refit_counts(counts, choice)

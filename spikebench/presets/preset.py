@@ -24,9 +24,6 @@ OWN_PRESETS = {
     "shd": "shd",
     "shd-r": "shd",
     "heidelberg-digits": "shd",
-    "ssc": "ssc",
-    "ssc-r": "ssc",
-    "speech-commands": "ssc",
 }
 
 _MAX_DEPTH = 8  # of tables and lists in a preset
@@ -224,7 +221,7 @@ def preset_name(model: str, data: str = "") -> str:
     Returns
     -------
     str
-        ``shd/<model>`` or ``ssc/<model>`` if the data set has a preset of its own for the model, else ``<model>``.
+        ``shd/<model>`` if the data set has a preset of its own for the model, else ``<model>``.
     """
     own = f"{OWN_PRESETS[data]}/{model}" if data in OWN_PRESETS else model
     there = (resources.files("spikebench") / "presets" / f"{own}.toml").is_file()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from helpers.toy import write_toy
@@ -200,6 +202,16 @@ def test_every_model_names_a_rule_that_there_is() -> None:
     known = re.escape(", ".join(LEARNING_RULES))
     with pytest.raises(UnknownNameError, match=f"unknown learning rule 'btpp'; known: {known}"):
         rule_class("btpp")
+
+
+@pytest.mark.parametrize("name", ["svm", "linear_bins"])
+def test_samples_of_one_class_are_refused(name: str) -> None:
+    kind = model_class(name)
+    model = kind(kind.Config(), DataShape(4, 3, 5, 0.01, 0.1))
+    rule = CountFit(model, read_preset(name), torch.ones(3), Ranks(), 0)
+    samples = SimpleNamespace(labels=np.ones(3, np.int64))
+    with pytest.raises(TrainingError, match="all training samples are of one class"):
+        rule.fit(samples, None, {})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax"])

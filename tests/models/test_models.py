@@ -325,7 +325,7 @@ def tcn(readout: str) -> TCN:
 
 
 @torch.no_grad()
-def test_a_tcn_does_not_hear_later_bins(clips: torch.Tensor) -> None:
+def test_scores_of_a_tcn_do_not_depend_on_later_bins(clips: torch.Tensor) -> None:
     """Scores of a prefix are the same whatever follows, and the trace depends on 1 + 2·2·7 bins."""
     model = tcn("last")
     assert not TCN.looks_ahead
