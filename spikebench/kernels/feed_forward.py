@@ -22,9 +22,6 @@ ONCE = (
 )
 
 
-EQUATIONS = cpu.EQUATIONS
-
-
 def feed_forward_scan(
     current: torch.Tensor,
     decay_syn: torch.Tensor,

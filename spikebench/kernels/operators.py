@@ -17,7 +17,7 @@ from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
-from spikebench.kernels.feed_forward import EQUATIONS, ONCE, feed_forward_scan
+from spikebench.kernels.feed_forward import ONCE, feed_forward_scan
 from spikebench.kernels.neuron import Neuron, Parameters, Settings
 from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
@@ -122,7 +122,7 @@ def recurrent_lif_scan(
     if normalisation is not None and not isinstance(current, torch.Tensor):
         current, weights = event_linear(current, weights), weights[:0, :0, :0]
     if isinstance(current, torch.Tensor):
-        fits = len(taps) == 0 and _device(current) is cpu and settings.equations in EQUATIONS
+        fits = len(taps) == 0 and _device(current) is cpu
         if normalisation is not None and not (fits and current.shape[0] * current.shape[1] > 1):
             current, normalisation = normalisation.apply(current), None  # which refuses one value
         if fits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import ModuleType
 
 import pytest
@@ -217,3 +217,9 @@ def test_kernels_are_chosen_by_name_and_device(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "triton", None)
     with pytest.raises(TrainingError, match="need Triton, which is not installed"):
         choose_kernels("cuda")
+
+
+@pytest.mark.parametrize("kind", EQUATIONS, ids=lambda kind: kind.__name__)
+def test_neurons_have_the_parameters_that_the_kernels_for_gpus_have_room_for(kind: type) -> None:
+    n = 0 if kind is type(None) else len(fields(kind))
+    assert n <= 3, "the loops for GPUs have p0, which is β, to p3"

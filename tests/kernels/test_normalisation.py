@@ -100,26 +100,6 @@ def test_scans_normalise_as_the_reference_does(
     assert int(found[0][5]) == 3 + of_batch
 
 
-def test_equations_that_the_fast_scan_lacks_take_the_general_one(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = tensors(rng, "adaptive", 5)
-    neuron = Neuron(reset="subtract", surrogate="triangle")
-    found, used = [], set()
-    for equations in (operators.EQUATIONS, ()):
-        monkeypatch.setattr(operators, "EQUATIONS", equations)
-        norm = fresh(given["weight"], given["bias"], of_batch=True)
-        scan = run(operators, given, "adaptive", neuron, norm)
-        assert scan.membranes is not None
-        loss = scan.spikes.dense().sum() + scan.membranes.square().sum()
-        grads = torch.autograd.grad(loss, list(given.values()))
-        found.append([scan.spikes.units, scan.state, scan.membranes, norm.running_var, *grads])
-        used.add(type(scan.spikes.handle.grad_fn).__name__)
-    assert len(used) == 2  # operators
-    assert len(found[0][0]) > 100
-    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
-
-
 @pytest.mark.parametrize("kernels", KERNELS.values(), ids=KERNELS)
 def test_normalised_scans_have_the_gradients_of_finite_differences(
     kernels: ModuleType, rng: np.random.Generator

@@ -24,7 +24,7 @@ from helpers.interpreted_scans import (
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
-from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, Neuron, Settings
+from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, ROTATING, Neuron, Settings
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
@@ -125,7 +125,11 @@ def test_all_that_is_launched_compiles(
     batch, n_units = 2, 7
     cells = events_of(batch, n_steps, n_units, 10, 1)
     none = torch.empty(0, 0, 0, dtype=dtype)
-    for full in (True, False):
+    neurons = {ADAPTIVE: 4, LEAKY: 1}  # rows of parameters
+    if dtype == torch.float64:
+        neurons |= {ROTATING: 3}
+    for equations, n_rows in neurons.items():
+        full, has_ad = equations == ADAPTIVE, equations != LEAKY
         n_taps = 3 if full else int(n > 1)
         late = None
         if full and dtype == torch.float64:  # recurrent delays
@@ -133,20 +137,20 @@ def test_all_that_is_launched_compiles(
         weight = torch.zeros(1, n_units, n, dtype=dtype)
         decay = torch.zeros(n, dtype=dtype)
         recurrent = torch.zeros(n_taps, n, n, dtype=dtype)
-        parameters = torch.zeros(4 if full else 1, n, dtype=dtype)
+        parameters = torch.zeros(n_rows, n, dtype=dtype)
         state = state_of(batch, n_taps, n, dtype)
         layer = Layer(weight, decay, parameters, recurrent, late)
         settings = Settings(
-            equations=ADAPTIVE if full else LEAKY,
+            equations=equations,
             threshold=1.0,
             slope=4.0,
             reset=RESETS["subtract" if full else "zero"],
             reset_in_graph=full,
             surrogate=4 if full else 0,
         )
-        kernels.scan(none, cells, layer, state, n_steps, settings, (True, full, full))
+        kernels.scan(none, cells, layer, state, n_steps, settings, (True, full, has_ad))
         kept = torch.zeros(3, batch, n_steps, n, dtype=dtype).unbind()
-        kept = kept if full else (kept[0], none, none)
+        kept = (kept[0], kept[1] if full else none, kept[2] if has_ad else none)
         grads = (kept[0], kept[0] if full else none)
         given = (grads, kept, cells, cells, layer, state, settings)
         kernels.scan_backward(*given, (True, True, n_taps > 0))
@@ -168,7 +172,7 @@ def test_all_that_is_launched_compiles(
         for variant in variants:
             assert len(variant.asm["cubin"]) > 1000
             assert variant.metadata.shared <= 48 * 1024  # which every GPU has
-    assert len(compiler.compiled["scan_forward"]) == 2
+    assert len(compiler.compiled["scan_forward"]) == len(neurons)
     assert all("fma." not in one.asm["ptx"] for one in compiler.compiled["scan_forward"])
 
 

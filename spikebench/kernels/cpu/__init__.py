@@ -13,7 +13,8 @@
     launch_feed_forward  Feed-forward layers with given currents on a CPU;
                :mod:`spikebench.kernels.feed_forward` calls these functions
     memory     Array memory: aligned to cache lines, and reused for large arrays
-    neurons    The neurons of the CPU kernels: one step of a layer, forward and backward
+    neurons    The neurons of the CPU kernels: one step of a layer, forward and backward, in the only
+               form that they have there
     pairs      Adding two numbers to neighbours in memory as one vector, which takes half the time of
                two additions
     readouts   The loops of the read-out: integrate spikes with a leak, reduce over time
@@ -21,6 +22,7 @@
     scans      The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes,
                whatever the neuron
     threads    Threads that share a batch
+    tiles      Rows of numbers in tiles of 64 units, tile after tile and row after row in each
     vectors    Adding rows of a table: the two inner loops of event-driven products, with explicit
                vectors
 """

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu import delayed, readouts, recurrent_delays, scans
+from spikebench.kernels.cpu import delayed, neurons, readouts, recurrent_delays, scans
 from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.neurons import EQUATIONS as EQUATIONS
-from spikebench.kernels.cpu.neurons import Neuron
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
+from spikebench.kernels.cpu.tiles import tiles, untiled
 from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Layer
@@ -235,27 +235,26 @@ def scan_backward(
         own = event_loops.Events(*recurrent_delays.list_arrivals(own, late, past, n_steps))
     recurrent, out = _array(layer.recurrent), _array(grad_current)
     panels = _panels(recurrent)
-    decay_syn, state_ = _arrays(layer.decay_syn, state)
+    state_ = _array(state)
     shapes = (
         layer.weight.shape if to_weight else (0, 0, 0),
         layer.recurrent.shape if to_recurrent else (0, 0, 0),
-        (1 + len(layer.parameters), n),
+        (tiles(n) * int(neurons.SUMS),),
     )
     n_numbers = sum(int(np.prod(shape)) for shape in shapes[:2]) + _PARAMETERS * n
     n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), n_steps), 1)
 
     def run(first: int, last: int) -> list[NDArray[Any]]:
         block = aligned((PIECE * n_block, n), out.dtype)
-        weights, recurrents, rows = (_zeros(shape, out.dtype) for shape in shapes)
+        weights, recurrents, sums = (_zeros(shape, out.dtype) for shape in shapes)
         by_row = recurrents.reshape(1, -1, n) if late.size and to_recurrent else recurrents
-        into = scans.Gradients(out, weights, by_row, rows[0], rows[1:])
+        into = scans.Gradients(out, weights, by_row, sums)
         for begin, end in pieces(last - first):
             scans.scan_backward(
                 asked,
                 was,
                 own,
                 lists,
-                decay_syn,
                 recurrent,
                 panels,
                 late,
@@ -266,12 +265,14 @@ def scan_backward(
                 first + begin,
                 first + end,
             )
-        return [weights, recurrents, rows]
+        return [weights, recurrents, sums]
 
     totals = [np.zeros(shape, out.dtype) for shape in shapes]
     for partials in run_in_threads(run, _groups(batch, n_numbers)):
         for total, partial in zip(totals, partials, strict=True):
             total += partial
+    rows = untiled(totals[2], n)
+    totals[2] = neurons.by_parameters(rows, _array(layer.parameters), settings)
     to_weights, to_recurrents, to_parameters = (torch.from_numpy(total) for total in totals)
     return grad_current, to_weights, to_recurrents, to_parameters
 
@@ -361,19 +362,9 @@ def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def _neuron(layer: Layer, settings: Settings) -> Neuron:
-    parameters = _array(layer.parameters)
-    number = parameters.dtype.type
-    return Neuron(
-        equations=settings.equations,
-        threshold=number(settings.threshold),
-        slope=number(settings.slope),
-        one=number(1),
-        reset=settings.reset,
-        reset_in_graph=settings.reset_in_graph,
-        surrogate=settings.surrogate,
-        parameters=parameters,
-    )
+def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:
+    decay_syn, parameters = _arrays(layer.decay_syn, layer.parameters)
+    return neurons.layer(decay_syn, parameters, parameters[:0], settings)
 
 
 def _late(layer: Layer) -> NDArray[np.int64]:

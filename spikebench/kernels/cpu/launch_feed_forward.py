@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench.kernels.cpu import feed_forward as loops
+from spikebench.kernels.cpu import neurons
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
-from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, ROTATING, Settings
+from spikebench.kernels.cpu.tiles import tiles, untiled
+from spikebench.kernels.neuron import Settings
 
-EQUATIONS = (LEAKY, ADAPTIVE, ROTATING)  # that the table of coefficients can express
 _MOST_PARTIALS = 8  # sums that are added at the end
 
 Array = NDArray[Any]
@@ -59,11 +60,11 @@ def scan(
     counts = np.zeros((batch, n_steps), np.int32)
     given, state_, membranes_, end_ = map(_array, (current, state, membranes, end))
     end_[...] = state_
-    neurons = _layer(layer, settings)
+    neuron = _neuron(layer, settings)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
         units: NDArray[np.int32] = loops.run(
-            neurons, given, state_, membranes_, end_, counts, first, last
+            neuron, given, state_, membranes_, end_, counts, first, last
         )
         return units
 
@@ -94,90 +95,49 @@ def scan_backward(
     normalises = len(layer.norm) > 0
     gradient = empty(current.shape, current)
     given, state_, out, by_spikes, by_membranes = map(_array, (current, state, gradient, *grads))
-    neurons = _layer(layer, settings)
-    n_tiles = -(-n // loops.TILE)
-    adapts = settings.equations == ADAPTIVE
+    neuron = _neuron(layer, settings)
+    n_tiles = tiles(n)
 
     def run(first: int, last: int) -> Array:
-        cells = aligned(((n_steps + 2) * n_tiles * loops.TILE * 5,), out.dtype)
+        cells = aligned(((n_steps + 2) * n_tiles * int(neurons.CELLS),), out.dtype)
         cells[:] = 0
-        sums = np.zeros(n_tiles * loops.SUMS * loops.TILE, out.dtype)
+        sums = np.zeros(n_tiles * int(neurons.SUMS), out.dtype)
         loops.run_back(
-            *(neurons, given, state_, by_spikes, by_membranes, cells, out, sums),
-            *(to_parameters, adapts, normalises, first, last),
+            *(neuron, given, state_, by_spikes, by_membranes, cells, out, sums),
+            *(to_parameters, normalises, first, last),
         )
         return sums
 
     size = -(-batch // _MOST_PARTIALS)
     parts = pieces(batch, max(-(-size // PIECE) * PIECE, 1))
-    total = np.zeros(n_tiles * loops.SUMS * loops.TILE, out.dtype)
+    total = np.zeros(n_tiles * int(neurons.SUMS), out.dtype)
     for partial in run_in_threads(run, parts):
         total += partial
-    by_tile = total.reshape(n_tiles, loops.SUMS, loops.TILE)
-    rows = by_tile.transpose(1, 0, 2).reshape(loops.SUMS, -1)[:, :n]
+    rows = untiled(total, n)
+    by_gamma, by_beta = rows[len(neurons.NEURON) :]
     if normalises and to_current:
         gamma, _, mean, scale = _array(layer.norm)
-        means = rows[[9, 8]] / max(batch * n_steps, 1)
+        means = np.stack([by_beta, by_gamma]) / max(batch * n_steps, 1)
         back = np.stack([scale, -mean * scale, gamma * scale, *means]).astype(out.dtype)
         run_in_threads(
             lambda first, last: loops.normalise_back(out, given, back, of_batch, first, last),
             pieces(batch),
         )
     by_norm = np.zeros(tuple(layer.norm.shape), out.dtype)
-    by_norm[:2] = rows[[8, 9][: len(by_norm)]]
-    by_parameters = _by_parameters(rows, _array(layer.parameters), settings)
+    by_norm[:2] = np.stack([by_gamma, by_beta])[: len(by_norm)]
+    by_parameters = neurons.by_parameters(rows, _array(layer.parameters), settings)
     to_currents = gradient if to_current else gradient.new_empty(0, 0, 0)
     return to_currents, torch.from_numpy(by_parameters), torch.from_numpy(by_norm)
 
 
-def _layer(layer: Layer, settings: Settings) -> loops.Layer:
-    """Compute the coefficients of the equations, and of the reset."""
+def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:
     p = _array(layer.parameters)
-    n, number = p.shape[1], p.dtype.type
-    table: dict[str, Array] = dict.fromkeys(loops.COEFFICIENTS, np.zeros(n, p.dtype))
-    if settings.equations == ROTATING:
-        table |= {"p": p[0], "q": p[1], "g": p[2], "u": p[1], "v": p[0]}
-    else:
-        table |= {"p": p[0], "g": 1 - p[0], "v": np.ones(n, p.dtype)}
-    if settings.equations == ADAPTIVE:
-        table |= {"q": 1 - p[0], "v": p[1], "m": (1 - p[1]) * p[2], "k": (1 - p[1]) * p[3]}
-    table |= {"α": _array(layer.decay_syn), "r": np.ones(n, p.dtype), "γ": np.ones(n, p.dtype)}
+    one, none = np.ones(p.shape[1], p.dtype), np.zeros(p.shape[1], p.dtype)
+    normalisation = np.stack([one, none, one, none])  # r, s, γ, β
     if len(layer.norm):
         gamma, beta, mean, scale = _array(layer.norm)
-        table |= {"r": scale, "s": -mean * scale, "γ": gamma, "β": beta}
-    n_tiles = -(-n // loops.TILE)
-    padded = aligned((n_tiles, len(table), loops.TILE), p.dtype)
-    rows = np.zeros((len(table), n_tiles * loops.TILE), p.dtype)
-    rows[:, :n] = np.stack([table[name] for name in loops.COEFFICIENTS])
-    padded[...] = rows.reshape(len(table), n_tiles, loops.TILE).transpose(1, 0, 2)
-    subtracts, silences = (settings.reset == RESETS[name] for name in ("subtract", "zero"))
-    reset = (
-        float(settings.reset == RESETS["restart"]),
-        float(not subtracts),
-        float(silences),
-        settings.threshold * subtracts,
-    )
-    return loops.Layer._make(
-        [
-            padded.reshape(-1),
-            *(number(value) for value in (settings.threshold, settings.slope, 1)),
-            settings.surrogate,
-            *(number(value) for value in reset),
-            *(number(value * settings.reset_in_graph) for value in reset),
-        ]
-    )
-
-
-def _by_parameters(rows: Array, p: Array, settings: Settings) -> Array:
-    """Compute the gradients by α and the parameters from those by the coefficients."""
-    by_p, by_q, by_g, by_u, by_v, by_m, by_k, by_alpha = rows[:8]
-    if settings.equations == ROTATING:
-        return np.stack([by_alpha, by_p + by_v, by_q + by_u, by_g])
-    if settings.equations == ADAPTIVE:
-        by_rho = by_v - p[2] * by_m - p[3] * by_k
-        learned = [by_rho, (1 - p[1]) * by_m, (1 - p[1]) * by_k]
-        return np.stack([by_alpha, by_p - by_q - by_g, *learned])
-    return np.stack([by_alpha, by_p - by_g])
+        normalisation = np.stack([scale, -mean * scale, gamma, beta])
+    return neurons.layer(_array(layer.decay_syn), p, normalisation, settings)
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -1,18 +1,30 @@
-"""The neurons of the CPU kernels: one step of a layer, forward and backward.
+"""The neurons of the CPU kernels: one step of a layer, forward and backward, in the only form that they have there.
 
-A scan calls :func:`forward` with rows, one number per unit, and :func:`backward` with arrays (sample, unit); both
-select the equations. Calling ``backward`` once for all samples saves half a microsecond per sample and step.
-Scalars are passed as arguments of the arrays' type, because a literal would be taken as float64.
-Symbols and equations: :mod:`spikebench.kernels.neuron`. PyTorch version: :mod:`spikebench.kernels.reference`.
+All equations and resets of :mod:`spikebench.kernels.neuron` are one set of equations with a table of coefficients,
+which :func:`coefficients` computes from the parameters:
+
+::
+
+    I[t] = α·I[t−1] + inputs
+    U[t] = (p·C − q·A[t−1] + g·I[t])·(1 − z·S[t−1])
+    C = U[t−1]·(1 − c·S[t−1]) − ϑ'·S[t−1]                         what a spike leaves to the next step
+    S[t] = 1 if U[t] ≥ ϑ else 0
+    A[t] = u·C + v·A[t−1] + m·R + k·S[t],   R = U[t]·(1 − l·S[t]) − ϑ'·S[t]
+
+A neuron of another form needs its own lines in :func:`advance`, :func:`retreat` and :func:`add_sums`. Numbers lie in
+tiles, see :mod:`spikebench.kernels.cpu.tiles`: :func:`advance` computes a step of all tiles of a sample, the functions
+of the backward pass one tile. PyTorch version: :mod:`spikebench.kernels.reference`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikebench.kernels.cpu.compiling import Floats, Number, compiled
+from spikebench.kernels.cpu.tiles import WIDTH, row, tiled, tiles
 from spikebench.kernels.neuron import (
     ADAPTIVE,
     GAUSSIAN_H,
@@ -22,204 +34,205 @@ from spikebench.kernels.neuron import (
     RESETS,
     ROTATING,
     SURROGATES,
+    Settings,
 )
 
-EQUATIONS = (LEAKY, ADAPTIVE, ROTATING)  # that forward and backward have
+EQUATIONS = (LEAKY, ADAPTIVE, ROTATING)  # that the table of coefficients expresses
 
-_ZERO, _SUBTRACT = RESETS["zero"], RESETS["subtract"]
+# Rows of a tile of coefficients. A layer that normalises its currents adds its own four.
+NEURON = ("p", "q", "g", "u", "v", "m", "k", "α")
+NORMALISATION = ("r", "s", "γ", "β")
+_P, _Q, _G, _U, _V, _M, _K, ALPHA, R, S, GAMMA, BETA = map(row, range(12))
+COEFFICIENTS = row(12)  # numbers in a tile
+# Rows of a tile of one step: x or x̂, I, U, A, S.
+X, SYN, MEM, AD, FIRED = map(row, range(5))
+CELLS = row(5)
+# Rows of a tile of gradients: by U, A and I of the next step, then of this one; then what a step is given: the
+# gradients of the loss by U and S that do not pass through this layer's equations, and the surrogate derivative.
+BY_MEM, BY_AD, BY_SYN, ASKED_MEM, ASKED, SLOPE, _THROUGH = map(row, range(7))
+GRADIENTS = row(7)
+# Rows of a tile of sums over samples and steps: the gradients by p, q, g, u, v, m, k, α, and by γ, β.
+_BY_P, _BY_Q, _BY_G, _BY_U, _BY_V, _BY_M, _BY_K, _BY_ALPHA, BY_GAMMA, BY_BETA = map(row, range(10))
+SUMS = row(10)
+
 _FAST_SIGMOID, _LOGISTIC = SURROGATES["fast_sigmoid"], SURROGATES["logistic"]
 _ARCTAN, _TRIANGLE, _BOXCAR = SURROGATES["arctan"], SURROGATES["triangle"], SURROGATES["boxcar"]
 
 
 class Neuron(NamedTuple):
-    """Settings of the layer, and ``parameters`` (parameter, unit): β, then the parameters of the equations."""
+    """Settings of a layer; ``table`` has the coefficients, tile after tile.
 
-    equations: int
+    ``leaves``, ``loses`` and ``silences`` are c, l and z; ``taken`` is ϑ'. Those that end on ``_back`` are the same
+    where the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A and
+    U, those by m and k if it ``adapts``.
+    """
+
+    table: Floats
+    couples: bool
+    adapts: bool
     threshold: Number
     slope: Number
     one: Number
-    reset: int
-    reset_in_graph: bool
     surrogate: int
-    parameters: Floats
+    leaves: Number
+    loses: Number
+    silences: Number
+    taken: Number
+    leaves_back: Number
+    loses_back: Number
+    silences_back: Number
+    taken_back: Number
 
 
-class Moment(NamedTuple):
-    """I, U, A and S of one step: a row, or in the backward pass rows of some samples."""
+def coefficients(p: NDArray[Any], settings: Settings) -> dict[str, NDArray[Any]]:
+    """Compute the coefficients of a layer that are not 0 from β and the parameters of the equations, (row, unit)."""
+    if settings.equations == ROTATING:
+        turn, gain = p[1:]
+        return {"p": p[0], "q": turn, "g": gain, "u": turn, "v": p[0]}
+    charge = {"p": p[0], "g": 1 - p[0]}
+    if settings.equations == LEAKY:
+        return {**charge, "v": np.ones_like(p[0])}  # A is not used and keeps its value
+    rho, to_membrane, to_spikes = p[1:]
+    by_spiking = {"m": (1 - rho) * to_membrane, "k": (1 - rho) * to_spikes}
+    return {**charge, "q": 1 - p[0], "v": rho, **by_spiking}
 
-    current: Floats
-    membrane: Floats
-    adapted: Floats
-    fired: Floats
+
+def by_parameters(sums: NDArray[Any], p: NDArray[Any], settings: Settings) -> NDArray[Any]:
+    """Compute the gradients by α, β and the parameters of the equations from those by the coefficients."""
+    by_p, by_q, by_g, by_u, by_v, by_m, by_k, by_alpha = sums[: len(NEURON)]
+    if settings.equations == ROTATING:
+        return np.stack([by_alpha, by_p + by_v, by_q + by_u, by_g])
+    if settings.equations == LEAKY:
+        return np.stack([by_alpha, by_p - by_g])
+    rho, to_membrane, to_spikes = p[1:]
+    by_rho = by_v - to_membrane * by_m - to_spikes * by_k
+    return np.stack([by_alpha, by_p - by_q - by_g, by_rho, (1 - rho) * by_m, (1 - rho) * by_k])
 
 
-class Lambda(NamedTuple):
-    """Gradients of the loss by U and by A (sample, unit)."""
-
-    membrane: Floats
-    adapted: Floats
+def layer(
+    decay_syn: NDArray[Any], p: NDArray[Any], normalisation: NDArray[Any], settings: Settings
+) -> Neuron:
+    """Make the table of a layer: α (unit), β and parameters (row, unit), and the four rows r, s, γ, β or none."""
+    number = p.dtype.type
+    table = {"α": decay_syn, **coefficients(p, settings)}
+    table |= dict(zip(NORMALISATION, normalisation, strict=False))
+    none = np.zeros(p.shape[1], p.dtype)
+    rows = np.stack([table.get(name, none) for name in (*NEURON, *NORMALISATION)])
+    subtracts, silences = (settings.reset == RESETS[name] for name in ("subtract", "zero"))
+    reset = (
+        float(settings.reset == RESETS["restart"]),
+        float(not subtracts),
+        float(silences),
+        settings.threshold * subtracts,
+    )
+    return Neuron._make(
+        [
+            tiled(rows),
+            settings.equations != LEAKY,
+            settings.equations == ADAPTIVE,
+            *(number(value) for value in (settings.threshold, settings.slope, 1)),
+            settings.surrogate,
+            *(number(value) for value in reset),
+            *(number(value * settings.reset_in_graph) for value in reset),
+        ]
+    )
 
 
 @compiled
-def _left(reset: int, theta: Number, one: Number, mem: Number, fired: Number) -> Number:
-    """Compute R: the membrane potential after a spike."""
-    return mem - theta * fired if reset == _SUBTRACT else mem * (one - fired)
+def advance(neuron: Neuron, n: int, now: Floats) -> None:
+    """Compute a step of ``n`` units in place of the one before; I is given."""
+    table, one, zero = neuron.table, neuron.one, neuron.one - neuron.one
+    theta, taken = neuron.threshold, neuron.taken
+    leaves, loses, silences = neuron.leaves, neuron.loses, neuron.silences
+    for tile in range(np.uint64(tiles(n))):
+        c, at = np.uint64(tile) * COEFFICIENTS, np.uint64(tile) * CELLS
+        for h in range(WIDTH):
+            syn, mem = now[at + SYN + h], now[at + MEM + h]
+            ad, fired = now[at + AD + h], now[at + FIRED + h]
+            carried = mem * (one - leaves * fired) - taken * fired
+            charged = table[c + _P + h] * carried - table[c + _Q + h] * ad + table[c + _G + h] * syn
+            turned = table[c + _U + h] * carried + table[c + _V + h] * ad
+            mem = charged * (one - silences * fired)
+            fired = one if mem >= theta else zero
+            left = mem * (one - loses * fired) - taken * fired
+            now[at + MEM + h] = mem
+            now[at + AD + h] = turned + table[c + _M + h] * left + table[c + _K + h] * fired
+            now[at + FIRED + h] = fired
 
 
 @compiled
-def _carried(reset: int, theta: Number, one: Number, mem: Number, fired: Number) -> Number:
-    """Compute the part of the membrane potential that decays."""
-    return mem if reset == _ZERO else _left(reset, theta, one, mem, fired)
-
-
-@compiled
-def _gate(reset: int, one: Number, fired: Number) -> Number:
-    """Compute the factor by which a spike scales the next step."""
-    return one - fired if reset == _ZERO else one
-
-
-@compiled
-def forward(neuron: Neuron, now: Moment) -> None:
-    """Advance one step: I is the current step's; the other rows hold the previous step and are overwritten."""
-    reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
-    current, mem, ad, fired = now.current, now.membrane, now.adapted, now.fired
-    adapts = neuron.equations == ADAPTIVE
-    if neuron.equations == ROTATING:
-        for h in range(mem.size):
-            carried = _carried(reset, theta, one, mem[h], fired[h])
-            turned = p[0, h] * carried - p[1, h] * ad[h] + p[2, h] * current[h]
-            ad[h] = p[1, h] * carried + p[0, h] * ad[h]
-            mem[h] = turned * _gate(reset, one, fired[h])
-    else:
-        for h in range(mem.size):
-            driven = current[h] - ad[h]
-            drive = driven if adapts else current[h]
-            carried = _carried(reset, theta, one, mem[h], fired[h])
-            charged = p[0, h] * carried + (one - p[0, h]) * drive
-            mem[h] = charged * _gate(reset, one, fired[h])
-    for h in range(mem.size):
-        fired[h] = one if mem[h] >= theta else one - one
-    if adapts:
-        for h in range(mem.size):
-            pulled = p[2, h] * _left(reset, theta, one, mem[h], fired[h]) + p[3, h] * fired[h]
-            ad[h] = p[1, h] * ad[h] + (one - p[1, h]) * pulled
-
-
-@compiled
-def backward(
+def retreat(
     neuron: Neuron,
-    before: Moment,
-    now: Moment,
-    after: Moment,
-    lam: Lambda,
-    grad_membrane: Floats,
-    grad_spikes: Floats,
-    slopes: Floats,
-    to_current: Floats,
-    grad_parameters: Floats,
-    has_current: bool,
+    tile: int,
+    before: Floats,
+    now: Floats,
+    after: Floats,
+    work: Floats,
 ) -> None:
-    """Propagate back through a step of some samples; arrays are (sample, unit), ``grad_parameters`` (parameter, unit).
+    """Turn the gradients by the states of the next step into those by this step, in one tile of a sample."""
+    table, one, c = neuron.table, neuron.one, np.uint64(tile) * COEFFICIENTS
+    cell, at = np.uint64(tile) * CELLS, np.uint64(tile) * GRADIENTS
+    leaves, loses, silences = neuron.leaves, neuron.loses, neuron.silences
+    leaves_back, loses_back, taken_back = neuron.leaves_back, neuron.loses_back, neuron.taken_back
+    silences_back = neuron.silences_back
+    for h in range(WIDTH):
+        mem, ad, fired = now[cell + MEM + h], now[cell + AD + h], now[cell + FIRED + h]
+        by_mem, by_ad = work[at + BY_MEM + h], work[at + BY_AD + h]
+        # U[t + 1] and A[t + 1] depend on U, S and A of this step.
+        by_charged = (one - silences * fired) * by_mem
+        by_carried = table[c + _P + h] * by_charged + table[c + _U + h] * by_ad
+        charged = (
+            table[c + _P + h] * mem
+            - table[c + _Q + h] * ad
+            + table[c + _G + h] * after[cell + SYN + h]
+        )
+        by_spike = (
+            work[at + ASKED + h]
+            - by_carried * (taken_back + leaves_back * mem)
+            - by_mem * (silences_back * charged)
+        )
+        by_potential = work[at + ASKED_MEM + h] + by_carried * (one - leaves * fired)
+        by_ad = table[c + _V + h] * by_ad - table[c + _Q + h] * by_charged
+        # A depends on U and S of the same step.
+        by_left = table[c + _M + h] * by_ad
+        by_potential += by_left * (one - loses * fired)
+        by_spike += table[c + _K + h] * by_ad - by_left * (taken_back + loses_back * mem)
+        by_mem = by_potential + work[at + SLOPE + h] * by_spike
+        through = (one - silences * before[cell + FIRED + h]) * by_mem
+        by_syn = table[c + ALPHA + h] * work[at + BY_SYN + h] + table[c + _G + h] * through
+        work[at + BY_MEM + h] = by_mem
+        work[at + BY_AD + h] = by_ad
+        work[at + BY_SYN + h] = by_syn
+        work[at + _THROUGH + h] = through
 
-    ``lam`` holds the gradients of the next step and is overwritten with those of this step. ``grad_membrane`` and
-    ``grad_spikes`` are gradients of the loss that do not pass through this layer's equations; ``grad_spikes`` is
-    overwritten, and used only where the surrogate derivatives ``slopes`` are not 0. The step's contribution to dL/dI is
-    written to ``to_current``. Without stored I, β gets no gradient.
-    """
-    reset, theta, one, p = neuron.reset, neuron.threshold, neuron.one, neuron.parameters
-    syn, mem, ad, fired = now
-    syn_after, gm, gs = after.current, grad_membrane, grad_spikes
-    mem_before, ad_before, fired_before = before.membrane, before.adapted, before.fired
-    lam_mem, lam_ad = lam
-    adapts, in_graph = neuron.equations == ADAPTIVE, neuron.reset_in_graph
-    rotates = neuron.equations == ROTATING
-    n_samples, n = mem.shape
-    gu, through, carried = np.empty(n, mem.dtype), np.empty(n, mem.dtype), np.empty(n, mem.dtype)
-    stays, by_spike = np.full(n, one), np.full(n, theta)  # dR/dU and −dR/dS, here of "subtract"
-    ones, silent_before, left = np.full(n, one), np.full(n, one), np.empty(n, mem.dtype)
-    gain = p[2] if rotates else one - p[0]
-    # Which equations apply is decided outside the loops over units, which compilers then vectorise.
-    gate, carries = (stays, ones) if reset == _ZERO else (ones, stays)
-    for k in range(n_samples):
-        if reset != _SUBTRACT:
-            for h in range(n):
-                stays[h] = one - fired[k, h]
-            if in_graph:
-                for h in range(n):
-                    by_spike[h] = mem[k, h]
-        # Contribution of U[t + 1]: lam_mem is zero after the last step.
-        for h in range(n):
-            gu[h] = p[0, h] * stays[h] * lam_mem[k, h] + gm[k, h]
-        if rotates:  # contribution of A[t + 1]
-            for h in range(n):
-                gu[h] += p[1, h] * lam_ad[k, h] * carries[h]
-            if in_graph and reset == _ZERO:
-                for h in range(n):
-                    charged = p[0, h] * mem[k, h] - p[1, h] * ad[k, h] + p[2, h] * syn_after[k, h]
-                    gs[k, h] -= charged * lam_mem[k, h]
-            elif in_graph:
-                for h in range(n):
-                    turned = p[1, h] * lam_ad[k, h]
-                    gs[k, h] -= (p[0, h] * lam_mem[k, h] + turned) * by_spike[h]
-            for h in range(n):
-                lam_ad[k, h] = p[0, h] * lam_ad[k, h] - p[1, h] * gate[h] * lam_mem[k, h]
-        elif in_graph and reset == _ZERO:
-            for h in range(n):
-                drive = syn_after[k, h] - ad[k, h]
-                gs[k, h] -= (p[0, h] * mem[k, h] + (one - p[0, h]) * drive) * lam_mem[k, h]
-        elif in_graph:
-            for h in range(n):
-                gs[k, h] -= p[0, h] * by_spike[h] * lam_mem[k, h]
-        if adapts:
-            for h in range(n):
-                gated = (one - p[0, h]) * gate[h] * lam_mem[k, h]
-                lam_ad[k, h] = p[1, h] * lam_ad[k, h] - gated
-            for h in range(n):
-                pull = lam_ad[k, h] * (one - p[1, h])
-                gu[h] += pull * p[2, h] * stays[h]
-                gs[k, h] += pull * p[3, h]
-            if in_graph:
-                for h in range(n):
-                    pull = lam_ad[k, h] * (one - p[1, h])
-                    gs[k, h] -= pull * p[2, h] * by_spike[h]
-        if reset == _ZERO:
-            for h in range(n):
-                silent_before[h] = one - fired_before[k, h]
-        for h in range(n):
-            lam_mem[k, h] = gu[h] + slopes[k, h] * gs[k, h]
-            through[h] = silent_before[h] * lam_mem[k, h]
-        for h in range(n):
-            to_current[k, h] = gain[h] * through[h]
-        if rotates or has_current:
-            for h in range(n):
-                carried[h] = _carried(reset, theta, one, mem_before[k, h], fired_before[k, h])
-        if rotates:
-            for h in range(n):
-                by_turn = lam_ad[k, h] * carried[h] - through[h] * ad_before[k, h]
-                grad_parameters[1, h] += by_turn
-            if has_current:
-                for h in range(n):
-                    by_decay = through[h] * carried[h] + lam_ad[k, h] * ad_before[k, h]
-                    grad_parameters[0, h] += by_decay
-                for h in range(n):
-                    grad_parameters[2, h] += through[h] * syn[k, h]
-        elif has_current and adapts:
-            for h in range(n):
-                drive = syn[k, h] - ad_before[k, h]
-                grad_parameters[0, h] += through[h] * (carried[h] - drive)
-        elif has_current:
-            for h in range(n):
-                grad_parameters[0, h] += through[h] * (carried[h] - syn[k, h])
-        if adapts:
-            for h in range(n):
-                left[h] = _left(reset, theta, one, mem[k, h], fired[k, h])
-            for h in range(n):
-                pulled = p[2, h] * left[h] + p[3, h] * fired[k, h]
-                grad_parameters[1, h] += lam_ad[k, h] * (ad_before[k, h] - pulled)
-            for h in range(n):
-                grad_parameters[2, h] += lam_ad[k, h] * (one - p[1, h]) * left[h]
-            for h in range(n):
-                grad_parameters[3, h] += lam_ad[k, h] * (one - p[1, h]) * fired[k, h]
+
+@compiled
+def add_sums(
+    neuron: Neuron, tile: int, before: Floats, now: Floats, work: Floats, sums: Floats
+) -> None:
+    """Add the gradients by the coefficients of the neurons, in one tile of a sample."""
+    one, leaves, loses, taken = neuron.one, neuron.leaves, neuron.loses, neuron.taken
+    cell, at, into = np.uint64(tile) * CELLS, np.uint64(tile) * GRADIENTS, np.uint64(tile) * SUMS
+    for h in range(WIDTH):
+        fired, through = before[cell + FIRED + h], work[at + _THROUGH + h]
+        carried = before[cell + MEM + h] * (one - leaves * fired) - taken * fired
+        sums[into + _BY_P + h] += through * carried
+        sums[into + _BY_G + h] += through * now[cell + SYN + h]
+        sums[into + _BY_ALPHA + h] += work[at + BY_SYN + h] * before[cell + SYN + h]
+    if neuron.couples:
+        for h in range(WIDTH):
+            fired, ad = before[cell + FIRED + h], before[cell + AD + h]
+            carried = before[cell + MEM + h] * (one - leaves * fired) - taken * fired
+            through, by_ad = work[at + _THROUGH + h], work[at + BY_AD + h]
+            sums[into + _BY_Q + h] -= through * ad
+            sums[into + _BY_U + h] += by_ad * carried
+            sums[into + _BY_V + h] += by_ad * ad
+    if neuron.adapts:
+        for h in range(WIDTH):
+            fired, by_ad = now[cell + FIRED + h], work[at + BY_AD + h]
+            left = now[cell + MEM + h] * (one - loses * fired) - taken * fired
+            sums[into + _BY_M + h] += by_ad * left
+            sums[into + _BY_K + h] += by_ad * fired
 
 
 @compiled

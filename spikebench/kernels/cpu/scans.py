@@ -21,11 +21,20 @@ from spikebench.kernels.cpu.compiling import (
 )
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import (
-    Lambda,
-    Moment,
+    AD,
+    ASKED,
+    ASKED_MEM,
+    BY_SYN,
+    CELLS,
+    FIRED,
+    GRADIENTS,
+    MEM,
+    SLOPE,
+    SYN,
     Neuron,
-    backward,
-    forward,
+    add_sums,
+    advance,
+    retreat,
     surrogate_rows,
 )
 from spikebench.kernels.cpu.recurrent_delays import (
@@ -36,6 +45,7 @@ from spikebench.kernels.cpu.recurrent_delays import (
     products_of_taps,
     send,
 )
+from spikebench.kernels.cpu.tiles import WIDTH, read, tiles, write
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.neuron import SURROGATES
 from spikebench.kernels.scan import STATE_ROWS
@@ -64,15 +74,14 @@ class Asked(NamedTuple):
 class Gradients(NamedTuple):
     """Gradients computed by a scan; empty if not requested.
 
-    ``current`` (sample, step, unit) is written. ``weight`` and ``recurrent`` (tap, from, to), ``decay_syn`` (unit) and
-    ``parameters`` (parameter, unit) are added to.
+    ``current`` (sample, step, unit) is written. ``weight`` and ``recurrent`` (tap, from, to) are added to, and so are
+    the gradients by the coefficients of the neurons, ``sums``, in tiles.
     """
 
     current: Floats
     weight: Floats
     recurrent: Floats
-    decay_syn: Floats
-    parameters: Floats
+    sums: Floats
 
 
 @compiled
@@ -106,15 +115,16 @@ def scan_forward(
     found = np.empty(1024, dtype=np.int32)
     n_found = 0
     starts = np.zeros(n_steps + 1, dtype=np.int64)
-    now = _moment(n, decay_syn)
-    syn, mem, ad, fired = now
+    now = np.zeros(np.uint64(tiles(n)) * CELLS, decay_syn.dtype)
+    syn, fired = np.empty(n, decay_syn.dtype), np.empty(n, decay_syn.dtype)
     for k in range(first, last):
         if weighs:
             add_currents(events.offsets[k : k + 2], events.bins, events.units, weight, own, 0, 1)
         step = own[0] if weighs else current[k]
-        for h in range(n):
-            syn[h], mem[h], ad[h] = state[k, 0, h], state[k, 1, h], state[k, 2, h]
-            fired[h] = state[k, STATE_ROWS, h]
+        syn[:] = state[k, 0]
+        write(state[k, 1], now, MEM, CELLS)
+        write(state[k, 2], now, AD, CELLS)
+        write(state[k, STATE_ROWS], now, FIRED, CELLS)
         if delays:
             arrive_again(state[k, STATE_ROWS:], late, arriving, n_arriving)
         for t in range(n_steps):
@@ -124,7 +134,9 @@ def scan_forward(
                 add_arrived(recurrent, arriving, n_arriving, t, syn)
             else:
                 _add_recurrent(recurrent, found, starts, state, k, t, syn)
-            forward(neuron, now)
+            write(syn, now, SYN, CELLS)
+            advance(neuron, n, now)
+            read(now, FIRED, CELLS, fired)
             if found.size < n_found + n:
                 longer = np.empty(2 * found.size + n, dtype=np.int32)
                 longer[:n_found] = found[:n_found]
@@ -136,25 +148,17 @@ def scan_forward(
             if delays:
                 send(found, starts[t], n_found, late, t, arriving, n_arriving)
             if kept.membranes.size > 0:
-                for h in range(n):
-                    kept.membranes[k, t, h] = mem[h]
+                read(now, MEM, CELLS, kept.membranes[k, t])
             if kept.synapses.size > 0:
                 for h in range(n):
                     kept.synapses[k, t, h] = syn[h]
             if kept.adapted.size > 0:
-                for h in range(n):
-                    kept.adapted[k, t, h] = ad[h]
-        for h in range(n):
-            end_state[k, 0, h], end_state[k, 1, h], end_state[k, 2, h] = syn[h], mem[h], ad[h]
+                read(now, AD, CELLS, kept.adapted[k, t])
+        end_state[k, 0] = syn
+        read(now, MEM, CELLS, end_state[k, 1])
+        read(now, AD, CELLS, end_state[k, 2])
         _end_spikes(found, starts, state, k, end_state)
     return found[:n_found]
-
-
-@compiled
-def _moment(shape: int | tuple[int, int], like: Floats) -> Moment:
-    """Allocate a step; the arrays are spaced apart, since a distance of a power of two is slow."""
-    syn, mem = np.zeros(shape, like.dtype), np.zeros(shape, like.dtype)
-    return Moment(syn, mem, np.zeros(shape, like.dtype), np.zeros(shape, like.dtype))
 
 
 @compiled
@@ -210,7 +214,6 @@ def scan_backward(
     kept: Kept,
     spikes: Events,
     events: Events,
-    decay_syn: Floats,
     recurrent: Floats,
     panels: Floats,
     late: Offsets,
@@ -226,7 +229,7 @@ def scan_backward(
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns, since small products
     are faster. No product is needed where a surrogate with compact support is 0: if few units are near their threshold,
     only their rows of ``recurrent`` are used. ``block`` (sample · step, unit) stores dL/dI of some steps, from which
-    the gradients of the weights are computed. Without synapses, α and β get no gradient.
+    the gradients of the weights are computed. Without synapses, the coefficients of the neurons get no gradient.
 
     With recurrent delays, ``late`` (unit) is not empty; ``spikes`` are then the arrivals at the taps of all units, and
     the gradient of the recurrent weights has the shape (1, tap · from, to).
@@ -244,9 +247,8 @@ def scan_backward(
     places = np.empty(max(into.weight.shape[1], into.recurrent.shape[1]) + 1, np.int64)
     n_taps, _, _ = recurrent.shape
     _, n_panels, _, width = panels.shape
-    has_syn = kept.synapses.size > 0
-    dtype = decay_syn.dtype
-    zero = neuron.one - neuron.one
+    learns = kept.synapses.size > 0
+    dtype = recurrent.dtype
     n_past = state.shape[1] - STATE_ROWS
     lam_syn = np.zeros((n_past, n_samples, n), dtype)  # dL/dI of the last steps, a ring buffer
     shape = (n_samples, n)
@@ -254,23 +256,25 @@ def scan_backward(
     # A surrogate without compact support needs the products of all units: they are kept, not computed at each arrival.
     keeps_products = delays and neuron.surrogate != _TRIANGLE and neuron.surrogate != _BOXCAR
     products = np.zeros((n_past if keeps_products else 0, n_taps, n, n_samples), dtype)
-    lam = Lambda(np.zeros(shape, dtype), np.zeros(shape, dtype))
+    n_tiles = np.uint64(tiles(n))
+    work = np.zeros((n_samples, n_tiles * GRADIENTS), dtype)
+    cells = (n_samples, n_tiles * CELLS)
+    before, now, after = np.zeros(cells, dtype), np.zeros(cells, dtype), np.zeros(cells, dtype)
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
     product = np.zeros((n_samples, width), dtype)
-    before, now = _moment(shape, decay_syn), _moment(shape, decay_syn)
-    after = _moment(shape, decay_syn)
-    gs, to_current = np.empty(shape, dtype), np.empty(shape, dtype)
-    slopes = np.empty(shape, dtype)
+    gs, slopes = np.empty(shape, dtype), np.empty(shape, dtype)
     active, n_active = np.empty(shape, np.int32), np.empty(n_samples, np.int64)
-    gm = np.full(shape, -zero)  # where there is no gradient: adding −0 changes no bit
-    _recall(kept, state, neuron, first, n_steps - 1, now)
+    for k in range(n_samples):
+        _recall(kept, state[first + k], neuron, first + k, n_steps - 1, now[k])
     for back in range(n_steps):
         t = n_steps - 1 - back
-        _recall(kept, state, neuron, first, t - 1, before)
-        _ask(asked, first, t, gm, gs)
         for k in range(n_samples):
+            if asked.spikes.size > 0:
+                gs[k] = asked.spikes[first + k, t]
+            else:
+                gs[k] = 0
             surrogate_rows(
-                now.membrane[k],
+                kept.membranes[first + k, t],
                 neuron.threshold,
                 neuron.slope,
                 neuron.one,
@@ -289,35 +293,24 @@ def scan_backward(
                 _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
             else:
                 _feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
-        backward(
-            neuron=neuron,
-            before=before,
-            now=now,
-            after=after,
-            lam=lam,
-            grad_membrane=gm,
-            grad_spikes=gs,
-            slopes=slopes,
-            to_current=to_current,
-            grad_parameters=into.parameters,
-            has_current=has_syn,
-        )
-        ring, ring_next = t % n_past, (t + 1) % n_past
-        lam_now, lam_next = lam_syn[ring], lam_syn[ring_next]
+        lam_now = lam_syn[t % n_past]
         for k in range(n_samples):
-            for h in range(n):
-                lam_now[k, h] = decay_syn[h] * lam_next[k, h] + to_current[k, h]
+            _recall(kept, state[first + k], neuron, first + k, t - 1, before[k])
+            write(gs[k], work[k], ASKED, GRADIENTS)
+            write(slopes[k], work[k], SLOPE, GRADIENTS)
+            if asked.membranes.size > 0:
+                write(asked.membranes[first + k, t], work[k], ASKED_MEM, GRADIENTS)
+            for tile in range(n_tiles):
+                retreat(neuron, tile, before[k], now[k], after[k], work[k])
+                if learns:
+                    add_sums(neuron, tile, before[k], now[k], work[k], into.sums)
+            read(work[k], BY_SYN, GRADIENTS, lam_now[k])
             if into.current.size > 0:
-                for h in range(n):
-                    into.current[first + k, t, h] = lam_now[k, h]
+                into.current[first + k, t] = lam_now[k]
             if to_weight or to_recurrent:
-                for h in range(n):
-                    block[k * n_block + t % n_block, h] = lam_now[k, h]
-            if has_syn:
-                for h in range(n):
-                    into.decay_syn[h] += lam_now[k, h] * before.current[k, h]
+                block[k * n_block + t % n_block] = lam_now[k]
         if keeps_products:
-            products_of_taps(lam_now, panels, product, products[ring])
+            products_of_taps(lam_now, panels, product, products[t % n_past])
         after, now, before = now, before, after
         if t % n_block == 0:
             end = min(t + n_block, n_steps)
@@ -357,22 +350,6 @@ def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
         for s in range(cursors.shape[1]):
             cursors[k, s] = events.offsets[first + k + 1]
     return cursors
-
-
-@compiled
-def _ask(asked: Asked, first: int, t: int, gm: Floats, gs: Floats) -> None:
-    """Read the gradients of the loss by membranes and spikes; those by spikes are 0 if there are none."""
-    n_samples, n = gs.shape
-    has_spikes, has_membranes = asked.spikes.size > 0, asked.membranes.size > 0
-    for k in range(n_samples):
-        if has_spikes:
-            for h in range(n):
-                gs[k, h] = asked.spikes[first + k, t, h]
-        if has_membranes:
-            for h in range(n):
-                gm[k, h] = asked.membranes[first + k, t, h]
-    if not has_spikes:
-        gs[:] = 0
 
 
 @compiled
@@ -453,25 +430,21 @@ def _add_products(table: Floats, which: Ints, n_which: int, row: Floats, total: 
 
 
 @compiled
-def _recall(kept: Kept, state: Floats, neuron: Neuron, first: int, t: int, moment: Moment) -> None:
-    """Read the stored values of a step; before the first step, the state."""
-    syn, mem, ad, fired = moment
-    n_samples, n = mem.shape
+def _recall(kept: Kept, state: Floats, neuron: Neuron, k: int, t: int, cells: Floats) -> None:
+    """Read the stored values of a step of sample k; before the first step, its state (row, unit)."""
     theta, one = neuron.threshold, neuron.one
-    membranes, synapses, adapted = kept
-    for k in range(n_samples):
-        b = first + k
-        if t < 0:
-            for h in range(n):
-                syn[k, h], mem[k, h], ad[k, h] = state[b, 0, h], state[b, 1, h], state[b, 2, h]
-                fired[k, h] = state[b, STATE_ROWS, h]
-            continue
-        for h in range(n):
-            mem[k, h] = membranes[b, t, h]
-            fired[k, h] = one if mem[k, h] >= theta else one - one
-        if synapses.size > 0:
-            for h in range(n):
-                syn[k, h] = synapses[b, t, h]
-        if adapted.size > 0:
-            for h in range(n):
-                ad[k, h] = adapted[b, t, h]
+    if t < 0:
+        write(state[0], cells, SYN, CELLS)
+        write(state[1], cells, MEM, CELLS)
+        write(state[2], cells, AD, CELLS)
+        write(state[STATE_ROWS], cells, FIRED, CELLS)
+        return
+    write(kept.membranes[k, t], cells, MEM, CELLS)
+    for tile in range(np.uint64(tiles(state.shape[1]))):
+        at = np.uint64(tile) * CELLS
+        for h in range(WIDTH):
+            cells[at + FIRED + h] = one if cells[at + MEM + h] >= theta else one - one
+    if kept.synapses.size > 0:
+        write(kept.synapses[k, t], cells, SYN, CELLS)
+    if kept.adapted.size > 0:
+        write(kept.adapted[k, t], cells, AD, CELLS)
