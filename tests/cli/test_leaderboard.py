@@ -147,7 +147,7 @@ def test_build_writes_the_page(run: Run, result: str, tmp_path: Path) -> None:
     run("submit", result)
     code, out, err = run("leaderboard", "build")
     assert (code, err) == (0, "")
-    assert "1 entry measured here, 78 numbers from the literature." in out
+    assert "1 entry measured here, 102 numbers from the literature." in out
     assert (tmp_path / "leaderboard-site" / "index.html").is_file()
     (entry,) = (tmp_path / "leaderboard-entries").glob("toy-digits/*")
     own = tmp_path / "leaderboard-site" / "entries" / "toy-digits"
@@ -185,7 +185,7 @@ def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
     run("submit", result)
     _, out, _ = run("leaderboard", "build", "-o", "board.html", "--json")
     said = json.loads(out)
-    assert (said["page"], said["entries"], said["literature"]) == ("board.html", 1, 78)
+    assert (said["page"], said["entries"], said["literature"]) == ("board.html", 1, 102)
     assert said["bytes"] == (tmp_path / "board.html").stat().st_size
     assert said["downloads"] == ["leaderboard.json", "leaderboard.csv", "literature.csv"]
 
@@ -218,7 +218,7 @@ def test_show_fits_80_columns(run: Run, tmp_path: Path) -> None:
     assert "Recomputed: conventional networks on spikes\n" in out
     assert "1 seed; a rank needs 5" in out
     assert "SHD, reported in the literature (not measured here)" in out
-    assert out.count("test (!)") == 23 + 1
+    assert out.count("test (!)") == 24 + 1
 
 
 def test_show_keeps_square_brackets(run: Run, result: str) -> None:

@@ -49,6 +49,8 @@ CORRECTED = {
     ("SSC", "DelRec recurrent delays only, 3x256"): "validation",
     ("SSC", "DelRec recurrent + feed-forward delays"): "validation",
 }
+# The number of parameters of the code, where the reference list has the rounded one of the text.
+PARAMETERS = {("SHD", "C-SiLIF, hidden 128"): 38460}
 # Second-hand in the reference list; paper or code were read since.
 READ_SINCE = {
     ("SHD", "Adaptive SRNN (multi-Gaussian surrogate)"),
@@ -86,7 +88,7 @@ def test_every_reported_number_is_here(reference: Path) -> None:
             row["url"],
             float(row["accuracy_percent"]),
             float(row["std_percent"]) if row["std_percent"] else None,
-            int(row["parameters"]) if row["parameters"] else None,
+            PARAMETERS.get(key, int(row["parameters"]) if row["parameters"] else None),
             CORRECTED.get(key, row["selected_on"]),
             "first-hand" if key in READ_SINCE else row["evidence"],
         )
@@ -107,8 +109,8 @@ def test_every_reported_number_is_here(reference: Path) -> None:
         )
         for report in read_literature()
     ]
-    assert found == expected
-    for report, row in zip(read_literature(), rows, strict=True):
+    assert found[: len(rows)] == expected
+    for report, row in zip(read_literature(), rows, strict=False):
         assert bool(report.evidence_source) == (report.evidence == "first-hand")
         assert report.note or not row["note"], f"{report.method}: the note was lost"
 
@@ -116,19 +118,22 @@ def test_every_reported_number_is_here(reference: Path) -> None:
 def test_shipped_file_stands_alone() -> None:
     text = LITERATURE_FILE.read_text(encoding="utf-8")
     assert ",/" not in text  # no path of the machine that made it
-    assert len(read_literature()) == 78
+    assert len(read_literature()) == 102
 
 
 def test_quotes_are_counted() -> None:
     reports = read_literature()
-    assert sum(report.evidence == "first-hand" for report in reports) == 56
-    assert sum(bool(report.quote) for report in reports) == 56
+    assert sum(report.evidence == "first-hand" for report in reports) == 58
+    assert sum(bool(report.quote) for report in reports) == 58
     assert {report.read_by for report in reports} == {"the spikebench developers", ""}
 
 
 def test_who_selected_on_test_is_quoted_unless_second_hand() -> None:
-    quoted = {r.method for r in read_literature() if r.selected_on == "test" and not r.quote}
-    assert quoted == {"DCLS-Delays official code, BEST epoch on test"}
+    unquoted = {r.method for r in read_literature() if r.selected_on == "test" and not r.quote}
+    assert unquoted == {
+        "DCLS-Delays official code, BEST epoch on test",
+        "Catalyst N3 recurrent adLIF 1536",
+    }
 
 
 def test_quoted_code_is_named_by_its_commit() -> None:

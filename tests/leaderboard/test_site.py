@@ -255,12 +255,12 @@ def test_synthetic_voices_are_called_so_at_the_data_and_in_every_row(page: str) 
 def test_every_reported_number_is_on_the_page_outside_the_ranked_tables(page: str) -> None:
     before, after = page.split('id="literature"')
     parsed = Page(page)
-    reported = [body for body in parsed.all("tbody") if body.get("data-dataset") in {"SHD", "SSC"}]
-    assert len(reported) == 78
+    reported = [body for body in parsed.all("tbody") if body.get("data-dataset") in {"SHD", "SSC", "GSC"}]
+    assert len(reported) == 102
     assert before.count('data-dataset="SHD"') == 0
     assert 'class="rank"' not in after
     chosen_on_test = sum(r.selected_on == "test" for r in read_literature())
-    assert sum(body["data-selected"] == "test" for body in reported) == chosen_on_test == 23
+    assert sum(body["data-selected"] == "test" for body in reported) == chosen_on_test == 24
     text = parsed.text
     for report in read_literature():
         for words in (report.note, report.quote, report.read_by):
@@ -678,9 +678,9 @@ def test_latency_curve_by_hand() -> None:
 def test_strip_plot_has_every_number_once_at_its_place() -> None:
     reports = read_literature()
     plots = strip_plots(reports)
-    assert [plot.dataset for plot in plots] == ["SHD", "SSC"]
+    assert [plot.dataset for plot in plots] == ["SHD", "SSC", "GSC"]
     marks = [mark for plot in plots for _, _, lane in plot.lanes for mark in lane]
-    assert len(marks) == 78
+    assert len(marks) == 102
     shd = plots[0]
     assert shd.ticks[0] == (96.0, "40")
     assert shd.ticks[-1] == (424.0, "100")

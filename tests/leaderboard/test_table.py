@@ -135,7 +135,7 @@ def test_json_of_rows_and_of_one_entry(tmp_path: Path) -> None:
     (row,) = content["measured"]
     assert row["test_accuracy"] == stored.result.summary.test_mean
     assert row["verified"][0]["by"] == "Lab"
-    assert len(content["literature"]) == 78
+    assert len(content["literature"]) == 102
     whole = json.loads(entry_json(stored))
     assert whole["result"] == stored.result.model_dump(mode="json")
     assert whole["entry"] == stored.entry.model_dump(mode="json")
