@@ -9,6 +9,7 @@ from cli.shared.lazy_group import LazyGroup
 COMMANDS = {
     "build": ("cli.leaderboard.build:build", "Write the static page."),
     "show": ("cli.leaderboard.show:show", "Show the tables in the terminal."),
+    "report": ("cli.leaderboard.report:report", "Write the results as Markdown with pictures."),
     "serve": ("cli.leaderboard.serve:serve", "Serve the page on this machine until Ctrl-C."),
     "check": ("cli.leaderboard.check:check", "Check every entry, as for a pull request."),
     "fresh": ("cli.leaderboard.fresh:fresh", "Run entries with weights on recordings of your own."),

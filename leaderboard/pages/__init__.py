@@ -7,6 +7,8 @@
     entry_page  The page of one entry: all its data, and how to reproduce it
     index_page  The page of all entries: tables per data, protocol, tier and track, and results
                 reported in papers
+    report      A report of the measured entries in Markdown, for reading in a repository: a table
+                per data set, the costs
     site        The static site: a page of all entries, a page per entry, and the downloads; no
                 outside requests
     templating  Rendering templates: escaping, the content security policy, formatting of

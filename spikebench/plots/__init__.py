@@ -2,6 +2,7 @@
 
 ::
 
+    costs        Plot of accuracy against costs: parameters, operations, spikes
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
     predictions  Plot of predictions over time
     results      Plot of compared results: accuracies with their intervals, below them the

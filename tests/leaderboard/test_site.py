@@ -255,7 +255,9 @@ def test_synthetic_voices_are_called_so_at_the_data_and_in_every_row(page: str) 
 def test_every_reported_number_is_on_the_page_outside_the_ranked_tables(page: str) -> None:
     before, after = page.split('id="literature"')
     parsed = Page(page)
-    reported = [body for body in parsed.all("tbody") if body.get("data-dataset") in {"SHD", "SSC", "GSC"}]
+    reported = [
+        body for body in parsed.all("tbody") if body.get("data-dataset") in {"SHD", "SSC", "GSC"}
+    ]
     assert len(reported) == 102
     assert before.count('data-dataset="SHD"') == 0
     assert 'class="rank"' not in after

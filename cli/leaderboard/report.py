@@ -1,0 +1,56 @@
+"""``spikebench leaderboard report``: write the results as Markdown with pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.leaderboard.selection import entries_option, read_checked
+
+
+@click.command()
+@entries_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("results.md"),
+    show_default=True,
+    help="Markdown file; the pictures are written to the folder images beside it.",
+)
+def report(entries: tuple[Path, ...], output: Path) -> None:
+    """Write a table and a picture of costs per data set, as Markdown for a repository."""
+    from itertools import groupby
+
+    from leaderboard.claims.literature import read_literature
+    from leaderboard.pages.report import report_markdown, unique_rows
+    from leaderboard.standings.ranking import build_boards
+    from leaderboard.standings.table import measured_rows
+    from spikebench.plots.costs import Cost, draw_costs
+    from spikebench.plots.sample import write_figure
+    from spikebench.records.whole_files import write_text
+
+    rows = unique_rows(measured_rows(build_boards(read_checked(entries))))
+    pictures = {}
+    for dataset, group in groupby(rows, key=lambda row: row.dataset):
+        costs = [
+            Cost(
+                name=row.name,
+                spiking=row.spiking,
+                accuracy=row.test_accuracy,
+                low=row.test_low,
+                high=row.test_high,
+                parameters=row.parameters,
+                operations=(row.effective_ac or 0) + (row.effective_mac or 0),
+                spikes=row.spikes_per_sample if row.spiking else None,
+            )
+            for row in group
+        ]
+        picture = Path("images") / f"results-{dataset}.png"
+        path = output.parent / picture
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_figure(draw_costs(costs, dataset), path)
+        pictures[dataset] = picture.as_posix()
+    write_text(output, report_markdown(rows, read_literature(), pictures))
+    click.echo(f"Wrote {output}: {len(rows)} entries on {len(pictures)} data sets.")

@@ -1,0 +1,99 @@
+"""Plot of accuracy against costs: parameters, operations, spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from spikebench.plots.sample import GRID, INK, plain, style
+
+__all__ = ["Cost", "draw_costs"]
+
+_SPIKING, _CONVENTIONAL = "#0b6e8f", "#b3541e"
+_PANELS = {
+    "parameters": "parameters",
+    "operations": "operations per sample",
+    "spikes": "hidden spikes per sample",
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One network: accuracies are fractions; operations and spikes are per sample, None if unknown or none."""
+
+    name: str
+    spiking: bool
+    accuracy: float
+    low: float
+    high: float
+    parameters: float | None
+    operations: float | None
+    spikes: float | None
+
+
+def draw_costs(costs: Sequence[Cost], title: str) -> Figure:
+    """Draw accuracies with their intervals against each cost.
+
+    Parameters
+    ----------
+    costs
+        The networks, at least one.
+    title
+        Title of the figure.
+
+    Returns
+    -------
+    Figure
+        One panel per cost that any network has, with a logarithmic axis of the cost.
+    """
+    shown = [kind for kind in _PANELS if any(getattr(one, kind) for one in costs)]
+    figure = Figure(figsize=(4.2 * max(len(shown), 1), 4.2), layout=ConstrainedLayoutEngine())
+    FigureCanvasAgg(figure)
+    figure.suptitle(plain(title), x=0.01, ha="left", fontsize=11, color=INK)
+    panels = [figure.add_subplot(1, len(shown), number + 1) for number in range(len(shown))]
+    for panel, kind in zip(panels, shown, strict=True):
+        panel.sharey(panels[0])
+        _draw(panel, costs, kind)
+    for panel in panels[:1]:
+        panel.set_ylabel("test accuracy [%]")
+    kinds = {one.spiking for one in costs}
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=colour, label=name)
+        for spiking, marker, colour, name in (
+            (True, "o", _SPIKING, "spiking"),
+            (False, "s", _CONVENTIONAL, "conventional"),
+        )
+        if spiking in kinds
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw(panel: Axes, costs: Sequence[Cost], kind: str) -> None:
+    style(panel)
+    panel.set_xscale("log")
+    panel.grid(visible=True, color=GRID, linewidth=0.6)
+    panel.set_xlabel(_PANELS[kind])
+    for one in costs:
+        cost = getattr(one, kind)
+        if not cost:
+            continue
+        colour = _SPIKING if one.spiking else _CONVENTIONAL
+        panel.plot([cost, cost], [100 * one.low, 100 * one.high], color=colour, linewidth=1.5)
+        panel.plot(cost, 100 * one.accuracy, "o" if one.spiking else "s", color=colour)
+        panel.annotate(
+            plain(one.name),
+            (cost, 100 * one.accuracy),
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=INK,
+        )
+    panel.tick_params(which="minor", labelsize=7)
+    panel.margins(x=0.25)
