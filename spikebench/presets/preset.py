@@ -1,7 +1,8 @@
 """Presets: all settings of a training, as TOML with the unit in every key.
 
 ``presets/<model>.toml`` holds the default settings of ``spikebench evaluate --model <model>``, and
-``presets/shd/<model>.toml`` those for the recordings of SHD, see :data:`OWN_PRESETS`. Files of the user and single
+``presets/shd/<model>.toml`` and ``presets/ssc/<model>.toml`` those for the recordings of SHD and SSC, see
+:data:`OWN_PRESETS`. Files of the user and single
 ``table.key=value`` overrides are checked in the same way.
 """
 
@@ -24,6 +25,9 @@ OWN_PRESETS = {
     "shd": "shd",
     "shd-r": "shd",
     "heidelberg-digits": "shd",
+    "ssc": "ssc",
+    "ssc-r": "ssc",
+    "speech-commands": "ssc",
 }
 
 _MAX_DEPTH = 8  # of tables and lists in a preset
