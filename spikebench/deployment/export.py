@@ -41,6 +41,10 @@ ONNX = {
     "svm": "spikebench.deployment.onnx_graph:svm",
     "linear_bins": "spikebench.deployment.onnx_graph:linear_bins",
 }
+# Conventional models without a graph, and the reason.
+NO_ONNX = {
+    "event_ssm": "takes single events, and the input of an ONNX graph is a raster",
+}
 _INPUT = (
     "cell (t, u): events of unit u in time step t, [t, t + 1)·time_step_ms from the start of the clip, where an event "
     "up to edge_tolerance_us before an edge is on it; input_mode counts: how many, binary: 0 or 1; later events are "
@@ -175,7 +179,7 @@ def _why_not(model: Classifier, name: str, form: Format) -> str:
         return "is a spiking model, and ONNX has no spiking neurons" + (
             "; export it with --nir" if fits_nir(model) else ""
         )
-    return "has no ONNX graph in spikebench yet"
+    return NO_ONNX.get(name, "has no ONNX graph in spikebench yet")
 
 
 def describe(record: RunRecord) -> About:

@@ -35,6 +35,7 @@ MODELS = {
     "gru": "spikebench.models.gru:GRU",
     "cnn": "spikebench.models.cnn:CNN",
     "tcn": "spikebench.models.tcn:TCN",
+    "event_ssm": "spikebench.models.event_ssm:EventSSM",
     "mlp_counts": "spikebench.models.mlp_counts:CountMLP",
     "svm": "spikebench.models.svm:CountSVM",
     "linear_bins": "spikebench.models.linear_bins:LinearBins",

@@ -24,7 +24,7 @@ from helpers.toy import N_CLASSES, N_UNITS, write_toy
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from spikebench.deployment.export import ONNX, Format, describe, export_run, fits_nir
+from spikebench.deployment.export import NO_ONNX, ONNX, Format, describe, export_run, fits_nir
 from spikebench.deployment.nir_graph import spiking_network
 from spikebench.deployment.onnx_graph import _Graph, svm
 from spikebench.errors import ExportError, OutputError, OutputExistsError, TrainingError
@@ -294,6 +294,8 @@ def test_the_same_run_gives_the_same_bytes(
             r"model lif is a spiking model, and ONNX has no spiking neurons; export it with --nir",
         ),
         ("rlif", "onnx", r"model rlif is a spiking model, .*; export it with --nir$"),
+        ("event_ssm", "nir", r"model event_ssm has no neurons that NIR can express$"),
+        ("event_ssm", "onnx", r"model event_ssm takes single events, .* ONNX graph is a raster$"),
     ],
 )
 def test_what_a_format_cannot_express_is_refused_by_name(
@@ -314,7 +316,8 @@ def test_every_model_has_its_format_or_a_reason() -> None:
     known = {"lif": True, "rlif": True, "adlif": False, "delay_lif": False, "lstm": False}
     known |= {"hetero_rlif": True, "rec_delay_lif": False}
     assert {name: fits[name] for name in known} == known
-    assert set(ONNX) == {name for name in MODELS if not model_class(name).spiking}
+    assert not set(ONNX) & set(NO_ONNX)
+    assert {*ONNX, *NO_ONNX} == {name for name in MODELS if not model_class(name).spiking}
 
 
 @pytest.mark.parametrize(

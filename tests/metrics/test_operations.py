@@ -21,6 +21,7 @@ from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
 from spikebench.models.base import Classifier, DataShape, ModelConfig, model_class
 from spikebench.models.cnn import CNN, CNNConfig
 from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
+from spikebench.models.event_ssm import EventSSM, EventSSMConfig
 from spikebench.models.gated_network import GatedNetwork
 from spikebench.models.gru import GRU, GRUConfig
 from spikebench.models.lif import LIF, LIFConfig
@@ -293,6 +294,35 @@ def test_cnn_by_hand() -> None:
     ]
     hidden = [Layer(64, None, 11), Layer(16, None, 5), Layer(4, None, 4), Layer(2, None, 1)]
     assert account.layers == [*hidden, Layer(3, None, None)]
+
+
+def test_event_ssm_by_hand() -> None:
+    config = EventSSMConfig(hidden_units=2, states=1, block_states=1, layers=1, pooling=(2,))
+    model = EventSSM(config, shape())
+    layer = model.layers[0]
+    put(model.embedding, WEIGHT)
+    put(layer.frequency, [0.0])  # states without imaginary part
+    put(layer.past, [0.0, 0.0])
+    put(layer.input.weight, [[1.0, 0.0], [0.0, 0.0]])
+    put(layer.output.weight, [[1.0, 5.0], [0.0, 5.0]])
+    put(layer.gate.weight, [[1.0, 1.0], [1.0, 0.0]])
+    put(model.readout.weight, READOUT.T)
+    account = account_of(model, batch_of(RASTER))
+    name = "layers.0"
+    assert account.bundles == [
+        # Input 0 three times × 1 weight, input 1 once × 2. Dense: 8 cells × 2.
+        Bundle("embedding", "AC", 3 + 2, 16, 4, 1),
+        # Two tokens of two events, (1.5, 0.5) and (1, 0), normalised ±1: feature 0 through one weight.
+        Bundle(f"{name}.input.weight", "MAC", 2, 8, 4, 3),
+        Bundle(f"{name}.output.weight", "MAC", 2 * 1, 8, 4, 1),  # the real part, twice
+        Bundle(
+            f"{name}.gate.weight", "MAC", 2 * 2, 8, 4, 1
+        ),  # feature 0, twice; y of feature 1 is 0
+        Bundle("readout.weight", "MAC", 2 + 1, 4, 4, 1),
+    ]
+    # States, inputs of the gate, outputs, of which feature 1 of the second token is 0; scores.
+    hidden = [Layer(4, None, 2), Layer(4, None, 2), Layer(4, None, 3)]
+    assert account.layers == [*hidden, Layer(2, None, None)]
 
 
 def test_svm_by_hand() -> None:

@@ -99,6 +99,7 @@ def test_parameters_by_hand() -> None:
         "mlp_counts": 14 * 128 + 128 + 128 * 8 + 8,
         "tcn": 3 * 32 * (14 + 7 * 32) + 8 * 2 * 32 + 32 * (14 + 1) + 32 * 8 + 8,
         "gru": 3 * 128 * (14 + 128) + 6 * 128 + 128 * 8 + 8,
+        "event_ssm": 14 * 64 + 4 * (3 * 64 + 3 * 16 + 2 * 64 * 32 + 64 * 65) + 64 * 8 + 8,
     }
     for name, count in expected.items():
         kind = model_class(name)
