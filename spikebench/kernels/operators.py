@@ -115,7 +115,7 @@ def recurrent_lif_scan(
     )
     n = taps.shape[2]
     settings = neuron.settings(adaptation)
-    if settings.equations not in _device(taps).EQUATIONS:
+    if settings.equations not in _device(taps).SUPPORTED:
         raise ValueError(
             f"the kernels for {taps.device.type} have no equations for parameters of {type(adaptation).__name__}"
         )

@@ -64,7 +64,7 @@ def state_of(batch: int, n_taps: int, n: int, dtype: torch.dtype) -> torch.Tenso
 def settings(half: bool = False) -> Iterator[tuple[Neuron, int, int, int, Reduction]]:
     """Every reset, in the graph or not, with each of the equations; the others take turns.
 
-    Half of them has every pair of these choices.
+    Half of them has every pair of these choices, and all of those of the newest equations.
 
     Yields neuron, recurrent taps, number of the equations, taps of the input, reduction.
     """
@@ -77,7 +77,8 @@ def settings(half: bool = False) -> Iterator[tuple[Neuron, int, int, int, Reduct
     )
     resets = get_args(Reset)
     for reset, in_graph, equations in product(resets, (False, True), EQUATIONS.values()):
-        if half and (resets.index(reset) + in_graph + equations) % 2:
+        is_newest = equations == max(EQUATIONS.values())
+        if half and not is_newest and (resets.index(reset) + in_graph + equations) % 2:
             continue
         surrogate, n_recurrent, n_taps, reduction = next(turns)
         neuron = Neuron(0.3, reset, in_graph, surrogate, 2.0)

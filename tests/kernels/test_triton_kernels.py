@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ from helpers.interpreted_scans import (
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
-from spikebench.kernels.neuron import ADAPTIVE, LEAKY, RESETS, ROTATING, Neuron, Settings
+from spikebench.kernels.neuron import (
+    ADAPTIVE,
+    EQUATIONS,
+    LEAKY,
+    RESETS,
+    Adaptation,
+    Neuron,
+    Settings,
+)
 from spikebench.kernels.scan import REDUCTIONS, Layer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
@@ -125,10 +134,11 @@ def test_all_that_is_launched_compiles(
     batch, n_units = 2, 7
     cells = events_of(batch, n_steps, n_units, 10, 1)
     none = torch.empty(0, 0, 0, dtype=dtype)
-    neurons = {ADAPTIVE: 4, LEAKY: 1}  # rows of parameters
-    if dtype == torch.float64:
-        neurons |= {ROTATING: 3}
-    for equations, n_rows in neurons.items():
+    neurons = EQUATIONS
+    if dtype == torch.float32:
+        neurons = {type(None): LEAKY, Adaptation: ADAPTIVE}
+    for kind, equations in neurons.items():
+        n_rows = 1 if kind is type(None) else 1 + len(fields(kind))
         full, has_ad = equations == ADAPTIVE, equations != LEAKY
         n_taps = 3 if full else int(n > 1)
         late = None

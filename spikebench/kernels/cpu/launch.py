@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spikebench.kernels.cpu import delayed, neurons, readouts, recurrent_delays, scans
 from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu.memory import aligned, empty
-from spikebench.kernels.cpu.neurons import EQUATIONS as EQUATIONS
+from spikebench.kernels.cpu.neurons import SUPPORTED as SUPPORTED
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiles, untiled
 from spikebench.kernels.delays import split_delays

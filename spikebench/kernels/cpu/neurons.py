@@ -37,7 +37,7 @@ from spikebench.kernels.neuron import (
     Settings,
 )
 
-EQUATIONS = (LEAKY, ADAPTIVE, ROTATING)  # that the table of coefficients expresses
+SUPPORTED = (LEAKY, ADAPTIVE, ROTATING)  # equations that are implemented here
 
 # Rows of a tile of coefficients. A layer that normalises its currents adds its own four.
 NEURON = ("p", "q", "g", "u", "v", "m", "k", "α")
@@ -85,20 +85,23 @@ class Neuron(NamedTuple):
 
 
 def coefficients(p: NDArray[Any], settings: Settings) -> dict[str, NDArray[Any]]:
-    """Compute the coefficients of a layer that are not 0 from β and the parameters of the equations, (row, unit)."""
+    """Compute the coefficients of a layer from β and the parameters of the equations (row, unit).
+
+    What is not returned is 0, except v, which is 1: A is not used and keeps its value.
+    """
     if settings.equations == ROTATING:
         turn, gain = p[1:]
         return {"p": p[0], "q": turn, "g": gain, "u": turn, "v": p[0]}
     charge = {"p": p[0], "g": 1 - p[0]}
     if settings.equations == LEAKY:
-        return {**charge, "v": np.ones_like(p[0])}  # A is not used and keeps its value
+        return charge
     rho, to_membrane, to_spikes = p[1:]
     by_spiking = {"m": (1 - rho) * to_membrane, "k": (1 - rho) * to_spikes}
     return {**charge, "q": 1 - p[0], "v": rho, **by_spiking}
 
 
 def by_parameters(sums: NDArray[Any], p: NDArray[Any], settings: Settings) -> NDArray[Any]:
-    """Compute the gradients by α, β and the parameters of the equations from those by the coefficients."""
+    """Compute the gradients by α, β and the parameters, in this order, from those by the coefficients."""
     by_p, by_q, by_g, by_u, by_v, by_m, by_k, by_alpha = sums[: len(NEURON)]
     if settings.equations == ROTATING:
         return np.stack([by_alpha, by_p + by_v, by_q + by_u, by_g])
@@ -114,7 +117,8 @@ def layer(
 ) -> Neuron:
     """Make the table of a layer: α (unit), β and parameters (row, unit), and the four rows r, s, γ, β or none."""
     number = p.dtype.type
-    table = {"α": decay_syn, **coefficients(p, settings)}
+    computed = coefficients(p, settings)
+    table = {"α": decay_syn, "v": np.ones_like(decay_syn), **computed}
     table |= dict(zip(NORMALISATION, normalisation, strict=False))
     none = np.zeros(p.shape[1], p.dtype)
     rows = np.stack([table.get(name, none) for name in (*NEURON, *NORMALISATION)])
@@ -128,8 +132,8 @@ def layer(
     return Neuron._make(
         [
             tiled(rows),
-            settings.equations != LEAKY,
-            settings.equations == ADAPTIVE,
+            not computed.keys().isdisjoint("quv"),
+            not computed.keys().isdisjoint("mk"),
             *(number(value) for value in (settings.threshold, settings.slope, 1)),
             settings.surrogate,
             *(number(value) for value in reset),

@@ -21,10 +21,10 @@ from spikebench.kernels.recurrent_delays import arrivals
 from spikebench.kernels.scan import STATE_ROWS, Layer
 from spikebench.kernels.triton import delayed
 from spikebench.kernels.triton import loops as loops
-from spikebench.kernels.triton.neurons import EQUATIONS
+from spikebench.kernels.triton.neurons import SUPPORTED
 
 __all__ = [
-    "EQUATIONS",
+    "SUPPORTED",
     "check_events",
     "delayed_linear",
     "delayed_linear_backward",

@@ -14,7 +14,7 @@ import triton.language as tl
 
 from spikebench.kernels import neuron
 
-EQUATIONS = (neuron.LEAKY, neuron.ADAPTIVE, neuron.ROTATING)  # that charge, adapt and backward have
+SUPPORTED = (neuron.LEAKY, neuron.ADAPTIVE, neuron.ROTATING)  # equations that are implemented here
 
 _ADAPTIVE = tl.constexpr(neuron.ADAPTIVE)
 _ROTATING = tl.constexpr(neuron.ROTATING)
