@@ -165,9 +165,9 @@ def identity(record: RunRecord) -> str:
     Returns
     -------
     str
-        SHA-256 of model, preset, data, seed, selection and refit; stored in checkpoints.
+        SHA-256 of model, preset, data, seed, selection, refit and condition; stored in checkpoints.
     """
-    same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit"}
+    same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit", "condition"}
     said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
 
