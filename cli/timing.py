@@ -111,7 +111,6 @@ def timing(
         raise click.UsageError("--seeds and --set are for --model; a RUN has its own")
     from cli.shared.training_session import resume_hint, warn_of_copies
     from spikebench.errors import TrainingError
-    from spikebench.events.conditions import select_conditions
     from spikebench.timing.report import file_name
     from spikebench.timing.runner import run_study
     from spikebench.timing.study import plan_study
@@ -120,7 +119,7 @@ def timing(
     study = plan_study(
         data,
         folder,
-        select_conditions(conditions),
+        conditions,
         runs=runs,
         models=models,
         seeds=seeds or 1,

@@ -26,7 +26,15 @@ from typing import NamedTuple
 
 from spikebench.errors import SpikebenchError, UnknownNameError
 
-__all__ = ["CLEAN", "KINDS", "Condition", "Kind", "parse_condition", "select_conditions"]
+__all__ = [
+    "CLEAN",
+    "KINDS",
+    "Condition",
+    "Kind",
+    "keeps_units",
+    "parse_condition",
+    "select_conditions",
+]
 
 _STRENGTH = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(ms|%|)", re.ASCII)
 
@@ -121,7 +129,25 @@ def parse_condition(text: str) -> Condition:
     return Condition(name, value)
 
 
-def select_conditions(texts: Iterable[str] = ()) -> list[Condition]:
+def keeps_units(condition: Condition, n_units: int) -> bool:
+    """Return whether any unit is kept.
+
+    Parameters
+    ----------
+    condition
+        The condition.
+    n_units
+        Number of units of the data.
+
+    Returns
+    -------
+    bool
+        False only for a strength of ``units`` that is too large: kept is every unit ⌊N/2⌋ modulo N.
+    """
+    return condition.kind != "units" or int(condition.strength) // 2 < n_units
+
+
+def select_conditions(texts: Iterable[str] = (), n_units: int = 65_536) -> list[Condition]:
     """List the conditions that are named.
 
     Parameters
@@ -129,6 +155,8 @@ def select_conditions(texts: Iterable[str] = ()) -> list[Condition]:
     texts
         Names, also several with commas between them; the name of a kind alone selects its usual strengths. By default
         all kinds.
+    n_units
+        Number of units of the data; ``units`` alone selects only strengths that keep one of them.
 
     Returns
     -------
@@ -138,14 +166,18 @@ def select_conditions(texts: Iterable[str] = ()) -> list[Condition]:
     Raises
     ------
     UnknownNameError, SpikebenchError
-        As :func:`parse_condition`.
+        As :func:`parse_condition`, or if a named condition keeps no unit.
     """
     names = [name.strip() for text in texts for name in text.split(",")]
     chosen = {CLEAN}
     for name in names or KINDS:
         if name in KINDS and KINDS[name].usual:
-            chosen |= {Condition(name, strength) for strength in KINDS[name].usual}
+            usual = {Condition(name, strength) for strength in KINDS[name].usual}
+            chosen |= {one for one in usual if keeps_units(one, n_units)}
         else:
-            chosen.add(parse_condition(name))
+            one = parse_condition(name)
+            if not keeps_units(one, n_units):
+                raise SpikebenchError(f"condition {one}: keeps none of the {n_units} units")
+            chosen.add(one)
     order = list(KINDS)
     return sorted(chosen, key=lambda one: (order.index(one.kind), one.strength))

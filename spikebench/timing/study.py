@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikebench.errors import ProtocolError, TrainingError
-from spikebench.events.conditions import CLEAN, Condition
+from spikebench.events.conditions import CLEAN, Condition, select_conditions
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.timing.answers import Tested
@@ -105,7 +105,7 @@ class Study:
 def plan_study(
     data: str,
     output: Path,
-    conditions: Sequence[Condition],
+    conditions: Sequence[str] = (),
     *,
     runs: Sequence[Path] = (),
     models: Sequence[str] = (),
@@ -123,7 +123,7 @@ def plan_study(
     output
         Folder of the study; nothing is written to it.
     conditions
-        From :func:`spikebench.events.conditions.select_conditions`.
+        Names, as for :func:`spikebench.events.conditions.select_conditions`.
     runs
         Finished runs on unchanged spikes, or folders of them.
     models, seeds, settings
@@ -140,8 +140,8 @@ def plan_study(
 
     Raises
     ------
-    UnknownNameError, SpikeFileError, DataError
-        If a model or the data do not exist, or are damaged.
+    SpikebenchError
+        If a condition, a model or the data do not exist, or the data are damaged.
     TrainingError
         If a run is not finished or cannot be used, a setting is out of range, or a folder contains another run.
     ProtocolError
@@ -149,17 +149,18 @@ def plan_study(
     """
     if (Path(data) / RUN_FILE).is_file():
         raise TrainingError(f"{data}: is a run; give the data set as the last argument")
+    select_conditions(conditions)  # a wrong name is reported before anything is opened
     output = output.absolute()
     selection = open_selection(data)
-    _check_units(conditions, selection.dataset.n_units)
+    chosen = select_conditions(conditions, selection.dataset.n_units)
     entries = _entries(selection, runs, models, seeds, settings, tested)
     _check_presets([entry for entry in entries if None in entry.seeds.values()], selection)
     jobs = [
-        _job(entry, seed, CLEAN, tuple(conditions), output, selection, tested)
+        _job(entry, seed, CLEAN, tuple(chosen), output, selection, tested)
         for entry in entries
         for seed in entry.seeds
     ]
-    changes = [] if clean_only else [one for one in conditions if one != CLEAN]
+    changes = [] if clean_only else [one for one in chosen if one != CLEAN]
     all_seeds = sorted({seed for entry in entries for seed in entry.seeds})
     jobs += [
         _job(entry, seed, condition, (condition,), output, selection, tested)
@@ -168,13 +169,7 @@ def plan_study(
         for entry in entries
         if seed in entry.seeds
     ]
-    return Study(selection, output, entries, list(conditions), tested, jobs)
-
-
-def _check_units(conditions: Sequence[Condition], n_units: int) -> None:
-    for one in conditions:
-        if one.kind == "units" and int(one.strength) // 2 >= n_units:
-            raise TrainingError(f"condition {one}: keeps none of the {n_units} units; choose less")
+    return Study(selection, output, entries, chosen, tested, jobs)
 
 
 def _entries(
