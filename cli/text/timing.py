@@ -88,11 +88,14 @@ def _cells(row: TimingRow | None) -> list[str]:
     interval = "–"
     if row.low is not None and row.high is not None:
         interval = f"{100 * row.low:.1f} … {100 * row.high:.1f}"
-    return [f"{100 * row.accuracy:.1f}{failed}", interval]
+    spread = "" if row.std is None else f" ± {100 * row.std:.1f}"
+    return [f"{100 * row.accuracy:.1f}{spread}{failed}", interval]
 
 
 def _notes(report: TimingReport) -> list[str]:
     notes = [f"Intervals: {report.interval}."] if report.interval else []
+    if any(row.std is not None for row in report.rows):
+        notes.append("±: standard deviation over seeds.")
     few = {
         f"{row.condition}: {row.few_spikes:.1%}"
         for row in report.rows

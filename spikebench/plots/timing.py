@@ -43,7 +43,9 @@ def draw_study(report: TimingReport) -> Figure:
     -------
     Figure
         One panel of bars for the conditions without strength, and one panel of lines per other kind. Solid and full:
-        trained on unchanged spikes; dashed and hollow: trained under the condition. Bands and bars are 95 % intervals.
+        trained on unchanged spikes; dashed and hollow: trained under the condition. Bands and error bars are the
+        standard deviation over seeds: an interval that covers other speakers too would be as wide as the panel where
+        only two were tested.
     """
     kinds = [kind for kind in KINDS if any(row.kind == kind for row in report.rows)]
     lines = [kind for kind in kinds if KINDS[kind].usual]
@@ -63,8 +65,10 @@ def draw_study(report: TimingReport) -> Figure:
         _finish(panel, report)
     data = report.dataset
     synthetic = " (synthetic)" if data.synthetic else ""
+    spread = any(row.std is not None for row in report.rows)
     figure.suptitle(
-        f"{plain(data.name)}{synthetic}: {report.samples:,} {report.tested} samples",
+        f"{plain(data.name)}{synthetic}: {report.samples:,} {report.tested} samples"
+        f"{', ± standard deviation over seeds' if spread else ''}",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -112,8 +116,10 @@ def _draw_bar(panel: Axes, at: float, row: TimingRow, place: int, width: float) 
         linewidth=1.0,
         zorder=2,
     )
-    if row.low is not None and row.high is not None:
-        panel.plot([at, at], [100 * row.low, 100 * row.high], color=INK, linewidth=0.9, zorder=3)
+    if row.std is not None:
+        panel.errorbar(
+            [at], [100 * row.accuracy], [100 * row.std], color=INK, linewidth=0.9, zorder=3
+        )
 
 
 def _draw_lines(panel: Axes, report: TimingReport, kind: str) -> None:
@@ -128,7 +134,7 @@ def _draw_lines(panel: Axes, report: TimingReport, kind: str) -> None:
         for trained_on, line in (("clean", "-"), ("changed", "--")):
             rows = [row for row in _chosen(report, model.name, trained_on) if row.kind == kind]
             strengths = [row.strength for row in rows]
-            values = [100 * (row.accuracy or 0) for row in rows]
+            values = np.array([100 * (row.accuracy or 0) for row in rows])
             face = _colour(place) if trained_on == "clean" else "white"
             panel.plot(
                 strengths,
@@ -141,26 +147,16 @@ def _draw_lines(panel: Axes, report: TimingReport, kind: str) -> None:
                 linewidth=1.4,
                 zorder=3,
             )
-            known = [row for row in rows if row.low is not None and row.high is not None]
-            if len(known) == 1:  # a band has no width
-                panel.errorbar(
-                    [known[0].strength],
-                    [100 * (known[0].accuracy or 0)],
-                    [
-                        [100 * ((known[0].accuracy or 0) - (known[0].low or 0))],
-                        [100 * ((known[0].high or 0) - (known[0].accuracy or 0))],
-                    ],
+            spread = np.array([100 * (row.std or 0) for row in rows])
+            if any(row.std is not None for row in rows):
+                panel.fill_between(
+                    strengths,
+                    values - spread,
+                    values + spread,
                     color=_colour(place),
-                    linewidth=0.9,
+                    alpha=0.15,
+                    linewidth=0,
                 )
-            panel.fill_between(
-                [row.strength for row in known],
-                [100 * (row.low or 0) for row in known],
-                [100 * (row.high or 0) for row in known],
-                color=_colour(place),
-                alpha=0.12,
-                linewidth=0,
-            )
     title, label = _TITLES[kind]
     panel.set_title(title, loc="left", fontsize=9, color=INK)
     panel.set_xlabel(label, fontsize=9)

@@ -36,7 +36,7 @@ __all__ = [
 
 Difference = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
 _COLUMNS = (
-    *("model", "condition", "kind", "strength", "trained_on", "accuracy", "low", "high"),
+    *("model", "condition", "kind", "strength", "trained_on", "accuracy", "std", "low", "high"),
     *("change", "change_low", "change_high", "seeds", "failed", "input_spikes", "few_spikes"),
 )
 
@@ -58,8 +58,9 @@ class TimingRow(Record):
     """A model under a condition, over its seeds.
 
     ``trained_on`` is ``clean`` for runs trained on unchanged spikes, ``changed`` for those trained under the condition.
-    Intervals are 95 %, null without spread; ``change`` is null for the unchanged spikes. ``input_spikes`` and
-    ``few_spikes`` are means over seeds (:class:`spikebench.timing.answers.ConditionAnswers`).
+    ``std`` is the sample standard deviation over seeds, null for one. Intervals are 95 %, null without spread;
+    ``change`` is null for the unchanged spikes. ``input_spikes`` and ``few_spikes`` are means over seeds
+    (:class:`spikebench.timing.answers.ConditionAnswers`).
     """
 
     model: Name
@@ -68,6 +69,7 @@ class TimingRow(Record):
     strength: NonNegative
     trained_on: Literal["clean", "changed"]
     accuracy: Fraction | None = None
+    std: NonNegative | None = None
     low: Fraction | None = None
     high: Fraction | None = None
     change: Difference | None = None
@@ -161,6 +163,7 @@ def row(
     compared = compare_predictions(right, np.array(done[0].speaker, dtype=np.int64))
     accuracy = compared.accuracies[0]
     values = {"accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
+    values["std"] = float(right[0].mean(axis=1).std(ddof=1)) if len(done) > 1 else None
     if compared.differences:
         change = compared.differences[0]
         values |= {"change": change.value, "change_low": change.low, "change_high": change.high}

@@ -232,6 +232,7 @@ def test_rows_are_means_over_seeds_and_changes_from_clean() -> None:
     found, method = row("m", condition, "clean", seeds, both)
     assert method == "bootstrap over 2 test speakers"
     assert (found.accuracy, found.change) == (0.625, 0.625 - 0.875)
+    assert found.std == pytest.approx(0.125 * 2**0.5, rel=1e-12)  # of 0.5 and 0.75
     assert [one.accuracy for one in found.seeds] == [0.5, 0.75, None]
     assert [one.failed for one in found.failed] == ["why"]
     assert (found.input_spikes, found.few_spikes, found.strength) == (4.0, 0.25, 0.0)
