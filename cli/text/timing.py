@@ -107,6 +107,6 @@ def _notes(report: TimingReport) -> list[str]:
         )
     if report.tested == "validation":
         notes.append(
-            "Epochs were selected on these samples, by runs trained clean on unchanged spikes; --test uses others."
+            "The runs were selected on these samples, so accuracies are slightly optimistic; --test uses others."
         )
     return notes
