@@ -101,7 +101,7 @@ def evaluate(
     from spikebench.records.text import shareable
     from spikebench.training.inference import find_device
     from spikebench.training.loop import start_run
-    from spikebench.training.run import read_run
+    from spikebench.training.run import find_runs, read_run
 
     find_device(device)
     groups, tables = _choose_metrics(metrics_text, cost_tables)
@@ -113,7 +113,7 @@ def evaluate(
             raise click.UsageError(
                 "--checkpoint uses the data, preset, settings, seed and refit of its run; leave out these options"
             )
-        runs = _find_runs(checkpoint)
+        runs = find_runs(checkpoint)
         record = read_run(runs[0])
         model, data = record.model, record.data
         words = ["--checkpoint", str(checkpoint)]
@@ -168,19 +168,6 @@ def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str
     if tables:
         groups = read_groups(",".join([*groups, "energy"]))
     return groups, read_cost_tables(tables or COST_TABLES) if "energy" in groups else []
-
-
-def _find_runs(checkpoint: Path) -> list[Path]:
-    from spikebench.errors import TrainingError
-    from spikebench.training.run import RUN_FILE, read_run
-
-    if (checkpoint / RUN_FILE).is_file():
-        return [checkpoint]
-    runs = sorted((path.parent for path in checkpoint.glob(f"*/{RUN_FILE}")), key=str)
-    if not runs:
-        raise TrainingError(f"{checkpoint}: not a run (no {RUN_FILE} in it), nor a folder of runs")
-    records = [read_run(run) for run in runs]
-    return [run for _, run in sorted(zip([r.seed for r in records], runs, strict=True))]
 
 
 def _words(

@@ -33,6 +33,10 @@ COMMANDS = {
         "cli.compare:compare",
         "Compare results on the same test samples: table, paired tests, plot.",
     ),
+    "timing": (
+        "cli.timing:timing",
+        "Measure what a model uses: accuracy with changed times, counts and units.",
+    ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),

@@ -197,4 +197,5 @@ def _accuracy(record: RunRecord) -> float:
 
 def _title(record: RunRecord) -> str:
     voices = " (synthetic voices)" if record.dataset.synthetic else ""
-    return f"{record.model} on {record.dataset.name}{voices}, seed {record.seed}"
+    changed = f", spikes changed: {record.condition}" if record.condition else ""
+    return f"{record.model} on {record.dataset.name}{voices}, seed {record.seed}{changed}"

@@ -26,6 +26,7 @@ NETWORKS = (
     "learning",
     "training",
     "sweeps",
+    "timing",
     "metrics",
     "deployment",
     "test_readme.py",

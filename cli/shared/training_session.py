@@ -86,6 +86,7 @@ def _plan(record: RunRecord) -> str:
     """Describe the samples for training and for selection."""
     split = record.dataset.split
     closed = f"the test split is {'' if record.selected_on == 'test' else 'not '}opened"
+    closed += f"; spikes changed: {record.condition}" if record.condition else ""
     refit = f"refitted on all {split.train_samples + split.validation_samples}"
     if record.status == "chosen":
         return f"selection is done, now {refit} samples; {closed}"

@@ -12,4 +12,6 @@
     parameters         Parameters of a conversion as lines of name, value and unit
     result_comparison  Compared results in a terminal: accuracies, costs, and which of them
                        differ
+    timing             A study of timing in a terminal: the accuracy of every model under every
+                       condition
 """

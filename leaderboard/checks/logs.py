@@ -121,6 +121,7 @@ def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> No
         "validation_accuracy": run.validation_accuracy == record.validation_accuracy,
         "test_opened": run.test_opened == record.test_opened,
         "fold": run.fold is None,
+        "condition": run.condition == "",
         "refit": run.refit == (record.refit_epochs is not None),
         "refit_epochs": run.refit_epochs == record.refit_epochs,
         "preset": all(

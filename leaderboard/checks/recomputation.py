@@ -44,6 +44,7 @@ _FOLD_REFUSED = (
     "selected on a single speaker (train --fold). Folds compare settings; an entry is selected on the "
     "validation split of its protocol"
 )
+_CONDITION_REFUSED = "trained on changed spikes (spikebench timing). An entry is trained on the spikes of its data set"
 RELATIVE_TOLERANCE = 1e-9
 
 
@@ -193,6 +194,8 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
                 raise ResultError(f"{weights_file}: {_ORACLE_REFUSED}")
             if "fold" in note:
                 raise ResultError(f"{weights_file}: {_FOLD_REFUSED}")
+            if "condition" in note:
+                raise ResultError(f"{weights_file}: {_CONDITION_REFUSED}")
             recorded, claimed = note.get("refit_epochs"), record.refit_epochs
             if recorded != claimed:
                 raise ResultError(

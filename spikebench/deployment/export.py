@@ -219,4 +219,6 @@ def describe(record: RunRecord) -> About:
         about["group_units"] = settings.group_units
     if record.refit_epochs is not None:
         about["refit_epochs"] = record.refit_epochs
+    if record.condition:
+        about["condition"] = record.condition
     return about if record.fold is None else about | {"fold": record.fold}

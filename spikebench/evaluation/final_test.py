@@ -87,7 +87,8 @@ def evaluate(
     Raises
     ------
     TrainingError
-        If a run is not finished, its weights do not fit, or the runs differ in more than their seeds.
+        If a run is not finished or was trained on changed spikes, its weights do not fit, or the runs differ in more
+        than their seeds.
     ProtocolError
         If the data have changed since training.
     """
@@ -100,6 +101,10 @@ def evaluate(
         )
     if any(record.dataset.first_difference(selection.dataset) for record in records):
         raise ProtocolError(f"{selection.data}: not the data on which {runs[0]} was trained")
+    if found := [record.condition for record in records if record.condition]:
+        raise TrainingError(
+            f"{runs[0]}: was trained on changed spikes ({found[0]}); it is tested by: spikebench timing"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     remove_partials(folder)
     tested = [_test(run, selection, folder, device, groups, tables) for run in runs]

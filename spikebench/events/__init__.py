@@ -11,6 +11,9 @@
                         only
     cache               The spikes of a file as flat, memory-mapped arrays: built once, opened in
                         a millisecond
+    changed             Changes of spikes under a condition: each removes one kind of information
+                        and keeps the others where it can
+    conditions          Names of the changes of spikes by which a classifier is tested
     dataset             A data set as a map-style list of samples, for any loader
     moments             Moments at which a network is evaluated: evenly spread time steps, and
                         events up to one of them

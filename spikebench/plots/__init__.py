@@ -8,4 +8,5 @@
     results      Plot of compared results: accuracies with their intervals, below them the
                  differences of all pairs
     sample       Plots of one sample: spikes, with the sound and the intermediate stages
+    timing       Plot of a study of timing: accuracy against the strength of each kind of change
 """

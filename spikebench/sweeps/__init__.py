@@ -2,6 +2,7 @@
 
 ::
 
+    jobs    Running jobs on an Executor, some at a time, while their progress is watched
     report  The results of a sweep: one table, the best configuration first, as JSON and as CSV
     runner  Training many seeds and configurations: parallel runs on an Executor, and one table
     spec    The specification of a sweep: a TOML file of models, data, seeds, fixed settings and a grid

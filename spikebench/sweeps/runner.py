@@ -8,14 +8,11 @@ Workers are implemented in :mod:`spikebench.sweeps.worker`.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +22,7 @@ from spikebench.errors import TrainingError
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.text import shareable
+from spikebench.sweeps.jobs import active, run_jobs, trained_part
 from spikebench.sweeps.report import (
     RunReport,
     SweepReport,
@@ -37,18 +35,10 @@ from spikebench.sweeps.worker import Outcome, Task, finished, software, train_ru
 from spikebench.time_left import TimeLeft
 from spikebench.training.loop import start_run
 from spikebench.training.run import RUN_FILE, locked, read_run
-from spikebench.training.run_record import HISTORY_FILE, REFIT_HISTORY_FILE, RunRecord
-from spikebench.workers import (
-    CallLostError,
-    ExecutorLostError,
-    available_cores,
-    worker_pool,
-)
+from spikebench.training.run_record import RunRecord
+from spikebench.workers import CallLostError, available_cores, worker_pool
 
 __all__ = ["Run", "Sweep", "SweepProgress", "plan_sweep", "run_sweep"]
-
-_SIGN = ".running-"
-_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -219,7 +209,7 @@ def run_sweep(
         If a worker cannot access the data or the folder, has other versions, or trains two runs at a time.
     """
     sweep.output.mkdir(parents=True, exist_ok=True)
-    with locked(sweep.output), _sign(sweep.output) as sign:
+    with locked(sweep.output), active(sweep.output) as sign:
         outcomes = {
             folder: finished(folder, record)
             for folder, record in sweep.records.items()
@@ -235,27 +225,18 @@ def run_sweep(
             else nullcontext(executor)
         )
         window = (lambda: count) if executor is None else asked
-        tasks = deque((run, _task(sweep, run, sign)) for run in missing)
         # Within this process no other thread watches the run, so progress is reported after every epoch.
         look = watch.look if count == 1 else None
         with place as pool:
-            _train_all(tasks, pool, window, watch, look)
+            run_jobs(
+                missing,
+                lambda run: pool.submit(train_run, _task(sweep, run, sign), look),
+                window,
+                watch,
+            )
         report = _report(sweep, outcomes)
         write_report(sweep.output, report)
     return report
-
-
-@contextlib.contextmanager
-def _sign(output: Path) -> Iterator[Path]:
-    """Create the file that marks the sweep as active, and remove those of killed sweeps."""
-    for left in output.glob(f"{_SIGN}*"):
-        left.unlink(missing_ok=True)
-    sign = output / f"{_SIGN}{secrets.token_hex(8)}"
-    sign.touch()
-    try:
-        yield sign
-    finally:
-        sign.unlink(missing_ok=True)
 
 
 def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
@@ -271,36 +252,6 @@ def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
         software(),
         sweep.spec.refit,
     )
-
-
-def _train_all(
-    tasks: deque[tuple[Run, Task]],
-    executor: Executor,
-    window: Callable[[], int],
-    watch: _Watch,
-    look: Callable[[], None] | None,
-) -> None:
-    pending: dict[Future[Outcome], Run] = {}
-    try:
-        while tasks or pending:
-            while tasks and len(pending) < window():
-                run, task = tasks.popleft()
-                watch.under_way.append(run)
-                pending[executor.submit(train_run, task, look)] = run
-            # The timeout serves to report progress and to detect that all workers are gone.
-            for future in wait(pending, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED).done:
-                watch.finish(pending.pop(future), _outcome(future))
-            window()
-            watch.look()
-    except BrokenExecutor as error:
-        why = (
-            str(error)
-            if isinstance(error, ExecutorLostError)
-            else "a worker process died (killed, or out of memory? fewer --workers need less memory)"
-        )
-        raise TrainingError(
-            f"{why}; complete epochs are kept, run the same command again to resume"
-        ) from None
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
@@ -327,11 +278,15 @@ class _Watch:
         }
         self._left.see(sum(self._parts.values()), time.monotonic())
 
-    def finish(self, run: Run, outcome: Outcome) -> None:
+    def begin(self, job: Run) -> None:
+        """Watch a run from now on."""
+        self.under_way.append(job)
+
+    def finish(self, job: Run, future: Future[Outcome]) -> None:
         """Record the outcome of a run."""
-        self.outcomes[run.folder] = outcome
-        self.under_way.remove(run)
-        self._parts[run.folder] = 1.0
+        self.outcomes[job.folder] = _outcome(future)
+        self.under_way.remove(job)
+        self._parts[job.folder] = 1.0
 
     def look(self) -> None:
         """Report the progress."""
@@ -358,17 +313,7 @@ class _Watch:
 
 
 def _part(run: Run, refit: bool) -> float:
-    """Return the fraction of its epochs that a run has finished; a refit adds at most as many again."""
-    files = (HISTORY_FILE, REFIT_HISTORY_FILE) if refit else (HISTORY_FILE,)
-    done = sum(_epochs_in(run.folder / name) for name in files)
-    return min(done / (len(files) * run.configuration.preset.training.epochs), 1.0)
-
-
-def _epochs_in(path: Path) -> int:
-    try:
-        return max(path.read_text(encoding="utf-8").count("\n") - 1, 0)
-    except (OSError, ValueError):
-        return 0  # not started, or a model without epochs
+    return trained_part(run.folder, run.configuration.preset.training.epochs, refit)
 
 
 def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:

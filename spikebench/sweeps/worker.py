@@ -29,10 +29,19 @@ from spikebench.training.inference import load_trained
 from spikebench.training.loop import fit, start_run
 from spikebench.training.run_record import RunRecord
 
-__all__ = ["Outcome", "Task", "finished", "software", "train_run"]
+__all__ = [
+    "FAILURES",
+    "Outcome",
+    "Task",
+    "finished",
+    "open_once",
+    "reason",
+    "software",
+    "train_run",
+]
 
 # Failures of one run that do not concern the others; torch reports lack of memory by RuntimeError.
-_FAILURES = (SpikebenchError, OSError, MemoryError, RuntimeError, ArithmeticError)
+FAILURES = (SpikebenchError, OSError, MemoryError, RuntimeError, ArithmeticError)
 
 _at_work = threading.Lock()
 
@@ -50,6 +59,7 @@ class Task:
     sign: Path
     software: str
     refit: bool = False
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
                 f"{here} cannot find {task.sign.parent}; all workers need one file system, under the same paths"
             )
         try:
-            selection = _open(task.data, task.dataset.sha256)
+            selection = open_once(task.data, task.dataset.sha256)
         except SpikebenchError as error:
             raise SpikebenchError(f"{here} cannot open the data: {error}") from None
         if selection.dataset.first_difference(task.dataset):
@@ -124,8 +134,21 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _open(data: str, sha256: str) -> SelectionData:
-    """Open the data once per process; the hash is the expected one."""
+def open_once(data: str, sha256: str) -> SelectionData:
+    """Open data once per process.
+
+    Parameters
+    ----------
+    data
+        Name or path of the data.
+    sha256
+        The expected SHA-256, which distinguishes earlier contents.
+
+    Returns
+    -------
+    SelectionData
+        The samples without the test split.
+    """
     return open_selection(data)
 
 
@@ -144,10 +167,11 @@ def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) 
             selection=selection,
             seed=task.seed,
             refit=task.refit,
+            condition=task.condition,
         )
         return finished(task.folder, fit(task.folder, record, selection, "cpu", report))
-    except _FAILURES as error:
-        return Outcome(None, failed=_reason(error))
+    except FAILURES as error:
+        return Outcome(None, failed=reason(error))
 
 
 def finished(folder: Path, record: RunRecord) -> Outcome:
@@ -165,11 +189,23 @@ def finished(folder: Path, record: RunRecord) -> Outcome:
     """
     try:
         return Outcome(record, load_trained(folder, record).n_parameters())
-    except _FAILURES as error:
-        return Outcome(None, failed=_reason(error))
+    except FAILURES as error:
+        return Outcome(None, failed=reason(error))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Describe why a run failed.
+
+    Parameters
+    ----------
+    error
+        One of :data:`FAILURES`.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return printable(f"{place}{os_error_text(error)}")

@@ -3,6 +3,7 @@
 ::
 
     batches      Batches of one epoch: order of the samples, and their augmentation
+    changed      Samples whose spikes are changed under the condition of a run
     checkpoint   The state of a training after an epoch, stored so that the training can be resumed
                  exactly
     epochs       Training epoch by epoch: one loop for all models and learning rules

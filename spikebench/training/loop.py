@@ -19,12 +19,15 @@ import torch
 
 from spikebench import __version__
 from spikebench.errors import TrainingError, out_of_memory
+from spikebench.events.batches import BinnedSamples
+from spikebench.events.dataset import SpikeDataset
 from spikebench.learning.ranks import Ranks, this_rank, together
 from spikebench.learning.rule import rule_class
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
 from spikebench.records.text import shareable
+from spikebench.training.changed import changed
 from spikebench.training.checkpoint import State, checkpoint_of
 from spikebench.training.epochs import Report, rate_reductions, train
 from spikebench.training.inference import (
@@ -61,6 +64,7 @@ def start_run(
     device: str | None = "cpu",
     *,
     refit: bool = False,
+    condition: str = "",
 ) -> RunRecord:
     """Start a run, or continue the same run.
 
@@ -77,6 +81,8 @@ def start_run(
         another machine trains, which tests it when training begins.
     refit
         Whether to train again on training and validation samples after selection.
+    condition
+        Name of a change of the spikes of all samples (:mod:`spikebench.events.conditions`); empty for none.
 
     Returns
     -------
@@ -87,10 +93,13 @@ def start_run(
     ------
     TrainingError
         If the folder contains another run, a new run cannot be trained with the preset (then nothing is written), or
-        a refit is not possible.
+        a refit is not possible, or no spike remains under the condition.
     """
     _check_refit(preset, selection, refit)
-    binned = bin_samples(selection.train, preset)
+    train_samples = selection.train
+    binned = bin_samples(changed(train_samples, train_samples, condition, seed, preset), preset)
+    if condition and not binned.n_events:
+        raise TrainingError(f"no spike of the training samples remains under {condition}")
     cells = len(binned) * binned.n_steps * binned.n_units
     record = RunRecord(
         software=f"spikebench {__version__}",
@@ -105,6 +114,7 @@ def start_run(
         encoding=selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
         refit=refit,
+        condition=condition,
     )
     if not (folder / RUN_FILE).exists():
         # A bad configuration is reported before anything is written.
@@ -213,8 +223,8 @@ def _choose(
     _check(model, record, ranks, device)  # a resumed run may have been started on another machine
     if selection.is_oracle and ranks.is_first:
         record = count_opening(folder)  # the test split selects the epoch, so it is open
-    samples = bin_samples(selection.train, record.preset)
-    validation = bin_samples(selection.validation, record.preset)
+    samples = _bin(selection.train, selection, record)
+    validation = _bin(selection.validation, selection, record)
     model = place(model, device, record)
     state = train(folder, record, model, samples, validation, report, ranks)
     chosen = RunRecord.model_validate(
@@ -244,13 +254,21 @@ def _refit(
     """Train again on training and validation samples, with the settings that validation selected."""
     model = build_model(record)
     _check(model, record, ranks, device)
-    samples = bin_samples(open_training(selection), record.preset)
+    samples = _bin(open_training(selection), selection, record)
     model = place(model, device, record)
     state = train(folder, record, model, samples, None, report, ranks)
     seconds = record.train_seconds + state.seconds
     done = record.model_copy(update={"status": "trained", "train_seconds": seconds})
     _finish(folder, record, done, state, ranks)
     return done
+
+
+def _bin(samples: SpikeDataset, selection: SelectionData, record: RunRecord) -> BinnedSamples:
+    """Bin samples, under the condition of the run."""
+    preset = record.preset
+    return bin_samples(
+        changed(samples, selection.train, record.condition, record.seed, preset), preset
+    )
 
 
 def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:
@@ -271,7 +289,7 @@ def _finish(folder: Path, phase: RunRecord, done: RunRecord, state: State, ranks
 
 
 def _note(record: RunRecord) -> dict[str, Any]:
-    """Make the header of the weights: model and seed, and any oracle, fold or refit, for weights copied alone."""
+    """Make the header of the weights: model, seed, any oracle, fold, refit or condition, for weights copied alone."""
     note: dict[str, Any] = {"model": record.model, "seed": record.seed}
     if record.selected_on == "test":
         note["selected_on"] = record.selected_on
@@ -279,4 +297,6 @@ def _note(record: RunRecord) -> dict[str, Any]:
         note["fold"] = record.fold
     if record.refit:
         note["refit_epochs"] = record.refit_epochs
+    if record.condition:
+        note["condition"] = record.condition
     return note

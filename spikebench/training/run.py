@@ -78,6 +78,32 @@ def read_run(folder: Path) -> RunRecord:
         raise TrainingError(f"{path}: {first_problem(error)}") from None
 
 
+def find_runs(folder: Path) -> list[Path]:
+    """Find the runs of a folder.
+
+    Parameters
+    ----------
+    folder
+        A run, or a folder of runs.
+
+    Returns
+    -------
+    list of Path
+        Folders of the runs, in the order of their seeds.
+
+    Raises
+    ------
+    TrainingError
+        If there is none, or a record is not valid.
+    """
+    if (folder / RUN_FILE).is_file():
+        return [folder]
+    runs = sorted((path.parent for path in folder.glob(f"*/{RUN_FILE}")), key=str)
+    if not runs:
+        raise TrainingError(f"{folder}: not a run (no {RUN_FILE} in it), nor a folder of runs")
+    return [run for _, run in sorted(zip([read_run(run).seed for run in runs], runs, strict=True))]
+
+
 def write_run(folder: Path, record: RunRecord) -> None:
     """Write ``run.json``, whole or not at all.
 
@@ -165,9 +191,9 @@ def identity(record: RunRecord) -> str:
     Returns
     -------
     str
-        SHA-256 of model, preset, data, seed, selection and refit; stored in checkpoints.
+        SHA-256 of model, preset, data, seed, selection, refit and condition; stored in checkpoints.
     """
-    same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit"}
+    same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit", "condition"}
     said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
 

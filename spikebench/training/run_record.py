@@ -63,6 +63,9 @@ class RunRecord(BaseModel):
     opened_for: Annotated[str, Field(max_length=200)] = Field(default="", exclude_if=operator.not_)
     # Omitted from files if false, to keep the format of older runs and the SHA-256 of their logs.
     refit: bool = Field(default=False, exclude_if=operator.not_)
+    # Name of the change of all spikes that it was trained and validated on (spikebench timing). Omitted from files if
+    # there is none.
+    condition: Annotated[str, Field(max_length=100)] = Field(default="", exclude_if=operator.not_)
     # Epochs of the selection after which the schedule plateau reduced the learning rate; a refit repeats them.
     rate_reductions: Annotated[tuple[Count, ...], Field(max_length=100_000)] = Field(
         default=(), exclude_if=operator.not_

@@ -24,6 +24,7 @@ from spikebench.evaluation.final_test import evaluate
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import read_result
+from spikebench.sweeps import jobs
 from spikebench.sweeps import runner as sweep
 from spikebench.sweeps import worker as sweep_worker
 from spikebench.sweeps.report import SweepReport
@@ -387,7 +388,7 @@ def test_files_that_are_no_specification(tmp_path: Path) -> None:
 
 @pytest.fixture
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(jobs, "_SECONDS_BETWEEN_LOOKS", 0.05)
 
 
 @pytest.fixture(scope="module")
