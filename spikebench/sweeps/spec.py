@@ -42,7 +42,7 @@ from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import SpikebenchError, TrainingError, UnknownNameError
 from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.strict_json import first_problem, record_of
 
 __all__ = ["MAX_RUNS", "Configuration", "SweepSpec", "list_configurations", "read_spec"]
 
@@ -237,12 +237,12 @@ def read_spec(path: Path) -> SweepSpec:
 
 
 def _known_settings(model: str) -> list[str]:
-    tables = {name: field.annotation for name, field in Preset.model_fields.items()}
+    tables = {name: record_of(field.annotation) for name, field in Preset.model_fields.items()}
     tables["model"] = model_class(model).Config
     return [
         f"{table}.{key}"
         for table, kind in tables.items()
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        if kind is not None
         for key in kind.model_fields
     ]
 

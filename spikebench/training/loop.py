@@ -21,6 +21,7 @@ from spikebench import __version__
 from spikebench.errors import TrainingError, out_of_memory
 from spikebench.learning.ranks import Ranks, this_rank, together
 from spikebench.learning.rule import rule_class
+from spikebench.mel.cache import Progress, silent
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
@@ -30,6 +31,7 @@ from spikebench.training.epochs import Report, rate_reductions, train
 from spikebench.training.inference import (
     bin_samples,
     build_model,
+    check_input,
     find_device,
     one_thread,
     place,
@@ -41,7 +43,7 @@ from spikebench.training.run import (
     count_opening,
     create_run,
     identity,
-    keep_data_path,
+    keep_paths,
     locked,
     read_run,
     save_tensors,
@@ -49,7 +51,7 @@ from spikebench.training.run import (
 )
 from spikebench.training.run_record import RunRecord
 
-__all__ = ["Report", "fit", "start_run"]
+__all__ = ["Report", "check_recordings", "fit", "start_run"]
 
 
 def start_run(
@@ -61,6 +63,7 @@ def start_run(
     device: str | None = "cpu",
     *,
     refit: bool = False,
+    progress: Progress = silent,
 ) -> RunRecord:
     """Start a run, or continue the same run.
 
@@ -77,6 +80,8 @@ def start_run(
         another machine trains, which tests it when training begins.
     refit
         Whether to train again on training and validation samples after selection.
+    progress
+        For a model on audio, called after every recording whose mel features are computed.
 
     Returns
     -------
@@ -87,10 +92,14 @@ def start_run(
     ------
     TrainingError
         If the folder contains another run, a new run cannot be trained with the preset (then nothing is written), or
-        a refit is not possible.
+        a refit is not possible. If the model needs recordings and the data were opened without them, or the reverse.
+    DataError, AudioError
+        If a recording is missing, is another one, or cannot be used.
     """
     _check_refit(preset, selection, refit)
-    binned = bin_samples(selection.train, preset)
+    check_input(model, preset)
+    check_recordings(model, preset, selection.audio)
+    binned = bin_samples(selection.train, preset, progress)
     cells = len(binned) * binned.n_steps * binned.n_units
     record = RunRecord(
         software=f"spikebench {__version__}",
@@ -98,11 +107,11 @@ def start_run(
         preset=preset,
         data=shareable(selection.data),
         dataset=selection.dataset,
-        input_rate=binned.n_events / cells,
+        input_rate=None if preset.mel else binned.n_events / cells,
         seed=seed,
         late_events=binned.n_late,
         fold=selection.fold,
-        encoding=selection.encoding,
+        encoding=None if preset.mel else selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
         refit=refit,
     )
@@ -114,8 +123,31 @@ def start_run(
     found = read_run(folder)
     if identity(found) != identity(record):
         raise TrainingError(f"{folder}: contains another run; choose another folder")
-    keep_data_path(folder, selection.data)
+    keep_paths(folder, selection)
     return found
+
+
+def check_recordings(model: str, preset: Preset, audio: Path | None) -> None:
+    """Refuse a model on audio without recordings, and recordings that would not be used.
+
+    Parameters
+    ----------
+    model, preset
+        Name and settings of the model.
+    audio
+        Folder of the recordings.
+
+    Raises
+    ------
+    TrainingError
+        The message names the option.
+    """
+    if preset.mel is not None and audio is None:
+        raise TrainingError(
+            f"model {model} works on the recordings behind the spikes: give their folder with --audio FOLDER"
+        )
+    if preset.mel is None and audio is not None:
+        raise TrainingError(f"model {model} works on spikes: leave out --audio, or choose a mel_… model")
 
 
 def _check_refit(preset: Preset, selection: SelectionData, refit: bool) -> None:
