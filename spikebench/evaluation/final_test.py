@@ -149,9 +149,7 @@ def _test(
 ) -> tuple[SeedRecord, ModelRecord, dict[str, str]]:
     with locked(run):
         model = place(load_trained(run, read_run(run)), find_device(device), read_run(run))
-        kept, predictions = _predict(
-            run, model, selection, device, groups, tables, progress
-        )
+        kept, predictions = _predict(run, model, selection, device, groups, tables, progress)
         record = read_run(run)
         predictions_file = f"predictions-seed{record.seed}.csv"
         weights_file = f"weights-seed{record.seed}.safetensors"

@@ -156,9 +156,7 @@ class SpikeDataset:
         IndexError
             If there is no such position, or ``positions`` is not a list of integers or bools.
         """
-        return SpikeDataset(
-            self.events, self.rows[_chosen(positions, len(self))], self.recordings
-        )
+        return SpikeDataset(self.events, self.rows[_chosen(positions, len(self))], self.recordings)
 
     def structured(self, position: int) -> NDArray[np.void]:
         """Return one sample as a structured array, the input of the transforms of tonic.

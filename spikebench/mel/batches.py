@@ -7,7 +7,7 @@ concerns single spikes is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Self
 
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.events.dataset import SpikeDataset
 from spikebench.mel.cache import MelFrames
+from spikebench.mel.spectrogram import MelDesign
 
-__all__ = ["MelBatch", "MelSamples", "mel_batch"]
+__all__ = ["MelBatch", "MelSamples", "mel_batch", "padded_levels"]
 
 
 def _no_spikes(*_: Any, **__: Any) -> NoReturn:  # noqa: ANN401
@@ -103,6 +104,32 @@ def mel_batch(
     )
 
 
+def padded_levels(
+    recordings: Sequence[NDArray[np.float32]], n_steps: int, design: MelDesign
+) -> NDArray[np.float32]:
+    """Bring the levels of recordings to a common number of frames.
+
+    Parameters
+    ----------
+    recordings
+        Levels [dB] of each, float32, shape (frame, band).
+    n_steps
+        Number of frames; later ones are left out.
+    design
+        Parameters with which they were computed.
+
+    Returns
+    -------
+    ndarray of float32, shape (recording, frame, band)
+        With silence after the end of a recording; the caller owns it.
+    """
+    shape = (len(recordings), n_steps, design.n_bands)
+    levels = np.full(shape, design.floor, dtype=np.float32)
+    for one, recording in zip(levels, recordings, strict=True):
+        one[: len(recording)] = recording[:n_steps]
+    return levels
+
+
 class MelSamples(BinnedSamples):
     """Samples with the mel features of their recordings.
 
@@ -175,13 +202,13 @@ class MelSamples(BinnedSamples):
         ndarray of float32, shape (batch, frame, band)
             Levels [dB], with silence after the end of a recording; the caller owns it.
         """
-        shape = (chosen.size, self.n_steps, self.n_units)
-        levels = np.full(shape, self.frames.design.floor, dtype=np.float32)
-        offsets = self.frames.offsets
-        for one, k in zip(levels, self.samples.rows[chosen], strict=True):
-            own = self.frames.levels[offsets[k] : offsets[k + 1]][: self.n_steps]
-            one[: len(own)] = own
-        return levels
+        own = [self._own(k) for k in self.samples.rows[chosen]]
+        return padded_levels(own, self.n_steps, self.frames.design)
+
+    def _own(self, k: int) -> NDArray[np.float32]:
+        """Return the levels of one sample of the arrays, up to the last frame of the grid."""
+        first, end = self.frames.offsets[k : k + 2]
+        return self.frames.levels[first:end][: self.n_steps]
 
     def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Compute the mean and the standard deviation of every band over all frames of the recordings.
@@ -192,10 +219,9 @@ class MelSamples(BinnedSamples):
             Levels [dB]; silence after the end of a recording does not count.
         """
         n, total = 0, np.zeros((2, self.n_units))
-        offsets = self.frames.offsets
         # Levels are some tens of dB, so sums of squares in float64 keep enough digits.
         for k in self.samples.rows:
-            own = self.frames.levels[offsets[k] : offsets[k + 1]][: self.n_steps].astype(np.float64)
+            own = self._own(k).astype(np.float64)
             n += len(own)
             total += own.sum(0), np.square(own).sum(0)
         mean = total[0] / n

@@ -6,9 +6,9 @@
     mel/<key>-v1.json    number of frames of each sample, the design, and the SHA-256 of the other file
 
 beside the data sets. The key is a hash of the design and of the SHA-256 of all recordings in their order, so other
-recordings or settings have other files; they are safe to delete. For model selection, only the recordings of its samples
-are read, none of the test split. The second file is written last and makes the first one valid. One process computes
-while others wait.
+recordings or settings have other files; they are safe to delete. For model selection, only the recordings of its
+samples are read, none of the test split. The second file is written last and makes the first one valid. One process
+computes while others wait.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ class PictureNetwork(Classifier):
     def account(self, batch: EventBatch) -> Account:
         """Count the operations for a batch; see :meth:`Classifier.account`.
 
-        Square roots of pooled counts, and levels, are values. Pooling has no weights; normalisation is part of the updates of the
-        units that it scales.
+        Square roots of pooled counts, and levels, are values. Pooling has no weights; normalisation is part of the
+        updates of the units that it scales.
         """
         account = Account.of(batch)
         values = self.picture(batch)

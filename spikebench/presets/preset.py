@@ -39,7 +39,7 @@ class _Settings(BaseModel):
 
 
 class InputSettings(_Settings):
-    """Conversion of spikes into a raster, or with the mode ``audio`` the frames of mel features (:class:`MelSettings`)."""
+    """Conversion of spikes into a raster; with the mode ``audio``, the frames of :class:`MelSettings`."""
 
     time_step_ms: float = Field(ge=0.01, le=1000)
     duration_ms: float = Field(gt=0, le=60_000)
@@ -69,7 +69,9 @@ class MelSettings(_Settings):
     lowest_hz: float = Field(default=50.0, ge=0)  # edge of the first band
     highest_hz: float = Field(default=8000.0, gt=0)  # edge of the last band
     sample_rate_hz: int = Field(default=16_000, ge=1000, le=192_000)  # recordings are resampled
-    floor_db: float = Field(default=-80.0, ge=-200, le=0)  # level of silence; that of speech is about 0
+    floor_db: float = Field(
+        default=-80.0, ge=-200, le=0
+    )  # level of silence; that of speech is about 0
 
     def design(self, time_step_ms: float) -> MelDesign:
         """Convert the settings to samples, with frames of a time step [ms]."""

@@ -182,9 +182,7 @@ class _Opened:
         )
 
 
-def open_selection(
-    data: str, fold: int | None = None, audio: Path | None = None
-) -> SelectionData:
+def open_selection(data: str, fold: int | None = None, audio: Path | None = None) -> SelectionData:
     """Open the training and validation splits of a data set.
 
     Parameters
@@ -487,7 +485,9 @@ def _recordings(path: Path, positions: NDArray[np.int64], audio: Path) -> NamedR
                 "use a file that spikebench convert or spikebench data make wrote"
             )
         if file.segments is None or file.durations_s is None:
-            return NamedRecordings(audio, path, tuple(Piece(names[k], digests[k]) for k in positions))
+            return NamedRecordings(
+                audio, path, tuple(Piece(names[k], digests[k]) for k in positions)
+            )
         cut = zip(names, digests, file.starts_s.tolist(), file.durations_s.tolist(), strict=True)
         pieces = [Piece(*one) for one in cut]
     return NamedRecordings(audio, path, tuple(pieces[k] for k in positions))

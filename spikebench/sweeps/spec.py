@@ -4,6 +4,7 @@
 
     model = "lif"                            # or a list of models
     data = "digits"                          # a data set, or the path of a spike file
+    audio = "recordings"                     # folder of its recordings, for the models mel_…
     preset = "mine.toml"                     # instead of the model's own
     seeds = 3                                # 0, 1, 2; or a list
     refit = true                             # refit every run with validation speakers, like --refit
@@ -64,6 +65,10 @@ class SweepSpec(BaseModel):
 
     model: Annotated[tuple[str, ...], Field(min_length=1)]
     data: Annotated[str, Field(min_length=1)] = "digits"
+    # Omitted from reports if there is none, to keep the older format.
+    audio: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, exclude_if=lambda audio: audio is None
+    )
     preset: Annotated[str, Field(min_length=1)] | None = None
     seeds: tuple[int, ...] = (0,)
     refit: bool = False
@@ -79,7 +84,7 @@ class SweepSpec(BaseModel):
         _require_distinct(names)
         return tuple(names)
 
-    @field_validator("data", "preset")
+    @field_validator("data", "audio", "preset")
     @classmethod
     def _path(cls, value: str | None) -> str | None:
         if value is not None and not value.isprintable():
@@ -249,15 +254,17 @@ def _known_settings(model: str) -> list[str]:
 
 def _located(spec: SweepSpec, folder: Path) -> SweepSpec:
     """Make its paths absolute, since workers may have other working directories."""
-    data, preset = spec.data, spec.preset
+    data, audio, preset = spec.data, spec.audio, spec.preset
     if data not in DATASETS:
         path = os.path.normpath(folder / data)
         if not os.path.lexists(path) and os.path.basename(data) == data and not Path(data).suffix:
             load_spec(data)  # neither a path nor a file: raises with the available names
         data = path
+    if audio is not None:
+        audio = os.path.normpath(folder / audio)
     if preset is not None:
         preset = os.path.normpath(folder / preset)
-    return spec.model_copy(update={"data": data, "preset": preset})
+    return spec.model_copy(update={"data": data, "audio": audio, "preset": preset})
 
 
 def list_configurations(spec: SweepSpec) -> list[Configuration]:

@@ -50,6 +50,7 @@ class Task:
     sign: Path
     software: str
     refit: bool = False
+    audio: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
                 f"{here} cannot find {task.sign.parent}; all workers need one file system, under the same paths"
             )
         try:
-            selection = _open(task.data, task.dataset.sha256)
+            selection = _open(task.data, task.dataset.sha256, task.audio)
         except SpikebenchError as error:
             raise SpikebenchError(f"{here} cannot open the data: {error}") from None
         if selection.dataset.first_difference(task.dataset):
@@ -124,9 +125,9 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _open(data: str, sha256: str) -> SelectionData:
+def _open(data: str, sha256: str, audio: Path | None) -> SelectionData:
     """Open the data once per process; the hash is the expected one."""
-    return open_selection(data)
+    return open_selection(data, audio=audio)
 
 
 def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) -> Outcome:

@@ -87,7 +87,7 @@ def check_input(model: str, preset: Preset) -> None:
     """
     audio = model_class(model).on_audio
     if audio != (preset.mel is not None):
-        needed = 'audio: set input.mode = "audio" and [mel]' if audio else 'spikes: remove [mel]'
+        needed = 'audio: set input.mode = "audio" and [mel]' if audio else "spikes: remove [mel]"
         raise TrainingError(f"model {model} works on {needed}, or choose another preset")
 
 
@@ -123,9 +123,7 @@ def bin_samples(
             raise TrainingError(
                 "the input of this model is audio: give the folder of the recordings with --audio FOLDER"
             )
-        frames = mel_frames(
-            samples.recordings, preset.mel.design(settings.time_step_ms), progress
-        )
+        frames = mel_frames(samples.recordings, preset.mel.design(settings.time_step_ms), progress)
         return MelSamples(samples, frames, settings.time_step_ms * 1e-3, settings.n_steps)
     return BinnedSamples(
         samples,

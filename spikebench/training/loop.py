@@ -147,7 +147,9 @@ def check_recordings(model: str, preset: Preset, audio: Path | None) -> None:
             f"model {model} works on the recordings behind the spikes: give their folder with --audio FOLDER"
         )
     if preset.mel is None and audio is not None:
-        raise TrainingError(f"model {model} works on spikes: leave out --audio, or choose a mel_… model")
+        raise TrainingError(
+            f"model {model} works on spikes: leave out --audio, or choose a mel_… model"
+        )
 
 
 def _check_refit(preset: Preset, selection: SelectionData, refit: bool) -> None:
