@@ -109,7 +109,7 @@ class NamedRecordings:
         pure = PurePosixPath(piece.name)
         if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in piece.name:
             raise DataError(
-                f"{self._names} a recording {printable(piece.name)!r}, which is not a path below a folder; "
+                f"{self._names} a recording '{printable(piece.name)}', which is not a path below a folder; "
                 "convert the recordings again"
             )
         return self.folder / pure
