@@ -64,8 +64,8 @@ class MelSettings(_Settings):
     There is one frame per time step of ``input.time_step_ms``, and one input per band.
     """
 
-    bands: int = Field(default=64, ge=1, le=1024)
-    window_ms: float = Field(default=25.0, gt=0, le=1000)  # of sound in a frame
+    bands: int = Field(default=64, ge=1, le=512)
+    window_ms: float = Field(default=25.0, gt=0, le=500)  # of sound in a frame
     lowest_hz: float = Field(default=50.0, ge=0)  # edge of the first band
     highest_hz: float = Field(default=8000.0, gt=0)  # edge of the last band
     sample_rate_hz: int = Field(default=16_000, ge=1000, le=192_000)  # recordings are resampled
