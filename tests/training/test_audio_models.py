@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+import soundfile
 import torch
 from helpers.commands import run
 from helpers.spoken_toy import PITCHES, write_spoken_toy
@@ -17,6 +19,7 @@ from numpy.testing import assert_allclose
 
 from leaderboard.claims.declaration import own_track
 from leaderboard.claims.entry import make_entry, read_entry
+from spikebench.deployment.export import export_run
 from spikebench.errors import DataError, ResultError, TrainingError
 from spikebench.evaluation.final_test import evaluate
 from spikebench.evaluation.fresh_test import input_format_of
@@ -28,7 +31,7 @@ from spikebench.models.mel_input import LEAST_DEVIATION
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import read_result
-from spikebench.training.inference import bin_samples
+from spikebench.training.inference import bin_samples, build_model, load_trained
 from spikebench.training.loop import fit, start_run
 from spikebench.training.run import AUDIO_FILE, WEIGHTS_FILE, audio_path, load_tensors
 from spikebench.training.run_record import RunRecord
@@ -86,6 +89,22 @@ def test_a_model_on_audio_learns_what_the_spikes_do_not_tell(
     assert isinstance(metrics.latency, Latency)
     assert metrics.latency.accuracy[-1] == seed.test_accuracy
     assert own_track(result) == "conventional-audio"
+    compare_with_onnx(tmp_path, selection, record)
+
+
+def compare_with_onnx(folder: Path, selection: SelectionData, record: RunRecord) -> None:
+    """Export the run, and compare its scores of levels with those of the model."""
+    export_run(folder / "run", "onnx", folder / "model.onnx")
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    batch = bin_samples(selection.validation, record.preset).batch(np.arange(5))
+    (found,) = session.run(["scores"], {"raster": batch.dense().numpy()})
+    with torch.no_grad():
+        expected = load_trained(folder / "run", record).eval()(batch).scores.numpy()
+    assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    said = session.get_modelmeta().custom_metadata_map
+    assert (said["input_mode"], said["mel_bands"], said["n_units"]) == ("audio", "12", "12")
+    assert said["input"].startswith("cell (t, b): level in dB")
+    assert "edge_tolerance_us" not in said
 
 
 def test_levels_are_standardised_by_the_training_samples(
@@ -102,21 +121,12 @@ def test_levels_are_standardised_by_the_training_samples(
     assert_allclose(weights["band_mean"], levels.mean(0), rtol=1e-5)
     expected = levels.std(0, correction=0).clamp(min=LEAST_DEVIATION)
     assert_allclose(weights["band_deviation"], expected, rtol=1e-5)
-    model = model_class("mel_lstm")(
-        model_class("mel_lstm").Config(hidden_units=4),  # type: ignore[call-arg]
-        shape_of(record),
-    )
+    model = build_model(record)
     model.measure_input(samples)
     batch = samples.batch(np.arange(3))
     assert_allclose(
         model.values(batch), (batch.dense() - levels.mean(0)) / expected, rtol=0, atol=1e-4
     )
-
-
-def shape_of(record: RunRecord):  # noqa: ANN201
-    from spikebench.training.inference import build_model
-
-    return build_model(record).shape
 
 
 def test_a_refit_and_a_repeated_training_are_exact(
@@ -261,8 +271,6 @@ def test_predict_hears_recordings(
     selection: SelectionData,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import soundfile
-
     record = trained(tmp_path / "run", selection, "mel_tcn")
     new = tmp_path / "new"
     new.mkdir()
