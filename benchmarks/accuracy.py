@@ -1,10 +1,11 @@
 """Measure the accuracy of every model on one data set: trained with its preset, tested once per seed.
 
-    python benchmarks/accuracy.py DATA NAME [--models svm,lif,…] [--seeds 3] [--runs FOLDER]
+    python benchmarks/accuracy.py DATA NAME [--models svm,lif,…] [--seeds 3] [--runs FOLDER] [--audio FOLDER]
 
-DATA is the value of ``spikebench evaluate --data``. Writes ``benchmarks/results/accuracy-NAME.json`` and ``….md``, in
-which other models keep their results if the data are the same. With ``--runs`` the result folders are kept in FOLDER,
-and existing results are reused.
+DATA is the value of ``spikebench evaluate --data``. The models on audio need the folder of its recordings, and are
+left out by default without it. Writes ``benchmarks/results/accuracy-NAME.json`` and ``….md``, in which other models
+keep their results if the data are the same. With ``--runs`` the result folders are kept in FOLDER, and existing results
+are reused.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ import tempfile
 from pathlib import Path
 
 from spikebench.models import MODELS
+from spikebench.models.base import model_class
 from spikebench.protocol.results import RESULT_FILE, Result, read_result
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def evaluate(data: str, model: str, seeds: int, folder: Path) -> Result:
+def evaluate(data: str, model: str, seeds: int, folder: Path, audio: Path | None) -> Result:
     """Run ``spikebench evaluate`` unless its result exists."""
     if not (folder / RESULT_FILE).exists():
         command = ["evaluate", "--model", model, "--data", data, "--seeds", str(seeds)]
+        if model_class(model).on_audio:
+            command += ["--audio", str(audio)]
         subprocess.run([sys.executable, "-m", "cli.main", *command, "-o", str(folder)], check=True)
     return read_result(folder)
 
@@ -79,15 +83,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("name")
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models")
+    parser.add_argument("--audio", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path)
     options = parser.parse_args()
+    known = [name for name in MODELS if options.audio or not model_class(name).on_audio]
+    models = options.models.split(",") if options.models else known
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.runs or Path(temporary)
         results = [
-            evaluate(options.data, model, options.seeds, folder / model)
-            for model in options.models.split(",")
+            evaluate(options.data, model, options.seeds, folder / model, options.audio)
+            for model in models
         ]
     results += earlier(RESULTS / f"accuracy-{options.name}.json", results)
     results.sort(key=lambda result: result.summary.test_mean, reverse=True)

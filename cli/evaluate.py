@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: str | None,
     data: str | None,
+    audio: Path | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
     refit: bool,
@@ -76,6 +77,9 @@ def evaluate(
     training, and the result records how often it was opened. Runs, predictions and weights are kept in
     the folder of the result. To resume an interrupted command, run it again with the same -o.
 
+    The models mel_… work on log-mel features of the recordings in the folder --audio; labels, speakers and splits are
+    those of the spike file, which names the recordings.
+
     --refit then trains the model again with the validation speakers included, for the selected number of epochs,
     and tests the refitted model. The result is marked as refitted.
 
@@ -91,6 +95,7 @@ def evaluate(
         raise click.UsageError(
             "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
+    from cli.progress.audio import mel_progress
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation.final_test import evaluate as test
@@ -121,7 +126,7 @@ def evaluate(
         assert model is not None
         data = data or "digits"
         preset = read_preset(model, preset_file, settings, data)
-        words = _words(model, data, preset_file, settings, device, seed, seeds)
+        words = _words(model, data, audio, preset_file, settings, device, seed, seeds)
         words += [name for name, given in (("--oracle", oracle), ("--refit", refit)) if given]
     words += ["--metrics", metrics_text] if metrics_text else []
     for table in cost_tables:
@@ -136,12 +141,12 @@ def evaluate(
     published = shlex.join(["spikebench", "evaluate", *map(shareable, words)])
     if checkpoint is not None:
         try:
-            selection = reopen(runs[0], record)
+            selection = reopen(runs[0], record, audio)
         except SpikeFileError as error:
             raise TrainingError(f"{runs[0]}: cannot be tested without its data: {error}") from None
         warn_of_copies(selection, quiet)
     else:
-        selection = open_oracle(data) if oracle else open_selection(data)
+        selection = open_oracle(data, audio) if oracle else open_selection(data, audio=audio)
         warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
             source = preset_file or f"the preset {preset_name(model, data)}"
@@ -151,11 +156,22 @@ def evaluate(
         runs = [folder / f"seed{number}" for number in numbers]
         with resume_hint(f"{command} -o {shlex.quote(str(folder))}"):
             for number, run in zip(numbers, runs, strict=True):
-                record = start_run(run, model, preset, selection, number, device, refit=refit)
+                with mel_progress(quiet or not this_rank().is_first) as progress:
+                    record = start_run(
+                        run,
+                        model=model,
+                        preset=preset,
+                        selection=selection,
+                        seed=number,
+                        device=device,
+                        refit=refit,
+                        progress=progress,
+                    )
                 run_training(run, record, selection, device, quiet, tensorboard)
     if not this_rank().is_first:
         return
-    result = test(runs, selection, folder, published, device, groups, tables)
+    with mel_progress(quiet) as progress:
+        result = test(runs, selection, folder, published, device, groups, tables, progress)
     click.echo(result.model_dump_json(indent=2) if as_json else _summary(result, folder))
 
 
@@ -173,6 +189,7 @@ def _choose_metrics(text: str | None, tables: tuple[str, ...]) -> tuple[list[str
 def _words(
     model: str,
     data: str,
+    audio: Path | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
     device: str,
@@ -180,6 +197,7 @@ def _words(
     seeds: int | None,
 ) -> list[str]:
     words = ["--model", model, "--data", data]
+    words += ["--audio", str(audio)] if audio else []
     words += ["--seeds", str(seeds)] if seeds else ["--seed", str(seed or 0)]
     words += ["--preset", str(preset_file)] if preset_file else []
     for setting in settings:

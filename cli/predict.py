@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from spikebench.deployment.prediction import Listener, TimedScores
+    from spikebench.deployment.recording import MelSample
     from spikebench.events.dataset import Sample
     from spikebench.recordings.search import Clip
 
@@ -134,18 +135,10 @@ def _end(left_out: int, answered: int) -> None:
         raise PartialConversionError(f"{left_out} left out, {answered} classified")
 
 
-def _print_longer(listener: Listener, samples: list[Sample]) -> int:
+def _print_longer(listener: Listener, samples: list[Sample | MelSample]) -> int:
     """Report how many recordings are longer than the input of the model."""
     length = listener.n_steps * listener.time_step
-    ends = [
-        sample.duration
-        if sample.duration > 0
-        else float(sample.times[-1])
-        if len(sample.times)
-        else 0
-        for sample in samples
-    ]
-    longer = sum(end > length + listener.time_step for end in ends)
+    longer = sum(_length(sample) > length + listener.time_step for sample in samples)
     if longer:
         what = "recording is" if longer == 1 else "recordings are"
         click.echo(
@@ -155,16 +148,25 @@ def _print_longer(listener: Listener, samples: list[Sample]) -> int:
     return longer
 
 
+def _length(sample: Sample | MelSample) -> float:
+    """Return the length of a recording [s]; the time of its last spike if its length is not known."""
+    from spikebench.events.dataset import Sample
+
+    if isinstance(sample, Sample) and not sample.duration > 0:
+        return float(sample.times[-1]) if len(sample.times) else 0.0
+    return sample.duration
+
+
 def _gather(
     listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
-) -> tuple[list[str], list[Sample], list[int], int]:
-    """Return names, spikes and classes (-1: unknown) of all samples, and how many recordings were left out."""
+) -> tuple[list[str], list[Sample | MelSample], list[int], int]:
+    """Return names, encoded samples and classes (-1: unknown), and how many recordings were left out."""
     from spikebench.protocol.labels import number_labels
     from spikebench.recordings.search import find_clips
     from spikebench.records.text import printable
 
     names: list[str] = []
-    samples: list[Sample] = []
+    samples: list[Sample | MelSample] = []
     truth: list[int] = []
     left_out = 0
     for source in sources:
@@ -209,14 +211,11 @@ def _label_names(clips: list[Clip], labels: str | None) -> dict[str, str]:
     }
 
 
-def _encode(listener: Listener, clip: Clip, seed: int) -> Sample | None:
-    from spikebench.deployment.recording import encode_recording
+def _encode(listener: Listener, clip: Clip, seed: int) -> Sample | MelSample | None:
     from spikebench.errors import AudioError
-    from spikebench.protocol.results import PUBLISHED_ENCODING
 
-    encoding = listener.record.encoding or PUBLISHED_ENCODING
     try:
-        return encode_recording(clip, listener.record.dataset.n_units, encoding, seed)
+        return listener.encode(clip, seed)
     except AudioError as error:
         click.echo(f"left out: {error}", err=True)
         return None
@@ -304,7 +303,7 @@ def _print_summary(
 def _print_live(
     listener: Listener,
     names: list[str],
-    samples: list[Sample],
+    samples: list[Sample | MelSample],
     truth: list[int],
     chunk: float,
     as_json: bool,

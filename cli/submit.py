@@ -29,7 +29,8 @@ _OWN_ENTRIES = Path("leaderboard-entries")
 @click.option("--link", help="URL of a paper or of code, https://…")
 @click.option("--citation", default="", help="How to cite it, in one line.")
 @click.option(
-    "--track", help="Track.  [default: spiking or conventional-spikes, according to the model]"
+    "--track",
+    help="Track.  [default: spiking, conventional-spikes or conventional-audio, according to the model]",
 )
 @click.option(
     "--weights",

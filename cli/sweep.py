@@ -59,6 +59,7 @@ def sweep(
     \b
       model = "lif"                            # or a list of models
       data = "digits"                          # a data set, or a spike file
+      audio = "recordings"                     # folder of its recordings, for the models mel_…
       preset = "mine.toml"                     # instead of the model's own
       seeds = 3                                # 0, 1, 2; or a list
       refit = true                             # like --refit

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 def train(
     model: str | None,
     data: str | None,
+    audio: Path | None,
     preset_file: Path | None,
     settings: tuple[str, ...],
     refit: bool,
@@ -61,6 +62,9 @@ def train(
     spread between speakers, which a single list of held-out speakers cannot show. To resume it, run the same
     command with the same -o again.
 
+    The models mel_… work on log-mel features of the recordings in the folder --audio; labels, speakers and splits are
+    those of the spike file, which names the recordings.
+
     Several processes share every batch if torchrun starts them (give them an output folder):
     torchrun --nproc-per-node 2 -m spikebench train --model rlif -o run
 
@@ -68,6 +72,7 @@ def train(
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to resume one")
+    from cli.progress.audio import mel_progress
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.learning.ranks import this_rank
@@ -84,7 +89,7 @@ def train(
                 "--resume uses the data, preset, settings, fold and refit of its run; leave out these options"
             )
         folder, record = resume, read_run(resume)
-        selection = reopen(folder, record)
+        selection = reopen(folder, record, audio)
         if selection.dataset.first_difference(record.dataset):
             raise ProtocolError(f"{record.data}: not the data with which {folder} was started")
         warn_of_copies(selection, quiet)
@@ -108,11 +113,14 @@ def train(
     sizes: list[list[int]] = []  # validation samples of each class
     for speaker in speakers:
         run = folder / f"fold-{speaker}" if fold == "all" else folder
-        selection = open_selection(data, speaker)
+        selection = open_selection(data, speaker, audio)
         if not runs:
             warn_of_copies(selection, quiet)
         sizes.append(_class_sizes(selection))
-        record = start_run(run, model, preset, selection, seed, device, refit=refit)
+        with mel_progress(quiet or not this_rank().is_first) as progress:
+            record = start_run(
+                run, model, preset, selection, seed, device, refit=refit, progress=progress
+            )
         again = f"spikebench train --resume {shlex.quote(str(run))}"
         if fold == "all":
             again = f"the same command with -o {shlex.quote(str(folder))}"

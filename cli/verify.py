@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     "--data", metavar="NAME|FILE.h5", help="Its data, if they are not a registered data set."
 )
 @click.option(
+    "--audio",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the recordings of its data, for an entry on audio (mel_…).",
+)
+@click.option(
     "--weights",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of its weights, if they are not in the entry.",
@@ -54,6 +59,7 @@ def verify(
     inference: bool,
     training: bool,
     data: str | None,
+    audio: Path | None,
     weights: Path | None,
     output: Path | None,
     by: str,
@@ -112,7 +118,7 @@ def verify(
     logs = read_logs(entry)
     if not logs:
         raise ResultError(f"{entry}: {NO_LOGS}")
-    claim = open_claim(stored.result, logs, data)
+    claim = open_claim(stored.result, logs, data, audio)
     place = weights or entry
     passed: list[Verification] = []
     for kind in kinds:
@@ -120,7 +126,7 @@ def verify(
             test = open_test(claim.selection)
             answers = run_weights(claim, test, place, device, large=large)
         else:
-            go_on = _go_on(entry, data, output, by, key, device, large) if output else ""
+            go_on = _go_on(entry, data, audio, output, by, key, device, large) if output else ""
             with _folder(output) as folder:
                 answers = _train(claim, stored, folder, device, large, quiet, go_on)
         verification = make_verification(
@@ -128,7 +134,7 @@ def verify(
             kind,
             answers,
             by=_who(by),
-            command=_command(stored, kind, data, by, device, large),
+            command=_command(stored, kind, data, audio, by, device, large),
             environment=describe_environment(device),
         )
         reason = why_failed(verification)
@@ -216,7 +222,13 @@ def _who(by: str) -> str:
 
 
 def _command(
-    stored: StoredEntry, kind: Kind, data: str | None, by: str, device: str, large: bool
+    stored: StoredEntry,
+    kind: Kind,
+    data: str | None,
+    audio: Path | None,
+    by: str,
+    device: str,
+    large: bool,
 ) -> str:
     """Return the command that repeats it elsewhere: files by their names, without local folders."""
     from spikebench.records.text import printable
@@ -224,6 +236,7 @@ def _command(
     entry = f"leaderboard/entries/{stored.entry.dataset}/{stored.entry.id}"
     words = ["spikebench", "verify", entry, f"--{kind}"]
     words += ["--data", Path(data).name] if data else []
+    words += ["--audio", audio.name] if audio else []
     words += ["--by", by] if by else []
     words += ["--device", device] if device != "cpu" else []
     return printable(shlex.join([*words, *(["--large"] if large else [])]))
@@ -232,6 +245,7 @@ def _command(
 def _go_on(
     entry: Path,
     data: str | None,
+    audio: Path | None,
     output: Path,
     by: str,
     key: Path | None,
@@ -243,6 +257,7 @@ def _go_on(
 
     words = ["spikebench", "verify", str(entry), "--training"]
     words += ["--data", data] if data else []
+    words += ["--audio", str(audio)] if audio else []
     words += ["-o", str(output)]
     words += ["--by", by] if by else []
     words += ["--sign", str(key)] if key else []

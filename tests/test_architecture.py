@@ -24,7 +24,7 @@ LAYERS = {
     "spikebench": (
         *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings"),
         *("naming", "spike_files", "datasets", "store", "encoders", "conversion", "events"),
-        *("kernels", "metrics", "models", "presets", "protocol", "learning", "training"),
+        *("mel", "kernels", "metrics", "models", "presets", "protocol", "learning", "training"),
         *("deployment", "evaluation", "fidelity", "sweeps", "timing", "plots", "__main__"),
     ),
     "leaderboard": ("program", "checks", "claims", "standings", "pages"),
@@ -42,6 +42,7 @@ TORCH = (
     "kernels",
     "events/batches",
     "events/moments",
+    "mel/batches",
     "metrics/operations",
     "models",
     "learning",

@@ -2,6 +2,8 @@
 
 ::
 
+    audio        Progress of computing mel features: a bar on a terminal, a line every ten seconds
+                 elsewhere
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere

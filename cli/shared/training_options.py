@@ -18,6 +18,11 @@ _OPTIONS = [
         help="A data set's name, or a spike file written by convert.  [default: digits]",
     ),
     click.option(
+        "--audio",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of the recordings of which the samples were made, for the models mel_….",
+    ),
+    click.option(
         "--preset",
         "preset_file",
         type=click.Path(path_type=Path, dir_okay=False),

@@ -13,8 +13,8 @@ from spikebench.learning.ranks import this_rank
 from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
 from spikebench.training.checkpoint import Epoch
 from spikebench.training.epochs import Report
-from spikebench.training.loop import fit
-from spikebench.training.run import data_path
+from spikebench.training.loop import check_recordings, fit
+from spikebench.training.run import audio_path, data_path
 from spikebench.training.run_record import RunRecord
 
 
@@ -49,8 +49,9 @@ def run_training(
     if not quiet:
         click.echo(f"training {title} on {record.dataset.name}: {_plan(record)}", err=True)
         if record.late_events:
+            what = "spikes" if record.preset.mel is None else "frames"
             click.echo(
-                f"{record.late_events} spikes of the training split lie after "
+                f"{record.late_events} {what} of the training split lie after "
                 f"{record.preset.input.duration_ms:g} ms and are ignored (input.duration_ms)",
                 err=True,
             )
@@ -108,23 +109,31 @@ def _scalars(folder: Path, wanted: bool) -> Iterator[Report | None]:
         yield report
 
 
-def reopen(folder: Path, record: RunRecord) -> SelectionData:
+def reopen(folder: Path, record: RunRecord, audio: Path | None = None) -> SelectionData:
     """Open the data of a run in the same way as at its start.
 
     Parameters
     ----------
     folder, record
         The run.
+    audio
+        Folder of the recordings, if it is another one than at the start.
 
     Returns
     -------
     SelectionData
         The samples that the run may use.
+
+    Raises
+    ------
+    TrainingError
+        If the folder of the recordings of a model on audio is not known, or given for another model.
     """
-    data = data_path(folder, record)
+    data, audio = data_path(folder, record), audio or audio_path(folder)
+    check_recordings(record.model, record.preset, audio)
     if record.selected_on == "test":
-        return open_oracle(data)
-    return open_selection(data, record.fold)
+        return open_oracle(data, audio)
+    return open_selection(data, record.fold, audio)
 
 
 @contextmanager

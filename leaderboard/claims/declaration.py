@@ -13,6 +13,7 @@ from spikebench.errors import ResultError
 from spikebench.protocol.results import Result
 
 NONE = "none"
+AUDIO = "conventional-audio"
 
 Track = Literal[
     "spiking",
@@ -83,10 +84,10 @@ def declare(result: Result) -> Declarations:
     Raises
     ------
     ResultError
-        If the result does not record how spikes are binned.
+        If the result does not record its input: how spikes are binned, or that it is audio.
     """
     settings = result.training.get("input")
-    if not isinstance(settings, dict) or settings.get("mode") not in ("counts", "binary"):
+    if not isinstance(settings, dict) or settings.get("mode") not in ("counts", "binary", "audio"):
         raise ResultError("the result does not record its input (training.input.mode)")
     step, duration = (
         _number(settings.get("time_step_ms")),
@@ -136,6 +137,26 @@ def augmentation_of(training: dict[str, Any]) -> str:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else 0.0
+
+
+def own_track(result: Result) -> str:
+    """Return the track of a result made by our trainer.
+
+    Parameters
+    ----------
+    result
+        The result.
+
+    Returns
+    -------
+    str
+        ``spiking``, ``conventional-spikes`` or ``conventional-audio``, according to the model and its input.
+    """
+    if result.model.spiking:
+        return "spiking"
+    settings = result.training.get("input")
+    is_audio = isinstance(settings, dict) and settings.get("mode") == "audio"
+    return AUDIO if is_audio else "conventional-spikes"
 
 
 def tracks_of(track: str, parameters: int | None, declared: Declarations) -> tuple[str, ...]:

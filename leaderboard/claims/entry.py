@@ -32,7 +32,14 @@ from leaderboard.checks.breakdown import Breakdown, break_down
 from leaderboard.checks.logs import check_logs, write_logs
 from leaderboard.checks.recomputation import check_result
 from leaderboard.checks.size import count_parameters
-from leaderboard.claims.declaration import Declarations, Line, declare, tracks_of
+from leaderboard.claims.declaration import (
+    AUDIO,
+    Declarations,
+    Line,
+    declare,
+    own_track,
+    tracks_of,
+)
 from leaderboard.claims.privacy import refuse_paths
 from leaderboard.claims.tier import (
     VERIFICATION_FILE,
@@ -209,7 +216,7 @@ def make_entry(
     link, citation
         Link to more information, and the citation.
     track
-        By default ``spiking`` or ``conventional-spikes``, according to the model.
+        By default ``spiking``, ``conventional-spikes`` or ``conventional-audio``, according to the model.
     declared
         By default derived from the result.
     submitted
@@ -228,7 +235,6 @@ def make_entry(
     sha256 = hashlib.sha256(_result_text(result).encode()).hexdigest()
     count = len(result.seeds)
     seeds = f"{count}-seed{'s' if count > 1 else ''}"
-    own_track = "spiking" if result.model.spiking else "conventional-spikes"
     try:
         return Entry.model_validate(
             {
@@ -240,7 +246,7 @@ def make_entry(
                 "link": link,
                 "citation": citation,
                 "submitted": submitted or datetime.now(UTC).date().isoformat(),
-                "track": track or own_track,
+                "track": track or own_track(result),
                 "declared": declared or declare(result),
                 "result_sha256": sha256,
             }
@@ -477,6 +483,13 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
     if not isinstance(result.training.get("input"), dict):
         return  # not made by our trainer: cannot be derived
     said = declare(result)
+    if entry.track in ("spiking", "conventional-spikes", AUDIO):
+        has_audio = own_track(result) == AUDIO
+        if (entry.track == AUDIO) != has_audio:
+            raise ResultError(
+                f"{path}: track {entry.track}, but the input of the model is {'audio' if has_audio else 'spikes'} "
+                "according to the result"
+            )
     for name in ("augmentation", "input", "time_step_ms", "time_steps", "look_ahead"):
         claimed, found = getattr(entry.declared, name), getattr(said, name)
         if claimed != found and found is not None:

@@ -40,6 +40,9 @@ ONNX = {
     "mlp_counts": "spikebench.deployment.onnx_graph:mlp_counts",
     "svm": "spikebench.deployment.onnx_graph:svm",
     "linear_bins": "spikebench.deployment.onnx_graph:linear_bins",
+    "mel_cnn": "spikebench.deployment.onnx_graph:mel_cnn",
+    "mel_lstm": "spikebench.deployment.onnx_graph:lstm",
+    "mel_tcn": "spikebench.deployment.onnx_graph:tcn",
 }
 # Conventional models without a graph, and the reason.
 NO_ONNX = {
@@ -49,6 +52,12 @@ _INPUT = (
     "cell (t, u): events of unit u in time step t, [t, t + 1)·time_step_ms from the start of the clip, where an event "
     "up to edge_tolerance_us before an edge is on it; input_mode counts: how many, binary: 0 or 1; later events are "
     "left out"
+)
+_MEL_INPUT = (
+    "cell (t, b): level in dB of mel band b, from the lowest, in the window that ends with time step t, at least "
+    "mel_floor_db, which is also the level after the end of the clip; the clip is resampled and scaled to the root "
+    "mean square of a sine of amplitude 1, whose level is about 0; Hann window, transform of the next power of two, "
+    "triangles of height 1 on the mel scale of Slaney (librosa.filters.mel)"
 )
 
 
@@ -210,11 +219,14 @@ def describe(record: RunRecord) -> About:
         "classes": json.dumps(data.classes),
         "time_step_ms": settings.time_step_ms,
         "n_steps": settings.n_steps,
-        "n_units": settings.n_inputs(data.n_units),
+        "n_units": record.preset.n_inputs(data.n_units),
         "input_mode": settings.mode,
-        "edge_tolerance_us": round(EDGE_TOLERANCE * 1e6, 3),
-        "input": _INPUT,
     }
+    if record.preset.mel is None:
+        about |= {"edge_tolerance_us": round(EDGE_TOLERANCE * 1e6, 3), "input": _INPUT}
+    else:
+        about |= {f"mel_{key}": value for key, value in record.preset.mel.model_dump().items()}
+        about["input"] = _MEL_INPUT
     if settings.group_units > 1:
         about["group_units"] = settings.group_units
     if record.refit_epochs is not None:

@@ -1,5 +1,7 @@
 """Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in, float32 ``scores`` (batch, class) out.
 
+The raster of a model on audio holds the levels of its mel bands [dB], a unit per band.
+
 The graphs are built operator by operator: they contain only the model, and the same weights give the
 same bytes, whereas the exporters of PyTorch store a trace with the paths of source files.
 ``tests/deployment/test_export.py`` compares each graph with its model. Operators: https://onnx.ai/onnx/operators,
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from spikebench.models.base import Classifier
-    from spikebench.models.cnn import CNN
+    from spikebench.models.cnn import CNN, PictureNetwork
     from spikebench.models.gated_network import GatedNetwork
     from spikebench.models.gru import GRU
     from spikebench.models.linear_bins import LinearBins
     from spikebench.models.lstm import LSTM
+    from spikebench.models.mel_cnn import MelCNN
     from spikebench.models.mlp_counts import CountMLP
     from spikebench.models.svm import CountSVM
     from spikebench.models.tcn import TCN
@@ -86,6 +89,15 @@ class _Graph:
         return content
 
 
+def _values(graph: _Graph, model: Classifier) -> str:
+    """Return the input of a network: the raster, or standardised levels of mel bands."""
+    if not model.on_audio:
+        return "raster"
+    mean = graph.constant("band_mean", model.get_buffer("band_mean"))
+    deviation = graph.constant("band_deviation", model.get_buffer("band_deviation"))
+    return graph.add("Div", graph.add("Sub", "raster", mean), deviation)
+
+
 def lstm(model: LSTM, about: dict[str, Any]) -> bytes:
     """Export :class:`spikebench.models.lstm.LSTM`.
 
@@ -134,7 +146,7 @@ def _gated(
     LSTM: input, forget, cell, output as input, output, forget, cell. GRU: reset, update, new as update, reset, new.
     """
     graph = _Graph()
-    hidden = graph.add("Transpose", "raster", perm=[1, 0, 2])  # (time, batch, unit)
+    hidden = graph.add("Transpose", _values(graph, model), perm=[1, 0, 2])  # (time, batch, unit)
     direction = graph.constant("direction", np.array([1]))
     for layer in range(model.layers.num_layers):
         weights: dict[str, NDArray[np.float32]] = {}
@@ -178,6 +190,32 @@ def cnn(model: CNN, about: dict[str, Any]) -> bytes:
     rows = np.zeros((n_units, model.rows), np.float32)
     rows[np.arange(n_units), np.arange(n_units) * model.rows // n_units] = 1
     image = graph.add("Sqrt", graph.add("MatMul", "raster", graph.constant("rows", rows)))
+    return _picture_network(graph, model, image, about)
+
+
+def mel_cnn(model: MelCNN, about: dict[str, Any]) -> bytes:
+    """Export :class:`spikebench.models.mel_cnn.MelCNN`.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    about
+        Description of the run, for the metadata.
+
+    Returns
+    -------
+    bytes
+        An ONNX file.
+    """
+    graph = _Graph()
+    return _picture_network(graph, model, _values(graph, model), about)
+
+
+def _picture_network(
+    graph: _Graph, model: PictureNetwork, image: str, about: dict[str, Any]
+) -> bytes:
+    """Export convolutions on a picture, shape (batch, time, row)."""
     image = graph.add("Unsqueeze", image, graph.constant("channel", np.array([1])))
     layers: Any = model.features
     for number, (convolution, norm) in enumerate(zip(layers[0::4], layers[1::4], strict=True)):
@@ -315,7 +353,7 @@ def tcn(model: TCN, about: dict[str, Any]) -> bytes:
         An ONNX file.
     """
     graph = _Graph()
-    x = graph.add("Transpose", "raster", perm=[0, 2, 1])  # (batch, channel, time)
+    x = graph.add("Transpose", _values(graph, model), perm=[0, 2, 1])  # (batch, channel, time)
     blocks: Any = model.blocks
     for number, block in enumerate(blocks):
         y = x

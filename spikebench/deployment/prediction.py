@@ -15,13 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikebench.deployment.recording import MelSample, encode_recording, mel_recording
 from spikebench.errors import ProtocolError, SpikeFileError
 from spikebench.events.batches import Collate, EventBatch
 from spikebench.events.cache import open_events
 from spikebench.events.dataset import Sample, SpikeDataset
 from spikebench.events.moments import spread_moments, up_to
+from spikebench.mel.batches import mel_batch, padded_levels
 from spikebench.models.base import Classifier
 from spikebench.protocol.opening import is_data_of, recordings_of_test, spikes_of_test
+from spikebench.protocol.results import PUBLISHED_ENCODING
+from spikebench.recordings.search import Clip
 from spikebench.records.whole_files import file_sha256
 from spikebench.spike_files.fingerprint import spike_digests
 from spikebench.spike_files.reader import SpikeFile
@@ -101,13 +105,8 @@ class Listener:
         ).eval()
         settings = self.record.preset.input
         self.n_steps, self.time_step = settings.n_steps, settings.time_step_ms * 1e-3
-        self._collate = Collate(
-            self.record.dataset.n_units,
-            time_step=self.time_step,
-            n_steps=self.n_steps,
-            mode=settings.mode,
-            group_units=settings.group_units,
-        )
+        mel = self.record.preset.mel
+        self.design = None if mel is None else mel.design(settings.time_step_ms)
 
     @property
     def classes(self) -> list[str]:
@@ -132,8 +131,12 @@ class Listener:
         ProtocolError
             If it holds samples of the test split of the data that the run was trained on.
         SpikeFileError
-            If it cannot be read or has another number of units.
+            If it cannot be read or has another number of units, or the model works on recordings.
         """
+        if self.design is not None:
+            raise SpikeFileError(
+                f"{path}: holds spikes, but {self.record.model} works on recordings; give recordings or their folder"
+            )
         sha256 = file_sha256(path)
         if is_data_of(self._data, self.record.dataset, path, sha256):
             raise ProtocolError(
@@ -186,7 +189,34 @@ class Listener:
                 "other recordings, or open the test split with: spikebench evaluate --checkpoint RUN"
             )
 
-    def answer(self, samples: Sequence[Sample]) -> TimedScores:
+    def encode(self, clip: Clip, seed: int = 0) -> Sample | MelSample:
+        """Encode a recording like those on which the model was trained.
+
+        Parameters
+        ----------
+        clip
+            The recording.
+        seed
+            Seed of a conversion to spikes.
+
+        Returns
+        -------
+        Sample or MelSample
+            Its spikes, or its mel features for a model on audio.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be used.
+        UnknownNameError
+            If there is no such encoder or preset.
+        """
+        if self.design is not None:
+            return mel_recording(clip, self.design)
+        encoding = self.record.encoding or PUBLISHED_ENCODING
+        return encode_recording(clip, self.record.dataset.n_units, encoding, seed)
+
+    def answer(self, samples: Sequence[Sample | MelSample]) -> TimedScores:
         """Classify whole clips.
 
         Parameters
@@ -201,7 +231,7 @@ class Listener:
         """
         return self.over_time(samples, 1)
 
-    def over_time(self, samples: Sequence[Sample], n_moments: int) -> TimedScores:
+    def over_time(self, samples: Sequence[Sample | MelSample], n_moments: int) -> TimedScores:
         """Classify the parts of the clips up to several moments.
 
         Parameters
@@ -223,7 +253,9 @@ class Listener:
         scores = np.concatenate([np.stack(part) for part in parts], axis=1)
         return TimedScores(steps * np.float64(self.time_step), scores)
 
-    def live(self, sample: Sample, chunk: float) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    def live(
+        self, sample: Sample | MelSample, chunk: float
+    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
         """Run one clip chunk by chunk, and yield the scores after each.
 
         Parameters
@@ -254,10 +286,27 @@ class Listener:
                 scores, state = self.model.forward_chunk(batch.window(first, last), state)
             yield last * self.time_step, scores[0].cpu().numpy()
 
-    def _batches(self, samples: Sequence[Sample]) -> Iterator[EventBatch]:
+    def _batches(self, samples: Sequence[Sample | MelSample]) -> Iterator[EventBatch]:
         for first in range(0, len(samples), _BATCH):
             part = [samples[k] for k in range(first, min(first + _BATCH, len(samples)))]
             yield self._collate(part).to(self.device)
+
+    def _collate(self, samples: list[Sample | MelSample]) -> EventBatch:
+        if self.design is None:
+            settings = self.record.preset.input
+            collate = Collate(
+                self.record.dataset.n_units,
+                time_step=self.time_step,
+                n_steps=self.n_steps,
+                mode=settings.mode,
+                group_units=settings.group_units,
+            )
+            return collate([one for one in samples if isinstance(one, Sample)])
+        heard = [one.levels for one in samples if isinstance(one, MelSample)]
+        levels = padded_levels(heard, self.n_steps, self.design)
+        lengths = np.array([min(len(one), self.n_steps) for one in heard])
+        unknown = np.full(len(heard), -1)
+        return mel_batch(levels, lengths, unknown, self.time_step, self.design.floor)
 
     @torch.no_grad()
     def _scores(self, batch: EventBatch) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from spikebench.evaluation.kept_test import (
 )
 from spikebench.evaluation.measurement import measure_cost
 from spikebench.kernels.cpu.threads import n_threads
+from spikebench.mel.cache import Progress, silent
 from spikebench.metrics.cost_table import CostTable
 from spikebench.models.base import Classifier
 from spikebench.protocol.opening import SelectionData
@@ -59,6 +60,7 @@ def evaluate(
     device: str = "cpu",
     groups: Sequence[str] = (),
     tables: Sequence[CostTable] = (),
+    progress: Progress = silent,
 ) -> Result:
     """Test finished runs that differ only in their seed, and write the result folder.
 
@@ -78,6 +80,8 @@ def evaluate(
         Cost metrics to measure on the test split: names of :data:`spikebench.metrics.cost.GROUPS`.
     tables
         Cost tables for the energy.
+    progress
+        For a model on audio, called after every recording whose mel features are computed.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def evaluate(
         )
     folder.mkdir(parents=True, exist_ok=True)
     remove_partials(folder)
-    tested = [_test(run, selection, folder, device, groups, tables) for run in runs]
+    tested = [_test(run, selection, folder, device, groups, tables, progress) for run in runs]
     record, seeds = records[0], [seed for seed, _, _ in tested]
     result = Result(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,7 +120,7 @@ def evaluate(
         dataset=record.dataset,
         model=tested[0][1],
         training=record.preset.model_dump(
-            mode="json", include={"input", "training", "regulariser", "augmentation"}
+            mode="json", include={"input", "mel", "training", "regulariser", "augmentation"}
         ),
         seeds=seeds,
         summary=summarise(seeds),
@@ -146,10 +150,11 @@ def _test(
     device: str,
     groups: Sequence[str],
     tables: Sequence[CostTable],
+    progress: Progress,
 ) -> tuple[SeedRecord, ModelRecord, dict[str, str]]:
     with locked(run):
         model = place(load_trained(run, read_run(run)), find_device(device), read_run(run))
-        kept, predictions = _predict(run, model, selection, device, groups, tables)
+        kept, predictions = _predict(run, model, selection, device, groups, tables, progress)
         record = read_run(run)
         predictions_file = f"predictions-seed{record.seed}.csv"
         weights_file = f"weights-seed{record.seed}.safetensors"
@@ -196,6 +201,7 @@ def _predict(
     device: str,
     groups: Sequence[str],
     tables: Sequence[CostTable],
+    progress: Progress,
 ) -> tuple[KeptTest, Predictions]:
     """Open the test split and keep the predictions of a run, or read those that it kept."""
     record = read_run(run)
@@ -207,8 +213,8 @@ def _predict(
     # For other metrics or another device than those of the kept test the split is opened again, and counted.
     again = f"{opening}-{measured}-{device}"
     samples = open_test_of_run(run, selection, again if found else opening)
+    binned = bin_samples(samples, record.preset, progress)
     began = time.perf_counter()
-    binned = bin_samples(samples, record.preset)
     batch_size = record.preset.training.batch_size
     with one_thread():
         answers = run_model(model, binned, batch_size)

@@ -73,10 +73,12 @@ def input_format_of(
     Raises
     ------
     ResultError
-        If it is too large, or its log does not record how its recordings were converted.
+        If it is too large, its input is audio, or its log does not record how its recordings were converted.
     UnknownNameError, TrainingError
         If the model, encoder or preset does not exist, or the model cannot be built.
     """
+    if run.preset.mel is not None:
+        raise ResultError("its input is audio, and a fresh test converts recordings to spikes")
     if run.encoding is None:
         raise ResultError("its run.json does not record how its recordings became spikes")
     # Only registered names become part of a file name.

@@ -54,7 +54,9 @@ CURVES_AGREE = 0.01
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
 
 
-def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionData:
+def open_claimed(
+    claimed: DatasetRecord, data: str | None = None, audio: Path | None = None
+) -> SelectionData:
     """Open the data of a result.
 
     Parameters
@@ -63,6 +65,8 @@ def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionDa
         The data as recorded in the result.
     data
         A registered name, or the path of a spike file; by default the registered data set of the claimed name.
+    audio
+        Folder of the recordings, for a model on audio.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def open_claimed(claimed: DatasetRecord, data: str | None = None) -> SelectionDa
                 f"(SHA-256 {claimed.sha256[:12]}…)"
             )
         data = claimed.name
-    selection = open_selection(data)
+    selection = open_selection(data, audio=audio)
     found = selection.dataset.model_copy(
         update={"name": claimed.name}
     )  # a file may have another name
@@ -121,7 +125,8 @@ def expected_weights(
         If the model does not exist, or cannot be built.
     """
     settings, table = run.preset.input, run.preset.model
-    steps, units = settings.n_steps, run.dataset.n_units
+    steps = settings.n_steps
+    units = run.dataset.n_units if run.preset.mel is None else run.preset.mel.bands
     cells = min(run.preset.training.batch_size, n_samples) * steps * units
     longest = max(
         (

@@ -19,7 +19,7 @@ from spikebench.events.dataset import SpikeDataset
 from spikebench.protocol.opening import SelectionData
 from spikebench.protocol.results import Predictions, Result, read_predictions
 from spikebench.records.whole_files import file_sha256, plain_file
-from spikebench.training.loop import start_run
+from spikebench.training.loop import check_recordings, start_run
 from spikebench.training.run_record import RunLog, RunRecord
 
 __all__ = ["Claim", "costs_differ", "open_claim", "run_weights", "train_again"]
@@ -34,7 +34,12 @@ class Claim:
     selection: SelectionData
 
 
-def open_claim(result: Result, logs: Sequence[RunLog], data: str | None = None) -> Claim:
+def open_claim(
+    result: Result,
+    logs: Sequence[RunLog],
+    data: str | None = None,
+    audio: Path | None = None,
+) -> Claim:
     """Open the data of a result to recompute it.
 
     Parameters
@@ -45,6 +50,8 @@ def open_claim(result: Result, logs: Sequence[RunLog], data: str | None = None) 
         One per seed.
     data
         A registered name, or the path of a spike file; by default the registered data set of the claimed name.
+    audio
+        Folder of the recordings, for a model on audio.
 
     Returns
     -------
@@ -57,8 +64,12 @@ def open_claim(result: Result, logs: Sequence[RunLog], data: str | None = None) 
         If the data differ, or their location is not given.
     UnknownNameError, SpikeFileError, DataError
         If they are not on this machine.
+    TrainingError
+        If the folder of the recordings of a model on audio is not given, or given for another model.
     """
-    selection = open_claimed(result.dataset, data)
+    for log in logs:
+        check_recordings(log.run.model, log.run.preset, audio)
+    selection = open_claimed(result.dataset, data, audio)
     here = {"dataset": selection.dataset, "data": selection.data}
     runs = tuple(log.run.model_copy(update=here) for log in logs)
     return Claim(result, runs, selection)

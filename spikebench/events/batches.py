@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Self
 
 import numpy as np
 import torch
@@ -54,8 +55,9 @@ class EventBatch:
         Numbers of bins and units.
     time_step : float
         Width of a bin [s].
-    mode : {"counts", "binary"}
-        Whether a cell holds its number of events, or 1 if it has any event.
+    mode : {"counts", "binary", "audio"}
+        Whether a cell holds its number of events, or 1 if it has any event; ``audio`` for a batch without events, see
+        :class:`spikebench.mel.batches.MelBatch`.
     """
 
     offsets: torch.Tensor
@@ -71,7 +73,7 @@ class EventBatch:
     def __len__(self) -> int:
         return self.labels.numel()
 
-    def to(self, device: torch.device | str) -> EventBatch:
+    def to(self, device: torch.device | str) -> Self:
         """Copy the batch to a device.
 
         Parameters
@@ -86,7 +88,7 @@ class EventBatch:
         """
         return self._moved(lambda tensor: tensor.to(device))
 
-    def pin_memory(self) -> EventBatch:
+    def pin_memory(self) -> Self:
         """Copy the batch into page-locked memory; loaders with ``pin_memory=True`` call this.
 
         Returns
@@ -96,7 +98,7 @@ class EventBatch:
         """
         return self._moved(lambda tensor: tensor.pin_memory())
 
-    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> EventBatch:
+    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> Self:
         return replace(
             self,
             offsets=move(self.offsets),
@@ -106,7 +108,7 @@ class EventBatch:
             labels=move(self.labels),
         )
 
-    def part(self, first: int, last: int) -> EventBatch:
+    def part(self, first: int, last: int) -> Self:
         """Return a range of samples of the batch.
 
         Parameters
@@ -129,7 +131,7 @@ class EventBatch:
             labels=self.labels[first:last],
         )
 
-    def window(self, first: int, last: int) -> EventBatch:
+    def window(self, first: int, last: int) -> Self:
         """Return a range of bins of the batch.
 
         Parameters

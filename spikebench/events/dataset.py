@@ -8,6 +8,7 @@ accepts it directly (:class:`spikebench.events.batches.Collate` makes batches).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikebench.events.cache import FlatEvents, open_events
+from spikebench.recordings.named import NamedRecordings
 from spikebench.store.locate import resolve
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class SpikeDataset:
     rows
         Positions of the samples, int, shape (samples,), in the desired order; or one bool per sample.
         By default all samples.
+    recordings
+        The recordings behind all samples of the arrays, for models on audio.
 
     Raises
     ------
@@ -72,12 +76,19 @@ class SpikeDataset:
         The arrays with the spikes.
     rows : ndarray of int64, shape (samples,)
         Position of each sample in the arrays.
+    recordings : NamedRecordings or None
+        The recordings behind all samples of the arrays; None if the data were opened without them.
     """
 
-    def __init__(self, source: FlatEvents | Path | str, rows: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        source: FlatEvents | Path | str,
+        rows: ArrayLike | None = None,
+        recordings: NamedRecordings | None = None,
+    ) -> None:
         if not isinstance(source, FlatEvents):
             source = open_events(resolve(str(source))[0])
-        self.events = source
+        self.events, self.recordings = source, recordings
         everything = np.arange(len(source))
         self.rows = everything if rows is None else everything[_chosen(rows, len(source))]
 
@@ -145,7 +156,7 @@ class SpikeDataset:
         IndexError
             If there is no such position, or ``positions`` is not a list of integers or bools.
         """
-        return SpikeDataset(self.events, self.rows[_chosen(positions, len(self))])
+        return SpikeDataset(self.events, self.rows[_chosen(positions, len(self))], self.recordings)
 
     def structured(self, position: int) -> NDArray[np.void]:
         """Return one sample as a structured array, the input of the transforms of tonic.
@@ -224,7 +235,8 @@ def join(first: SpikeDataset, second: SpikeDataset) -> SpikeDataset:
     """
     one, other = first.events, second.events
     if one is other or (one.folder is not None and one.folder == other.folder):
-        return SpikeDataset(one, np.sort(np.concatenate([first.rows, second.rows])))
+        rows = np.sort(np.concatenate([first.rows, second.rows]))
+        return SpikeDataset(one, rows, first.recordings)
     events = FlatEvents(
         offsets=np.concatenate([one.offsets, one.offsets[-1] + other.offsets[1:]]),
         times=np.concatenate([one.times, other.times]),
@@ -236,7 +248,11 @@ def join(first: SpikeDataset, second: SpikeDataset) -> SpikeDataset:
         n_units=one.n_units,
         keys=one.keys,
     )
-    return SpikeDataset(events, np.concatenate([first.rows, len(one) + second.rows]))
+    recordings = None
+    if first.recordings and second.recordings:
+        pieces = first.recordings.pieces + second.recordings.pieces
+        recordings = replace(first.recordings, pieces=pieces)
+    return SpikeDataset(events, np.concatenate([first.rows, len(one) + second.rows]), recordings)
 
 
 def _chosen(which: ArrayLike, size: int) -> NDArray[np.int64]:

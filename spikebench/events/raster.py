@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 MAX_STEPS = 2**31 - 1
-Mode = Literal["counts", "binary"]
+# "audio" is the mode of batches without spikes (spikebench.mel), which are refused here.
+Mode = Literal["counts", "binary", "audio"]
 
 
 class Binned(NamedTuple):

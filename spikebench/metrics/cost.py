@@ -125,7 +125,9 @@ def _sparsity(account: Account, model: str) -> dict[str, float | NotApplicable]:
         "activation_sparsity": 1 - nonzero / outputs
         if outputs
         else _not(f"{model} has no hidden neurons"),
-        "input_sparsity": 1 - account.input_nonzero / account.input_cells,
+        "input_sparsity": _not(f"the input of {model} is sound, not spikes")
+        if account.input_nonzero is None
+        else 1 - account.input_nonzero / account.input_cells,
     }
 
 

@@ -92,8 +92,10 @@ class Account:
     ----------
     samples, n_steps : int
         Number of samples, and of steps of each.
-    input_cells, input_nonzero : int
-        Number of cells of their rasters, and of those with a spike.
+    input_cells : int
+        Number of cells of their rasters.
+    input_nonzero : int or None
+        Number of cells with a spike; None if the input is not spikes.
     bundles : list of Bundle
         All weights.
     layers : list of Layer
@@ -103,7 +105,7 @@ class Account:
     samples: int
     n_steps: int
     input_cells: int
-    input_nonzero: int
+    input_nonzero: int | None
     bundles: list[Bundle] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
 
@@ -122,6 +124,8 @@ class Account:
             Account of the input only.
         """
         cells = len(batch) * batch.n_steps * batch.n_units
+        if batch.mode == "audio":
+            return cls(len(batch), batch.n_steps, cells, None)
         # One raster at a time, which is small, and faster than sorting all events.
         rasters = (batch.part(k, k + 1).dense() for k in range(len(batch)))
         nonzero = sum(int(torch.count_nonzero(raster)) for raster in rasters)
@@ -330,7 +334,7 @@ class Account:
             samples=self.samples + other.samples,
             n_steps=self.n_steps,
             input_cells=self.input_cells + other.input_cells,
-            input_nonzero=self.input_nonzero + other.input_nonzero,
+            input_nonzero=_added(self.input_nonzero, other.input_nonzero),
             bundles=bundles,
             layers=layers,
         )

@@ -14,6 +14,8 @@ The contract of a model ``M`` with its configuration ``C``:
 * A network of spiking layers defines them once, in ``M.hidden_layers()``: its base class
   :class:`spikebench.models.spiking_network.SpikingNetwork` derives ``forward``, ``forward_chunk``, ``account`` and the
   export to NIR from that list.
+* ``M.on_audio`` is true if the batches hold mel features of the recordings (:mod:`spikebench.mel`); such a model is
+  another network with the input of :class:`spikebench.models.mel_input.MelInput`.
 * ``M.learning`` names the learning rule of the model, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
   ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``, ``linear_bins``).
 """
@@ -39,6 +41,9 @@ MODELS = {
     "mlp_counts": "spikebench.models.mlp_counts:CountMLP",
     "svm": "spikebench.models.svm:CountSVM",
     "linear_bins": "spikebench.models.linear_bins:LinearBins",
+    "mel_cnn": "spikebench.models.mel_cnn:MelCNN",
+    "mel_lstm": "spikebench.models.mel_lstm:MelLSTM",
+    "mel_tcn": "spikebench.models.mel_tcn:MelTCN",
 }
 
 

@@ -46,7 +46,7 @@ class DataShape:
     time_step : float
         Width of a bin [s].
     input_rate : float
-        Mean count per unit and bin in the training split; sets the scale of initial weights.
+        Mean count per unit and bin in the training split; sets the scale of initial weights. 0 for models on audio.
     """
 
     n_units: int
@@ -103,6 +103,7 @@ class Classifier(nn.Module):
     spiking: ClassVar[bool]
     looks_ahead: ClassVar[bool] = False  # whether the scores depend on the whole clip
     learning: ClassVar[str] = "bptt"  # its learning rule, see spikebench.learning
+    on_audio: ClassVar[bool] = False  # whether its input is mel features
 
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()
@@ -140,6 +141,30 @@ class Classifier(nn.Module):
         raise TrainingError(
             f"{type(self).__name__} needs whole clips and cannot process them chunk by chunk"
         )
+
+    def values(self, batch: EventBatch) -> torch.Tensor:
+        """Return what a conventional network gets from a batch.
+
+        Parameters
+        ----------
+        batch
+            A batch of events, or of mel features for a model on audio.
+
+        Returns
+        -------
+        Tensor of float32, shape (batch, time, input)
+            By default the raster.
+        """
+        return batch.dense()
+
+    def measure_input(self, samples: BinnedSamples) -> None:
+        """Take from the training samples, before the first epoch, what is not learned by gradients.
+
+        Parameters
+        ----------
+        samples
+            All training samples; by default nothing is taken from them.
+        """
 
     def account(self, batch: EventBatch) -> Account | None:
         """Run the model once and count its operations.

@@ -17,25 +17,38 @@ from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
 
 
-class CNNConfig(ModelConfig):
-    """Configuration of :class:`CNN`."""
+class PictureConfig(ModelConfig):
+    """Configuration of a :class:`PictureNetwork`."""
 
-    image_units: int = Field(default=64, ge=8, le=65_536)
     filters: tuple[Units, Units, Units] = (16, 32, 64)
     dense_units: Units = 128
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
-class CNN(Classifier):
-    """Three convolutions with pooling, one dense layer."""
+class CNNConfig(PictureConfig):
+    """Configuration of :class:`CNN`."""
 
-    Config: ClassVar[type[ModelConfig]] = CNNConfig
+    image_units: int = Field(default=64, ge=8, le=65_536)
+
+
+class PictureNetwork(Classifier):
+    """Three convolutions with pooling, one dense layer.
+
+    Parameters
+    ----------
+    config
+        Configuration.
+    shape
+        Properties of the data.
+    rows
+        Rows of the picture; by default one per input.
+    """
+
     spiking = False
     looks_ahead = True
 
-    def __init__(self, config: CNNConfig, shape: DataShape) -> None:
+    def __init__(self, config: PictureConfig, shape: DataShape, rows: int = 0) -> None:
         super().__init__(config, shape)
-        self.rows = min(config.image_units, shape.n_units)
         layers: list[nn.Module] = []
         n_in = 1
         for n_out in config.filters:
@@ -46,7 +59,7 @@ class CNN(Classifier):
                 nn.MaxPool2d(2, ceil_mode=True),
             ]
             n_in = n_out
-        rows, columns = self.rows, shape.n_steps
+        rows, columns = rows or shape.n_units, shape.n_steps
         for _ in config.filters:
             rows, columns = -(-rows // 2), -(-columns // 2)
         self.features = nn.Sequential(*layers)
@@ -61,16 +74,16 @@ class CNN(Classifier):
 
     def forward(self, batch: EventBatch) -> Output:
         """Compute the scores of a batch of events."""
-        return Output(self.head(self.features(self._image(batch))))
+        return Output(self.head(self.features(self.picture(batch))))
 
     def account(self, batch: EventBatch) -> Account:
         """Count the operations for a batch; see :meth:`Classifier.account`.
 
-        Square roots of pooled counts are values. Pooling has no weights; normalisation is part of the updates of the
-        units that it scales.
+        Square roots of pooled counts, and levels, are values. Pooling has no weights; normalisation is part of the
+        updates of the units that it scales.
         """
         account = Account.of(batch)
-        values = self._image(batch)
+        values = self.picture(batch)
         for part, layers in (("features", self.features), ("head", self.head)):
             for k, layer in enumerate(layers):
                 name = f"{part}.{k}.weight"
@@ -84,9 +97,35 @@ class CNN(Classifier):
         account.compute(values, hidden=False)
         return account
 
-    def _image(self, batch: EventBatch) -> torch.Tensor:
-        """Make the image, shape (batch, 1, time, row)."""
-        raster = batch.dense()  # (batch, time, unit)
+    def picture(self, batch: EventBatch) -> torch.Tensor:
+        """Make the picture.
+
+        Parameters
+        ----------
+        batch
+            The input of the network.
+
+        Returns
+        -------
+        Tensor of float32, shape (batch, 1, time, row)
+            By default the values of all inputs.
+        """
+        return self.values(batch).unsqueeze(1)
+
+
+class CNN(PictureNetwork):
+    """Convolutions on a picture of the spikes, whose rows are groups of units."""
+
+    Config: ClassVar[type[ModelConfig]] = CNNConfig
+
+    def __init__(self, config: CNNConfig, shape: DataShape) -> None:
+        rows = min(config.image_units, shape.n_units)
+        super().__init__(config, shape, rows)
+        self.rows = rows
+
+    def picture(self, batch: EventBatch) -> torch.Tensor:
+        """Make the picture of square roots of counts; see :meth:`PictureNetwork.picture`."""
+        raster = self.values(batch)  # (batch, time, unit)
         # Rows of equal width up to one unit: unit u is in row ⌊u·rows/n_units⌋.
         n_units = raster.shape[2]
         row = torch.arange(n_units, device=raster.device) * self.rows // n_units

@@ -58,7 +58,7 @@ class GatedNetwork(Classifier):
 
     def forward(self, batch: EventBatch) -> Output:
         """Compute the scores of a batch of events."""
-        hidden, _ = self.layers(batch.dense())
+        hidden, _ = self.layers(self.values(batch))
         return Output(self.readout(self.dropout(hidden)).amax(1))
 
     def account(self, batch: EventBatch) -> Account:
@@ -67,16 +67,16 @@ class GatedNetwork(Classifier):
         The gates' products with each other and their non-linearities are part of the updates of the cells.
         """
         account = Account.of(batch)
-        hidden = batch.dense()
+        hidden, is_spikes = self.values(batch), not self.on_audio
         for k in range(self.layers.num_layers):
             weights = {name: getattr(self.layers, f"{name}_l{k}") for name in _PARAMETERS}
             with torch.random.fork_rng(devices=[]):  # its initial weights are not used
                 layer = self.cells(hidden.shape[2], self.layers.hidden_size, batch_first=True)
             layer.to(hidden)
             layer.load_state_dict({f"{name}_l0": weights[name] for name in _PARAMETERS})
-            # The input of the first layer is spikes, that of the others values.
+            # The input of the first layer is spikes, except on audio, that of the others values.
             name = f"{self.name}.weight_ih_l{k}"
-            account.multiply(name, hidden, weights["weight_ih"], spikes=k == 0)
+            account.multiply(name, hidden, weights["weight_ih"], is_spikes and k == 0)
             hidden, _ = layer(hidden)
             account.multiply(f"{self.name}.weight_hh_l{k}", hidden[:, :-1], weights["weight_hh"])
             account.compute(hidden, hidden=True)
@@ -92,7 +92,7 @@ class GatedNetwork(Classifier):
         start: Any = None
         if state:
             start = state.layers[0] if len(state.layers) == 1 else tuple(state.layers)
-        hidden, end = self.layers(batch.dense(), start)
+        hidden, end = self.layers(self.values(batch), start)
         trace = self.readout(self.dropout(hidden))
         best = trace.amax(1) if state is None else torch.maximum(trace.amax(1), state.summary)
         n_steps = batch.lengths + (state.n_steps if state else 0)

@@ -143,7 +143,7 @@ class TCN(Classifier):
         self, batch: EventBatch, state: ChunkState | None
     ) -> tuple[torch.Tensor, ChunkState]:
         """Compute the scores after the next chunk; see :meth:`Classifier.forward_chunk`."""
-        values, layers = batch.dense().transpose(1, 2), []
+        values, layers = self.values(batch).transpose(1, 2), []
         for k, block in enumerate(self._blocks()):
             pasts = state.layers[2 * k : 2 * k + 2] if state else None
             (*_, values), pasts = block.after(pasts, values)
@@ -166,7 +166,8 @@ class TCN(Classifier):
     def account(self, batch: EventBatch) -> Account:
         """Count the operations for a batch; see :meth:`Classifier.account`.
 
-        The first convolutions and the connection past them add the weights of spikes, the others multiply values.
+        The first convolutions and the connection past them add the weights of spikes (on audio, they multiply levels),
+        the others multiply values.
         Normalisation and the sum of a block are part of the updates of its units. Samples are counted one by one:
         whether a value next to 0 is rectified must not depend on the batch, whose size affects rounding.
         """
@@ -175,10 +176,10 @@ class TCN(Classifier):
 
     def _account(self, batch: EventBatch) -> Account:
         account = Account.of(batch)
-        values = batch.dense().transpose(1, 2)
+        values = self.values(batch).transpose(1, 2)
         for k, block in enumerate(self._blocks()):
             (y1, y2, y), _ = block.after(None, values)
-            name, spikes = f"blocks.{k}", k == 0
+            name, spikes = f"blocks.{k}", k == 0 and not self.on_audio
             account.convolve_causally(f"{name}.first.weight", values, block.first, spikes)
             account.convolve_causally(f"{name}.second.weight", y1, block.second)
             if isinstance(block.past_them, nn.Conv1d):

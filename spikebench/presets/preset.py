@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spikebench.errors import TrainingError
+from spikebench.mel.spectrogram import MelDesign
 from spikebench.models import check_model_name
 from spikebench.records.strict_json import first_problem
 
@@ -42,11 +43,11 @@ class _Settings(BaseModel):
 
 
 class InputSettings(_Settings):
-    """Conversion of spikes into a raster."""
+    """Conversion of spikes into a raster; with the mode ``audio``, the frames of :class:`MelSettings`."""
 
     time_step_ms: float = Field(ge=0.01, le=1000)
     duration_ms: float = Field(gt=0, le=60_000)
-    mode: Literal["counts", "binary"]
+    mode: Literal["counts", "binary", "audio"]
     # Neighbouring units that become one input, with the sum of their spikes. Omitted from files if 1, to keep the older
     # format.
     group_units: int = Field(default=1, ge=1, le=65_536, exclude_if=lambda group: group == 1)
@@ -59,6 +60,43 @@ class InputSettings(_Settings):
     def n_steps(self) -> int:
         """Number of bins: the duration in time steps, rounded."""
         return max(round(self.duration_ms / self.time_step_ms), 1)
+
+
+class MelSettings(_Settings):
+    """Log-mel features of recordings, the input of models on audio; see :mod:`spikebench.mel.spectrogram`.
+
+    There is one frame per time step of ``input.time_step_ms``, and one input per band.
+    """
+
+    bands: int = Field(default=64, ge=1, le=512)
+    window_ms: float = Field(default=25.0, gt=0, le=500)  # of sound in a frame
+    lowest_hz: float = Field(default=50.0, ge=0)  # edge of the first band
+    highest_hz: float = Field(default=8000.0, gt=0)  # edge of the last band
+    sample_rate_hz: int = Field(default=16_000, ge=1000, le=192_000)  # recordings are resampled
+    floor_db: float = Field(
+        default=-80.0, ge=-200, le=0
+    )  # level of silence; that of speech is about 0
+
+    def design(self, time_step_ms: float) -> MelDesign:
+        """Convert the settings to samples, with frames of a time step [ms]."""
+        return MelDesign(
+            sample_rate=self.sample_rate_hz,
+            hop=round(time_step_ms * 1e-3 * self.sample_rate_hz),
+            window=round(self.window_ms * 1e-3 * self.sample_rate_hz),
+            n_bands=self.bands,
+            lowest=self.lowest_hz,
+            highest=self.highest_hz,
+            floor=self.floor_db,
+        )
+
+    @model_validator(mode="after")
+    def _bands_fit_the_rate(self) -> Self:
+        if not self.lowest_hz < self.highest_hz <= self.sample_rate_hz / 2:
+            raise ValueError(
+                f"lowest_hz < highest_hz ≤ sample_rate_hz / 2 is required, got {self.lowest_hz:g}, "
+                f"{self.highest_hz:g} and {self.sample_rate_hz / 2:g}"
+            )
+        return self
 
 
 class TrainingSettings(_Settings):
@@ -149,14 +187,60 @@ class RegulariserSettings(_Settings):
     upper_spikes: float = Field(default=0.0, ge=0)
 
 
+# Settings of spikes, which have no effect on mel features; table and keys.
+_OF_SPIKES = {
+    "input": ("group_units",),
+    "training": ("unit_jitter_percent",),
+    "regulariser": tuple(RegulariserSettings.model_fields),
+    "augmentation": (
+        "blend_probability",
+        "time_warp_percent",
+        "delete_probability",
+        "time_jitter_ms",
+    ),
+}
+
+
 class Preset(_Settings):
     """All settings: input, training, regulariser, and the model's own table."""
 
     input: InputSettings
+    # Of models on audio only, and omitted from the files of others.
+    mel: MelSettings | None = Field(default=None, exclude_if=lambda mel: mel is None)
     training: TrainingSettings = TrainingSettings()
     regulariser: RegulariserSettings = RegulariserSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     model: dict[str, Any] = {}
+
+    def n_inputs(self, n_units: int) -> int:
+        """Return the number of inputs of a model: bands, or groups of the units of the data."""
+        return self.mel.bands if self.mel is not None else self.input.n_inputs(n_units)
+
+    @model_validator(mode="after")
+    def _audio_has_its_settings(self) -> Self:
+        is_audio = self.input.mode == "audio"
+        if is_audio != (self.mel is not None):
+            raise ValueError(
+                'input.mode = "audio" needs the table [mel]'
+                if is_audio
+                else f'[mel] has no effect with input.mode = "{self.input.mode}"; remove it'
+            )
+        if self.mel is None:
+            return self
+        for table, names in _OF_SPIKES.items():
+            settings = getattr(self, table)
+            for name in names:
+                if getattr(settings, name) != type(settings).model_fields[name].default:
+                    raise ValueError(f"{table}.{name} has no effect on audio; remove it")
+        hop = self.input.time_step_ms * 1e-3 * self.mel.sample_rate_hz
+        if abs(hop - round(hop)) > 1e-6 * hop or hop < 1:
+            raise ValueError(
+                f"input.time_step_ms: {self.input.time_step_ms:g} ms are {hop:g} samples of mel.sample_rate_hz; "
+                "a whole number is required"
+            )
+        if self.mel.window_ms < self.input.time_step_ms:
+            raise ValueError("mel.window_ms: is shorter than input.time_step_ms, so sound is lost")
+        return self
 
 
 def read_preset(

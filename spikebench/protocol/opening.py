@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec
 from spikebench.encoders.provenance import encoder_name
-from spikebench.errors import ProtocolError, SpikebenchError, SpikeFileError
+from spikebench.errors import DataError, ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.events.cache import open_events
 from spikebench.events.dataset import SpikeDataset, join
 from spikebench.protocol.results import PUBLISHED_ENCODING, DatasetRecord, Encoding
@@ -37,6 +37,7 @@ from spikebench.protocol.splits import (
     oracle,
     partition,
 )
+from spikebench.recordings.named import NamedRecordings, Piece
 from spikebench.records.text import printable
 from spikebench.records.whole_files import file_sha256_once
 from spikebench.spike_files.copies import MIN_SPIKES, CopyFinder
@@ -82,6 +83,8 @@ class SelectionData:
     test_copies : int
         Number of test samples that are copies of a training or validation sample, if the splits of the file contain
         any. In data sets with official splits, copies are found only by the SHA-256 of their recordings.
+    audio : Path or None
+        Folder of the recordings of the samples, for models on audio.
     """
 
     train: SpikeDataset
@@ -91,6 +94,7 @@ class SelectionData:
     fold: int | None = None
     encoding: Encoding = PUBLISHED_ENCODING
     test_copies: int = 0
+    audio: Path | None = None
 
     @property
     def is_oracle(self) -> bool:
@@ -160,19 +164,25 @@ class _Opened:
         facts = self.facts
         return LabelledSamples(index - first, facts.labels[index], facts.speakers[index])
 
-    def samples(self, index: NDArray[np.int64], closed: NDArray[np.int64]) -> SpikeDataset:
-        """Open some samples, all in one file, on arrays without the spikes of ``closed`` samples."""
+    def samples(
+        self, index: NDArray[np.int64], closed: NDArray[np.int64], audio: Path | None = None
+    ) -> SpikeDataset:
+        """Open some samples, all in one file, on arrays without the spikes of ``closed`` samples.
+
+        With the folder ``audio`` of their recordings, these are named, but not read.
+        """
         starts = np.cumsum([0, *(file.size for file in self.files)])
         (which,) = np.unique(np.searchsorted(starts, index, side="right") - 1)
         file, here = self.files[which], np.arange(starts[which], starts[which + 1])
         opened = np.setdiff1d(here, closed)
         some = None if opened.size == here.size else opened - starts[which]
+        recordings = _recordings(file.path, opened - starts[which], audio) if audio else None
         return SpikeDataset(
-            open_events(file.path, file.sha256, some), np.searchsorted(opened, index)
+            open_events(file.path, file.sha256, some), np.searchsorted(opened, index), recordings
         )
 
 
-def open_selection(data: str, fold: int | None = None) -> SelectionData:
+def open_selection(data: str, fold: int | None = None, audio: Path | None = None) -> SelectionData:
     """Open the training and validation splits of a data set.
 
     Parameters
@@ -181,6 +191,8 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
         A registered name, or the path of a spike file.
     fold
         Leave out this speaker of the training split for validation, instead of those defined by the protocol.
+    audio
+        Folder of the recordings of which the samples were made, for models on audio.
 
     Returns
     -------
@@ -192,18 +204,24 @@ def open_selection(data: str, fold: int | None = None) -> SelectionData:
     UnknownNameError, SpikeFileError
         If the data set or file does not exist, or it is damaged.
     DataError
-        If its cache cannot be written.
+        If its cache cannot be written, the folder of recordings does not exist, or the file names no recordings.
     ProtocolError
         If it cannot be split.
     """
     opened = _open(data)
     found = _partition(opened, fold)
     train, validation = (
-        opened.samples(part, closed=found.test) for part in (found.train, found.validation)
+        opened.samples(part, found.test, audio) for part in (found.train, found.validation)
     )
-    record = _record(opened, found)
     return SelectionData(
-        train, validation, record, data, fold, opened.encoding, test_copies=found.copies
+        train,
+        validation,
+        dataset=_record(opened, found),
+        data=data,
+        fold=fold,
+        encoding=opened.encoding,
+        test_copies=found.copies,
+        audio=audio,
     )
 
 
@@ -231,13 +249,13 @@ def read_split_labels(data: str) -> SplitLabels:
     return SplitLabels(_record(opened, found), *parts)
 
 
-def open_oracle(data: str) -> SelectionData:
+def open_oracle(data: str, audio: Path | None = None) -> SelectionData:
     """Open a data set so that models are selected on the *test split*, to reproduce such numbers.
 
     Parameters
     ----------
-    data
-        A registered name, or the path of a spike file.
+    data, audio
+        As for :func:`open_selection`.
 
     Returns
     -------
@@ -251,16 +269,17 @@ def open_oracle(data: str) -> SelectionData:
     """
     opened = _open(data)
     found = oracle(opened.facts, _partition(opened))
-    train = opened.samples(found.train, closed=found.test)
+    train = opened.samples(found.train, found.test, audio)
     record = _record(opened, found)
     return SelectionData(
         train,
-        validation=_test(opened, found),
+        validation=_test(opened, found, audio),
         dataset=record,
         data=data,
         fold=None,
         encoding=opened.encoding,
         test_copies=found.copies,
+        audio=audio,
     )
 
 
@@ -313,7 +332,7 @@ def open_test(selection: SelectionData) -> SpikeDataset:
             f"{selection.data}: the data differ from those of the training; restore the file"
         )
     # The test split does not depend on the validation speakers, so it is found without the fold.
-    return _test(opened, _partition(opened))
+    return _test(opened, _partition(opened), selection.audio)
 
 
 def is_data_of(data: str, dataset: DatasetRecord, path: Path, sha256: str) -> bool:
@@ -446,9 +465,32 @@ def list_folds(data: str) -> list[int]:
     return speakers
 
 
-def _test(opened: _Opened, found: Partition) -> SpikeDataset:
+def _test(opened: _Opened, found: Partition, audio: Path | None) -> SpikeDataset:
     everything = np.arange(opened.facts.labels.size)
-    return opened.samples(found.test, closed=np.setdiff1d(everything, found.test))
+    return opened.samples(found.test, np.setdiff1d(everything, found.test), audio)
+
+
+def _recordings(path: Path, positions: NDArray[np.int64], audio: Path) -> NamedRecordings:
+    """Name the recordings of some samples of a spike file."""
+    if not audio.is_dir():
+        raise DataError(
+            f"{printable(str(audio))}: there is no such folder; --audio takes the folder of the recordings of which "
+            f"{printable(path.name)} was made"
+        )
+    with SpikeFile(path) as file:
+        names, digests = file.sources, file.sha256
+        if not names or not digests or not all(digests[k] for k in positions):
+            raise DataError(
+                f"{printable(str(path))}: does not name the recordings of its samples, which models on audio need; "
+                "use a file that spikebench convert or spikebench data make wrote"
+            )
+        if file.segments is None or file.durations_s is None:
+            return NamedRecordings(
+                audio, path, tuple(Piece(names[k], digests[k]) for k in positions)
+            )
+        cut = zip(names, digests, file.starts_s.tolist(), file.durations_s.tolist(), strict=True)
+        pieces = [Piece(*one) for one in cut]
+    return NamedRecordings(audio, path, tuple(pieces[k] for k in positions))
 
 
 def _open(data: str) -> _Opened:

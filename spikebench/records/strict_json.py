@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -201,11 +201,30 @@ def _shown(key: str) -> str:
     return short if short.isprintable() else ascii(short)
 
 
+def record_of(annotation: object) -> type[BaseModel] | None:
+    """Return the record that a field holds.
+
+    Parameters
+    ----------
+    annotation
+        Type of the field: a record, or an optional one.
+
+    Returns
+    -------
+    type or None
+        The class of the record; None for a field that holds none.
+    """
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
 def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:
     """Return a message with the known keys at the place of an unknown one."""
     for part in place[:-1]:
-        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = record_of(kind.model_fields[part].annotation) if part in kind.model_fields else None
+        if inner is None:
             return ""
         kind = inner
     return str(UnknownNameError("key", place[-1], kind.model_fields))

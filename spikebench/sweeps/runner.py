@@ -126,7 +126,7 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
         for seed in spec.seeds
         for configuration in configurations
     ]
-    selection, refit = open_selection(spec.data), spec.refit
+    selection, refit = open_selection(spec.data, audio=_audio(spec)), spec.refit
     records = {}
     built = set()
     with tempfile.TemporaryDirectory() as scratch:
@@ -142,7 +142,7 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
                 records[run.folder] = record
                 continue
             # Whether a model can be built does not depend on seeds and training settings.
-            key = f"{one.model} {one.preset.model_dump_json(include={'input', 'model'})}"
+            key = f"{one.model} {one.preset.model_dump_json(include={'input', 'mel', 'model'})}"
             key += f"{one.preset.training.precision} {one.preset.training.refit_epochs}"
             if key not in built:
                 try:
@@ -251,7 +251,12 @@ def _task(sweep: Sweep, run: Run, sign: Path) -> Task:
         sign,
         software(),
         sweep.spec.refit,
+        audio=_audio(sweep.spec),
     )
+
+
+def _audio(spec: SweepSpec) -> Path | None:
+    return None if spec.audio is None else Path(spec.audio)
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
@@ -339,7 +344,8 @@ def _report(sweep: Sweep, outcomes: dict[Path, Outcome]) -> SweepReport:
         | {
             "data": shareable(sweep.spec.data),
             "preset": sweep.spec.preset and shareable(sweep.spec.preset),
-        },
+        }
+        | ({"audio": shareable(sweep.spec.audio)} if sweep.spec.audio else {}),
         dataset=sweep.selection.dataset,
         configurations=ranked,
         best=ranked[0].name if ranked[0].is_complete else None,

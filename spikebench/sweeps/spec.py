@@ -4,6 +4,7 @@
 
     model = "lif"                            # or a list of models
     data = "digits"                          # a data set, or the path of a spike file
+    audio = "recordings"                     # folder of its recordings, for the models mel_…
     preset = "mine.toml"                     # instead of the model's own
     seeds = 3                                # 0, 1, 2; or a list
     refit = true                             # refit every run with validation speakers, like --refit
@@ -42,7 +43,7 @@ from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import SpikebenchError, TrainingError, UnknownNameError
 from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.strict_json import first_problem, record_of
 
 __all__ = ["MAX_RUNS", "Configuration", "SweepSpec", "list_configurations", "read_spec"]
 
@@ -64,6 +65,10 @@ class SweepSpec(BaseModel):
 
     model: Annotated[tuple[str, ...], Field(min_length=1)]
     data: Annotated[str, Field(min_length=1)] = "digits"
+    # Omitted from reports if there is none, to keep the older format.
+    audio: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, exclude_if=lambda audio: audio is None
+    )
     preset: Annotated[str, Field(min_length=1)] | None = None
     seeds: tuple[int, ...] = (0,)
     refit: bool = False
@@ -79,7 +84,7 @@ class SweepSpec(BaseModel):
         _require_distinct(names)
         return tuple(names)
 
-    @field_validator("data", "preset")
+    @field_validator("data", "audio", "preset")
     @classmethod
     def _path(cls, value: str | None) -> str | None:
         if value is not None and not value.isprintable():
@@ -237,27 +242,29 @@ def read_spec(path: Path) -> SweepSpec:
 
 
 def _known_settings(model: str) -> list[str]:
-    tables = {name: field.annotation for name, field in Preset.model_fields.items()}
+    tables = {name: record_of(field.annotation) for name, field in Preset.model_fields.items()}
     tables["model"] = model_class(model).Config
     return [
         f"{table}.{key}"
         for table, kind in tables.items()
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        if kind is not None
         for key in kind.model_fields
     ]
 
 
 def _located(spec: SweepSpec, folder: Path) -> SweepSpec:
     """Make its paths absolute, since workers may have other working directories."""
-    data, preset = spec.data, spec.preset
+    data, audio, preset = spec.data, spec.audio, spec.preset
     if data not in DATASETS:
         path = os.path.normpath(folder / data)
         if not os.path.lexists(path) and os.path.basename(data) == data and not Path(data).suffix:
             load_spec(data)  # neither a path nor a file: raises with the available names
         data = path
+    if audio is not None:
+        audio = os.path.normpath(folder / audio)
     if preset is not None:
         preset = os.path.normpath(folder / preset)
-    return spec.model_copy(update={"data": data, "preset": preset})
+    return spec.model_copy(update={"data": data, "audio": audio, "preset": preset})
 
 
 def list_configurations(spec: SweepSpec) -> list[Configuration]:

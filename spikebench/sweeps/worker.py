@@ -60,6 +60,7 @@ class Task:
     software: str
     refit: bool = False
     condition: str = ""
+    audio: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
                 f"{here} cannot find {task.sign.parent}; all workers need one file system, under the same paths"
             )
         try:
-            selection = open_once(task.data, task.dataset.sha256)
+            selection = open_once(task.data, task.dataset.sha256, task.audio)
         except SpikebenchError as error:
             raise SpikebenchError(f"{here} cannot open the data: {error}") from None
         if selection.dataset.first_difference(task.dataset):
@@ -134,7 +135,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def open_once(data: str, sha256: str) -> SelectionData:
+def open_once(data: str, sha256: str, audio: Path | None = None) -> SelectionData:
     """Open data once per process.
 
     Parameters
@@ -143,13 +144,15 @@ def open_once(data: str, sha256: str) -> SelectionData:
         Name or path of the data.
     sha256
         The expected SHA-256, which distinguishes earlier contents.
+    audio
+        Folder of the recordings, for models on audio.
 
     Returns
     -------
     SelectionData
         The samples without the test split.
     """
-    return open_selection(data)
+    return open_selection(data, audio=audio)
 
 
 def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) -> Outcome:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from spikebench.events.augmented import AugmentedSamples, Changes
 from spikebench.events.batches import BinnedSamples, EventBatch
+from spikebench.mel.augmented import AugmentedMel
+from spikebench.mel.batches import MelSamples
 from spikebench.presets.preset import AugmentationSettings, Preset
 
 
@@ -33,8 +35,13 @@ class TrainingBatches:
         self._generator = np.random.default_rng([seed, epoch])
         changes = changes_of(preset, train)
         self._unit_jitter = changes.unit_jitter
-        plain = preset.augmentation == AugmentationSettings()
-        self._augmented = None if plain else AugmentedSamples(train, changes)
+        self._augmented: AugmentedSamples | AugmentedMel | None = None
+        if preset.augmentation != AugmentationSettings():
+            self._augmented = (
+                AugmentedMel(train, changes)
+                if isinstance(train, MelSamples)
+                else AugmentedSamples(train, changes)
+            )
 
     def order(self) -> NDArray[np.int64]:
         """Draw the order of the samples; call it before :meth:`batch`, which draws from the same generator.
@@ -83,7 +90,9 @@ def changes_of(preset: Preset, train: BinnedSamples) -> Changes:
     Changes
         Strengths of all changes.
     """
-    settings, n_units = preset.augmentation, train.samples.n_units
+    settings = preset.augmentation
+    # Units are changed before they are grouped; on audio, a unit is a mel band.
+    n_units = train.samples.n_units if preset.mel is None else preset.mel.bands
     return Changes(
         blend_probability=settings.blend_probability,
         max_unit_shift=round(settings.unit_shift_percent / 100 * n_units),

@@ -68,6 +68,7 @@ def train(
         If the loss or the weights are no longer finite.
     """
     settings = record.preset.training
+    model.measure_input(samples)
     rule = make_rule(model, record, samples, ranks)
     if rule.updates == "once":
         began = time.perf_counter()

@@ -17,6 +17,8 @@ from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.kernels.choice import choose_kernels
 from spikebench.learning.rule import device_of
+from spikebench.mel.batches import MelSamples
+from spikebench.mel.cache import Progress, mel_frames, silent
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import Preset
 from spikebench.records.strict_json import first_problem
@@ -41,8 +43,9 @@ def build_model(record: RunRecord) -> Classifier:
     Raises
     ------
     TrainingError
-        If the preset's ``[model]`` table does not fit the model.
+        If the preset's input or ``[model]`` table does not fit the model.
     """
+    check_input(record.model, record.preset)
     kind = model_class(record.model)
     settings = record.preset.input
     try:
@@ -50,11 +53,11 @@ def build_model(record: RunRecord) -> Classifier:
     except ValidationError as error:
         raise TrainingError(f"model {record.model}: {first_problem(error, kind.Config)}") from None
     shape = DataShape(
-        n_units=settings.n_inputs(record.dataset.n_units),
+        n_units=record.preset.n_inputs(record.dataset.n_units),
         n_classes=len(record.dataset.classes),
         n_steps=settings.n_steps,
         time_step=settings.time_step_ms * 1e-3,
-        input_rate=record.input_rate,
+        input_rate=record.input_rate or 0.0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(record.seed, 0))
@@ -67,8 +70,31 @@ def build_model(record: RunRecord) -> Classifier:
             raise TrainingError(f"model {record.model} cannot be built: {reason}") from None
 
 
-def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
-    """Bin samples with the settings of a preset.
+def check_input(model: str, preset: Preset) -> None:
+    """Refuse a preset for another kind of input than that of a model.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    preset
+        Settings.
+
+    Raises
+    ------
+    TrainingError
+        If one is for spikes and the other for audio.
+    """
+    audio = model_class(model).on_audio
+    if audio != (preset.mel is not None):
+        needed = 'audio: set input.mode = "audio" and [mel]' if audio else "spikes: remove [mel]"
+        raise TrainingError(f"model {model} works on {needed}, or choose another preset")
+
+
+def bin_samples(
+    samples: SpikeDataset, preset: Preset, progress: Progress = silent
+) -> BinnedSamples:
+    """Bin samples with the settings of a preset; for a model on audio, open the mel features of their recordings.
 
     Parameters
     ----------
@@ -76,13 +102,29 @@ def bin_samples(samples: SpikeDataset, preset: Preset) -> BinnedSamples:
         Events in seconds.
     preset
         Settings.
+    progress
+        Called after every recording whose features are computed, with their number and total.
 
     Returns
     -------
     BinnedSamples
         Ready for batches.
+
+    Raises
+    ------
+    TrainingError
+        If mel features are needed and the samples were opened without their recordings, or the settings do not fit.
+    DataError, AudioError
+        If a recording is missing, is another one, or cannot be used.
     """
     settings = preset.input
+    if preset.mel is not None:
+        if samples.recordings is None:
+            raise TrainingError(
+                "the input of this model is audio: give the folder of the recordings with --audio FOLDER"
+            )
+        frames = mel_frames(samples.recordings, preset.mel.design(settings.time_step_ms), progress)
+        return MelSamples(samples, frames, settings.time_step_ms * 1e-3, settings.n_steps)
     return BinnedSamples(
         samples,
         time_step=settings.time_step_ms * 1e-3,

@@ -23,6 +23,7 @@ from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.learning.ranks import Ranks, this_rank, together
 from spikebench.learning.rule import rule_class
+from spikebench.mel.cache import Progress, silent
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
@@ -33,6 +34,7 @@ from spikebench.training.epochs import Report, rate_reductions, train
 from spikebench.training.inference import (
     bin_samples,
     build_model,
+    check_input,
     find_device,
     one_thread,
     place,
@@ -44,7 +46,7 @@ from spikebench.training.run import (
     count_opening,
     create_run,
     identity,
-    keep_data_path,
+    keep_paths,
     locked,
     read_run,
     save_tensors,
@@ -52,7 +54,7 @@ from spikebench.training.run import (
 )
 from spikebench.training.run_record import RunRecord
 
-__all__ = ["Report", "fit", "start_run"]
+__all__ = ["Report", "check_recordings", "fit", "start_run"]
 
 
 def start_run(
@@ -65,6 +67,7 @@ def start_run(
     *,
     refit: bool = False,
     condition: str = "",
+    progress: Progress = silent,
 ) -> RunRecord:
     """Start a run, or continue the same run.
 
@@ -83,6 +86,8 @@ def start_run(
         Whether to train again on training and validation samples after selection.
     condition
         Name of a change of the spikes of all samples (:mod:`spikebench.events.conditions`); empty for none.
+    progress
+        For a model on audio, called after every recording whose mel features are computed.
 
     Returns
     -------
@@ -93,11 +98,20 @@ def start_run(
     ------
     TrainingError
         If the folder contains another run, a new run cannot be trained with the preset (then nothing is written), or
-        a refit is not possible, or no spike remains under the condition.
+        a refit is not possible, or no spike remains under the condition. If the model needs recordings and the data
+        were opened without them, or the reverse.
+    DataError, AudioError
+        If a recording is missing, is another one, or cannot be used.
     """
     _check_refit(preset, selection, refit)
+    check_input(model, preset)
+    check_recordings(model, preset, selection.audio)
+    if condition and selection.audio is not None:
+        raise TrainingError(f"{condition} changes spikes, and {model} has none; it works on audio")
     train_samples = selection.train
-    binned = bin_samples(changed(train_samples, train_samples, condition, seed, preset), preset)
+    binned = bin_samples(
+        changed(train_samples, train_samples, condition, seed, preset), preset, progress
+    )
     if condition and not binned.n_events:
         raise TrainingError(f"no spike of the training samples remains under {condition}")
     cells = len(binned) * binned.n_steps * binned.n_units
@@ -107,11 +121,11 @@ def start_run(
         preset=preset,
         data=shareable(selection.data),
         dataset=selection.dataset,
-        input_rate=binned.n_events / cells,
+        input_rate=None if preset.mel else binned.n_events / cells,
         seed=seed,
         late_events=binned.n_late,
         fold=selection.fold,
-        encoding=selection.encoding,
+        encoding=None if preset.mel else selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
         refit=refit,
         condition=condition,
@@ -124,8 +138,33 @@ def start_run(
     found = read_run(folder)
     if identity(found) != identity(record):
         raise TrainingError(f"{folder}: contains another run; choose another folder")
-    keep_data_path(folder, selection.data)
+    keep_paths(folder, selection)
     return found
+
+
+def check_recordings(model: str, preset: Preset, audio: Path | None) -> None:
+    """Refuse a model on audio without recordings, and recordings that would not be used.
+
+    Parameters
+    ----------
+    model, preset
+        Name and settings of the model.
+    audio
+        Folder of the recordings.
+
+    Raises
+    ------
+    TrainingError
+        The message names the option.
+    """
+    if preset.mel is not None and audio is None:
+        raise TrainingError(
+            f"model {model} works on the recordings behind the spikes: give their folder with --audio FOLDER"
+        )
+    if preset.mel is None and audio is not None:
+        raise TrainingError(
+            f"model {model} works on spikes: leave out --audio, or choose a mel_… model"
+        )
 
 
 def _check_refit(preset: Preset, selection: SelectionData, refit: bool) -> None:

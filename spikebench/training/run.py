@@ -6,7 +6,8 @@
     checkpoint.safetensors         after the last complete epoch: weights, best weights, optimiser, history
     weights.safetensors            the selected weights (after a refit, those of the refit), once training is finished
     history.csv                    one line per epoch
-    .data                          the path of the data on this machine, which run.json does not contain
+    .data, .audio                  the paths of the data and, for a model on audio, of the folder of recordings on this
+                                   machine, which run.json does not contain
     refit-checkpoint.safetensors, refit-history.csv   the same for a refit
 
 Every file is replaced in one step, so a run that is killed at any time can be resumed.
@@ -44,7 +45,8 @@ from spikebench.records.whole_files import (
 from spikebench.training.run_record import RunRecord as RunRecord
 
 RUN_FILE = "run.json"
-DATA_FILE = ".data"  # where the data are on this machine; not for sharing
+# Where data and recordings are on this machine; not for sharing.
+DATA_FILE, AUDIO_FILE = ".data", ".audio"
 WEIGHTS_FILE = "weights.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 REFIT_CHECKPOINT_FILE = "refit-checkpoint.safetensors"
@@ -147,18 +149,20 @@ def create_run(folder: Path, record: RunRecord) -> bool:
     return True
 
 
-def keep_data_path(folder: Path, data: str) -> None:
-    """Keep the path of the data of a run, for this machine alone.
+def keep_paths(folder: Path, selection: SelectionData) -> None:
+    """Keep the paths of the data of a run and of their recordings, for this machine alone.
 
     Parameters
     ----------
     folder
         The run.
-    data
-        Name or path of the data.
+    selection
+        The data, as they were opened.
     """
-    if data_path(folder, read_run(folder)) != data:
-        write_bytes(folder / DATA_FILE, os.fsencode(data))
+    if data_path(folder, read_run(folder)) != selection.data:
+        write_bytes(folder / DATA_FILE, os.fsencode(selection.data))
+    if selection.audio is not None and audio_path(folder) != selection.audio.absolute():
+        write_bytes(folder / AUDIO_FILE, os.fsencode(selection.audio.absolute()))
 
 
 def data_path(folder: Path, record: RunRecord) -> str:
@@ -174,10 +178,30 @@ def data_path(folder: Path, record: RunRecord) -> str:
     str
         Name or path of the data: the path kept on this machine, else the name in the record.
     """
-    path = folder / DATA_FILE
-    if path.is_file() and path.stat().st_size < _MAX_PATH_BYTES:
-        return os.fsdecode(path.read_bytes())
-    return record.data
+    return _kept_path(folder / DATA_FILE) or record.data
+
+
+def audio_path(folder: Path) -> Path | None:
+    """Return where the recordings of a run are.
+
+    Parameters
+    ----------
+    folder
+        The run.
+
+    Returns
+    -------
+    Path or None
+        Their folder, as kept on this machine; None if none was kept.
+    """
+    kept = _kept_path(folder / AUDIO_FILE)
+    return Path(kept) if kept else None
+
+
+def _kept_path(file: Path) -> str:
+    if file.is_file() and file.stat().st_size < _MAX_PATH_BYTES:
+        return os.fsdecode(file.read_bytes())
+    return ""
 
 
 def identity(record: RunRecord) -> str:

@@ -44,20 +44,22 @@ class RunRecord(BaseModel):
     preset: Preset
     data: str
     dataset: DatasetRecord
-    input_rate: float  # mean count per unit and bin of the training split
+    # Mean count per unit and bin of the training split; None for a model on audio.
+    input_rate: float | None
     seed: Count
     status: Literal["training", "chosen", "trained"] = "training"
     epochs: Count = 0
     selected_epoch: Count = 0
     validation_accuracy: Fraction | None = None
     train_seconds: float = 0.0
-    late_events: Count = 0  # events of the training split after the last bin
+    late_events: Count = 0  # events (frames, on audio) of the training split after the last bin
     choice: dict[
         str, float
     ] = {}  # settings that validation selected from a grid, if the model has one
     fold: Count | None = None  # the speaker left out of the training split for validation
     selected_on: Literal["validation", "test"] = "validation"
-    encoding: Encoding | None = None  # of the data; None in old runs, which did not record it
+    # Of the data; None in old runs, which did not record it, and for a model on audio, which does not use it.
+    encoding: Encoding | None = None
     test_opened: Count = 0
     # What the test split was opened for last, see evaluation.kept_test; not written if empty.
     opened_for: Annotated[str, Field(max_length=200)] = Field(default="", exclude_if=operator.not_)

@@ -22,6 +22,7 @@ def train(
     settings: Sequence[str] = (),
     device: str = "cpu",
     refit: bool = False,
+    audio: Path | str | None = None,
     report: Report | None = None,
 ) -> RunRecord:
     """Train a model and select it on validation samples; the test split stays closed.
@@ -46,6 +47,8 @@ def train(
         ``cpu`` or ``cuda``.
     refit
         Whether to train again on training and validation samples after the selection.
+    audio
+        Folder of the recordings of which the samples were made, for a model on audio.
     report
         Called after every epoch with its numbers and the number of epochs.
 
@@ -60,7 +63,7 @@ def train(
         If the data, the model or a setting do not exist or do not fit, or the loss is not finite.
     """
     folder = Path(folder)
-    selection = open_selection(data)
+    selection = open_selection(data, audio=None if audio is None else Path(audio))
     record = start_run(
         folder,
         model,

@@ -23,6 +23,10 @@ SMALL = {
     "lif": ["model.hidden_units=[24]", "training.learning_rate=3e-2", "training.batch_size=8"],
     "lstm": ["model.hidden_units=8", "training.learning_rate=1e-2", "training.batch_size=16"],
     "cnn": ["model.filters=[4, 4, 4]", "model.dense_units=8", "training.batch_size=8"],
+    "mel_lstm": [
+        *("model.hidden_units=8", "training.learning_rate=2e-2", "training.batch_size=16"),
+        *("mel.bands=12", "mel.sample_rate_hz=8000", "mel.highest_hz=4000"),
+    ],
     "svm": ["model.C=[1.0]", "model.gamma_scale=[1.0]"],
 }
 
@@ -35,9 +39,10 @@ def make_trained_entry(
     epochs: int = 6,
     weights: bool = True,
     refit: bool = False,
+    audio: Path | None = None,
 ) -> Path:
     """Train, test and submit; the entry's folder."""
-    selection = open_selection(str(data))
+    selection = open_selection(str(data), audio=audio)
     words = ["input.duration_ms=300", f"training.epochs={epochs}", *SMALL[model]]
     preset = read_preset(model, None, words)
     runs = [folder / f"seed{seed}" for seed in range(seeds)]

@@ -1,0 +1,19 @@
+"""The network of :mod:`spikebench.models.lstm` on log-mel features of the recordings: a baseline on audio."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from spikebench.models.base import ModelConfig
+from spikebench.models.lstm import LSTM, LSTMConfig
+from spikebench.models.mel_input import MelInput
+
+
+class MelLSTMConfig(LSTMConfig):
+    """Configuration of :class:`MelLSTM`."""
+
+
+class MelLSTM(MelInput, LSTM):
+    """LSTM on mel features; the score of a class is the maximum over time of a linear read-out."""
+
+    Config: ClassVar[type[ModelConfig]] = MelLSTMConfig
