@@ -21,10 +21,8 @@ from cli.leaderboard.selection import entries_option, read_checked
 )
 def report(entries: tuple[Path, ...], output: Path) -> None:
     """Write a table and a picture of costs per data set, as Markdown for a repository."""
-    from itertools import groupby
-
     from leaderboard.claims.literature import read_literature
-    from leaderboard.pages.report import report_markdown, unique_rows
+    from leaderboard.pages.report import by_data, report_markdown, unique_rows
     from leaderboard.standings.ranking import build_boards
     from leaderboard.standings.table import measured_rows
     from spikebench.plots.costs import Cost, draw_costs
@@ -33,7 +31,7 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
 
     rows = unique_rows(measured_rows(build_boards(read_checked(entries))))
     pictures = {}
-    for dataset, group in groupby(rows, key=lambda row: row.dataset):
+    for name, group in by_data(rows).items():
         costs = [
             Cost(
                 name=row.name,
@@ -42,15 +40,17 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
                 low=row.test_low,
                 high=row.test_high,
                 parameters=row.parameters,
-                operations=(row.effective_ac or 0) + (row.effective_mac or 0),
+                operations=None
+                if row.effective_ac is None or row.effective_mac is None
+                else row.effective_ac + row.effective_mac,
                 spikes=row.spikes_per_sample if row.spiking else None,
             )
             for row in group
         ]
-        picture = Path("images") / f"results-{dataset}.png"
+        picture = Path("images") / f"results-{name}.png"
         path = output.parent / picture
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_figure(draw_costs(costs, dataset), path)
-        pictures[dataset] = picture.as_posix()
+        write_figure(draw_costs(costs, group[0].dataset), path)
+        pictures[name] = picture.as_posix()
     write_text(output, report_markdown(rows, read_literature(), pictures))
     click.echo(f"Wrote {output}: {len(rows)} entries on {len(pictures)} data sets.")

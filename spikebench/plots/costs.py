@@ -25,7 +25,7 @@ _PANELS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """One network: accuracies are fractions; operations and spikes are per sample, None if unknown or none."""
+    """One network. Accuracies are fractions; costs are per sample, and None if unknown or not applicable."""
 
     name: str
     spiking: bool
@@ -50,7 +50,7 @@ def draw_costs(costs: Sequence[Cost], title: str) -> Figure:
     Returns
     -------
     Figure
-        One panel per cost that any network has, with a logarithmic axis of the cost.
+        One panel per cost that any network has, on a logarithmic axis; costs of 0 are not drawn.
     """
     shown = [kind for kind in _PANELS if any(getattr(one, kind) for one in costs)]
     figure = Figure(figsize=(4.2 * max(len(shown), 1), 4.2), layout=ConstrainedLayoutEngine())

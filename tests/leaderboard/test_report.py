@@ -10,7 +10,7 @@ from helpers.leaderboard_board import base_result, choose
 
 from leaderboard.claims.literature import read_literature
 from leaderboard.claims.reading import read_entries
-from leaderboard.pages.report import report_markdown, unique_rows
+from leaderboard.pages.report import by_data, report_markdown, unique_rows
 from leaderboard.standings.ranking import build_boards
 from leaderboard.standings.table import Row, measured_rows
 from spikebench.plots.costs import Cost, draw_costs
@@ -33,9 +33,10 @@ def test_every_entry_has_one_row_and_withdrawn_ones_have_none(rows: list[Row]) -
     assert [row.name for row in rows] == ["best", "small"]
     lines = report_markdown(rows, [], {"toy-digits": "images/toy.png"}).splitlines()
     best, small = (line for line in lines if line.startswith(("| best", "| small")))
-    assert best.split(" | ")[:3] == ["| best", "conventional networks on spikes", "93.0 ± 2.0"]
+    assert best.split(" | ")[:3] == ["| best", "conventional networks on spikes", "recomputed"]
+    assert "| 93.0 (91.0 – 95.0) |" in best
     assert "| 12,345,678 | 0 | 2.5 M |  | 5 |" in best
-    assert small.startswith("| small | spiking networks | 71.0 ± 3.0 |")
+    assert small.startswith("| small | spiking networks | recomputed | 71.0 (68.0 – 74.0) |")
     assert "| 9,476 | 1.2 k | 0 | " in small
     assert "![Test accuracy against costs on toy-digits](images/toy.png)" in lines
 
@@ -44,6 +45,12 @@ def test_names_cannot_break_the_table(rows: list[Row]) -> None:
     bad = replace(rows[0], name="a | b [x](javascript:y) <img> `c`")
     text = report_markdown([bad], [], {})
     assert r"| a \| b \[x\](javascript:y) \<img\> \`c\` |" in text
+
+
+def test_other_data_of_the_same_name_have_their_own_table(rows: list[Row]) -> None:
+    other = replace(rows[0], data_fingerprint="1234" * 16)
+    assert list(by_data(unique_rows([*rows, other]))) == ["toy-digits", "toy-digits-1"]
+    assert report_markdown(unique_rows([*rows, other]), [], {}).count("## toy-digits") == 2
 
 
 def test_the_paper_is_beside_the_same_models_on_its_recordings(rows: list[Row]) -> None:
@@ -68,6 +75,6 @@ def test_the_results_in_the_documentation_are_those_of_the_entries() -> None:
     rows = unique_rows(
         measured_rows(build_boards(read_entries([ROOT / "leaderboard" / "entries"])))
     )
-    pictures = {row.dataset: f"images/results-{row.dataset}.png" for row in rows}
+    pictures = {name: f"images/results-{name}.png" for name in by_data(rows)}
     assert shown == report_markdown(rows, read_literature(), pictures)
     assert all((ROOT / "docs" / path).is_file() for path in pictures.values())
