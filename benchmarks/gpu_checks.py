@@ -44,7 +44,12 @@ LAYERS: dict[str, tuple[Neuron, type[Parameters] | None]] = {
         Rotation,
     ),
 }
-NETWORKS = [name for name in MODELS if model_class(name).learning != "counts"]
+# Those on audio are the same networks.
+NETWORKS = [
+    name
+    for name in MODELS
+    if model_class(name).learning != "counts" and not model_class(name).on_audio
+]
 LOWER_PRECISION = ("cnn", "lstm")
 SPIKING_BOUND, FLOAT32_BOUND = 1e-8, 2e-3  # of losses and gradients, relative
 BFLOAT16_BOUND = 0.05  # of the loss, relative

@@ -23,11 +23,13 @@ SMALL = {
     "lif": ["model.hidden_units=[24]", "training.learning_rate=3e-2", "training.batch_size=8"],
     "lstm": ["model.hidden_units=8", "training.learning_rate=1e-2", "training.batch_size=16"],
     "cnn": ["model.filters=[4, 4, 4]", "model.dense_units=8", "training.batch_size=8"],
+    "svm": ["model.C=[1.0]", "model.gamma_scale=[1.0]"],
+}
+ON_AUDIO = {
     "mel_lstm": [
         *("model.hidden_units=8", "training.learning_rate=2e-2", "training.batch_size=16"),
         *("mel.bands=12", "mel.sample_rate_hz=8000", "mel.highest_hz=4000"),
     ],
-    "svm": ["model.C=[1.0]", "model.gamma_scale=[1.0]"],
 }
 
 
@@ -43,7 +45,7 @@ def make_trained_entry(
 ) -> Path:
     """Train, test and submit; the entry's folder."""
     selection = open_selection(str(data), audio=audio)
-    words = ["input.duration_ms=300", f"training.epochs={epochs}", *SMALL[model]]
+    words = ["input.duration_ms=300", f"training.epochs={epochs}", *(SMALL | ON_AUDIO)[model]]
     preset = read_preset(model, None, words)
     runs = [folder / f"seed{seed}" for seed in range(seeds)]
     for seed, run in enumerate(runs):

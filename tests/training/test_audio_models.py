@@ -241,14 +241,15 @@ def test_an_entry_on_audio_is_verified_with_its_recordings(
     assert stored.tracks == ("conventional-audio",)
     assert (stored.entry.declared.input, stored.entry.declared.time_steps) == ("audio", 30)
     assert stored.parameters_counted
-    words = ("verify", folder, "--inference", "--data", data, "--by", "A. Tester", "--quiet")
+    kinds = ("--inference", "--training")
+    words = ("verify", folder, *kinds, "--data", data, "--by", "A. Tester", "--quiet")
     code, _, err = run(capsys, *words)
     assert (code, len(err.splitlines())) == (1, 1)
     assert "give their folder with --audio FOLDER" in err
     code, _, err = run(capsys, *words, "--audio", voices)
     assert (code, err) == (0, "")
     after = read_entry(folder)
-    assert after.tier == "verified-inference"
+    assert after.tier == "verified-training"
     assert after.verifications[0].command.endswith("--audio voices --by 'A. Tester'")
     path = folder / "entry.json"
     kept = json.loads(path.read_text())
