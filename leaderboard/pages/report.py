@@ -15,10 +15,10 @@ _HEAD = (
     "|---|---|---|---|---|---|---|---|---|---|---|---|",
 )
 _NOTES = """\
-Test: mean accuracy and 95 % interval, over seeds, or over speakers for models without randomness. Seen, unseen: accuracy
-on test speakers that are, or are not, in the training split. AC, MAC: effective accumulate and multiply-accumulate operations
-per sample; the plots show their sum. Spikes: spikes of hidden neurons per sample. Empty cells: not applicable or unknown.
-Parameters in brackets are those that the entry states."""
+Test: mean accuracy and 95 % interval, over seeds, or over speakers for models without randomness. Seen, unseen:
+accuracy on test speakers that are, or are not, in the training split. AC, MAC: effective accumulate and
+multiply-accumulate operations per sample; the plots show their sum. Spikes: spikes of hidden neurons per sample. Empty
+cells: not applicable or unknown. Parameters in brackets are those that the entry states."""
 # Model here -> method of Cramer et al. (2020) in literature.csv.
 _PAPER = "Cramer et al."
 _IN_PAPER = {

@@ -309,7 +309,7 @@ def preset_name(model: str, data: str = "") -> str:
     Returns
     -------
     str
-        ``shd/<model>`` if the data set has a preset of its own for the model, else ``<model>``.
+        ``<folder>/<model>`` if the data set has a preset of its own for the model, else ``<model>``.
     """
     own = f"{OWN_PRESETS[data]}/{model}" if data in OWN_PRESETS else model
     there = (resources.files("spikebench") / "presets" / f"{own}.toml").is_file()

@@ -13,8 +13,8 @@
     launch_feed_forward  Feed-forward layers with given currents on a CPU;
                :mod:`spikebench.kernels.feed_forward` calls these functions
     memory     Array memory: aligned to cache lines, and reused for large arrays
-    neurons    The neurons of the CPU kernels: one step of a layer, forward and backward, in the only
-               form that they have there
+    neurons    One step of a layer of neurons on a CPU, forward and backward, for recurrent and
+               feed-forward layers
     pairs      Adding two numbers to neighbours in memory as one vector, which takes half the time of
                two additions
     readouts   The loops of the read-out: integrate spikes with a leak, reduce over time

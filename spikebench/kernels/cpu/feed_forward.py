@@ -1,7 +1,7 @@
 """The loops of feed-forward layers with given currents: normalise, run the neurons, propagate back.
 
-No step is stored for the backward pass, which runs the neurons of a sample again: its steps stay in the cache, and
-reading two arrays of a whole batch takes longer than computing them.
+No step is stored for the backward pass, which computes the steps of one sample at a time again: they fit in the cache,
+which is faster than reading stored arrays of the whole batch.
 
 ::
 
@@ -188,7 +188,7 @@ def normalise_back(
 
 @compiled
 def _begin(state: Floats, cells: Floats) -> None:
-    """Write a state (row, unit) to the first step."""
+    """Initialise the values of a step from a state (row, unit)."""
     write(state[0], cells, SYN, CELLS)
     write(state[1], cells, MEM, CELLS)
     write(state[2], cells, AD, CELLS)
@@ -197,7 +197,7 @@ def _begin(state: Floats, cells: Floats) -> None:
 
 @compiled
 def _keep(now: Floats, cells: Floats, step: int) -> None:
-    """Copy the numbers of a step to those of a sample."""
+    """Store the values of a step in the array of all steps of a sample."""
     begin = np.uint64(step) * np.uint64(now.size)
     for h in range(np.uint64(now.size)):
         cells[begin + h] = now[h]

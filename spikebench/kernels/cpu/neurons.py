@@ -1,4 +1,4 @@
-"""The neurons of the CPU kernels: one step of a layer, forward and backward, in the only form that they have there.
+"""One step of a layer of neurons on a CPU, forward and backward, for recurrent and feed-forward layers.
 
 All equations and resets of :mod:`spikebench.kernels.neuron` are one set of equations with a table of coefficients,
 which :func:`coefficients` computes from the parameters:
@@ -7,10 +7,11 @@ which :func:`coefficients` computes from the parameters:
 
     I[t] = α·I[t−1] + inputs
     U[t] = (p·C − q·A[t−1] + g·I[t])·(1 − z·S[t−1])
-    C = U[t−1]·(1 − c·S[t−1]) − ϑ'·S[t−1]                         what a spike leaves to the next step
+    C = U[t−1]·(1 − c·S[t−1]) − ϑ'·S[t−1]                         the part of U[t−1] that enters step t
     S[t] = 1 if U[t] ≥ ϑ else 0
     A[t] = u·C + v·A[t−1] + m·R + k·S[t],   R = U[t]·(1 − l·S[t]) − ϑ'·S[t]
 
+The resets: zero c = 0, l = 1, z = 1, ϑ' = 0; restart c = l = 1, z = 0, ϑ' = 0; subtract c = l = z = 0, ϑ' = ϑ.
 A neuron of another form needs its own lines in :func:`advance`, :func:`retreat` and :func:`add_sums`. Numbers lie in
 tiles, see :mod:`spikebench.kernels.cpu.tiles`: :func:`advance` computes a step of all tiles of a sample, the functions
 of the backward pass one tile. PyTorch version: :mod:`spikebench.kernels.reference`.
@@ -47,8 +48,8 @@ COEFFICIENTS = row(12)  # numbers in a tile
 # Rows of a tile of one step: x or x̂, I, U, A, S.
 X, SYN, MEM, AD, FIRED = map(row, range(5))
 CELLS = row(5)
-# Rows of a tile of gradients: by U, A and I of the next step, then of this one; then what a step is given: the
-# gradients of the loss by U and S that do not pass through this layer's equations, and the surrogate derivative.
+# Rows of a tile of gradients: dL/dU, dL/dA, dL/dI of step t + 1, replaced by those of t; direct gradients of the loss with
+# respect to U and S; the surrogate derivative; the gradient of U before the factor 1 − z·S[t−1].
 BY_MEM, BY_AD, BY_SYN, ASKED_MEM, ASKED, SLOPE, _THROUGH = map(row, range(7))
 GRADIENTS = row(7)
 # Rows of a tile of sums over samples and steps: the gradients by p, q, g, u, v, m, k, α, and by γ, β.
@@ -62,8 +63,8 @@ _ARCTAN, _TRIANGLE, _BOXCAR = SURROGATES["arctan"], SURROGATES["triangle"], SURR
 class Neuron(NamedTuple):
     """Settings of a layer; ``table`` has the coefficients, tile after tile.
 
-    ``leaves``, ``loses`` and ``silences`` are c, l and z; ``taken`` is ϑ'. Those that end on ``_back`` are the same
-    where the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A and
+    ``leaves``, ``loses`` and ``silences`` are c, l and z; ``taken`` is ϑ'. Fields ending in ``_back`` have the same
+    values if the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A and
     U, those by m and k if it ``adapts``.
     """
 
@@ -87,7 +88,7 @@ class Neuron(NamedTuple):
 def coefficients(p: NDArray[Any], settings: Settings) -> dict[str, NDArray[Any]]:
     """Compute the coefficients of a layer from β and the parameters of the equations (row, unit).
 
-    What is not returned is 0, except v, which is 1: A is not used and keeps its value.
+    Missing coefficients are 0, and v is 1, so that an unused A stays constant.
     """
     if settings.equations == ROTATING:
         turn, gain = p[1:]
@@ -115,7 +116,7 @@ def by_parameters(sums: NDArray[Any], p: NDArray[Any], settings: Settings) -> ND
 def layer(
     decay_syn: NDArray[Any], p: NDArray[Any], normalisation: NDArray[Any], settings: Settings
 ) -> Neuron:
-    """Make the table of a layer: α (unit), β and parameters (row, unit), and the four rows r, s, γ, β or none."""
+    """Make the table of a layer: α (unit), membrane decay and parameters (row, unit), and the normalisation, if any."""
     number = p.dtype.type
     computed = coefficients(p, settings)
     table = {"α": decay_syn, "v": np.ones_like(decay_syn), **computed}
@@ -144,7 +145,7 @@ def layer(
 
 @compiled
 def advance(neuron: Neuron, n: int, now: Floats) -> None:
-    """Compute a step of ``n`` units in place of the one before; I is given."""
+    """Advance ``n`` units by one step, in place; I[t] must already be in ``now``."""
     table, one, zero = neuron.table, neuron.one, neuron.one - neuron.one
     theta, taken = neuron.threshold, neuron.taken
     leaves, loses, silences = neuron.leaves, neuron.loses, neuron.silences
@@ -173,7 +174,7 @@ def retreat(
     after: Floats,
     work: Floats,
 ) -> None:
-    """Turn the gradients by the states of the next step into those by this step, in one tile of a sample."""
+    """Replace the gradients of U, A and I at step t + 1 by those at step t, in one tile of a sample."""
     table, one, c = neuron.table, neuron.one, np.uint64(tile) * COEFFICIENTS
     cell, at = np.uint64(tile) * CELLS, np.uint64(tile) * GRADIENTS
     leaves, loses, silences = neuron.leaves, neuron.loses, neuron.silences

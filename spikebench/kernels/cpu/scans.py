@@ -229,7 +229,7 @@ def scan_backward(
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns, since small products
     are faster. No product is needed where a surrogate with compact support is 0: if few units are near their threshold,
     only their rows of ``recurrent`` are used. ``block`` (sample · step, unit) stores dL/dI of some steps, from which
-    the gradients of the weights are computed. Without synapses, the coefficients of the neurons get no gradient.
+    the gradients of the weights are computed. ``sums`` is computed only if I is stored.
 
     With recurrent delays, ``late`` (unit) is not empty; ``spikes`` are then the arrivals at the taps of all units, and
     the gradient of the recurrent weights has the shape (1, tap · from, to).

@@ -1,8 +1,7 @@
 """Rows of numbers in tiles of 64 units, tile after tile and row after row in each.
 
-The rows of a tile lie at distances known to the compiler, which could not prove otherwise that so many rows do not
-overlap, and would not vectorise the loops over them. Indices are unsigned for the same reason. The last tile is filled
-with zeros.
+Rows of a tile are at offsets known at compile time: the compiler can prove that they do not overlap, and vectorises the
+loops. Indices are unsigned because numba checks signed ones for negative values. The last tile is padded with zeros.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ WIDTH = np.uint64(TILE)
 
 
 def row(number: int) -> np.uint64:
-    """Return where a row of a tile begins; of the number after the last row, this is the size of a tile."""
+    """Return the offset of a row in a tile; the offset after the last row is the size of the tile."""
     return np.uint64(TILE * number)
 
 
@@ -50,7 +49,7 @@ def tiles(n: int) -> int:
 
 @compiled
 def write(row: Floats, table: Floats, at: int, size: int) -> None:
-    """Write a row (unit) to the row of a table that begins at ``at`` in every tile; tiles have some size."""
+    """Write a row (unit) to the row of a table that begins at ``at`` in every tile of ``size`` elements."""
     width = np.uint64(row.size)
     for tile in range(np.uint64(tiles(row.size))):
         begin, place = np.uint64(tile) * WIDTH, np.uint64(tile) * size + at
@@ -60,7 +59,7 @@ def write(row: Floats, table: Floats, at: int, size: int) -> None:
 
 @compiled
 def read(table: Floats, at: int, size: int, row: Floats) -> None:
-    """Read a row (unit) from the row of a table that begins at ``at`` in every tile; tiles have some size."""
+    """Read a row (unit) from the row of a table that begins at ``at`` in every tile of ``size`` elements."""
     width = np.uint64(row.size)
     for tile in range(np.uint64(tiles(row.size))):
         begin, place = np.uint64(tile) * WIDTH, np.uint64(tile) * size + at
