@@ -48,8 +48,8 @@ COEFFICIENTS = row(12)  # numbers in a tile
 # Rows of a tile of one step: x or x̂, I, U, A, S.
 X, SYN, MEM, AD, FIRED = map(row, range(5))
 CELLS = row(5)
-# Rows of a tile of gradients: dL/dU, dL/dA, dL/dI of step t + 1, replaced by those of t; direct gradients of the loss with
-# respect to U and S; the surrogate derivative; the gradient of U before the factor 1 − z·S[t−1].
+# Rows of a tile of gradients: dL/dU, dL/dA, dL/dI of step t + 1, replaced by those of t; direct gradients of the loss
+# with respect to U and S; the surrogate derivative; dL/dU times 1 − z·S[t−1].
 BY_MEM, BY_AD, BY_SYN, ASKED_MEM, ASKED, SLOPE, _THROUGH = map(row, range(7))
 GRADIENTS = row(7)
 # Rows of a tile of sums over samples and steps: the gradients by p, q, g, u, v, m, k, α, and by γ, β.
@@ -64,8 +64,8 @@ class Neuron(NamedTuple):
     """Settings of a layer; ``table`` has the coefficients, tile after tile.
 
     ``leaves``, ``loses`` and ``silences`` are c, l and z; ``taken`` is ϑ'. Fields ending in ``_back`` have the same
-    values if the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A and
-    U, those by m and k if it ``adapts``.
+    values if the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A
+    and U, those by m and k if it ``adapts``.
     """
 
     table: Floats
