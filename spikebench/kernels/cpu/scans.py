@@ -264,15 +264,14 @@ def scan_backward(
     product = np.zeros((n_samples, width), dtype)
     gs, slopes = np.empty(shape, dtype), np.empty(shape, dtype)
     active, n_active = np.empty(shape, np.int32), np.empty(n_samples, np.int64)
+    has_spikes, none = asked.spikes.size > 0, neuron.one - neuron.one
     for k in range(n_samples):
         _recall(kept, state[first + k], neuron, first + k, n_steps - 1, now[k])
     for back in range(n_steps):
         t = n_steps - 1 - back
         for k in range(n_samples):
-            if asked.spikes.size > 0:
-                gs[k] = asked.spikes[first + k, t]
-            else:
-                gs[k] = 0
+            for h in range(n):
+                gs[k, h] = asked.spikes[first + k, t, h] if has_spikes else none
             surrogate_rows(
                 kept.membranes[first + k, t],
                 neuron.threshold,
@@ -306,9 +305,11 @@ def scan_backward(
                     add_sums(neuron, tile, before[k], now[k], work[k], into.sums)
             read(work[k], BY_SYN, GRADIENTS, lam_now[k])
             if into.current.size > 0:
-                into.current[first + k, t] = lam_now[k]
+                for h in range(n):
+                    into.current[first + k, t, h] = lam_now[k, h]
             if to_weight or to_recurrent:
-                block[k * n_block + t % n_block] = lam_now[k]
+                for h in range(n):
+                    block[k * n_block + t % n_block, h] = lam_now[k, h]
         if keeps_products:
             products_of_taps(lam_now, panels, product, products[t % n_past])
         after, now, before = now, before, after
