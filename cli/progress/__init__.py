@@ -7,8 +7,8 @@
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere
-    sweep        Progress of sweeps: a bar on a terminal, a line every ten seconds elsewhere
-    timing       Progress of a study of timing: a bar on a terminal, a line every ten seconds
-                 elsewhere
+    runs         Progress of many runs: a bar on a terminal, a line every ten seconds elsewhere
+    sweep        Progress of sweeps, in words
+    timing       Progress of a study of timing, in words
     training     Progress of training: a bar on a terminal, a line every ten seconds elsewhere
 """

@@ -241,7 +241,7 @@ def test_progress_in_a_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("cli.progress.sweep.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("cli.progress.runs.time.monotonic", lambda: now[0])
     checks: list[float] = []
     with sweep_progress(False, lambda: checks.append(now[0])) as show:
         for now[0], state in (
