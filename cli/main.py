@@ -38,6 +38,7 @@ COMMANDS = {
         "Measure what a model uses: accuracy with changed times, counts and units.",
     ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
+    "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "verify": ("cli.verify:verify", "Repeat the inference or the training of a leaderboard entry."),

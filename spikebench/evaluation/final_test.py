@@ -223,7 +223,14 @@ def _predict(
     if groups:
         with one_thread():
             metrics = measure_cost(
-                model, record.model, binned, answers.predicted, batch_size, groups, tables
+                model,
+                record.model,
+                binned,
+                answers.predicted,
+                batch_size,
+                groups,
+                tables,
+                record.preset.training.weight_bits,
             )
     predictions = Predictions(
         index=samples.index,

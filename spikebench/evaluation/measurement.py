@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.moments import spread_moments, up_to
+from spikebench.learning.few_bits import connections
 from spikebench.metrics.cost import cost_metrics
 from spikebench.metrics.cost_table import CostTable
 from spikebench.metrics.latency import N_MOMENTS, latency_of
@@ -27,6 +29,7 @@ def measure_cost(
     batch_size: int,
     groups: Collection[str],
     tables: Sequence[CostTable] = (),
+    weight_bits: int = 0,
 ) -> Metrics:
     """Measure the cost metrics of a model.
 
@@ -46,6 +49,8 @@ def measure_cost(
         Metrics to measure, names of :data:`spikebench.metrics.cost.GROUPS`.
     tables
         Cost tables for the energy.
+    weight_bits
+        Bits of a weight, for the footprint; 0 if the weights are not rounded.
 
     Returns
     -------
@@ -56,10 +61,21 @@ def measure_cost(
     account = None
     if set(groups) - {"footprint", "latency"}:
         account = _account(model, samples, batch_size)
-    made = cost_metrics(groups, name, model.spiking, footprint_of(model), account, tables)
+    made = cost_metrics(
+        groups, name, model.spiking, _footprint(model, weight_bits), account, tables
+    )
     if "latency" in groups:
         made["latency"] = _latency(model, samples, predicted, batch_size)
     return Metrics(**made)
+
+
+def _footprint(model: Classifier, bits: int) -> int:
+    """Count bytes; connections of few bits count as these bits, and 32 bits for the step of each tensor."""
+    if not bits:
+        return footprint_of(model)
+    few = list(connections(model).values())
+    others = footprint_of(model) - sum(one.numel() * one.element_size() for one in few)
+    return others + math.ceil(sum(one.numel() * bits + 32 for one in few) / 8)
 
 
 def _account(model: Classifier, samples: BinnedSamples, batch_size: int) -> Account | None:

@@ -377,7 +377,8 @@ def measure_again(
         model = place(load_weights(weights, run), find_device(device), run)
         binned = bin_samples(samples, run.preset)
         size = run.preset.training.batch_size
-        here = measure_cost(model, run.model, binned, predicted, size, GROUPS, tables)
+        bits = run.preset.training.weight_bits
+        here = measure_cost(model, run.model, binned, predicted, size, GROUPS, tables, bits)
     recorded = claimed.metrics.model_dump() if claimed.metrics else {}
     found = here.model_dump()
     if claimed.spikes_per_sample is not None:

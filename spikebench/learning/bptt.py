@@ -3,19 +3,21 @@
 For every batch, in this order: scores of the model, cross-entropy and activity regularisation, gradients (through
 time, with the surrogate derivatives of spiking layers), their sum over the processes, clipping of their norm, and a
 step of Adam, AdamW or Adamax at the learning rate of the epoch. An average of the weights over the steps can be kept,
-see :mod:`spikebench.learning.weight_average`.
+see :mod:`spikebench.learning.weight_average`, and the weights can have few bits, see
+:mod:`spikebench.learning.few_bits`; an average is then rounded after averaging.
 
 Source for spiking networks: Neftci, Mostafa and Zenke (2019), arXiv:1901.09948.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from spikebench.events.batches import EventBatch
+from spikebench.learning.few_bits import rounded_in
 from spikebench.learning.loss_and_optimiser import batch_loss, make_optimizer
 from spikebench.learning.products import products_in
 from spikebench.learning.ranks import Ranks
@@ -31,6 +33,7 @@ class BackPropagation(LearningRule):
     updates = "batch"
     lower_precision = True
     averages_weights = True
+    rounds_weights = True
     has_rate_of_delays = True
     shares_batches = True
 
@@ -52,20 +55,21 @@ class BackPropagation(LearningRule):
         settings = self.preset.training
         denominator = float(self.class_weights[batch.labels].sum())
         mine = self.own_part(batch)
-        with products_in(settings.precision, self.device):
-            output = self.model(mine)
-        loss = batch_loss(
-            output=output,
-            labels=mine.labels,
-            weights=self.class_weights.to(self.device),
-            denominator=denominator,
-            n_batch=len(batch),
-            regulariser=self.preset.regulariser,
-            ranks=self.ranks,
-            label_smoothing=settings.label_smoothing,
-        )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with self._rounding():
+            with products_in(settings.precision, self.device):
+                output = self.model(mine)
+            loss = batch_loss(
+                output=output,
+                labels=mine.labels,
+                weights=self.class_weights.to(self.device),
+                denominator=denominator,
+                n_batch=len(batch),
+                regulariser=self.preset.regulariser,
+                ranks=self.ranks,
+                label_smoothing=settings.label_smoothing,
+            )
+            loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.sum_gradients(self.model.parameters())
         if settings.gradient_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
@@ -76,9 +80,17 @@ class BackPropagation(LearningRule):
             self.average.update()
         return float(sum(self.ranks.gather(float(loss.detach()))))
 
-    def evaluated_weights(self) -> AbstractContextManager[None]:
-        """Give the model the average of the weights, if one is kept."""
-        return self.average.in_model() if self.average else super().evaluated_weights()
+    @contextmanager
+    def evaluated_weights(self) -> Iterator[None]:
+        """Give the model the average of the weights, if one is kept, with the bits of its weights."""
+        with self.average.in_model() if self.average else nullcontext(), self._rounding():
+            yield
+
+    def _rounding(self) -> AbstractContextManager[None]:
+        settings = self.preset.training
+        if settings.weight_bits and settings.weight_rounding == "aware":
+            return rounded_in(self.model, settings.weight_bits)
+        return nullcontext()
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the slots of the optimiser, ``optimizer.<number of the parameter>.<slot>``, and the average."""

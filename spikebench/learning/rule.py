@@ -58,6 +58,8 @@ class LearningRule:
     lower_precision: ClassVar[bool] = False
     # Whether the rule supports training.weight_average.
     averages_weights: ClassVar[bool] = False
+    # Whether the rule supports training.weight_bits.
+    rounds_weights: ClassVar[bool] = False
     # Whether the rule supports training.learning_rate_delays.
     has_rate_of_delays: ClassVar[bool] = False
     # Whether several processes may share the batches of the rule.
@@ -101,6 +103,11 @@ class LearningRule:
             raise TrainingError(
                 f"model {name}: the learning rule {model.learning} keeps no average of the weights; "
                 "remove training.weight_average"
+            )
+        if preset.training.weight_bits and not cls.rounds_weights:
+            raise TrainingError(
+                f"model {name}: the learning rule {model.learning} does not round weights; "
+                "remove training.weight_bits"
             )
         if preset.training.learning_rate_delays:
             if not cls.has_rate_of_delays:

@@ -132,6 +132,12 @@ class TrainingSettings(_Settings):
     # Decay per step of an exponential moving average of the weights, which is validated, tested and kept; 0: none.
     # Omitted from files if 0.
     weight_average: float = Field(default=0.0, ge=0, lt=1, exclude_if=_is_zero)
+    # Bits of a weight in the trained model, see spikebench.learning.few_bits; 0: not rounded. Omitted from files if 0.
+    weight_bits: int = Field(default=0, ge=0, le=8, exclude_if=lambda bits: bits == 0)
+    # Whether the weights are rounded in every step, or once after training. Omitted from files if aware.
+    weight_rounding: Literal["aware", "after"] = Field(
+        default="aware", exclude_if=lambda rounding: rounding == "aware"
+    )
     precision: Literal["float32", "bfloat16"] = "float32"  # of products, for conventional networks
     kernels: Literal["events", "reference"] = "events"  # of spiking layers
     # Epochs of a refit; 0: as many as validation selected. Omitted from files if 0, to keep the older format.
@@ -143,6 +149,14 @@ class TrainingSettings(_Settings):
             raise ValueError(
                 f"refit_epochs: {self.refit_epochs} exceeds the {self.epochs} epochs of the schedule"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rounding_has_its_bits(self) -> Self:
+        if self.weight_bits == 1:
+            raise ValueError("weight_bits: is 0 for weights that are not rounded, or 2 to 8")
+        if self.weight_rounding != "aware" and not self.weight_bits:
+            raise ValueError("weight_rounding has no effect without weight_bits; remove it")
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from spikebench.errors import TrainingError, out_of_memory
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.kernels.choice import choose_kernels
+from spikebench.learning.few_bits import too_many_values
 from spikebench.learning.rule import device_of
 from spikebench.mel.batches import MelSamples
 from spikebench.mel.cache import Progress, mel_frames, silent
@@ -259,7 +260,8 @@ def load_weights(path: Path, record: RunRecord) -> Classifier:
     Raises
     ------
     TrainingError
-        If names, shapes or types do not fit, or a number is not finite.
+        If names, shapes or types do not fit, a number is not finite, or there are more different weights than the bits
+        of the preset allow.
     """
     model = build_model(record)
     tensors, _ = load_tensors(path)
@@ -270,6 +272,9 @@ def load_weights(path: Path, record: RunRecord) -> Classifier:
         raise TrainingError(f"{path}: {str(error).splitlines()[-1].strip()}") from None
     except ValueError as error:
         raise TrainingError(f"{path}: {error}") from None
+    bits = record.preset.training.weight_bits
+    if bits and (problem := too_many_values(model, bits)):
+        raise TrainingError(f"{path}: {problem}")
     return model
 
 

@@ -21,6 +21,7 @@ from spikebench import __version__
 from spikebench.errors import TrainingError, out_of_memory
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
+from spikebench.learning.few_bits import round_tensors
 from spikebench.learning.ranks import Ranks, this_rank, together
 from spikebench.learning.rule import rule_class
 from spikebench.mel.cache import Progress, silent
@@ -321,14 +322,33 @@ def _finish(folder: Path, phase: RunRecord, done: RunRecord, state: State, ranks
     """Record the end of a phase; its checkpoint is deleted last, so that an interruption loses nothing."""
     if ranks.is_first:
         if done.status == "trained":
-            save_tensors(folder / WEIGHTS_FILE, state.best, _note(done))
+            save_tensors(folder / WEIGHTS_FILE, _weights_of(done, state.best), weights_note(done))
         write_run(folder, done)
         checkpoint_of(folder, phase).unlink(missing_ok=True)
     ranks.wait()
 
 
-def _note(record: RunRecord) -> dict[str, Any]:
-    """Make the header of the weights: model, seed, any oracle, fold, refit or condition, for weights copied alone."""
+def _weights_of(record: RunRecord, best: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Round the selected weights, if the preset rounds them after training."""
+    settings = record.preset.training
+    if settings.weight_rounding != "after":
+        return best
+    return round_tensors(build_model(record), best, settings.weight_bits)
+
+
+def weights_note(record: RunRecord) -> dict[str, Any]:
+    """Make the header of the weights, for weights that are copied alone.
+
+    Parameters
+    ----------
+    record
+        The finished run.
+
+    Returns
+    -------
+    dict
+        Model and seed, and oracle, fold, refit, condition and bits, as far as they apply.
+    """
     note: dict[str, Any] = {"model": record.model, "seed": record.seed}
     if record.selected_on == "test":
         note["selected_on"] = record.selected_on
@@ -338,4 +358,6 @@ def _note(record: RunRecord) -> dict[str, Any]:
         note["refit_epochs"] = record.refit_epochs
     if record.condition:
         note["condition"] = record.condition
+    if record.preset.training.weight_bits:
+        note["weight_bits"] = record.preset.training.weight_bits
     return note

@@ -1,0 +1,83 @@
+"""The command quantise: runs with rounded weights, tested like others, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.toy import write_toy
+
+from cli.main import main
+from spikebench.training.run import WEIGHTS_FILE, load_tensors, read_run
+
+QUICK = ["--set", "input.duration_ms=300", "--set", "training.epochs=1", "--quiet"]
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return write_toy(tmp_path / "toy.h5")
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
+
+
+def test_all_seeds_of_a_result_are_rounded_tested_and_equal_training(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "evaluate", "--model", "lif", "--data", toy, "--seeds", 2, "-o", "r", *QUICK)
+    code, out, err = run(capsys, "quantise", "r", "--bits", 2, "-o", "few")
+    assert (code, err) == (0, "")
+    assert "lif on toy, seed 1: 2 bits, few/seed1\n" in out
+    assert "hidden.0 " in out
+    assert " 3 values, error " in out
+    assert out.endswith("next: spikebench evaluate --checkpoint few\n")
+    record = read_run(Path("few/seed0"))
+    assert record.preset.training.weight_bits == 2
+    assert record.test_opened == 1  # the opening of the result before
+    code, out, err = run(
+        capsys, "evaluate", "--checkpoint", "few", "--metrics", "footprint", "-o", "t", "--json"
+    )
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert result["training"]["training"]["weight_bits"] == 2
+    assert [seed["test_opened"] for seed in result["seeds"]] == [2, 2]
+    words = ["--set", "training.weight_bits=2", "--set", "training.weight_rounding=after"]
+    run(capsys, "train", "--model", "lif", "--data", toy, "--seed", 1, "-o", "new", *QUICK, *words)
+    here, there = (load_tensors(Path(p) / WEIGHTS_FILE) for p in ("new", "few/seed1"))
+    assert here[1] == there[1]
+    assert all(torch.equal(here[0][name], there[0][name]) for name in here[0] | there[0])
+    assert load_tensors(Path("r/seed1") / WEIGHTS_FILE)[0].keys() == here[0].keys()
+
+
+def test_refusals_write_nothing(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for model in ("lif", "svm"):
+        run(capsys, "train", "--model", model, "--data", toy, "-o", model, *QUICK)
+    code, out, _ = run(capsys, "quantise", "lif", "--bits", 4, "-o", "few", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert said["bits"] == 4
+    assert said["runs"][0]["run"] == "few"
+    assert {one["name"] for one in said["runs"][0]["tensors"]} == {"hidden.0", "readout.weight"}
+    tries = [
+        (["few", "-o", "again"], "few: its weights have 4 bits already; round the run before"),
+        (["lif", "-o", "few"], "few: contains a run already; choose another folder with -o"),
+        (["svm", "-o", "x"], "svm: model svm is not trained by gradients; its weights are not ro"),
+        (["nothing", "-o", "x"], "nothing: not a run"),
+    ]
+    for words, reason in tries:
+        code, out, err = run(capsys, "quantise", *words, "--bits", 4)
+        assert (code, out) == (1, ""), words
+        assert err.startswith(f"spikebench: {reason}"), err
+        assert err.count("\n") == 1, err
+    assert not Path("again").exists()
+    assert not Path("x").exists()
+    assert run(capsys, "quantise", "lif", "--bits", 1, "-o", "x")[0] == 2
+    assert run(capsys, "quantise", "lif", "-o", "x")[0] == 2
