@@ -10,15 +10,19 @@ from leaderboard.claims.literature import Report
 from leaderboard.claims.tier import TIER_NAMES
 from leaderboard.standings.table import Row
 
-_HEAD = (
-    "| model | track | tier | test [%] | seen | unseen | validation | parameters | AC | MAC | spikes | seeds |",
-    "|---|---|---|---|---|---|---|---|---|---|---|---|",
+_ACCURACY = ("model", "track", "tier", "test [%]", "seen", "unseen")
+_COST = (
+    *("model", "parameters", "kB", "AC", "MAC", "energy [nJ]", "spikes", "time to 95 % [s]"),
+    "training [s/epoch]",
 )
-_NOTES = """\
+_ENERGY = "horowitz-45nm"
+_NOTES = f"""\
 Test: mean accuracy and 95 % interval, over seeds, or over speakers for models without randomness. Seen, unseen:
-accuracy on test speakers that are, or are not, in the training split. AC, MAC: effective accumulate and
-multiply-accumulate operations per sample; the plots show their sum. Spikes: spikes of hidden neurons per sample. Empty
-cells: not applicable or unknown. Parameters in brackets are those that the entry states."""
+accuracy on test speakers that are, or are not, in the training split; languages: on the test samples of each. kB:
+parameters and buffers. AC, MAC: effective accumulate and multiply-accumulate operations per sample; plots show their sum.
+Energy: of these operations by the table `{_ENERGY}`. Spikes: spikes of hidden neurons per sample. Time to 95 %: after
+which the accuracy stays above 95 % of the final one. Training: on the machine of the entry, which may have had other
+work. Empty cells: not applicable or unknown. Parameters in brackets are those that the entry states."""
 # Model here -> method of Cramer et al. (2020) in literature.csv.
 _PAPER = "Cramer et al."
 _IN_PAPER = {
@@ -110,12 +114,14 @@ def report_markdown(
 
 def _section(rows: Sequence[Row], reports: Sequence[Report], picture: str | None) -> list[str]:
     first, dataset = rows[0], rows[0].dataset
+    languages = map(_cell, first.language_accuracy)
     voices = ", synthetic voices" if first.synthetic else ""
     parts = [
         f"## {_cell(dataset)}",
         f"{first.test_samples:,} test samples{voices}; protocol {_cell(first.protocol)}, data "
         f"`{(first.data_fingerprint or first.data_sha256)[:12]}`.",
-        "\n".join([*_HEAD, *map(_line, rows)]),
+        _table((*_ACCURACY, *languages, "validation", "seeds"), [_accuracy(r) for r in rows]),
+        _table(_COST, [_cost(row) for row in rows]),
     ]
     if picture is not None:
         parts.append(f"![Test accuracy against costs on {_cell(dataset)}]({picture})")
@@ -123,21 +129,48 @@ def _section(rows: Sequence[Row], reports: Sequence[Report], picture: str | None
     return [*parts, *(["\n".join(beside)] if beside else [])]
 
 
-def _line(row: Row) -> str:
-    cells = [
-        f"{_cell(row.name)}{' (refitted)' if row.refitted else ''}",
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _name(row: Row) -> str:
+    return f"{_cell(row.name)}{' (refitted)' if row.refitted else ''}"
+
+
+def _accuracy(row: Row) -> list[str]:
+    return [
+        _name(row),
         TRACKS[row.track].partition(":")[0],
         TIER_NAMES[row.tier].lower(),
         f"{100 * row.test_accuracy:.1f} ({100 * row.test_low:.1f} – {100 * row.test_high:.1f})",
         *(_percent(value) for value in (row.seen_accuracy, row.unseen_accuracy)),
+        *(_percent(value) for value in row.language_accuracy.values()),
         _percent(row.validation_accuracy),
-        f"{row.parameters:,}" if row.parameters_counted else f"({row.parameters:,})",
-        _short(row.effective_ac),
-        _short(row.effective_mac),
-        _short(row.spikes_per_sample) if row.spiking else "",
         str(row.seeds),
     ]
-    return "| " + " | ".join(cells) + " |"
+
+
+def _cost(row: Row) -> list[str]:
+    energy = row.energy_picojoules.get(_ENERGY)
+    return [
+        _name(row),
+        f"{row.parameters:,}" if row.parameters_counted else f"({row.parameters:,})",
+        "" if row.footprint_bytes is None else f"{row.footprint_bytes / 1e3:,.0f}",
+        _short(row.effective_ac),
+        _short(row.effective_mac),
+        "" if energy is None else _nanojoules(energy),
+        _short(row.spikes_per_sample) if row.spiking else "",
+        *(
+            "" if value is None else f"{value:.2f}"
+            for value in (row.latency_to_95_percent_s, row.train_seconds_per_epoch)
+        ),
+    ]
+
+
+def _nanojoules(picojoules: float) -> str:
+    value = picojoules / 1e3
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
 
 
 def _beside_paper(rows: Sequence[Row], reports: Sequence[Report]) -> list[str]:

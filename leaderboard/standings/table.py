@@ -13,6 +13,7 @@ from leaderboard.claims.entry import StoredEntry, printable
 from leaderboard.claims.literature import Report
 from leaderboard.standings.ranking import Board, RankedEntry
 from spikebench.metrics.record import Latency, Metrics, NotApplicable
+from spikebench.protocol.results import SeedRecord
 
 EXPORT_VERSION = 2
 
@@ -37,7 +38,8 @@ class Row:
     """One measured entry on one board; an entry that belongs to two tracks has two rows.
 
     Accuracies are fractions, costs are per sample; all are means over the seeds, and null if unknown or not applicable
-    for any of the seeds. ``energy_picojoules`` is keyed by the name of the cost table.
+    for any of the seeds. ``energy_picojoules`` is keyed by the name of the cost table, ``language_accuracy`` by that of
+    the language, and empty for data of one language.
     """
 
     dataset: str
@@ -63,6 +65,7 @@ class Row:
     validation_accuracy: float | None
     seen_accuracy: float | None
     unseen_accuracy: float | None
+    language_accuracy: dict[str, float]
     parameters: int
     parameters_counted: bool
     labels_compared: bool
@@ -73,6 +76,7 @@ class Row:
     spikes_per_inference: float | None
     latency_to_95_percent_s: float | None
     energy_picojoules: dict[str, float | None]
+    train_seconds_per_epoch: float | None
     seeds: int
     selected_on: str
     refitted: bool
@@ -140,6 +144,7 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         validation_accuracy=summary.validation_mean,
         seen_accuracy=_mean(seed.seen_accuracy for seed in seeds),
         unseen_accuracy=_mean(seed.unseen_accuracy for seed in seeds),
+        language_accuracy={one.name: one.accuracy for one in stored.breakdown.languages},
         parameters=result.model.parameters,
         parameters_counted=stored.parameters_known,
         labels_compared=stored.labels_compared,
@@ -153,6 +158,7 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
             for one in metrics
         ),
         energy_picojoules=_energies(metrics),
+        train_seconds_per_epoch=_mean(_seconds_per_epoch(seed) for seed in seeds),
         seeds=len(seeds),
         selected_on=", ".join(sorted({seed.selected_on for seed in seeds})),
         refitted=result.is_refitted,
@@ -196,6 +202,13 @@ def _mean(values: Iterable[float | NotApplicable | None]) -> float | None:
     found = list(values)
     known = [float(value) for value in found if isinstance(value, int | float)]
     return fmean(known) if len(known) == len(found) else None
+
+
+def _seconds_per_epoch(seed: SeedRecord) -> float | None:
+    """Divide the time of a training by its epochs, those of a refit included; None for a model without epochs."""
+    epochs = seed.epochs + (seed.refit_epochs or 0)
+    seconds = seed.train_seconds
+    return seconds / epochs if epochs and seconds is not None else None
 
 
 def _energies(metrics: Sequence[Metrics]) -> dict[str, float | None]:

@@ -32,12 +32,22 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
 def test_every_entry_has_one_row_and_withdrawn_ones_have_none(rows: list[Row]) -> None:
     assert [row.name for row in rows] == ["best", "small"]
     lines = report_markdown(rows, [], {"toy-digits": "images/toy.png"}).splitlines()
-    best, small = (line for line in lines if line.startswith(("| best", "| small")))
+    named = [line for line in lines if line.startswith(("| best", "| small"))]
+    best, small, best_cost, small_cost = named
     assert best.split(" | ")[:3] == ["| best", "conventional networks on spikes", "recomputed"]
     assert "| 93.0 (91.0 – 95.0) |" in best
-    assert "| 12,345,678 | 0 | 2.5 M |  | 5 |" in best
+    assert best.endswith(" | 5 |")
+    assert best_cost.startswith("| best | 12,345,678 | ")
+    assert " | 0 | 2.5 M | " in best_cost
     assert small.startswith("| small | spiking networks | recomputed | 71.0 (68.0 – 74.0) |")
-    assert "| 9,476 | 1.2 k | 0 | " in small
+    assert small_cost.startswith("| small | 9,476 | ")
+    assert " | 1.2 k | 0 | " in small_cost
+    assert " | 60 | " in small_cost
+    sizes = {line.count(" | ") for line in (best_cost, small_cost)}
+    head = next(line for line in lines if line.startswith("| model | parameters"))
+    assert sizes == {head.count(" | ")}
+    titles = next(line for line in lines if line.startswith("| model | track"))
+    assert titles.count(" | ") == best.count(" | ")
     assert "![Test accuracy against costs on toy-digits](images/toy.png)" in lines
 
 
