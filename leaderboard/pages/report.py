@@ -21,8 +21,8 @@ Test: mean accuracy and 95 % interval, over seeds, or over speakers for models w
 accuracy on test speakers that are, or are not, in the training split; languages: on the test samples of each. kB:
 parameters and buffers. AC, MAC: effective accumulate and multiply-accumulate operations per sample; their sum is in
 the plots. Energy: of these operations by the table `{_ENERGY}`. Spikes: of hidden neurons per sample. Time to 95 %:
-after which the accuracy stays above 95 % of the final one. Training: on the machine of the entry, which may have had other
-work. Empty cells: not applicable or unknown. Parameters in brackets are those that the entry states."""
+after which the accuracy stays above 95 % of the final one. Training: on the machine of the entry, which may have had
+other work. Empty cells: not applicable or unknown. Parameters in brackets are those that the entry states."""
 # Model here -> method of Cramer et al. (2020) in literature.csv.
 _PAPER = "Cramer et al."
 _IN_PAPER = {
