@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 )
 def evaluate(
     model: str | None,
+    learning: str | None,
     data: str | None,
     audio: Path | None,
     preset_file: Path | None,
@@ -113,10 +114,11 @@ def evaluate(
     if checkpoint is not None:
         if tensorboard:
             raise click.UsageError("--tensorboard is for training; leave it out with --checkpoint")
-        given = (data, preset_file, settings, oracle, refit)
+        given = (data, preset_file, settings, oracle, refit, learning)
         if any(given) or seed is not None or seeds is not None:
             raise click.UsageError(
-                "--checkpoint uses the data, preset, settings, seed and refit of its run; leave out these options"
+                "--checkpoint uses the data, preset, settings, learning rule, seed and refit of its run; leave out "
+                "these options"
             )
         runs = find_runs(checkpoint)
         record = read_run(runs[0])
@@ -125,8 +127,9 @@ def evaluate(
     else:
         assert model is not None
         data = data or "digits"
-        preset = read_preset(model, preset_file, settings, data)
+        preset = read_preset(model, preset_file, settings, data, learning or "")
         words = _words(model, data, audio, preset_file, settings, device, seed, seeds)
+        words += ["--learning", learning] if learning else []
         words += [name for name, given in (("--oracle", oracle), ("--refit", refit)) if given]
     words += ["--metrics", metrics_text] if metrics_text else []
     for table in cost_tables:
@@ -149,7 +152,7 @@ def evaluate(
         selection = open_oracle(data, audio) if oracle else open_selection(data, audio=audio)
         warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
-            source = preset_file or f"the preset {preset_name(model, data)}"
+            source = preset_file or f"the preset {preset_name(model, data, learning or '')}"
             source = f"{source}{' and changes' if settings else ''}"
             click.echo(f"no checkpoint: training {model} with {source}", err=True)
         numbers = range(seeds) if seeds else [seed or 0]

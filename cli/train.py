@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 )
 def train(
     model: str | None,
+    learning: str | None,
     data: str | None,
     audio: Path | None,
     preset_file: Path | None,
@@ -84,9 +85,10 @@ def train(
 
     find_device(device)
     if resume is not None:
-        if data or preset_file or settings or fold or refit:
+        if data or preset_file or settings or fold or refit or learning:
             raise click.UsageError(
-                "--resume uses the data, preset, settings, fold and refit of its run; leave out these options"
+                "--resume uses the data, preset, settings, learning rule, fold and refit of its run; leave out these "
+                "options"
             )
         folder, record = resume, read_run(resume)
         selection = reopen(folder, record, audio)
@@ -104,7 +106,7 @@ def train(
             "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
         )
     data = data or "digits"
-    preset = read_preset(model, preset_file, settings, data)
+    preset = read_preset(model, preset_file, settings, data, learning or "")
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need a common folder: give it with -o")
     folder = output or default_folder(data, f"{model}-refit" if refit else model)

@@ -9,10 +9,15 @@ from typing import Any
 
 import click
 
+from spikebench.learning import LEARNING_RULES
 from spikebench.models import MODELS
 
 _OPTIONS = [
     click.option("--model", help=f"One of {', '.join(MODELS)}."),
+    click.option(
+        "--learning",
+        help=f"Learning rule instead of the model's own: {', '.join(LEARNING_RULES)}; see docs/methods.",
+    ),
     click.option(
         "--data",
         help="A data set's name, or a spike file written by convert.  [default: digits]",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spikebench.errors import OutputExistsError, TrainingError
 from spikebench.learning.few_bits import connections, n_values, round_tensors
-from spikebench.learning.rule import rule_class
+from spikebench.learning.rule import rule_class, rule_name
 from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset
 from spikebench.training.inference import load_trained
@@ -87,7 +87,7 @@ def quantise(run: Path, folder: Path, bits: int) -> tuple[RunRecord, list[Rounde
         raise TrainingError(
             f"{run}: its weights have {record.preset.training.weight_bits} bits already; round the run before"
         )
-    if not rule_class(model_class(record.model).learning).rounds_weights:
+    if not rule_class(rule_name(model_class(record.model), record.preset)).rounds_weights:
         raise TrainingError(
             f"{run}: model {record.model} is not trained by gradients; its weights are not rounded"
         )

@@ -120,7 +120,8 @@ def evaluate(
         dataset=record.dataset,
         model=tested[0][1],
         training=record.preset.model_dump(
-            mode="json", include={"input", "mel", "training", "regulariser", "augmentation"}
+            mode="json",
+            include={"input", "mel", "training", "regulariser", "augmentation", "learning"},
         ),
         seeds=seeds,
         summary=summarise(seeds),

@@ -8,16 +8,42 @@
     loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
     plateau             The schedule ``plateau``: the learning rate is reduced when validation no longer improves
     products            The precision in which products are computed
+    online_layer        A layer of neurons that computes eligibility traces with every step
     ranks               Processes that train one model together, as ``torchrun`` starts them
+    rtrl                Real-time recurrent learning: exact, block-diagonal, e-prop, local losses
     rule                The interface of a learning rule: takes batches, changes weights, returns the loss
+    step_loss           A loss at every step, for learning online
     weight_average      Exponential moving average of the weights over the steps of a training
 
-The rules are registered as strings, so that importing the list is cheap; a model names its rule in ``learning``.
+The rules are registered as strings, so that importing the list is cheap. A model names its rule in ``learning``; the
+table ``[learning]`` of a preset, or ``--learning``, selects another one.
 """
 
 from __future__ import annotations
 
+from spikebench.errors import UnknownNameError
+
 LEARNING_RULES = {
     "bptt": "spikebench.learning.bptt:BackPropagation",
     "counts": "spikebench.learning.counts:CountFit",
+    "rtrl": "spikebench.learning.rtrl:RealTimeRecurrentLearning",
+    "eprop": "spikebench.learning.rtrl:EligibilityPropagation",
+    "local_losses": "spikebench.learning.rtrl:LocalLosses",
 }
+
+
+def check_rule_name(name: str) -> None:
+    """Refuse the name of a learning rule that does not exist.
+
+    Parameters
+    ----------
+    name
+        A name.
+
+    Raises
+    ------
+    UnknownNameError
+        With the known names.
+    """
+    if name not in LEARNING_RULES:
+        raise UnknownNameError("learning rule", name, LEARNING_RULES)

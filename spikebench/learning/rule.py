@@ -26,13 +26,21 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spikebench.errors import TrainingError, UnknownNameError
+from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples, EventBatch
-from spikebench.learning import LEARNING_RULES
+from spikebench.learning import LEARNING_RULES, check_rule_name
 from spikebench.learning.ranks import Ranks
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
+from spikebench.records.strict_json import first_problem
+
+
+class RuleConfig(BaseModel):
+    """Settings of a rule, the table ``[learning]`` of a preset without ``rule``; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LearningRule:
@@ -53,6 +61,7 @@ class LearningRule:
         generator, which the loop seeds by (seed, epoch).
     """
 
+    Config: ClassVar[type[RuleConfig]] = RuleConfig
     updates: ClassVar[Literal["batch", "step", "once"]]
     # Whether the rule supports training.precision. Spiking models compute in float32 under every rule.
     lower_precision: ClassVar[bool] = False
@@ -95,24 +104,31 @@ class LearningRule:
         TrainingError
             The message is one line with the remedy.
         """
+        rule = rule_name(model, preset)
+        if rule != model.learning and "counts" in (rule, model.learning):
+            raise TrainingError(
+                f"model {name} is trained by the learning rule {model.learning}, not by {rule}; "
+                "remove --learning, or learning.rule"
+            )
+        settings_of(cls, preset)
         if preset.training.precision != "float32" and (model.spiking or not cls.lower_precision):
             raise TrainingError(
                 f"model {name} is trained in float32 only; remove training.precision, for conventional networks"
             )
         if preset.training.weight_average and not cls.averages_weights:
             raise TrainingError(
-                f"model {name}: the learning rule {model.learning} keeps no average of the weights; "
+                f"model {name}: the learning rule {rule} keeps no average of the weights; "
                 "remove training.weight_average"
             )
         if preset.training.weight_bits and not cls.rounds_weights:
             raise TrainingError(
-                f"model {name}: the learning rule {model.learning} does not round weights; "
+                f"model {name}: the learning rule {rule} does not round weights; "
                 "remove training.weight_bits"
             )
         if preset.training.learning_rate_delays:
             if not cls.has_rate_of_delays:
                 raise TrainingError(
-                    f"model {name}: the learning rule {model.learning} has one learning rate; "
+                    f"model {name}: the learning rule {rule} has one learning rate; "
                     "remove training.learning_rate_delays"
                 )
             if not model.delay_parameters():
@@ -121,13 +137,13 @@ class LearningRule:
                 )
         if cls.updates == "step" and model.looks_ahead:
             raise TrainingError(
-                f"model {name} needs whole clips, but the learning rule {model.learning} changes the weights at every "
+                f"model {name} needs whole clips, but the learning rule {rule} changes the weights at every "
                 "time step; choose a rule that changes them once per batch, such as bptt"
             )
         if ranks.size > 1:
             if not cls.shares_batches:
                 raise TrainingError(
-                    f"model {name} is trained in one process (learning rule {model.learning}); "
+                    f"model {name} is trained in one process (learning rule {rule}); "
                     "start it without torchrun"
                 )
             if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules()):
@@ -242,11 +258,63 @@ def rule_class(name: str) -> type[LearningRule]:
     UnknownNameError
         If the registry does not contain it.
     """
-    if name not in LEARNING_RULES:
-        raise UnknownNameError("learning rule", name, LEARNING_RULES)
+    check_rule_name(name)
     module, _, attribute = LEARNING_RULES[name].partition(":")
     found: type[LearningRule] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def rule_name(model: Classifier | type[Classifier], preset: Preset) -> str:
+    """Return the name of the learning rule of a training.
+
+    Parameters
+    ----------
+    model
+        The model, or its class.
+    preset
+        Settings.
+
+    Returns
+    -------
+    str
+        The rule of the preset, else that of the model.
+
+    Raises
+    ------
+    TrainingError
+        If the preset does not give a name.
+    """
+    name = preset.learning.get("rule", model.learning)
+    if not isinstance(name, str):
+        raise TrainingError("learning.rule: must be the name of a learning rule")
+    return name
+
+
+def settings_of(rule: type[LearningRule], preset: Preset) -> RuleConfig:
+    """Check the settings of a rule.
+
+    Parameters
+    ----------
+    rule
+        Its class.
+    preset
+        With the table ``[learning]``.
+
+    Returns
+    -------
+    RuleConfig
+        Of the class ``rule.Config``.
+
+    Raises
+    ------
+    TrainingError
+        If a setting is unknown or out of range.
+    """
+    table = {key: value for key, value in preset.learning.items() if key != "rule"}
+    try:
+        return rule.Config.model_validate(table)
+    except ValidationError as error:
+        raise TrainingError(f"[learning]: {first_problem(error, rule.Config)}") from None
 
 
 def device_of(model: torch.nn.Module) -> torch.device:

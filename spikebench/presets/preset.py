@@ -216,7 +216,7 @@ _OF_SPIKES = {
 
 
 class Preset(_Settings):
-    """All settings: input, training, regulariser, and the model's own table."""
+    """All settings: input, training, regulariser, and the tables of the model and of the learning rule."""
 
     input: InputSettings
     # Of models on audio only, and omitted from the files of others.
@@ -225,6 +225,8 @@ class Preset(_Settings):
     regulariser: RegulariserSettings = RegulariserSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     model: dict[str, Any] = {}
+    # The learning rule (``rule``), if it is not that of the model, and its settings. Omitted from files if empty.
+    learning: dict[str, Any] = Field(default={}, exclude_if=lambda table: not table)
 
     def n_inputs(self, n_units: int) -> int:
         """Return the number of inputs of a model: bands, or groups of the units of the data."""
@@ -258,7 +260,11 @@ class Preset(_Settings):
 
 
 def read_preset(
-    model: str, file: Path | None = None, overrides: Iterable[str] = (), data: str = ""
+    model: str,
+    file: Path | None = None,
+    overrides: Iterable[str] = (),
+    data: str = "",
+    learning: str = "",
 ) -> Preset:
     """Read the preset of a model.
 
@@ -272,11 +278,13 @@ def read_preset(
         Settings like ``training.epochs=10``; the value is TOML (quotes around text are optional).
     data
         Name of the data set, which may have a preset of its own for the model.
+    learning
+        Name of a learning rule other than that of the model, which may have a preset of its own for it.
 
     Returns
     -------
     Preset
-        The checked settings; the model's table is checked when the model is built.
+        The checked settings; the tables of model and learning rule are checked when these are built.
 
     Raises
     ------
@@ -286,21 +294,22 @@ def read_preset(
         If the file cannot be read or a setting is unknown or out of range.
     """
     check_model_name(model)
-    name = str(file) if file else f"preset {preset_name(model, data)}"
+    found = preset_name(model, data, learning)
+    name = str(file) if file else f"preset {found}"
     try:
         if file:
             if not file.is_file():
                 raise TrainingError(f"{file}: no such file")
             text = file.read_text(encoding="utf-8")
         else:
-            source = resources.files("spikebench") / "presets" / f"{preset_name(model, data)}.toml"
+            source = resources.files("spikebench") / "presets" / f"{found}.toml"
             text = source.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except RecursionError:
         raise TrainingError(f"{name}: nested too deeply") from None
     except (OSError, ValueError) as error:
         raise TrainingError(f"{name}: not readable as TOML: {error}") from None
-    for override in overrides:
+    for override in [*([f"learning.rule={learning}"] if learning else []), *overrides]:
         _apply(tables, override)
     if _depth(tables) > _MAX_DEPTH:
         raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
@@ -310,8 +319,8 @@ def read_preset(
         raise TrainingError(f"{name}: {first_problem(error, Preset)}") from None
 
 
-def preset_name(model: str, data: str = "") -> str:
-    """Choose the preset of a model for a data set.
+def preset_name(model: str, data: str = "", learning: str = "") -> str:
+    """Choose the preset of a model for a data set and a learning rule.
 
     Parameters
     ----------
@@ -319,15 +328,20 @@ def preset_name(model: str, data: str = "") -> str:
         Name of the model.
     data
         Name of the data set.
+    learning
+        Name of a learning rule, if it is not that of the model.
 
     Returns
     -------
     str
-        ``<folder>/<model>`` if the data set has a preset of its own for the model, else ``<model>``.
+        The first that exists of ``<folder>/<learning>/<model>``, ``<learning>/<model>``, ``<folder>/<model>`` and
+        ``<model>``, with the folder of data sets with presets of their own.
     """
-    own = f"{OWN_PRESETS[data]}/{model}" if data in OWN_PRESETS else model
-    there = (resources.files("spikebench") / "presets" / f"{own}.toml").is_file()
-    return own if there else model
+    files = resources.files("spikebench") / "presets"
+    own = [f"{OWN_PRESETS[data]}/"] if data in OWN_PRESETS else []
+    rules = [f"{learning}/"] if learning else []
+    tried = [f"{folder}{rule}{model}" for rule in [*rules, ""] for folder in [*own, ""]]
+    return next((name for name in tried if (files / f"{name}.toml").is_file()), model)
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:

@@ -21,7 +21,7 @@ from spikebench.events.batches import BinnedSamples
 from spikebench.learning.loss_and_optimiser import class_weights, learning_rate
 from spikebench.learning.plateau import plateaus
 from spikebench.learning.ranks import Ranks
-from spikebench.learning.rule import LearningRule, device_of, rule_class
+from spikebench.learning.rule import LearningRule, device_of, rule_class, rule_name
 from spikebench.models.base import Classifier
 from spikebench.training.batches import TrainingBatches
 from spikebench.training.checkpoint import Epoch, State, load_checkpoint, save_checkpoint
@@ -175,7 +175,9 @@ def make_rule(
     """
     kind = record.preset.training.class_weights
     weights = class_weights(samples.labels, len(record.dataset.classes), kind)
-    return rule_class(model.learning)(model, record.preset, weights, ranks, record.seed)
+    return rule_class(rule_name(model, record.preset))(
+        model, record.preset, weights, ranks, record.seed
+    )
 
 
 def one_epoch(

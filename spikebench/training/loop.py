@@ -23,7 +23,7 @@ from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.learning.few_bits import round_tensors
 from spikebench.learning.ranks import Ranks, this_rank, together
-from spikebench.learning.rule import rule_class
+from spikebench.learning.rule import rule_class, rule_name
 from spikebench.mel.cache import Progress, silent
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
@@ -313,7 +313,7 @@ def _bin(samples: SpikeDataset, selection: SelectionData, record: RunRecord) -> 
 
 def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:
     """Refuse what the learning rule or this processor does not support; None is the device of another machine."""
-    rule_class(model.learning).check(record.model, model, record.preset, ranks)
+    rule_class(rule_name(model, record.preset)).check(record.model, model, record.preset, ranks)
     if device is not None:
         check_precision(model, record, device)
 

@@ -199,7 +199,7 @@ def test_every_model_names_a_rule_that_there_is() -> None:
     rules = {name: rule_class(model_class(name).learning) for name in MODELS}
     assert rules["svm"] is rules["linear_bins"] is CountFit
     assert rules["lif"] is BackPropagation
-    known = re.escape(", ".join(LEARNING_RULES))
+    known = re.escape(", ".join(sorted(LEARNING_RULES)))
     with pytest.raises(UnknownNameError, match=f"unknown learning rule 'btpp'; known: {known}"):
         rule_class("btpp")
 
