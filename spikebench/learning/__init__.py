@@ -13,6 +13,7 @@
     rtrl                Real-time recurrent learning: exact, block-diagonal, e-prop, local losses
     rule                The interface of a learning rule: takes batches, changes weights, returns the loss
     step_loss           A loss at every step, for learning online
+    trace_loops         Compiled loop of block-diagonal traces
     weight_average      Exponential moving average of the weights over the steps of a training
 
 The rules are registered as strings, so that importing the list is cheap. A model names its rule in ``learning``; the

@@ -20,15 +20,31 @@ Its traces are the derivatives of the membranes and of the filtered spikes z, wh
 
 With V = 0 both are the same. The reset 1 − S[t−1] is not differentiated, as in :mod:`spikebench.models.lif` and
 ``rlif``. The traces of a step depend only on earlier steps, so that their memory does
-not grow with the number of steps.
+not grow with the number of steps. The state is computed step by step; the traces, which are by far the most numbers,
+follow in blocks of steps, with the errors of these steps.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 
+from spikebench.kernels.cpu.threads import pieces, run_in_threads
 from spikebench.kernels.reference import surrogate_slope
+from spikebench.learning.trace_loops import advance_traces
 from spikebench.models.spiking_layer import SpikingLayer, decay_per_step
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What the traces need of one step: s, q, (1 − S[t−1]), ψ."""
+
+    arriving: torch.Tensor
+    sources: torch.Tensor
+    kept: torch.Tensor
+    near: torch.Tensor
 
 
 class OnlineLayer:
@@ -49,6 +65,8 @@ class OnlineLayer:
         Whether to compute the exact traces.
     with_reset
         Whether a spike sets the traces e of its neuron to 0, as it does with the membrane.
+    is_compiled
+        Whether to use the compiled loop for block-diagonal traces; it works on CPUs.
 
     Attributes
     ----------
@@ -66,8 +84,10 @@ class OnlineLayer:
         readout_decay: float,
         exact: bool = False,
         with_reset: bool = True,
+        is_compiled: bool = True,
     ) -> None:
         self.layer, self.exact, self.with_reset = layer, exact, with_reset
+        self.is_compiled = is_compiled and not exact and layer.weight.device.type == "cpu"
         n_in, n = layer.weight.shape
         assert isinstance(layer.tau_syn_ms, float)
         assert isinstance(layer.tau_mem_ms, float)
@@ -75,7 +95,7 @@ class OnlineLayer:
         self.beta = decay_per_step(layer.tau_mem_ms, time_step)
         self.gamma = readout_decay
         self.n_in, n_sources = n_in, n_in + (n if layer.recurrent is not None else 0)
-        zeros = layer.weight.new_zeros
+        zeros = layer.weight.detach().new_zeros
         self.sources = zeros(n_batch, n_sources)  # q
         self.membrane, self.spikes, self.filtered, self.near = (
             zeros(n_batch, n) for _ in range(4)
@@ -83,10 +103,11 @@ class OnlineLayer:
         traces = (n_batch, n_sources, n, n) if exact else (n_batch, n_sources, n)
         self.membrane_traces, self.filtered_traces = zeros(traces), zeros(traces)  # e, f
         self.current_traces = zeros(traces) if exact else None  # a
+        self.block: list[_Step] = []
 
     @torch.no_grad()
     def step(self, arriving: torch.Tensor) -> torch.Tensor:
-        """Run one step.
+        """Run one step of the state; the traces follow in :meth:`gradients`.
 
         Parameters
         ----------
@@ -98,11 +119,11 @@ class OnlineLayer:
         Tensor of float, shape (batch, neuron)
             The spikes of the layer.
         """
-        layer, alpha, beta, gamma = self.layer, self.alpha, self.beta, self.gamma
+        layer, beta, gamma = self.layer, self.beta, self.gamma
         before = self.spikes
         if layer.recurrent is not None:
             arriving = torch.cat([arriving, before], 1)
-        self.sources.mul_(alpha).add_(arriving)
+        self.sources = self.alpha * self.sources + arriving
         current = self.sources[:, : self.n_in] @ layer.weight
         if layer.recurrent is not None:
             current += self.sources[:, self.n_in :] @ layer.recurrent
@@ -110,47 +131,86 @@ class OnlineLayer:
         self.membrane = (beta * self.membrane + (1 - beta) * current) * silent
         near = surrogate_slope(self.membrane - layer.neuron.threshold, layer.neuron)
         kept = silent if self.with_reset else torch.ones_like(silent)
-        if self.exact:
-            self._exact_traces(arriving, kept)
-        else:
-            self.membrane_traces.mul_((beta * kept)[:, None])
-            self.membrane_traces.addcmul_(self.sources[:, :, None], ((1 - beta) * kept)[:, None])
-        wide = near[:, None, None] if self.exact else near[:, None]
-        self.filtered_traces.mul_(gamma).addcmul_(self.membrane_traces, (1 - gamma) * wide)
-        self.near = near
+        self.block.append(_Step(arriving, self.sources, kept, near))
         self.spikes = (self.membrane >= layer.neuron.threshold).to(near.dtype)
         self.filtered = gamma * self.filtered + (1 - gamma) * self.spikes
         return self.spikes
 
-    def _exact_traces(self, arriving: torch.Tensor, kept: torch.Tensor) -> None:
-        """Advance a and e; ``near`` still holds ψ of the previous step."""
+    @torch.no_grad()
+    def gradients(self, errors: torch.Tensor) -> list[torch.Tensor]:
+        """Advance the traces by the steps since the last call, and multiply them by the errors of these steps.
+
+        Parameters
+        ----------
+        errors
+            ∂L/∂z, float (time, batch, neuron).
+
+        Returns
+        -------
+        list of Tensor
+            ∂L/∂w, summed over steps and batch, for the input weights and, if there are any, the recurrent weights.
+        """
+        block, self.block = self.block, []
+        if self.is_compiled:
+            both = self._compiled(block, errors)
+        else:
+            rule = "bj,bpij->pi" if self.exact else "bi,bpi->pi"
+            both = errors.new_zeros(self.sources.shape[1], self.spikes.shape[1])
+            for step, error in zip(block, errors, strict=True):
+                if self.exact:
+                    self._exact_traces(step)
+                else:
+                    self._traces(step)
+                both += torch.einsum(rule, error, self.filtered_traces)
+        return [both[: self.n_in], both[self.n_in :]][: 1 if self.layer.recurrent is None else 2]
+
+    def _traces(self, step: _Step) -> None:
+        e, beta = self.membrane_traces, self.beta
+        e.mul_((beta * step.kept)[:, None])
+        e.addcmul_(step.sources[:, :, None], ((1 - beta) * step.kept)[:, None])
+        self._filter(step.near[:, None])
+
+    def _exact_traces(self, step: _Step) -> None:
+        """Advance a and e; ``self.near`` is ψ of the previous step."""
         a, e = self.current_traces, self.membrane_traces
         assert a is not None
         a.mul_(self.alpha)
         if self.layer.recurrent is not None:
             a.add_((self.near[:, None, None] * e) @ self.layer.recurrent)
-        a.diagonal(dim1=2, dim2=3).add_(arriving[:, :, None])
-        e.mul_(self.beta).add_(a, alpha=1 - self.beta).mul_(kept[:, None, None])
+        a.diagonal(dim1=2, dim2=3).add_(step.arriving[:, :, None])
+        e.mul_(self.beta).add_(a, alpha=1 - self.beta).mul_(step.kept[:, None, None])
+        self.near = step.near
+        self._filter(step.near[:, None, None])
 
-    def gradients(self, error: torch.Tensor) -> list[torch.Tensor]:
-        """Multiply an error by the traces.
+    def _filter(self, near: torch.Tensor) -> None:
+        gamma = self.gamma
+        self.filtered_traces.mul_(gamma).addcmul_(self.membrane_traces, (1 - gamma) * near)
 
-        Parameters
-        ----------
-        error
-            ∂L/∂z, float (batch, neuron).
+    def _compiled(self, block: list[_Step], errors: torch.Tensor) -> torch.Tensor:
+        kept = torch.stack([step.kept for step in block])
+        sources, decay, drive, near, error = (
+            tensor.contiguous().numpy()
+            for tensor in (
+                torch.stack([step.sources for step in block]),
+                self.beta * kept,
+                (1 - self.beta) * kept,
+                (1 - self.gamma) * torch.stack([step.near for step in block]),
+                errors,
+            )
+        )
+        e, f = self.membrane_traces.numpy(), self.filtered_traces.numpy()
+        gamma = e.dtype.type(self.gamma)
 
-        Returns
-        -------
-        list of Tensor
-            ∂L/∂w, summed over the batch, for the input weights and, if there are any, the recurrent weights.
-        """
-        rule = "bj,bpij->pi" if self.exact else "bi,bpi->pi"
-        both = torch.einsum(rule, error, self.filtered_traces)
-        return [both[: self.n_in], both[self.n_in :]][: 1 if self.layer.recurrent is None else 2]
+        def work(first: int, last: int) -> np.ndarray:
+            gradient = np.zeros(e.shape[1:], e.dtype)
+            advance_traces(e, f, gradient, sources, decay, drive, near, error, gamma, first, last)
+            return gradient
+
+        parts = run_in_threads(work, pieces(len(e)))
+        return torch.from_numpy(np.sum(parts, axis=0))
 
     def n_numbers(self) -> int:
-        """Count the numbers of the state, for a batch.
+        """Count the numbers of the state, for a batch; those of a block of steps are not included.
 
         Returns
         -------

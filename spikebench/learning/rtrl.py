@@ -54,6 +54,7 @@ from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.presets.preset import Preset
 
 MOST_TRACES = 2**28  # numbers of a batch
+BLOCK = 32  # steps for which traces are computed together
 _FEEDBACK = "feedback"
 
 
@@ -210,10 +211,30 @@ class RealTimeRecurrentLearning(BackPropagation):
         ).to(readout.weight.dtype)
         raster = batch.dense().to(readout.weight.dtype)
         online = [self._online(layer, len(batch)) for layer in layers]
-        for parameter in self.network.parameters():
-            parameter.grad = torch.zeros_like(parameter)
         every, total = self.settings.update_every_steps, 0.0
-        for t in range(batch.n_steps):
+        for first in range(0, batch.n_steps, every or BLOCK):
+            last = min(first + (every or BLOCK), batch.n_steps)
+            if first == 0 or every:
+                for parameter in self.network.parameters():
+                    parameter.grad = torch.zeros_like(parameter)
+            total += self._block(online, raster[:, first:last], share[:, first:last], target)
+            if change and (every or last == batch.n_steps):
+                self._change()
+        return total
+
+    def _block(
+        self,
+        online: list[OnlineLayer],
+        raster: torch.Tensor,
+        share: torch.Tensor,
+        target: torch.Tensor,
+    ) -> float:
+        """Run a block of steps with unchanged weights, and add its gradients; return its part of the loss."""
+        readout, total = self.network.readout, 0.0
+        signals: list[list[torch.Tensor]] = [[] for _ in online]
+        assert readout.weight.grad is not None
+        assert readout.bias.grad is not None
+        for t in range(raster.shape[1]):
             arriving = raster[:, t]
             for k, layer in enumerate(online):
                 arriving = layer.step(arriving)
@@ -222,20 +243,14 @@ class RealTimeRecurrentLearning(BackPropagation):
                 scores = layer.filtered @ weight + (readout.bias if last else 0)
                 error = share[:, t, None] * (torch.softmax(scores, 1) - target)
                 back = weight if self.settings.feedback == "symmetric" else self.feedback[k]
-                _add(layer.layer, layer.gradients(error @ back.T))
+                signals[k].append(error @ back.T)
                 if last:
-                    assert readout.weight.grad is not None
-                    assert readout.bias.grad is not None
                     readout.weight.grad += layer.filtered.T @ error
                     readout.bias.grad += error.sum(0)
                     logs = torch.log_softmax(scores, 1)
                     total -= float((share[:, t, None] * target * logs).sum())
-            if change and every and (t + 1) % every == 0 and t + 1 < batch.n_steps:
-                self._change()
-                for parameter in self.network.parameters():
-                    parameter.grad = torch.zeros_like(parameter)
-        if change:
-            self._change()
+        for layer, signal in zip(online, signals, strict=True):
+            _add(layer.layer, layer.gradients(torch.stack(signal)))
         return total
 
     def _online(self, layer: SpikingLayer, n_batch: int) -> OnlineLayer:

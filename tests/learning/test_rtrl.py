@@ -193,10 +193,38 @@ def test_memory_does_not_grow_with_time() -> None:
     online = OnlineLayer(layer, 3, 0.01, 0.9, exact=True)
     before = online.n_numbers()
     assert before == 3 * (3 * 9 * 5 * 5 + 9 + 4 * 5)
+    raster = clips(4, 12, 2).dense().double()
     for t in range(12):
-        online.step(clips(4, 12, 2).dense().double()[:, t])
+        online.step(raster[:, t])
+        online.gradients(torch.zeros(1, 3, 5, dtype=torch.float64))
+    assert not online.block
     assert online.n_numbers() == before
     assert OnlineLayer(layer, 3, 0.01, 0.9).n_numbers() == 3 * (2 * 9 * 5 + 9 + 4 * 5)
+
+
+@pytest.mark.parametrize("with_reset", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_compiled_loop_is_the_plain_one(dtype: torch.dtype, with_reset: bool) -> None:
+    model = network("rlif", 4, 12, 2, "model.hidden_units=5").to(dtype)
+    layer, raster = model.hidden_layers()[0], clips(4, 12, 2, n=20).dense().to(dtype)
+    draws = torch.randn(12, 20, 5, dtype=dtype)
+    found = []
+    for is_compiled in (True, False):
+        online = OnlineLayer(layer, 20, 0.01, 0.9, with_reset=with_reset, is_compiled=is_compiled)
+        sums = None
+        for first, last in ((0, 5), (5, 12)):
+            for t in range(first, last):
+                online.step(raster[:, t])
+            part = online.gradients(draws[first:last])
+            sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
+        assert sums is not None
+        found.append([*sums, online.membrane_traces, online.filtered_traces])
+    close = (
+        {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-9, "atol": 1e-12}
+    )
+    for fast, slow in zip(*found, strict=True):
+        torch.testing.assert_close(fast, slow, **close)
+        assert fast.abs().sum() > 0
 
 
 @pytest.fixture(scope="module")
