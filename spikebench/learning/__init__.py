@@ -13,6 +13,7 @@
     rtrl                Real-time recurrent learning: exact, block-diagonal, e-prop, local losses
     rule                The interface of a learning rule: takes batches, changes weights, returns the loss
     step_loss           A loss at every step, for learning online
+    superspike          SuperSpike: three factors, with symmetric, random or uniform feedback
     trace_loops         Compiled loop of block-diagonal traces
     weight_average      Exponential moving average of the weights over the steps of a training
 
@@ -29,6 +30,7 @@ LEARNING_RULES = {
     "counts": "spikebench.learning.counts:CountFit",
     "rtrl": "spikebench.learning.rtrl:RealTimeRecurrentLearning",
     "eprop": "spikebench.learning.rtrl:EligibilityPropagation",
+    "superspike": "spikebench.learning.superspike:SuperSpike",
     "local_losses": "spikebench.learning.rtrl:LocalLosses",
 }
 

@@ -4,6 +4,7 @@
 
     costs        Plot of accuracy against costs: parameters, operations, spikes
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
+    patterns     Plot of a study of spike patterns: learning curves, output spikes before and after
     predictions  Plot of predictions over time
     results      Plot of compared results: accuracies with their intervals, below them the
                  differences of all pairs
