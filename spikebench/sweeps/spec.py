@@ -3,6 +3,7 @@
 ::
 
     model = "lif"                            # or a list of models
+    learning = "rtrl"                        # a learning rule instead of the model's own
     data = "digits"                          # a data set, or the path of a spike file
     audio = "recordings"                     # folder of its recordings, for the models mel_…
     preset = "mine.toml"                     # instead of the model's own
@@ -41,6 +42,7 @@ from pydantic_core import PydanticCustomError
 
 from spikebench.datasets import DATASETS, load_spec
 from spikebench.errors import SpikebenchError, TrainingError, UnknownNameError
+from spikebench.learning.rule import rule_class
 from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.records.strict_json import first_problem, record_of
@@ -64,6 +66,10 @@ class SweepSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     model: Annotated[tuple[str, ...], Field(min_length=1)]
+    # Omitted from reports if it is that of the model.
+    learning: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, exclude_if=lambda learning: learning is None
+    )
     data: Annotated[str, Field(min_length=1)] = "digits"
     # Omitted from reports if there is none, to keep the older format.
     audio: Annotated[str, Field(min_length=1)] | None = Field(
@@ -230,7 +236,7 @@ def read_spec(path: Path) -> SweepSpec:
                 raise UnknownNameError("key", key, SweepSpec.model_fields)
         spec = SweepSpec.model_validate(tables)
         for model in spec.model:
-            known = _known_settings(model)
+            known = _known_settings(model, spec.learning)
             for key in (*spec.settings, *spec.grid):
                 if key not in known:
                     raise UnknownNameError(f"setting of {model}", key, known)
@@ -241,9 +247,10 @@ def read_spec(path: Path) -> SweepSpec:
         raise TrainingError(f"{path}: {error}") from None
 
 
-def _known_settings(model: str) -> list[str]:
+def _known_settings(model: str, learning: str | None) -> list[str]:
     tables = {name: record_of(field.annotation) for name, field in Preset.model_fields.items()}
     tables["model"] = model_class(model).Config
+    tables["learning"] = rule_class(learning).Config if learning else None
     return [
         f"{table}.{key}"
         for table, kind in tables.items()
@@ -296,7 +303,7 @@ def list_configurations(spec: SweepSpec) -> list[Configuration]:
         overrides = [*fixed, *(f"{key}={_toml(value)}" for key, value in values.items())]
         file = Path(spec.preset) if spec.preset is not None else None
         try:
-            preset = read_preset(model, file, overrides, spec.data)
+            preset = read_preset(model, file, overrides, spec.data, spec.learning or "")
         except TrainingError as error:
             raise TrainingError(f"configuration {name}: {error}") from None
         key = f"{model} {preset.model_dump_json()}"  # 1 and 1.0 may be equal settings
