@@ -4,7 +4,7 @@
 
     I[t] = α·I[t−1] + W·S_in[t]                                  α = exp(−dt/τ_syn)
     U[t] = (β·U[t−1] + (1 − β)·I[t])·(1 − S[t−1])                β = exp(−dt/τ_mem)
-    S[t] = 1 if U[t] ≥ 1 else 0;  the reset is not differentiated
+    S[t] = 1 if U[t] ≥ 1 else 0;  the reset is not differentiated, unless ``reset_in_graph`` is set
     read-out: O[t] = γ·O[t−1] + (1 − γ)·W_out·S[t];  scores = b + max over t of O    γ = exp(−dt/τ_readout)
 
 (``readout`` selects other reductions of O over time.)
@@ -41,6 +41,8 @@ class LIFConfig(ModelConfig):
     readout: ReadoutReduction = "max"
     surrogate: AnySurrogate = "fast_sigmoid"
     surrogate_slope: float = Field(default=4.0, gt=0)
+    # Whether the reset is differentiated. Omitted from files if not, to keep the older format.
+    reset_in_graph: bool = Field(default=False, exclude_if=lambda given: not given)
     init_fluctuation: float = Field(default=1.0, gt=0)
     hidden_rate_hz: float = Field(default=10.0, gt=0)  # expected, for the initial weights only
 
@@ -67,7 +69,11 @@ class LIF(SpikingNetwork):
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         config = self.config
-        neuron = Neuron(surrogate=config.surrogate, slope=config.surrogate_slope)
+        neuron = Neuron(
+            surrogate=config.surrogate,
+            slope=config.surrogate_slope,
+            reset_in_graph=config.reset_in_graph,
+        )
         return [
             SpikingLayer(
                 weight=weight,

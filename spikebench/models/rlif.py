@@ -34,6 +34,8 @@ class RecurrentLIFConfig(ModelConfig):
     readout: ReadoutReduction = "max"
     surrogate: AnySurrogate = "fast_sigmoid"
     surrogate_slope: float = Field(default=4.0, gt=0)
+    # Whether the reset is differentiated. Omitted from files if not, to keep the older format.
+    reset_in_graph: bool = Field(default=False, exclude_if=lambda given: not given)
     init_fluctuation: float = Field(default=1.0, gt=0)
     recurrent_scale: float = Field(default=0.2, ge=0)  # of 1/√hidden_units
 
@@ -61,7 +63,11 @@ class RecurrentLIF(SpikingNetwork):
     def hidden_layers(self) -> list[SpikingLayer]:
         """Return the layers; see :meth:`SpikingNetwork.hidden_layers`."""
         config = self.config
-        neuron = Neuron(surrogate=config.surrogate, slope=config.surrogate_slope)
+        neuron = Neuron(
+            surrogate=config.surrogate,
+            slope=config.surrogate_slope,
+            reset_in_graph=config.reset_in_graph,
+        )
         return [
             SpikingLayer(
                 weight=self.input,
