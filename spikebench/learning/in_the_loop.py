@@ -212,7 +212,11 @@ class _Recorded(torch.autograd.Function):
     ) -> None:
         _, recurrent, readout, network, recording = inputs
         ctx.save_for_backward(
-            recurrent, readout, recording.spikes, recording.membranes, recording.readout
+            recurrent,  # type: ignore[arg-type]
+            readout,
+            recording.spikes,
+            recording.membranes,
+            recording.readout,
         )
         ctx.network = network  # type: ignore[attr-defined]
 
@@ -225,18 +229,21 @@ class _Recorded(torch.autograd.Function):
         of_scores, of_spikes = gradients
         of_traces = _readout_gradients(traces, of_scores, network.decay_readout)
         part = 1 - network.decay_readout
-        of_weight = part * torch.einsum("btn,btc->nc", spikes, of_traces)
+        of_weight = part * _summed(spikes, of_traces)
         of_spikes = of_spikes + part * of_traces @ weight.T
         of_current = _current_gradients(spikes, membranes, of_spikes, recurrent, network)
         of_recurrent = None
         if recurrent is not None:
-            of_recurrent = torch.einsum("btn,btm->nm", spikes[:, :-1], of_current[:, 1:])
+            of_recurrent = _summed(spikes[:, :-1], of_current[:, 1:])
         return of_current, of_recurrent, of_weight, None, None
 
 
-def _readout_gradients(
-    traces: torch.Tensor, of_scores: torch.Tensor, decay: float
-) -> torch.Tensor:
+def _summed(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Compute Σ over samples and steps of first·secondᵀ."""
+    return first.flatten(0, 1).T @ second.flatten(0, 1)
+
+
+def _readout_gradients(traces: torch.Tensor, of_scores: torch.Tensor, decay: float) -> torch.Tensor:
     """Compute o[t] (batch, time, class): every score is the first maximum of its trace."""
     found = torch.zeros_like(traces)
     found.scatter_(1, traces.max(1, keepdim=True).indices, of_scores[:, None])
@@ -253,19 +260,23 @@ def _current_gradients(
     network: Network,
 ) -> torch.Tensor:
     """Compute i[t] (batch, time, neuron), from the last step to the first."""
-    slopes = surrogate_slope(membranes - network.neuron.threshold, network.neuron)
-    alive = 1 - spikes  # a spike sets the membrane of the next step to 0
-    found = torch.empty_like(membranes)
-    of_membrane = of_current = membranes.new_zeros(membranes[:, 0].shape)
-    for t in range(membranes.shape[1] - 1, -1, -1):
-        of_spike = of_spikes[:, t]
+    # Steps first, so that the rows of a step are contiguous.
+    steps = (membranes - network.neuron.threshold).transpose(0, 1).contiguous()
+    slopes = surrogate_slope(steps, network.neuron)
+    alive = 1 - spikes.transpose(0, 1).contiguous()  # a spike sets the next membrane to 0
+    arriving = of_spikes.transpose(0, 1).contiguous()
+    found = torch.empty_like(steps)
+    of_membrane = of_current = steps.new_zeros(steps.shape[1:])
+    for t in range(len(steps) - 1, -1, -1):
+        of_spike = arriving[t]
         if recurrent is not None:
-            of_spike = of_spike + of_current @ recurrent.T
-        of_membrane = slopes[:, t] * of_spike + network.decay_mem * alive[:, t] * of_membrane
-        through = of_membrane * alive[:, t - 1] if t else of_membrane
-        of_current = (1 - network.decay_mem) * through + network.decay_syn * of_current
-        found[:, t] = of_current
-    return found
+            of_spike = torch.addmm(of_spike, of_current, recurrent.T)
+        of_membrane = torch.addcmul(network.decay_mem * alive[t] * of_membrane, slopes[t], of_spike)
+        through = of_membrane * alive[t - 1] if t else of_membrane
+        of_current = torch.add(
+            network.decay_syn * of_current, through, alpha=1 - network.decay_mem, out=found[t]
+        )
+    return found.transpose(0, 1)
 
 
 def network_of(model: Classifier) -> Network:

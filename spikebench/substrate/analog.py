@@ -8,18 +8,23 @@ normal, of the time constants, the threshold and the gain (the strength of all i
     S_j[t] = 1 if U_j[t] ≥ ϑ_j else 0
     O_k[t] = clip(γ_k·O_k[t−1] + g_k·(1 − γ_k)·(W_out·S[t])_k + ξ, ±O_max)
 
-W, V and W_out are integers of ``weight_bits`` bits times a step each (:mod:`spikebench.substrate.integers`), ξ is normal
-noise of standard deviation ``membrane_noise``, independent for every neuron, step and trial. Membranes and read-out are recorded by a converter::
+W, V and W_out are integers of ``weight_bits`` bits times a step each (:mod:`spikebench.substrate.integers`), ξ is
+normal noise of standard deviation ``membrane_noise``, independent for every neuron, step and trial. Membranes and
+read-out are recorded by a converter::
 
     recorded = (round(v/lsb + η) within ±(2^(b−1) − 1))·lsb,   lsb = v_max/(2^(b−1) − 1)
 
-with b = ``readout_bits`` and normal noise η of ``readout_noise_lsb``. Spikes are recorded exactly.
+with b = ``readout_bits`` and normal noise η of ``readout_noise_lsb``. Spikes are recorded exactly. All numbers are
+float32. I, U and ϑ are in units of the nominal threshold, O in those of the scores. Normal noise is read from one table
+of 1,048,573 numbers, every time from a random place on, since drawing it anew took as long as the rest of a trial.
 
 The strengths are settings of an emulation, not measurements of a chip. Source of the kinds of imperfection: Cramer,
 Billaudelle et al. (2022), arXiv:2006.07239.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -35,6 +40,7 @@ __all__ = ["FIRST_OF_FLEET", "Analog", "Fleet"]
 
 Array = NDArray[np.float32]
 
+_TABLE = 1_048_573  # numbers; prime
 FIRST_OF_FLEET = 1_000_000  # devices below are those on which networks are deployed
 
 
@@ -78,7 +84,8 @@ class Analog:
         self.gain = factors(n, settings.gain_mismatch)
         self.tau_readout = factors(classes, settings.tau_mem_mismatch)
         self.readout_gain = factors(classes, settings.gain_mismatch)
-        self._noise = np.random.default_rng([device, 1, trial])
+        self._trials = np.random.default_rng([device, 1, trial])
+        self._table = _noise_table()
         self._weights: Weights | None = None
 
     def configure(self, weights: Weights) -> None:
@@ -96,28 +103,31 @@ class Analog:
         if self._weights is None:
             raise ValueError("the substrate has no weights; call configure first")
         network, settings, weights = self.network, self.settings, self._weights
-        current = self.kernels.event_linear(batch, weights.input).float().numpy() * self.gain
-        recurrent = None if weights.recurrent is None else weights.recurrent.float().numpy()
+        into = self.kernels.event_linear(batch, weights.input).float().numpy()
+        # Steps first, so that the rows of a step are contiguous.
+        current = np.ascontiguousarray(into.transpose(1, 0, 2)) * self.gain
+        recurrent = None
+        if weights.recurrent is not None:
+            recurrent = weights.recurrent.float().numpy() * self.gain
         decay_syn = np.float32(network.decay_syn) ** (1 / self.tau_syn)
         decay_mem = np.float32(network.decay_mem) ** (1 / self.tau_mem)
         noise = self._normal(current.shape, settings.membrane_noise)
-        spikes, membranes = np.zeros_like(current), np.zeros_like(current)
-        synapse, membrane, fired = np.zeros((3, *current[:, 0].shape), np.float32)
+        spikes, membranes = np.empty_like(current), np.empty_like(current)
+        synapse, membrane, fired = np.zeros((3, *current[0].shape), np.float32)
         threshold = np.float32(network.neuron.threshold) * self.threshold
-        for t in range(current.shape[1]):
-            arriving = current[:, t]
+        for t, arriving in enumerate(current):
             if recurrent is not None:
-                arriving = arriving + self.gain * (fired @ recurrent)
+                arriving += fired @ recurrent
             synapse = _limited(decay_syn * synapse + arriving, settings.current_range)
-            membrane = decay_mem * membrane + (1 - decay_mem) * synapse + noise[:, t]
+            membrane = decay_mem * membrane + (1 - decay_mem) * synapse + noise[t]
             membrane = _limited(membrane * (1 - fired), settings.membrane_range)
             fired = (membrane >= threshold).astype(np.float32)
-            spikes[:, t], membranes[:, t] = fired, membrane
+            spikes[t], membranes[t] = fired, membrane
         readout = self._integrate(spikes @ weights.readout.float().numpy())
         return Recording(
-            torch.from_numpy(spikes),
-            torch.from_numpy(self._converted(membranes, settings.membrane_range)),
-            torch.from_numpy(self._converted(readout, settings.readout_range)),
+            _by_sample(spikes),
+            _by_sample(self._converted(membranes, settings.membrane_range)),
+            _by_sample(self._converted(readout, settings.readout_range)),
         )
 
     def _integrate(self, arriving: Array) -> Array:
@@ -126,20 +136,33 @@ class Analog:
         decay = np.float32(self.network.decay_readout) ** (1 / self.tau_readout)
         driven = (1 - decay) * self.readout_gain * arriving
         driven += self._normal(arriving.shape, self.settings.membrane_noise)
-        state = np.zeros_like(arriving[:, 0])
-        for t in range(arriving.shape[1]):
-            driven[:, t] = state = _limited(decay * state + driven[:, t], limit)
-        return driven
+        state = np.zeros_like(arriving[0])
+        for step in driven:
+            step[:] = state = _limited(decay * state + step, limit)
+        return np.asarray(driven, np.float32)
 
     def _converted(self, values: Array, limit: float) -> Array:
         """Convert to the integers of the read-out and back."""
         most = 2 ** (self.settings.readout_bits - 1) - 1
         step = np.float32(limit / most)
         noise = self._normal(values.shape, self.settings.readout_noise_lsb)
-        return np.clip(np.rint(values / step + noise), -most, most) * step
+        return np.asarray(np.clip(np.rint(values / step + noise), -most, most) * step, np.float32)
 
     def _normal(self, shape: tuple[int, ...], strength: float) -> Array:
-        return self._noise.standard_normal(shape, np.float32) * np.float32(strength)
+        """Read normal noise from the table of the device, from a random place on."""
+        first = int(self._trials.integers(self._table.size))
+        n = int(np.prod(shape))
+        whole = self._table[first : first + n]
+        if whole.size < n:
+            whole = np.resize(np.roll(self._table, -first), n)
+        return (whole * np.float32(strength)).reshape(shape)
+
+
+@lru_cache(maxsize=1)
+def _noise_table() -> Array:
+    table = np.random.default_rng(0).standard_normal(_TABLE, np.float32)
+    table.flags.writeable = False
+    return table
 
 
 class Fleet:
@@ -156,7 +179,7 @@ class Fleet:
     def __init__(
         self, network: Network, settings: AnalogSettings, kernels: Kernels, seed: int
     ) -> None:
-        self._make = lambda device: Analog(network, settings, kernels, device, seed)
+        self._make = partial(Analog, network, settings, kernels, trial=seed)
         self._devices = np.random.default_rng([seed, 2])
         self._weights: Weights | None = None
 
@@ -168,9 +191,14 @@ class Fleet:
         """Run a trial on a new device; see :class:`spikebench.learning.in_the_loop.Substrate`."""
         if self._weights is None:
             raise ValueError("the substrate has no weights; call configure first")
-        device = self._make(int(self._devices.integers(FIRST_OF_FLEET, 2**31)))
+        device = self._make(device=int(self._devices.integers(FIRST_OF_FLEET, 2**31)))
         device.configure(self._weights)
         return device.run(batch)
+
+
+def _by_sample(values: Array) -> torch.Tensor:
+    """Convert from (time, batch, …) to a tensor (batch, time, …)."""
+    return torch.from_numpy(values).transpose(0, 1).contiguous()
 
 
 def _limited(values: Array, limit: float) -> Array:

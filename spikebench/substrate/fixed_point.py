@@ -7,9 +7,9 @@ All states are integers of ``state_bits`` bits; ``sat`` limits to ±(2^(state_bi
     S[t] = 1 if U[t] ≥ Θ else 0                                  Θ = round(2^f·ϑ/s)
     O[t] = sat((c·O[t−1] + (2^d − c)·2^f·W_out·S[t]) // 2^d)      c = round(2^d·γ)
 
-W and V are integers of ``weight_bits`` bits with a common step s, W_out has its own (:mod:`spikebench.substrate.integers`);
-d is ``decay_bits``, f ``fraction_bits``. Recorded are U·s/2^f and O·s_out/2^f. The chip is the same in every copy and in
-every trial.
+W and V are integers of ``weight_bits`` bits with a common step s, W_out has its own, s_out
+(:mod:`spikebench.substrate.integers`); d is ``decay_bits``, f ``fraction_bits``. Recorded are U·s/2^f and O·s_out/2^f.
+The chip is the same in every copy and in every trial.
 
 The integers are held in float64, which represents them exactly up to 2^53; settings that exceed this are refused.
 """

@@ -43,7 +43,12 @@ class Ideal:
         ]
         if weights.recurrent is None:
             scan = self.kernels.lif_scan(
-                batch, decays[0], decays[1], network.neuron, keep_membranes=True, weight=weights.input
+                batch,
+                decays[0],
+                decays[1],
+                network.neuron,
+                keep_membranes=True,
+                weight=weights.input,
             )
         else:
             scan = self.kernels.recurrent_lif_scan(
@@ -58,5 +63,3 @@ class Ideal:
         assert scan.membranes is not None
         trace = self.kernels.leaky_readout(scan.spikes, weights.readout, decays[2], "trace")
         return Recording(scan.spikes.dense().detach(), scan.membranes, trace)
-
-

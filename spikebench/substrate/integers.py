@@ -1,7 +1,8 @@
 """Weights as integers: the multiples of a step that a substrate can hold.
 
 ``w ≈ s·k``, k an integer in −q … q, q = 2^(b−1) − 1 with b bits, and s = max|w|/q, so that the largest weight is
-representable. The step is the scale that a chip gets from a bias current or an exponent; it is written with the weights.
+representable. The step is the scale that a chip gets from a bias current or an exponent, and is written with the
+weights.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Settings of substrates and study, and the presets of data sets.
 
-``presets/common.toml`` holds the settings for all data, ``presets/shd.toml`` what differs for the recordings of SHD (the
-data sets of :data:`spikebench.presets.preset.OWN_PRESETS`). The tables ``input``, ``training``, ``regulariser`` and
-``model`` change the preset of the model; the others are defined here.
+``presets/common.toml`` holds the settings for all data, ``presets/shd.toml`` what differs for the recordings of SHD
+(the data sets of :data:`spikebench.presets.preset.OWN_PRESETS`). The tables ``input``, ``training``, ``regulariser``
+and ``model`` change the preset of the model, ``lif`` and ``rlif`` its table ``model`` if it is this model; the others
+are defined here.
 """
 
 from __future__ import annotations
@@ -63,14 +64,16 @@ class FixedPointSettings(_Table):
     @model_validator(mode="after")
     def _exact_in_float64(self) -> FixedPointSettings:
         if self.state_bits + self.decay_bits > 51:
-            raise ValueError("state_bits + decay_bits must be at most 51, so that products are exact")
+            raise ValueError(
+                "state_bits + decay_bits must be at most 51, so that products are exact"
+            )
         return self
 
 
 class SparseSettings(_Table):
     """Activity regularisation of the runs with few spikes; fields of [regulariser]."""
 
-    upper_strength: float = Field(default=1e-2, gt=0)
+    upper_strength: float = Field(default=3e-2, gt=0)
     upper_spikes: float = Field(default=0.0, ge=0)  # per neuron and sample
 
 
@@ -97,6 +100,7 @@ class Settings(_Table):
         )
 
 
+_MODELS = ("lif", "rlif")  # tables of presets for one model
 _OWN = tuple(name for name in Settings.model_fields if name != "preset")
 
 
@@ -133,8 +137,11 @@ def read_settings(model: str, data: str, overrides: Iterable[str] = ()) -> Setti
         for table, values in tomllib.loads(source.read_text(encoding="utf-8")).items():
             if table in _OWN:
                 own.setdefault(table, {}).update(values)
-            else:
-                changes += [f"{table}.{key}={json.dumps(value)}" for key, value in values.items()]
+                continue
+            name_of = "model" if table == model else table
+            if table in _MODELS and table != model:
+                continue
+            changes += [f"{name_of}.{key}={json.dumps(value)}" for key, value in values.items()]
     for override in overrides:
         table = override.partition(".")[0].strip()
         if table in _OWN:
