@@ -69,7 +69,7 @@ def draw_substrate(report: SubstrateReport) -> Figure:
         range(len(conditions)), [name.replace(" ", "\n", 1) for name in conditions], fontsize=8
     )
     spikes.set_xlabel("hidden spikes per sample", fontsize=9)
-    spikes.set_xscale("log")
+    spikes.set_xlim(left=0)
     times.set_xlabel("time since the start of the recording [ms]", fontsize=9)
     for panel in (bars, spikes, times):
         _finish(panel, report)
