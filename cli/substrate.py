@@ -133,8 +133,8 @@ def substrate(
     picture = folder / file_name(report.tested, ".png")
     write_figure(draw_substrate(report), picture)
     if page is not None:
-        write_figure(draw_substrate(report), picture_of(page, report))
         write_page(page, report, shlex.join(command))
+        write_figure(draw_substrate(report), picture_of(page, report))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
         return

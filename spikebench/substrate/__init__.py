@@ -12,7 +12,6 @@
     runner    Training and testing all runs of a study
     settings  Settings of substrates and study, and the presets of data sets
     study     The plan of a study: trainings and conditions, checked before anything starts
-    presets/  Settings for all data, and those for one data set, as TOML
 
-The gradients are in :mod:`spikebench.learning.in_the_loop`.
+The folder ``presets`` holds settings as TOML. The gradients are in
 """

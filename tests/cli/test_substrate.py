@@ -32,7 +32,7 @@ def test_a_table_a_picture_a_page_and_the_test(
     words = ["substrate", "toy.h5", *QUICK]
     code, out, err = run(capsys, *words, "--page", "docs/chip.md")
     assert code == 0
-    assert "rlif on the analog substrate, toy: 10 runs, 0 of them trained, on 24 samples" in err
+    assert "rlif on the analog substrate, toy: 10 runs, 0 of them trained, on 30 samples" in err
     assert "the test split is not opened" in err
     assert "substrate: 10/10 runs" in err
     lines = out.splitlines()
