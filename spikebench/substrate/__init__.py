@@ -13,5 +13,5 @@
     settings  Settings of substrates and study, and the presets of data sets
     study     The plan of a study: trainings and conditions, checked before anything starts
 
-The folder ``presets`` holds settings as TOML. The gradients are in
+The folder ``presets`` holds settings as TOML. The gradients are in :mod:`spikebench.learning.in_the_loop`.
 """
