@@ -41,6 +41,10 @@ COMMANDS = {
         "cli.patterns:patterns",
         "Learn precise spike trains by SuperSpike, with several kinds of feedback.",
     ),
+    "substrate": (
+        "cli.substrate:substrate",
+        "Train with an emulated chip in the loop: software, deployed, in the loop.",
+    ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),

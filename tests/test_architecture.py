@@ -32,6 +32,7 @@ LAYERS = {
             "sweeps",
             "timing",
             "patterns",
+            "substrate",
             "plots",
             "__main__",
         ),
@@ -59,6 +60,7 @@ TORCH = (
     "deployment",
     "evaluation",
     "sweeps/worker",
+    "substrate",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

@@ -5,6 +5,7 @@
     bptt                Back-propagation through time: one step of an optimiser per batch
     counts              Models that are fitted to spike counts at once, by an algorithm of their own
     few_bits            Weights of few bits: rounded after training, or in every step
+    in_the_loop         Forward on a substrate, surrogate gradients in software
     loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
     plateau             The schedule ``plateau``: the learning rate is reduced when validation no longer improves
     products            The precision in which products are computed

@@ -9,5 +9,7 @@
     results      Plot of compared results: accuracies with their intervals, below them the
                  differences of all pairs
     sample       Plots of one sample: spikes, with the sound and the intermediate stages
+    substrate    Plot of a study with a substrate in the loop: accuracy per condition, spikes, and
+                 accuracy against time
     timing       Plot of a study of timing: accuracy against the strength of each kind of change
 """
