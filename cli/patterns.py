@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     type=click.Choice(["symmetric", "random", "uniform"]),
     help="Feedback to the hidden neurons; may be repeated.  [default: all]",
 )
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Seeds 0 … N-1, each with inputs, targets and weights of its own.",
+)
 @click.option(
     "--set",
     "settings",
