@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.special import stdtrit
 
-from spikebench.metrics.classification import seed_interval
 from spikebench.patterns.study import PatternRun
 from spikebench.records.whole_files import write_text
 
@@ -26,8 +26,8 @@ def rows(runs: Sequence[PatternRun]) -> list[dict[str, object]]:
     Returns
     -------
     list of dict
-        ``task``, ``feedback``, ``seeds``, and ``distance`` with its 95 % interval ``low``, ``high`` (null for one
-        seed), as a fraction of that of a silent network.
+        ``task``, ``feedback``, ``seeds``, and ``distance`` with its 95 % t interval over seeds ``low``, ``high`` (null
+        for one seed), as a fraction of that of a silent network.
     """
     grouped: dict[tuple[str, str], list[float]] = {}
     for run in runs:
@@ -35,17 +35,13 @@ def rows(runs: Sequence[PatternRun]) -> list[dict[str, object]]:
     made: list[dict[str, object]] = []
     for (task, feedback), finals in grouped.items():
         values = np.array(finals)
-        low, high = seed_interval(values)[:2] if values.size > 1 else (None, None)
-        made.append(
-            {
-                "task": task,
-                "feedback": feedback,
-                "seeds": values.size,
-                "distance": float(values.mean()),
-                "low": low,
-                "high": high,
-            }
-        )
+        mean, low, high = float(values.mean()), None, None
+        if values.size > 1:
+            deviation = values.std(ddof=1) / np.sqrt(values.size)
+            half = float(stdtrit(values.size - 1, 0.975) * deviation)
+            low, high = max(mean - half, 0.0), mean + half
+        named = {"task": task, "feedback": feedback, "seeds": values.size}
+        made.append({**named, "distance": mean, "low": low, "high": high})
     return made
 
 

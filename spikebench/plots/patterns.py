@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from spikebench.patterns.study import PatternRun, Spike
 from spikebench.plots.sample import INK, plain, style
@@ -69,7 +69,9 @@ def _draw_curves(panel: Axes, runs: Sequence[PatternRun]) -> None:
             x, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, linewidth=0
         )
     panel.set_yscale("log")
+    panel.set_ylim(bottom=0.01)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.yaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel("presentation")
     panel.set_title(
         plain(f"{runs[0].kind}, {runs[0].outputs} outputs"), fontsize=9, color=INK, loc="left"
