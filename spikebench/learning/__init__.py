@@ -2,15 +2,18 @@
 
 ::
 
-    bptt                Back-propagation through time: one step of an optimiser per batch
-    counts              Models that are fitted to spike counts at once, by an algorithm of their own
-    few_bits            Weights of few bits: rounded after training, or in every step
-    loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
-    plateau             The schedule ``plateau``: the learning rate is reduced when validation no longer improves
-    products            The precision in which products are computed
-    ranks               Processes that train one model together, as ``torchrun`` starts them
-    rule                The interface of a learning rule: takes batches, changes weights, returns the loss
-    weight_average      Exponential moving average of the weights over the steps of a training
+    bptt                   Back-propagation through time: one step of an optimiser per batch
+    counts                 Models that are fitted to spike counts at once, by an algorithm of their own
+    elastic_weights        Elastic weight consolidation: importance of parameters from squared gradients
+    few_bits               Weights of few bits: rounded after training, or in every step
+    loss_and_optimiser     Loss, regulariser, optimiser and learning-rate schedule of gradient descent
+    plateau                The schedule ``plateau``: the learning rate is reduced when validation no longer improves
+    products               The precision in which products are computed
+    quadratic_penalty      Parameters held near those of earlier tasks, each by its importance
+    ranks                  Processes that train one model together, as ``torchrun`` starts them
+    rule                   The interface of a learning rule: takes batches, changes weights, returns the loss
+    synaptic_intelligence  Synaptic intelligence: importance of parameters from the path of training
+    weight_average         Exponential moving average of the weights over the steps of a training
 
 The rules are registered as strings, so that importing the list is cheap; a model names its rule in ``learning``.
 """
