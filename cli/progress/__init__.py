@@ -9,6 +9,6 @@
                  elsewhere
     runs         Progress of many runs: a bar on a terminal, a line every ten seconds elsewhere
     sweep        Progress of sweeps, in words
-    timing       Progress of a study of timing, in words
+    timing       Progress of a study, in words
     training     Progress of training: a bar on a terminal, a line every ten seconds elsewhere
 """

@@ -1,8 +1,8 @@
 """Ten permutations of the pixels of scikit-learn's digits, a small relative of permuted MNIST.
 
 The 1,797 pictures of handwritten digits (8 × 8 pixels with values 0 … 16, 10 classes; Alpaydin, Kaynak 1998,
-doi:10.24432/C50P49, part of scikit-learn) become spikes: a pixel of value v is a unit with v spikes, so that a model on
-counts sees the pixels. Task k shows all pictures with their pixels in the order of a permutation of its own. One
+doi:10.24432/C50P49, part of scikit-learn) become spikes: a pixel of value v is a unit with v spikes, so that a model
+on counts sees the pixels. Task k shows all pictures with their pixels in the order of a permutation of its own. One
 picture in five is held out, the same ones in all tasks.
 """
 
@@ -18,7 +18,7 @@ from spikebench.events.cache import FlatEvents
 from spikebench.events.dataset import SpikeDataset
 from spikebench.protocol.results import DatasetRecord, Split
 
-__all__ = ["N_TASKS", "NAME", "permuted_digits", "record"]
+__all__ = ["NAME", "N_TASKS", "permuted_digits", "record"]
 
 NAME = "permuted-digits"
 N_TASKS = 10

@@ -80,9 +80,9 @@ Row = Annotated[list[Fraction], Field(min_length=1, max_length=10_000)]
 class ContinualRun(Record):
     """Contents of ``result.json``.
 
-    ``accuracies`` has one row per training, in order, and one column per task: the accuracy on its tested samples. Joint
-    training has one row. ``kept_samples`` is the number of samples that replay keeps after the last task, ``kept_spikes`` that of
-    their spikes; ``seconds`` is the time of training without tests.
+    ``accuracies`` has one row per training, in order, and one column per task: the accuracy on its tested samples.
+    Joint training has one row. ``kept_samples`` is the number of samples that replay keeps after the last task,
+    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests.
     """
 
     format_version: Literal[1] = 1

@@ -1,8 +1,8 @@
 """Settings of a study, TOML with strict keys, and the presets of the data sets.
 
 A preset has three tables: ``[continual]`` with the settings of this file, ``[preset.TABLE]`` with changes of the
-preset of every model, and ``[models.NAME.TABLE]`` with further changes of one model. ``training.epochs`` is the number of epochs of
-each task.
+preset of every model, and ``[models.NAME.TABLE]`` with further changes of one model. ``training.epochs`` is the
+number of epochs of each task.
 """
 
 from __future__ import annotations

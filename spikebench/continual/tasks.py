@@ -8,14 +8,15 @@
     permutations  of permuted-digits: all classes, the pixels in another order
 
 **Heads.** In ``pairs`` and ``languages``, the model is told the task of a sample in training and in testing, and
-chooses among the classes of the task (masked heads: the scores of the others are −∞), as in the split MNIST of Zenke et
-al. 2017. With ``:single`` after the name, it is not told, and chooses among all classes (single head). In the
+chooses among the classes of the task (masked heads: the scores of the others are −∞), as in the split MNIST of Zenke
+et al. 2017. With ``:single`` after the name, it is not told, and chooses among all classes (single head). In the
 other sequences, every task has all classes, and the head is single.
 
-**What is tested.** ``pairs`` and ``languages`` are trained on the training samples and tested on the validation samples,
-by other speakers; with the test split open, on it. For ``speakers``, training and validation samples are pooled, and of every
-speaker and class one sample in five, at least one of two, is held out and tested; with the test split open, all of them are
-trained on and the test samples of the same speakers are tested: speakers of the test split only are no task.
+**What is tested.** ``pairs`` and ``languages`` are trained on the training samples and tested on the validation
+samples, by other speakers; with the test split open, on it. For ``speakers``, training and validation samples are
+pooled, and of every speaker and class one sample in five, at least one of two, is held out and tested; with the test
+split open, all of them are trained on and the test samples of the same speakers are tested: speakers of the test
+split only are no task.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Training a model on one task after the other.
 
-Task i is trained for the epochs of the preset, at its schedule of the learning rate, and the last weights are kept: nothing is
-selected, since a model that learns task after task cannot return to earlier samples. Then the model is tested on all tasks. Initial weights, the
-order of samples and dropout are determined by (seed, epoch), epochs counted through all tasks, and are the same for all
-methods as far as they see the same samples. The mean input of the first task sets the scale of the initial weights.
+Task i is trained for the epochs of the preset, at its schedule of the learning rate, and the last weights are kept:
+nothing is selected, since a model that learns task after task cannot return to earlier samples. Then the model is
+tested on all tasks. Initial weights, the order of samples and dropout are determined by (seed, epoch), epochs counted
+through all tasks, and are the same for all methods as far as they see the same samples. The mean input of the first
+task sets the scale of the initial weights.
 """
 
 from __future__ import annotations

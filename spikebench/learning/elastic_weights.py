@@ -6,12 +6,12 @@
     Ω_k ← Ω_k + F_k
     loss of the next task: L + λ/2 · Σ_k Ω_k (θ_k − θ̃_k)²
 
-p are the probabilities of the classes that the sample's task offers, θ̃ the parameters at the end of the last task, F_k in 1 / unit of θ_k² and λ
-without unit.
+p are the probabilities of the classes that the sample's task offers, θ̃ the parameters at the end of the last task,
+F_k in 1 / unit of θ_k² and λ without unit.
 
-Source: Kirkpatrick et al. (2017), arXiv:1612.00796. Departures: one penalty about the last parameters with the sum of all F, instead
-of one penalty per task about its own parameters (as in Schwarz et al. 2018, arXiv:1805.06370, without decay); F from a number of samples per
-task, by one backward pass per sample, without dropout.
+Source: Kirkpatrick et al. (2017), arXiv:1612.00796. Departures: one penalty about the last parameters with the sum of
+all F, instead of one penalty per task about its own parameters (as in Schwarz et al. 2018, arXiv:1805.06370, without
+decay); F from a number of samples per task, by one backward pass per sample, without dropout.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def fisher_diagonal(
         logarithms = torch.log_softmax(scores, 0)
         share = logarithms.detach().double().exp().numpy()
         drawn = int(generator.choice(share.size, p=share / share.sum()))
-        logarithms[drawn].backward()
+        logarithms[drawn].backward()  # type: ignore[no-untyped-call]
         for total, p in zip(found, parameters, strict=True):
             if p.grad is not None:
                 total.addcmul_(p.grad, p.grad, value=1 / chosen.size)

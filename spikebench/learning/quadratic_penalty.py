@@ -5,10 +5,10 @@
     L'(θ) = L(θ) + c · Σ_k Ω_k (θ_k − θ̃_k)²
     ∂L'/∂θ_k = g_k + 2c · Ω_k (θ_k − θ̃_k)
 
-L is the loss of the current task [nats], g its gradient, θ̃ the parameters after the last task, Ω_k ≥ 0 the importance of
-parameter k for the tasks before [nats / unit of θ_k²], and c the strength (no unit). The gradient of the penalty is added in closed form; no
-second pass through the network is needed. With c = 0 nothing is added, and training is that without a penalty, bit for
-bit.
+L is the loss of the current task [nats], g its gradient, θ̃ the parameters after the last task, Ω_k ≥ 0 the
+importance of parameter k for the tasks before [nats / unit of θ_k²], and c the strength (no unit). The gradient of
+the penalty is added in closed form; no second pass through the network is needed. With c = 0 nothing is added, and
+training is that without a penalty, bit for bit.
 """
 
 from __future__ import annotations

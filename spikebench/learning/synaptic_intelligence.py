@@ -6,14 +6,15 @@
     Ω_k ← Ω_k + max(0, ω_k / ((θ_k − θ̃_k)² + ξ)),  ω_k ← 0     after a task
     loss of the next task: L + c · Σ_k Ω_k (θ_k − θ̃_k)²        then θ̃ ← θ
 
-g is the gradient of L, the loss of the task without the penalty [nats / unit of θ_k]; Δθ_k the step that the optimiser
-takes with the gradient of loss and penalty [unit of θ_k]; ω_k the part of parameter k in the fall of L along the path [nats]: the sum over k is the
-fall of L up to the second order of the steps. θ̃ are the parameters at the end of the last task, so θ_k − θ̃_k is the change
-during the task; ξ is a damping [unit of θ_k²] and c the strength (no unit).
+g is the gradient of L, the loss of the task without the penalty [nats / unit of θ_k]; Δθ_k the step that the
+optimiser takes with the gradient of loss and penalty [unit of θ_k]; ω_k the part of parameter k in the fall of L
+along the path [nats]: the sum over k is the fall of L up to the second order of the steps. θ̃ are the parameters at
+the end of the last task, so θ_k − θ̃_k is the change during the task; ξ is a damping [unit of θ_k²] and c the
+strength (no unit).
 
 Source: Zenke, Poole, Ganguli (2017), arXiv:1703.04200. Departures: L is the mean loss of a batch and contains the
-activity regularisation of spiking layers, where a preset sets one; g is taken before the clipping of gradients, Δθ is the step after it. A
-negative ω_k counts as 0 for its task, so that Ω never falls.
+activity regularisation of spiking layers, where a preset sets one; g is taken before the clipping of gradients, Δθ is
+the step after it. A negative ω_k counts as 0 for its task, so that Ω never falls.
 """
 
 from __future__ import annotations
@@ -54,9 +55,7 @@ def add_to_path(
 
 
 @torch.no_grad()
-def importance_of_path(
-    path: torch.Tensor, change: torch.Tensor, damping: float
-) -> torch.Tensor:
+def importance_of_path(path: torch.Tensor, change: torch.Tensor, damping: float) -> torch.Tensor:
     """Compute the increment of Ω after a task.
 
     Parameters
