@@ -172,8 +172,8 @@ def _paper(report: ContinualReport, tasks: str, model: str) -> list[str]:
     """Set the accuracies beside those of the paper on permuted MNIST."""
     found = {row.method: row.average for row in report.rows_of(tasks, model)}
     lines = [
-        "Beside the authors' published results on permuted MNIST (784-2000-2000-10, 60,000 training samples a task; mean "
-        "after the tenth task, one run):",
+        "Beside the authors' published results on permuted MNIST (784-2000-2000-10, 60,000 training samples a task; "
+        "mean after the tenth task, one run):",
         "",
         "| method | permuted MNIST, authors | here |",
         "|---|---|---|",
@@ -189,9 +189,9 @@ def _costs(report: ContinualReport) -> list[str]:
     lines = [
         f"### Costs of a step on {report.dataset.name}",
         "",
-        "Processor time of one step on one thread, the methods in turn on the same batch (median of 30), and of computing "
-        "the importances after a task; numbers kept between steps and operations added to a step, counted from the "
-        "equations.",
+        "Processor time of one step on one thread, the methods in turn on the same batch (median of 30), and of "
+        "computing the importances after a task; numbers kept between steps and operations added to a step, counted "
+        "from the equations.",
         "",
         "| tasks | model | method | step | relative | after a task | kept numbers | added operations |",
         "|---|---|---|---|---|---|---|---|",
