@@ -15,6 +15,7 @@ from cli.shared.conversion import stop_cleanly
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
+    from spikebench.continual.report import ContinualReport
     from spikebench.continual.study import ContinualStudy
 
 
@@ -155,10 +156,12 @@ def continual(
         study_progress(quiet, check, "continual") as progress,
     ):
         report = run_study(study, workers=workers, progress=progress)
+    from spikebench.records.text import shareable
     from spikebench.records.whole_files import write_text
 
+    words[2] = shareable(data[0])
     write_text(folder / "command.txt", shlex.join(words) + "\n")
-    pictures = _draw(folder, folder / file_name(report.tested, ""))
+    pictures = _draw(folder, report, file_name(report.tested, ""))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:
@@ -177,40 +180,31 @@ def continual(
         )
 
 
-def _draw(folder: Path, stem: Path) -> list[Path]:
-    """Draw the report ``<stem>.json`` of a study, one picture per sequence and model."""
+def _draw(folder: Path, report: ContinualReport, stem: str) -> list[Path]:
+    """Draw a report, one picture per sequence and model with results; returns the files."""
     from spikebench.continual.page import picture_name
-    from spikebench.continual.report import ContinualReport
     from spikebench.plots.continual import draw_continual
     from spikebench.plots.sample import write_figure
-    from spikebench.records.strict_json import read_record
 
-    report = read_record(stem.with_suffix(".json"), ContinualReport)
     pictures = []
     for tasks in report.tasks:
         for model in report.models:
             if any(row.done for row in report.rows_of(tasks.name, model.model)):
-                name = picture_name(stem.name, report, tasks.name, model.model)
+                name = picture_name(stem, report, tasks.name, model.model)
                 pictures.append(folder / name)
                 write_figure(draw_continual(report, tasks.name, model.model), pictures[-1])
     return pictures
 
 
 def _write_page(page: Path, folders: Sequence[Path]) -> None:
-    from spikebench.continual.page import page_text, picture_name, read_reports
-    from spikebench.plots.continual import draw_continual
-    from spikebench.plots.sample import write_figure
+    from spikebench.continual.page import page_text, read_reports
     from spikebench.records.whole_files import write_text
 
     reports = read_reports(folders)
     commands = [(folder / "command.txt").read_text(encoding="utf-8").strip() for folder in folders]
     page.parent.mkdir(parents=True, exist_ok=True)
     for report in reports:
-        for tasks in report.tasks:
-            for model in report.models:
-                name = picture_name(page.stem, report, tasks.name, model.model)
-                figure = draw_continual(report, tasks.name, model.model)
-                write_figure(figure, page.parent / name)
+        _draw(page.parent, report, page.stem)
     write_text(page, page_text(reports, commands, page.stem))
     click.echo(f"page: {page}")
 

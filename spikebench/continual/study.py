@@ -136,13 +136,11 @@ def plan_study(
     Raises ------ SpikebenchError If data, a model, tasks or a method do not exist or do not fit, a setting is out of
     range, or a folder contains another run.
     """
-    chosen = read_settings(data, settings).continual
-    strengths = chosen.strengths.model_dump()
-    listed = parse_methods(methods or chosen.methods, strengths)
+    study = read_settings(data, settings)
+    chosen = study.continual
+    listed = parse_methods(methods or chosen.methods, chosen.strengths.model_dump())
     names = _words(models) or list(chosen.models)
-    presets = {
-        name: model_preset(name, data, read_settings(data, settings), settings) for name in names
-    }
+    presets = {name: model_preset(name, data, study, settings) for name in names}
     if data == permuted.NAME and tested == "test":
         raise TrainingError(f"{data} has no test split; leave out --test")
     _opened.cache_clear()
@@ -172,7 +170,7 @@ def plan_study(
     ]
     for job in jobs:
         read_result(job)  # refuses the folder of another run
-    _check(jobs, dataset)
+    _check(jobs)
     return ContinualStudy(
         data, dataset, output, chosen, presets, sequences, listed, seeds, tested, jobs
     )
@@ -190,7 +188,7 @@ def _folder(
     return output.joinpath(*parts, f"seed{seed}{'-test' if tested == 'test' else ''}")
 
 
-def _check(jobs: Sequence[Job], dataset: DatasetRecord) -> None:
+def _check(jobs: Sequence[Job]) -> None:
     """Refuse tasks without samples, and models that cannot be built or trained; the test split stays closed."""
     for job in jobs:
         if job.seed:
