@@ -34,14 +34,14 @@ def print_continual(report: ContinualReport, console: Console | None = None) -> 
         for model in report.models:
             line = (
                 f"{tasks.name} with {model.model}: {len(tasks.tasks)} tasks, {heads}, {sum(tasks.tested_samples):,} "
-                f"tested samples, chance {tasks.chance:.1%}; % with 95 % interval over {report.seeds} "
+                f"tested samples, chance {tasks.chance:.1%}; %, ± 95 % interval over {report.seeds} "
                 f"seed{'s' * (report.seeds > 1)}"
             )
             console.print(Text(line, style="dim"))
             table = Table(box=None, pad_edge=False, header_style="bold")
             table.add_column("method", no_wrap=True)
             for head in ("average", "after own task", "forgetting", "transfer", "against none"):
-                table.add_column(head, justify="right")
+                table.add_column(head, justify="right", no_wrap=True)
             for row in report.rows_of(tasks.name, model.model):
                 failed = len(row.seeds) - len(row.done)
                 name = row.method + (f" ({failed} failed)" if failed else "")
@@ -55,5 +55,5 @@ def _cell(found: Estimate | None) -> str:
         return "–"
     text = f"{100 * found.value:.1f}"
     if found.low is not None and found.high is not None:
-        text += f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+        text += f" ± {50 * (found.high - found.low):.1f}"
     return text

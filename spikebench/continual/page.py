@@ -173,7 +173,7 @@ def _paper(report: ContinualReport, tasks: str, model: str) -> list[str]:
     found = {row.method: row.average for row in report.rows_of(tasks, model)}
     lines = [
         "Beside the authors' published results on permuted MNIST (784-2000-2000-10, 60,000 training samples a task; "
-        "mean after the tenth task, one run):",
+        "mean after the tenth task):",
         "",
         "| method | permuted MNIST, authors | here |",
         "|---|---|---|",

@@ -114,4 +114,12 @@ def _draw_lines(
     panel.set_xlabel("number of tasks learned", fontsize=8)
     panel.set_ylabel("mean accuracy on them [%]", fontsize=8)
     panel.grid(axis="y", color=GRID, linewidth=0.6)
-    panel.legend(frameon=False, fontsize=7, ncols=5, labelcolor=INK, loc="lower left")
+    panel.legend(
+        frameon=False,
+        fontsize=7,
+        ncols=8,
+        labelcolor=INK,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2,
+    )
