@@ -10,7 +10,13 @@ from importlib import resources
 from pathlib import Path
 
 from spikebench.continual.permuted import NAME
-from spikebench.continual.report import ContinualReport, ReportedModel, ReportedTasks, table_lines
+from spikebench.continual.report import (
+    ContinualReport,
+    ContinualRow,
+    ReportedModel,
+    ReportedTasks,
+    table_lines,
+)
 from spikebench.errors import ResultError
 from spikebench.records.strict_json import read_record
 
@@ -149,6 +155,7 @@ def _section(
         "",
         *table_lines(rows),
         "",
+        *_finding(rows),
     ]
     kept = [row for row in rows if row.kept_samples]
     if kept:
@@ -161,6 +168,35 @@ def _section(
         lines += _paper(report, tasks.name, model.model)
     name = picture_name(stem, report, tasks.name, model.model)
     return [*lines, f"![accuracy on every task after every task, {tasks.name}]({name})", ""]
+
+
+def _finding(rows: Sequence[ContinualRow]) -> list[str]:
+    """Say whether the method of the paper keeps more than fine-tuning."""
+    held = [row for row in rows if row.kind == "si" and row.strength and row.change]
+    plain = next((row for row in rows if row.kind == "none"), None)
+    if not held or plain is None or plain.forgetting is None:
+        return []
+    words = []
+    if plain.forgetting.low is None or plain.forgetting.low <= 0:
+        words.append(
+            "Fine-tuning shows no forgetting here: the interval includes 0, or there is none."
+        )
+    better = [row for row in held if row.change and (row.change.low or 0.0) > 0]
+    worse = [row for row in held if row.change and (row.change.high or 0.0) < 0]
+    for found, what in ((better, "keeps more than"), (worse, "ends below")):
+        if found:
+            best = max(found, key=lambda row: abs(row.change.value) if row.change else 0.0)
+            assert best.change is not None
+            change = 100 * best.change.value
+            words.append(
+                f"Synaptic intelligence {what} fine-tuning, by {abs(change):.1f} points with `{best.method}`."
+            )
+    if not better and not worse:
+        words.append(
+            "The average accuracy of synaptic intelligence does not differ from that of fine-tuning: the intervals of "
+            "the change include 0."
+        )
+    return [" ".join(words), ""]
 
 
 def _range(counts: Sequence[int]) -> str:
