@@ -23,11 +23,15 @@ def rows_with(low: float, high: float, forgotten: float = 0.2) -> list[Continual
     [
         (0.1, 0.2, "keeps more than fine-tuning, by 15.0 points with `si:2`"),
         (-0.2, -0.1, "ends below fine-tuning, by 15.0 points with `si:2`"),
-        (-0.1, 0.2, "does not differ from that of fine-tuning"),
+        (-0.1, 0.2, "No difference between synaptic intelligence and fine-tuning"),
     ],
 )
 def test_the_finding_follows_the_interval(low: float, high: float, said: str) -> None:
-    text = _finding(rows_with(low, high))[0]
+    text = _finding(rows_with(low, high), 0.5)[0]
     assert said in text
-    assert "no forgetting" not in text
-    assert "Fine-tuning shows no forgetting" in _finding(rows_with(low, high, 0.05))[0]
+    assert "No forgetting" not in text
+    assert "No forgetting of fine-tuning" in _finding(rows_with(low, high, 0.05), 0.5)[0]
+    rows = rows_with(low, high)
+    for value, is_little in ((0.6, True), (0.9, False)):
+        rows[0] = rows[0].model_copy(update={"learned": Estimate(value=value)})
+        assert ("little is learned" in _finding(rows, 0.5)[0]) == is_little
