@@ -45,6 +45,10 @@ COMMANDS = {
         "cli.substrate:substrate",
         "Train with an emulated chip in the loop: software, deployed, in the loop.",
     ),
+    "continual": (
+        "cli.continual:continual",
+        "Learn task after task: what is forgotten, and what prevents it.",
+    ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),

@@ -33,6 +33,7 @@ LAYERS = {
             "timing",
             "patterns",
             "substrate",
+            "continual",
             "plots",
             "__main__",
         ),
@@ -61,6 +62,7 @@ TORCH = (
     "evaluation",
     "sweeps/worker",
     "substrate",
+    "continual/training",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

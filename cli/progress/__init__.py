@@ -10,6 +10,6 @@
     runs         Progress of many runs: a bar on a terminal, a line every ten seconds elsewhere
     substrate    Progress of a study with a substrate in the loop, in words
     sweep        Progress of sweeps, in words
-    timing       Progress of a study of timing, in words
+    timing       Progress of a study, in words
     training     Progress of training: a bar on a terminal, a line every ten seconds elsewhere
 """

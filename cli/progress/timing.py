@@ -1,4 +1,4 @@
-"""Progress of a study of timing, in words."""
+"""Progress of a study, in words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def study_progress(
-    quiet: bool, check: Callable[[], None]
+    quiet: bool, check: Callable[[], None], title: str = "timing"
 ) -> AbstractContextManager[Callable[[StudyProgress], None]]:
-    """Show the progress that :func:`spikebench.timing.runner.run_study` reports.
+    """Show the progress that the ``run_study`` of a kind of studies reports.
 
     Parameters
     ----------
@@ -24,13 +24,15 @@ def study_progress(
         Print nothing.
     check
         Called every time; it may raise.
+    title
+        First word.
 
     Returns
     -------
     context manager
         Gives the callable to pass as ``progress``.
     """
-    return runs_progress("timing", _words, quiet, check)
+    return runs_progress(title, _words, quiet, check)
 
 
 def _words(state: StudyProgress) -> str:

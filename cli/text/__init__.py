@@ -6,6 +6,8 @@
                        chance
     comparison         Compared spike files in a terminal: a verdict for every measure, and its
                        figures
+    continual          A study of learning task after task in a terminal: one table per sequence of
+                       tasks and model
     fresh_comparison   Entries on fresh recordings in a terminal: recordings used and left out,
                        and the accuracy of each entry
     metrics            Cost metrics in a terminal: means over the seeds, counts per sample

@@ -2,21 +2,24 @@
 
 ::
 
-    bptt                Back-propagation through time: one step of an optimiser per batch
-    counts              Models that are fitted to spike counts at once, by an algorithm of their own
-    few_bits            Weights of few bits: rounded after training, or in every step
-    in_the_loop         Forward on a substrate, surrogate gradients in software
-    loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
-    plateau             The schedule ``plateau``: the learning rate is reduced when validation no longer improves
-    products            The precision in which products are computed
-    online_layer        A layer of neurons that computes eligibility traces with every step
-    ranks               Processes that train one model together, as ``torchrun`` starts them
-    rtrl                Real-time recurrent learning: exact, block-diagonal, e-prop, local losses
-    rule                The interface of a learning rule: takes batches, changes weights, returns the loss
-    step_loss           A loss at every step, for learning online
-    superspike          SuperSpike: three factors, with symmetric, random or uniform feedback
-    trace_loops         Compiled loop of block-diagonal traces
-    weight_average      Exponential moving average of the weights over the steps of a training
+    bptt                   Back-propagation through time: one step of an optimiser per batch
+    counts                 Models that are fitted to spike counts at once, by an algorithm of their own
+    elastic_weights        Elastic weight consolidation: importance of parameters from squared gradients
+    few_bits               Weights of few bits: rounded after training, or in every step
+    in_the_loop            Forward on a substrate, surrogate gradients in software
+    loss_and_optimiser     Loss, regulariser, optimiser and learning-rate schedule of gradient descent
+    online_layer           A layer of neurons that computes eligibility traces with every step
+    plateau                The schedule ``plateau``: the learning rate is reduced when validation no longer improves
+    products               The precision in which products are computed
+    quadratic_penalty      Parameters held near those of earlier tasks, each by its importance
+    ranks                  Processes that train one model together, as ``torchrun`` starts them
+    rtrl                   Real-time recurrent learning: exact, block-diagonal, e-prop, local losses
+    rule                   The interface of a learning rule: takes batches, changes weights, returns the loss
+    step_loss              A loss at every step, for learning online
+    superspike             SuperSpike: three factors, with symmetric, random or uniform feedback
+    synaptic_intelligence  Synaptic intelligence: importance of parameters from the path of training
+    trace_loops            Compiled loop of block-diagonal traces
+    weight_average         Exponential moving average of the weights over the steps of a training
 
 The rules are registered as strings, so that importing the list is cheap. A model names its rule in ``learning``; the
 table ``[learning]`` of a preset, or ``--learning``, selects another one.

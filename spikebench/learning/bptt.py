@@ -46,9 +46,14 @@ class BackPropagation(LearningRule):
         seed: int,
     ) -> None:
         super().__init__(model, preset, class_weights, ranks, seed)
-        self.optimizer = make_optimizer(_groups(model, preset.training), preset.training)
+        self.restart_optimizer()
         decay = preset.training.weight_average
         self.average = WeightAverage(model, decay) if decay else None
+
+    def restart_optimizer(self) -> None:
+        """Make a new optimiser, without moments."""
+        settings = self.preset.training
+        self.optimizer = make_optimizer(_groups(self.model, settings), settings)
 
     def update(self, batch: EventBatch, rate: float) -> float:
         """Take one step down the gradient of the batch's loss."""
@@ -71,14 +76,26 @@ class BackPropagation(LearningRule):
             )
             loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.sum_gradients(self.model.parameters())
-        if settings.gradient_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate_factor"]
-        self.optimizer.step()
+        self.step(rate)
         if self.average:
             self.average.update()
         return float(sum(self.ranks.gather(float(loss.detach()))))
+
+    def step(self, rate: float) -> None:
+        """Clip the gradients of the parameters, and take a step of the optimiser.
+
+        Parameters
+        ----------
+        rate
+            Learning rate of this epoch.
+        """
+        if self.preset.training.gradient_norm:
+            torch.nn.utils.clip_grad_norm_(
+                self.model.parameters(), self.preset.training.gradient_norm
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["rate_factor"]
+        self.optimizer.step()
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ def write_toy(
     labelled: bool = True,
     synthetic: bool = False,
     seed: int = 0,
+    classes: int = N_CLASSES,
 ) -> Path:
     """Write it: every sample has 4 spikes of each unit, in an order that its class decides."""
     rng = np.random.default_rng(seed)
@@ -27,12 +28,12 @@ def write_toy(
         np.arange(N_UNITS),
         np.arange(N_UNITS)[::-1],
         np.roll(np.arange(N_UNITS), N_UNITS // 2),
+        *(np.roll(np.arange(N_UNITS)[::-1], 2 * k + 1) for k in range(classes - N_CLASSES)),
     ]
-    with SpikeWriter(
-        path, N_UNITS, ["up", "down", "shift"], {"synthetic_voices": int(synthetic)}
-    ) as writer:
+    names = ["up", "down", "shift", *(f"turn{k}" for k in range(classes - N_CLASSES))]
+    with SpikeWriter(path, N_UNITS, names, {"synthetic_voices": int(synthetic)}) as writer:
         for speaker in range(speakers):
-            for label in range(N_CLASSES):
+            for label in range(classes):
                 for _ in range(takes):
                     units = np.repeat(order[label], 4)
                     times = 0.02 * np.repeat(np.arange(N_UNITS), 4) + 0.018 * rng.random(units.size)

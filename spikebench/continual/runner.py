@@ -1,0 +1,223 @@
+"""Running all trainings of a study, several at a time.
+
+An interrupted study is resumed by running it again: results of finished runs are used, the others continue after
+their last complete task.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spikebench import __version__
+from spikebench.continual.costs import StepCost, measured_costs
+from spikebench.continual.report import (
+    ContinualReport,
+    ContinualSeed,
+    ReportedModel,
+    ReportedTasks,
+    rows_of,
+    write_report,
+)
+from spikebench.continual.run import ContinualRun, Job, read_result
+from spikebench.continual.study import ContinualStudy, tasks_of
+from spikebench.continual.tasks import TaskSequence
+from spikebench.continual.training import train_tasks
+from spikebench.metrics.chance import chance_level
+from spikebench.sweeps.jobs import run_jobs, trained_part
+from spikebench.sweeps.worker import FAILURES, reason
+from spikebench.time_left import TimeLeft
+from spikebench.timing.runner import StudyProgress
+from spikebench.training.run import locked
+from spikebench.workers import CallLostError, available_cores, worker_pool
+
+__all__ = ["run_study"]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The outcome of a job: its result, or the reason why it failed."""
+
+    result: ContinualRun | None
+    failed: str = ""
+
+
+def run_study(
+    study: ContinualStudy,
+    *,
+    workers: int | None = None,
+    progress: Callable[[StudyProgress], None] = lambda state: None,
+) -> ContinualReport:
+    """Train and test all runs that are not done yet, and write the report.
+
+    Parameters
+    ----------
+    study
+        From :func:`spikebench.continual.study.plan_study`.
+    workers
+        Number of parallel runs; by default one per core.
+    progress
+        Called about every second, and after every run.
+
+    Returns
+    -------
+    ContinualReport
+        The written report; failed runs are included with their reason.
+
+    Raises
+    ------
+    TrainingError
+        If another process is using the folder, or the workers are lost.
+    """
+    study.output.mkdir(parents=True, exist_ok=True)
+    with locked(study.output):
+        watch = _Watch(study, progress)
+        count = min(workers or available_cores(), len(study.jobs))
+        # Within this process no other thread watches the run, so progress is reported after every epoch.
+        look = watch.look if count == 1 else None
+        with worker_pool(count, "spikebench.continual.training") as pool:
+            run_jobs(study.jobs, lambda job: pool.submit(_run, job, look), lambda: count, watch)
+        report = _report(study, watch.outcomes)
+        write_report(study.output, report)
+    return report
+
+
+def _run(job: Job, look: Callable[[], None] | None) -> _Outcome:
+    """Train a run to its end; a failed run raises no exception."""
+    try:
+        return _Outcome(read_result(job) or train_tasks(job, tasks_of(job), look))
+    except FAILURES as error:
+        return _Outcome(None, reason(error))
+
+
+class _Watch:
+    """Watch the runs in progress by their histories, one line per epoch."""
+
+    def __init__(self, study: ContinualStudy, progress: Callable[[StudyProgress], None]) -> None:
+        self.outcomes: dict[Path, _Outcome] = {}
+        self._progress = progress
+        self._under_way: list[Job] = []
+        self._parts = {job.folder: 0.0 for job in study.jobs}
+        self._left = TimeLeft(least_pieces=1)
+        self._left.see(0.0, time.monotonic())
+
+    def begin(self, job: Job) -> None:
+        """Watch a run from now on; what was done before takes no time."""
+        self._under_way.append(job)
+        self._parts[job.folder] = 1.0 if read_result(job) else self._trained(job)
+        self._left.skip(self._parts[job.folder])
+
+    def finish(self, job: Job, future: Future[_Outcome]) -> None:
+        """Record the outcome of a run."""
+        try:
+            self.outcomes[job.folder] = future.result()
+        except CallLostError as error:
+            self.outcomes[job.folder] = _Outcome(None, str(error))
+        self._under_way.remove(job)
+        self._parts[job.folder] = 1.0
+
+    def look(self) -> None:
+        """Report the progress."""
+        for job in self._under_way:
+            self._parts[job.folder] = max(self._trained(job), self._parts[job.folder])
+        work, total = sum(self._parts.values()), len(self._parts)
+        self._left.see(work, time.monotonic())
+        self._progress(
+            StudyProgress(
+                done=len(self.outcomes),
+                failed=sum(bool(one.failed) for one in self.outcomes.values()),
+                total=total,
+                work=work,
+                rate=self._left.rate,
+                seconds_left=self._left.seconds(total),
+            )
+        )
+
+    @staticmethod
+    def _trained(job: Job) -> float:
+        stages = 1 if job.method.kind == "joint" else _n_tasks(job)
+        return trained_part(job.folder, stages * job.preset.training.epochs)
+
+
+def _n_tasks(job: Job) -> int:
+    # The number of tasks does not depend on the tested samples, so the test split stays closed here.
+    return len(tasks_of(replace(job, tested="validation")).tasks)
+
+
+def _report(study: ContinualStudy, outcomes: dict[Path, _Outcome]) -> ContinualReport:
+    rows = []
+    for sequence in study.sequences:
+        for model in study.models:
+            jobs = [job for job in study.jobs if (job.sequence, job.model) == (sequence, model)]
+            runs = [
+                (
+                    method,
+                    [
+                        (_seed(job, outcomes[job.folder], study), outcomes[job.folder].result)
+                        for job in jobs
+                        if job.method == method
+                    ],
+                )
+                for method in study.methods
+            ]
+            rows += rows_of(sequence, model, runs)
+    results = [one.result for one in outcomes.values() if one.result]
+    done = {job.sequence for job in study.jobs if outcomes[job.folder].result}
+    return ContinualReport(
+        software=f"spikebench {__version__}",
+        dataset=study.dataset,
+        tested=study.tested,
+        settings=study.settings,
+        seeds=study.seeds,
+        test_opened=sum(one.test_opened for one in results),
+        models=[ReportedModel(model=name, preset=preset) for name, preset in study.models.items()],
+        tasks=[_tasks(study, name) for name in study.sequences if name in done],
+        rows=rows,
+        costs=_costs(study, done),
+    )
+
+
+def _tasks(study: ContinualStudy, name: str) -> ReportedTasks:
+    sequence = tasks_of(next(job for job in study.jobs if job.sequence == name))
+    return ReportedTasks(
+        name=name,
+        tasks=[task.name for task in sequence.tasks],
+        masked=sequence.offered is not None,
+        train_samples=[len(task.train) for task in sequence.tasks],
+        tested_samples=[len(task.test) for task in sequence.tasks],
+        chance=_chance(sequence, len(study.dataset.classes)),
+    )
+
+
+def _chance(sequence: TaskSequence, n_classes: int) -> float:
+    """Return the mean chance level of the tasks, among the classes that are offered."""
+    if sequence.offered is None:
+        return 1 / n_classes
+    counts = [np.bincount(task.test.labels, minlength=n_classes) for task in sequence.tasks]
+    return float(np.mean([chance_level(one[one > 0].tolist()) for one in counts]))
+
+
+def _costs(study: ContinualStudy, done: set[str]) -> list[StepCost]:
+    """Measure one run per sequence, model and kind of method."""
+    chosen = {
+        (job.sequence, job.model, job.method.kind): job
+        for job in reversed(study.jobs)
+        if job.sequence in done and job.seed == 0
+    }
+    jobs = [(job, tasks_of(job)) for job in reversed(chosen.values())]
+    return measured_costs(study.output / "costs.json", jobs)
+
+
+def _seed(job: Job, outcome: _Outcome, study: ContinualStudy) -> ContinualSeed:
+    return ContinualSeed(
+        seed=job.seed,
+        run=job.folder.relative_to(study.output).as_posix(),
+        accuracies=outcome.result.accuracies if outcome.result else [],
+        failed=outcome.failed.replace(f"{study.output}{os.sep}", ""),
+    )
