@@ -16,7 +16,7 @@ DOCUMENTS = [
     *sorted(path.name for path in ROOT.glob("*.md")),
     *(
         f"{folder}/{path.name}"
-        for folder in ("docs", "data")
+        for folder in ("docs", "docs/methods", "data")
         for path in (ROOT / folder).glob("*.md")
     ),
 ]
