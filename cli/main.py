@@ -37,6 +37,10 @@ COMMANDS = {
         "cli.timing:timing",
         "Measure what a model uses: accuracy with changed times, counts and units.",
     ),
+    "fewshot": (
+        "cli.fewshot:fewshot",
+        "Meta-learning: how networks learn new speakers and words from few shots.",
+    ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),

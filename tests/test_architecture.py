@@ -25,7 +25,7 @@ LAYERS = {
         *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings"),
         *("naming", "spike_files", "datasets", "store", "encoders", "conversion", "events"),
         *("mel", "kernels", "metrics", "models", "presets", "protocol", "learning", "training"),
-        *("deployment", "evaluation", "fidelity", "sweeps", "timing", "plots", "__main__"),
+        *("deployment", "evaluation", "fidelity", "sweeps", "timing", "fewshot", "plots", "__main__"),
     ),
     "leaderboard": ("program", "checks", "claims", "standings", "pages"),
 }
@@ -50,6 +50,8 @@ TORCH = (
     "deployment",
     "evaluation",
     "sweeps/worker",
+    "fewshot/tasks",
+    "fewshot/worker",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

@@ -6,6 +6,8 @@
                        chance
     comparison         Compared spike files in a terminal: a verdict for every measure, and its
                        figures
+    fewshot            A study of few-shot learning in a terminal: the accuracy of every network
+                       with every method
     fresh_comparison   Entries on fresh recordings in a terminal: recordings used and left out,
                        and the accuracy of each entry
     metrics            Cost metrics in a terminal: means over the seeds, counts per sample

@@ -6,6 +6,7 @@
     counts              Models that are fitted to spike counts at once, by an algorithm of their own
     few_bits            Weights of few bits: rounded after training, or in every step
     loss_and_optimiser  Loss, regulariser, optimiser and learning-rate schedule of gradient descent
+    maml                Meta-learning: initial weights from which a few steps learn a new task
     plateau             The schedule ``plateau``: the learning rate is reduced when validation no longer improves
     products            The precision in which products are computed
     ranks               Processes that train one model together, as ``torchrun`` starts them

@@ -1,0 +1,337 @@
+"""Drawing tasks: support and query samples of some classes of a speaker, of words, or of pairs of words.
+
+``speaker``
+    The words of one speaker. Labels are the classes of the data set, the same in all tasks. Meta-training uses training
+    speakers, meta-validation validation speakers, meta-test the speakers that are only in the test split (all of its
+    speakers if there are none).
+``words``
+    N words of a group; which of them has which label is drawn for every task, so that nothing can be known before the
+    shots. The first half of the classes (rounded up) is for meta-training, the next quarter for meta-validation, the last
+    for meta-test. The words are spoken by the speakers of the same split.
+``pairs``
+    As ``words``, but a class is an ordered pair of words, spoken by one speaker one after the other in one clip, without
+    a pause: word b begins in the bin after the last one of word a. Of the pairs of the first ``words`` classes, 64 % are
+    for meta-training, 16 % for meta-validation, 20 % for meta-test, by a fixed permutation (as in Stewart and Neftci 2022).
+
+A recording in the support of a task is in none of its queries. A task is determined by (seed, purpose, number).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikebench.errors import ProtocolError
+from spikebench.events.batches import BinnedSamples, EventBatch
+from spikebench.fewshot.settings import TaskSettings
+
+Kind = Literal["speaker", "words", "pairs"]
+Purpose = Literal["train", "validation", "test"]
+
+KINDS: tuple[Kind, ...] = ("speaker", "words", "pairs")
+_PURPOSES: tuple[Purpose, ...] = ("train", "validation", "test")
+_PARTS = {"words": (0.5, 0.75), "pairs": (0.64, 0.8)}
+_SPLIT_SEED = 0  # of the permutation of pairs
+
+
+@dataclass(frozen=True)
+class Task:
+    """Samples of one task; labels are 0 … N − 1, or classes of the data set for ``speaker``."""
+
+    support: EventBatch
+    query: EventBatch
+
+
+def classes_of(kind: Kind, purpose: Purpose, n_classes: int, words: int) -> list[tuple[int, ...]]:
+    """List the classes of the tasks of a purpose.
+
+    Parameters
+    ----------
+    kind, purpose
+        Kind of the tasks and what they are for.
+    n_classes
+        Classes of the data set.
+    words
+        For pairs: number of the first classes of which pairs are made.
+
+    Returns
+    -------
+    list of tuple of int
+        One class of the data set; two for pairs.
+    """
+    if kind == "speaker":
+        return [(c,) for c in range(n_classes)]
+    if kind == "words":
+        found: list[tuple[int, ...]] = [(c,) for c in range(n_classes)]
+    else:
+        n = min(words, n_classes)
+        order = np.random.default_rng(_SPLIT_SEED).permutation(n * n)
+        found = [(int(k) // n, int(k) % n) for k in order]
+    first, second = (int(np.ceil(part * len(found))) for part in _PARTS[kind])
+    edges = {"train": (0, first), "validation": (first, second), "test": (second, len(found))}
+    return found[slice(*edges[purpose])]
+
+
+class Pool:
+    """Samples of a split as binned events, from which clips are made.
+
+    Parameters
+    ----------
+    samples
+        Binned samples.
+    n_steps
+        Number of bins of a clip; later events are left out.
+    most_takes
+        Samples of a class and speaker that are used, the first ones; 0: all.
+    """
+
+    def __init__(self, samples: BinnedSamples, n_steps: int, most_takes: int = 0) -> None:
+        labels, speakers = samples.labels, samples.samples.speakers
+        self.takes: dict[tuple[int, int], NDArray[np.int64]] = {}
+        for label in np.unique(labels).tolist():
+            for speaker in np.unique(speakers).tolist():
+                found = np.flatnonzero((labels == label) & (speakers == speaker))
+                found = found[:most_takes] if most_takes else found
+                if found.size:
+                    self.takes[label, speaker] = found
+        kept = np.sort(np.concatenate(list(self.takes.values())))
+        place = np.full(labels.size, -1)
+        place[kept] = np.arange(kept.size)
+        self.takes = {key: place[found] for key, found in self.takes.items()}
+        self.speakers = sorted({speaker for _, speaker in self.takes})
+        self.size = kept.size
+        self._batch = samples.batch(kept)
+        self._offsets = self._batch.offsets.numpy()
+        self._bins, self._units = self._batch.bins.numpy(), self._batch.units.numpy()
+        self._lengths = self._batch.lengths.numpy()
+        self.n_steps, self.n_units = n_steps, self._batch.n_units
+        self.time_step = self._batch.time_step
+        # Mean count per unit and bin of a clip of one sample.
+        self.input_rate = self._bins.size / max(self.size * self.n_units * n_steps, 1)
+
+    def clips(self, clips: list[tuple[int, ...]], labels: list[int]) -> EventBatch:
+        """Make clips of one or several samples, one after the other.
+
+        Parameters
+        ----------
+        clips
+            Samples of each clip.
+        labels
+            Its label.
+
+        Returns
+        -------
+        EventBatch
+            The clips.
+        """
+        bins: list[NDArray[np.int32]] = []
+        units: list[NDArray[np.int32]] = []
+        sizes, lengths = [], []
+        for clip in clips:
+            begin = size = 0
+            for k in clip:
+                here = slice(self._offsets[k], self._offsets[k + 1])
+                late = self._bins[here] + np.int32(begin)
+                inside = int(np.searchsorted(late, self.n_steps))  # events are sorted by bin
+                bins.append(late[:inside])
+                units.append(self._units[here][:inside])
+                size += inside
+                begin += int(self._lengths[k])
+            sizes.append(size)
+            lengths.append(min(max(begin, 1), self.n_steps))
+        return EventBatch(
+            offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)),
+            bins=torch.from_numpy(np.concatenate(bins)),
+            units=torch.from_numpy(np.concatenate(units)),
+            lengths=torch.tensor(lengths),
+            labels=torch.tensor(labels),
+            n_steps=self.n_steps,
+            n_units=self.n_units,
+            time_step=self.time_step,
+            mode=self._batch.mode,
+        )
+
+
+class TaskSource:
+    """All tasks of a kind for one purpose.
+
+    Parameters
+    ----------
+    pool
+        The samples.
+    kind, purpose
+        Kind of the tasks and what they are for.
+    settings
+        N, k, and the number of queries.
+    n_classes
+        Classes of the data set.
+    where
+        Name of the data in messages.
+
+    Raises
+    ------
+    ProtocolError
+        If there are too few classes, speakers or samples.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        kind: Kind,
+        purpose: Purpose,
+        settings: TaskSettings,
+        n_classes: int,
+        where: str,
+    ) -> None:
+        self.pool, self.kind, self.purpose, self.settings = pool, kind, purpose, settings
+        self.classes = classes_of(kind, purpose, n_classes, settings.words)
+        least = settings.shots + 1
+        if kind == "speaker":
+            usable = {
+                s: [c for c in self.classes if len(pool.takes.get((c[0], s), ())) >= least]
+                for s in pool.speakers
+            }
+        else:
+            usable = {-1: [c for c in self.classes if self._n_takes(c) >= least]}
+        self.ways = settings.ways or len(self.classes)
+        if kind == "speaker" and not settings.ways:
+            self.ways = min((len(found) for found in usable.values()), default=0)
+        self._usable = {s: found for s, found in usable.items() if len(found) >= max(self.ways, 2)}
+        if not self._usable:
+            most = max((len(found) for found in usable.values()), default=0)
+            raise ProtocolError(
+                f"{where}: {kind} tasks of {max(self.ways, 2)} classes with {settings.shots} shots cannot be drawn for "
+                f"{purpose}: only {most} classes have {least} samples; set {kind}.ways={most} or fewer shots"
+                if most >= 2
+                else f"{where}: has too few classes or samples for {kind} tasks ({purpose}); leave out --task {kind}"
+            )
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of the network: the ways, or all classes for ``speaker``."""
+        return len(self.classes) if self.kind == "speaker" else self.ways
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of a guess among the classes of a task."""
+        return 1 / self.ways
+
+    def draw(self, seed: int, number: int) -> Task:
+        """Draw a task.
+
+        Parameters
+        ----------
+        seed, number
+            Together with the purpose they determine the task.
+
+        Returns
+        -------
+        Task
+            Up to ``queries`` queries per class, fewer if there are fewer samples.
+        """
+        rng = np.random.default_rng([seed, _PURPOSES.index(self.purpose), number])
+        speakers = list(self._usable)
+        speaker = speakers[int(rng.integers(len(speakers)))]
+        usable = self._usable[speaker]
+        chosen = [usable[k] for k in rng.permutation(len(usable))[: self.ways].tolist()]
+        support: list[tuple[int, ...]] = []
+        query: list[tuple[int, ...]] = []
+        given: list[int] = []
+        asked: list[int] = []
+        for place, words in enumerate(chosen):
+            label = words[0] if self.kind == "speaker" else place
+            shots, queries = self._draw_class(rng, words, speaker)
+            support += shots
+            query += queries
+            given += [label] * len(shots)
+            asked += [label] * len(queries)
+        return Task(self.pool.clips(support, given), self.pool.clips(query, asked))
+
+    def labelled(self, seed: int, number: int, size: int) -> EventBatch:
+        """Draw a batch of clips of all classes of the purpose, for training without tasks.
+
+        Parameters
+        ----------
+        seed, number
+            Together they determine the batch.
+        size
+            Clips.
+
+        Returns
+        -------
+        EventBatch
+            Labels are positions in ``classes``, classes of the data set for ``speaker``.
+        """
+        rng = np.random.default_rng([seed, len(_PURPOSES), number])
+        clips: list[tuple[int, ...]] = []
+        labels: list[int] = []
+        usable = [k for k, c in enumerate(self.classes) if self._n_takes(c)]
+        for k in rng.choice(usable, size).tolist():
+            label = self.classes[k][0] if self.kind == "speaker" else k
+            clips += self._one_each(rng, self.classes[k], 1, set())
+            labels.append(label)
+        return self.pool.clips(clips, labels)
+
+    def _n_takes(self, words: tuple[int, ...]) -> int:
+        """Count the clips of a class without a recording in two of them."""
+        takes = self.pool.takes
+        return sum(
+            min(len(takes.get((word, speaker), ())) for word in words)
+            for speaker in self.pool.speakers
+        )
+
+    def _draw_class(
+        self, rng: np.random.Generator, words: tuple[int, ...], speaker: int
+    ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        settings = self.settings
+        if self.kind == "speaker":
+            found = rng.permutation(self.pool.takes[words[0], speaker]).tolist()
+            n = settings.shots
+            return [(k,) for k in found[:n]], [(k,) for k in found[n : n + settings.queries]]
+        used: set[int] = set()
+        support = self._one_each(rng, words, settings.shots, used)
+        return support, self._one_each(rng, words, settings.queries, used, again=True)
+
+    def _one_each(
+        self,
+        rng: np.random.Generator,
+        words: tuple[int, ...],
+        count: int,
+        used: set[int],
+        again: bool = False,
+    ) -> list[tuple[int, ...]]:
+        """Draw clips from all speakers, without the used recordings; with ``again`` a pair may share one with another."""
+        clips: list[tuple[int, ...]] = []
+        fresh: set[int] = set(used)
+        seen: set[tuple[int, ...]] = set()
+        for speaker in self._order(rng, words, count):
+            one = []
+            for word in words:
+                barred = used if again and len(words) > 1 else fresh
+                left = [k for k in self.pool.takes[word, speaker].tolist() if k not in {*barred, *one}]
+                if not left:
+                    break
+                one.append(left[int(rng.integers(len(left)))])
+            if len(one) == len(words) and tuple(one) not in seen:
+                clips.append(tuple(one))
+                seen.add(tuple(one))
+                fresh.update(one)
+            if len(clips) == count:
+                break
+        if not again:
+            used.update(fresh)
+        return clips
+
+    def _order(self, rng: np.random.Generator, words: tuple[int, ...], count: int) -> list[int]:
+        """List speakers in the order in which clips are drawn, each as often as it has samples."""
+        takes = self.pool.takes
+        found = [
+            speaker
+            for speaker in self.pool.speakers
+            for _ in range(min(len(takes.get((word, speaker), ())) for word in words))
+        ]
+        return [found[k] for k in rng.permutation(len(found))[: 4 * count + 8].tolist()]
