@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     metavar="KIND",
     help="speaker, words or pairs; may be repeated.  [default: all]",
 )
-@click.option("--model", "models", multiple=True, help="A network; may be repeated.  [default: lif, gru]")
+@click.option(
+    "--model", "models", multiple=True, help="A network; may be repeated.  [default: lif, gru]"
+)
 @click.option(
     "--method",
     "methods",
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     "--bits",
     multiple=True,
     type=click.IntRange(2, 16),
-    help="Also maml of spiking networks with weights and gradients of so many bits in the inner steps; may be repeated.",
+    help="Also maml of spiking networks with inner steps of so many bits per weight and gradient; may be repeated.",
 )
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1, 1000), help="Seeds 0 … N-1."
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     "--test",
     "on_test",
     is_flag=True,
-    help="Evaluate in tasks of the test split instead of the validation samples. It is opened once per run, and counted.",
+    help="Evaluate in tasks of the test split instead of the validation samples. It is opened once per run.",
 )
 @click.option(
     "-o",
@@ -111,8 +113,8 @@ def fewshot(
       finetune  baseline: trained on all classes of meta-training, then the same steps
 
     The test split stays closed without --test. To resume an interrupted study, run the same command with the same -o
-    again. A run that fails is listed and does not stop the others; the exit code is then 1. docs/methods/maml.md has the
-    definitions.
+    again. A run that fails is listed and does not stop the others; the exit code is then 1. Definitions:
+    docs/methods/maml.md.
     """  # noqa: D301
     from cli.shared.training_session import resume_hint, warn_of_copies
     from spikebench.errors import TrainingError
@@ -187,7 +189,9 @@ def fewshot(
 
 def _opening(study: Study) -> str:
     kinds = list(dict.fromkeys(job.run.kind for job in study.jobs))
-    closed = "the test split is opened" if study.tested == "test" else "the test split is not opened"
+    closed = (
+        "the test split is opened" if study.tested == "test" else "the test split is not opened"
+    )
     return (
         f"few-shot learning on {study.selection.dataset.name}: {len(study.jobs)} runs, tasks {', '.join(kinds)}, "
         f"tested in tasks of {study.tested} samples; {closed}"

@@ -25,7 +25,16 @@ LAYERS = {
         *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings"),
         *("naming", "spike_files", "datasets", "store", "encoders", "conversion", "events"),
         *("mel", "kernels", "metrics", "models", "presets", "protocol", "learning", "training"),
-        *("deployment", "evaluation", "fidelity", "sweeps", "timing", "fewshot", "plots", "__main__"),
+        *(
+            "deployment",
+            "evaluation",
+            "fidelity",
+            "sweeps",
+            "timing",
+            "fewshot",
+            "plots",
+            "__main__",
+        ),
     ),
     "leaderboard": ("program", "checks", "claims", "standings", "pages"),
 }

@@ -42,8 +42,8 @@ def print_study(report: FewShotReport, console: Console | None = None) -> None:
     console.print(table)
     console.print(
         Text(
-            "Intervals: bootstrap over the tasks of all seeds; speakers are not resampled. Steps and the baseline's step "
-            "size were selected in other tasks of the validation samples.",
+            "Intervals: bootstrap over the tasks of all seeds; speakers are not resampled. Steps and the step size of "
+            "the baseline were selected in other tasks of the validation samples.",
             style="dim",
         )
     )

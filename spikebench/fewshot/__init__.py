@@ -1,4 +1,4 @@
-"""Learning from few shots: networks are meta-trained on many small tasks, and adapted to tasks of new speakers or words.
+"""Learning from few shots: networks are meta-trained on small tasks, and adapted to those of new speakers or words.
 
 ::
 

@@ -1,7 +1,7 @@
 """The results of a study as Markdown, in a page of the documentation.
 
-A page has one generated part per study, between the lines ``<!-- NAME -->`` and ``<!-- /NAME -->``, with NAME the name of
-the folder of the study. Text outside these lines is written by hand and kept.
+A page has one generated part per study, between the lines ``<!-- NAME -->`` and ``<!-- /NAME -->``, with NAME the name
+of the folder of the study. Text outside these lines is written by hand and kept.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def markdown(report: FewShotReport, command: str, picture: str) -> str:
         done = [row for row in rows if row.chance is not None]
         ways = round(1 / done[0].chance) if done and done[0].chance else tasks.ways
         lines += [
-            f"**{kind_title(kind).capitalize()}**: {ways}-way {tasks.shots}-shot, at most {tasks.queries} queries per class, "
+            f"**{kind_title(kind).capitalize()}**: {ways}-way {tasks.shots}-shot, at most {tasks.queries} queries per "
+            "class, "
             + (f"chance {100 * done[0].chance:.1f} %." if done and done[0].chance else "."),
             "",
             "| network | method | accuracy | 95 % over tasks | 95 % over seeds | before | 1 step | steps to "

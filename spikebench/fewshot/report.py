@@ -1,11 +1,11 @@
 """The results of a study: one row per task, model and method, as JSON and as CSV.
 
 The accuracy of a run is the mean over tasks after the number of inner steps that was selected in validation tasks. The
-interval ``low`` … ``high`` is the 95 % bootstrap interval over all tasks of all seeds; tasks share recordings and speakers,
-so it does not cover the choice of speakers. ``seed_low`` … ``seed_high`` is that over seeds. Both are defined in
-:mod:`spikebench.metrics.classification`. ``curve`` is the mean accuracy after 0 … J steps. ``steps_to_target`` is the least
-number of steps with a mean accuracy of at least ``target``, which is halfway from chance to the best accuracy of any row of
-the same kind of task after any number of steps.
+interval ``low`` … ``high`` is the 95 % bootstrap interval over all tasks of all seeds; tasks share recordings and
+speakers, so it does not cover the choice of speakers. ``seed_low`` … ``seed_high`` is that over seeds. Both are defined
+in :mod:`spikebench.metrics.classification`. ``curve`` is the mean accuracy after 0 … J steps. ``steps_to_target`` is
+the least number of steps with a mean accuracy of at least ``target``, which is halfway from chance to the best accuracy
+of any row of the same kind of task after any number of steps.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 
 from spikebench.fewshot.settings import FewShotSettings
 from spikebench.fewshot.tasks import Kind
@@ -30,8 +32,28 @@ from spikebench.records.whole_files import write_text
 __all__ = ["FewShotReport", "FewShotRow", "FewShotSeed", "file_name", "rows_of", "write_report"]
 
 _COLUMNS = (
-    *("kind", "model", "method", "bits", "accuracy", "low", "high", "seed_low", "seed_high", "tasks"),
-    *("seeds", "failed", "before", "one_step", "steps_to_target", "parameters", "seconds", "graph_bytes"),
+    *(
+        "kind",
+        "model",
+        "method",
+        "bits",
+        "accuracy",
+        "low",
+        "high",
+        "seed_low",
+        "seed_high",
+        "tasks",
+    ),
+    *(
+        "seeds",
+        "failed",
+        "before",
+        "one_step",
+        "steps_to_target",
+        "parameters",
+        "seconds",
+        "graph_bytes",
+    ),
 )
 
 
@@ -61,7 +83,7 @@ class FewShotRow(Record):
     high: Fraction | None = None
     seed_low: Fraction | None = None
     seed_high: Fraction | None = None
-    curve: list[Fraction] = []
+    curve: list[Fraction] = Field(default=[])
     target: Fraction | None = None
     steps_to_target: Count | None = None
     parameters: Count = 0
@@ -172,7 +194,7 @@ def _row(group: Sequence[tuple[RunFile, str, Outcome]]) -> FewShotRow:
     )
 
 
-def _selected(curve: Curve) -> np.ndarray:  # type: ignore[type-arg]
+def _selected(curve: Curve) -> NDArray[np.float64]:
     """Return the accuracy of every task after the selected steps, float64, shape (task,)."""
     return np.array(curve.accuracies)[:, curve.steps]
 

@@ -72,7 +72,9 @@ def run_study(
                 study.jobs,
                 # Within this process no other thread watches the run.
                 lambda job: (
-                    pool.submit(run_job, job, watch.look) if count == 1 else pool.submit(run_job, job)
+                    pool.submit(run_job, job, watch.look)
+                    if count == 1
+                    else pool.submit(run_job, job)
                 ),
                 lambda: count,
                 watch,
@@ -150,7 +152,9 @@ class _Watch:
 def _part(job: FewShotJob) -> float:
     """Return the finished part of a run, from the last line of its history."""
     settings = job.run.settings
-    total = settings.pretrain.iterations if job.run.method == "finetune" else settings.meta.iterations
+    total = (
+        settings.pretrain.iterations if job.run.method == "finetune" else settings.meta.iterations
+    )
     try:
         last = (job.folder / HISTORY).read_text(encoding="utf-8").splitlines()[-1]
         return min(int(last.split(",")[0]) / total, 1.0)

@@ -36,8 +36,8 @@ class FewShotInput(InputSettings):
 class TaskSettings(_Table):
     """Tasks of one kind: N classes (0: all), k shots and at most as many queries per class.
 
-    ``duration_ms`` is the length of a clip of pairs, ``words`` the number of classes of which pairs are made, ``step_factor``
-    a factor of the size of inner steps in meta-training by tasks of this kind.
+    ``duration_ms`` is the length of a clip of pairs, ``words`` the number of classes of which pairs are made,
+    ``step_factor`` a factor of the size of inner steps in tasks of this kind.
     """
 
     ways: int = Field(default=5, ge=0, le=10_000)
@@ -152,14 +152,18 @@ def read_settings(data: str = "", overrides: Iterable[str] = ()) -> FewShotSetti
     try:
         return FewShotSettings.model_validate(tables | {"models": networks})
     except ValidationError as error:
-        raise TrainingError(f"settings of fewshot: {first_problem(error, FewShotSettings)}") from None
+        raise TrainingError(
+            f"settings of fewshot: {first_problem(error, FewShotSettings)}"
+        ) from None
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     table, dot, key = path.strip().partition(".")
     if not (equals and dot and key) or "\n" in override or "\r" in override:
-        raise TrainingError(f"setting {override!r}: must have the form table.key=value, in one line")
+        raise TrainingError(
+            f"setting {override!r}: must have the form table.key=value, in one line"
+        )
     known = [name for name in FewShotSettings.model_fields if name != "models"]
     if table not in (*known, *MODELS):
         raise TrainingError(

@@ -1,7 +1,7 @@
 """The plan of a study: tasks, models, methods and seeds, checked before anything starts.
 
-For every kind of task, model and seed there is one run per method; ``maml`` of spiking networks also with every number of
-bits. The folder of a study::
+For every kind of task, model and seed there is one run per method; ``maml`` of spiking networks also with every number
+of bits. The folder of a study::
 
     <task>/<model>/<method>/seed<k>/         a run, see :mod:`spikebench.fewshot.worker`
     <task>/<model>/maml-8bit/seed<k>/        the same with rounded inner steps

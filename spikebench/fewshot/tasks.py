@@ -6,12 +6,12 @@
     speakers if there are none).
 ``words``
     N words of a group; which of them has which label is drawn for every task, so that nothing can be known before the
-    shots. The first half of the classes (rounded up) is for meta-training, the next quarter for meta-validation, the last
-    for meta-test. The words are spoken by the speakers of the same split.
+    shots. The first half of the classes (rounded up) is for meta-training, the next quarter for meta-validation, the
+    last for meta-test. The words are spoken by the speakers of the same split.
 ``pairs``
-    As ``words``, but a class is an ordered pair of words, spoken by one speaker one after the other in one clip, without
-    a pause: word b begins in the bin after the last one of word a. Of the pairs of the first ``words`` classes, 64 % are
-    for meta-training, 16 % for meta-validation, 20 % for meta-test, by a fixed permutation (as in Stewart and Neftci 2022).
+    As ``words``, but a class is an ordered pair of words, spoken by one speaker one after the other in one clip,
+    without a pause: word b begins in the bin after the last one of word a. Of the pairs of the first ``words`` classes,
+    64 % are for meta-training, 16 % for meta-validation, 20 % for meta-test, by a fixed permutation.
 
 A recording in the support of a task is in none of its queries. A task is determined by (seed, purpose, number).
 """
@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from spikebench.errors import ProtocolError
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.fewshot.settings import TaskSettings
+from spikebench.learning.maml import IGNORED
 
+Labelled = tuple[tuple[int, ...], int]
 Kind = Literal["speaker", "words", "pairs"]
 Purpose = Literal["train", "validation", "test"]
 
@@ -39,11 +41,15 @@ _SPLIT_SEED = 0  # of the permutation of pairs
 
 
 @dataclass(frozen=True)
-class Task:
-    """Samples of one task; labels are 0 … N − 1, or classes of the data set for ``speaker``."""
+class Tasks:
+    """Samples of several tasks, task by task, equally many of each.
+
+    Labels are 0 … N − 1, or classes of the data set for ``speaker``; -100 for empty clips that fill up the queries.
+    """
 
     support: EventBatch
     query: EventBatch
+    n_tasks: int
 
 
 def classes_of(kind: Kind, purpose: Purpose, n_classes: int, words: int) -> list[tuple[int, ...]]:
@@ -113,15 +119,13 @@ class Pool:
         # Mean count per unit and bin of a clip of one sample.
         self.input_rate = self._bins.size / max(self.size * self.n_units * n_steps, 1)
 
-    def clips(self, clips: list[tuple[int, ...]], labels: list[int]) -> EventBatch:
+    def clips(self, clips: list[Labelled]) -> EventBatch:
         """Make clips of one or several samples, one after the other.
 
         Parameters
         ----------
         clips
-            Samples of each clip.
-        labels
-            Its label.
+            Samples of each clip (none: an empty clip), and its label.
 
         Returns
         -------
@@ -131,7 +135,7 @@ class Pool:
         bins: list[NDArray[np.int32]] = []
         units: list[NDArray[np.int32]] = []
         sizes, lengths = [], []
-        for clip in clips:
+        for clip, _ in clips:
             begin = size = 0
             for k in clip:
                 here = slice(self._offsets[k], self._offsets[k + 1])
@@ -148,7 +152,7 @@ class Pool:
             bins=torch.from_numpy(np.concatenate(bins)),
             units=torch.from_numpy(np.concatenate(units)),
             lengths=torch.tensor(lengths),
-            labels=torch.tensor(labels),
+            labels=torch.tensor([label for _, label in clips]),
             n_steps=self.n_steps,
             n_units=self.n_units,
             time_step=self.time_step,
@@ -220,36 +224,41 @@ class TaskSource:
         """Accuracy of a guess among the classes of a task."""
         return 1 / self.ways
 
-    def draw(self, seed: int, number: int) -> Task:
-        """Draw a task.
+    def draw(self, seed: int, numbers: range) -> Tasks:
+        """Draw tasks.
 
         Parameters
         ----------
-        seed, number
-            Together with the purpose they determine the task.
+        seed, numbers
+            Together with the purpose they determine the tasks; every task is independent of the others.
 
         Returns
         -------
-        Task
+        Tasks
             Up to ``queries`` queries per class, fewer if there are fewer samples.
         """
+        drawn = [self._draw(seed, number) for number in numbers]
+        most = max(len(query) for _, query in drawn)
+        support = [clip for shots, _ in drawn for clip in shots]
+        query = [
+            clip for _, asked in drawn for clip in asked + [((), IGNORED)] * (most - len(asked))
+        ]
+        return Tasks(self.pool.clips(support), self.pool.clips(query), len(numbers))
+
+    def _draw(self, seed: int, number: int) -> tuple[list[Labelled], list[Labelled]]:
         rng = np.random.default_rng([seed, _PURPOSES.index(self.purpose), number])
         speakers = list(self._usable)
         speaker = speakers[int(rng.integers(len(speakers)))]
         usable = self._usable[speaker]
         chosen = [usable[k] for k in rng.permutation(len(usable))[: self.ways].tolist()]
-        support: list[tuple[int, ...]] = []
-        query: list[tuple[int, ...]] = []
-        given: list[int] = []
-        asked: list[int] = []
+        support: list[Labelled] = []
+        query: list[Labelled] = []
         for place, words in enumerate(chosen):
             label = words[0] if self.kind == "speaker" else place
             shots, queries = self._draw_class(rng, words, speaker)
-            support += shots
-            query += queries
-            given += [label] * len(shots)
-            asked += [label] * len(queries)
-        return Task(self.pool.clips(support, given), self.pool.clips(query, asked))
+            support += [(clip, label) for clip in shots]
+            query += [(clip, label) for clip in queries]
+        return support, query
 
     def labelled(self, seed: int, number: int, size: int) -> EventBatch:
         """Draw a batch of clips of all classes of the purpose, for training without tasks.
@@ -267,14 +276,12 @@ class TaskSource:
             Labels are positions in ``classes``, classes of the data set for ``speaker``.
         """
         rng = np.random.default_rng([seed, len(_PURPOSES), number])
-        clips: list[tuple[int, ...]] = []
-        labels: list[int] = []
+        clips: list[Labelled] = []
         usable = [k for k, c in enumerate(self.classes) if self._n_takes(c)]
         for k in rng.choice(usable, size).tolist():
             label = self.classes[k][0] if self.kind == "speaker" else k
-            clips += self._one_each(rng, self.classes[k], 1, set())
-            labels.append(label)
-        return self.pool.clips(clips, labels)
+            clips += [(clip, label) for clip in self._one_each(rng, self.classes[k], 1, set())]
+        return self.pool.clips(clips)
 
     def _n_takes(self, words: tuple[int, ...]) -> int:
         """Count the clips of a class without a recording in two of them."""
@@ -304,15 +311,17 @@ class TaskSource:
         used: set[int],
         again: bool = False,
     ) -> list[tuple[int, ...]]:
-        """Draw clips from all speakers, without the used recordings; with ``again`` a pair may share one with another."""
+        """Draw clips of all speakers without the used recordings; pairs share one only with ``again``."""
         clips: list[tuple[int, ...]] = []
         fresh: set[int] = set(used)
         seen: set[tuple[int, ...]] = set()
         for speaker in self._order(rng, words, count):
-            one = []
+            one: list[int] = []
             for word in words:
                 barred = used if again and len(words) > 1 else fresh
-                left = [k for k in self.pool.takes[word, speaker].tolist() if k not in {*barred, *one}]
+                left = [
+                    k for k in self.pool.takes[word, speaker].tolist() if k not in {*barred, *one}
+                ]
                 if not left:
                     break
                 one.append(left[int(rng.integers(len(left)))])

@@ -1,9 +1,11 @@
-"""One run: meta-train a network, then adapt it to new tasks. The folder of a run::
+"""One run: meta-train a network, then adapt it to new tasks.
 
-    run.json                what was trained, and how often the test split was opened
-    state.safetensors       weights, state of Adam, best weights; continued when the run is started again
-    history.csv             meta-loss and accuracy in validation tasks, by iteration
-    curve-validation.json   accuracy in every task after every number of inner steps; curve-test.json with --test
+The folder of a run::
+
+run.json                what was trained, and how often the test split was opened
+state.safetensors       weights, state of Adam, best weights; continued when the run is started again
+history.csv             meta-loss and accuracy in validation tasks, by iteration
+curve-validation.json   accuracy in every task after every number of inner steps; curve-test.json with --test
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import csv
 import io
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,28 +22,29 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 from torch.nn.functional import cross_entropy
 
 from spikebench.errors import ProtocolError, ResultError, TrainingError
-from spikebench.events.batches import BinnedSamples, EventBatch
+from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.fewshot.settings import FewShotInput, FewShotSettings
-from spikebench.fewshot.tasks import Kind, Pool, Purpose, TaskSource
+from spikebench.fewshot.tasks import Kind, Pool, Purpose, Tasks, TaskSource
 from spikebench.kernels.choice import choose_kernels
 from spikebench.learning.maml import (
+    IGNORED,
     SECOND_ORDER,
     Method,
-    Weights,
     adapted_names,
     check_class,
     check_model,
     inner_step,
     query_loss,
     readout_names,
-    scores_of,
     start,
 )
+from spikebench.learning.task_batches import Weights, runs_at_once, task_scores
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import SelectionData, open_test
@@ -57,6 +61,7 @@ __all__ = ["Curve", "FewShotJob", "Outcome", "RunFile", "build", "open_tasks", "
 Tested = Literal["validation", "test"]
 RUN, STATE, HISTORY = "run.json", "state.safetensors", "history.csv"
 _EVALUATED = 1_000_000  # number of the first task of the evaluation; those before it select
+_AT_ONCE = 20  # tasks of the evaluation in one pass
 _MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -77,7 +82,9 @@ class RunFile(Record):
         """Whether both are the same training."""
         # The number of evaluated tasks may differ: only the curve is then computed again.
         mine, its = (
-            one.model_dump(exclude={"test_opened": True, "settings": {"evaluation"}, "dataset": True})
+            one.model_dump(
+                exclude={"test_opened": True, "settings": {"evaluation"}, "dataset": True}
+            )
             for one in (self, other)
         )
         return mine == its and not self.dataset.first_difference(other.dataset)
@@ -87,8 +94,8 @@ class Curve(Record):
     """Contents of ``curve-validation.json`` or ``curve-test.json``.
 
     ``accuracies`` has one row per task, with the accuracy in its queries after 0 … J inner steps. ``steps`` and
-    ``step_size`` were selected in validation tasks. ``seconds`` is the median processor time of a meta-batch (of a batch
-    for ``finetune``), ``graph_bytes`` the memory of the values kept for the gradients of one task (one batch).
+    ``step_size`` were selected in validation tasks. ``seconds`` is the median processor time of a meta-batch (a batch for
+    ``finetune``), ``graph_bytes`` the memory of the values kept for the gradients of one task (one batch).
     """
 
     format_version: Literal[1] = 1
@@ -128,7 +135,7 @@ class _State:
 
     iteration: int
     optimizer: torch.optim.Optimizer
-    best: dict[str, torch.Tensor]
+    best: Weights
     best_iteration: int
     history: list[tuple[int, float, float]]
     seconds: list[float]
@@ -173,7 +180,7 @@ def open_tasks(
         pool = _pool(selection.data, dataset.sha256, purpose, settings.input, n_steps)
     if -1 in pool.speakers:
         raise ProtocolError(
-            f"{dataset.name}: some samples have no speaker, which few-shot tasks need; convert with a naming of speakers"
+            f"{dataset.name}: some samples have no speaker, which few-shot tasks need; convert them with speakers"
         )
     return TaskSource(pool, kind, purpose, tasks, len(dataset.classes), dataset.name)
 
@@ -274,7 +281,11 @@ def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
     n_outputs = len(train.classes) if run.method == "finetune" else train.n_outputs
     model = build(run, job.data, train, n_outputs)
     state = _resume(job.folder, model, run)
-    total = run.settings.pretrain.iterations if run.method == "finetune" else run.settings.meta.iterations
+    total = (
+        run.settings.pretrain.iterations
+        if run.method == "finetune"
+        else run.settings.meta.iterations
+    )
     validation = open_tasks(selection, run.settings, run.kind, "validation")
     while state.iteration < total:
         began = time.process_time()
@@ -308,7 +319,7 @@ def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
 
 def _iteration(model: Classifier, state: _State, run: RunFile, tasks: TaskSource) -> float:
     """Take one step of Adam; return the mean loss before it."""
-    settings, weights = run.settings, dict(model.named_parameters())
+    settings = run.settings
     state.optimizer.zero_grad(set_to_none=True)
     size = 0
 
@@ -319,48 +330,41 @@ def _iteration(model: Classifier, state: _State, run: RunFile, tasks: TaskSource
 
     # Only the first one is measured: hooks take time.
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    if run.method == "finetune":
-        model.kernels = choose_kernels("cpu", "events")
-        batch = tasks.labelled(run.seed, state.iteration, settings.pretrain.batch_size)
-        losses = [lambda: cross_entropy(scores_of(model, weights, batch), batch.labels)]
-    else:
-        second = run.method in SECOND_ORDER
-        model.kernels = choose_kernels("cpu", settings.meta.kernels if second else "events")
-        first = state.iteration * settings.meta.tasks
-        losses = [
-            lambda number=first + k: _task_loss(model, weights, run, tasks, number)  # type: ignore[misc]
-            for k in range(settings.meta.tasks)
-        ]
-    total = 0.0
-    for compute in losses:
-        if state.graph_bytes:
-            loss = compute() / len(losses)
-        else:
-            with hooks:
-                loss = compute() / len(losses)
-            state.graph_bytes = size
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
+    with nullcontext() if state.graph_bytes else hooks:
+        loss = _loss(model, dict(model.named_parameters()), state.iteration, run, tasks)
+    if not state.graph_bytes:
+        state.graph_bytes = size // (1 if run.method == "finetune" else settings.meta.tasks)
+    loss.backward()  # type: ignore[no-untyped-call]
     if settings.meta.gradient_norm:
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.meta.gradient_norm)
     state.optimizer.step()
     state.iteration += 1
-    return total
+    return float(loss.detach())
 
 
-def _task_loss(
-    model: Classifier, weights: Weights, run: RunFile, tasks: TaskSource, number: int
+def _loss(
+    model: Classifier, weights: Weights, iteration: int, run: RunFile, tasks: TaskSource
 ) -> torch.Tensor:
-    task = tasks.draw(run.seed, number)
+    settings = run.settings
+    if run.method == "finetune":
+        model.kernels = choose_kernels("cpu", "events")
+        batch = tasks.labelled(run.seed, iteration, settings.pretrain.batch_size)
+        return cross_entropy(model(batch).scores, batch.labels)
+    second = run.method in SECOND_ORDER
+    model.kernels = choose_kernels("cpu", settings.meta.kernels if second else "events")
+    first = iteration * settings.meta.tasks
+    drawn = tasks.draw(run.seed, range(first, first + settings.meta.tasks))
     return query_loss(
         model,
         weights,
-        task.support,
-        task.query,
+        drawn.support,
+        drawn.query,
+        drawn.n_tasks,
         run.method,
-        run.settings.step_size(run.model, run.kind),
-        run.settings.inner.steps,
+        settings.step_size(run.model, run.kind),
+        settings.inner.steps,
         run.bits,
+        at_once=settings.meta.kernels == "reference" and runs_at_once(model),
     )
 
 
@@ -374,7 +378,9 @@ def _validate(
         state.history.append((state.iteration, loss, 0.0))
         return
     numbers = range(run.settings.meta.validation_tasks)
-    curves = _adapt_all(model, weights, run, tasks, numbers, run.settings.step_size(run.model, run.kind))
+    curves = _adapt_all(
+        model, weights, run, tasks, numbers, run.settings.step_size(run.model, run.kind)
+    )
     accuracy = float(curves.mean(0).max())
     if accuracy > max((one[2] for one in state.history), default=-1.0):
         state.best, state.best_iteration = weights, state.iteration
@@ -388,19 +394,23 @@ def _adapt_all(
     tasks: TaskSource,
     numbers: range,
     step_size: float,
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+) -> NDArray[np.float64]:
     """Adapt to tasks; return the accuracies in the queries, float64, shape (task, 1 + steps)."""
     model.kernels = choose_kernels("cpu", "events")
     names, steps = adapted_names(model, run.method), run.settings.evaluation.steps
-    found = np.zeros((len(numbers), steps + 1))
-    for row, number in enumerate(numbers):
-        task = tasks.draw(run.seed, number)
-        now = _leaves(start(weights, run.bits))
-        for step in range(steps + 1):
-            found[row, step] = _accuracy(model, now, task.query)
-            if step < steps:
-                now = _leaves(inner_step(model, now, task.support, names, step_size, run.bits))
-    return found
+    at_once, found = runs_at_once(model), []
+    for first in range(numbers.start, numbers.stop, _AT_ONCE):
+        drawn = tasks.draw(run.seed, range(first, min(first + _AT_ONCE, numbers.stop)))
+        now = _leaves(start(weights, drawn.n_tasks, run.bits))
+        curve = [_accuracies(model, now, drawn, at_once)]
+        for _ in range(steps):
+            after = inner_step(
+                model, now, drawn.support, names, step_size, run.bits, at_once=at_once
+            )
+            now = _leaves(after)
+            curve.append(_accuracies(model, now, drawn, at_once))
+        found.append(np.stack(curve, axis=1))
+    return np.concatenate(found)
 
 
 def _leaves(weights: Weights) -> Weights:
@@ -408,9 +418,14 @@ def _leaves(weights: Weights) -> Weights:
 
 
 @torch.no_grad()
-def _accuracy(model: Classifier, weights: Weights, batch: EventBatch) -> float:
-    predicted = scores_of(model, weights, batch).argmax(1)
-    return float((predicted == batch.labels).double().mean())
+def _accuracies(
+    model: Classifier, weights: Weights, drawn: Tasks, at_once: bool
+) -> NDArray[np.float64]:
+    """Compute the accuracy in the queries of every task, float64, shape (task,)."""
+    predicted = task_scores(model, weights, drawn.query, at_once).argmax(2)
+    labels = drawn.query.labels.view(drawn.n_tasks, -1)
+    right = (predicted == labels).sum(1).double() / (labels != IGNORED).sum(1)
+    return right.numpy()
 
 
 def _evaluate(

@@ -11,6 +11,7 @@
     products            The precision in which products are computed
     ranks               Processes that train one model together, as ``torchrun`` starts them
     rule                The interface of a learning rule: takes batches, changes weights, returns the loss
+    task_batches        Several tasks in one pass, each with weights of its own
     weight_average      Exponential moving average of the weights over the steps of a training
 
 The rules are registered as strings, so that importing the list is cheap; a model names its rule in ``learning``.
