@@ -94,8 +94,8 @@ class Curve(Record):
     """Contents of ``curve-validation.json`` or ``curve-test.json``.
 
     ``accuracies`` has one row per task, with the accuracy in its queries after 0 … J inner steps. ``steps`` and
-    ``step_size`` were selected in validation tasks. ``seconds`` is the median processor time of a meta-batch (a batch for
-    ``finetune``), ``graph_bytes`` the memory of the values kept for the gradients of one task (one batch).
+    ``step_size`` were selected in validation tasks. ``seconds`` is the median processor time of a meta-batch (a batch
+    for ``finetune``), ``graph_bytes`` the memory of the values kept for the gradients of one task (one batch).
     """
 
     format_version: Literal[1] = 1
@@ -331,7 +331,8 @@ def _iteration(model: Classifier, state: _State, run: RunFile, tasks: TaskSource
     # Only the first one is measured: hooks take time.
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with nullcontext() if state.graph_bytes else hooks:
-        loss = _loss(model, dict(model.named_parameters()), state.iteration, run, tasks)
+        weights: Weights = dict(model.named_parameters())
+        loss = _loss(model, weights, state.iteration, run, tasks)
     if not state.graph_bytes:
         state.graph_bytes = size // (1 if run.method == "finetune" else settings.meta.tasks)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -444,7 +445,7 @@ def _evaluate(
         sizes = settings.evaluation.finetune_step_sizes
         if run.kind != "speaker":  # new classes: a new read-out, whose weights start at 0
             model = build(run, data, train, train.ways)
-            new = dict(model.named_parameters())
+            new: Weights = dict(model.named_parameters())
             readout = readout_names(model)
             weights = {
                 name: torch.zeros_like(p) if name in readout else weights[name]
@@ -508,7 +509,7 @@ def _resume(folder: Path, model: Classifier, run: RunFile) -> _State:
 
 
 def _save(folder: Path, model: Classifier, state: _State) -> None:
-    tensors = {f"now.{name}": p for name, p in model.named_parameters()}
+    tensors: Weights = {f"now.{name}": p for name, p in model.named_parameters()}
     tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
     tensors |= {
         f"adam.{number}.{slot}": value

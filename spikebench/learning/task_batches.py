@@ -85,7 +85,7 @@ class TaskKernels:
         carried = Spikes(spikes.offsets, spikes.bins, spikes.units, inputs, is_raster=True)
         unit = torch.eye(weight.shape[-1], dtype=weight.dtype)
         found = reference.leaky_readout(carried, unit, decay, reduction, lengths, start)
-        return found.unflatten(0, (self.n_tasks, -1)).transpose(0, 1)
+        return found.reshape(self.n_tasks, -1, found.shape[-1]).transpose(0, 1)
 
     def _times(self, raster: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         batch, n_steps, n_in = raster.shape

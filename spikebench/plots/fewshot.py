@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from spikebench.fewshot.report import FewShotReport, FewShotRow
 from spikebench.fewshot.study import kind_title
@@ -36,7 +37,7 @@ def draw_fewshot(report: FewShotReport) -> Figure:
     figure = Figure(figsize=(1.5 + 3.4 * len(kinds), 3.8), layout="constrained")
     FigureCanvasAgg(figure)
     models = list(dict.fromkeys(row.model for row in report.rows))
-    handles: dict[str, object] = {}
+    handles: dict[str, Line2D] = {}
     for place, kind in enumerate(kinds):
         panel = figure.add_subplot(1, len(kinds), place + 1)
         for row in report.of_kind(kind):
@@ -55,7 +56,7 @@ def draw_fewshot(report: FewShotReport) -> Figure:
         panel.grid(axis="y", color=GRID, linewidth=0.6)
     if handles:
         figure.legend(
-            list(handles.values()),  # type: ignore[arg-type]
+            list(handles.values()),
             list(handles),
             loc="outside right center",
             fontsize=8,
@@ -64,7 +65,7 @@ def draw_fewshot(report: FewShotReport) -> Figure:
     return figure
 
 
-def _draw(panel: Axes, row: FewShotRow, line: str) -> object:
+def _draw(panel: Axes, row: FewShotRow, line: str) -> Line2D:
     colour = _COLOURS[row.method]
     (drawn,) = panel.plot(
         range(len(row.curve)),
