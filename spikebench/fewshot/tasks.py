@@ -18,6 +18,7 @@ A recording in the support of a task is in none of its queries. A task is determ
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -207,11 +208,13 @@ class TaskSource:
         self._usable = {s: found for s, found in usable.items() if len(found) >= max(self.ways, 2)}
         if not self._usable:
             most = max((len(found) for found in usable.values()), default=0)
+            if most < 2:
+                raise ProtocolError(
+                    f"{where}: has too few classes or samples for {kind} tasks ({purpose}); leave out --task {kind}"
+                )
             raise ProtocolError(
-                f"{where}: {kind} tasks of {max(self.ways, 2)} classes with {settings.shots} shots cannot be drawn for "
+                f"{where}: {kind} tasks of {self.ways} classes with {settings.shots} shots cannot be drawn for "
                 f"{purpose}: only {most} classes have {least} samples; set {kind}.ways={most} or fewer shots"
-                if most >= 2
-                else f"{where}: has too few classes or samples for {kind} tasks ({purpose}); leave out --task {kind}"
             )
 
     @property
@@ -251,14 +254,21 @@ class TaskSource:
         speaker = speakers[int(rng.integers(len(speakers)))]
         usable = self._usable[speaker]
         chosen = [usable[k] for k in rng.permutation(len(usable))[: self.ways].tolist()]
-        support: list[Labelled] = []
-        query: list[Labelled] = []
-        for place, words in enumerate(chosen):
-            label = words[0] if self.kind == "speaker" else place
-            shots, queries = self._draw_class(rng, words, speaker)
-            support += [(clip, label) for clip in shots]
-            query += [(clip, label) for clip in queries]
-        return support, query
+        labels = [
+            words[0] if self.kind == "speaker" else place for place, words in enumerate(chosen)
+        ]
+        n_shots, n_queries = self.settings.shots, self.settings.queries
+        if self.kind == "speaker":
+            orders = [
+                rng.permutation(self.pool.takes[words[0], speaker]).tolist() for words in chosen
+            ]
+            shots = [[(k,) for k in order[:n_shots]] for order in orders]
+            queries = [[(k,) for k in order[n_shots : n_shots + n_queries]] for order in orders]
+        else:
+            shots = [self._clips(rng, words, n_shots) for words in chosen]
+            used = {k for clips in shots for clip in clips for k in clip}
+            queries = [self._clips(rng, words, n_queries, used) for words in chosen]
+        return _labelled(shots, labels), _labelled(queries, labels)
 
     def labelled(self, seed: int, number: int, size: int) -> EventBatch:
         """Draw a batch of clips of all classes of the purpose, for training without tasks.
@@ -280,67 +290,47 @@ class TaskSource:
         usable = [k for k, c in enumerate(self.classes) if self._n_takes(c)]
         for k in rng.choice(usable, size).tolist():
             label = self.classes[k][0] if self.kind == "speaker" else k
-            clips += [(clip, label) for clip in self._one_each(rng, self.classes[k], 1, set())]
+            clips += [(clip, label) for clip in self._clips(rng, self.classes[k], 1)]
         return self.pool.clips(clips)
 
     def _n_takes(self, words: tuple[int, ...]) -> int:
         """Count the clips of a class without a recording in two of them."""
         takes = self.pool.takes
         return sum(
-            min(len(takes.get((word, speaker), ())) for word in words)
+            min(len(takes.get((word, speaker), ())) // words.count(word) for word in words)
             for speaker in self.pool.speakers
         )
 
-    def _draw_class(
-        self, rng: np.random.Generator, words: tuple[int, ...], speaker: int
-    ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-        settings = self.settings
-        if self.kind == "speaker":
-            found = rng.permutation(self.pool.takes[words[0], speaker]).tolist()
-            n = settings.shots
-            return [(k,) for k in found[:n]], [(k,) for k in found[n : n + settings.queries]]
-        used: set[int] = set()
-        support = self._one_each(rng, words, settings.shots, used)
-        return support, self._one_each(rng, words, settings.queries, used, again=True)
-
-    def _one_each(
+    def _clips(
         self,
         rng: np.random.Generator,
         words: tuple[int, ...],
         count: int,
-        used: set[int],
-        again: bool = False,
+        barred: Collection[int] = (),
     ) -> list[tuple[int, ...]]:
-        """Draw clips of all speakers without the used recordings; pairs share one only with ``again``."""
-        clips: list[tuple[int, ...]] = []
-        fresh: set[int] = set(used)
-        seen: set[tuple[int, ...]] = set()
-        for speaker in self._order(rng, words, count):
-            one: list[int] = []
-            for word in words:
-                barred = used if again and len(words) > 1 else fresh
-                left = [
-                    k for k in self.pool.takes[word, speaker].tolist() if k not in {*barred, *one}
-                ]
-                if not left:
-                    break
-                one.append(left[int(rng.integers(len(left)))])
-            if len(one) == len(words) and tuple(one) not in seen:
-                clips.append(tuple(one))
-                seen.add(tuple(one))
-                fresh.update(one)
-            if len(clips) == count:
-                break
-        if not again:
-            used.update(fresh)
-        return clips
-
-    def _order(self, rng: np.random.Generator, words: tuple[int, ...], count: int) -> list[int]:
-        """List speakers in the order in which clips are drawn, each as often as it has samples."""
+        """Draw clips of a class, of any speakers, without barred recordings; no recording is in two of them."""
         takes = self.pool.takes
+        # Each speaker as often as there can be clips.
         found = [
             speaker
             for speaker in self.pool.speakers
             for _ in range(min(len(takes.get((word, speaker), ())) for word in words))
         ]
-        return [found[k] for k in rng.permutation(len(found))[: 4 * count + 8].tolist()]
+        clips: list[tuple[int, ...]] = []
+        used = set(barred)
+        for place in rng.permutation(len(found)).tolist():
+            one: list[int] = []
+            for word in words:
+                left = [k for k in takes[word, found[place]].tolist() if k not in {*used, *one}]
+                if left:
+                    one.append(left[int(rng.integers(len(left)))])
+            if len(one) == len(words):
+                clips.append(tuple(one))
+                used.update(one)
+            if len(clips) == count:
+                break
+        return clips
+
+
+def _labelled(classes: list[list[tuple[int, ...]]], labels: list[int]) -> list[Labelled]:
+    return [(clip, label) for clips, label in zip(classes, labels, strict=True) for clip in clips]

@@ -464,7 +464,7 @@ def _evaluate(
         accuracies=found.tolist(),
         steps=best[2],
         step_size=best[1],
-        chance=tasks.chance if run.kind != "speaker" else 1 / tasks.ways,
+        chance=tasks.chance,
         n_parameters=sum(weight.numel() for weight in weights.values()),
         seconds=float(np.median(state.seconds)),
         graph_bytes=state.graph_bytes,

@@ -92,6 +92,25 @@ def _sources(source: TaskSource, batch: object) -> set[int]:
     return found
 
 
+def test_no_recording_of_a_support_is_in_the_queries_of_its_task(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tasks(toy, "pairs", "train", "pairs.ways=6", "pairs.shots=2")
+    drawn: list[list[tuple[tuple[int, ...], int]]] = []
+    whole = source.pool.clips
+    monkeypatch.setattr(source.pool, "clips", lambda clips: drawn.append(clips) or whole(clips))
+    for number in range(8):
+        drawn.clear()
+        source.draw(0, range(number, number + 1))
+        support, query = drawn
+        assert len(support) == 12  # all shots of each class
+        used = {k for clip, _ in support for k in clip}
+        assert used.isdisjoint(k for clip, _ in query for k in clip)
+        for _, label in support:
+            alone = [k for clip, one in support if one == label for k in clip]
+            assert len(set(alone)) == len(alone) == 4
+
+
 def test_a_pair_is_one_word_after_the_other(toy: Path) -> None:
     pool = tasks(toy, "pairs", "train").pool
     first, second = (pool.clips([((k,), 0)]) for k in (0, 7))
