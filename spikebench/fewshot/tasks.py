@@ -262,8 +262,12 @@ class TaskSource:
             orders = [
                 rng.permutation(self.pool.takes[words[0], speaker]).tolist() for words in chosen
             ]
-            shots = [[(k,) for k in order[:n_shots]] for order in orders]
-            queries = [[(k,) for k in order[n_shots : n_shots + n_queries]] for order in orders]
+            shots: list[list[tuple[int, ...]]] = [
+                [(k,) for k in order[:n_shots]] for order in orders
+            ]
+            queries: list[list[tuple[int, ...]]] = [
+                [(k,) for k in order[n_shots : n_shots + n_queries]] for order in orders
+            ]
         else:
             shots = [self._clips(rng, words, n_shots) for words in chosen]
             used = {k for clips in shots for clip in clips for k in clip}
