@@ -49,6 +49,10 @@ COMMANDS = {
         "cli.continual:continual",
         "Learn task after task: what is forgotten, and what prevents it.",
     ),
+    "fewshot": (
+        "cli.fewshot:fewshot",
+        "Meta-learning: how networks learn new speakers and words from few shots.",
+    ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),

@@ -27,6 +27,7 @@ NETWORKS = (
     "training",
     "sweeps",
     "timing",
+    "fewshot",
     "metrics",
     "deployment",
     "test_readme.py",

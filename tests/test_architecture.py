@@ -34,6 +34,7 @@ LAYERS = {
             "patterns",
             "substrate",
             "continual",
+            "fewshot",
             "plots",
             "__main__",
         ),
@@ -63,6 +64,8 @@ TORCH = (
     "sweeps/worker",
     "substrate",
     "continual/training",
+    "fewshot/tasks",
+    "fewshot/worker",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

@@ -5,6 +5,7 @@
     audio        Progress of computing mel features: a bar on a terminal, a line every ten seconds
                  elsewhere
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
+    fewshot      Progress of a study of few-shot learning, in words
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere
     runs         Progress of many runs: a bar on a terminal, a line every ten seconds elsewhere

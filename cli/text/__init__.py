@@ -8,6 +8,8 @@
                        figures
     continual          A study of learning task after task in a terminal: one table per sequence of
                        tasks and model
+    fewshot            A study of few-shot learning in a terminal: the accuracy of every network
+                       with every method
     fresh_comparison   Entries on fresh recordings in a terminal: recordings used and left out,
                        and the accuracy of each entry
     metrics            Cost metrics in a terminal: means over the seeds, counts per sample

@@ -8,6 +8,7 @@
     few_bits               Weights of few bits: rounded after training, or in every step
     in_the_loop            Forward on a substrate, surrogate gradients in software
     loss_and_optimiser     Loss, regulariser, optimiser and learning-rate schedule of gradient descent
+    maml                   Meta-learning: initial weights from which a few steps learn a new task
     online_layer           A layer of neurons that computes eligibility traces with every step
     plateau                The schedule ``plateau``: the learning rate is reduced when validation no longer improves
     products               The precision in which products are computed
@@ -18,6 +19,7 @@
     step_loss              A loss at every step, for learning online
     superspike             SuperSpike: three factors, with symmetric, random or uniform feedback
     synaptic_intelligence  Synaptic intelligence: importance of parameters from the path of training
+    task_batches           Several tasks in one pass, each with weights of its own
     trace_loops            Compiled loop of block-diagonal traces
     weight_average         Exponential moving average of the weights over the steps of a training
 

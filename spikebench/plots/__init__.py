@@ -4,6 +4,7 @@
 
     continual    Plot of learning task after task: accuracy on every task after every task
     costs        Plot of accuracy against costs: parameters, operations, spikes
+    fewshot      Plot of a study of few-shot learning: accuracy against inner steps
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
     patterns     Plot of a study of spike patterns: learning curves, output spikes before and after
     predictions  Plot of predictions over time

@@ -1,0 +1,218 @@
+"""``spikebench fewshot``: meta-learning of networks that learn new speakers and words from few shots."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.progress.fewshot import fewshot_progress
+from cli.shared.conversion import stop_cleanly
+from cli.shared.training_options import default_folder
+
+if TYPE_CHECKING:
+    from spikebench.fewshot.study import Study
+
+
+@click.command()
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--task",
+    "kinds",
+    multiple=True,
+    metavar="KIND",
+    help="speaker, words or pairs; may be repeated.  [default: all]",
+)
+@click.option(
+    "--model", "models", multiple=True, help="A network; may be repeated.  [default: lif, gru]"
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="maml, fomaml, anil or finetune; may be repeated.  [default: all]",
+)
+@click.option(
+    "--bits",
+    multiple=True,
+    type=click.IntRange(2, 16),
+    help="Also maml of spiking networks with inner steps of so many bits per weight and gradient; may be repeated.",
+)
+@click.option(
+    "--seeds", default=1, show_default=True, type=click.IntRange(1, 1000), help="Seeds 0 … N-1."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Change one setting, e.g. meta.iterations=100 or lif.hidden_units=[64]; may be repeated.",
+)
+@click.option(
+    "--test",
+    "on_test",
+    is_flag=True,
+    help="Evaluate in tasks of the test split instead of the validation samples. It is opened once per run.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the study.  [default: runs/…]",
+)
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results into this Markdown page too, in the part with the name of the folder of the study.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    help="Processes, each with one thread of torch.  [default: one per core]",
+)
+@click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--quiet", is_flag=True, help="Print only errors and the table.")
+def fewshot(
+    data: str,
+    kinds: tuple[str, ...],
+    models: tuple[str, ...],
+    methods: tuple[str, ...],
+    bits: tuple[int, ...],
+    seeds: int,
+    settings: tuple[str, ...],
+    on_test: bool,
+    output: Path | None,
+    page: Path | None,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Meta-train networks on many small tasks, and measure how they learn new ones from few shots.
+
+    \b
+      spikebench fewshot digits --task words --model lif --method maml --method finetune
+      spikebench fewshot shd-r --seeds 3 --bits 8 -o fewshot
+
+    DATA is the name of a data set or a spike file. A task has some shots of every class (its support), on which the
+    weights take a few gradient steps, and other samples of the same classes (its queries), in which it is then tested.
+
+    \b
+      speaker   all words of one speaker; tested on other speakers than those of meta-training
+      words     some words; tested on other words and other speakers
+      pairs     ordered pairs of words in one clip; tested on other pairs and other speakers
+
+    \b
+      maml      initial weights are learned through the inner steps, with second derivatives
+      fomaml    the same without second derivatives
+      anil      only the read-out takes inner steps
+      finetune  baseline: trained on all classes of meta-training, then the same steps
+
+    The test split stays closed without --test. To resume an interrupted study, run the same command with the same -o
+    again. A run that fails is listed and does not stop the others; the exit code is then 1. Definitions:
+    docs/methods/maml.md.
+    """  # noqa: D301
+    from cli.shared.training_session import resume_hint, warn_of_copies
+    from spikebench.errors import TrainingError
+    from spikebench.fewshot.page import markdown, write_page
+    from spikebench.fewshot.report import file_name
+    from spikebench.fewshot.runner import run_study
+    from spikebench.fewshot.study import plan_study
+    from spikebench.records.whole_files import write_text
+
+    folder = output or default_folder(data, "fewshot")
+    study = plan_study(
+        data,
+        folder,
+        kinds=kinds,
+        models=models,
+        methods=methods,
+        bits=bits,
+        seeds=seeds,
+        overrides=settings,
+        tested="test" if on_test else "validation",
+    )
+    if dry_run:
+        _list_runs(study, as_json)
+        return
+    if on_test:
+        warn_of_copies(study.selection, quiet)
+    if not quiet:
+        click.echo(_opening(study), err=True)
+    words = ["spikebench", "fewshot", data]
+    for option, values in (("--task", kinds), ("--model", models), ("--method", methods)):
+        words += [word for value in values for word in (option, value)]
+    words += [word for number in bits for word in ("--bits", str(number))]
+    words += ["--seeds", str(seeds)]
+    words += [word for setting in settings for word in ("--set", setting)]
+    words += ["--test"] if on_test else []
+    again = [*words, *(["--workers", str(workers)] if workers else []), "-o", str(folder)]
+    with (
+        resume_hint(shlex.join(again)),
+        stop_cleanly(()) as check,
+        fewshot_progress(quiet, check) as progress,
+    ):
+        report = run_study(study, workers=workers, progress=progress)
+    from spikebench.plots.fewshot import draw_fewshot
+    from spikebench.plots.sample import write_figure
+
+    picture = folder / file_name(report.tested, ".png")
+    write_figure(draw_fewshot(report), picture)
+    command = shlex.join(words)
+    write_text(
+        folder / file_name(report.tested, ".md"), markdown(report, command, picture.name) + "\n"
+    )
+    if page is not None:
+        beside = page.with_name(f"{page.stem}-{folder.name}.png")
+        write_page(page, folder.name, markdown(report, command, beside.name))
+        write_figure(draw_fewshot(report), beside)
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    else:
+        from cli.text.fewshot import print_study
+
+        print_study(report)
+        for failed in report.failed:
+            click.echo(f"failed: {folder / failed.run}: {failed.failed}")
+        click.echo(f"table: {folder / file_name(report.tested, '.md')}")
+        click.echo(f"picture: {picture}")
+        click.echo(f"test split opened: {report.test_opened} times")
+    if report.failed:
+        raise TrainingError(
+            f"{len(report.failed)} of {len(study.jobs)} runs failed, the first: {report.failed[0].failed}"
+        )
+
+
+def _opening(study: Study) -> str:
+    kinds = list(dict.fromkeys(job.run.kind for job in study.jobs))
+    closed = (
+        "the test split is opened" if study.tested == "test" else "the test split is not opened"
+    )
+    return (
+        f"few-shot learning on {study.selection.dataset.name}: {len(study.jobs)} runs, tasks {', '.join(kinds)}, "
+        f"tested in tasks of {study.tested} samples; {closed}"
+    )
+
+
+def _list_runs(study: Study, as_json: bool) -> None:
+    rows = [
+        {
+            "folder": str(job.folder),
+            "task": job.run.kind,
+            "model": job.run.model,
+            "method": job.run.method,
+            "bits": job.run.bits,
+            "seed": job.run.seed,
+        }
+        for job in study.jobs
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    for row in rows:
+        click.echo(row["folder"])
+    click.echo(f"{len(rows)} runs")

@@ -1,0 +1,162 @@
+"""Runs of a study, one after another or several at a time.
+
+An interrupted study is resumed by running it again: runs continue from their last validation, and kept curves are used.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikebench.fewshot.report import FewShotReport, rows_of, write_report
+from spikebench.fewshot.study import Study
+from spikebench.fewshot.worker import HISTORY, FewShotJob, Outcome, run_job
+from spikebench.sweeps.jobs import run_jobs
+from spikebench.sweeps.worker import software
+from spikebench.time_left import TimeLeft
+from spikebench.training.run import locked
+from spikebench.workers import CallLostError, available_cores, worker_pool
+
+__all__ = ["FewShotProgress", "run_study"]
+
+
+@dataclass(frozen=True)
+class FewShotProgress:
+    """Progress of a study; ``work`` counts finished runs and the parts of others, ``rate`` is in runs per second."""
+
+    done: int
+    failed: int
+    total: int
+    work: float
+    rate: float | None
+    seconds_left: float | None
+
+
+def run_study(
+    study: Study,
+    *,
+    workers: int | None = None,
+    progress: Callable[[FewShotProgress], None] = lambda state: None,
+) -> FewShotReport:
+    """Train and evaluate all runs that are not done yet, and write the report.
+
+    Parameters
+    ----------
+    study
+        From :func:`spikebench.fewshot.study.plan_study`.
+    workers
+        Number of parallel runs; by default one per core.
+    progress
+        Called about every second, and after every run.
+
+    Returns
+    -------
+    FewShotReport
+        The written report; failed runs are included with their reason.
+
+    Raises
+    ------
+    TrainingError
+        If another process is using the folder, or the workers are lost.
+    """
+    study.output.mkdir(parents=True, exist_ok=True)
+    with locked(study.output):
+        watch = _Watch(study, progress)
+        count = min(workers or available_cores(), len(study.jobs))
+        with worker_pool(count, "spikebench.fewshot.worker") as pool:
+            run_jobs(
+                study.jobs,
+                # Within this process no other thread watches the run.
+                lambda job: (
+                    pool.submit(run_job, job, watch.look)
+                    if count == 1
+                    else pool.submit(run_job, job)
+                ),
+                lambda: count,
+                watch,
+            )
+        report = FewShotReport(
+            software=software(),
+            dataset=study.selection.dataset,
+            tested=study.tested,
+            test_opened=sum(one.test_opened for one in watch.outcomes.values()),
+            settings=study.settings,
+            rows=rows_of(
+                [
+                    (
+                        job.run,
+                        job.folder.relative_to(study.output).as_posix(),
+                        _without_paths(watch.outcomes[job.folder], study.output),
+                    )
+                    for job in study.jobs
+                ]
+            ),
+        )
+        write_report(study.output, report)
+    return report
+
+
+def _without_paths(outcome: Outcome, output: Path) -> Outcome:
+    text = outcome.failed.replace(f"{output}{os.sep}", "")
+    return Outcome(outcome.curve, outcome.test_opened, text)
+
+
+class _Watch:
+    """Watch the runs in progress by their histories."""
+
+    def __init__(self, study: Study, progress: Callable[[FewShotProgress], None]) -> None:
+        self.outcomes: dict[Path, Outcome] = {}
+        self._progress = progress
+        self._under_way: list[FewShotJob] = []
+        self._parts = {job.folder: 0.0 for job in study.jobs}
+        self._left = TimeLeft(least_pieces=1)
+        self._left.see(0.0, time.monotonic())
+
+    def begin(self, job: FewShotJob) -> None:
+        """Watch a run from now on; what was done before takes no time."""
+        self._under_way.append(job)
+        self._parts[job.folder] = _part(job)
+        self._left.skip(self._parts[job.folder])
+
+    def finish(self, job: FewShotJob, future: Future[Outcome]) -> None:
+        """Record the outcome of a run."""
+        try:
+            self.outcomes[job.folder] = future.result()
+        except CallLostError as error:
+            self.outcomes[job.folder] = Outcome(None, failed=str(error))
+        self._under_way.remove(job)
+        self._parts[job.folder] = 1.0
+
+    def look(self) -> None:
+        """Report the progress."""
+        for job in self._under_way:
+            self._parts[job.folder] = max(_part(job), self._parts[job.folder])
+        work, total = sum(self._parts.values()), len(self._parts)
+        self._left.see(work, time.monotonic())
+        self._progress(
+            FewShotProgress(
+                done=len(self.outcomes),
+                failed=sum(bool(one.failed) for one in self.outcomes.values()),
+                total=total,
+                work=work,
+                rate=self._left.rate,
+                seconds_left=self._left.seconds(total),
+            )
+        )
+
+
+def _part(job: FewShotJob) -> float:
+    """Return the finished part of a run, from the last line of its history."""
+    settings = job.run.settings
+    total = (
+        settings.pretrain.iterations if job.run.method == "finetune" else settings.meta.iterations
+    )
+    try:
+        last = (job.folder / HISTORY).read_text(encoding="utf-8").splitlines()[-1]
+        return min(int(last.split(",")[0]) / total, 1.0)
+    except (OSError, ValueError, IndexError):
+        return 0.0  # not started

@@ -1,0 +1,155 @@
+"""The plan of a study: tasks, models, methods and seeds, checked before anything starts.
+
+For every kind of task, model and seed there is one run per method; ``maml`` of spiking networks also with every number
+of bits. The folder of a study::
+
+    <task>/<model>/<method>/seed<k>/         a run, see :mod:`spikebench.fewshot.worker`
+    <task>/<model>/maml-8bit/seed<k>/        the same with rounded inner steps
+    fewshot.json, fewshot.csv, fewshot.md    the report; fewshot-test.… with --test
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from spikebench.errors import TrainingError, UnknownNameError
+from spikebench.fewshot.settings import FewShotSettings, read_settings
+from spikebench.fewshot.tasks import KINDS, Kind
+from spikebench.fewshot.worker import RUN, FewShotJob, RunFile, Tested, build, open_tasks
+from spikebench.learning.maml import Method
+from spikebench.models.base import model_class
+from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.records.strict_json import read_record
+
+__all__ = ["METHODS", "Study", "plan_study"]
+
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, fully checked.
+
+    Attributes
+    ----------
+    selection
+        The data, without the test split.
+    settings
+        All settings.
+    output
+        Folder of the study.
+    tested
+        Samples of the tasks of the evaluation.
+    jobs
+        All runs, seed by seed.
+    """
+
+    selection: SelectionData
+    settings: FewShotSettings
+    output: Path
+    tested: Tested
+    jobs: list[FewShotJob]
+
+
+def plan_study(
+    data: str,
+    output: Path,
+    *,
+    kinds: Sequence[str] = (),
+    models: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    bits: Sequence[int] = (),
+    seeds: int = 1,
+    overrides: Sequence[str] = (),
+    tested: Tested = "validation",
+) -> Study:
+    """Check everything that a study requires, before it starts.
+
+    Parameters
+    ----------
+    data
+        Name of a data set, or path of a spike file.
+    output
+        Folder of the study; nothing is written to it.
+    kinds, models, methods
+        Kinds of tasks, models, methods; by default all kinds, ``lif`` and ``gru``, all methods.
+    bits
+        Numbers of bits in the inner steps of ``maml`` of spiking networks, beside steps that are not rounded.
+    seeds
+        Number of seeds.
+    overrides
+        Changes of the settings.
+    tested
+        ``validation``, or ``test`` to open the test split.
+
+    Returns
+    -------
+    Study
+        For :func:`spikebench.fewshot.runner.run_study`.
+
+    Raises
+    ------
+    SpikebenchError
+        If a name or the data do not exist, a model cannot be used, tasks cannot be drawn, or a folder contains another
+        run.
+    """
+    settings = read_settings(data, overrides)
+    for what, names, known in (("task", kinds, KINDS), ("method", methods, METHODS)):
+        for name in names:
+            if name not in known:
+                raise UnknownNameError(what, name, known)
+    chosen = [kind for kind in KINDS if kind in kinds or not kinds]
+    used = [method for method in METHODS if method in methods or not methods]
+    networks = list(dict.fromkeys(models or ("lif", "gru")))
+    for model in networks:
+        model_class(model)
+    selection = open_selection(data)
+    jobs: list[FewShotJob] = []
+    for seed in range(seeds):
+        for kind in chosen:
+            tasks = open_tasks(selection, settings, kind, "train")
+            open_tasks(selection, settings, kind, "validation")
+            for model in networks:
+                for method in used:
+                    rounded = bits if method == "maml" and model_class(model).spiking else ()
+                    for b in (0, *rounded):
+                        run = RunFile(
+                            kind=kind,
+                            model=model,
+                            method=method,
+                            bits=b,
+                            seed=seed,
+                            settings=settings,
+                            dataset=selection.dataset,
+                        )
+                        if seed == 0 and b == 0:
+                            build(run, data, tasks, tasks.n_outputs)
+                        jobs.append(_job(run, data, output.absolute(), tested))
+    return Study(selection, settings, output.absolute(), tested, jobs)
+
+
+def _job(run: RunFile, data: str, output: Path, tested: Tested) -> FewShotJob:
+    method = f"{run.method}-{run.bits}bit" if run.bits else run.method
+    folder = output / run.kind / run.model / method / f"seed{run.seed}"
+    if (folder / RUN).exists() and not read_record(folder / RUN, RunFile).is_same(run):
+        raise TrainingError(f"{folder}: contains another run; choose another folder with -o")
+    return FewShotJob(folder, run, data, tested)
+
+
+def kind_title(kind: Kind) -> str:
+    """Name a kind of tasks in headings.
+
+    Parameters
+    ----------
+    kind
+        The kind.
+
+    Returns
+    -------
+    str
+        E.g. ``new speaker``.
+    """
+    return {"speaker": "new speaker", "words": "new words", "pairs": "new pairs of words"}[kind]
