@@ -15,6 +15,7 @@ from conftest import ROOT
 from cli.data import COMMANDS as DATA_COMMANDS
 from cli.leaderboard import COMMANDS as LEADERBOARD_COMMANDS
 from cli.main import COMMANDS
+from spikebench.learning import LEARNING_RULES
 from spikebench.models import MODELS
 from spikebench.presets.preset import OWN_PRESETS
 
@@ -211,9 +212,9 @@ def test_every_model_has_a_preset() -> None:
     assert presets == set(MODELS)
 
 
-def test_every_preset_of_a_data_set_is_read() -> None:
+def test_every_preset_of_a_data_set_or_learning_rule_is_read() -> None:
     folders = {path.parent for path in (ROOT / "spikebench" / "presets").glob("*/*.toml")}
-    assert {folder.name for folder in folders} <= set(OWN_PRESETS.values())
+    assert {folder.name for folder in folders} <= {*OWN_PRESETS.values(), *LEARNING_RULES}
     assert {path.stem for folder in folders for path in folder.iterdir()} <= set(MODELS)
 
 

@@ -1,0 +1,36 @@
+"""Presets of learning rules: each is read, and its rule accepts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spikebench.learning import LEARNING_RULES
+from spikebench.learning.ranks import Ranks
+from spikebench.learning.rule import rule_class, rule_name
+from spikebench.models.base import DataShape, model_class
+from spikebench.presets import preset
+from spikebench.presets.preset import preset_name, read_preset
+
+FOLDER = Path(preset.__file__).parent
+FOUND = sorted(
+    (rule, path.stem) for rule in LEARNING_RULES for path in (FOLDER / rule).glob("*.toml")
+)
+
+
+@pytest.mark.parametrize(("rule", "model"), FOUND)
+def test_a_preset_is_accepted_by_its_rule(rule: str, model: str) -> None:
+    assert preset_name(model, "digits", rule) == f"{rule}/{model}"
+    found = read_preset(model, None, (), "digits", rule)
+    kind = model_class(model)
+    network = kind(kind.Config.model_validate(found.model), DataShape(70, 20, 100, 0.01, 0.01))
+    assert rule_name(network, found) == rule
+    rule_class(rule).check(model, network, found, Ranks())
+
+
+def test_without_a_preset_of_its_own_a_rule_has_that_of_the_model() -> None:
+    assert preset_name("lif", "shd-r", "eprop") == "shd/lif"
+    assert preset_name("lif", "shd-r") == "shd/lif"
+    assert read_preset("lif", None, (), "shd-r", "eprop").learning == {"rule": "eprop"}
+    assert len(FOUND) >= 5
