@@ -64,7 +64,7 @@ spikebench evaluate --model lif --learning local_losses   # a loss for every lay
 spikebench train --model rlif --learning rtrl --set learning.update_every_steps=1
 ```
 
-Back-propagation through time stores every step. Real-time recurrent learning carries the derivatives of the state
+Back-propagation through time stores every step. Real-time recurrent learning computes the derivatives of the state
 forward in time instead, so its memory does not depend on the length of the input, and weights can change at every
 step. Exact derivatives need a number per sample, weight and neuron. Without the paths from one neuron through others
 (the block diagonal of the Jacobian) one number per sample and weight is left, an eligibility trace (Zenke, Neftci
@@ -297,7 +297,7 @@ def measure(method: str, neurons: int, steps: int) -> dict[str, Any]:
 
 
 def random_batch(n: int, steps: int) -> EventBatch:
-    """Make samples of random spikes in one of a hundred cells."""
+    """Make samples of random spikes, on average one in 100 cells of the raster."""
     draws = torch.Generator().manual_seed(1)
     per_sample = max(steps * 70 // 100, 1)
     bins = torch.randint(steps, (n, per_sample), generator=draws).sort(1).values.flatten()
@@ -330,7 +330,7 @@ def write_page(
 
 
 def interval(values: Sequence[float], scale: float = 100.0, digits: int = 1) -> str:
-    """Write a mean with its 95 % interval over seeds."""
+    """Write a mean of values in 0 … 1 with its 95 % interval over seeds, both times ``scale``."""
     found = np.array(values)
     if found.size < 2:
         return f"{scale * found.mean():.{digits}f}"

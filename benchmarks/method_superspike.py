@@ -45,11 +45,11 @@ spikebench train --model lif --learning superspike --set learning.feedback=rando
 ```
 
 SuperSpike (Zenke, Ganguli 2018, arXiv:1705.11146) changes a weight by the product of three factors: the effect of the
-sender on the membrane, the surrogate derivative of the receiver, and an error. It learns online, with a memory that
-does not grow with time. Hidden neurons get the errors of the outputs through feedback weights.
-[`superspike.py`](../../spikebench/learning/superspike.py) has the equations and the differences from the paper. A
-test compares the changes of output weights with the surrogate gradient of the van Rossum distance (float64, within
-1e-6). For words, with symmetric feedback, the rule is exactly the gradient of `rtrl`.
+sending unit on the membrane, the surrogate derivative of the receiving neuron, and an error. It learns online, with a
+memory that does not grow with the number of steps. Hidden neurons get the errors of the outputs through feedback
+weights. [`superspike.py`](../../spikebench/learning/superspike.py) has the equations and the differences from the
+paper. A test compares the changes of output weights with the surrogate gradient of the van Rossum distance (float64, within
+1e-6). For words, with symmetric feedback, the rule has the gradient of `rtrl`.
 
 ## Precise spike trains
 
@@ -64,8 +64,9 @@ percent of that of a silent network:
 
 ## Words
 
-Validation accuracy [%] of `lif` on `digits` (synthetic voices) at the best epoch of {epochs}, the preset of
-`superspike`; the last row is back-propagation through time with the same loss. The test split was not opened.
+Validation accuracy [%] of `lif` on `digits` (synthetic voices) at the best epoch of {epochs}, with the preset
+`superspike/lif`; the last row is back-propagation through time with the same loss and the same settings. The test
+split was not opened.
 
 {words}
 """

@@ -65,8 +65,8 @@ The derivative of a spike with respect to the membrane is zero almost everywhere
 by a function of the distance to the threshold (Neftci, Mostafa, Zenke 2019, arXiv:1901.09948), here with the value 1
 at the threshold and a width that falls with the slope ([`neuron.py`](../../spikebench/kernels/neuron.py) lists the
 shapes). Every spiking model has `model.surrogate` and `model.surrogate_slope`; `lif` and `rlif` have
-`model.reset_in_graph`, which differentiates the reset as well. It is the default learning rule (`bptt`) of all
-networks.
+`model.reset_in_graph`, which differentiates the reset as well. Back-propagation through time with these gradients
+(`bptt`) is the default learning rule of all networks.
 
 ## Shape, slope, reset
 
@@ -77,8 +77,8 @@ one layer of 128 neurons, read-out `softmax`, without regularisation. The test s
 
 ![Accuracy against the slope]({picture})
 
-Range of the means over the shapes at the best slope of each: {shapes}. Range over the slopes, mean over shapes:
-{slopes}.
+With the reset detached, range of the means over the shapes, at the best slope of each: {shapes}. Range over the slopes,
+mean over shapes: {slopes}.
 
 ## Random spikes
 

@@ -3,8 +3,8 @@
     python benchmarks/tries.py SWEEP … [-o benchmarks/results/tries-shd-r.md]
 
 SWEEP is a folder that ``spikebench sweep`` wrote, complete or not. No sweep opens the test split, so the page shows by
-which validation accuracies settings were chosen, also those that were not. All sweeps must be on the same data and
-splits.
+which validation accuracies settings were chosen, and which other settings were tried. All sweeps must be on the same
+data and splits.
 """
 
 from __future__ import annotations

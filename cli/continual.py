@@ -22,19 +22,22 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("data", nargs=-1, metavar="[DATA | STUDY...]")
 @click.option(
-    "--model", "models", multiple=True, help="Train this model; may be repeated.  [default: preset]"
+    "--model",
+    "models",
+    multiple=True,
+    help="Train this model; may be repeated.  [default: those of the preset for DATA]",
 )
 @click.option(
     "--tasks",
     multiple=True,
     metavar="LIST",
-    help="Sequences of tasks, with commas.  [default: preset]",
+    help="Sequences of tasks, separated by commas; may be repeated.  [default: those of the preset for DATA]",
 )
 @click.option(
     "--methods",
     multiple=True,
     metavar="LIST",
-    help="Methods with commas, e.g. none,si:0.1,joint.  [default: preset]",
+    help="Methods, separated by commas, e.g. none,si:0.1,joint.  [default: those of the preset for DATA]",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Seeds 0 … N-1."
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     "--test",
     "on_test",
     is_flag=True,
-    help="Test on the test split instead of validation samples. It is opened once per run, and counted there.",
+    help="Test on the test split instead of the validation samples; opened once per run, which the result counts.",
 )
 @click.option(
     "-o",
@@ -86,7 +89,7 @@ def continual(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Learn task after task, and measure what is forgotten and what prevents it.
+    """Train on one task after another, and measure what is forgotten with and without methods against it.
 
     \b
       spikebench continual digits --tasks pairs,speakers -o study
@@ -98,11 +101,11 @@ def continual(
 
     \b
       tasks                               methods
-      pairs       pairs of classes        none     fine-tuning, no method
-      languages   English, then German    si:C     synaptic intelligence, strength C
-      speakers    speaker after speaker   ewc:L    elastic weight consolidation
-      permutations  of permuted-digits    replay:N  keeps N samples per class and task
-                                          joint    all tasks at once, upper bound
+      pairs         pairs of classes        none      fine-tuning, no method
+      languages     English, then German    si:C      synaptic intelligence, strength C
+      speakers      speaker after speaker   ewc:L     elastic weight consolidation, strength L
+      permutations  of permuted-digits      replay:N  keeps N samples per class and task
+                                            joint     all tasks at once, upper bound
 
     In pairs and languages the model is told the task and chooses among its classes (masked heads); pairs:single and
     languages:single have one head for all classes. Models must be trained by gradients on spikes: lif, rlif, adlif,

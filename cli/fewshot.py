@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--bits",
     multiple=True,
     type=click.IntRange(2, 16),
-    help="Also maml of spiking networks with inner steps of so many bits per weight and gradient; may be repeated.",
+    help="Also maml of spiking networks with this many bits per weight and gradient in inner steps; may be repeated.",
 )
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1, 1000), help="Seeds 0 … N-1."
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "--test",
     "on_test",
     is_flag=True,
-    help="Evaluate in tasks of the test split instead of the validation samples. It is opened once per run.",
+    help="Evaluate in tasks of the test split instead of the validation samples; the split is opened once per run.",
 )
 @click.option(
     "-o",
@@ -99,7 +99,7 @@ def fewshot(
       spikebench fewshot shd-r --seeds 3 --bits 8 -o fewshot
 
     DATA is the name of a data set or a spike file. A task has some shots of every class (its support), on which the
-    weights take a few gradient steps, and other samples of the same classes (its queries), in which it is then tested.
+    weights take a few gradient steps, and other samples of the same classes (its queries), on which it is then tested.
 
     \b
       speaker   all words of one speaker; tested on other speakers than those of meta-training

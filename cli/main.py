@@ -43,11 +43,11 @@ COMMANDS = {
     ),
     "substrate": (
         "cli.substrate:substrate",
-        "Train with an emulated chip in the loop: software, deployed, in the loop.",
+        "Train with an emulated chip in the loop, and compare with training in software.",
     ),
     "continual": (
         "cli.continual:continual",
-        "Learn task after task: what is forgotten, and what prevents it.",
+        "Continual learning: train on one task after another, and measure forgetting.",
     ),
     "fewshot": (
         "cli.fewshot:fewshot",

@@ -67,8 +67,8 @@ def patterns(
 
     A network of one hidden layer learns tasks of rising difficulty; the errors of the outputs reach the hidden neurons
     through the transposed output weights (symmetric), fixed random weights, or equal weights (uniform). Results are the
-    van Rossum distances after learning, in percent of that of a silent network. Nothing is read: the task is made from
-    the seed. docs/methods/superspike.md has the equations and results.
+    van Rossum distances after learning, in percent of that of a silent network. No data set is needed: inputs and
+    targets are drawn from the seed. docs/methods/superspike.md has the equations and results.
 
     To resume an interrupted study, run the same command with the same -o again; tasks and seeds may be added.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--bits", required=True, type=click.IntRange(2, 8), help="Bits of a weight.")
+@click.option("--bits", required=True, type=click.IntRange(2, 8), help="Bits per weight.")
 @click.option(
     "-o",
     "--output",
@@ -30,7 +30,7 @@ def quantise(run: Path, bits: int, output: Path, as_json: bool) -> None:
 
     The weights of connections become integer multiples of one step per tensor, symmetric about 0; biases, time
     constants, delays and normalisations stay as they are. RUN is not changed and no data are opened. To train with
-    rounded weights instead, which costs less accuracy: spikebench train --set training.weight_bits=4
+    rounded weights instead: spikebench train --model MODEL --set training.weight_bits=4
 
     Next step: spikebench evaluate --checkpoint FOLDER
     """

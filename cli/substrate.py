@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     type=click.IntRange(2, 1000),
     default=3,
     show_default=True,
-    help="Number of networks, and of devices.",
+    help="Number of seeds, and on the analog substrate of devices.",
 )
 @click.option(
     "--set",
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "--test",
     "on_test",
     is_flag=True,
-    help="Test on the test split instead of the validation samples.",
+    help="Test on the test split instead of the validation samples; it is opened once, and only if a test is missing.",
 )
 @click.option(
     "-o",
@@ -82,7 +82,8 @@ def substrate(
       spikebench substrate shd-r --on fixed-point --set fixed_point.weight_bits=4 -o integers
 
     The forward pass runs on the substrate, the backward pass in software on what the substrate recorded. DATA is the
-    name of a data set or a spike file. Conditions, without and with activity regularisation (robust: without):
+    name of a data set or a spike file. Conditions, without and with activity regularisation (robust: without); robust
+    and transferred on the analog substrate only, since copies of the digital one do not differ:
 
     \b
       software      trained and tested in software
@@ -91,8 +92,8 @@ def substrate(
       robust        another random device in every batch, written to devices that it has not seen
       transferred   trained with one device in the loop, written to the others
 
-    Networks are tested on the validation samples, on which nothing is selected; the test split is opened with --test
-    only. To resume an interrupted study, run the same command with the same -o again: finished runs are kept.
+    Networks are tested on the validation samples, with the weights after the last epoch; the test split is opened with
+    --test only. To resume an interrupted study, run the same command with the same -o again: finished runs are kept.
     docs/methods/hardware_in_the_loop.md has equations and results.
     """  # noqa: D301
     from cli.shared.training_session import warn_of_copies

@@ -58,8 +58,8 @@ def sweep(
 
     \b
       model = "lif"                            # or a list of models
+      data = "digits"                          # a data set, or a spike file
       learning = "rtrl"                        # a learning rule instead of the model's own
-    data = "digits"                          # a data set, or a spike file
       audio = "recordings"                     # folder of its recordings, for the models mel_…
       preset = "mine.toml"                     # instead of the model's own
       seeds = 3                                # 0, 1, 2; or a list

@@ -1,8 +1,8 @@
-"""Learning task after task: what a model forgets, and what keeps it.
+"""Continual learning: training on one task after another, and how much is forgotten.
 
 ::
 
-    costs     What a method adds to a step of training: time, numbers that are kept
+    costs     What a method adds to a step of training: processor time, operations, numbers that are kept
     measures  Average accuracy, forgetting and backward transfer of a matrix of accuracies
     methods   The compared methods and their strengths
     page      The page of finished studies, as Markdown

@@ -1,4 +1,4 @@
-"""What a method adds to a step of training: time, numbers that are kept.
+"""What a method adds to a step of training: processor time [s], operations, and numbers that are kept.
 
 Every method trains the same network on the same batches, one step each in turn, so that the load of the machine
 affects all alike. Times are those of the processor, on one thread; the median of the steps after the first ones.

@@ -4,12 +4,17 @@ Definitions
 -----------
 R(i, j) is the accuracy on task j after training on task i, i and j in 1 … N.
 
-average accuracy mean over j of R(N, j): all tasks after the last (Lopez-Paz, Ranzato 2017, arXiv:1706.08840). learned
-accuracy mean over j of R(j, j): every task directly after its own training. forgetting mean over j < N of max over i
-in j … N − 1 of R(i, j), minus R(N, j) (Chaudhry et al. 2018, arXiv:1801.10112). backward transfer mean over j < N of
-R(N, j) − R(j, j) (arXiv:1706.08840); negative: later tasks lower the accuracy of earlier ones. interval 95 % Student
-t interval over seeds (:func:`spikebench.metrics.classification.seed_interval`); none for one seed, or if all seeds
-have the same value.
+average accuracy
+    Mean over j of R(N, j): all tasks after the last (Lopez-Paz, Ranzato 2017, arXiv:1706.08840).
+learned accuracy
+    Mean over j of R(j, j): every task directly after its own training.
+forgetting
+    Mean over j < N of max over i in j … N − 1 of R(i, j), minus R(N, j) (Chaudhry et al. 2018, arXiv:1801.10112).
+backward transfer
+    Mean over j < N of R(N, j) − R(j, j) (arXiv:1706.08840); negative: later tasks lower the accuracy of earlier ones.
+interval
+    95 % Student t interval over seeds (:func:`spikebench.metrics.classification.seed_interval`); none for one seed, or
+    if all seeds have the same value.
 """
 
 from __future__ import annotations

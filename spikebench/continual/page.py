@@ -172,14 +172,14 @@ def _section(
 
 
 def _finding(rows: Sequence[ContinualRow], chance: float) -> list[str]:
-    """Say whether the method of the paper keeps more than fine-tuning."""
+    """Say whether the average accuracy of synaptic intelligence differs from that of fine-tuning."""
     held = [row for row in rows if row.kind == "si" and row.strength and row.change]
     plain = next((row for row in rows if row.kind == "none"), None)
     if not held or plain is None or plain.forgetting is None:
         return []
     words = []
     if plain.forgetting.low is None or plain.forgetting.low <= 0:
-        words.append("No forgetting of fine-tuning shows: its interval includes 0.")
+        words.append("No forgetting of fine-tuning is significant: its interval includes 0.")
     if plain.learned is not None and plain.learned.value < chance + _LITTLE:
         words.append(
             f"Directly after their training, tasks are at {100 * plain.learned.value:.1f} %, with chance at "
@@ -187,17 +187,19 @@ def _finding(rows: Sequence[ContinualRow], chance: float) -> list[str]:
         )
     better = [row for row in held if row.change and (row.change.low or 0.0) > 0]
     worse = [row for row in held if row.change and (row.change.high or 0.0) < 0]
-    for found, what in ((better, "keeps more than"), (worse, "ends below")):
+    for found, what in ((better, "above"), (worse, "below")):
         if found:
             best = max(found, key=lambda row: abs(row.change.value) if row.change else 0.0)
             assert best.change is not None
             change = 100 * best.change.value
             words.append(
-                f"Synaptic intelligence {what} fine-tuning, by {abs(change):.1f} points with `{best.method}`."
+                f"The average accuracy of synaptic intelligence is {what} that of fine-tuning, by {abs(change):.1f} "
+                f"points with `{best.method}`."
             )
     if not better and not worse:
         words.append(
-            "No difference between synaptic intelligence and fine-tuning shows: the intervals of the change include 0."
+            "No difference between synaptic intelligence and fine-tuning is significant: the intervals of the change "
+            "include 0."
         )
     return [" ".join(words), ""]
 
@@ -208,10 +210,10 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def _paper(report: ContinualReport, tasks: str, model: str) -> list[str]:
-    """Set the accuracies beside those of the paper on permuted MNIST."""
+    """Write a table of the accuracies and those of the paper on permuted MNIST."""
     lines = [
-        "Beside the authors' published results on permuted MNIST (784-2000-2000-10, 60,000 training samples a task; "
-        "mean after the tenth task). A strength c is not comparable: data, network and number of steps differ.",
+        "For comparison, the authors' published results on permuted MNIST (784-2000-2000-10, 60,000 training samples "
+        "a task; mean after the tenth task). A strength c is not comparable: data, network and number of steps differ.",
         "",
         "| method | permuted MNIST, authors | here |",
         "|---|---|---|",

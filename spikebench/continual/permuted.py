@@ -1,4 +1,4 @@
-"""Ten permutations of the pixels of scikit-learn's digits, a small relative of permuted MNIST.
+"""Ten permutations of the pixels of scikit-learn's digits, a small version of permuted MNIST.
 
 The 1,797 pictures of handwritten digits (8 × 8 pixels with values 0 … 16, 10 classes; Alpaydin, Kaynak 1998,
 doi:10.24432/C50P49, part of scikit-learn) become spikes: a pixel of value v is a unit with v spikes, so that a model

@@ -133,8 +133,11 @@ def plan_study(
     ContinualStudy
         For :func:`spikebench.continual.runner.run_study`.
 
-    Raises ------ SpikebenchError If data, a model, tasks or a method do not exist or do not fit, a setting is out of
-    range, or a folder contains another run.
+    Raises
+    ------
+    SpikebenchError
+        If data, a model, tasks or a method do not exist or do not fit, a setting is out of range, or a folder contains
+        another run.
     """
     study = read_settings(data, settings)
     chosen = study.continual

@@ -2,7 +2,8 @@
 
 The result is a run of its own. It is the run that ``training.weight_bits`` with ``training.weight_rounding = "after"``
 would give: training is the same up to its end, so it need not be repeated, and ``spikebench verify --training`` can
-repeat it. Its validation accuracy, like that of a refitted run, is that of the selected model before.
+repeat it. Its validation accuracy is that of the selected model before rounding (as that of a refitted run is that
+before the refit).
 """
 
 from __future__ import annotations

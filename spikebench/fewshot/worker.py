@@ -2,10 +2,10 @@
 
 The folder of a run::
 
-run.json                what was trained, and how often the test split was opened
-state.safetensors       weights, state of Adam, best weights; continued when the run is started again
-history.csv             meta-loss and accuracy in validation tasks, by iteration
-curve-validation.json   accuracy in every task after every number of inner steps; curve-test.json with --test
+    run.json                what was trained, and how often the test split was opened
+    state.safetensors       weights, state of Adam, best weights; continued when the run is started again
+    history.csv             meta-loss and accuracy in validation tasks, by iteration
+    curve-validation.json   accuracy in every task after every number of inner steps; curve-test.json with --test
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A layer of leaky neurons that computes, with every step, how its spikes depend on its weights.
+"""A layer of leaky neurons that computes, with every step, the derivatives of its spikes by its weights.
 
 ::
 
@@ -7,7 +7,7 @@
     U_i[t] = (β·U_i[t−1] + (1 − β)·I_i[t])·(1 − S_i[t−1])      β = exp(−dt/τ_mem)
     S_i[t] = 1 if U_i[t] ≥ ϑ else 0,   ψ_i[t] the surrogate of dS_i/dU_i
 
-Its traces are the derivatives of the membranes and of the filtered spikes z, which enter a leaky read-out of decay γ:
+Its traces are the derivatives of the membranes and of the filtered spikes z, which enter a leaky read-out of decay γ::
 
     z_i[t]   = γ·z_i[t−1] + (1 − γ)·S_i[t]
     block-diagonal, one trace per sample and weight:
@@ -19,9 +19,9 @@ Its traces are the derivatives of the membranes and of the filtered spikes z, wh
     f_pij[t] = γ·f_pij[t−1] + (1 − γ)·ψ_j[t]·e_pij[t]
 
 With V = 0 both are the same. The reset 1 − S[t−1] is not differentiated, as in :mod:`spikebench.models.lif` and
-``rlif``. The traces of a step depend only on earlier steps, so that their memory does
-not grow with the number of steps. The state is computed step by step; the traces, which are by far the most numbers,
-follow in blocks of steps, with the errors of these steps.
+``rlif``. The traces of a step follow from those of the step before, so that their memory does not grow with the number
+of steps. The state is computed step by step; the traces, which take most of the memory, follow in blocks of steps, with
+the errors of these steps.
 """
 
 from __future__ import annotations

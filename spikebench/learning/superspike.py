@@ -6,11 +6,12 @@
     e_ji[t] = (1 − S_i[t−1])·(β·e_ji[t−1] + (1 − β)·q_j[t]),   q_j[t] = α·q_j[t−1] + s_j[t]
 
 s_j are the spikes of the sending unit, q_j and e_ji their effect on current and membrane of the receiving neuron i, ψ_i
-the surrogate (λ|U_i − ϑ| + 1)⁻², and a the filter with which spikes are compared (``∗`` a convolution with the past).
+the surrogate of dS_i/dU_i (in the paper (k·|U_i − ϑ| + 1)⁻² with slope k), and a the filter with which spikes are
+compared (``∗`` a convolution with the past).
 E_i is the filtered error of an output neuron. A hidden neuron gets E_i = Σ_k B_ik·E_k from all outputs k at the same
 moment: B are the weights to the outputs (``symmetric``), fixed random numbers (``random``), or all equal
-(``uniform``). One factor of the sender, one of the receiver, one error: nothing else is needed, and nothing grows with
-time.
+(``uniform``). The rule needs one factor of the sending unit, one of the receiving neuron, and one error; its memory
+does not grow with the number of steps.
 
 With spiking outputs (:mod:`spikebench.patterns`) the loss is the van Rossum distance L = ½·Σ_t Σ_k E_k[t]²,
 E = a ∗ (Ŝ − S) for target trains Ŝ, and a the double exponential with the time constants of rise and decay. For weights
@@ -23,8 +24,8 @@ neither spikes nor ψ_k, so that with symmetric feedback the rule is the gradien
 hidden layer without recurrent weights.
 
 Departures: the effect e is reset by a spike of the neuron, as its membrane is. The paper scales every weight's rate by
-1/√v, v a leaky maximum of its squared gradient; that is Adamax without momentum, so presets use
-``optimizer = "adamax"``. Regularisation by terms of the rate is left out.
+1/√v, v a leaky maximum of its squared gradient; that is Adamax without momentum. Presets use
+``optimizer = "adamax"``, which has momentum. Regularisation by terms of the rate is left out.
 
 Source: Zenke, Ganguli (2018), arXiv:1705.11146.
 """

@@ -1,6 +1,7 @@
 """The task of spike patterns: frozen Poisson inputs, and the output trains that a network is to fire in response.
 
-``random``: the targets of every output are Poisson spikes, at least one, so that difficulty is the number of outputs.
+``random``: the targets of every output are Poisson spikes, at least one, so that the number of outputs sets the
+difficulty.
 ``picture``: the outputs are the rows of a picture, drawn by spikes: a circle and a wave that crosses it.
 """
 

@@ -1,9 +1,9 @@
-"""Training with a substrate in the loop: emulated substrates, and the study of what training on them recovers.
+"""Training with a substrate in the loop: emulated substrates, and a study that compares it with training in software.
 
 ::
 
     analog    An emulated analog substrate: every neuron has its own parameters, and no two trials are equal
-    answers   What a trained network answers on a substrate: classes, spikes, time to decision
+    answers   Test of a trained network on a substrate: predicted classes, spikes, time to decision
     fixed_point  A digital substrate: integer weights and membranes, decays by a product and a shift
     ideal     The ideal substrate: the software model itself
     integers  Weights as integers times a step

@@ -9,14 +9,15 @@ normal, of the time constants, the threshold and the gain (the strength of all i
     O_k[t] = clip(γ_k·O_k[t−1] + g_k·(1 − γ_k)·(W_out·S[t])_k + ξ, ±O_max)
 
 W, V and W_out are integers of ``weight_bits`` bits times a step each (:mod:`spikebench.substrate.integers`), ξ is
-normal noise of standard deviation ``membrane_noise``, independent for every neuron, step and trial. Membranes and
+normal noise of standard deviation ``membrane_noise``, another number for every neuron, step and trial. Membranes and
 read-out are recorded by a converter::
 
     recorded = (round(v/lsb + η) within ±(2^(b−1) − 1))·lsb,   lsb = v_max/(2^(b−1) − 1)
 
 with b = ``readout_bits`` and normal noise η of ``readout_noise_lsb``. Spikes are recorded exactly. All numbers are
-float32. I, U and ϑ are in units of the nominal threshold, O in those of the scores. Normal noise is read from one table
-of 1,048,573 numbers, every time from a random place on, since drawing it anew took as long as the rest of a trial.
+float32. I, U and ϑ are in units of the nominal threshold, O in those of the scores. For speed, normal noise is read
+from a fixed table of 1,048,573 numbers, each time from a random position on, so it is independent only approximately;
+a trial that needs more numbers repeats the table.
 
 The strengths are settings of an emulation, not measurements of a chip. Source of the kinds of imperfection: Cramer,
 Billaudelle et al. (2022), arXiv:2006.07239.

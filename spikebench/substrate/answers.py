@@ -1,4 +1,4 @@
-"""What a trained network answers on a substrate: classes, spikes, time to decision.
+"""Test of a trained network on a substrate: predicted classes, spikes, time to decision.
 
 The class at step t is that of the largest score up to t, bias + max over steps ≤ t of O. The decision of a sample is
 made at the end of the first step from which its class no longer changes, in ms after the start of the recording.
@@ -123,7 +123,7 @@ def decisions(
     classes : ndarray of int64, shape (batch, time)
         The class with the largest score so far.
     steps : ndarray of int64, shape (batch,)
-        Number of steps after which the class is the final one and stays it, 1 … time.
+        Number of steps after which the class no longer changes, 1 … time.
     """
     best = readout.cummax(1).values + bias
     classes: NDArray[np.int64] = best.max(2).indices.numpy()

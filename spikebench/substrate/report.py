@@ -61,8 +61,9 @@ class SubstrateRow(Record):
     ``activity`` is ``sparse`` with activity regularisation. ``loss`` is the accuracy minus that in software with the
     same activity, ``recovered`` the part of the loss of the deployed networks that is made up for (null without such a
     loss), ``change`` the accuracy minus that without regularisation. ``spikes`` is the mean number of hidden spikes per
-    sample, ``decision_ms`` the mean time after which the class stays, ``accuracy_at`` the accuracy after every time
-    step, ``seconds_per_batch`` the processor time of a training step, ``recorded_bytes`` the memory of a recording.
+    sample, ``decision_ms`` the mean time after which the class no longer changes, ``accuracy_at`` the accuracy after
+    every time step, ``seconds_per_batch`` the processor time of a training step [s], ``recorded_bytes`` the memory
+    of a recording.
     """
 
     condition: Condition

@@ -2,9 +2,8 @@
 
 For every seed, and without and with activity regularisation, one network is trained in software and one with device
 number ``seed`` in the loop. On the analog substrate, another one without regularisation is trained with a new random
-device in every batch. The digital substrate
-has one device only, so there is nothing to generalise over. All runs of a seed start from the same weights. The weights
-after the last epoch are kept: nothing is selected on the samples that are tested. The folder of a study::
+device in every batch; copies of the digital substrate do not differ. All runs of a seed start from the same weights.
+The weights after the last epoch are kept: none are selected on the samples that are tested. The folder of a study::
 
     software/plain/seed0/       weights.safetensors, run.json, answers-validation.json
     software/sparse/seed0/      … with activity regularisation

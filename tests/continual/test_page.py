@@ -21,8 +21,8 @@ def rows_with(low: float, high: float, forgotten: float = 0.2) -> list[Continual
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.1, 0.2, "keeps more than fine-tuning, by 15.0 points with `si:2`"),
-        (-0.2, -0.1, "ends below fine-tuning, by 15.0 points with `si:2`"),
+        (0.1, 0.2, "is above that of fine-tuning, by 15.0 points with `si:2`"),
+        (-0.2, -0.1, "is below that of fine-tuning, by 15.0 points with `si:2`"),
         (-0.1, 0.2, "No difference between synaptic intelligence and fine-tuning"),
     ],
 )
