@@ -48,8 +48,8 @@ SuperSpike (Zenke, Ganguli 2018, arXiv:1705.11146) changes a weight by the produ
 sending unit on the membrane, the surrogate derivative of the receiving neuron, and an error. It learns online, with a
 memory that does not grow with the number of steps. Hidden neurons get the errors of the outputs through feedback
 weights. [`superspike.py`](../../spikebench/learning/superspike.py) has the equations and the differences from the
-paper. A test compares the changes of output weights with the surrogate gradient of the van Rossum distance (float64, within
-1e-6). For words, with symmetric feedback, the rule has the gradient of `rtrl`.
+paper. A test compares the changes of output weights with the surrogate gradient of the van Rossum distance (float64,
+within 1e-6). For words, with symmetric feedback, the rule has the gradient of `rtrl`.
 
 ## Precise spike trains
 
