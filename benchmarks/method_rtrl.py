@@ -34,13 +34,13 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy.special import stdtrit
 
 from spikebench.events.batches import EventBatch
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rtrl import RealTimeRecurrentLearning
 from spikebench.learning.rule import rule_class
 from spikebench.learning.step_loss import step_loss
-from spikebench.metrics.classification import seed_interval
 from spikebench.models.base import DataShape, model_class
 from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.presets.preset import read_preset
@@ -334,8 +334,9 @@ def interval(values: Sequence[float], scale: float = 100.0, digits: int = 1) -> 
     found = np.array(values)
     if found.size < 2:
         return f"{scale * found.mean():.{digits}f}"
-    half = seed_interval(np.clip(found, 0, 1))
-    low, high = half[:2]
+    deviation = found.std(ddof=1) / np.sqrt(found.size)
+    half = float(stdtrit(found.size - 1, 0.975) * deviation)
+    low, high = found.mean() - half, found.mean() + half
     return (
         f"{scale * found.mean():.{digits}f} ({scale * low:.{digits}f} – {scale * high:.{digits}f})"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,8 @@ def patterns(
 
             runs = run_study(folder, checked, chosen, wanted, seeds, report)
     except KeyboardInterrupt:
-        click.echo("\nstopped; finished runs are kept. Run the same command again", err=True)
+        again = f"the same command with -o {shlex.quote(str(folder))}"
+        click.echo(f"\nstopped; finished runs are kept. Resume with: {again}", err=True)
         raise
     write_report(folder, runs)
     write_figure(draw_patterns(runs), folder / PICTURE_FILE)

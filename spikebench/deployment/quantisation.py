@@ -86,7 +86,8 @@ def quantise(run: Path, folder: Path, bits: int) -> tuple[RunRecord, list[Rounde
         raise OutputExistsError(f"{folder}: contains a run already; choose another folder with -o")
     if record.preset.training.weight_bits:
         raise TrainingError(
-            f"{run}: its weights have {record.preset.training.weight_bits} bits already; round the run before"
+            f"{run}: its weights have {record.preset.training.weight_bits} bits already; round the run from "
+            "which it was made"
         )
     if not rule_class(rule_name(model_class(record.model), record.preset)).rounds_weights:
         raise TrainingError(

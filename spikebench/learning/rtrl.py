@@ -111,7 +111,7 @@ class RealTimeRecurrentLearning(BackPropagation):
         if not layers or not all(map(_is_leaky, layers)) or _is_normalised(model):
             raise TrainingError(
                 f"model {name}: the learning rule {rule} has the equations of leaky neurons without delays, "
-                "adaptation, normalisation or learned time constants; it trains lif and rlif"
+                "adaptation, normalisation, learned time constants or model.reset_in_graph; it trains lif and rlif"
             )
         if len(layers) > cls.most_layers:
             raise TrainingError(

@@ -67,7 +67,7 @@ def test_refusals_write_nothing(toy: Path, capsys: pytest.CaptureFixture[str]) -
     assert said["runs"][0]["run"] == "few"
     assert {one["name"] for one in said["runs"][0]["tensors"]} == {"hidden.0", "readout.weight"}
     tries = [
-        (["few", "-o", "again"], "few: its weights have 4 bits already; round the run before"),
+        (["few", "-o", "again"], "few: its weights have 4 bits already; round the run from which"),
         (["lif", "-o", "few"], "few: contains a run already; choose another folder with -o"),
         (["svm", "-o", "x"], "svm: model svm is not trained by gradients; its weights are not ro"),
         (["nothing", "-o", "x"], "nothing: not a run"),
