@@ -70,7 +70,9 @@ def test_the_report_of_a_sweep_names_no_folder(
     )
     text = (Path(presets.__file__).parent / "lif.toml").read_text()
     (tmp_path / "mine.toml").write_text(
-        text.replace("epochs = ", "epochs = 1 # ").replace("duration_ms = ", "duration_ms = 300 # ")
+        text.replace("epochs = ", "epochs = 1 # ")
+        .replace("duration_ms = ", "duration_ms = 300 # ")
+        .replace('readout = "softmax"', 'readout = "max"')
     )
     monkeypatch.chdir(tmp_path)
     assert run("sweep", "spec.toml", "-o", tmp_path / "out", "--quiet", "--workers", 1) == 1

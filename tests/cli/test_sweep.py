@@ -35,6 +35,7 @@ def write_spec(folder: Path, epochs: int = 2, rates: str = "[1e-2, 5e-3]", seeds
     path.write_text(
         f"model = 'lif'\ndata = 'toy.h5'\nseeds = {seeds}\n"
         f"[settings]\ninput.duration_ms = 300\ntraining.epochs = {epochs}\n"
+        "model.readout = 'max'\n"
         f"[grid]\n'training.learning_rate' = {rates}\n"
     )
     return path

@@ -79,16 +79,17 @@ def answer(run: Path, cells: torch.Tensor) -> tuple[list[torch.Tensor], torch.Te
     return [spikes.dense() for spikes in output.spikes], output.scores
 
 
+MAX = "model.readout=max"
 SPIKING = [
-    ("lif", ["model.hidden_units=[20]", "model.init_fluctuation=2"], ["hidden_1"]),
+    ("lif", ["model.hidden_units=[20]", "model.init_fluctuation=2", MAX], ["hidden_1"]),
     (
         "lif",
-        ["model.hidden_units=[16, 12, 8]", "model.init_fluctuation=3", "model.tau_syn_ms=5"],
+        ["model.hidden_units=[16, 12, 8]", "model.init_fluctuation=3", "model.tau_syn_ms=5", MAX],
         ["hidden_1", "hidden_2", "hidden_3"],
     ),
     (
         "rlif",
-        ["model.hidden_units=20", "model.recurrent_scale=2", "model.init_fluctuation=2"],
+        ["model.hidden_units=20", "model.recurrent_scale=2", "model.init_fluctuation=2", MAX],
         ["hidden"],
     ),
     *(
@@ -149,7 +150,7 @@ def test_every_rule_of_the_metadata_counts(tmp_path: Path, selection: SelectionD
 
 
 def test_a_nir_file_by_hand(tmp_path: Path, selection: SelectionData) -> None:
-    run = untrained(tmp_path / "run", selection, "rlif", "model.hidden_units=5")
+    run = untrained(tmp_path / "run", selection, "rlif", "model.hidden_units=5", MAX)
     export_run(run, "nir", tmp_path / "model.nir")
     graph = nir.read(tmp_path / "model.nir")
     assert sorted(graph.edges) == [

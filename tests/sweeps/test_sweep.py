@@ -180,7 +180,7 @@ def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been(
 
 def test_a_run_that_fails_is_listed_and_stops_nothing(plan: Callable[..., Sweep]) -> None:
     # Steps so large that the scores overflow.
-    grid = "[grid]\n'training.learning_rate' = [3e37, 1e-2]\n"
+    grid = "'model.readout' = 'max'\n[grid]\n'training.learning_rate' = [3e37, 1e-2]\n"
     report = run_sweep(plan(grid), workers=1)
     good, bad = report.configurations
     assert (good.name, good.is_complete, report.best) == (NAMES[0], True, NAMES[0])

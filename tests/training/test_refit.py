@@ -352,7 +352,10 @@ def test_what_a_refit_cannot_be_is_one_line(toy: Path, tmp_path: Path) -> None:
         (["evaluate", "--model", "lif", "--oracle"], "--refit and --oracle exclude each other"),
         (["evaluate", "--checkpoint", "x"], "--checkpoint uses the data"),
         (["train", "--model", "lif", "--fold", "all"], "--refit and --fold exclude each other"),
-        (["train", "--resume", "x"], "--resume uses the data, preset, settings, fold and refit"),
+        (
+            ["train", "--resume", "x"],
+            "--resume uses the data, preset, settings, learning rule, fold",
+        ),
     ],
 )
 def test_options_that_exclude_a_refit(
