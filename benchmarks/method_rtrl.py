@@ -215,8 +215,6 @@ def accuracy(options: argparse.Namespace) -> Rows:
     rows = []
     for number, (name, (rule, words)) in enumerate(METHODS.items()):
         for model in ("rlif", "lif"):
-            if model == "lif" and rule == "eprop":
-                words = [*words, "learning.feedback=random"]
             folder = options.folder / f"{model}-{number}"
             spec = options.folder / f"{model}-{number}.toml"
             settings = [word.partition("=") for word in [*NONE, *words]]

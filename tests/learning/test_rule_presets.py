@@ -30,7 +30,8 @@ def test_a_preset_is_accepted_by_its_rule(rule: str, model: str) -> None:
 
 
 def test_without_a_preset_of_its_own_a_rule_has_that_of_the_model() -> None:
-    assert preset_name("lif", "shd-r", "eprop") == "shd/lif"
+    assert preset_name("c_silif", "shd-r", "eprop") == "shd/c_silif"
+    assert preset_name("lif", "shd-r", "eprop") == "eprop/lif"
     assert preset_name("lif", "shd-r") == "shd/lif"
-    assert read_preset("lif", None, (), "shd-r", "eprop").learning == {"rule": "eprop"}
+    assert read_preset("adlif", None, (), "shd-r", "eprop").learning == {"rule": "eprop"}
     assert len(FOUND) >= 5
