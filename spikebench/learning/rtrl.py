@@ -209,7 +209,6 @@ class RealTimeRecurrentLearning(BackPropagation):
         target = targets(
             batch.labels, readout.bias.numel(), self.preset.training.label_smoothing
         ).to(readout.weight.dtype)
-        raster = batch.dense().to(readout.weight.dtype)
         online = [self._online(layer, len(batch)) for layer in layers]
         every, total = self.settings.update_every_steps, 0.0
         for first in range(0, batch.n_steps, every or BLOCK):
@@ -217,7 +216,8 @@ class RealTimeRecurrentLearning(BackPropagation):
             if first == 0 or every:
                 for parameter in self.network.parameters():
                     parameter.grad = torch.zeros_like(parameter)
-            total += self._block(online, raster[:, first:last], share[:, first:last], target)
+            raster = batch.window(first, last).dense().to(readout.weight.dtype)
+            total += self._block(online, raster, share[:, first:last], target)
             if change and (every or last == batch.n_steps):
                 self._change()
         return total
