@@ -20,7 +20,12 @@ from spikebench.training.loop import fit, start_run
 from spikebench.training.run_record import RunLog, log_text
 
 SMALL = {
-    "lif": ["model.hidden_units=[24]", "training.learning_rate=3e-2", "training.batch_size=8"],
+    "lif": [  # not so good that two seeds give the same answers
+        *("model.hidden_units=[24]", "training.learning_rate=3e-2", "training.batch_size=8"),
+        *("model.readout=max", "model.tau_readout_ms=300", "input.mode=binary"),
+        *("regulariser.lower_strength=0.01", "regulariser.lower_spikes=1.0"),
+        *("regulariser.upper_strength=1e-5", "regulariser.upper_spikes=20"),
+    ],
     "lstm": ["model.hidden_units=8", "training.learning_rate=1e-2", "training.batch_size=16"],
     "cnn": ["model.filters=[4, 4, 4]", "model.dense_units=8", "training.batch_size=8"],
     "svm": ["model.C=[1.0]", "model.gamma_scale=[1.0]"],
