@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress.timing import study_progress
+from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
 from cli.shared.training_options import default_folder
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress.fewshot import fewshot_progress
+from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
 from cli.shared.training_options import default_folder
 
@@ -154,7 +154,7 @@ def fewshot(
     with (
         resume_hint(shlex.join(again)),
         stop_cleanly(()) as check,
-        fewshot_progress(quiet, check) as progress,
+        study_progress(quiet, check, "fewshot") as progress,
     ):
         report = run_study(study, workers=workers, progress=progress)
     from spikebench.plots.fewshot import draw_fewshot

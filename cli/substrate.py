@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cli.progress.substrate import substrate_progress
+from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
 from cli.shared.training_options import default_folder
 
@@ -121,7 +121,7 @@ def substrate(
     command = _command(data, model, substrate, seeds, settings)
     words = [*command, *(["--test"] if on_test else []), "-o", str(folder)]
     try:
-        with stop_cleanly(()) as check, substrate_progress(quiet, check) as progress:
+        with stop_cleanly(()) as check, study_progress(quiet, check, "substrate") as progress:
             report = run_study(study, progress)
     except KeyboardInterrupt:
         hint = f"stopped; finished runs are kept. Resume with: {shlex.join(words)}"

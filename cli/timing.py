@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress.timing import study_progress
+from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
 from cli.shared.training_options import default_folder
 
@@ -145,7 +145,7 @@ def timing(
     with (
         resume_hint(shlex.join([*words, "-o", str(folder), data])),
         stop_cleanly(()) as check,
-        study_progress(quiet, check) as progress,
+        study_progress(quiet, check, "timing") as progress,
     ):
         report = run_study(study, workers=workers, progress=progress)
     from spikebench.plots.sample import write_figure

@@ -5,12 +5,10 @@
     audio        Progress of computing mel features: a bar on a terminal, a line every ten seconds
                  elsewhere
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
-    fewshot      Progress of a study of few-shot learning, in words
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere
     runs         Progress of many runs: a bar on a terminal, a line every ten seconds elsewhere
-    substrate    Progress of a study with a substrate in the loop, in words
+    study        Progress of a study, in words
     sweep        Progress of sweeps, in words
-    timing       Progress of a study, in words
     training     Progress of training: a bar on a terminal, a line every ten seconds elsewhere
 """

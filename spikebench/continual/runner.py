@@ -7,9 +7,7 @@ their last complete task.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,11 +29,10 @@ from spikebench.continual.tasks import TaskSequence
 from spikebench.continual.training import train_tasks
 from spikebench.metrics.chance import chance_level
 from spikebench.sweeps.jobs import run_jobs, trained_part
+from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import FAILURES, reason
-from spikebench.time_left import TimeLeft
-from spikebench.timing.runner import StudyProgress
 from spikebench.training.run import locked
-from spikebench.workers import CallLostError, available_cores, worker_pool
+from spikebench.workers import available_cores, worker_pool
 
 __all__ = ["run_study"]
 
@@ -77,7 +74,9 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
-        watch = _Watch(study, progress)
+        watch = StudyWatch(
+            study.jobs, _part, lost=lambda why: _Outcome(None, why), progress=progress
+        )
         count = min(workers or available_cores(), len(study.jobs))
         # Within this process no other thread watches the run, so progress is reported after every epoch.
         look = watch.look if count == 1 else None
@@ -96,53 +95,11 @@ def _run(job: Job, look: Callable[[], None] | None) -> _Outcome:
         return _Outcome(None, reason(error))
 
 
-class _Watch:
-    """Watch the runs in progress by their histories, one line per epoch."""
-
-    def __init__(self, study: ContinualStudy, progress: Callable[[StudyProgress], None]) -> None:
-        self.outcomes: dict[Path, _Outcome] = {}
-        self._progress = progress
-        self._under_way: list[Job] = []
-        self._parts = {job.folder: 0.0 for job in study.jobs}
-        self._left = TimeLeft(least_pieces=1)
-        self._left.see(0.0, time.monotonic())
-
-    def begin(self, job: Job) -> None:
-        """Watch a run from now on; what was done before takes no time."""
-        self._under_way.append(job)
-        self._parts[job.folder] = 1.0 if read_result(job) else self._trained(job)
-        self._left.skip(self._parts[job.folder])
-
-    def finish(self, job: Job, future: Future[_Outcome]) -> None:
-        """Record the outcome of a run."""
-        try:
-            self.outcomes[job.folder] = future.result()
-        except CallLostError as error:
-            self.outcomes[job.folder] = _Outcome(None, str(error))
-        self._under_way.remove(job)
-        self._parts[job.folder] = 1.0
-
-    def look(self) -> None:
-        """Report the progress."""
-        for job in self._under_way:
-            self._parts[job.folder] = max(self._trained(job), self._parts[job.folder])
-        work, total = sum(self._parts.values()), len(self._parts)
-        self._left.see(work, time.monotonic())
-        self._progress(
-            StudyProgress(
-                done=len(self.outcomes),
-                failed=sum(bool(one.failed) for one in self.outcomes.values()),
-                total=total,
-                work=work,
-                rate=self._left.rate,
-                seconds_left=self._left.seconds(total),
-            )
-        )
-
-    @staticmethod
-    def _trained(job: Job) -> float:
-        stages = 1 if job.method.kind == "joint" else _n_tasks(job)
-        return trained_part(job.folder, stages * job.preset.training.epochs)
+def _part(job: Job) -> float:
+    if read_result(job):
+        return 1.0
+    stages = 1 if job.method.kind == "joint" else _n_tasks(job)
+    return trained_part(job.folder, stages * job.preset.training.epochs)
 
 
 def _n_tasks(job: Job) -> int:

@@ -6,41 +6,26 @@ An interrupted study is resumed by running it again: runs continue from their la
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from spikebench.fewshot.report import FewShotReport, rows_of, write_report
 from spikebench.fewshot.study import Study
 from spikebench.fewshot.worker import HISTORY, FewShotJob, Outcome, run_job
 from spikebench.sweeps.jobs import run_jobs
+from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import software
-from spikebench.time_left import TimeLeft
 from spikebench.training.run import locked
-from spikebench.workers import CallLostError, available_cores, worker_pool
+from spikebench.workers import available_cores, worker_pool
 
-__all__ = ["FewShotProgress", "run_study"]
-
-
-@dataclass(frozen=True)
-class FewShotProgress:
-    """Progress of a study; ``work`` counts finished runs and the parts of others, ``rate`` is in runs per second."""
-
-    done: int
-    failed: int
-    total: int
-    work: float
-    rate: float | None
-    seconds_left: float | None
+__all__ = ["run_study"]
 
 
 def run_study(
     study: Study,
     *,
     workers: int | None = None,
-    progress: Callable[[FewShotProgress], None] = lambda state: None,
+    progress: Callable[[StudyProgress], None] = lambda state: None,
 ) -> FewShotReport:
     """Train and evaluate all runs that are not done yet, and write the report.
 
@@ -65,7 +50,9 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
-        watch = _Watch(study, progress)
+        watch = StudyWatch(
+            study.jobs, _part, lost=lambda why: Outcome(None, failed=why), progress=progress
+        )
         count = min(workers or available_cores(), len(study.jobs))
         with worker_pool(count, "spikebench.fewshot.worker") as pool:
             run_jobs(
@@ -103,50 +90,6 @@ def run_study(
 def _without_paths(outcome: Outcome, output: Path) -> Outcome:
     text = outcome.failed.replace(f"{output}{os.sep}", "")
     return Outcome(outcome.curve, outcome.test_opened, text)
-
-
-class _Watch:
-    """Watch the runs in progress by their histories."""
-
-    def __init__(self, study: Study, progress: Callable[[FewShotProgress], None]) -> None:
-        self.outcomes: dict[Path, Outcome] = {}
-        self._progress = progress
-        self._under_way: list[FewShotJob] = []
-        self._parts = {job.folder: 0.0 for job in study.jobs}
-        self._left = TimeLeft(least_pieces=1)
-        self._left.see(0.0, time.monotonic())
-
-    def begin(self, job: FewShotJob) -> None:
-        """Watch a run from now on; what was done before takes no time."""
-        self._under_way.append(job)
-        self._parts[job.folder] = _part(job)
-        self._left.skip(self._parts[job.folder])
-
-    def finish(self, job: FewShotJob, future: Future[Outcome]) -> None:
-        """Record the outcome of a run."""
-        try:
-            self.outcomes[job.folder] = future.result()
-        except CallLostError as error:
-            self.outcomes[job.folder] = Outcome(None, failed=str(error))
-        self._under_way.remove(job)
-        self._parts[job.folder] = 1.0
-
-    def look(self) -> None:
-        """Report the progress."""
-        for job in self._under_way:
-            self._parts[job.folder] = max(_part(job), self._parts[job.folder])
-        work, total = sum(self._parts.values()), len(self._parts)
-        self._left.see(work, time.monotonic())
-        self._progress(
-            FewShotProgress(
-                done=len(self.outcomes),
-                failed=sum(bool(one.failed) for one in self.outcomes.values()),
-                total=total,
-                work=work,
-                rate=self._left.rate,
-                seconds_left=self._left.seconds(total),
-            )
-        )
 
 
 def _part(job: FewShotJob) -> float:

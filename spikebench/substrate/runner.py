@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
@@ -31,31 +30,21 @@ from spikebench.substrate.fixed_point import FixedPoint
 from spikebench.substrate.ideal import Ideal
 from spikebench.substrate.report import SubstrateReport, make_report, write_report
 from spikebench.substrate.study import RUN_FILE, Job, LoopRun, Study
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.time_left import TimeLeft
 from spikebench.training.epochs import make_rule, one_epoch
 from spikebench.training.inference import bin_samples, build_model, load_weights, one_thread
 from spikebench.training.run import WEIGHTS_FILE, locked, save_tensors
 
-__all__ = ["LoopProgress", "run_study"]
+__all__ = ["run_study"]
 
 _TEST_BATCH = 128  # samples
 _TRIAL_OF_TEST = 1_000_000  # added to the seed: the noise of the test is not that of the training
 _MAX_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class LoopProgress:
-    """Progress of a study; ``work`` includes the fraction of the run in progress."""
-
-    done: int
-    total: int
-    work: float
-    rate: float | None
-    seconds_left: float | None
-
-
 def run_study(
-    study: Study, progress: Callable[[LoopProgress], None] = lambda state: None
+    study: Study, progress: Callable[[StudyProgress], None] = lambda state: None
 ) -> SubstrateReport:
     """Train and test all runs that are not done yet, and write the report.
 
@@ -93,7 +82,7 @@ def run_study(
 class _Watch:
     """Count epochs, and estimate the time left."""
 
-    def __init__(self, total: int, report: Callable[[LoopProgress], None]) -> None:
+    def __init__(self, total: int, report: Callable[[StudyProgress], None]) -> None:
         self._total, self._report, self._done = total, report, 0
         self._left = TimeLeft(least_pieces=2)
         self._left.see(0.0, time.monotonic())
@@ -113,7 +102,14 @@ class _Watch:
     def _tell(self, part: float) -> None:
         left = self._left.seconds(self._total)
         self._report(
-            LoopProgress(self._done, self._total, self._done + part, self._left.rate, left)
+            StudyProgress(
+                done=self._done,
+                failed=0,
+                total=self._total,
+                work=self._done + part,
+                rate=self._left.rate,
+                seconds_left=left,
+            )
         )
 
 

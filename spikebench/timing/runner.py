@@ -6,10 +6,7 @@ An interrupted study is resumed by running it again: trained runs and kept predi
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +14,8 @@ from spikebench import __version__
 from spikebench.events.conditions import CLEAN, Condition
 from spikebench.records.text import shareable
 from spikebench.sweeps.jobs import active, run_jobs, trained_part
+from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import Task, software
-from spikebench.time_left import TimeLeft
 from spikebench.timing.answers import Answers
 from spikebench.timing.report import (
     StudyModel,
@@ -32,25 +29,9 @@ from spikebench.timing.report import (
 from spikebench.timing.study import Entry, Job, Study
 from spikebench.timing.worker import Measured, Measurement, measure
 from spikebench.training.run import locked
-from spikebench.workers import CallLostError, available_cores, worker_pool
+from spikebench.workers import available_cores, worker_pool
 
-__all__ = ["StudyProgress", "run_study"]
-
-
-@dataclass(frozen=True)
-class StudyProgress:
-    """Progress of a study.
-
-    ``work`` is the number of finished runs including the fractions of those in progress, ``rate`` the runs per second,
-    ``seconds_left`` an estimate; None if there is none yet.
-    """
-
-    done: int
-    failed: int
-    total: int
-    work: float
-    rate: float | None
-    seconds_left: float | None
+__all__ = ["run_study"]
 
 
 def run_study(
@@ -82,7 +63,13 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output), active(study.output) as sign:
-        watch = _Watch(study, progress)
+        watch = StudyWatch(
+            study.jobs,
+            part=_part,
+            lost=lambda why: Measured(None, failed=why),
+            progress=progress,
+            is_trained=lambda job: job.is_trained,
+        )
         count = min(workers or available_cores(), len(study.jobs))
         # Within this process no other thread watches the run, so progress is reported after every epoch.
         look = watch.look if count == 1 else None
@@ -113,56 +100,8 @@ def _measurement(study: Study, job: Job, sign: Path) -> Measurement:
     return Measurement(task, job.is_trained, job.conditions, study.tested, job.answers)
 
 
-class _Watch:
-    """Watch the runs in progress by their histories, one line per epoch."""
-
-    def __init__(self, study: Study, progress: Callable[[StudyProgress], None]) -> None:
-        self.outcomes: dict[Path, Measured] = {}
-        self._progress = progress
-        self._under_way: list[Job] = []
-        self._parts = {job.folder: 0.0 for job in study.jobs}
-        self._left = TimeLeft(least_pieces=1)
-        self._left.see(0.0, time.monotonic())
-
-    def begin(self, job: Job) -> None:
-        """Watch a run from now on; what was done before takes no time."""
-        self._under_way.append(job)
-        if not job.is_trained:
-            self._parts[job.folder] = self._trained(job)
-            self._left.skip(self._parts[job.folder])
-
-    def finish(self, job: Job, future: Future[Measured]) -> None:
-        """Record the outcome of a run."""
-        try:
-            self.outcomes[job.folder] = future.result()
-        except CallLostError as error:
-            self.outcomes[job.folder] = Measured(None, failed=str(error))
-        self._under_way.remove(job)
-        if job.is_trained:  # testing takes far less time than training
-            self._left.skip(1.0)
-        self._parts[job.folder] = 1.0
-
-    def look(self) -> None:
-        """Report the progress."""
-        for job in self._under_way:
-            if not job.is_trained:
-                self._parts[job.folder] = max(self._trained(job), self._parts[job.folder])
-        work, total = sum(self._parts.values()), len(self._parts)
-        self._left.see(work, time.monotonic())
-        self._progress(
-            StudyProgress(
-                done=len(self.outcomes),
-                failed=sum(bool(one.failed) for one in self.outcomes.values()),
-                total=total,
-                work=work,
-                rate=self._left.rate,
-                seconds_left=self._left.seconds(total),
-            )
-        )
-
-    @staticmethod
-    def _trained(job: Job) -> float:
-        return trained_part(job.folder, job.entry.preset.training.epochs)
+def _part(job: Job) -> float:
+    return trained_part(job.folder, job.entry.preset.training.epochs)
 
 
 def _report(study: Study, outcomes: dict[Path, Measured]) -> TimingReport:

@@ -10,8 +10,8 @@ from helpers.commands import run
 from helpers.toy import write_toy
 
 from cli.main import main
-from cli.progress.substrate import _words, substrate_progress
-from spikebench.substrate.runner import LoopProgress
+from cli.progress.study import _words, study_progress
+from spikebench.sweeps.study_watch import StudyProgress
 
 QUICK = [
     *("--set", "input.duration_ms=250", "--set", "training.epochs=1"),
@@ -95,10 +95,10 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    with substrate_progress(False, lambda: None) as show:
-        show(LoopProgress(4, 4, 4.0, 0.5, 0.0))
+    with study_progress(False, lambda: None, "substrate") as show:
+        show(StudyProgress(4, 0, 4, 4.0, 0.5, 0.0))
     assert capsys.readouterr().err == "substrate: 4/4 runs\n"
-    assert _words(LoopProgress(1, 4, 1.5, 0.5, 5.0)) == "1/4 runs, 30 per minute, 0:00:05 left"
+    assert _words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0)) == "1/4 runs, 30 per minute, 0:00:05 left"
 
 
 def test_the_help_names_every_condition(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ from helpers.commands import run
 from helpers.toy import write_toy
 
 from cli.main import main
-from cli.progress.timing import study_progress
-from spikebench.timing.runner import StudyProgress
+from cli.progress.study import study_progress
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.training.run import read_run
 
 SVM = ["timing", "--model", "svm", "--set", "input.duration_ms=300", "--workers", "1"]
@@ -126,10 +126,10 @@ def test_a_run_in_place_of_the_data_is_recognised(
 
 
 def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    with study_progress(False, lambda: None) as show:
+    with study_progress(False, lambda: None, "timing") as show:
         show(StudyProgress(4, 1, 4, 4.0, 0.5, 0.0))
     assert capsys.readouterr().err == "timing: 4/4 runs, 1 failed\n"
-    from cli.progress.timing import _words
+    from cli.progress.study import _words
 
     assert _words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0)) == "1/4 runs, 30 per minute, 0:00:05 left"
     assert "18 per hour" in _words(StudyProgress(1, 0, 4, 1.5, 0.005, 500.0))

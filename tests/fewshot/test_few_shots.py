@@ -15,13 +15,14 @@ from spikebench.errors import OutputError, SpikebenchError, TrainingError
 from spikebench.fewshot import worker
 from spikebench.fewshot.page import write_page
 from spikebench.fewshot.report import FewShotReport, rows_of
-from spikebench.fewshot.runner import FewShotProgress, run_study
+from spikebench.fewshot.runner import run_study
 from spikebench.fewshot.settings import read_settings
 from spikebench.fewshot.study import Study, plan_study
 from spikebench.fewshot.tasks import Kind, Purpose, TaskSource, classes_of
 from spikebench.fewshot.worker import Curve, Outcome, open_tasks
 from spikebench.protocol.opening import open_selection
 from spikebench.records.strict_json import read_record
+from spikebench.sweeps.study_watch import StudyProgress
 
 SHORT = (
     *(
@@ -140,11 +141,11 @@ def test_labels_of_new_words_are_drawn(toy: Path) -> None:
 
 def test_a_study_goes_on_where_it_was_interrupted(toy: Path, tmp_path: Path) -> None:
     options = {"kinds": ["speaker"], "models": ["lif"], "methods": ["maml"]}
-    seen: list[FewShotProgress] = []
+    seen: list[StudyProgress] = []
     whole = run_study(plan(toy, tmp_path / "whole", **options), workers=1, progress=seen.append)
     assert (seen[-1].done, seen[-1].total, seen[-1].failed) == (1, 1, 0)
 
-    def stop(state: FewShotProgress) -> None:
+    def stop(state: StudyProgress) -> None:
         if 0.5 < state.work < 1:
             raise KeyboardInterrupt
 

@@ -14,9 +14,10 @@ from spikebench.errors import TrainingError
 from spikebench.substrate.answers import decisions
 from spikebench.substrate.page import picture_of, write_page
 from spikebench.substrate.report import SubstrateReport, file_name
-from spikebench.substrate.runner import LoopProgress, run_study
+from spikebench.substrate.runner import run_study
 from spikebench.substrate.settings import read_settings
 from spikebench.substrate.study import RUN_FILE, Study, plan_study
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.training.run import WEIGHTS_FILE
 
 QUICK = (
@@ -84,13 +85,13 @@ def test_an_interrupted_study_gives_the_same_numbers(
         for file in one.iterdir():
             file.unlink()
 
-    def interrupt(state: LoopProgress) -> None:
+    def interrupt(state: StudyProgress) -> None:
         if state.work % 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_study(planned(folder), interrupt)
-    states: list[LoopProgress] = []
+    states: list[StudyProgress] = []
     study = planned(folder)
     assert [job.is_trained for job in study.jobs].count(False) == 2
     again = run_study(study, states.append)

@@ -17,10 +17,11 @@ from spikebench.metrics.significance import compare_predictions
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import open_oracle, open_selection, open_test
 from spikebench.records.strict_json import read_record
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.timing import worker
 from spikebench.timing.answers import Answers, ConditionAnswers, read_answers
 from spikebench.timing.report import TimingReport, TimingSeed, row
-from spikebench.timing.runner import StudyProgress, run_study
+from spikebench.timing.runner import run_study
 from spikebench.timing.study import Study, plan_study
 from spikebench.training.changed import changed
 from spikebench.training.inference import bin_samples, load_trained, run_model

@@ -10,11 +10,11 @@ from cli.progress.runs import runs_progress
 from spikebench.time_left import duration
 
 if TYPE_CHECKING:
-    from spikebench.timing.runner import StudyProgress
+    from spikebench.sweeps.study_watch import StudyProgress
 
 
 def study_progress(
-    quiet: bool, check: Callable[[], None], title: str = "timing"
+    quiet: bool, check: Callable[[], None], title: str
 ) -> AbstractContextManager[Callable[[StudyProgress], None]]:
     """Show the progress that the ``run_study`` of a kind of studies reports.
 
