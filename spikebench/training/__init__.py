@@ -10,6 +10,7 @@
     inference    Using models: build from a run, move to a device, compute predictions
     loop         Training a run to its end: selection, and a refit; without access to the test split
     precision    The precision of products in training, and whether this processor supports it
+    result_logs  The logs of the runs of a result or of a leaderboard entry
     run          A run: the folder of one model trained with one seed, and the files in it
     run_record   The record of a run, and its log that is part of a result
     tensorboard  The history of a run for TensorBoard (extra ``tensorboard``)
