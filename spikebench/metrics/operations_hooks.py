@@ -185,11 +185,15 @@ class _Hooks(TorchDispatchMode):  # type: ignore[no-untyped-call]
             place = self.running[-1]
             counted = any(one in self.standard for one in self.running)
             if what in _PRODUCTS and not counted:
-                self.uncounted.append(f"{self._said(place)}: {what} outside of a layer")
+                self.uncounted.append(
+                    f"{self._said(place)}: {what} outside of the layers that are counted"
+                )
             if what in _ACTIVATIONS and not (
                 counted or any(one in self.activity for one in self.running)
             ):
-                self.unseen_units.append(f"{self._said(place)}: {what} outside of a layer")
+                self.unseen_units.append(
+                    f"{self._said(place)}: {what} outside of the layers that are counted"
+                )
         return func(*args, **(kwargs or {}))
 
     def _is_activity(self, args: tuple[Any, ...]) -> bool:
