@@ -205,6 +205,33 @@ class Benchmark:
             input_rate=samples.n_events / max(cells, 1),
         )
 
+    def validate(self, model: nn.Module) -> float:
+        """Compute the accuracy on the validation samples, by which epochs and settings are selected.
+
+        Parameters
+        ----------
+        model
+            A network, as for :meth:`evaluate`.
+
+        Returns
+        -------
+        float
+            Share of the validation samples that are classified correctly.
+
+        Raises
+        ------
+        TrainingError
+            As :meth:`evaluate`.
+        """
+        own = OwnModel(model, self.shape, type(model).__name__, takes_events=self.events)
+        return self._validate(own)
+
+    def _validate(self, model: OwnModel) -> float:
+        samples = self.validation.samples
+        with one_thread(), keeping_mode(model):
+            answers = run_model(model, samples, self.preset.training.batch_size)
+        return float(np.mean(answers.predicted == samples.labels))
+
     def evaluate(
         self,
         model: nn.Module | Sequence[nn.Module],
@@ -266,10 +293,8 @@ class Benchmark:
         own = [OwnModel(one, shape, name, takes_events=self.events) for one in models]
         if len({network.n_parameters() for network in own}) > 1:
             raise TrainingError(f"the models {name} differ in their size: test them separately")
-        size = self.preset.training.batch_size
-        with one_thread():
-            # Before the test split is opened: a network that does not run is not tested, and not counted.
-            accuracies = [_accuracy(one, self.validation.samples, size) for one in own]
+        # Before the test split is opened: a network that does not run is not tested, and not counted.
+        accuracies = [self._validate(one) for one in own]
         files = [weights_bytes(one, name, seed) for one, seed in zip(own, numbers, strict=True)]
         opened = [self._count(name, seed, file) for seed, file in zip(numbers, files, strict=True)]
         test = open_test(self.selection)
@@ -318,9 +343,3 @@ def _check_models(models: Sequence[nn.Module], seeds: Sequence[int], name: str) 
         raise TrainingError(
             "the models must be one network trained with several seeds: test different networks separately"
         )
-
-
-def _accuracy(model: OwnModel, samples: BinnedSamples, batch_size: int) -> float:
-    with keeping_mode(model):
-        answers = run_model(model, samples, batch_size)
-    return float(np.mean(answers.predicted == samples.labels))

@@ -130,6 +130,7 @@ def test_a_result_becomes_an_entry(
     models[0].train()
     result = benchmark.evaluate(models, "all", extra_data="none", augmentation="mixup")
     assert models[0].training  # as before
+    assert result.validation_accuracy == np.mean([benchmark.validate(one) for one in models])
     assert result.test_accuracy > 0.8
     assert str(result).startswith("Counts on toy, 2 seeds: test accuracy ")
     seeds = result.result.seeds
