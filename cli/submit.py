@@ -160,7 +160,9 @@ def _print_outcome(
 def _raising(result: Result) -> str:
     """Say whether the tier can be raised."""
     if result.model.code_sha256 is not None:
-        file = result.model.name.partition(":")[0]
+        from spikebench.records.text import printable
+
+        file = printable(result.model.name.partition(":")[0])
         return f"verify needs the file {file}, which is not in the entry"
     if any(record.run_file is None for record in result.seeds):
         return "it stays so: without a log of its training it cannot be trained or run again"

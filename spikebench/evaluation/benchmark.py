@@ -284,7 +284,7 @@ class Benchmark:
             If the data have changed.
         """
         models = [model] if isinstance(model, nn.Module) else list(model)
-        numbers = list(range(len(models)) if seeds is None else seeds)
+        numbers = [int(seed) for seed in (range(len(models)) if seeds is None else seeds)]
         groups = read_groups(metrics) if metrics else []
         tables = read_cost_tables(tuple(cost_tables)) if "energy" in groups else []
         name = name or (type(models[0]).__name__ if models else "")

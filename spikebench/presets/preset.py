@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from importlib.resources.abc import Traversable
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -328,7 +329,22 @@ def read_own_settings(file: Path | None = None, overrides: Iterable[str] = ()) -
     tables = _read_tables(file, name) if file else {}
     given = tables.get("input", {})
     tables["input"] = _OWN_INPUT | given if isinstance(given, dict) else given
-    return _checked(tables, overrides, name)
+    preset = _checked(tables, overrides, name)
+    for key, value in preset.model.items():
+        if not _is_plain(value):
+            raise TrainingError(
+                f"{name}: model.{key}: must be a finite number, text, true or false, or a list or table of these"
+            )
+    return preset
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value is the same after it was written as JSON and read again."""
+    if isinstance(value, dict | list):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, bool | str) or (isinstance(value, int) and abs(value) <= 2**53)
 
 
 def _read_tables(file: Path | Traversable, name: str) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
-from helpers.commands import run
+from helpers.commands import interrupted, run
 from helpers.toy import write_toy
+from safetensors.torch import load_file
 
 from leaderboard.claims.entry import read_entry
 from spikebench.errors import TrainingError
@@ -98,6 +100,10 @@ def test_from_the_file_to_a_verified_entry(
     assert not stored.parameters_counted
     assert not [path for path in entry.rglob("*") if path.suffix == ".py"]
 
+    code, _, err = run(capsys, "leaderboard", "build", "--entries", "entries", "-o", "site")
+    assert code == 0, err
+    page = Path(f"site/entries/toy/{entry.name}.html").read_text(encoding="utf-8")
+    assert f"a file of its authors that is not part of the entry (SHA-256 {sha256})" in page
     verify = ["verify", entry, "--data", data, "--by", "me", "--quiet"]
     code, out, _ = run(capsys, "verify", entry)
     assert out.count("give it with --model my_net.py:MyNet, which runs its code") == 2
@@ -122,7 +128,6 @@ def test_a_run_is_resumed_and_tested_with_the_same_file_alone(
     assert code == 0, err
     assert out.endswith("next: spikebench evaluate --checkpoint whole --model my_net.py:MyNet\n")
     weights = Path("whole/weights.safetensors").read_bytes()
-    code, _, err = run(capsys, *own("train", data, "-o", "run", "--set", "training.epochs=1"))
     forget()
     code, _, err = run(capsys, "train", "--resume", "whole", "--quiet")
     assert (code, err.count("\n")) == (1, 1)
@@ -145,6 +150,36 @@ def test_a_run_is_resumed_and_tested_with_the_same_file_alone(
     assert (code, "train, evaluate and verify take it" in err) == (1, True)
     code, _, err = run(capsys, "train", "--resume", "whole", "--model", "lif")
     assert (code, "leave out --model" in err) == (2, True)
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--set", "training.epochs=40", "--set", "training.learning_rate=1e-3"]
+    code, _, err = run(capsys, *own("train", data, "-o", "whole", *words))
+    assert code == 0, err
+    command = [str(word) for word in own("train", data, "-o", "run", *words)]
+    code, err = interrupted(command, Path("run"), signal.SIGINT)
+    assert code == 130
+    assert "Resume with: spikebench train --resume run --model my_net.py:MyNet" in err
+    again = ["train", "--resume", "run", "--model", "my_net.py:MyNet", "--quiet"]
+    code, _, err = run(capsys, *again)
+    assert code == 0, err
+    first, second = (
+        Path(folder, "weights.safetensors").read_bytes() for folder in ("whole", "run")
+    )
+    assert first == second
+
+
+def test_few_bits_and_a_refit_as_for_a_built_in_model(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--refit", "--set", "training.weight_bits=4", "--set", "training.weight_average=0.9"]
+    code, out, err = run(capsys, *own("evaluate", data, "-o", "result", *words))
+    assert code == 0, err
+    weights = load_file("result/weights-seed0.safetensors")
+    assert len(weights["hidden.weight"].unique()) <= 15
+    assert "refitted" in out
 
 
 @pytest.mark.parametrize(
@@ -224,6 +259,9 @@ def test_a_large_or_binary_file_is_refused() -> None:
         ([], "[model]\nhiden = 3\n", "unexpected keyword argument 'hiden'"),
         ([], "[training]\nepoch = 3\n", "my.toml: training.epoch: "),
         ([], "model = 3\n", "my.toml: model: "),
+        ([], "[model]\nhidden = nan\n", "model.hidden: must be a finite number"),
+        ([], "[model]\nhidden = 2026-01-01\n", "model.hidden: must be a finite number"),
+        ([], "input = 3\n", "my.toml: input: "),
         ([], "[regulariser]\nupper_strength = 1.0\n", "remove [regulariser]"),
         (["--learning", "eprop"], "", "is trained by bptt, not by eprop"),
         (["--set", "model.hidden=[3]"], "", "its constructor raised TypeError"),
@@ -239,7 +277,7 @@ def test_wrong_settings_are_one_line(
 ) -> None:
     Path("my.toml").write_text(config, encoding="utf-8")
     given = own("train", data, "-o", "run", *words)
-    if not config.startswith("model"):
+    if not config.startswith(("model", "input")):
         given += ["--set", "input.duration_ms=300"]
     code, out, err = run(capsys, *given)
     assert (code, out, err.count("\n")) == (1, "", 1)

@@ -144,7 +144,21 @@ def test_a_result_becomes_an_entry(
         main(["submit", str(folder), "--entries", str(tmp_path / "entries"), "--weights"])
     assert ended.value.code == 0
     assert "without a log of its training it cannot be trained" in capsys.readouterr().out
+    build = [
+        "leaderboard",
+        "build",
+        "--entries",
+        str(tmp_path / "entries"),
+        "-o",
+        str(tmp_path / "site"),
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(build)
+    assert ended.value.code == 0
     stored = read_entry(next(tmp_path.glob("entries/toy/*")))
+    page = (tmp_path / "site" / "entries" / "toy" / f"{stored.entry.id}.html").read_text("utf-8")
+    assert "how these were made is declared by its authors" in page
+    assert "mixup" in page
     assert (stored.tier, stored.entry.track) == ("recomputed", "conventional-spikes")
     assert stored.entry.declared.augmentation == "mixup"
     assert not stored.parameters_counted
