@@ -48,6 +48,8 @@ from spikebench.training.inference import bin_samples, one_thread, run_model
 
 __all__ = ["Batches", "Benchmark"]
 
+_LONGEST_NAME = 200  # in a result
+
 
 class Batches:
     """Batches of one split; iterating over them is one epoch.
@@ -335,6 +337,8 @@ def _check_models(models: Sequence[nn.Module], seeds: Sequence[int], name: str) 
     """Refuse models that are not one model with several seeds."""
     if not models or not all(isinstance(one, nn.Module) for one in models):
         raise TrainingError("evaluate takes a torch.nn.Module, or a list of them")
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise TrainingError(f"name: must be one printable line of 1 to {_LONGEST_NAME} characters")
     if len(seeds) != len(models) or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise TrainingError(
             f"{len(models)} models of {name} need as many different seeds (0 or more), got {list(seeds)}"

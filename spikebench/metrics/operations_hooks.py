@@ -72,6 +72,7 @@ _NORMALISATIONS = (
     *(nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm),
     *(nn.LayerNorm, nn.GroupNorm, nn.RMSNorm),
 )
+_MOST_BUNDLES, _LONGEST_NAME = 1000, 200  # in a result
 _OF_WEIGHTS = ("effective_ac", "effective_mac", "dense_operations", "operations", "energy")
 _OF_UNITS = ("activation_sparsity", "neuron_updates")
 _OF_SPIKES = ("spikes_per_inference", "spikes_per_neuron")
@@ -215,7 +216,7 @@ class _Hooks(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 found = self.products.get(whole, [])
                 called |= bool(found)
                 owned.add(id(weight))
-                account.bundles.append(bundle_of(whole, weight, found))
+                account.bundles.append(bundle_of(whole[-_LONGEST_NAME:], weight, found))
             if not called:
                 self.uncounted.append(f"{self._said(name)}: its forward was not called")
         for name, part in self.parts.items():
@@ -225,6 +226,8 @@ class _Hooks(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if weight.dim() > 1 and id(weight) not in owned and not self._is_inside(name):
                     self.uncounted.append(f"{self._said(name)}: {parameter} is not in a layer")
         account.layers += [one.layer() for one in self.activity.values() if one.updates]
+        if len(account.bundles) > _MOST_BUNDLES:
+            account.not_counted["operations"] = f"more than {_MOST_BUNDLES} layers; see the sums"
         if self.uncounted:
             reason = _reason(self.uncounted)
             account.not_counted |= dict.fromkeys((*_OF_WEIGHTS, "connection_sparsity"), reason)

@@ -29,6 +29,7 @@ from spikebench.models.own import OwnModel, guarded
 from spikebench.records.text import os_error_text, printable
 
 MAX_BYTES = 4 * 1024 * 1024
+MAX_NAME = 200  # of a model in a result
 _ARGUMENT = re.compile(r"(?P<path>.*\.py)(?::(?P<name>.*))?", re.DOTALL)
 
 
@@ -122,8 +123,13 @@ def load_code(model: str, expected: str | None = None) -> OwnCode:
             else "no class is named"
         )
         raise TrainingError(f"{shown}: {what}; {there}: give --model {shown}:CLASS")
+    whole = f"{printable(path.name)}:{name}"
+    if len(whole) > MAX_NAME:
+        raise TrainingError(
+            f"{shown}: the names of file and class have more than {MAX_NAME} characters"
+        )
     _NAMED[name, sha256] = (kinds[name], file)
-    return OwnCode(f"{printable(path.name)}:{name}", sha256)
+    return OwnCode(whole, sha256)
 
 
 def _read(path: Path) -> bytes:

@@ -248,6 +248,10 @@ def test_a_large_or_binary_file_is_refused() -> None:
     Path("large.py").write_bytes(b"#" * (own_file.MAX_BYTES + 1))
     with pytest.raises(TrainingError, match="larger than"):
         own_file.load_code("large.py:MyNet")
+    long = "N" * 300
+    Path("long.py").write_text(NETWORK.replace("MyNet", long), encoding="utf-8")
+    with pytest.raises(TrainingError, match="more than 200 characters"):
+        own_file.load_code(f"long.py:{long}")
     Path("binary.py").write_bytes(bytes(range(128, 256)))
     with pytest.raises(TrainingError, match="running it raised SyntaxError"):
         own_file.load_code("binary.py:MyNet")

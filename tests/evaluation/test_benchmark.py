@@ -234,6 +234,9 @@ def test_models_of_several_kinds_or_seeds_are_refused(benchmark: Benchmark) -> N
         benchmark.evaluate([small, other])
     with pytest.raises(TrainingError, match="as many different seeds"):
         benchmark.evaluate([small, small], seeds=[1, 1])
+    for name in ("a\nb", "x" * 201):
+        with pytest.raises(TrainingError, match="one printable line"):
+            benchmark.evaluate(small, name=name)
     with pytest.raises(TrainingError, match=r"takes a torch\.nn\.Module"):
         benchmark.evaluate([])
 

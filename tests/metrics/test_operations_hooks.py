@@ -13,7 +13,8 @@ from torch import nn
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.cost import GROUPS, cost_metrics
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_tables
-from spikebench.metrics.operations import Account
+from spikebench.metrics.operations import Account, footprint_of
+from spikebench.metrics.operations_neurons import emits_spikes, takes_all_steps
 from spikebench.metrics.record import Metrics, NotApplicable
 from spikebench.models.base import DataShape
 from spikebench.models.gru import GRU, GRUConfig
@@ -325,10 +326,43 @@ def test_neurons_of_your_own_say_that_they_spike() -> None:
     assert "nor one with emits_spikes = True" in reason(metrics(silent).spikes_per_inference)
 
 
+def test_a_very_deep_network_fits_into_a_result() -> None:
+    deep = Flow(*(nn.Linear(N_IN, N_IN) for _ in range(1001)))
+    found = metrics(deep)
+    assert found.dense_operations == 1001 * N_STEPS * N_IN * N_IN
+    assert reason(found.operations) == "more than 1000 layers; see the sums"
+    names = Flow(nn.Linear(N_IN, N_CLASSES))
+    names.layers[0].add_module("n" * 300, nn.Linear(2, 2))
+    assert reason(metrics(names).operations).startswith("not counted: layers.0.nnn")
+
+
 def test_the_hooks_are_gone_afterwards() -> None:
     module = Flow(nn.Linear(N_IN, 5), nn.ReLU())
     account(module, batch_of(raster()))
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+@pytest.mark.parametrize(
+    ("library", "names", "spikes", "all_steps"),
+    [
+        ("snntorch._neurons", ("SpikingNeuron", "Anything"), True, False),
+        ("snntorch._neurons.leakyparallel", ("LeakyParallel",), True, True),
+        ("spikingjelly.activation_based.neuron", ("BaseNode", "LIFNode"), True, False),
+        ("norse.torch.module.snn", ("SNNCell", "LIFCell"), True, False),
+        ("norse.torch.module.snn", ("SNN", "LIF"), True, True),
+        ("norse.torch.module.snn", ("SNNCell", "LICell"), False, False),
+        ("snntorchvision", ("SpikingNeuron", "Leaky"), False, False),
+        ("my_net", ("BaseNode",), False, False),
+    ],
+)
+def test_neurons_are_known_by_library_and_class(
+    library: str, names: tuple[str, ...], spikes: bool, all_steps: bool
+) -> None:
+    kind: Any = nn.Module
+    for name in names:
+        kind = type(name, (kind,), {"__module__": library})
+    assert emits_spikes(kind()) is spikes
+    assert not spikes or takes_all_steps(kind()) is all_steps
 
 
 class TestSNNTorch:
@@ -378,6 +412,9 @@ class TestSNNTorch:
             whole = model.eval()(batch_of(values)).scores
             parts = [model(batch_of(part)).scores for part in (values[:3], values[3:])]
         assert torch.equal(torch.cat(parts), whole)
+        # The membranes of the last batch are no part of the network.
+        kept = model.state_dict().values()
+        assert footprint_of(model) == sum(one.numel() * one.element_size() for one in kept)
 
     def test_operations_are_those_of_neurobench(self, snn: Any) -> None:  # noqa: ANN401
         pytest.importorskip("neurobench", reason="neurobench is not installed")
