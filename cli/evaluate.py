@@ -84,9 +84,13 @@ def evaluate(
     --refit then trains the model again with the validation speakers included, for the selected number of epochs,
     and tests the refitted model. The result is marked as refitted.
 
+    --model my_net.py:MyNet trains and tests a network of your own: THE CODE OF THE FILE IS RUN on this machine, with
+    your rights, so name only a file that you trust. Its SHA-256 and the name of the class stand in the result. To test
+    a run of it, give the file again: --checkpoint RUN --model my_net.py:MyNet.
+
     Next step: spikebench submit FOLDER
     """
-    if (model is None) == (checkpoint is None):
+    if model is None and checkpoint is None:
         raise click.UsageError(
             "give --model to train a model, or --checkpoint to test a trained one"
         )
@@ -97,11 +101,12 @@ def evaluate(
             "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
     from cli.progress.audio import mel_progress
+    from cli.shared.own_code import code_of_run, own_code, settings_of
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation.final_test import evaluate as test
     from spikebench.learning.ranks import this_rank
-    from spikebench.presets.preset import preset_name, read_preset
+    from spikebench.presets.preset import preset_name
     from spikebench.protocol.opening import open_oracle, open_selection
     from spikebench.protocol.results import RESULT_FILE
     from spikebench.records.text import shareable
@@ -122,12 +127,14 @@ def evaluate(
             )
         runs = find_runs(checkpoint)
         record = read_run(runs[0])
-        model, data = record.model, record.data
-        words = ["--checkpoint", str(checkpoint)]
+        words = ["--checkpoint", str(checkpoint), *(["--model", model] if model else [])]
+        name, data = record.model, record.data
+        code_of_run(model, record, "--checkpoint")
     else:
         assert model is not None
-        data = data or "digits"
-        preset = read_preset(model, preset_file, settings, data, learning or "")
+        data, code = data or "digits", own_code(model)
+        preset = settings_of(model, code, preset_file, settings, data, learning or "")
+        name = code.name if code else model
         words = _words(model, data, audio, preset_file, settings, device, seed, seeds)
         words += ["--learning", learning] if learning else []
         words += [name for name, given in (("--oracle", oracle), ("--refit", refit)) if given]
@@ -137,7 +144,7 @@ def evaluate(
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need a common folder: give it with -o")
     kind = "-oracle" if oracle else "-refit" if refit else ""
-    folder = output or default_folder(data, f"{model}{kind}")
+    folder = output or default_folder(data, f"{name}{kind}")
     if (folder / RESULT_FILE).exists():
         raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
     command = shlex.join(["spikebench", "evaluate", *words])
@@ -152,9 +159,10 @@ def evaluate(
         selection = open_oracle(data, audio) if oracle else open_selection(data, audio=audio)
         warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
-            source = preset_file or f"the preset {preset_name(model, data, learning or '')}"
+            built_in = f"the preset {preset_name(name, data, learning or '')}"
+            source = preset_file or ("default settings" if code else built_in)
             source = f"{source}{' and changes' if settings else ''}"
-            click.echo(f"no checkpoint: training {model} with {source}", err=True)
+            click.echo(f"no checkpoint: training {name} with {source}", err=True)
         numbers = range(seeds) if seeds else [seed or 0]
         runs = [folder / f"seed{number}" for number in numbers]
         with resume_hint(f"{command} -o {shlex.quote(str(folder))}"):
@@ -162,12 +170,13 @@ def evaluate(
                 with mel_progress(quiet or not this_rank().is_first) as progress:
                     record = start_run(
                         run,
-                        model=model,
+                        model=name,
                         preset=preset,
                         selection=selection,
                         seed=number,
                         device=device,
                         refit=refit,
+                        code_sha256=code.sha256 if code else None,
                         progress=progress,
                     )
                 run_training(run, record, selection, device, quiet, tensorboard)
@@ -233,7 +242,8 @@ def _summary(result: Result, folder: Path) -> str:
     ]
     if result.model.spiking:
         spikes = _mean([seed.spikes_per_sample for seed in seeds])
-        lines.append(f"  spikes per sample    {spikes:,.0f} (hidden)")
+        shown = "not counted" if spikes is None else f"{spikes:,.0f} (hidden)"
+        lines.append(f"  spikes per sample    {shown}")
     times = {"1": "once", "2": "twice"}.get(opened, f"{opened} times")
     lines += [
         *metric_lines([seed.metrics for seed in seeds if seed.metrics]),

@@ -149,12 +149,24 @@ def _print_outcome(
     )
     if result.is_refitted:
         click.echo("Refitted: trained again with the validation speakers included.")
-    click.echo(f"Tracks: {', '.join(tracks)}. Tier: recomputed (spikebench verify raises it).")
+    click.echo(f"Tracks: {', '.join(tracks)}. Tier: recomputed ({_raising(result)}).")
     if reason:
         click.echo(f"Shown without a rank: {reason}.")
     if new_folder:
         click.echo(f"Created the folder {new_folder}.")
     click.echo(f"Wrote {target}. `spikebench leaderboard build` puts it on the page.")
+
+
+def _raising(result: Result) -> str:
+    """Say whether the tier can be raised."""
+    if result.model.code_sha256 is not None:
+        from spikebench.records.text import printable
+
+        file = printable(result.model.name.partition(":")[0])
+        return f"verify needs the file {file}, which is not in the entry"
+    if any(record.run_file is None for record in result.seeds):
+        return "it stays so: without a log of its training it cannot be trained or run again"
+    return "spikebench verify raises it"
 
 
 def _write_kit(folder: Path, data: str, as_json: bool) -> None:

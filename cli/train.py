@@ -66,18 +66,22 @@ def train(
     The models mel_… work on log-mel features of the recordings in the folder --audio; labels, speakers and splits are
     those of the spike file, which names the recordings.
 
+    --model my_net.py:MyNet trains a network of your own: THE CODE OF THE FILE IS RUN on this machine, with your rights,
+    so name only a file that you trust. Its SHA-256 and the name of the class stand in the run. To resume it, give the
+    file again: --resume RUN --model my_net.py:MyNet.
+
     Several processes share every batch if torchrun starts them (give them an output folder):
     torchrun --nproc-per-node 2 -m spikebench train --model rlif -o run
 
     Next step: spikebench evaluate --checkpoint RUN
     """
-    if (model is None) == (resume is None):
+    if model is None and resume is None:
         raise click.UsageError("give --model to start a run, or --resume to resume one")
     from cli.progress.audio import mel_progress
+    from cli.shared.own_code import code_of_run, own_code, settings_of
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.learning.ranks import this_rank
-    from spikebench.presets.preset import read_preset
     from spikebench.protocol.opening import list_folds, open_selection
     from spikebench.training.inference import find_device
     from spikebench.training.loop import start_run
@@ -91,14 +95,15 @@ def train(
                 "options"
             )
         folder, record = resume, read_run(resume)
+        code_of_run(model, record, "--resume")
         selection = reopen(folder, record, audio)
         if selection.dataset.first_difference(record.dataset):
             raise ProtocolError(f"{record.data}: not the data with which {folder} was started")
         warn_of_copies(selection, quiet)
-        with resume_hint(f"spikebench train --resume {shlex.quote(str(folder))}"):
+        with resume_hint(f"spikebench train --resume {shlex.quote(str(folder))}{_file(model)}"):
             record = run_training(folder, record, selection, device, quiet, tensorboard)
         if this_rank().is_first:
-            _print_outcome(folder, record, _class_sizes(selection), as_json)
+            _print_outcome(folder, record, _class_sizes(selection), as_json, _file(model))
         return
     assert model is not None
     if fold and refit:
@@ -106,10 +111,12 @@ def train(
             "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
         )
     data = data or "digits"
-    preset = read_preset(model, preset_file, settings, data, learning or "")
+    code = own_code(model)
+    preset = settings_of(model, code, preset_file, settings, data, learning or "")
+    name = code.name if code else model
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need a common folder: give it with -o")
-    folder = output or default_folder(data, f"{model}-refit" if refit else model)
+    folder = output or default_folder(data, f"{name}-refit" if refit else name)
     speakers = list_folds(data) if fold == "all" else [_speaker(fold)]
     runs: list[tuple[Path, RunRecord]] = []
     sizes: list[list[int]] = []  # validation samples of each class
@@ -121,9 +128,12 @@ def train(
         sizes.append(_class_sizes(selection))
         with mel_progress(quiet or not this_rank().is_first) as progress:
             record = start_run(
-                run, model, preset, selection, seed, device, refit=refit, progress=progress
+                *(run, name, preset, selection, seed, device),
+                refit=refit,
+                code_sha256=code.sha256 if code else None,
+                progress=progress,
             )
-        again = f"spikebench train --resume {shlex.quote(str(run))}"
+        again = f"spikebench train --resume {shlex.quote(str(run))}{_file(model if code else None)}"
         if fold == "all":
             again = f"the same command with -o {shlex.quote(str(folder))}"
         with resume_hint(again):
@@ -134,7 +144,12 @@ def train(
         _print_folds(folder, [record for _, record in runs], sizes, as_json)
     else:
         run, record = runs[0]
-        _print_outcome(run, record, class_sizes=sizes[0], as_json=as_json)
+        _print_outcome(run, record, sizes[0], as_json, _file(model if code else None))
+
+
+def _file(model: str | None) -> str:
+    """Return the option that names the file of a network of the user again."""
+    return f" --model {shlex.quote(model)}" if model else ""
 
 
 def _speaker(fold: str | None) -> int | None:
@@ -154,7 +169,9 @@ def _class_sizes(selection: SelectionData) -> list[int]:
     return sizes
 
 
-def _print_outcome(folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool) -> None:
+def _print_outcome(
+    folder: Path, record: RunRecord, class_sizes: list[int], as_json: bool, own: str = ""
+) -> None:
     if as_json:
         click.echo(record.model_dump_json(indent=2))
         return
@@ -174,7 +191,7 @@ def _print_outcome(folder: Path, record: RunRecord, class_sizes: list[int], as_j
     for line in chance_line([right], class_sizes, "validation", record.epochs):
         click.echo(line)
     click.echo(f"run: {folder}\ntest split opened: {record.test_opened} times")
-    click.echo(f"next: spikebench evaluate --checkpoint {shlex.quote(str(folder))}")
+    click.echo(f"next: spikebench evaluate --checkpoint {shlex.quote(str(folder))}{own}")
 
 
 def _print_folds(

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     help="Folder of the recordings of its data, for an entry on audio (mel_…).",
 )
 @click.option(
+    "--model",
+    metavar="FILE.py:CLASS",
+    help="The file of the network of an entry whose authors wrote their own. You name it, so its code is RUN; it must "
+    "have the SHA-256 of the entry.",
+)
+@click.option(
     "--weights",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of its weights, if they are not in the entry.",
@@ -60,6 +66,7 @@ def verify(
     training: bool,
     data: str | None,
     audio: Path | None,
+    model: str | None,
     weights: Path | None,
     output: Path | None,
     by: str,
@@ -83,6 +90,9 @@ def verify(
 
     Nothing in an entry is executed or unpickled, and no path that it contains is opened. Data are found by a registered
     name or with --data, and must have the fingerprint (of older results: the SHA-256), classes and split of the result.
+
+    The network of an entry whose authors wrote their own (docs/own_model.md) is in a file that the entry names with its
+    SHA-256 and does not contain. Get the file, read it, and give it with --model FILE.py:CLASS.
 
     Exit code 1: a check failed; a failed check is not written to the entry.
     """
@@ -118,6 +128,7 @@ def verify(
     logs = read_logs(entry)
     if not logs:
         raise ResultError(f"{entry}: {NO_LOGS}")
+    _load_own(stored, model)
     claim = open_claim(stored.result, logs, data, audio)
     place = weights or entry
     passed: list[Verification] = []
@@ -126,7 +137,9 @@ def verify(
             test = open_test(claim.selection)
             answers = run_weights(claim, test, place, device, large=large)
         else:
-            go_on = _go_on(entry, data, audio, output, by, key, device, large) if output else ""
+            go_on = ""
+            if output:
+                go_on = _go_on(entry, data, audio, model, output, by, key, device, large)
             with _folder(output) as folder:
                 answers = _train(claim, stored, folder, device, large, quiet, go_on)
         verification = make_verification(
@@ -134,7 +147,7 @@ def verify(
             kind,
             answers,
             by=_who(by),
-            command=_command(stored, kind, data, audio, by, device, large),
+            command=_command(stored, kind, data, audio, model, by, device, large),
             environment=describe_environment(device),
         )
         reason = why_failed(verification)
@@ -157,6 +170,25 @@ def verify(
         if any(why in ("", THIS_MACHINE) for why in after.trusted):
             click.echo(_elsewhere(key is not None))
         click.echo(f"{entry} is now: {after.tier}")
+
+
+def _load_own(stored: StoredEntry, model: str | None) -> None:
+    """Run the file of a network that its authors wrote, if the user names it and it is that of the entry."""
+    from cli.shared.own_code import own_code
+    from leaderboard.claims.verifying import code_needed
+    from spikebench.errors import ResultError
+
+    claimed = stored.result.model
+    if claimed.code_sha256 is None:
+        if model is not None:
+            raise click.UsageError("the model of the entry is built in; leave out --model")
+        return
+    if model is None:
+        raise ResultError(f"{stored.folder}: {code_needed(claimed.name, claimed.code_sha256)}")
+    expected = claimed.name.rpartition(":")[2], claimed.code_sha256
+    code = own_code(model, expected[1])
+    if code is None or (code.name.rpartition(":")[2], code.sha256) != expected:
+        raise ResultError(f"{model}: not the network of the entry, {claimed.name}")
 
 
 def _elsewhere(signed: bool) -> str:
@@ -226,6 +258,7 @@ def _command(
     kind: Kind,
     data: str | None,
     audio: Path | None,
+    model: str | None,
     by: str,
     device: str,
     large: bool,
@@ -237,6 +270,7 @@ def _command(
     words = ["spikebench", "verify", entry, f"--{kind}"]
     words += ["--data", Path(data).name] if data else []
     words += ["--audio", audio.name] if audio else []
+    words += ["--model", Path(model).name] if model else []
     words += ["--by", by] if by else []
     words += ["--device", device] if device != "cpu" else []
     return printable(shlex.join([*words, *(["--large"] if large else [])]))
@@ -246,6 +280,7 @@ def _go_on(
     entry: Path,
     data: str | None,
     audio: Path | None,
+    model: str | None,
     output: Path,
     by: str,
     key: Path | None,
@@ -258,6 +293,7 @@ def _go_on(
     words = ["spikebench", "verify", str(entry), "--training"]
     words += ["--data", data] if data else []
     words += ["--audio", str(audio)] if audio else []
+    words += ["--model", model] if model else []
     words += ["-o", str(output)]
     words += ["--by", by] if by else []
     words += ["--sign", str(key)] if key else []

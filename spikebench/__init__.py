@@ -12,6 +12,7 @@
     ConversionOptions  options of a conversion
     read_preset        settings of a model
     train              train a model and select it on validation samples
+    Benchmark          the protocol for a network that your own code trains
     evaluate           test trained models once and write a result
     read_result        read such a result
     accuracy           share of correct predictions
@@ -43,6 +44,7 @@ PUBLIC = {
     "ConversionOptions": "spikebench.conversion.job:ConversionOptions",
     "read_preset": "spikebench.presets.preset:read_preset",
     "train": "spikebench.training.train:train",
+    "Benchmark": "spikebench.evaluation.benchmark:Benchmark",
     "evaluate": "spikebench.evaluation.final_test:evaluate",
     "read_result": "spikebench.protocol.results:read_result",
     "accuracy": "spikebench.metrics.classification:accuracy",
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from spikebench.conversion.job import ConversionOptions as ConversionOptions
     from spikebench.conversion.runner import convert as convert
     from spikebench.errors import SpikebenchError as SpikebenchError
+    from spikebench.evaluation.benchmark import Benchmark as Benchmark
     from spikebench.evaluation.final_test import evaluate as evaluate
     from spikebench.events import augmentation as augmentation
     from spikebench.events.batches import Collate as Collate

@@ -7,12 +7,15 @@ import re
 import runpy
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from helpers.toy import write_toy
+
+from spikebench import read_result
 
 EXAMPLES = ROOT / "docs" / "examples"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
@@ -23,10 +26,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy(tmp_path_factory.mktemp("toy") / "toy.h5")
 
 
-def run(python: Path, name: str, data: Path) -> str:
+# Run by tests/test_own_model_page.py.
+ON_THE_PAGE = ("my_net", "any_program")
+
+
+def run(python: Path, name: str, data: Path, *more: str) -> str:
     """Run an example with other libraries, in their environment."""
     done = subprocess.run(
-        [str(python), str(EXAMPLES / f"{name}.py"), str(data)],
+        [str(python), str(EXAMPLES / f"{name}.py"), str(data), *more],
         capture_output=True,
         text=True,
         timeout=300,
@@ -78,9 +85,48 @@ def needs_peer(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "package"),
-    [("snntorch_training", "snntorch"), ("spikingjelly_training", "spikingjelly")],
+    [
+        ("snntorch_training", "snntorch"),
+        ("spikingjelly_training", "spikingjelly"),
+        ("norse_training", "norse"),
+    ],
 )
-def test_other_libraries_learn_from_our_batches(name: str, package: str, data: Path) -> None:
+def test_other_libraries_learn_from_our_batches(
+    name: str, package: str, data: Path, tmp_path: Path
+) -> None:
     needs_peer(package)
-    first, second = (float(x) for x in re.findall(r"loss (\S+)\n", run(PEERS, name, data)))
+    said = run(PEERS, name, data, str(tmp_path / "result"))
+    first, second = (float(x) for x in re.findall(r"loss (\S+)\n", said))
     assert 0 < second < first
+    check_counts(tmp_path / "result")
+
+
+def check_counts(folder: Path) -> None:
+    """Spikes, and additions alone, of one hidden layer of 64 neurons."""
+    result = read_result(folder)
+    assert result.model.spiking
+    metrics = result.seeds[0].metrics
+    assert metrics is not None
+    assert metrics.spikes_per_inference == result.seeds[0].spikes_per_sample
+    assert isinstance(metrics.spikes_per_inference, float)
+    assert 0 < metrics.spikes_per_inference < 64 * 50
+    assert metrics.neuron_updates == 64 * 50
+    assert metrics.dense_operations == 50 * 64 * (12 + 3)
+    assert metrics.effective_mac == 0
+
+
+def test_snntorch_in_this_process(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("snntorch", reason="snntorch is not installed")
+    path = EXAMPLES / "snntorch_training.py"
+    monkeypatch.setattr(sys, "argv", [str(path), str(data), str(tmp_path / "result")])
+    with warnings.catch_warnings():  # an example may print a tensor that requires a gradient
+        warnings.simplefilter("ignore")
+        runpy.run_path(str(path), run_name="__main__")
+    first, second = (float(x) for x in re.findall(r"loss (\S+)\n", capsys.readouterr().out))
+    assert 0 < second < first
+    check_counts(tmp_path / "result")

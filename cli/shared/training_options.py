@@ -13,7 +13,11 @@ from spikebench.learning import LEARNING_RULES
 from spikebench.models import MODELS
 
 _OPTIONS = [
-    click.option("--model", help=f"One of {', '.join(MODELS)}."),
+    click.option(
+        "--model",
+        help=f"One of {', '.join(MODELS)}; or FILE.py:CLASS, a network of your own, whose code is then RUN on this "
+        "machine (docs/own_model.md).",
+    ),
     click.option(
         "--learning",
         help=f"Learning rule instead of the model's own: {', '.join(LEARNING_RULES)}; see docs/methods.",
@@ -29,9 +33,10 @@ _OPTIONS = [
     ),
     click.option(
         "--preset",
+        "--config",
         "preset_file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="A TOML file instead of the model's preset.",
+        help="A TOML file instead of the model's preset; for FILE.py:CLASS it may leave out any table and key.",
     ),
     click.option(
         "--set",
@@ -89,4 +94,4 @@ def default_folder(data: str, model: str) -> Path:
         ``runs/<data>-<model>-<UTC time>``.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    return Path("runs") / f"{Path(data).stem}-{model}-{stamp}"
+    return Path("runs") / f"{Path(data).stem}-{model.replace('.py:', '-')}-{stamp}"

@@ -1,6 +1,6 @@
-"""Train a spiking layer of snnTorch on batches of spikebench.
+"""Train a spiking layer of snnTorch on batches of spikebench, and test it once.
 
-python docs/examples/snntorch_training.py FILE.h5 (or the name of a data set, such as digits)
+python docs/examples/snntorch_training.py FILE.h5 (or the name of a data set, such as digits) [FOLDER of the result]
 
 Needs snnTorch (MIT licence), which spikebench does not install.
 """
@@ -11,9 +11,8 @@ import sys
 
 import snntorch
 import torch
-from torch.utils.data import DataLoader
 
-from spikebench import Collate, open_selection
+from spikebench import Benchmark
 
 
 class Network(torch.nn.Module):
@@ -33,21 +32,23 @@ class Network(torch.nn.Module):
         return torch.stack(scores).amax(0)
 
 
-def main(data: str) -> None:
-    """Train for two epochs on the training speakers."""
+def main(data: str, folder: str = "") -> None:
+    """Train for two epochs on the training speakers; save the result of the test, if a folder is given."""
     torch.manual_seed(0)
-    train = open_selection(data).train
-    collate = Collate(train.n_units, time_step=0.01, n_steps=50, mode="binary")
-    model = Network(train.n_units, len(train.keys))
+    benchmark = Benchmark(data, batch_size=64, duration=0.5, mode="binary")
+    model = Network(benchmark.n_units, benchmark.n_classes)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for epoch in range(1, 3):
-        for batch in DataLoader(train, batch_size=64, shuffle=True, collate_fn=collate):
-            loss = torch.nn.functional.cross_entropy(model(batch.dense()), batch.labels)
+        for raster, labels in benchmark.train:
+            loss = torch.nn.functional.cross_entropy(model(raster), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         print(f"epoch {epoch}: loss {loss:.3f}")
+    print(f"validation accuracy {benchmark.validate(model):.1%}")
+    if folder:  # opens the test split
+        benchmark.evaluate(model, metrics="all").save(folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

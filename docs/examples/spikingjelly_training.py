@@ -1,6 +1,6 @@
-"""Train a spiking layer of SpikingJelly on our batches.
+"""Train a spiking layer of SpikingJelly on batches of spikebench, and test it once.
 
-python docs/examples/spikingjelly_training.py FILE.h5 (or the name of a data set, such as digits)
+python docs/examples/spikingjelly_training.py FILE.h5 (or the name of a data set, such as digits) [FOLDER of the result]
 
 Needs SpikingJelly, which spikebench does not install; mind its licence.
 """
@@ -11,32 +11,45 @@ import sys
 
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
-from torch.utils.data import DataLoader
 
-from spikebench import Collate, open_selection
+from spikebench import Benchmark
 
 
-def main(data: str) -> None:
-    """Train for two epochs on the training speakers."""
+class Network(torch.nn.Module):
+    """One layer of leaky integrate-and-fire neurons, all steps in one call."""
+
+    def __init__(self, n_units: int, n_classes: int) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            layer.Linear(n_units, 64, step_mode="m"),
+            neuron.LIFNode(tau=10.0, decay_input=False, step_mode="m"),
+            layer.Linear(64, n_classes, step_mode="m"),
+        )
+
+    def forward(self, raster: torch.Tensor) -> torch.Tensor:
+        """Compute scores (batch, class) of a raster (batch, time, unit)."""
+        scores: torch.Tensor = self.layers(raster.transpose(0, 1)).amax(0)  # (time, batch, unit)
+        return scores
+
+
+def main(data: str, folder: str = "") -> None:
+    """Train for two epochs on the training speakers; save the result of the test, if a folder is given."""
     torch.manual_seed(0)
-    train = open_selection(data).train
-    collate = Collate(train.n_units, time_step=0.01, n_steps=50, mode="binary")
-    model = torch.nn.Sequential(
-        layer.Linear(train.n_units, 64, step_mode="m"),
-        neuron.LIFNode(tau=10.0, decay_input=False, step_mode="m"),
-        layer.Linear(64, len(train.keys), step_mode="m"),
-    )
+    benchmark = Benchmark(data, batch_size=64, duration=0.5, mode="binary")
+    model = Network(benchmark.n_units, benchmark.n_classes)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for epoch in range(1, 3):
-        for batch in DataLoader(train, batch_size=64, shuffle=True, collate_fn=collate):
-            raster = batch.dense().transpose(0, 1)  # SpikingJelly expects (time, batch, unit)
-            loss = torch.nn.functional.cross_entropy(model(raster).amax(0), batch.labels)
+        for raster, labels in benchmark.train:
+            loss = torch.nn.functional.cross_entropy(model(raster), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            functional.reset_net(model)
+            functional.reset_net(model)  # validate and evaluate do so before every batch
         print(f"epoch {epoch}: loss {loss:.3f}")
+    print(f"validation accuracy {benchmark.validate(model):.1%}")
+    if folder:  # opens the test split
+        benchmark.evaluate(model, metrics="all").save(folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

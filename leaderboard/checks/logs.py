@@ -114,6 +114,7 @@ def check_log(log: RunLog, record: SeedRecord, result: Result, where: str) -> No
     agree = {
         "seed": run.seed == record.seed,
         "model": run.model == result.model.name,
+        "code_sha256": run.code_sha256 == result.model.code_sha256,
         "dataset": run.dataset == result.dataset,
         "epochs": run.epochs == record.epochs,
         "selected_epoch": run.selected_epoch == record.selected_epoch,

@@ -69,17 +69,18 @@ class Declarations(BaseModel):
 
 
 def declare(result: Result) -> Declarations:
-    """Derive the declarations of a result made by our trainer.
+    """Derive the declarations of a result made by our trainer, or by ``Benchmark.evaluate``.
 
     Parameters
     ----------
     result
-        Made by ``spikebench evaluate``.
+        Made by ``spikebench evaluate``, or of a network that was trained elsewhere.
 
     Returns
     -------
     Declarations
-        Without extra data or ensembles, which our trainer does not support.
+        Without extra data or ensembles, which our trainer does not support, unless the result declares them
+        (``training.declared`` of ``Benchmark.evaluate``).
 
     Raises
     ------
@@ -89,15 +90,17 @@ def declare(result: Result) -> Declarations:
     settings = result.training.get("input")
     if not isinstance(settings, dict) or settings.get("mode") not in ("counts", "binary", "audio"):
         raise ResultError("the result does not record its input (training.input.mode)")
+    said = result.training.get("declared")
+    own = said if isinstance(said, dict) else {}
     step, duration = (
         _number(settings.get("time_step_ms")),
         _number(settings.get("duration_ms")),
     )
     try:
         return Declarations(
-            augmentation=augmentation_of(result.training),
-            extra_data=NONE,
-            ensemble=1,
+            augmentation=own.get("augmentation") or augmentation_of(result.training),
+            extra_data=own.get("extra_data", NONE),
+            ensemble=own.get("ensemble", 1),
             look_ahead=result.model.look_ahead,
             input=settings["mode"],
             time_step_ms=step or None,

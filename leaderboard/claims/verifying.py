@@ -16,6 +16,7 @@ from spikebench.metrics.classification import accuracy
 from spikebench.protocol.results import Predictions, read_predictions
 from spikebench.protocol.scoring import agreement
 from spikebench.records.strict_json import first_problem
+from spikebench.records.text import printable
 from spikebench.training.run_record import LOGS_FILE
 
 Kind = Literal["inference", "training"]
@@ -40,6 +41,10 @@ def find_lacks(stored: StoredEntry) -> dict[Kind, str]:
     """
     if not (stored.folder / LOGS_FILE).is_file():
         return {"inference": NO_LOGS, "training": NO_LOGS}
+    model = stored.result.model
+    if model.code_sha256 is not None:
+        lacks = code_needed(model.name, model.code_sha256)
+        return {"inference": lacks, "training": lacks}
     names = [record.weights_file for record in stored.result.seeds]
     if None in names:
         lacks = "the result refers to no weights"
@@ -48,6 +53,25 @@ def find_lacks(stored: StoredEntry) -> dict[Kind, str]:
     else:
         lacks = "the entry does not contain its weights; give their folder with --weights FOLDER"
     return {"inference": lacks, "training": ""}
+
+
+def code_needed(name: str, sha256: str) -> str:
+    """Say which file the verification of a network of its author needs.
+
+    Parameters
+    ----------
+    name, sha256
+        Names of file and class, and SHA-256 of the file.
+
+    Returns
+    -------
+    str
+        One line. The file is not in the entry, and nothing of an entry is run.
+    """
+    return (
+        f"the model is {printable(name)}, a file of its authors that is not in the entry (SHA-256 {sha256[:16]}…); get "
+        f"it, read it, and give it with --model {printable(name)}, which runs its code"
+    )
 
 
 def make_verification(

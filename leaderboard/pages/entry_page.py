@@ -120,6 +120,7 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
         n_classes=len(classes),
         rule=_cut(printable(result.dataset.split.rule)),
         command=_cut(printable(result.command)),
+        repetition=_repetition(result),
         verifications=list(zip(stored.verifications, stored.trusted, strict=True))[-5:],
         this_machine=THIS_MACHINE,
         seeds=result.seeds[:MAX_SHOWN_SEEDS],
@@ -146,6 +147,23 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
             for key, value in list(result.environment.items())[:20]
         ],
     )
+
+
+def _repetition(result: Result) -> str:
+    """Say what keeps others from repeating the training; empty if nothing does."""
+    model = result.model
+    if model.code_sha256 is not None:
+        return (
+            f"The network is {_cut(printable(model.name))}, a file of its authors that is not part of the entry "
+            f"(SHA-256 {model.code_sha256}). Whoever has it can repeat the entry: "
+            "spikebench verify ENTRY --training --model FILE.py:CLASS."
+        )
+    if any(seed.run_file is None for seed in result.seeds):
+        return (
+            "The entry has no log of its training, so it cannot be trained or run again: its accuracies follow from "
+            "its predictions, and how these were made is declared by its authors."
+        )
+    return ""
 
 
 def _costs(metrics: Sequence[Metrics], row: Row) -> list[Cost]:

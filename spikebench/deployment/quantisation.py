@@ -15,7 +15,7 @@ from pathlib import Path
 from spikebench.errors import OutputExistsError, TrainingError
 from spikebench.learning.few_bits import connections, n_values, round_tensors
 from spikebench.learning.rule import rule_class, rule_name
-from spikebench.models.base import model_class
+from spikebench.models.own_file import class_of
 from spikebench.presets.preset import Preset
 from spikebench.training.inference import load_trained
 from spikebench.training.loop import weights_note
@@ -89,7 +89,9 @@ def quantise(run: Path, folder: Path, bits: int) -> tuple[RunRecord, list[Rounde
             f"{run}: its weights have {record.preset.training.weight_bits} bits already; round the run from "
             "which it was made"
         )
-    if not rule_class(rule_name(model_class(record.model), record.preset)).rounds_weights:
+    if not rule_class(
+        rule_name(class_of(record.model, record.code_sha256), record.preset)
+    ).rounds_weights:
         raise TrainingError(
             f"{run}: model {record.model} is not trained by gradients; its weights are not rounded"
         )

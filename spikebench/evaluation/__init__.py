@@ -2,6 +2,8 @@
 
 ::
 
+    benchmark         The protocol for a network of your own: batches to train and select on, and
+                      one test
     comparison        Results on the same test samples side by side: read, checked against
                       each other, tested in pairs
     final_test        Testing: each run opens the test split once; its predictions become a result
@@ -13,6 +15,8 @@
     kept_test         Predictions of a run on the test split, kept in the folder of the run
     measurement       Cost metrics of a model at work: run over samples that the caller has
                       opened, batch by batch
+    own_result        The test of networks that were trained elsewhere, and its result: in memory
+                      first, then as a folder
     reproduction      Running untrusted models from other people's results
     verification      Recomputing the claims of a result: run its weights on the test split, or
                       train every seed again

@@ -23,7 +23,7 @@ from spikebench.evaluation.kept_test import (
     opening_of,
     read_kept_test,
 )
-from spikebench.evaluation.measurement import measure_cost
+from spikebench.evaluation.measurement import measure_cost, spikes_of_test
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.mel.cache import Progress, silent
 from spikebench.metrics.cost_table import CostTable
@@ -97,7 +97,9 @@ def evaluate(
         If the data have changed since training.
     """
     records = [read_run(run) for run in runs]
-    settings = [(one.model, one.preset, one.dataset.identity, one.refit) for one in records]
+    settings = [
+        (one.model, one.preset, one.dataset.identity, one.refit, one.code_sha256) for one in records
+    ]
     seeds_given = {record.seed for record in records}
     if any(setting != settings[0] for setting in settings) or len(seeds_given) < len(runs):
         raise TrainingError(
@@ -191,6 +193,7 @@ def _test(
         # The configuration with all defaults filled in.
         config=model.Config.model_validate(record.preset.model).model_dump(mode="json"),
         look_ahead=model.looks_ahead,
+        code_sha256=record.code_sha256,
     )
     return seed, described, kept.environment
 
@@ -219,7 +222,10 @@ def _predict(
     batch_size = record.preset.training.batch_size
     with one_thread():
         answers = run_model(model, binned, batch_size)
-    seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        spikes = answers.spikes_per_sample if model.spiking else None
+        if model.spiking and not model.shows_spikes:
+            spikes = spikes_of_test(model, binned, answers.predicted, batch_size)
     metrics = None
     if groups:
         with one_thread():
@@ -244,7 +250,7 @@ def _predict(
         measured=measured,
         device="cuda" if device == "cuda" else "cpu",
         predictions_sha256="0" * 64,
-        spikes_per_sample=answers.spikes_per_sample if model.spiking else None,
+        spikes_per_sample=spikes,
         test_seconds=seconds,
         environment=describe_environment(device),
         metrics=metrics,

@@ -69,6 +69,26 @@ def measure_cost(
     return Metrics(**made)
 
 
+def spikes_of_test(
+    model: Classifier, samples: BinnedSamples, predicted: NDArray[np.int64], batch_size: int
+) -> float | None:
+    """Count the hidden spikes of a spiking network that does not show them with its scores.
+
+    Parameters
+    ----------
+    model, samples, predicted, batch_size
+        As for :func:`measure_cost`.
+
+    Returns
+    -------
+    float or None
+        Mean per sample; None if they cannot be counted.
+    """
+    found = measure_cost(model, "", samples, predicted, batch_size, ["spikes"])
+    spikes = found.spikes_per_inference
+    return spikes if isinstance(spikes, float) else None
+
+
 def _footprint(model: Classifier, bits: int) -> int:
     """Count bytes; connections of few bits count as these bits, and 32 bits for the step of each tensor."""
     if not bits:

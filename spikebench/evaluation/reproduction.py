@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from spikebench.evaluation.measurement import measure_cost
 from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.cost import GROUPS
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
-from spikebench.models.base import model_class
+from spikebench.models.own_file import class_of
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
 from spikebench.records.strict_json import first_problem
@@ -146,12 +146,13 @@ def expected_weights(
     _bound("cells in the raster of a batch", cells, MOST_CELLS, large)
     _bound("items in a list of the model's settings", items, MOST_ITEMS, large)
     _bound("time steps in a time constant", longest, LONGEST_TIME_CONSTANT, large)
-    kind = model_class(run.model)
+    kind = class_of(run.model, run.code_sha256)
     try:
         kind.Config.model_validate(table)
     except ValidationError as error:
         raise ResultError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
-    with torch.device("meta"):
+    # The code of a network of the user, who has named its file, may need numbers in its constructor.
+    with torch.device("meta") if run.code_sha256 is None else nullcontext():
         model = build_model(run)
     state = model.state_dict()
     _bound("parameters", sum(tensor.numel() for tensor in state.values()), MOST_PARAMETERS, large)
@@ -211,7 +212,8 @@ def check_config(run: RunRecord, claimed: ModelRecord) -> None:
     ResultError
         If a setting of the result is another one in the run.
     """
-    config = model_class(run.model).Config.model_validate(run.preset.model).model_dump(mode="json")
+    kind = class_of(run.model, run.code_sha256)
+    config = kind.Config.model_validate(run.preset.model).model_dump(mode="json")
     for name, value in claimed.config.items():
         if config.get(name) != value:
             raise ResultError(

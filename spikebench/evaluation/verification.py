@@ -203,7 +203,9 @@ def train_again(
     with bounded_memory(large, device):
         for run, place in zip(claim.runs, again, strict=True):
             record = start_run(
-                place, run.model, run.preset, selection, run.seed, device, refit=run.refit
+                *(place, run.model, run.preset, selection, run.seed, device),
+                refit=run.refit,
+                code_sha256=run.code_sha256,
             )
             train(place, record)
         result = evaluate(again, selection, folder / "result", command, device)

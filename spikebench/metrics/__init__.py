@@ -11,6 +11,9 @@
     latency         Accuracy over time, and the time from which on it stays above 95 % of the final
                     accuracy
     operations      Operations of a batch, counted for every bundle of weights and every layer
+    operations_hooks    Operations of any network, counted by hooks on its layers while it runs once
+    operations_layers   Operations of the standard layers of PyTorch, from their inputs
+    operations_neurons  Neurons of other libraries, recognised by the names of their classes
     ranks           Ranks of accuracies with intervals; overlapping intervals share a rank
     record          The cost metrics of one seed in a result; ``docs/metrics.md`` defines each
     significance    Whether two models differ: paired tests on the same test samples

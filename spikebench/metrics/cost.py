@@ -98,7 +98,8 @@ def cost_metrics(
         elif group == "energy":
             assert account is not None
             made["energy"] = _energy(account, tables)
-    return made
+    missing = account.not_counted if account is not None else {}
+    return made | {name: _not(missing[name]) for name in made.keys() & missing}
 
 
 _FIELDS = {
@@ -179,9 +180,12 @@ def _update_means(account: Account) -> tuple[float | None, float | None]:
 def _spikes(account: Account, model: str, spiking: bool) -> dict[str, float | NotApplicable]:
     if not spiking:
         return dict.fromkeys(_FIELDS["spikes"], _not(f"the hidden units of {model} do not spike"))
-    hidden = [layer for layer in account.layers if layer.nonzero is not None]
+    hidden = [layer for layer in account.layers if layer.nonzero is not None and layer.spikes]
     spikes = sum(layer.nonzero or 0 for layer in hidden) / account.samples
-    neurons = sum(layer.updates for layer in hidden) // (account.samples * account.n_steps)
+    each = account.samples * account.n_steps
+    neurons = sum(layer.neurons or layer.updates // each for layer in hidden)
+    if not neurons:
+        return dict.fromkeys(_FIELDS["spikes"], _not(f"{model} has no layer of spiking neurons"))
     return {"spikes_per_inference": spikes, "spikes_per_neuron": spikes / neurons}
 
 
@@ -189,7 +193,7 @@ def _energy(account: Account, tables: Sequence[CostTable]) -> list[Energy]:
     multiplies = any(bundle.kind == "MAC" for bundle in account.bundles)
     mac = _effective(account, "MAC") if multiplies else None
     updates, updates_event = _update_means(account)
-    return [
+    found = [
         table.energy(
             additions=_effective(account, "AC"),
             multiply_accumulates=mac,
@@ -197,4 +201,11 @@ def _energy(account: Account, tables: Sequence[CostTable]) -> list[Energy]:
             updates_event=updates_event,
         )
         for table in tables
+    ]
+    reason = account.not_counted.get("neuron_updates_event")
+    if reason is None:
+        return found
+    return [
+        energy.model_copy(update={"picojoules": _not(reason)}) if table.charges_updates else energy
+        for table, energy in zip(tables, found, strict=True)
     ]

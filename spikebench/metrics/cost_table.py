@@ -50,6 +50,11 @@ class CostTable(Record):
     neuron_update_picojoules: Picojoules | None = None
     idle_neuron_update_picojoules: Picojoules | None = None
 
+    @property
+    def charges_updates(self) -> bool:
+        """Whether neuron updates have an energy."""
+        return (self.neuron_update_picojoules, self.idle_neuron_update_picojoules) != (None, None)
+
     def energy(
         self,
         additions: float,

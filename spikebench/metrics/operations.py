@@ -39,6 +39,9 @@ class Bundle:
         Numbers of operations.
     weights, zero_weights : int
         Number of connections, and of those whose weight is 0.
+    as_values : int or None
+        Effective operations if the inputs are taken as values, where the inputs decide whether they are spikes: they
+        are, if all inputs of all samples are counts. None where the model decides it.
     """
 
     name: str
@@ -47,6 +50,18 @@ class Bundle:
     dense: int
     weights: int
     zero_weights: int
+    as_values: int | None = None
+
+    def __add__(self, other: Bundle) -> Bundle:
+        """Add the operations of the same weights on other samples."""
+        dense = self.dense + other.dense
+        if self.as_values is None or other.as_values is None:
+            return replace(self, effective=self.effective + other.effective, dense=dense)
+        values = self.as_values + other.as_values
+        spikes = self.kind == other.kind == "AC"
+        effective = self.effective + other.effective if spikes else values
+        kind: Literal["AC", "MAC"] = "AC" if spikes else "MAC"
+        return replace(self, kind=kind, effective=effective, dense=dense, as_values=values)
 
 
 @dataclass(frozen=True)
@@ -61,11 +76,17 @@ class Layer:
         Number of updates with an input; None if the neurons also change without input.
     nonzero : int or None
         Number of outputs that are not 0; None for a read-out, which is not hidden.
+    neurons : int or None
+        Number of neurons, where it is not the number of updates per sample and step.
+    spikes : bool
+        Whether the outputs are spikes, if those of the model are.
     """
 
     updates: int
     updates_event: int | None
     nonzero: int | None
+    neurons: int | None = None
+    spikes: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +121,8 @@ class Account:
         All weights.
     layers : list of Layer
         All neurons; empty for a model without neurons.
+    not_counted : dict of str
+        Metric → the reason why it cannot be counted, with the name of the layer; empty if everything is counted.
     """
 
     samples: int
@@ -108,6 +131,7 @@ class Account:
     input_nonzero: int | None
     bundles: list[Bundle] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
+    not_counted: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, batch: EventBatch) -> Self:
@@ -318,15 +342,13 @@ class Account:
 
     def __add__(self, other: Account) -> Account:
         """Add the account of other samples of the same model."""
-        bundles = [
-            replace(a, effective=a.effective + b.effective, dense=a.dense + b.dense)
-            for a, b in zip(self.bundles, other.bundles, strict=True)
-        ]
+        bundles = [a + b for a, b in zip(self.bundles, other.bundles, strict=True)]
         layers = [
-            Layer(
-                a.updates + b.updates,
-                _added(a.updates_event, b.updates_event),
-                _added(a.nonzero, b.nonzero),
+            replace(
+                a,
+                updates=a.updates + b.updates,
+                updates_event=_added(a.updates_event, b.updates_event),
+                nonzero=_added(a.nonzero, b.nonzero),
             )
             for a, b in zip(self.layers, other.layers, strict=True)
         ]
@@ -337,6 +359,7 @@ class Account:
             input_nonzero=_added(self.input_nonzero, other.input_nonzero),
             bundles=bundles,
             layers=layers,
+            not_counted=other.not_counted | self.not_counted,
         )
 
 

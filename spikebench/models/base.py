@@ -100,8 +100,11 @@ class Classifier(nn.Module):
     """Base of all models; see the contract in :mod:`spikebench.models`."""
 
     Config: ClassVar[type[ModelConfig]]
-    spiking: ClassVar[bool]
-    looks_ahead: ClassVar[bool] = False  # whether the scores depend on the whole clip
+    spiking: bool
+    looks_ahead: bool | None = False  # whether the scores depend on the whole clip; None: unknown
+    shows_spikes: ClassVar[bool] = (
+        True  # whether Output.spikes holds the spikes of all hidden layers
+    )
     learning: ClassVar[str] = "bptt"  # its learning rule, see spikebench.learning
     on_audio: ClassVar[bool] = False  # whether its input is mel features
 

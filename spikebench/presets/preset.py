@@ -11,6 +11,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -31,6 +33,7 @@ OWN_PRESETS = {
     "speech-commands": "ssc",
 }
 
+_OWN_INPUT = {"time_step_ms": 10.0, "duration_ms": 1000.0, "mode": "counts"}
 _MAX_DEPTH = 8  # of tables and lists in a preset
 
 
@@ -296,20 +299,67 @@ def read_preset(
     check_model_name(model)
     found = preset_name(model, data, learning)
     name = str(file) if file else f"preset {found}"
+    tables = _read_tables(file or resources.files("spikebench") / "presets" / f"{found}.toml", name)
+    words = [*([f"learning.rule={learning}"] if learning else []), *overrides]
+    return _checked(tables, words, name)
+
+
+def read_own_settings(file: Path | None = None, overrides: Iterable[str] = ()) -> Preset:
+    """Read the settings of a network of the user.
+
+    Parameters
+    ----------
+    file
+        A TOML file with the tables of a preset; what it leaves out has its default. None: all defaults, with 100 bins
+        of 10 ms and counts as the input.
+    overrides
+        As for :func:`read_preset`.
+
+    Returns
+    -------
+    Preset
+        The checked settings; ``[model]`` holds the arguments of the constructor.
+
+    Raises
+    ------
+    TrainingError
+        As for :func:`read_preset`.
+    """
+    name = str(file) if file else "settings"
+    tables = _read_tables(file, name) if file else {}
+    given = tables.get("input", {})
+    tables["input"] = _OWN_INPUT | given if isinstance(given, dict) else given
+    preset = _checked(tables, overrides, name)
+    for key, value in preset.model.items():
+        if not _is_plain(value):
+            raise TrainingError(
+                f"{name}: model.{key}: must be a finite number, text, true or false, or a list or table of these"
+            )
+    return preset
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value is the same after it was written as JSON and read again."""
+    if isinstance(value, dict | list):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, bool | str) or (isinstance(value, int) and abs(value) <= 2**53)
+
+
+def _read_tables(file: Path | Traversable, name: str) -> dict[str, Any]:
     try:
-        if file:
-            if not file.is_file():
-                raise TrainingError(f"{file}: no such file")
-            text = file.read_text(encoding="utf-8")
-        else:
-            source = resources.files("spikebench") / "presets" / f"{found}.toml"
-            text = source.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        if not file.is_file():
+            raise TrainingError(f"{name}: no such file")
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except RecursionError:
         raise TrainingError(f"{name}: nested too deeply") from None
     except (OSError, ValueError) as error:
         raise TrainingError(f"{name}: not readable as TOML: {error}") from None
-    for override in [*([f"learning.rule={learning}"] if learning else []), *overrides]:
+
+
+def _checked(tables: dict[str, Any], overrides: Iterable[str], name: str) -> Preset:
+    for override in overrides:
         _apply(tables, override)
     if _depth(tables) > _MAX_DEPTH:
         raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
@@ -362,7 +412,9 @@ def _apply(tables: dict[str, Any], override: str) -> None:
         raise TrainingError(
             f"setting {override!r}: no table {table!r}; available are {', '.join(known)}"
         )
-    tables.setdefault(table, {})[key] = value
+    if not isinstance(tables.setdefault(table, {}), dict):
+        raise TrainingError(f"setting {override!r}: {table} is not a table in the file")
+    tables[table][key] = value
 
 
 def _depth(value: object) -> int:

@@ -118,6 +118,7 @@ class ModelRecord(Record):
     """The model: its name, the full configuration with units in the keys, its size.
 
     ``look_ahead`` is true if its scores depend on the whole clip, so that it cannot process a stream.
+    ``code_sha256`` is the SHA-256 of the file of a network of the user; ``name`` then has the names of file and class.
     """
 
     name: Name
@@ -125,6 +126,7 @@ class ModelRecord(Record):
     parameters: Count
     config: dict[str, Any]
     look_ahead: bool | None = None
+    code_sha256: Sha256 | None = Field(default=None, exclude_if=lambda sha256: sha256 is None)
 
 
 class SeedRecord(Record):
@@ -287,9 +289,25 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     predictions
         The predictions; ``index`` is the position in the data set's file.
     """
+    write_text(path, predictions_text(predictions))
+
+
+def predictions_text(predictions: Predictions) -> str:
+    """Return the text that :func:`write_predictions` writes.
+
+    Parameters
+    ----------
+    predictions
+        The predictions.
+
+    Returns
+    -------
+    str
+        CSV.
+    """
     rows = np.stack([getattr(predictions, name) for name in COLUMNS], axis=1).tolist()
     lines = [",".join(COLUMNS), *(",".join(map(str, row)) for row in rows)]
-    write_text(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def read_predictions(path: Path, sha256: str | None = None) -> Predictions:

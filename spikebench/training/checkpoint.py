@@ -29,7 +29,10 @@ from spikebench.training.run_record import HISTORY_FILE, REFIT_HISTORY_FILE, Run
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history; the columns measured on validation samples are None in a refit."""
+    """One line of the history; the columns measured on validation samples are None in a refit.
+
+    ``spikes_per_sample`` is None for a model that does not show its spikes.
+    """
 
     epoch: int
     loss: float
@@ -237,7 +240,7 @@ class _Line(BaseModel):
 
     @model_validator(mode="after")
     def _validation_is_whole(self) -> _Line:
-        measured = (self.validation_loss, self.validation_accuracy, self.spikes_per_sample)
+        measured = (self.validation_loss, self.validation_accuracy)
         if len({value is None for value in measured}) > 1:
             raise ValueError("an epoch of the history has only part of its validation values")
         return self

@@ -259,10 +259,15 @@ def _validate(
     first, last = ranks.own_range(len(validation))
     found = ranks.gather(run_model(model, validation, batch_size, range(first, last)))
     n = len(validation)
+    spikes = [
+        answers.spikes_per_sample * answers.predicted.size
+        for answers in found
+        if answers.spikes_per_sample is not None
+    ]
     return ModelPredictions(
         np.concatenate([answers.predicted for answers in found]),
         sum(answers.loss * answers.predicted.size for answers in found) / n,
-        sum(answers.spikes_per_sample * answers.predicted.size for answers in found) / n,
+        sum(spikes) / n if spikes else None,
     )
 
 

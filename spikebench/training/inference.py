@@ -20,7 +20,8 @@ from spikebench.learning.few_bits import too_many_values
 from spikebench.learning.rule import device_of
 from spikebench.mel.batches import MelSamples
 from spikebench.mel.cache import Progress, mel_frames, silent
-from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.base import Classifier, DataShape
+from spikebench.models.own_file import class_of
 from spikebench.presets.preset import Preset
 from spikebench.records.strict_json import first_problem
 from spikebench.training.checkpoint import check_tensors
@@ -46,8 +47,8 @@ def build_model(record: RunRecord) -> Classifier:
     TrainingError
         If the preset's input or ``[model]`` table does not fit the model.
     """
-    check_input(record.model, record.preset)
-    kind = model_class(record.model)
+    check_input(record.model, record.preset, record.code_sha256)
+    kind = class_of(record.model, record.code_sha256)
     settings = record.preset.input
     try:
         config = kind.Config.model_validate(record.preset.model)
@@ -71,7 +72,7 @@ def build_model(record: RunRecord) -> Classifier:
             raise TrainingError(f"model {record.model} cannot be built: {reason}") from None
 
 
-def check_input(model: str, preset: Preset) -> None:
+def check_input(model: str, preset: Preset, code_sha256: str | None = None) -> None:
     """Refuse a preset for another kind of input than that of a model.
 
     Parameters
@@ -80,13 +81,15 @@ def check_input(model: str, preset: Preset) -> None:
         Name of the model.
     preset
         Settings.
+    code_sha256
+        SHA-256 of the file of a network of the user.
 
     Raises
     ------
     TrainingError
-        If one is for spikes and the other for audio.
+        If one is for spikes and the other for audio, or the file is not one that the user has named.
     """
-    audio = model_class(model).on_audio
+    audio = class_of(model, code_sha256).on_audio
     if audio != (preset.mel is not None):
         needed = 'audio: set input.mode = "audio" and [mel]' if audio else "spikes: remove [mel]"
         raise TrainingError(f"model {model} works on {needed}, or choose another preset")
@@ -145,13 +148,13 @@ class ModelPredictions:
         Class of each sample.
     loss : float
         Mean cross-entropy.
-    spikes_per_sample : float
-        Mean number of hidden spikes per sample; 0 for a model without any.
+    spikes_per_sample : float or None
+        Mean number of hidden spikes per sample; 0 for a model without any, None for one that does not show them.
     """
 
     predicted: NDArray[np.int64]
     loss: float
-    spikes_per_sample: float
+    spikes_per_sample: float | None
 
 
 @torch.no_grad()
@@ -188,7 +191,8 @@ def run_model(
         spikes += sum(layer.units.numel() for layer in output.spikes)
         predicted.append(output.scores.argmax(1).cpu().numpy())
     n = max(len(part), 1)
-    return ModelPredictions(np.concatenate(predicted), loss / n, spikes / n)
+    shown = spikes / n if model.shows_spikes else None
+    return ModelPredictions(np.concatenate(predicted), loss / n, shown)
 
 
 def place(model: Classifier, device: torch.device, record: RunRecord) -> Classifier:

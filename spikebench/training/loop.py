@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from spikebench import __version__
-from spikebench.errors import TrainingError, out_of_memory
+from spikebench.errors import SpikebenchError, TrainingError, out_of_memory
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.learning.few_bits import round_tensors
@@ -26,6 +26,7 @@ from spikebench.learning.ranks import Ranks, this_rank, together
 from spikebench.learning.rule import rule_class, rule_name
 from spikebench.mel.cache import Progress, silent
 from spikebench.models.base import Classifier
+from spikebench.models.own import in_one_line
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_training
 from spikebench.records.text import shareable
@@ -40,6 +41,7 @@ from spikebench.training.inference import (
     one_thread,
     place,
 )
+from spikebench.training.own import check_own, try_out
 from spikebench.training.precision import check_precision
 from spikebench.training.run import (
     RUN_FILE,
@@ -68,6 +70,7 @@ def start_run(
     *,
     refit: bool = False,
     condition: str = "",
+    code_sha256: str | None = None,
     progress: Progress = silent,
 ) -> RunRecord:
     """Start a run, or continue the same run.
@@ -87,6 +90,8 @@ def start_run(
         Whether to train again on training and validation samples after selection.
     condition
         Name of a change of the spikes of all samples (:mod:`spikebench.events.conditions`); empty for none.
+    code_sha256
+        SHA-256 of the file of a network of the user (:mod:`spikebench.models.own_file`), whose name ``model`` is.
     progress
         For a model on audio, called after every recording whose mel features are computed.
 
@@ -105,7 +110,7 @@ def start_run(
         If a recording is missing, is another one, or cannot be used.
     """
     _check_refit(preset, selection, refit)
-    check_input(model, preset)
+    check_input(model, preset, code_sha256)
     check_recordings(model, preset, selection.audio)
     if condition and selection.audio is not None:
         raise TrainingError(f"{condition} changes spikes, and {model} has none; it works on audio")
@@ -130,11 +135,14 @@ def start_run(
         selected_on="test" if selection.is_oracle else "validation",
         refit=refit,
         condition=condition,
+        code_sha256=code_sha256,
     )
     if not (folder / RUN_FILE).exists():
         # A bad configuration is reported before anything is written.
         trained_on = None if device is None else torch.device(device)
         _check(build_model(record), record, this_rank(), trained_on)
+        if code_sha256 is not None:
+            try_out(build_model(record), record, binned)
         create_run(folder, record)
     found = read_run(folder)
     if identity(found) != identity(record):
@@ -226,12 +234,14 @@ def fit(
     ):
         try:
             return _fit(folder, record, selection, where, report, ranks)
-        except (MemoryError, RuntimeError) as error:
+        except Exception as error:
             if out_of_memory(error):
                 raise TrainingError(
                     f"model {record.model} needs more memory than is available; try a smaller training.batch_size or "
                     "wider bins (input.time_step_ms)"
                 ) from None
+            if record.code_sha256 is not None and not isinstance(error, SpikebenchError | OSError):
+                raise in_one_line(record.model, "its training", error) from None
             raise
 
 
@@ -313,6 +323,8 @@ def _bin(samples: SpikeDataset, selection: SelectionData, record: RunRecord) -> 
 
 def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:
     """Refuse what the learning rule or this processor does not support; None is the device of another machine."""
+    if record.code_sha256 is not None:
+        check_own(record)
     rule_class(rule_name(model, record.preset)).check(record.model, model, record.preset, ranks)
     if device is not None:
         check_precision(model, record, device)

@@ -218,6 +218,7 @@ def identity(record: RunRecord) -> str:
         SHA-256 of model, preset, data, seed, selection, refit and condition; stored in checkpoints.
     """
     same = {"model", "preset", "dataset", "seed", "fold", "selected_on", "refit", "condition"}
+    same.add("code_sha256")  # not in the text if there is none
     said = json.dumps(record.model_dump(mode="json", include=same), sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spikebench.errors import ResultError
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord, Encoding
-from spikebench.records.fields import Count, Fraction, NonNegative, Record
+from spikebench.records.fields import Count, Fraction, NonNegative, Record, Sha256
 from spikebench.records.strict_json import first_problem, read_json
 from spikebench.records.text import shareable
 from spikebench.records.whole_files import write_text
@@ -72,6 +72,9 @@ class RunRecord(BaseModel):
     rate_reductions: Annotated[tuple[Count, ...], Field(max_length=100_000)] = Field(
         default=(), exclude_if=operator.not_
     )
+    # Of the file of a network of the user; ``model`` then has the names of file and class. Omitted from files if there
+    # is none.
+    code_sha256: Sha256 | None = Field(default=None, exclude_if=lambda sha256: sha256 is None)
 
     @property
     def refit_epochs(self) -> int | None:
