@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was rounded as JSON.")
 def quantise(run: Path, bits: int, output: Path, as_json: bool) -> None:
-    """Round the weights of RUN, a finished run or a folder of runs (of all seeds), to a few bits.
+    """Round the weights of RUN to a few bits.
+
+    RUN is a finished run, a folder of runs (of all seeds), a result with its weights, or a leaderboard entry with
+    weights.
 
     The weights of connections become integer multiples of one step per tensor, symmetric about 0; biases, time
     constants, delays and normalisations stay as they are. RUN is not changed and no data are opened. To train with
@@ -35,17 +38,18 @@ def quantise(run: Path, bits: int, output: Path, as_json: bool) -> None:
     Next step: spikebench evaluate --checkpoint FOLDER
     """
     from spikebench.deployment.quantisation import quantise as round_run
+    from spikebench.deployment.restored import runs_or_restored
     from spikebench.errors import OutputExistsError
-    from spikebench.training.run import RUN_FILE, find_runs
+    from spikebench.training.run import RUN_FILE
 
-    runs = find_runs(run)
-    folders = [output if one == run else output / one.name for one in runs]
-    for folder in [output, *folders]:
-        if (folder / RUN_FILE).exists():
-            raise OutputExistsError(
-                f"{folder}: contains a run already; choose another folder with -o"
-            )
-    done = [round_run(one, folder, bits) for one, folder in zip(runs, folders, strict=True)]
+    with runs_or_restored(run) as runs:
+        folders = [output if one == run else output / one.name for one in runs]
+        for folder in [output, *folders]:
+            if (folder / RUN_FILE).exists():
+                raise OutputExistsError(
+                    f"{folder}: contains a run already; choose another folder with -o"
+                )
+        done = [round_run(one, folder, bits) for one, folder in zip(runs, folders, strict=True)]
     if as_json:
         said = [
             {"run": str(folder), "seed": record.seed, "tensors": [asdict(one) for one in tensors]}

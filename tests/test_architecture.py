@@ -25,7 +25,17 @@ LAYERS = {
     "spikebench": (
         *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings"),
         *("naming", "spike_files", "datasets", "store", "encoders", "conversion", "events"),
-        *("mel", "kernels", "metrics", "models", "presets", "protocol", "learning", "training"),
+        *(
+            "mel",
+            "resynthesis",
+            "kernels",
+            "metrics",
+            "models",
+            "presets",
+            "protocol",
+            "learning",
+            "training",
+        ),
         *(
             "deployment",
             "evaluation",

@@ -13,6 +13,7 @@ COMMANDS = {
     "path": ("cli.data.path:path", "Print where the spike files of a data set are."),
     "card": ("cli.data.card:card", "Print the data card of a data set, or its Croissant metadata."),
     "make": ("cli.data.make:make", "Regenerate SHD or SSC from their audio."),
+    "join": ("cli.data.join:join", "Join spike files, such as one per split, into one."),
     "compare": ("cli.data.compare:compare", "Measure how close two spike files are."),
 }
 

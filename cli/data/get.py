@@ -78,7 +78,7 @@ def get(
         _print_files(spec, None, None, as_json, quiet)
     elif audio_only:
         _print_files(spec, _recordings(spec, offline, quiet), None, as_json, quiet)
-    elif _is_made(spec, quiet):
+    elif _is_made(spec, quiet) or _is_joined(spec, quiet):
         _print_files(spec, None, None, as_json, quiet)
     else:
         folder = audio or _recordings(spec, offline, quiet)
@@ -114,6 +114,30 @@ def _is_made(spec: DatasetSpec, quiet: bool) -> bool:
     with download_progress(quiet) as showing:
         for part in spec.parts:
             accept(spec, part, showing.notify)
+    return True
+
+
+def _is_joined(spec: DatasetSpec, quiet: bool) -> bool:
+    """Join the files of 'spikebench data make', one per split, if all are in the folder of the data set."""
+    if spec.kind != "made":
+        return False
+    from spikebench.conversion.regeneration import output_files
+    from spikebench.datasets.recipe import load_recipe
+    from spikebench.spike_files.joining import join_files
+    from spikebench.store.contents import accept
+    from spikebench.store.folder import folder_of, locked
+
+    (part,) = spec.parts
+    folder = folder_of(spec)
+    files = list(output_files(load_recipe(spec.name), folder))
+    if not all(path.is_file() for path in files):
+        return False
+    with download_progress(quiet) as showing:
+        with locked(folder, showing.notify):
+            if not (folder / part.file).is_file():
+                showing.notify(f"joining {', '.join(path.name for path in files)}")
+                join_files(files, folder / part.file)
+        accept(spec, part, showing.notify, made_now=True)
     return True
 
 

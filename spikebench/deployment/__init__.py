@@ -10,4 +10,5 @@
     prediction    Predictions of a trained model: for whole clips, over time, and chunk by chunk
     quantisation  Rounding the weights of a finished run to few bits
     recording     One recording as the input of a trained model, encoded like its training data
+    restored      Runs of a result or of a leaderboard entry, from its logs and weights
 """

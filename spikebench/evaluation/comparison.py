@@ -30,9 +30,8 @@ from spikebench.protocol.results import (
     read_predictions,
     read_result,
 )
-from spikebench.records.strict_json import MAX_JSON_BYTES, read_record
-from spikebench.records.whole_files import check_sha256, file_sha256, plain_file
-from spikebench.training.run_record import LOGS_FILE, Logs, RunLog, log_sha256, read_run_log
+from spikebench.records.whole_files import check_sha256, plain_file
+from spikebench.training.result_logs import read_logs
 
 __all__ = [
     "ComparedResult",
@@ -171,7 +170,7 @@ def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
 
 def _check_logs(folder: Path, result: Result) -> bool:
     """Compare the run logs with the result: SHA-256, seed and data; false if they are not there."""
-    logs = _read_logs(folder, result)
+    logs = read_logs(folder, result)
     if logs is None:
         return False
     if len(logs) != len(result.seeds):
@@ -184,20 +183,6 @@ def _check_logs(folder: Path, result: Result) -> bool:
         if field := log.run.dataset.first_difference(result.dataset):
             raise ResultError(f"{where}: dataset.{field} differs from that of the result")
     return True
-
-
-def _read_logs(folder: Path, result: Result) -> list[tuple[Path, str, RunLog]] | None:
-    """Read the run logs of a result or an entry, with path and SHA-256 of each; None if one is missing."""
-    if any(record.run_sha256 is None for record in result.seeds):
-        return None
-    if (folder / LOGS_FILE).exists():  # of an entry, which has all logs in one file
-        path = plain_file(folder, LOGS_FILE, MAX_JSON_BYTES)
-        return [(path, log_sha256(log), log) for log in read_record(path, Logs).runs]
-    names = [str(record.run_file) for record in result.seeds]
-    if not all((folder / name).exists() for name in names):
-        return None
-    paths = [plain_file(folder, name, MAX_JSON_BYTES) for name in names]
-    return [(path, file_sha256(path), read_run_log(path)) for path in paths]
 
 
 def _check_accuracy(record: SeedRecord, found: float, where: str) -> None:

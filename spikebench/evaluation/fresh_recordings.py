@@ -27,8 +27,10 @@ from spikebench.recordings.decoding import Recording, decode_segments, read_byte
 from spikebench.recordings.search import Clip, Skipped, find_clips
 from spikebench.records.text import printable
 from spikebench.records.whole_files import file_sha256
+from spikebench.spike_files.fingerprint import Part
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.contents import recording_folders
+from spikebench.store.fingerprints import dataset_fingerprint
 from spikebench.store.folder import folder_of, part_paths
 from spikebench.store.manifest import read_manifest
 
@@ -51,7 +53,7 @@ class Known:
     audio
         Recordings on this machine whose audio can be compared, with their source.
     data
-        SHA-256 of the spike files whose recordings are known.
+        SHA-256 and fingerprint of the spike files whose recordings are known.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -75,7 +77,8 @@ class Known:
         """
         made = load_spec(dataset.name).audio if dataset.name in DATASETS else ""
         audio = _PUBLISHED.get(dataset.name, made)
-        return dataset.sha256 in self.data or bool(audio and audio in self.counts)
+        same = not self.data.isdisjoint({dataset.sha256, dataset.identity})
+        return same or bool(audio and audio in self.counts)
 
 
 def known_recordings(more: Sequence[Path] = ()) -> Known:
@@ -129,7 +132,8 @@ def _add_spikes(known: Known, path: Path, where: str) -> None:
     if not digests:
         known.silent.append(where)
         return
-    known.data.add(file_sha256(path))
+    sha256 = file_sha256(path)
+    known.data |= {sha256, dataset_fingerprint([Part(path)], sha256)}
     _add(known, where, digests)
 
 

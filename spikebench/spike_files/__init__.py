@@ -6,6 +6,8 @@
                  source files
     fingerprint  Fingerprint of a spike file: a hash of its contents
     guard        Validation of untrusted files before any array of an HDF5 file is read
+    joining      Joining spike files of the same encoder, seed and classes, such as one file per
+                 split, into one
     layout       The published HDF5 layout of spike files: names, types and limits
     reader       Reading spike files: HDF5 in the layout in which SHD and SSC were published, with
                  additional data per sample

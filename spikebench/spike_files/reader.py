@@ -181,6 +181,12 @@ class SpikeFile:
         return self._integers("extra/sample_rate_hz") if has else None
 
     @cached_property
+    def audio_channels(self) -> NDArray[np.int64] | None:
+        """Channels of each recording, int64, shape (samples,); None if unknown."""
+        has = "extra/audio_channels" in self._open()[1].arrays
+        return self._integers("extra/audio_channels") if has else None
+
+    @cached_property
     def segments(self) -> NDArray[np.int64] | None:
         """Number of each sample's segment in its recording, from 1; None if recordings were not cut."""
         has = "extra/segment" in self._open()[1].arrays

@@ -20,10 +20,16 @@ from helpers.synthetic_clips import tone, write_clip
 from cli.main import main
 from spikebench.datasets.recipe import load_recipe
 from spikebench.datasets.shd_r import names
+from spikebench.spike_files.fingerprint import sample_digests
 from spikebench.spike_files.reader import SpikeFile
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--jobs", "1")
+
+
+def digests(path: Path) -> list[bytes]:
+    with SpikeFile(path) as file:
+        return sample_digests(file)
 
 
 @pytest.fixture
@@ -80,6 +86,22 @@ def test_one_file_goes_into_a_new_folder(run: Run) -> None:
         made = file.provenance
     assert (made["seed"], made["time_dtype"], made["n_units"]) == (4, "float32", 20)
     assert "resampled_rate_hz" not in made
+
+
+def test_the_files_of_all_splits_are_joined_into_the_one_file(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("shd-r", "--audio", "audio", "-o", "one", "--one-file", *QUICK, "--quiet")
+    run("shd-r", "--audio", "audio", "-o", "parts", *QUICK, "--quiet")
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "join", "parts/shd-r_test.h5", "parts/shd-r_train.h5", "-o", "joined.h5"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "joined.h5: 3 samples\n"
+    assert digests(Path("joined.h5")) == digests(Path("one/shd-r.h5"))
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "join", "joined.h5", "-o", "again.h5"])
+    assert ended.value.code == 2
+    assert "at least two" in capsys.readouterr().err
 
 
 def test_a_broken_recording_is_exit_code_3(run: Run) -> None:

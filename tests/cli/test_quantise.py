@@ -11,6 +11,7 @@ from helpers.toy import write_toy
 
 from cli.main import main
 from spikebench.training.run import WEIGHTS_FILE, load_tensors, read_run
+from spikebench.training.run_record import collect_log
 
 QUICK = ["--set", "input.duration_ms=300", "--set", "training.epochs=1", "--quiet"]
 
@@ -55,6 +56,46 @@ def test_all_seeds_of_a_result_are_rounded_tested_and_equal_training(
     assert here[1] == there[1]
     assert all(torch.equal(here[0][name], there[0][name]) for name in here[0] | there[0])
     assert load_tensors(Path("r/seed1") / WEIGHTS_FILE)[0].keys() == here[0].keys()
+
+
+def test_the_runs_of_an_entry_and_of_a_result_are_restored(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "train", "--model", "lif", "--data", toy, "-o", "t", "--refit", *QUICK)
+    run(capsys, "evaluate", "--checkpoint", "t", "-o", "r")
+    code, _, err = run(capsys, "submit", "r", "--entries", "e", "--weights", "--authors", "A")
+    assert code == 0, err
+    entry = next(Path("e").glob("*/*"))
+    for folder, name in (("t", "few"), ("r", "of-result"), (entry, "of-entry")):
+        code, _, err = run(capsys, "quantise", folder, "--bits", 4, "-o", name)
+        assert (code, err) == (0, ""), err
+    for name in ("of-result", "of-entry"):
+        one, other = Path("few"), Path(name, "seed0")
+        assert read_run(other).model_dump(exclude={"data"}) == read_run(one).model_dump(
+            exclude={"data"}
+        )
+        assert (one / WEIGHTS_FILE).read_bytes() == (other / WEIGHTS_FILE).read_bytes()
+        logs = [collect_log(folder, read_run(folder)) for folder in (one, other)]
+        assert logs[0].history == logs[1].history
+        assert logs[0].refit_history == logs[1].refit_history != []
+        code, _, err = run(capsys, "evaluate", "--checkpoint", name, "-o", f"{name}-result")
+        assert code == 0, err
+    for file, reason in (
+        ("weights-seed0.safetensors", "weights-seed0.safetensors: its SHA-256 is "),
+        ("run-seed0.json", "run-seed0.json: its SHA-256 is "),
+    ):
+        content = (Path("r") / file).read_bytes()
+        (Path("r") / file).write_bytes(content + b" ")
+        code, out, err = run(capsys, "quantise", "r", "--bits", 4, "-o", "x")
+        assert (code, out) == (1, "")
+        assert err.startswith(f"spikebench: r/{reason}"), err
+        (Path("r") / file).unlink()
+        code, _, err = run(capsys, "quantise", "r", "--bits", 4, "-o", "x")
+        assert code == 1
+        assert " in it" in err
+        assert err.count("\n") == 1
+        (Path("r") / file).write_bytes(content)
+    assert not Path("x").exists()
 
 
 def test_refusals_write_nothing(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,7 +203,10 @@ def test_what_the_data_sets_on_this_machine_hold_is_known(
     assert left_out.reason == "is in heidelberg-digits (the same file)"
     digits = open_selection("digits").dataset
     assert known.covers(digits)
-    assert not known.covers(digits.model_copy(update={"sha256": "0" * 64, "name": "mine"}))
+    other = {"sha256": "0" * 64, "name": "mine"}
+    assert known.covers(digits.model_copy(update=other))  # written again: the same fingerprint
+    assert not known.covers(digits.model_copy(update={**other, "fingerprint": "1" * 64}))
+    assert not known.covers(digits.model_copy(update={**other, "fingerprint": None}))
     assert known.covers(digits.model_copy(update={"sha256": "0" * 64, "name": "shd"}))
     for name, file in {"shd": "shd_train.h5", "shd-r": "shd-r.h5"}.items():
         path = tmp_path / "store" / name / file

@@ -1,0 +1,64 @@
+"""The recording of a sample of a spike file, and the frequencies of its units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spikebench.recordings.decoding import Recording
+    from spikebench.spike_files.reader import SpikeFile
+
+
+def find_recording(
+    spikes: SpikeFile, index: int, audio: Path | None, *, required: bool, without: str
+) -> Recording | None:
+    """Find the recording of a sample; if there is none, print the reason, or raise if it is required."""
+    from spikebench.errors import AudioError, SpikebenchError
+    from spikebench.recordings.decoding import read_clip
+    from spikebench.records.text import printable
+
+    source = spikes.sources[index] if spikes.sources else ""
+    digest = spikes.sha256[index] if spikes.sha256 else ""
+    root = audio or _recorded_root(spikes)
+    path = root / source if source and root.is_dir() else root
+    reason = "the file names no recording"
+    # A path from an untrusted file must not leave the folder that the user gave.
+    if source and digest and not Path(source).is_absolute() and ".." not in Path(source).parts:
+        try:
+            recording = read_clip(path, max_duration=3600.0)
+        except AudioError as error:
+            reason = f"{printable(str(path))}: {error}"
+        else:
+            if recording.sha256 == digest:
+                if spikes.segments is None or spikes.durations_s is None:
+                    return recording
+                return recording.cut(spikes.starts_s[index], spikes.durations_s[index])
+            reason = f"{printable(str(path))}: is not the recording that was converted (SHA-256)"
+    if required:
+        raise SpikebenchError(f"{reason} (give the recording or its folder with --audio)")
+    click.echo(f"{without}: {reason} (give the recording or its folder with --audio)", err=True)
+    return None
+
+
+def _recorded_root(spikes: SpikeFile) -> Path:
+    """Return the folder of the recordings that the file names: here, or beside the spike file."""
+    named = Path(str(spikes.provenance.get("source_root", "")))
+    beside = spikes.path.parent / named
+    return beside if not named.exists() and beside.exists() else named
+
+
+def characteristic_frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:
+    """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none or is unknown."""
+    from spikebench.encoders.provenance import encoder_of
+    from spikebench.errors import UnknownNameError
+
+    try:
+        return encoder_of(spikes.provenance, spikes.n_units).characteristic_frequencies()
+    except UnknownNameError:
+        return None
