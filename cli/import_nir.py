@@ -97,7 +97,7 @@ def import_nir(
 
     Next step: spikebench submit FOLDER
     """
-    from spikebench.errors import OutputExistsError, TrainingError
+    from spikebench.errors import OutputExistsError
     from spikebench.evaluation.benchmark import Benchmark
     from spikebench.models.nir_network import read_nir, rules_of, said_by
     from spikebench.protocol.results import RESULT_FILE
@@ -117,13 +117,14 @@ def import_nir(
     ):
         if value is not None:
             rules[key] = value
-    step = (time_step_ms or float(said.get("time_step_ms", 10.0))) * 1e-3
+    given = float(said.get("time_step_ms", 10.0)) if time_step_ms is None else time_step_ms
+    step = given * 1e-3
     length = float(said["n_steps"]) * step if "n_steps" in said else 1.0
     benchmark = Benchmark(
         data,
         time_step=step,
         duration=length if duration_ms is None else duration_ms * 1e-3,
-        mode=mode or said.get("input_mode", "counts"),
+        mode="binary" if (mode or said.get("input_mode")) == "binary" else "counts",
         group_units=group_units or int(said.get("group_units", 1)),
         events=True,
     )
