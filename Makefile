@@ -20,8 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@# pip does it where there is no uv, or uv has no access to the packages.
 	$(PIP) --no-compile torch
 	{ $(PIP) --only-binary :all: uv && $(UV) -e '.[dev]'; } || $(PIP) -e '.[dev]'
-	@# Our counters are compared with NeuroBench's in the tests. Without dependencies: tonic, one of them, is under the GPL.
-	$(PIP) --no-deps neurobench snntorch
+	@# Compared with in the tests: the counters of NeuroBench, and networks that snnTorch exports with nirtorch. Without
+	@# dependencies: tonic, one of them, is under the GPL.
+	$(PIP) --no-deps neurobench snntorch nirtorch
 	@touch $@
 
 # One thread per process: two processes use both cores, each on half of the tests, and takes from the other in the end.

@@ -57,6 +57,7 @@ COMMANDS = {
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
+    "import": ("cli.import_nir:import_nir", "Test a network from a NIR file of another program."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "verify": ("cli.verify:verify", "Repeat the inference or the training of a leaderboard entry."),
     "data": (

@@ -1,0 +1,162 @@
+"""``spikebench import``: test a network from a file of the Neuromorphic Intermediate Representation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.text.metrics import metric_lines
+
+if TYPE_CHECKING:
+    from spikebench.models.nir_network import NirNetwork
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE.nir", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--data", required=True, help="Data set, or the path of a spike file.")
+@click.option(
+    "--time-step-ms", type=float, help="Width of a bin.  [default: that of the file, else 10]"
+)
+@click.option(
+    "--duration-ms",
+    type=float,
+    help="Length of the raster.  [default: that of the file, else 1000]",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["counts", "binary"]),
+    help="Value of a cell: the number of its spikes, or 1 if there is any.  [default: that of the file, else counts]",
+)
+@click.option(
+    "--group-units",
+    type=click.IntRange(1, 65_536),
+    help="Neighbouring units that are one input.  [default: that of the file, else 1]",
+)
+@click.option(
+    "--discretisation",
+    type=click.Choice(["exponential", "euler"]),
+    default="exponential",
+    show_default=True,
+    help="How the equations of the file become steps; snnTorch, for example, exports for euler.",
+)
+@click.option(
+    "--step-ms",
+    type=float,
+    help="Step for which the time constants are meant; 0.1 for files of snnTorch.  [default: the width of a bin]",
+)
+@click.option(
+    "--refractory-steps", type=click.IntRange(0, 10_000), help="Silent steps after a spike."
+)
+@click.option(
+    "--reset",
+    type=click.Choice(["value", "subtract", "subtract_later"]),
+    help="At a spike, the membrane takes its reset value, or loses the threshold, at once or in the next step.",
+)
+@click.option(
+    "--reduction",
+    type=click.Choice(["sum", "mean", "max", "last", "softmax"]),
+    help="Score of a class from its output over time.  [default: that of the file, else sum]",
+)
+@click.option("--name", default="", help="Name of the model.  [default: that of the file]")
+@click.option(
+    "--metrics", "metrics_text", default="", metavar="all|LIST", help="Cost metrics to measure."
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the result.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def import_nir(
+    file: Path,
+    data: str,
+    time_step_ms: float | None,
+    duration_ms: float | None,
+    mode: str | None,
+    group_units: int | None,
+    discretisation: str,
+    step_ms: float | None,
+    refractory_steps: int | None,
+    reset: str | None,
+    reduction: str | None,
+    name: str,
+    metrics_text: str,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Test a network from FILE.nir on the test split of a data set, once, and write a result.
+
+    NIR describes neurons by differential equations and leaves open how they become steps: see the options. A file of
+    'spikebench export' says all of it itself, and gives the predictions of its run. The network is not trained, and
+    nothing in the file is executed. Classes must be in the order of the data set.
+
+    Next step: spikebench submit FOLDER
+    """
+    from spikebench.errors import OutputExistsError
+    from spikebench.evaluation.benchmark import Benchmark
+    from spikebench.models.nir_network import read_nir, rules_of, said_by
+    from spikebench.protocol.results import RESULT_FILE
+    from spikebench.records.text import printable
+
+    if (output / RESULT_FILE).exists():
+        raise OutputExistsError(
+            f"{output}: contains a result already; choose another folder with -o"
+        )
+    said = said_by(file)
+    rules = rules_of(said).model_dump() | {"discretisation": discretisation}
+    for key, value in (
+        ("step_s", None if step_ms is None else step_ms * 1e-3),
+        ("refractory_steps", refractory_steps),
+        ("reset", reset),
+        ("reduction", reduction),
+    ):
+        if value is not None:
+            rules[key] = value
+    given = float(said.get("time_step_ms", 10.0)) if time_step_ms is None else time_step_ms
+    step = given * 1e-3
+    length = float(said["n_steps"]) * step if "n_steps" in said else 1.0
+    benchmark = Benchmark(
+        data,
+        time_step=step,
+        duration=length if duration_ms is None else duration_ms * 1e-3,
+        mode="binary" if (mode or said.get("input_mode")) == "binary" else "counts",
+        group_units=group_units or int(said.get("group_units", 1)),
+        events=True,
+    )
+    network = read_nir(file, step, rules)
+    _check_classes(file, network, said, benchmark.classes)
+    result = benchmark.evaluate(network, metrics_text, name=name or printable(file.stem)[:60])
+    result.save(output)
+    if as_json:
+        click.echo(result.result.model_dump_json(indent=2))
+        return
+    click.echo(str(result))
+    metrics = [seed.metrics for seed in result.result.seeds if seed.metrics is not None]
+    for line in metric_lines(metrics):
+        click.echo(line)
+    click.echo(f"result: {output}\nnext: spikebench submit {output}")
+
+
+def _check_classes(
+    file: Path, network: NirNetwork, said: dict[str, Any], classes: list[str]
+) -> None:
+    """Refuse a network for other classes."""
+    from spikebench.errors import TrainingError
+    from spikebench.records.text import printable
+
+    shown = printable(str(file))
+    if network.n_outputs != len(classes):
+        raise TrainingError(
+            f"{shown}: has {network.n_outputs} outputs, the data {len(classes)} classes"
+        )
+    try:
+        named = json.loads(said["classes"]) if "classes" in said else classes
+    except (TypeError, ValueError):
+        raise TrainingError(f"{shown}: classes of the metadata are not a JSON list") from None
+    if named != classes:
+        raise TrainingError(f"{shown}: was trained on other classes than those of the data")

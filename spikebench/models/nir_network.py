@@ -1,0 +1,348 @@
+"""A graph of the Neuromorphic Intermediate Representation (NIR) as a network that runs in PyTorch.
+
+NIR describes neurons by differential equations and leaves their discretisation to the reader. One bin of the raster is
+one step of time dt::
+
+    exponential   y[t] = a·y[t−1] + (1 − a)·u[t],   a = exp(−dt/τ)       exact for an input that is constant in a step
+    euler         y[t] = y[t−1] + (dt/τ)·(u[t] − y[t−1])                 forward Euler, as snnTorch and others export
+
+    LIF           y = v, u = v_leak + r·x
+    CubaLIF       first I with τ_syn and u = w_in·x, then v with τ_mem and u = v_leak + r·I
+    IF            v[t] = v[t−1] + dt·r·x
+    LI, CubaLI, I the same without spikes
+    S[t] = 1 if v[t] ≥ v_threshold else 0;  in the steps of the refractory time after a spike, v is v_reset
+    v ← v_reset where S = 1; ``reset`` of the rules selects v ← v − v_threshold, at once or in the next step
+
+``Linear``, ``Affine``, ``Scale``, ``Threshold``, ``Delay`` (whole steps), ``Flatten`` (of one axis), ``Input``,
+``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value of the
+step before. Weights have gradients, and the derivative of a spike is that of a fast sigmoid, so that an imported
+network can be trained further; the other parameters are fixed.
+
+Source: Pedersen et al. (2024), doi 10.1038/s41467-024-52259-9; the package ``nir``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from spikebench.errors import TrainingError
+from spikebench.events.batches import EventBatch
+from spikebench.models.nir_nodes import Delay, Neurons, NirRules, array, make_part
+from spikebench.records.strict_json import first_problem
+from spikebench.records.text import printable
+
+__all__ = ["NirNetwork", "NirRules", "read_nir", "rules_of", "said_by"]
+
+MAX_BYTES = 256 * 1024 * 1024
+_MOST_NODES = 10_000
+
+T = TypeVar("T")
+
+
+class NirNetwork(nn.Module):
+    """A network from a graph of NIR.
+
+    Parameters
+    ----------
+    graph
+        A ``nir.NIRGraph`` with one input and one output.
+    time_step
+        Width of a bin of the raster [s].
+    rules
+        What NIR leaves open; by default what the metadata of the graph say, as files of ``spikebench export`` do.
+
+    Raises
+    ------
+    TrainingError
+        If the graph has nodes that are not read, or is not connected from its input to its output.
+    """
+
+    def __init__(self, graph: Any, time_step: float, rules: NirRules | None = None) -> None:  # noqa: ANN401
+        super().__init__()
+        self.rules = rules or rules_of(dict(graph.metadata or {}))
+        step = self.rules.step_s or time_step
+        nodes, edges = _flattened(graph)
+        kinds = {name: type(node).__name__ for name, node in nodes.items()}
+        self._order, self._sources = _ordered(kinds, edges)
+        self._keys = {name: f"{k}_{_identifier(name)}" for k, name in enumerate(self._order)}
+        self.parts = nn.ModuleDict()
+        for name in self._order:
+            part = make_part(name, nodes[name], kinds[name], self.rules, step)
+            if part is not None:
+                self.parts[self._keys[name]] = part
+        self._sizes = {name: _size(name, nodes[name]) for name in self._order}
+        self.n_inputs = self._sizes[self._order[0]]
+        self.n_outputs = self._sizes[self._order[-1]]
+        bias = (graph.metadata or {}).get("readout_bias")
+        values = np.zeros(self.n_outputs) if bias is None else array(bias).ravel()
+        if values.shape != (self.n_outputs,):
+            raise TrainingError(
+                f"readout_bias of the metadata has {values.size} values for {self.n_outputs} outputs"
+            )
+        self.bias = nn.Parameter(torch.from_numpy(values.astype(np.float32)))
+        self.look_ahead, self.takes_events = False, True
+
+    def forward(self, batch: torch.Tensor | EventBatch) -> torch.Tensor:
+        """Compute the scores.
+
+        Parameters
+        ----------
+        batch
+            Raster, float32 (batch, time, input), or events. With events, the score is taken over the steps that each
+            clip lasts, as the built-in models do, except the maximum, which is over all steps.
+
+        Returns
+        -------
+        Tensor of float32, shape (batch, output)
+            The scores.
+
+        Raises
+        ------
+        TrainingError
+            If the number of units is not that of the graph.
+        """
+        raster = batch.dense() if isinstance(batch, EventBatch) else batch
+        lengths = batch.lengths if isinstance(batch, EventBatch) else None
+        if raster.shape[2] != self.n_inputs:
+            raise TrainingError(
+                f"the graph has {self.n_inputs} inputs, the raster {raster.shape[2]} units; input.group_units or other "
+                "data may fit"
+            )
+        n = raster.shape[0]
+        states = {
+            name: part.begin(n)
+            for name, part in self.parts.items()
+            if isinstance(part, Neurons | Delay)
+        }
+        before = {name: raster.new_zeros(n, size) for name, size in self._sizes.items()}
+        trace = []
+        for t in range(raster.shape[1]):
+            now: dict[str, torch.Tensor] = {}
+            for name in self._order:
+                sources = self._sources[name]
+                arriving = [now.get(source, before[source]) for source in sources]
+                x = torch.stack(arriving).sum(0) if arriving else raster[:, t]
+                now[name] = self._run(self._keys[name], x, states)
+            before = now
+            trace.append(now[self._order[-1]])
+        return self._scores(torch.stack(trace, 1), lengths)
+
+    def _run(
+        self, key: str, x: torch.Tensor, states: dict[str, dict[str, torch.Tensor]]
+    ) -> torch.Tensor:
+        """Advance one node by a step; inputs, outputs and flattening pass their input on."""
+        if key not in self.parts:
+            return x
+        if key in states:
+            x, states[key] = self.parts[key](x, states[key])
+            return x
+        x = self.parts[key](x)
+        return x
+
+    def _scores(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        """Reduce the output (batch, time, output) over time."""
+        if self.rules.reduction == "max":
+            return trace.amax(1) + self.bias
+        steps = trace.shape[1]
+        lasting = trace.new_full((len(trace),), steps) if lengths is None else lengths.clamp(min=1)
+        inside = torch.arange(steps, device=trace.device) < lasting[:, None]
+        if self.rules.reduction == "last":
+            rows = torch.arange(len(trace), device=trace.device)
+            return trace[rows, lasting.long() - 1] + self.bias
+        if self.rules.reduction == "softmax":
+            return (torch.softmax(trace + self.bias, 2) * inside[..., None]).sum(1)
+        total = (trace * inside[..., None]).sum(1)
+        return (total / lasting[:, None] if self.rules.reduction == "mean" else total) + self.bias
+
+
+def said_by(path: Path) -> dict[str, Any]:
+    """Read the metadata of a file of NIR.
+
+    Parameters
+    ----------
+    path
+        An HDF5 file that ``nir.write`` has written.
+
+    Returns
+    -------
+    dict
+        Text and numbers by name; empty if the file has none.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read.
+    """
+    return _read(path, lambda graph: dict(graph.metadata or {}))
+
+
+def read_nir(
+    path: Path, time_step: float, rules: NirRules | Mapping[str, Any] | None = None
+) -> NirNetwork:
+    """Read a file of NIR as a network.
+
+    Parameters
+    ----------
+    path
+        An HDF5 file that ``nir.write`` has written.
+    time_step
+        Width of a bin of the raster [s].
+    rules
+        What NIR leaves open; by default what the metadata of the file say.
+
+    Returns
+    -------
+    NirNetwork
+        The network, on the CPU.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read, has nodes that are not read, or a rule is out of range.
+    """
+    given = rules if rules is None or isinstance(rules, NirRules) else _checked(dict(rules), "rule")
+    return _read(path, lambda graph: NirNetwork(graph, time_step, given))
+
+
+def _read(path: Path, use: Callable[[Any], T]) -> T:
+    shown = printable(str(path))
+    try:
+        import nir
+    except ImportError:
+        raise TrainingError(
+            "reading NIR needs the package nir: pip install 'spikebench[export]'"
+        ) from None
+    try:
+        if not path.is_file():
+            raise TrainingError("no such file")
+        if path.stat().st_size > MAX_BYTES:
+            raise TrainingError(f"larger than {MAX_BYTES} bytes; not a network")
+        return use(nir.read(path))
+    except TrainingError as error:
+        raise TrainingError(f"{shown}: {error}") from None
+    except Exception as error:  # whatever a damaged file makes h5py and nir raise
+        reason = printable(str(error).strip() or type(error).__name__)[:200]
+        raise TrainingError(f"{shown}: is not a file of NIR: {reason}") from None
+
+
+def rules_of(metadata: Mapping[str, Any]) -> NirRules:
+    """Read the rules in the metadata of a graph, as ``spikebench export`` writes them.
+
+    Parameters
+    ----------
+    metadata
+        Of the graph.
+
+    Returns
+    -------
+    NirRules
+        Defaults where the metadata say nothing.
+
+    Raises
+    ------
+    TrainingError
+        If a rule is not known.
+    """
+    names = {"readout_reduction": "reduction", "refractory_steps": "refractory_steps"}
+    found = {rule: _plain(metadata[name]) for name, rule in names.items() if name in metadata}
+    if "time_step_ms" in metadata:
+        found["step_s"] = float(metadata["time_step_ms"]) * 1e-3
+    return _checked(found, "metadata")
+
+
+def _checked(rules: dict[str, Any], what: str) -> NirRules:
+    try:
+        return NirRules.model_validate(rules)
+    except ValidationError as error:
+        raise TrainingError(f"{what}: {first_problem(error)}") from None
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Turn a number of numpy into one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _size(name: str, node: Any) -> int:  # noqa: ANN401
+    shape = node.output_type.get("output")
+    if shape is None:
+        raise TrainingError(f"node {printable(name)} does not say its size")
+    return int(np.prod(np.asarray(shape, dtype=np.int64)))
+
+
+def _identifier(name: str) -> str:
+    return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name)[:60]
+
+
+def _flattened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:  # noqa: ANN401
+    """Replace nested graphs by their nodes: edges to one go to its input, edges from one leave its output."""
+    nodes: dict[str, Any] = {}
+    edges: list[tuple[str, str]] = []
+    ends: dict[str, tuple[str, str]] = {}
+    for name, node in graph.nodes.items():
+        full = prefix + str(name)
+        if type(node).__name__ != "NIRGraph":
+            nodes[full] = node
+            ends[full] = (full, full)
+            continue
+        inner, inner_edges = _flattened(node, full + ".")
+        nodes |= inner
+        edges += inner_edges
+        kinds = {key: type(one).__name__ for key, one in node.nodes.items()}
+        ends[full] = (
+            _only(kinds, "Input", full, full + "."),
+            _only(kinds, "Output", full, full + "."),
+        )
+        if len(nodes) > _MOST_NODES:
+            raise TrainingError(f"the graph has more than {_MOST_NODES} nodes")
+    for source, target in graph.edges:
+        names = (prefix + str(source), prefix + str(target))
+        if missing := [name for name in names if name not in ends]:
+            raise TrainingError(
+                f"an edge names the node {printable(missing[0])}, which the graph lacks"
+            )
+        edges.append((ends[names[0]][1], ends[names[1]][0]))
+    return nodes, edges
+
+
+def _only(kinds: Mapping[str, str], kind: str, where: str, prefix: str = "") -> str:
+    found = [name for name, one in kinds.items() if one == kind]
+    if len(found) != 1:
+        raise TrainingError(f"{printable(where)} has {len(found)} nodes {kind}; one is read")
+    return prefix + found[0]
+
+
+def _ordered(
+    kinds: Mapping[str, str], edges: list[tuple[str, str]]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Order the nodes so that an edge goes backwards only where it closes a cycle; list the sources of each."""
+    first = next((name for name, kind in kinds.items() if kind == "Input" and "." not in name), "")
+    last = next((name for name, kind in kinds.items() if kind == "Output" and "." not in name), "")
+    targets: dict[str, list[str]] = {name: [] for name in kinds}
+    for source, target in dict.fromkeys(edges):
+        targets[source].append(target)
+    if not first or not last:
+        raise TrainingError("the graph has no input or no output")
+    finished: list[str] = []
+    seen = {first}
+    stack = [(first, iter(targets[first]))]
+    while stack:
+        name, following = stack[-1]
+        found = next((one for one in following if one not in seen), None)
+        if found is None:
+            finished.append(name)
+            stack.pop()
+        else:
+            seen.add(found)
+            stack.append((found, iter(targets[found])))
+    if last not in seen:
+        raise TrainingError("no path leads from the input to the output of the graph")
+    order = [name for name in reversed(finished) if name != last] + [last]
+    sources = {name: [source for source in order if name in targets[source]] for name in order}
+    return order, sources
