@@ -36,6 +36,7 @@ LAYERS = {
             "substrate",
             "continual",
             "fewshot",
+            "pruning",
             "plots",
             "__main__",
         ),
@@ -67,6 +68,8 @@ TORCH = (
     "continual/training",
     "fewshot/tasks",
     "fewshot/worker",
+    "pruning/speed",
+    "pruning/training",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

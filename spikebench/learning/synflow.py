@@ -63,7 +63,8 @@ def layers_of(name: str, model: Classifier) -> list[Layer]:
                 for weight, other in tensors
             ]
     raise TrainingError(
-        f"model {name} is no chain of layers of weights, which synflow needs; leave synflow out of --methods, or choose "
+        f"model {name} is no chain of layers of weights, which synflow needs; leave synflow out of --methods, "
+        f"or choose "
         "a model such as lif, rlif or mlp_counts"
     )
 

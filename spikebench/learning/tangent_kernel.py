@@ -236,9 +236,7 @@ def _tangent(product: _Product, gradient: torch.Tensor, weight: torch.Tensor) ->
 def _recorded(model: Classifier, recorder: _Recorder) -> Iterator[None]:
     """Give a model the kernels of a recorder, and record its linear layers."""
 
-    def record(
-        layer: nn.Module, given: tuple[torch.Tensor], output: torch.Tensor
-    ) -> torch.Tensor:
+    def record(layer: nn.Module, given: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
         assert isinstance(layer, nn.Linear)
         addend = torch.zeros_like(output).requires_grad_()
         recorder.products.append(_Product(layer.weight, given[0], addend))
@@ -274,9 +272,7 @@ def kernels_between(first: Tangents, second: Tangents) -> torch.Tensor:
     Tensor of float, shape (projection, sample of the first, sample of the second)
         v_i·Θ(x_i, x_j)·w_j.
     """
-    products = [
-        first[name].flatten(2) @ second[name].flatten(2).transpose(1, 2) for name in first
-    ]
+    products = [first[name].flatten(2) @ second[name].flatten(2).transpose(1, 2) for name in first]
     return torch.stack(products).sum(0)
 
 
