@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
 from spikebench.plots.sample import GRID, INK, plain, style
 from spikebench.pruning.methods import DENSE, METHODS
@@ -53,6 +53,7 @@ def draw_pruning(report: PruningReport, model: str) -> Figure:
         if dense and dense.accuracy:
             panel.axhline(100 * dense.accuracy.value, color=INK, linestyle="--", linewidth=1.0)
         panel.set_xscale("log")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_ylabel(f"{report.tested} accuracy [%]", fontsize=9)
     ticks = sorted({100 * row.density for row in below})
     densities.xaxis.set_major_locator(FixedLocator(ticks))
@@ -76,7 +77,16 @@ def draw_pruning(report: PruningReport, model: str) -> Figure:
         fontsize=10,
         color=INK,
     )
-    densities.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper left")
+    handles, labels = densities.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=len(METHODS),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+    )
     return figure
 
 
@@ -104,6 +114,7 @@ def _draw_epochs(panel: Axes, rows: list[PruningRow], dense: PruningRow | None) 
         curves = 100 * np.array([seed.accuracies for seed in row.done])
         line = "--" if row.method == DENSE else "-"
         panel.plot(curves.mean(0), line, color=_COLOURS[row.method], linewidth=1.3)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_xlabel("epoch", fontsize=9)
     panel.set_ylabel("validation accuracy [%]", fontsize=9)
     panel.set_title(f"{100 * shown:g} % of the weights", loc="left", fontsize=9, color=INK)

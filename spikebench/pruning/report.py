@@ -181,7 +181,7 @@ def _row(
 
     return row.model_copy(
         update={
-            "accuracy": _estimate([run.accuracy for run in runs]),
+            "accuracy": _estimate([run.accuracy for run in runs], lowest=0.0),
             "change": None if method == DENSE else _difference(results, dense),
             "gain": None if method in (DENSE, "random") else _difference(results, drawn),
             "epochs": float(np.mean(epochs)) if epochs else None,
@@ -216,12 +216,12 @@ def _difference(runs: dict[int, PruningRun], others: dict[int, PruningRun]) -> E
     return _estimate(pairs) if pairs else None
 
 
-def _estimate(found: Sequence[float]) -> Estimate:
+def _estimate(found: Sequence[float], lowest: float = -1.0) -> Estimate:
     values = np.array(found)
     both = interval(values)
     return Estimate(
         value=float(values.mean()),
-        low=both[0] if both else None,
+        low=max(both[0], lowest) if both else None,
         high=both[1] if both else None,
     )
 
