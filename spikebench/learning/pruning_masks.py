@@ -91,7 +91,7 @@ def keep_largest(scores: Mapping[str, torch.Tensor], density: float, scope: Scop
             for name, score in scores.items()
         }
     kept = _largest(torch.cat([score.flatten() for score in scores.values()]), density)
-    parts = kept.split([score.numel() for score in scores.values()])
+    parts = torch.split(kept, [score.numel() for score in scores.values()])
     return {
         name: part.reshape(score.shape)
         for (name, score), part in zip(scores.items(), parts, strict=True)

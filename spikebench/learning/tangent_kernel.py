@@ -220,7 +220,10 @@ def scores_and_tangents(
             name = key if isinstance(key, str) else names[id(key)]
             tangent = _tangent(product, by_addend[id(product.addend)], weights[name])
             rows.setdefault(name, []).append(tangent)
-    return scores, {name: torch.stack(found) for name, found in rows.items()}
+    tangents = {name: torch.stack(found) for name, found in rows.items()}
+    if create_graph:
+        return scores, tangents
+    return scores.detach(), {name: found.detach() for name, found in tangents.items()}
 
 
 def _tangent(product: _Product, gradient: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -217,8 +217,8 @@ class TangentTransfer:
         found, kernel = self._kernel(student, batch, signs, create_graph, self.masks)
         of_kernel, of_scores, of_norm = self._scales
         return (
-            (kernel - expected.detach()).square().mean() / of_kernel,
-            (found - known.detach()).square().mean() / of_scores,
+            (kernel - expected).square().mean() / of_kernel,
+            (found - known).square().mean() / of_scores,
             self._norm(student) / of_norm,
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -134,7 +134,7 @@ Ended = tuple[
 ]  # seed, folder, and the result or the reason of the failure
 
 
-def rows_of(model: str, runs: dict[tuple[str, float], Sequence[Ended]]) -> list[PruningRow]:
+def rows_of(model: str, runs: Mapping[tuple[str, float], Sequence[Ended]]) -> list[PruningRow]:
     """Compute the rows of a model.
 
     Parameters

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -414,7 +415,7 @@ def _load(job: Job, model: Classifier, rule: MaskedBackPropagation) -> _Done:
     return done
 
 
-def _read(job: Job, name: str) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+def _read(job: Job, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, note = load_tensors(job.folder / name)
     if note.get("run") != job.identity:
         raise TrainingError(f"{job.folder}: contains another run; choose another folder with -o")

@@ -1,4 +1,4 @@
-"""A study of pruning: masked weights are 0 to the end, runs continue with the same numbers, the page says what holds."""
+"""A study of pruning: masked weights stay 0, interrupted runs end with the same numbers, the page says what holds."""
 
 from __future__ import annotations
 
