@@ -199,7 +199,7 @@ def _seed(ended: Ended, dense: dict[int, PruningRun]) -> PruningSeed:
         return PruningSeed(seed=seed, run=folder, failed=run)
     reached: list[int] = []
     if seed in dense:
-        level = REACHED * dense[seed].accuracies[-1]
+        level = REACHED * dense[seed].accuracies[-1] - 1e-9  # an equal fraction reaches it
         reached = [epoch for epoch, value in enumerate(run.accuracies) if value >= level]
     return PruningSeed(
         seed=seed,

@@ -129,7 +129,9 @@ def test_what_is_wrong_is_said_in_one_line(
 
 def test_a_run_that_fails_is_told_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*WORDS, *QUICK, "--methods", "random", "--seeds", "1", "-o", "out", "--quiet"]
-    code, out, err = run(capsys, *words, "--set", "training.learning_rate=1e36")
+    code, out, err = run(
+        capsys, *words, "--set", "training.learning_rate=1e36", "--set", "training.batch_size=8"
+    )
     assert code == 1
     assert "runs failed, the first: loss or weights are no longer finite" in err
     assert "failed: out/mlp_counts/dense/seed0: loss or weights" in out
