@@ -17,6 +17,7 @@ __all__ = ["draw_pruning"]
 _COLOURS = dict(
     zip(METHODS, ("#0b6e8f", "#c2571a", "#4b8b3b", "#7b4ea3", "#a3324b"), strict=True)
 ) | {DENSE: INK}
+_DECADE = 10.0
 _SHOWN = 0.03  # the density of the paper; the curves show that which is nearest
 
 
@@ -59,6 +60,10 @@ def draw_pruning(report: PruningReport, model: str) -> Figure:
     densities.xaxis.set_major_locator(FixedLocator(ticks))
     densities.xaxis.set_minor_locator(NullLocator())
     densities.set_xticklabels([f"{tick:g}" for tick in ticks])
+    counts = [row.effective_operations for row in below]
+    if counts and max(counts) < _DECADE * min(counts):  # a logarithmic axis would have no label
+        operations.set_xscale("linear")
+        operations.xaxis.set_major_locator(MaxNLocator(5))
     densities.set_xlabel("weights that are kept [%]", fontsize=9)
     operations.set_xlabel("effective operations per sample", fontsize=9)
     _draw_epochs(epochs, below, dense)
