@@ -54,6 +54,10 @@ COMMANDS = {
         "cli.fewshot:fewshot",
         "Meta-learning: how networks learn new speakers and words from few shots.",
     ),
+    "prune": (
+        "cli.prune:prune",
+        "Prune networks before training, by five methods, and train what is kept.",
+    ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),

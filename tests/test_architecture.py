@@ -46,6 +46,7 @@ LAYERS = {
             "substrate",
             "continual",
             "fewshot",
+            "pruning",
             "plots",
             "__main__",
         ),
@@ -77,6 +78,8 @@ TORCH = (
     "continual/training",
     "fewshot/tasks",
     "fewshot/worker",
+    "pruning/speed",
+    "pruning/training",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

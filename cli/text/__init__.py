@@ -14,6 +14,7 @@
                        and the accuracy of each entry
     metrics            Cost metrics in a terminal: means over the seeds, counts per sample
     parameters         Parameters of a conversion as lines of name, value and unit
+    pruning            A study of pruning in a terminal: one table per model
     result_comparison  Compared results in a terminal: accuracies, costs, and which of them
                        differ
     timing             A study of timing in a terminal: the accuracy of every model under every

@@ -8,6 +8,8 @@
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
     patterns     Plot of a study of spike patterns: learning curves, output spikes before and after
     predictions  Plot of predictions over time
+    pruning      Plot of a study of pruning: accuracy against density and operations, and after
+                 every epoch
     results      Plot of compared results: accuracies with their intervals, below them the
                  differences of all pairs
     sample       Plots of one sample: spikes, with the sound and the intermediate stages
