@@ -47,6 +47,7 @@ LAYERS = {
             "continual",
             "fewshot",
             "plots",
+            "viewer",
             "__main__",
         ),
     ),

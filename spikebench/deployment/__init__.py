@@ -2,6 +2,7 @@
 
 ::
 
+    closed        Which samples of a spike file a trained model must not be tried on
     export        A trained run as a file for other programs: NIR for spiking models, ONNX for
                   conventional ones
     nir_graph     Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)
