@@ -53,12 +53,12 @@ def view(data: str, audio: Path | None, run: Path | None, port: int, no_browser:
     from spikebench.viewer.server import PageServer
 
     file, _ = resolve(data)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     # The model reads through an object of its own, while the page reads through the other.
     with SpikeFile(file) as spikes, SpikeFile(file) as heard, PageServer(port) as server:
         model = None if run is None else _model(heard, audio, run)
         server.application = _application(spikes, audio, model)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             click.echo(f"{server.address} (Ctrl-C ends it)")
             if not no_browser:

@@ -107,9 +107,9 @@ class Catalogue:
         list
             Index, label, speaker, position of the split, spikes, and duration [s] (None if unknown).
         """
-        duration = None if self.durations is None else round(float(self.durations[index]), 4)
+        seconds = 0.0 if self.durations is None else round(float(self.durations[index]), 4)
         columns = (self.labels, self.speakers, self.marks, self.counts)
-        return [index, *(int(column[index]) for column in columns), duration]
+        return [index, *(int(column[index]) for column in columns), seconds or None]
 
     def source(self, index: int) -> str:
         """Return the recording of a sample, with the number of its piece; empty if unknown.

@@ -28,7 +28,7 @@ export function ticks(low, high, wanted, whole = false) {
   return { found, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
-export const hertz = (f) => (f >= 1000 ? `${Number((f / 1000).toPrecision(3))} k` : `${Number(f.toPrecision(3))}`);
+export const hertz = (f) => (f >= 1000 ? `${Number((f / 1000).toPrecision(3))} k` : `${Number(f.toPrecision(3))} `);
 
 // Places of round frequencies among the units: pairs of unit and text.
 export function frequencyTicks(cf, first, last) {

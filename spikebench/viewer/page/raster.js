@@ -209,7 +209,7 @@ export class Raster {
       if (distance < least) [best, least] = [k, distance];
     }
     if (best < 0) return "";
-    const unit = spikeUnits[best], cf = frequencies ? ` (${hertz(frequencies[unit])}Hz)`.replace("kHz", "kHz") : "";
+    const unit = spikeUnits[best], cf = frequencies ? ` (${hertz(frequencies[unit])}Hz)` : "";
     return `Spike at ${times[best].toFixed(5)} s, unit ${unit}${cf}.`;
   }
 

@@ -60,7 +60,7 @@ function show(facts, times, units) {
 }
 
 async function ask(index, label, refusal) {
-  answers.clear(refusal ? `No answer: ${refusal}.` : "Waiting for the model …");
+  answers.clear(refusal ? `No answer: ${refusal}.` : "Waiting for the model; its first answer takes some seconds.");
   if (refusal) return;
   try {
     const given = await json(`api/answers/${index}`);
