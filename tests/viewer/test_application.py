@@ -211,4 +211,3 @@ def test_a_long_sample_becomes_no_sound(tmp_path: Path) -> None:
     assert ask(app, "api/sample/0")["no_sound"] == (
         "the sample lasts 700 s; at most 600 s become a sound"
     )
-

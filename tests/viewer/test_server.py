@@ -75,7 +75,13 @@ def test_nothing_without_the_token(server: PageServer) -> None:
     token = server.token
     for path in (
         *("/", "/index.html", "/api/file", f"/{token}", f"/{token[:-1]}/"),
-        *(f"/x/{token}/", f"/{token}x/", f"/{token.swapcase()}/", "/é/", f"/%{ord(token[0]):x}{token[1:]}/"),
+        *(
+            f"/x/{token}/",
+            f"/{token}x/",
+            f"/{token.swapcase()}/",
+            "/é/",
+            f"/%{ord(token[0]):x}{token[1:]}/",
+        ),
     ):
         sent = path.encode().decode("latin-1")
         connection = socket.create_connection(("127.0.0.1", server.server_port), timeout=20)
@@ -130,4 +136,6 @@ def test_tokens_differ() -> None:
         assert one.token != other.token
         assert len(one.token) >= 22  # 128 bits
         assert one.address == f"http://127.0.0.1:{one.server_port}/{one.token}/"
-        assert one.respond(f"127.0.0.1:{one.server_port}", f"/{one.token}/").status == 404  # not yet
+        assert (
+            one.respond(f"127.0.0.1:{one.server_port}", f"/{one.token}/").status == 404
+        )  # not yet

@@ -43,7 +43,7 @@ export class Player {
   // A time set by hand.
   seek(time) {
     this.at = time;
-    this.clock.textContent = `${time.toFixed(2)} of ${this.length.toFixed(2)} s`;
+    this.clock.textContent = `${time.toFixed(3)} of ${this.length.toFixed(3)} s`;
     if (this.loaded && Math.abs(this.audio.currentTime - time) > 0.02) this.audio.currentTime = time;
   }
 
@@ -78,7 +78,7 @@ export class Player {
   follow() {
     if (this.loaded !== `${this.which.value}/${this.index}`) return;
     this.at = this.audio.currentTime;
-    this.clock.textContent = `${this.at.toFixed(2)} of ${this.length.toFixed(2)} s`;
+    this.clock.textContent = `${this.at.toFixed(3)} of ${this.length.toFixed(3)} s`;
     this.moved(this.at);
     if (!this.audio.paused) requestAnimationFrame(() => this.follow());
   }
