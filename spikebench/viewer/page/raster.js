@@ -99,8 +99,9 @@ export class Raster {
     const first = place(times, t0), last = place(times, t1);
     context.fillStyle = colour("spike");
     const seen = this.countSeen(first, last);
-    const side = Math.max(1.1, Math.min(7, Math.sqrt((0.06 * area.w * area.h) / Math.max(seen, 1))));
+    const side = Math.max(1.5, Math.min(7, Math.sqrt((0.06 * area.w * area.h) / Math.max(seen, 1))));
     const tall = Math.max(side, Math.min(0.85 * area.sy, 26)), wide = Math.min(side, 3);
+    const snap = (size) => Math.round(size * ratio) / ratio; // sharp edges
     // A pixel is painted once, however many spikes fall on it.
     const columns = Math.ceil(width * ratio), painted = new Uint8Array(columns * Math.ceil(height * ratio));
     for (let k = first; k < last; k++) {
@@ -110,7 +111,7 @@ export class Raster {
       const pixel = Math.floor(y * ratio) * columns + Math.floor(x * ratio);
       if (painted[pixel]) continue;
       painted[pixel] = 1;
-      context.fillRect(x - wide / 2, y - tall / 2, wide, tall);
+      context.fillRect(snap(x - wide / 2), snap(y - tall / 2), snap(wide), snap(tall));
     }
     this.drawAxes(context, area, colour);
     this.describe(seen);
