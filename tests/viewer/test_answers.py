@@ -37,8 +37,8 @@ def run(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "run"
     selection = open_selection(str(toy))
     words = ["input.time_step_ms=10", "input.duration_ms=300", "training.epochs=4"]
-    preset = read_preset("lif", None, [*words, "model.hidden_units=[16]"])
-    fit(folder, start_run(folder, "lif", preset, selection, 0), selection)
+    preset = read_preset("gru", None, [*words, "model.hidden_units=8"])
+    fit(folder, start_run(folder, "gru", preset, selection, 0), selection)
     return folder
 
 

@@ -188,6 +188,22 @@ def test_single_spikes_of_twenty_thousand(here: Opened, address: str) -> None:
     assert 0 < painted < painted_pixels(page)
 
 
+def test_the_strip_chooses_the_part_in_view(here: Opened) -> None:
+    page = here.page
+    box = page.locator("#overview").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 200, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 20)
+    page.mouse.up()
+    readout = page.locator("#readout")
+    soon(readout).not_to_contain_text(": 0.00 to")
+    before = readout.inner_text()
+    page.mouse.click(box["x"] + 600, box["y"] + 20)
+    soon(readout).not_to_have_text(before)
+    assert readout.inner_text().endswith("units 0 to 699")
+
+
 def painted_pixels(page: Page) -> int:
     """Count the pixels of the raster that are painted."""
     counted = page.evaluate(

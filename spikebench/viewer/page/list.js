@@ -51,6 +51,9 @@ export class List {
       query.set("from", page * PAGE);
       this.pages.set(page, json(`api/samples?${query}`).then((answer) => {
         if (generation === this.generation) this.keep(answer);
+      }).catch((error) => {
+        if (generation === this.generation) this.pages.delete(page); // to try again
+        throw error;
       }));
     }
     return this.pages.get(page);

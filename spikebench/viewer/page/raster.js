@@ -1,6 +1,7 @@
 // The spikes of one sample: the part in view, zoom, brush and cursor, and the strip of the whole sample.
 import { LEFT, RIGHT, colours, fit, frequencyTicks, hertz, ticks } from "./axes.js";
 import { count, many } from "./data.js";
+import { brushing, choosing } from "./pointer.js";
 
 const TOP = 6, BOTTOM = 36, SHORTEST = 1e-3, FEWEST = 4, NEAR = 8;
 
@@ -14,8 +15,8 @@ export class Raster {
     this.pending = false;
     new ResizeObserver(() => this.redraw()).observe(raster);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
-    this.listen();
-    this.listenBelow();
+    brushing(this);
+    choosing(this);
   }
 
   show(sample) {
@@ -199,6 +200,12 @@ export class Raster {
     this.readout.textContent = this.hovered ? `${text}. ${this.hovered}` : text;
   }
 
+  // Tell of the spike at a place on the canvas.
+  point(x, y) {
+    this.hovered = this.near(x, y);
+    this.readout.textContent = this.hovered ? `${this.shownText}. ${this.hovered}` : this.shownText;
+  }
+
   // The spike next to a place on the canvas, if one is near.
   near(x, y) {
     const area = this.area(), { times, spikeUnits, frequencies } = this.sample;
@@ -212,78 +219,6 @@ export class Raster {
     if (best < 0) return "";
     const unit = spikeUnits[best], cf = frequencies ? ` (${hertz(frequencies[unit])}Hz)` : "";
     return `Spike at ${times[best].toFixed(5)} s, unit ${unit}${cf}.`;
-  }
-
-  listen() {
-    const at = (event) => {
-      const box = this.raster.getBoundingClientRect();
-      return [event.clientX - box.left, event.clientY - box.top];
-    };
-    this.raster.addEventListener("pointerdown", (event) => {
-      if (!this.sample || event.button) return;
-      const [x, y] = at(event);
-      this.brush = { x0: x, y0: y, x1: x, y1: y };
-      this.raster.setPointerCapture(event.pointerId);
-    });
-    this.raster.addEventListener("pointermove", (event) => {
-      if (!this.sample) return;
-      const [x, y] = at(event);
-      if (this.brush) Object.assign(this.brush, { x1: x, y1: y });
-      this.hovered = this.near(x, y);
-      this.readout.textContent = this.hovered ? `${this.shownText}. ${this.hovered}` : this.shownText;
-      this.drawOverlay();
-    });
-    this.raster.addEventListener("pointerup", () => this.endBrush());
-    this.raster.addEventListener("pointercancel", () => {
-      this.brush = null;
-      this.drawOverlay();
-    });
-    this.raster.addEventListener("dblclick", () => this.whole());
-    this.raster.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey || !this.sample) return;
-      event.preventDefault();
-      const factor = Math.exp((event.deltaY || event.deltaX) * 0.003), [x, y] = at(event);
-      if (event.shiftKey) this.zoomUnits(factor, this.area().unit(y));
-      else this.zoomTime(factor, this.area().time(x));
-    }, { passive: false });
-  }
-
-  endBrush() {
-    const brush = this.brush, area = this.area();
-    this.brush = null;
-    if (!brush) return;
-    const [x0, x1] = [brush.x0, brush.x1].sort((a, b) => a - b);
-    const [y0, y1] = [brush.y0, brush.y1].sort((a, b) => a - b);
-    if (x1 - x0 < 4 && y1 - y0 < 4) return void this.setCursor(area.time(x0), true);
-    // A flat or narrow rectangle chooses one axis.
-    const { t0, t1, u0, u1 } = this.view;
-    const times = x1 - x0 < 8 ? [t0, t1] : [area.time(x0), area.time(x1)];
-    const units = y1 - y0 < 8 ? [u0, u1] : [area.unit(y0), area.unit(y1)];
-    this.look(...times, ...units);
-  }
-
-  listenBelow() {
-    let from = null;
-    const time = (event) => {
-      const box = this.overview.getBoundingClientRect();
-      const share = (event.clientX - box.left - LEFT) / Math.max(box.width - LEFT - RIGHT, 1);
-      return Math.max(0, Math.min(1, share)) * this.sample.length;
-    };
-    this.overview.addEventListener("pointerdown", (event) => {
-      if (!this.sample || event.button) return;
-      from = time(event);
-      this.overview.setPointerCapture(event.pointerId);
-    });
-    this.overview.addEventListener("pointermove", (event) => {
-      if (from === null) return;
-      const to = time(event);
-      if (Math.abs(to - from) > 0.01 * this.sample.length) this.look(Math.min(from, to), Math.max(from, to));
-    });
-    this.overview.addEventListener("pointerup", (event) => {
-      const to = time(event), { t0, t1 } = this.view;
-      if (Math.abs(to - from) <= 0.01 * this.sample.length) this.look(to - (t1 - t0) / 2, to + (t1 - t0) / 2);
-      from = null;
-    });
   }
 }
 
