@@ -6,16 +6,14 @@ import contextlib
 import signal
 import threading
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.shared.sample import characteristic_frequencies, find_recording
+from cli.shared.sample import characteristic_frequencies, recording_finder
 
 if TYPE_CHECKING:
-    from spikebench.recordings.decoding import Recording
     from spikebench.spike_files.reader import SpikeFile
     from spikebench.viewer.answers import Answers
     from spikebench.viewer.application import Application
@@ -71,7 +69,7 @@ def _application(spikes: SpikeFile, audio: Path | None, model: Answers | None) -
     from spikebench.viewer.sounds import Sounds
 
     frequencies = characteristic_frequencies(spikes)
-    sounds = Sounds(spikes, frequencies, _finder(spikes, audio))
+    sounds = Sounds(spikes, frequencies, recording_finder(spikes, audio))
     return Application(spikes, frequencies, sounds, model)
 
 
@@ -79,16 +77,7 @@ def _model(spikes: SpikeFile, audio: Path | None, run: Path) -> Answers:
     from spikebench.deployment.prediction import Listener
     from spikebench.viewer.answers import Answers
 
-    return Answers(Listener(run), spikes, _finder(spikes, audio))
-
-
-def _finder(spikes: SpikeFile, audio: Path | None) -> Callable[[int], Recording]:
-    def find(index: int) -> Recording:
-        found = find_recording(spikes, index, audio, required=True, without="")
-        assert found is not None
-        return found
-
-    return find
+    return Answers(Listener(run), spikes, recording_finder(spikes, audio))
 
 
 def _open(address: str) -> None:

@@ -5,6 +5,7 @@
     conversion        Shared by the commands that convert (and sweep): options, executors,
                       progress, and clean interruption
     lazy_group        A group of commands that imports a command only when it runs
+    plot_kinds        Kinds of pictures of ``spikebench plot``: from files, results and runs to figures
     sample            The recording of a sample of a spike file, and the frequencies of its units
     training_options  Options that ``train`` and ``evaluate`` share
     training_session  Steps of ``train`` and ``evaluate`` around a fit: announce it, show progress,

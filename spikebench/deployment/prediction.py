@@ -271,7 +271,7 @@ class Listener:
         """
         steps = spread_moments(self.n_steps, n_moments)
         parts = []
-        for batch in self._batches(samples):
+        for batch in self.batches(samples):
             parts.append([self._scores(up_to(batch, int(step))) for step in steps])
         scores = np.concatenate([np.stack(part) for part in parts], axis=1)
         return TimedScores(steps * np.float64(self.time_step), scores)
@@ -301,7 +301,7 @@ class Listener:
             If the model needs whole clips.
         """
         steps = max(round(chunk / self.time_step), 1)
-        (batch,) = self._batches([sample])
+        (batch,) = self.batches([sample])
         state = None
         for first in range(0, self.n_steps, steps):
             last = min(first + steps, self.n_steps)
@@ -309,7 +309,19 @@ class Listener:
                 scores, state = self.model.forward_chunk(batch.window(first, last), state)
             yield last * self.time_step, scores[0].cpu().numpy()
 
-    def _batches(self, samples: Sequence[Sample | MelSample]) -> Iterator[EventBatch]:
+    def batches(self, samples: Sequence[Sample | MelSample]) -> Iterator[EventBatch]:
+        """Make batches of samples, as the model takes them.
+
+        Parameters
+        ----------
+        samples
+            Any number.
+
+        Yields
+        ------
+        EventBatch
+            At most 128 samples, in order, on the device of the model.
+        """
         for first in range(0, len(samples), _BATCH):
             part = [samples[k] for k in range(first, min(first + _BATCH, len(samples)))]
             yield self._collate(part).to(self.device)
