@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from cli.shared.sample import characteristic_frequencies, find_recording, recording_finder
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from spikebench.plots.panels import Figure
     from spikebench.plots.sample import Stages
     from spikebench.recordings.decoding import Recording
     from spikebench.spike_files.reader import SpikeFile

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from spikebench.plots.sample import INK, plain
 
-__all__ = ["COLOURS", "panels"]
+__all__ = ["COLOURS", "Figure", "panels"]
 
 _LETTERS_PER_INCH = 11
 
