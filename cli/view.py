@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of a finished run: show what its model answers over the time heard.",
+    help="A finished run, or a result or entry with weights (its first seed): show what the model answers over the "
+    "time heard.",
 )
 @click.option(
     "--port",
@@ -75,9 +76,11 @@ def _application(spikes: SpikeFile, audio: Path | None, model: Answers | None) -
 
 def _model(spikes: SpikeFile, audio: Path | None, run: Path) -> Answers:
     from spikebench.deployment.prediction import Listener
+    from spikebench.deployment.restored import runs_or_restored
     from spikebench.viewer.answers import Answers
 
-    return Answers(Listener(run), spikes, recording_finder(spikes, audio))
+    with runs_or_restored(run) as runs:
+        return Answers(Listener(runs[0]), spikes, recording_finder(spikes, audio))
 
 
 def _open(address: str) -> None:

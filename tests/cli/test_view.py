@@ -72,7 +72,7 @@ def test_refusals(
             (("nothing.h5",), 1, "no such file: 'nothing.h5'"),
             (("digit",), 1, "Did you mean 'digits'?"),
             (("toy.h5", "--port", port), 1, f"port {port} of 127.0.0.1: address already in use"),
-            (("toy.h5", "--run", "folder"), 1, "folder: not a run (contains no run.json)"),
+            (("toy.h5", "--run", "folder"), 1, "folder: not a run"),
         ]
         for words, expected, reason in tries:
             code, out, err = run(capsys, "view", *words, "--no-browser")
