@@ -21,7 +21,8 @@ _MOST_DETAILS = 50
 COMMANDS = {
     "convert": ("cli.convert:convert", "Convert audio to spikes."),
     "info": ("cli.info:info", "Show the contents of a spike file."),
-    "plot": ("cli.plot:plot", "Draw one sample of a spike file."),
+    "plot": ("cli.plot:plot", "Draw a sample, classes, a result, or a trained model."),
+    "view": ("cli.view:view", "Look at a spike file and listen to it, in a browser."),
     "listen": ("cli.listen:listen", "Make a sound of the spikes of one sample."),
     "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
     "train": ("cli.train:train", "Train a model without opening the test split."),

@@ -1,25 +1,24 @@
-"""``spikebench plot``: draw one sample."""
+"""``spikebench plot``: pictures of spike files, results and trained models."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from cli.shared.sample import characteristic_frequencies, find_recording
-
-if TYPE_CHECKING:
-    from spikebench.plots.sample import Stages
-    from spikebench.recordings.decoding import Recording
-    from spikebench.spike_files.reader import SpikeFile
-
-_MAX_STAGE_ROWS = 350
+from cli.shared.plot_kinds import KINDS, Request
 
 
 @click.command()
-@click.argument("data", metavar="FILE")
-@click.option("--index", required=True, type=click.IntRange(0), help="Sample, counted from 0.")
+@click.argument("source", metavar="FILE|RESULT|RUN")
+@click.option(
+    "--kind",
+    type=click.Choice(list(KINDS)),
+    default="sample",
+    show_default=True,
+    help="What to draw; see above.",
+)
+@click.option("--index", type=click.IntRange(0), help="Sample, counted from 0.")
 @click.option(
     "-o",
     "--output",
@@ -32,64 +31,53 @@ _MAX_STAGE_ROWS = 350
     type=click.Path(path_type=Path),
     help="The recording, or the folder that was converted.  [default: as stored in FILE]",
 )
-@click.option("--stages", "with_stages", is_flag=True, help="Add velocity and release probability.")
+@click.option("--stages", is_flag=True, help="Add velocity and release probability to a sample.")
+@click.option(
+    "--data",
+    metavar="FILE",
+    help="For the kind activity: the spike file, or the name of a data set, with the sample.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def plot(
-    data: str, index: int, output: Path, audio: Path | None, with_stages: bool, overwrite: bool
+    source: str,
+    kind: str,
+    index: int | None,
+    output: Path,
+    audio: Path | None,
+    stages: bool,
+    data: str | None,
+    overwrite: bool,
 ) -> None:
-    """Draw one sample of FILE: its spikes and, if the audio is available, its spectrogram.
+    """Draw a picture.
+
+    \b
+    kind         source   what is drawn
+    sample       FILE     spikes of the sample --index, and its spectrogram if the
+                          recording is available; --stages adds velocity and
+                          release probability
+    classes      FILE     mean spikes of every class by unit and time
+    frequencies  FILE     characteristic frequency of every unit
+    confusion    RESULT   confusion matrix of the test samples, over all seeds
+    latency      RESULT   test accuracy over the time heard, of every seed
+    training     RUN      loss and validation accuracy of every epoch
+    parameters   RUN      learned time constants and delays
+    activity     RUN      spikes of the hidden layers for sample --index of --data;
+                          not for samples of the test split of the model's data
 
     The audio is used only if its SHA-256 is the one stored in FILE. With the encoder cochlea, low units are high
-    frequencies. The right axis gives the characteristic frequency of each unit if the encoder has them. FILE is a
-    spike file or the name of a data set.
-    """
-    from spikebench.errors import SpikebenchError
-    from spikebench.plots.sample import Sample, draw_sample, write_figure
+    frequencies. The right axis of a sample gives the characteristic frequency of each unit if the encoder has them.
+    FILE is a spike file or the name of a data set, RESULT a result or a leaderboard entry, RUN a run, a folder of runs,
+    or a RESULT with logs and weights (parameters and activity: of the first seed).
+    """  # noqa: D301
+    from spikebench.plots.sample import write_figure
     from spikebench.records.whole_files import refuse_existing
-    from spikebench.spike_files.reader import SpikeFile
-    from spikebench.store.locate import resolve
 
+    given = {"--index": index, "--audio": audio, "--stages": stages or None, "--data": data}
+    draw, required, optional = KINDS[kind]
+    for option, value in given.items():
+        if value is None and option in required:
+            raise click.UsageError(f"Missing option '{option}', which the kind {kind} needs.")
+        if value is not None and option not in (*required, *optional):
+            raise click.UsageError(f"{option} does not apply to the kind {kind}.")
     refuse_existing(output, overwrite)
-    file, _ = resolve(data)
-    with SpikeFile(file) as spikes:
-        if index >= spikes.n_samples:
-            raise SpikebenchError(
-                f"{file}: there is no sample {index}; the file has {spikes.n_samples}, counted from 0"
-            )
-        times, units = spikes.events(index)
-        recording = find_recording(
-            spikes,
-            index,
-            audio,
-            required=with_stages or audio is not None,
-            without="no spectrogram",
-        )
-        stages = _stages(spikes, recording) if with_stages and recording else None
-        sample = Sample(times, units, spikes.n_units, _title(spikes, index))
-        figure = draw_sample(sample, characteristic_frequencies(spikes), recording, stages)
-    write_figure(figure, output)
-
-
-def _stages(spikes: SpikeFile, recording: Recording) -> Stages:
-    from spikebench.encoders.cochlea.stages import trace_sample
-    from spikebench.plots.sample import Stages
-
-    step = -(-spikes.n_units // _MAX_STAGE_ROWS)
-    channels = range(0, spikes.n_units, step)
-    trace = trace_sample(spikes, recording, channels)
-    return Stages(channels, trace.velocity, trace.p_fire, trace.sample_rate)
-
-
-def _title(spikes: SpikeFile, index: int) -> str:
-    label = int(spikes.labels[index])
-    parts = [f"{spikes.path.name}, sample {index}"]
-    if spikes.provenance.get("synthetic_voices"):
-        parts.append("synthetic voice")
-    if 0 <= label < len(spikes.keys):
-        parts.append(f"“{spikes.keys[label]}”")
-    if spikes.speakers[index] >= 0:
-        parts.append(f"speaker {spikes.speakers[index]}")
-    if spikes.sources:
-        piece = f"#{spikes.segments[index]}" if spikes.segments is not None else ""
-        parts.append(spikes.sources[index] + piece)
-    return "  ·  ".join(parts)
+    write_figure(draw(Request(source, index or 0, audio, stages, data or "")), output)

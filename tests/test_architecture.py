@@ -48,6 +48,7 @@ LAYERS = {
             "fewshot",
             "pruning",
             "plots",
+            "viewer",
             "__main__",
         ),
     ),

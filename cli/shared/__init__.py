@@ -7,6 +7,7 @@
     lazy_group        A group of commands that imports a command only when it runs
     own_code          The option ``--model`` of a network of the user: its file is run, and only
                       because the user names it
+    plot_kinds        Kinds of pictures of ``spikebench plot``: from files, results and runs to figures
     sample            The recording of a sample of a spike file, and the frequencies of its units
     training_options  Options that ``train`` and ``evaluate`` share
     training_session  Steps of ``train`` and ``evaluate`` around a fit: announce it, show progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,17 @@ def find_recording(
         raise SpikebenchError(f"{reason} (give the recording or its folder with --audio)")
     click.echo(f"{without}: {reason} (give the recording or its folder with --audio)", err=True)
     return None
+
+
+def recording_finder(spikes: SpikeFile, audio: Path | None) -> Callable[[int], Recording]:
+    """Return a function that finds the recording of a sample, or raises with the reason."""
+
+    def find(index: int) -> Recording:
+        found = find_recording(spikes, index, audio, required=True, without="")
+        assert found is not None
+        return found
+
+    return find
 
 
 def _recorded_root(spikes: SpikeFile) -> Path:

@@ -2,8 +2,13 @@
 
 ::
 
+    closed        Which samples of a spike file a trained model must not be tried on
     export        A trained run as a file for other programs: NIR for spiking models, ONNX for
                   conventional ones
+    file_samples  Samples of a spike file as the input of a trained model, without those of the
+                  test split of its data
+    inspection    Looking into a trained network: its learned time constants and delays, the spikes
+                  of its hidden layers
     nir_graph     Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)
     onnx_graph    Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in,
                   float32 ``scores`` (batch, class) out

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikebench.deployment.closed import copies_of_test
 from spikebench.deployment.recording import MelSample, encode_recording, mel_recording
 from spikebench.errors import ProtocolError, SpikeFileError
 from spikebench.events.batches import Collate, EventBatch
@@ -23,11 +24,10 @@ from spikebench.events.dataset import Sample, SpikeDataset
 from spikebench.events.moments import spread_moments, up_to
 from spikebench.mel.batches import mel_batch, padded_levels
 from spikebench.models.base import Classifier
-from spikebench.protocol.opening import is_data_of, recordings_of_test, spikes_of_test
+from spikebench.protocol.opening import is_data_of, recordings_of_test
 from spikebench.protocol.results import PUBLISHED_ENCODING
 from spikebench.recordings.search import Clip
 from spikebench.records.whole_files import file_sha256
-from spikebench.spike_files.fingerprint import spike_digests
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.training.inference import find_device, load_trained, one_thread, place
 from spikebench.training.run import data_path, read_run
@@ -89,6 +89,13 @@ class Listener:
     device
         ``cpu`` or ``cuda``.
 
+    Attributes
+    ----------
+    record : RunRecord
+        The run.
+    data : str
+        Name or path of the data on which it was trained.
+
     Raises
     ------
     TrainingError
@@ -97,7 +104,7 @@ class Listener:
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.record: RunRecord = read_run(folder)
-        self._data = data_path(folder, self.record)
+        self.data = data_path(folder, self.record)
         self._test_recordings: frozenset[str] | None = None
         self.device = find_device(device)
         self.model: Classifier = place(
@@ -138,26 +145,42 @@ class Listener:
                 f"{path}: holds spikes, but {self.record.model} works on recordings; give recordings or their folder"
             )
         sha256 = file_sha256(path)
-        if is_data_of(self._data, self.record.dataset, path, sha256):
+        if is_data_of(self.data, self.record.dataset, path, sha256):
             raise ProtocolError(
                 f"{path}: belongs to {self.record.dataset.name}, on which this run was trained; open its test "
                 "split with: spikebench evaluate --checkpoint RUN"
             )
         self._refuse_test_samples(path)
         samples = SpikeDataset(open_events(path, sha256))
-        if samples.n_units != self.record.dataset.n_units:
-            raise SpikeFileError(
-                f"{path}: has {samples.n_units} units, the model was trained on {self.record.dataset.n_units}; "
-                f"convert with --channels {self.record.dataset.n_units}"
-            )
+        self.require_units(path, samples.n_units)
         return samples
+
+    def require_units(self, path: Path, n_units: int) -> None:
+        """Refuse a spike file with another number of units than the data on which the model was trained.
+
+        Parameters
+        ----------
+        path
+            The file.
+        n_units
+            Number of its units.
+
+        Raises
+        ------
+        SpikeFileError
+            If the numbers differ.
+        """
+        expected = self.record.dataset.n_units
+        if n_units != expected:
+            raise SpikeFileError(
+                f"{path}: has {n_units} units, the model was trained on {expected}; "
+                f"convert with --channels {expected}"
+            )
 
     def _refuse_test_samples(self, path: Path) -> None:
         """Refuse a file with samples of the test split: of its recordings, or with its spikes."""
         with SpikeFile(path) as file:
-            same = len(self._recordings_of_test().intersection(file.sha256 or ()))
-            if not same:
-                same = len(spikes_of_test(self._data).intersection(spike_digests(file)))
+            same = int(copies_of_test(self.data, file).sum())
         if same:
             raise ProtocolError(
                 f"{path}: {same} of its samples are in the test split of {self.record.dataset.name}, on which this run "
@@ -166,7 +189,7 @@ class Listener:
 
     def _recordings_of_test(self) -> frozenset[str]:
         if self._test_recordings is None:
-            self._test_recordings = recordings_of_test(self._data)
+            self._test_recordings = recordings_of_test(self.data)
         return self._test_recordings
 
     def refuse_test_recording(self, path: Path) -> None:
@@ -248,7 +271,7 @@ class Listener:
         """
         steps = spread_moments(self.n_steps, n_moments)
         parts = []
-        for batch in self._batches(samples):
+        for batch in self.batches(samples):
             parts.append([self._scores(up_to(batch, int(step))) for step in steps])
         scores = np.concatenate([np.stack(part) for part in parts], axis=1)
         return TimedScores(steps * np.float64(self.time_step), scores)
@@ -278,7 +301,7 @@ class Listener:
             If the model needs whole clips.
         """
         steps = max(round(chunk / self.time_step), 1)
-        (batch,) = self._batches([sample])
+        (batch,) = self.batches([sample])
         state = None
         for first in range(0, self.n_steps, steps):
             last = min(first + steps, self.n_steps)
@@ -286,7 +309,19 @@ class Listener:
                 scores, state = self.model.forward_chunk(batch.window(first, last), state)
             yield last * self.time_step, scores[0].cpu().numpy()
 
-    def _batches(self, samples: Sequence[Sample | MelSample]) -> Iterator[EventBatch]:
+    def batches(self, samples: Sequence[Sample | MelSample]) -> Iterator[EventBatch]:
+        """Make batches of samples, as the model takes them.
+
+        Parameters
+        ----------
+        samples
+            Any number.
+
+        Yields
+        ------
+        EventBatch
+            At most 128 samples, in order, on the device of the model.
+        """
         for first in range(0, len(samples), _BATCH):
             part = [samples[k] for k in range(first, min(first + _BATCH, len(samples)))]
             yield self._collate(part).to(self.device)

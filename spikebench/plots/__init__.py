@@ -2,10 +2,17 @@
 
 ::
 
+    classes      Plot of the mean spikes of a class
+    confusion    Plot of a confusion matrix
     continual    Plot of learning task after task: accuracy on every task after every task
     costs        Plot of accuracy against costs: parameters, operations, spikes
     fewshot      Plot of a study of few-shot learning: accuracy against inner steps
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
+    frequencies  Plot of the frequency map of an encoder: which unit answers to which frequency
+    latency      Plot of latency: accuracy over the time heard
+    network      Plots of a trained network: learned values of its layers, and the spikes of a
+                 hidden layer
+    panels       Figures of one or several panels in the common style
     patterns     Plot of a study of spike patterns: learning curves, output spikes before and after
     predictions  Plot of predictions over time
     pruning      Plot of a study of pruning: accuracy against density and operations, and after
@@ -16,4 +23,5 @@
     substrate    Plot of a study with a substrate in the loop: accuracy per condition, spikes, and
                  accuracy against time
     timing       Plot of a study of timing: accuracy against the strength of each kind of change
+    training     Plot of training: loss and accuracy of every epoch
 """

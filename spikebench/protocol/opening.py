@@ -59,6 +59,7 @@ __all__ = [
     "open_selection",
     "open_test",
     "open_training",
+    "positions_of_test",
     "read_split_labels",
     "recordings_of_test",
 ]
@@ -422,6 +423,42 @@ def spikes_of_test(data: str) -> frozenset[bytes]:
         digests = spike_digests(file)
         found.update(digests[k] for k in chosen if file.spike_counts[k] >= MIN_SPIKES)
     return frozenset(found)
+
+
+def positions_of_test(data: str, path: Path, sha256: str) -> NDArray[np.int64] | None:
+    """List the samples of a spike file that are in the test split of a data set.
+
+    Parameters
+    ----------
+    data
+        Name or path of the data.
+    path, sha256
+        Path and SHA-256 of a spike file that may be one of its files, or one with the same contents.
+
+    Returns
+    -------
+    ndarray of int64 or None
+        Positions in the file; None if it is no file of the data, or the data are not on this machine.
+
+    Raises
+    ------
+    SpikeFileError
+        If the file cannot be read.
+    DataError
+        If its fingerprint cannot be cached.
+    """
+    wanted = dataset_fingerprint([Part(path)], sha256)
+    try:
+        located, _ = locate(data)
+        test = read_split_labels(data).test.index
+    except SpikebenchError:
+        return None
+    for found, part in located:
+        if dataset_fingerprint([Part(found)], file_sha256_once(found)) == wanted:
+            with SpikeFile(found) as file:
+                everything = np.arange(file.n_samples)
+            return {"": test, "test": everything}.get(part, everything[:0])
+    return None
 
 
 def _files_of_test(data: str) -> Iterator[tuple[SpikeFile, Sequence[int]]]:

@@ -2,6 +2,7 @@
 
 ::
 
+    averages     Mean number of spikes of every class by unit and time
     copies       Finding samples that are copies of one recording, by their spikes or by their
                  source files
     fingerprint  Fingerprint of a spike file: a hash of its contents
