@@ -53,6 +53,8 @@ demo: $(INSTALLED)
 	$(BIN)/spikebench submit demo/lstm --entries demo/entries
 	$(BIN)/spikebench leaderboard build --entries demo/entries -o demo/site
 	@echo "The page: $(CURDIR)/demo/site/index.html"
+	@echo "Next: $(BIN)/spikebench view demo/spoken-digits.h5   (look at the spikes, listen to them)"
+	@echo "      docs/own_model.md                           (your own network under the same protocol)"
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
