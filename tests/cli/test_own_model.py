@@ -140,7 +140,7 @@ def test_a_run_is_resumed_and_tested_with_the_same_file_alone(
     forget()
     again = ["evaluate", "--checkpoint", "whole", "--quiet", "-o", "tested"]
     code, _, err = run(capsys, *again, "--model", "my_net.py:MyNet")
-    assert (code, "get the file as it was" in err) == (1, True)
+    assert (code, "use the original file" in err) == (1, True)
     Path("my_net.py").write_text(NETWORK, encoding="utf-8")
     code, _, err = run(capsys, *again, "--model", "my_net.py:MyNet")
     assert code == 0, err

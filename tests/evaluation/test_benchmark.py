@@ -138,7 +138,7 @@ def test_a_result_becomes_an_entry(
     assert seeds[0].validation_accuracy is not None
     folder = result.save(tmp_path / "result")
     assert read_result(folder) == result.result
-    with pytest.raises(OutputExistsError, match="holds a result already"):
+    with pytest.raises(OutputExistsError, match="contains a result already"):
         result.save(folder)
     with pytest.raises(SystemExit) as ended:
         main(["submit", str(folder), "--entries", str(tmp_path / "entries"), "--weights"])
