@@ -102,7 +102,7 @@ def prune(
 
     \b
       method     reads            keeps
-      ntt        spikes only      weights that keep scores and tangent kernel near those of the dense network, per layer
+      ntt        spikes only      weights that nearly preserve the dense network's scores and tangent kernel, per layer
       snip       spikes, labels   weights whose removal would change the loss of a batch most, over all layers
       synflow    nothing          weights that carry the largest flow from inputs to outputs, over all layers
       magnitude  nothing          the largest initial weights, per layer

@@ -45,8 +45,8 @@ def view(data: str, audio: Path | None, run: Path | None, port: int, no_browser:
     The page lists the samples by class, speaker and split, shows their spikes down to single ones, and plays the
     recording (if it is available and its SHA-256 is the one stored in FILE) and a sound made of the spikes. With --run
     it shows how the predictions of a trained model develop during a sample; there are none for samples of the test
-    split of its data, which evaluate opens and counts. No data leave this machine. FILE is a spike file or the name of a
-    data set.
+    split of its data, which evaluate opens and counts. No data leave this machine. FILE is a spike file or the name of
+    a data set.
     """
     from spikebench.spike_files.reader import SpikeFile
     from spikebench.store.locate import resolve

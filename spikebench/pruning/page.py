@@ -267,7 +267,7 @@ def _speed(times: Sequence[LayerTime]) -> list[str]:
         *lines,
         "",
         f"{verdict} Forward and gradients of masked layers take {low:.2f} to {high:.2f} of the time of the dense "
-        "layer. A network can still train faster if it fires less. What sparsity saves is counted as effective operations, "
-        "of which hardware that skips zeros can make use.",
+        "layer. A network can still train faster if it fires less. What sparsity saves is counted as effective "
+        "operations, of which hardware that skips zeros can make use.",
         "",
     ]

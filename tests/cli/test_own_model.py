@@ -106,7 +106,7 @@ def test_from_the_file_to_a_verified_entry(
     assert f"a file of its authors that is not part of the entry (SHA-256 {sha256})" in page
     verify = ["verify", entry, "--data", data, "--by", "me", "--quiet"]
     code, out, _ = run(capsys, "verify", entry)
-    assert out.count("give it with --model my_net.py:MyNet, which runs its code") == 2
+    assert out.count("name it with --model my_net.py:MyNet, which runs its code") == 2
     code, _, err = run(capsys, *verify, "--training")
     assert code == 1
     assert "a file of its authors that is not in the entry" in err
