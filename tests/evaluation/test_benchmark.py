@@ -143,7 +143,7 @@ def test_a_result_becomes_an_entry(
     with pytest.raises(SystemExit) as ended:
         main(["submit", str(folder), "--entries", str(tmp_path / "entries"), "--weights"])
     assert ended.value.code == 0
-    assert "without a log of its training it cannot be trained" in capsys.readouterr().out
+    assert "without a training log, others cannot repeat the training" in capsys.readouterr().out
     build = [
         "leaderboard",
         "build",
