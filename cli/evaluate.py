@@ -85,8 +85,8 @@ def evaluate(
     and tests the refitted model. The result is marked as refitted.
 
     --model my_net.py:MyNet trains and tests a network of your own: THE CODE OF THE FILE IS RUN on this machine, with
-    your rights, so name only a file that you trust. Its SHA-256 and the name of the class stand in the result. To test
-    a run of it, give the file again: --checkpoint RUN --model my_net.py:MyNet.
+    your permissions, so name only a file that you trust. The result records its SHA-256 and the name of the class. To
+    test a run of it, name the file again: --checkpoint RUN --model my_net.py:MyNet.
 
     Next step: spikebench submit FOLDER
     """
@@ -146,7 +146,9 @@ def evaluate(
     kind = "-oracle" if oracle else "-refit" if refit else ""
     folder = output or default_folder(data, f"{name}{kind}")
     if (folder / RESULT_FILE).exists():
-        raise OutputExistsError(f"{folder}: holds a result already; choose another folder with -o")
+        raise OutputExistsError(
+            f"{folder}: contains a result already; choose another folder with -o"
+        )
     command = shlex.join(["spikebench", "evaluate", *words])
     published = shlex.join(["spikebench", "evaluate", *map(shareable, words)])
     if checkpoint is not None:

@@ -40,27 +40,33 @@ if TYPE_CHECKING:
     type=click.Choice(["exponential", "euler"]),
     default="exponential",
     show_default=True,
-    help="How the equations of the file become steps; snnTorch, for example, exports for euler.",
+    help="Discretisation of the equations of the file; files of snnTorch need euler.",
 )
 @click.option(
     "--step-ms",
     type=float,
-    help="Step for which the time constants are meant; 0.1 for files of snnTorch.  [default: the width of a bin]",
+    help="Time step that the time constants refer to; 0.1 for files of snnTorch.  [default: that of the file, else the "
+    "width of a bin]",
 )
 @click.option(
-    "--refractory-steps", type=click.IntRange(0, 10_000), help="Silent steps after a spike."
+    "--refractory-steps",
+    type=click.IntRange(0, 10_000),
+    help="Refractory steps after a spike.  [default: that of the file, else 0]",
 )
 @click.option(
     "--reset",
     type=click.Choice(["value", "subtract", "subtract_later"]),
-    help="At a spike, the membrane takes its reset value, or loses the threshold, at once or in the next step.",
+    help="At a spike, set the membrane to its reset value (value), or subtract the threshold at once (subtract) or in "
+    "the next step (subtract_later).  [default: value]",
 )
 @click.option(
     "--reduction",
     type=click.Choice(["sum", "mean", "max", "last", "softmax"]),
-    help="Score of a class from its output over time.  [default: that of the file, else sum]",
+    help="How the output over time becomes the score of a class.  [default: that of the file, else sum]",
 )
-@click.option("--name", default="", help="Name of the model.  [default: that of the file]")
+@click.option(
+    "--name", default="", help="Name of the model in the result.  [default: that of the file]"
+)
 @click.option(
     "--metrics", "metrics_text", default="", metavar="all|LIST", help="Cost metrics to measure."
 )
@@ -91,9 +97,9 @@ def import_nir(
 ) -> None:
     """Test a network from FILE.nir on the test split of a data set, once, and write a result.
 
-    NIR describes neurons by differential equations and leaves open how they become steps: see the options. A file of
-    'spikebench export' says all of it itself, and gives the predictions of its run. The network is not trained, and
-    nothing in the file is executed. Classes must be in the order of the data set.
+    NIR describes neurons by differential equations and does not define how they are discretised; the options do. A
+    file of 'spikebench export' needs no options and gives the predictions of its run. The network is not trained, and
+    nothing in the file is executed. Its outputs must be in the order of the classes of the data set.
 
     Next step: spikebench submit FOLDER
     """
@@ -152,11 +158,13 @@ def _check_classes(
     shown = printable(str(file))
     if network.n_outputs != len(classes):
         raise TrainingError(
-            f"{shown}: has {network.n_outputs} outputs, the data {len(classes)} classes"
+            f"{shown}: has {network.n_outputs} outputs, the data {len(classes)} classes; choose its data with --data"
         )
     try:
         named = json.loads(said["classes"]) if "classes" in said else classes
     except (TypeError, ValueError):
         raise TrainingError(f"{shown}: classes of the metadata are not a JSON list") from None
     if named != classes:
-        raise TrainingError(f"{shown}: was trained on other classes than those of the data")
+        raise TrainingError(
+            f"{shown}: was trained on other classes than those of the data; choose its data with --data"
+        )

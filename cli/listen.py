@@ -55,10 +55,10 @@ def listen(
 ) -> None:
     """Make a sound of the spikes of one sample of FILE.
 
-    Every unit becomes a tone at its characteristic frequency, as loud as it fires; units up to 1,500 Hz keep the phase
-    of their spikes. The sound is rough: it shows what the spikes still contain, not how the word was spoken. If the
-    recording is available, the correlation of both spectrograms is printed: 1 is equal, and two different words have
-    about 0.5. FILE is a spike file or the name of a data set whose encoder has characteristic frequencies.
+    Every unit becomes a tone at its characteristic frequency, louder the more it fires; units up to 1,500 Hz keep the
+    phase of their spikes. The sound is a rough reconstruction. If the recording is available, the correlation of both
+    spectrograms is printed: 1 for equal spectrograms, about 0.5 on average for two different words (docs/listening.md).
+    FILE is a spike file or the name of a data set whose encoder has characteristic frequencies.
     """
     from spikebench.errors import SpikebenchError
     from spikebench.records.whole_files import refuse_existing

@@ -57,7 +57,7 @@ COMMANDS = {
     ),
     "prune": (
         "cli.prune:prune",
-        "Prune networks before training, by five methods, and train what is kept.",
+        "Prune networks before training, by five methods, and train the remaining weights.",
     ),
     "predict": ("cli.predict:predict", "Apply a trained model to spike files and recordings."),
     "quantise": ("cli.quantise:quantise", "Round the weights of trained models to few bits."),

@@ -58,7 +58,7 @@ def plot(
     classes      FILE     mean spikes of every class by unit and time
     frequencies  FILE     characteristic frequency of every unit
     confusion    RESULT   confusion matrix of the test samples, over all seeds
-    latency      RESULT   test accuracy over the time heard, of every seed
+    latency      RESULT   test accuracy against the duration of the input
     training     RUN      loss and validation accuracy of every epoch
     parameters   RUN      learned time constants and delays
     activity     RUN      spikes of the hidden layers for sample --index of --data;
@@ -78,6 +78,6 @@ def plot(
         if value is None and option in required:
             raise click.UsageError(f"Missing option '{option}', which the kind {kind} needs.")
         if value is not None and option not in (*required, *optional):
-            raise click.UsageError(f"{option} does not apply to the kind {kind}.")
+            raise click.UsageError(f"{option} does not apply to the kind {kind}; leave it out.")
     refuse_existing(output, overwrite)
     write_figure(draw(Request(source, index or 0, audio, stages, data or "")), output)

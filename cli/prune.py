@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "--densities",
     multiple=True,
     metavar="LIST",
-    help="Parts of the weights that are kept, separated by commas, e.g. 0.1,0.03; the dense network is always trained."
+    help="Fractions of the weights to keep, separated by commas, e.g. 0.1,0.03; the dense network is always trained."
     "  [default: those of the preset for DATA]",
 )
 @click.option(
@@ -102,14 +102,14 @@ def prune(
 
     \b
       method     reads            keeps
-      ntt        spikes only      what preserves scores and tangent kernel of the dense network, by layer
-      snip       spikes, labels   weights whose removal would change the loss of a batch, of all layers
-      synflow    nothing          weights that carry the flow from inputs to outputs, of all layers
-      magnitude  nothing          the largest initial weights, by layer
-      random     nothing          random weights, by layer
+      ntt        spikes only      weights that nearly preserve the dense network's scores and tangent kernel, per layer
+      snip       spikes, labels   weights whose removal would change the loss of a batch most, over all layers
+      synflow    nothing          weights that carry the largest flow from inputs to outputs, over all layers
+      magnitude  nothing          the largest initial weights, per layer
+      random     nothing          random weights, per layer
 
-    Masked weights are exactly 0 from the first step to the last. The weights after the last epoch are tested, on the
-    validation samples; the test split stays closed without --test. To resume an interrupted study, run the same command
+    Masked weights are exactly 0 from the first step to the last. The weights after the last epoch are tested on the
+    validation samples; --test opens the test split instead. To resume an interrupted study, run the same command
     with the same -o again. A run that fails is listed and does not stop the others; the exit code is then 1.
     docs/methods/tangent_transfer.md has equations, definitions and results.
     """  # noqa: D301

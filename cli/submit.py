@@ -165,7 +165,7 @@ def _raising(result: Result) -> str:
         file = printable(result.model.name.partition(":")[0])
         return f"verify needs the file {file}, which is not in the entry"
     if any(record.run_file is None for record in result.seeds):
-        return "it stays so: without a log of its training it cannot be trained or run again"
+        return "it stays so: without a training log, others cannot repeat the training or the inference"
     return "spikebench verify raises it"
 
 

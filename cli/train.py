@@ -66,9 +66,9 @@ def train(
     The models mel_… work on log-mel features of the recordings in the folder --audio; labels, speakers and splits are
     those of the spike file, which names the recordings.
 
-    --model my_net.py:MyNet trains a network of your own: THE CODE OF THE FILE IS RUN on this machine, with your rights,
-    so name only a file that you trust. Its SHA-256 and the name of the class stand in the run. To resume it, give the
-    file again: --resume RUN --model my_net.py:MyNet.
+    --model my_net.py:MyNet trains a network of your own: THE CODE OF THE FILE IS RUN on this machine, with your
+    permissions, so name only a file that you trust. The run records its SHA-256 and the name of the class. To resume
+    it, name the file again: --resume RUN --model my_net.py:MyNet.
 
     Several processes share every batch if torchrun starts them (give them an output folder):
     torchrun --nproc-per-node 2 -m spikebench train --model rlif -o run

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="FILE.py:CLASS",
-    help="The file of the network of an entry whose authors wrote their own. You name it, so its code is RUN; it must "
-    "have the SHA-256 of the entry.",
+    help="For an entry with a network of its authors: the file of the network, whose code is then RUN. It must have "
+    "the SHA-256 recorded in the entry.",
 )
 @click.option(
     "--weights",
@@ -91,8 +91,8 @@ def verify(
     Nothing in an entry is executed or unpickled, and no path that it contains is opened. Data are found by a registered
     name or with --data, and must have the fingerprint (of older results: the SHA-256), classes and split of the result.
 
-    The network of an entry whose authors wrote their own (docs/own_model.md) is in a file that the entry names with its
-    SHA-256 and does not contain. Get the file, read it, and give it with --model FILE.py:CLASS.
+    A network of the authors' own (docs/own_model.md) is in a file that is not part of the entry, which records only its
+    name and SHA-256. Get the file, read it, and name it with --model FILE.py:CLASS.
 
     Exit code 1: a check failed; a failed check is not written to the entry.
     """

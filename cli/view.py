@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A finished run, or a result or entry with weights (its first seed): show what the model answers over the "
-    "time heard.",
+    help="A finished run, or a result or entry with weights (its first seed): show how its predictions "
+    "develop during a sample.",
 )
 @click.option(
     "--port",
@@ -44,8 +44,9 @@ def view(data: str, audio: Path | None, run: Path | None, port: int, no_browser:
 
     The page lists the samples by class, speaker and split, shows their spikes down to single ones, and plays the
     recording (if it is available and its SHA-256 is the one stored in FILE) and a sound made of the spikes. With --run
-    it shows what a trained model answers up to every moment; samples of the test split of its data are not answered,
-    because only evaluate opens that split. Nothing is sent elsewhere. FILE is a spike file or the name of a data set.
+    it shows how the predictions of a trained model develop during a sample; there are none for samples of the test
+    split of its data, which evaluate opens and counts. No data leave this machine. FILE is a spike file or the name of
+    a data set.
     """
     from spikebench.spike_files.reader import SpikeFile
     from spikebench.store.locate import resolve

@@ -85,7 +85,7 @@ def test_the_predictions_of_any_program_give_a_row(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = commands(blocks("sh")[2], capsys, monkeypatch)
-    assert "it stays so: without a log of its training" in said
+    assert "it stays so: without a training log" in said
     (entry,) = Path("leaderboard-entries/digits").iterdir()
     stored = read_entry(entry)
     assert stored.entry.name == "Nearest mean"

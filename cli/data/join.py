@@ -24,10 +24,10 @@ import click
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def join(files: tuple[Path, ...], output: Path, overwrite: bool) -> None:
-    """Join spike files of one encoder, seed and list of classes into one.
+    """Join spike files with the same encoder, seed and classes into one.
 
-    For example shd-r_train.h5 and shd-r_test.h5 of 'spikebench data make' into the file that training takes. Samples
-    keep their splits, and are in the order of the names of their recordings.
+    For example shd-r_train.h5 and shd-r_test.h5 of 'spikebench data make' into the one file that training needs.
+    Samples keep their splits, and are sorted by the names of their recordings.
     """
     from spikebench.records.whole_files import refuse_existing
     from spikebench.spike_files.joining import join_files

@@ -42,7 +42,7 @@ def fill_in(form: str, **answers: str) -> str:
 
 
 def main(data: str, kit: Path) -> None:
-    """Fit on the training samples, count what is right on validation, predict the test samples once."""
+    """Fit on the training samples, compute the validation accuracy, predict the test samples once."""
     with (kit / "splits.csv").open() as file:
         rows = list(csv.DictReader(file))
     index = {

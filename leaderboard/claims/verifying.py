@@ -70,7 +70,7 @@ def code_needed(name: str, sha256: str) -> str:
     """
     return (
         f"the model is {printable(name)}, a file of its authors that is not in the entry (SHA-256 {sha256[:16]}…); get "
-        f"it, read it, and give it with --model {printable(name)}, which runs its code"
+        f"the file, read it, and name it with --model {printable(name)}, which runs its code"
     )
 
 

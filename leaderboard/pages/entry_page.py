@@ -155,13 +155,13 @@ def _repetition(result: Result) -> str:
     if model.code_sha256 is not None:
         return (
             f"The network is {_cut(printable(model.name))}, a file of its authors that is not part of the entry "
-            f"(SHA-256 {model.code_sha256}). Whoever has it can repeat the entry: "
+            f"(SHA-256 {model.code_sha256}). Whoever has the file can repeat the training: "
             "spikebench verify ENTRY --training --model FILE.py:CLASS."
         )
     if any(seed.run_file is None for seed in result.seeds):
         return (
-            "The entry has no log of its training, so it cannot be trained or run again: its accuracies follow from "
-            "its predictions, and how these were made is declared by its authors."
+            "The entry has no training log, so others can repeat neither its training nor its inference. Its "
+            "accuracies follow from its predictions; how these were made is declared by its authors."
         )
     return ""
 

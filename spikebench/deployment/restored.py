@@ -76,7 +76,9 @@ def restore_runs(result_folder: Path, folder: Path) -> list[Path]:
     result = read_result(result_folder)
     logs = read_logs(result_folder, result)
     if logs is None:
-        raise ResultError(f"{result_folder}: the logs of its runs are not in it")
+        raise ResultError(
+            f"{result_folder}: the logs of its runs are missing; give a run or a result with logs"
+        )
     if len(logs) != len(result.seeds):
         raise ResultError(f"{result_folder}: {len(logs)} logs for {len(result.seeds)} seeds")
     runs = []
@@ -85,7 +87,7 @@ def restore_runs(result_folder: Path, folder: Path) -> list[Path]:
         name = seed.weights_file
         if name is None or not (result_folder / name).exists():
             raise ResultError(
-                f"{result_folder}: the weights of seed {seed.seed} are not in it; "
+                f"{result_folder}: the weights of seed {seed.seed} are missing; "
                 "an entry has them if it was made by: spikebench submit --weights"
             )
         weights = plain_file(result_folder, name)

@@ -190,7 +190,7 @@ class Benchmark:
             Always.
         """
         raise ProtocolError(
-            "the test split is not handed out: select on benchmark.validation, then call benchmark.evaluate(model), "
+            "the test split cannot be read here: select on benchmark.validation, then call benchmark.evaluate(model), "
             "which opens the test split once and counts it"
         )
 
@@ -294,7 +294,9 @@ class Benchmark:
         shape = self.shape
         own = [OwnModel(one, shape, name, takes_events=self.events) for one in models]
         if len({network.n_parameters() for network in own}) > 1:
-            raise TrainingError(f"the models {name} differ in their size: test them separately")
+            raise TrainingError(
+                f"the models {name} differ in their number of parameters; test them separately"
+            )
         # Before the test split is opened: a network that does not run is not tested, and not counted.
         accuracies = [self._validate(one) for one in own]
         files = [weights_bytes(one, name, seed) for one, seed in zip(own, numbers, strict=True)]
@@ -345,5 +347,5 @@ def _check_models(models: Sequence[nn.Module], seeds: Sequence[int], name: str) 
         )
     if len({type(one) for one in models}) > 1:
         raise TrainingError(
-            "the models must be one network trained with several seeds: test different networks separately"
+            "the models must be one network trained with several seeds; test different networks separately"
         )

@@ -84,13 +84,13 @@ class OwnResult:
         Raises
         ------
         OutputExistsError
-            If it holds a result already.
+            If it contains a result already.
         ResultError
             If it cannot be written; the result is still in memory, and can be saved elsewhere.
         """
         folder = Path(folder)
         if (folder / RESULT_FILE).exists():
-            raise OutputExistsError(f"{folder}: holds a result already; choose another folder")
+            raise OutputExistsError(f"{folder}: contains a result already; choose another folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, content in self.files.items():
@@ -208,7 +208,7 @@ def weights_bytes(model: OwnModel, name: str, seed: int) -> bytes:
     try:
         return save(tensors, {"note": json.dumps({"model": name, "seed": seed})})
     except (KeyError, TypeError, ValueError) as error:
-        raise ResultError(f"{name}: its weights cannot be kept as safetensors: {error}") from None
+        raise ResultError(f"{name}: its weights cannot be saved as safetensors: {error}") from None
 
 
 def make_result(

@@ -112,8 +112,8 @@ class NirNetwork(nn.Module):
         lengths = batch.lengths if isinstance(batch, EventBatch) else None
         if raster.shape[2] != self.n_inputs:
             raise TrainingError(
-                f"the graph has {self.n_inputs} inputs, the raster {raster.shape[2]} units; input.group_units or other "
-                "data may fit"
+                f"the graph has {self.n_inputs} inputs, the raster {raster.shape[2]} units; set group_units "
+                "(--group-units), or choose its data with --data"
             )
         n = raster.shape[0]
         states = {
@@ -229,7 +229,7 @@ def _read(path: Path, use: Callable[[Any], T]) -> T:
         raise TrainingError(f"{shown}: {error}") from None
     except Exception as error:  # whatever a damaged file makes h5py and nir raise
         reason = printable(str(error).strip() or type(error).__name__)[:200]
-        raise TrainingError(f"{shown}: is not a file of NIR: {reason}") from None
+        raise TrainingError(f"{shown}: is not a NIR file: {reason}") from None
 
 
 def rules_of(metadata: Mapping[str, Any]) -> NirRules:

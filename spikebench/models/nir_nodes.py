@@ -194,7 +194,7 @@ def _decay(tau: Values, step: float, rules: NirRules) -> Values:
     if np.any(tau < step * (1 - 1e-6)):
         raise TrainingError(
             f"a time constant of {tau.min():g} s is below the step of {step:g} s, too short for forward Euler; "
-            "set step_s, or the exponential discretisation"
+            "set step_s (--step-ms), or use --discretisation exponential"
         )
     return np.maximum(1 - step / tau, 0.0)
 
@@ -220,8 +220,8 @@ def make_part(name: str, node: Any, kind: str, rules: NirRules, step: float) -> 
     except TrainingError as error:
         raise TrainingError(f"node {shown}: {error}") from None
     raise TrainingError(
-        f"node {shown} is of kind {kind}, which is not read; read are Linear, Affine, LIF, CubaLIF, IF, LI, CubaLI, I, "
-        "Scale, Threshold, Delay and Flatten"
+        f"node {shown} is of kind {kind}, which is not supported; supported are Linear, Affine, LIF, CubaLIF, IF, LI, "
+        "CubaLI, I, Scale, Threshold, Delay and Flatten"
     )
 
 

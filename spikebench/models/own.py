@@ -157,7 +157,9 @@ def _check_tensors(name: str, module: nn.Module) -> None:
                 f"{name}: {key} has no size yet; give its layer the number of inputs, instead of a lazy layer"
             )
         if not isinstance(value, torch.Tensor):
-            raise TrainingError(f"{name}: {key} of its state is no tensor, so it cannot be kept")
+            raise TrainingError(
+                f"{name}: {key} in its state_dict is not a tensor, so it cannot be saved"
+            )
         if not bool(torch.isfinite(value).all()):
             raise TrainingError(
                 f"{name}: {key} is not finite; a constant such as a mask is registered with persistent=False"

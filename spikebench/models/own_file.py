@@ -99,7 +99,7 @@ def load_code(model: str, expected: str | None = None) -> OwnCode:
     shown, file = printable(str(path)), str(path.absolute())
     if expected is not None and sha256 != expected:
         raise TrainingError(
-            f"{shown}: not run, because its SHA-256 is {sha256[:16]}…, not {expected[:16]}…; get the file as it was"
+            f"{shown}: not run, because its SHA-256 is {sha256[:16]}…, not {expected[:16]}…; use the original file"
         )
     module = ModuleType(f"spikebench_own_{sha256[:16]}")
     module.__file__ = file
@@ -183,12 +183,12 @@ def _not_named(model: str, name: str, code_sha256: str) -> str:
     others = [sha256 for known, sha256 in _NAMED if known == name]
     if others:
         return (
-            f"model {model}: the file given with --model has SHA-256 {others[-1][:16]}…, not {needed}; give the file "
-            "as it was at the start"
+            f"model {model}: the file given with --model has SHA-256 {others[-1][:16]}…, not {needed}; name the "
+            "original file"
         )
     return (
-        f"model {model} is a network in a file of its author, and no file is run that the command line does not name: "
-        f"give --model {model} with the path of the file ({needed}); train, evaluate and verify take it"
+        f"model {model} is a network in a file of its authors, which is run only if the command line names it: "
+        f"give --model {model} with the path of the file ({needed}); only train, evaluate and verify take it"
     )
 
 

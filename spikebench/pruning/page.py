@@ -168,7 +168,7 @@ def finding(rows: Sequence[PruningRow]) -> list[str]:
     if row.gain.low is None:
         verdict = "not decided by these seeds"
     elif row.gain.low > 0:
-        verdict = "confirmed"
+        verdict = "confirmed for this network and data"
     elif row.gain.high is not None and row.gain.high < 0:
         verdict = "not confirmed: NTT is worse than random masks"
     others = [
@@ -193,7 +193,7 @@ def finding(rows: Sequence[PruningRow]) -> list[str]:
 def _faster(row: PruningRow, drawn: PruningRow) -> str:
     """Say what that means for the paper's second finding, that NTT learns faster."""
     if row.epochs is None and drawn.epochs is None:
-        return " Neither gets there, so this study does not show whether NTT learns faster."
+        return " Neither reaches it, so this study does not show whether NTT learns faster."
     if row.reached != drawn.reached or row.epochs is None or drawn.epochs is None:
         return f" It is reached in {row.reached} and {drawn.reached} of the seeds."
     return ""
@@ -206,7 +206,7 @@ def _best(rows: Sequence[PruningRow], density: float) -> str:
         return ""
     best = max(own, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
     assert best.accuracy is not None
-    return f" The most accurate method there is `{best.method}` with {100 * best.accuracy.value:.1f} %."
+    return f" The highest mean accuracy there is that of `{best.method}`, {100 * best.accuracy.value:.1f} %."
 
 
 def _costs(rows: Sequence[PruningRow]) -> list[str]:
@@ -225,7 +225,7 @@ def _costs(rows: Sequence[PruningRow]) -> list[str]:
     return [
         f"NTT takes {seconds:.1f} s of processor time before training, training {training:.1f} s (means over "
         f"all densities). "
-        "Distances of kernel and scores from the teacher at its end, relative to those at its beginning: "
+        "Distances of kernel and scores from the teacher after NTT, relative to those before: "
         f"{'; '.join(parts)}.",
         "",
     ]
@@ -259,16 +259,15 @@ def _speed(times: Sequence[LayerTime]) -> list[str]:
         )
     low, high = min(ratios), max(ratios)
     verdict = (
-        "No speed is gained: the kernels do not skip zero weights."
+        "Training is not faster: the kernels do not skip zero weights."
         if low > _FASTER
-        else "Masked layers are faster here."
+        else "Masked layers train faster here."
     )
     return [
         *lines,
         "",
-        f"{verdict} Times of masked layers are {low:.2f} to {high:.2f} of the dense one. A network in training "
-        "can still be faster when it fires less. What sparsity saves is counted as effective operations, which "
-        "hardware "
-        "that skips zeros could use.",
+        f"{verdict} Forward and gradients of masked layers take {low:.2f} to {high:.2f} of the time of the dense "
+        "layer. A network can still train faster if it fires less. What sparsity saves is counted as effective "
+        "operations, of which hardware that skips zeros can make use.",
         "",
     ]

@@ -104,8 +104,8 @@ def _require_same(one: SpikeFile, other: SpikeFile) -> None:
     for what, (here, there) in facts.items():
         if here != there:
             raise SpikeFileError(
-                f"{printable(str(other.path))}: its {what} differ from {printable(str(one.path))} "
-                f"({printable(str(there))[:60]}, not {printable(str(here))[:60]})"
+                f"{printable(str(other.path))}: differs from {printable(str(one.path))} in its {what} "
+                f"({printable(str(there))[:60]}, not {printable(str(here))[:60]}); join files of one conversion"
             )
 
 
@@ -121,7 +121,8 @@ def _rows(files: Sequence[SpikeFile]) -> list[tuple[SpikeFile, int]]:
         name = (file.sources[index], segment)
         if name in named:
             raise SpikeFileError(
-                f"{printable(str(file.path))}: {printable(name[0])} is in {printable(str(named[name][0].path))} too"
+                f"{printable(str(file.path))}: {printable(name[0])} is in {printable(str(named[name][0].path))} too; "
+                "leave one of the files out"
             )
         named[name] = (file, index)
     return [named[name] for name in sorted(named)]

@@ -36,7 +36,7 @@ def test_evaluate_writes_a_result_that_passes_submission(
     assert result.command.startswith("spikebench evaluate --model lif --data")
     code, _, err = run(capsys, *words)
     assert code == 1
-    assert "out: holds a result already" in err
+    assert "out: contains a result already" in err
 
 
 def test_train_then_evaluate_the_checkpoint(

@@ -70,7 +70,7 @@ def test_refusals(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("outputs.nir", [], "outputs.nir: has 7 outputs, the data 3 classes"),
         ("classes.nir", [], "classes.nir: was trained on other classes than those of the data"),
         ("rule.nir", [], "metadata: reduction"),
-        ("text.nir", [], "text.nir: is not a file of NIR"),
+        ("text.nir", [], "text.nir: is not a NIR file"),
         ("absent.nir", [], "absent.nir: no such file"),
         ("classes.nir", ["--step-ms", -1], "step_s"),
         ("classes.nir", ["--time-step-ms", 0], "time_step_ms"),

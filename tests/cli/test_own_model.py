@@ -106,7 +106,7 @@ def test_from_the_file_to_a_verified_entry(
     assert f"a file of its authors that is not part of the entry (SHA-256 {sha256})" in page
     verify = ["verify", entry, "--data", data, "--by", "me", "--quiet"]
     code, out, _ = run(capsys, "verify", entry)
-    assert out.count("give it with --model my_net.py:MyNet, which runs its code") == 2
+    assert out.count("name it with --model my_net.py:MyNet, which runs its code") == 2
     code, _, err = run(capsys, *verify, "--training")
     assert code == 1
     assert "a file of its authors that is not in the entry" in err
@@ -140,7 +140,7 @@ def test_a_run_is_resumed_and_tested_with_the_same_file_alone(
     forget()
     again = ["evaluate", "--checkpoint", "whole", "--quiet", "-o", "tested"]
     code, _, err = run(capsys, *again, "--model", "my_net.py:MyNet")
-    assert (code, "get the file as it was" in err) == (1, True)
+    assert (code, "use the original file" in err) == (1, True)
     Path("my_net.py").write_text(NETWORK, encoding="utf-8")
     code, _, err = run(capsys, *again, "--model", "my_net.py:MyNet")
     assert code == 0, err

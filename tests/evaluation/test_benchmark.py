@@ -138,12 +138,12 @@ def test_a_result_becomes_an_entry(
     assert seeds[0].validation_accuracy is not None
     folder = result.save(tmp_path / "result")
     assert read_result(folder) == result.result
-    with pytest.raises(OutputExistsError, match="holds a result already"):
+    with pytest.raises(OutputExistsError, match="contains a result already"):
         result.save(folder)
     with pytest.raises(SystemExit) as ended:
         main(["submit", str(folder), "--entries", str(tmp_path / "entries"), "--weights"])
     assert ended.value.code == 0
-    assert "without a log of its training it cannot be trained" in capsys.readouterr().out
+    assert "without a training log, others cannot repeat the training" in capsys.readouterr().out
     build = [
         "leaderboard",
         "build",

@@ -209,7 +209,9 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
         [("input", "p"), ("p", "output")],
         type_check=False,
     )
-    tries.append((unread, {}, "p is of kind SumPool2d, which is not read; read are Linear"))
+    tries.append(
+        (unread, {}, "p is of kind SumPool2d, which is not supported; supported are Linear")
+    )
     for graph, rules, reason in tries:
         with pytest.raises(TrainingError, match=reason):
             NirNetwork(graph, STEP, NirRules(**rules))
@@ -218,7 +220,7 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the graph has 3 inputs, the raster 5 units"):
         NirNetwork(chain(linear), STEP)(torch.zeros(1, 2, 5))
     (tmp_path / "no.nir").write_bytes(b"nothing")
-    with pytest.raises(TrainingError, match=r"no\.nir: is not a file of NIR"):
+    with pytest.raises(TrainingError, match=r"no\.nir: is not a NIR file"):
         read_nir(tmp_path / "no.nir", STEP)
     with pytest.raises(TrainingError, match=r"absent\.nir: no such file"):
         read_nir(tmp_path / "absent.nir", STEP)

@@ -161,7 +161,7 @@ def test_rows_pair_seeds_and_count_epochs() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.02, 0.1, "confirmed. Difference +6.0 points"),
+        (0.02, 0.1, "confirmed for this network and data. Difference +6.0 points"),
         (-0.1, -0.02, "not confirmed: NTT is worse than random masks"),
         (-0.1, 0.02, "neither confirmed nor refuted"),
         (None, None, "not decided by these seeds"),
