@@ -23,6 +23,10 @@ COMMANDS = {
     "info": ("cli.info:info", "Show the contents of a spike file."),
     "plot": ("cli.plot:plot", "Draw one sample of a spike file."),
     "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
+    "models": (
+        "cli.models:models",
+        "List the models: parameters, presets, learning rules, formats of export.",
+    ),
     "train": ("cli.train:train", "Train a model without opening the test split."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
     "sweep": (

@@ -118,7 +118,7 @@ def _settings(words: tuple[str, ...]) -> PatternSettings:
 
     from spikebench.errors import TrainingError
     from spikebench.patterns.task import PatternSettings
-    from spikebench.records.strict_json import first_problem
+    from spikebench.records.problems import first_problem
 
     values: dict[str, Any] = {}
     for word in words:

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     help="Hold out one speaker of the training split for selection, or each of them in turn.",
 )
 @click.option(
+    "--print-preset",
+    is_flag=True,
+    help="Print all settings that would be used, as TOML for --config, and train nothing.",
+)
+@click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     help="Resume an interrupted run with its own settings.",
@@ -40,6 +45,7 @@ def train(
     data: str | None,
     audio: Path | None,
     preset_file: Path | None,
+    config: Path | None,
     settings: tuple[str, ...],
     refit: bool,
     device: str,
@@ -49,6 +55,7 @@ def train(
     seed: int,
     output: Path | None,
     fold: str | None,
+    print_preset: bool,
     resume: Path | None,
 ) -> None:
     """Train a model with its preset and keep the run.
@@ -73,11 +80,31 @@ def train(
     """
     if (model is None) == (resume is None):
         raise click.UsageError("give --model to start a run, or --resume to resume one")
+    if resume is not None and (
+        data or preset_file or config or settings or fold or refit or learning or print_preset
+    ):
+        raise click.UsageError(
+            "--resume uses the data, preset, settings, learning rule, fold and refit of its run; leave out these "
+            "options"
+        )
+    if fold and refit:
+        raise click.UsageError(
+            "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
+        )
+    if model is not None:  # before PyTorch is loaded, which takes longer
+        from cli.shared.settings import Given
+        from cli.shared.settings import print_preset as show
+
+        data = data or "digits"
+        given = Given(model, data, learning, preset_file, config, settings)
+        preset = given.read()
+        if print_preset:
+            show(model, preset)
+            return
     from cli.progress.audio import mel_progress
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.learning.ranks import this_rank
-    from spikebench.presets.preset import read_preset
     from spikebench.protocol.opening import list_folds, open_selection
     from spikebench.training.inference import find_device
     from spikebench.training.loop import start_run
@@ -85,11 +112,6 @@ def train(
 
     find_device(device)
     if resume is not None:
-        if data or preset_file or settings or fold or refit or learning:
-            raise click.UsageError(
-                "--resume uses the data, preset, settings, learning rule, fold and refit of its run; leave out these "
-                "options"
-            )
         folder, record = resume, read_run(resume)
         selection = reopen(folder, record, audio)
         if selection.dataset.first_difference(record.dataset):
@@ -101,12 +123,9 @@ def train(
             _print_outcome(folder, record, _class_sizes(selection), as_json)
         return
     assert model is not None
-    if fold and refit:
-        raise click.UsageError(
-            "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
-        )
-    data = data or "digits"
-    preset = read_preset(model, preset_file, settings, data, learning or "")
+    assert data is not None
+    if not quiet and this_rank().is_first:
+        given.announce(preset)
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need a common folder: give it with -o")
     folder = output or default_folder(data, f"{model}-refit" if refit else model)

@@ -5,6 +5,7 @@
     conversion        Shared by the commands that convert (and sweep): options, executors,
                       progress, and clean interruption
     lazy_group        A group of commands that imports a command only when it runs
+    settings          Settings of a training as the options give them: read, announced, printed
     training_options  Options that ``train`` and ``evaluate`` share
     training_session  Steps of ``train`` and ``evaluate`` around a fit: announce it, show progress,
                       print how to resume it

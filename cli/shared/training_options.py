@@ -34,6 +34,11 @@ _OPTIONS = [
         help="A TOML file instead of the model's preset.",
     ),
     click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file with some settings, which replace those of the preset; 'train --print-preset' prints all.",
+    ),
+    click.option(
         "--set",
         "settings",
         multiple=True,

@@ -34,7 +34,7 @@ from spikebench.protocol.results import (
 )
 from spikebench.protocol.scoring import score, summarise
 from spikebench.records.fields import Count, Fraction, Name, NonNegative
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.store.folder import temporary_folder

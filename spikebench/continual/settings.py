@@ -19,7 +19,7 @@ from spikebench.continual.permuted import NAME
 from spikebench.errors import TrainingError
 from spikebench.models import check_model_name
 from spikebench.presets.preset import OWN_PRESETS, Preset, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 
 __all__ = ["ContinualSettings", "StudySettings", "model_preset", "read_settings"]
 

@@ -2,6 +2,7 @@
 
 ::
 
+    catalogue     The models and what can be done with them: size, presets, learning rules, formats
     export        A trained run as a file for other programs: NIR for spiking models, ONNX for
                   conventional ones
     nir_graph     Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)

@@ -157,6 +157,24 @@ def fits_nir(model: Classifier) -> bool:
     )
 
 
+def formats(model: Classifier, name: str) -> tuple[Format, ...]:
+    """Return the formats in which a model can be written.
+
+    Parameters
+    ----------
+    model, name
+        The model and its name.
+
+    Returns
+    -------
+    tuple of str
+        Empty for a model that no format can express.
+    """
+    nir: tuple[Format, ...] = ("nir",) if fits_nir(model) else ()
+    onnx: tuple[Format, ...] = ("onnx",) if name in ONNX else ()
+    return nir + onnx
+
+
 def _find_writer(model: Classifier, name: str, form: Format) -> Callable[[Any, About], bytes]:
     """Return the function that writes a model, or raise with the reason why there is none."""
     place = ONNX.get(name) if form == "onnx" else NIR if fits_nir(model) else None

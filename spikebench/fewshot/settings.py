@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spikebench.errors import TrainingError
 from spikebench.models import MODELS
 from spikebench.presets.preset import OWN_PRESETS, InputSettings
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 
 _MAX_DEPTH = 4
 

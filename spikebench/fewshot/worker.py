@@ -50,7 +50,8 @@ from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
-from spikebench.records.strict_json import first_problem, read_record
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
 from spikebench.sweeps.worker import FAILURES, open_once, reason
 from spikebench.training.inference import one_thread, seed_of

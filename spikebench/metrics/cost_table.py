@@ -23,7 +23,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.metrics.record import Energy, NotApplicable
 from spikebench.records.fields import Record
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 
 COST_TABLES = ("horowitz-45nm", "loihi")
 MAX_TABLE_BYTES = 64 * 1024

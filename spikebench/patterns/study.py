@@ -22,7 +22,8 @@ from spikebench.patterns.task import (
     draw_inputs,
     draw_targets,
 )
-from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_json
 from spikebench.records.whole_files import write_text
 
 FEEDBACK: tuple[Feedback, ...] = ("symmetric", "random", "uniform")

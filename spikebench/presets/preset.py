@@ -2,8 +2,8 @@
 
 ``presets/<model>.toml`` holds the default settings of ``spikebench evaluate --model <model>``, and
 ``presets/shd/<model>.toml`` and ``presets/ssc/<model>.toml`` those for the recordings of SHD and SSC, see
-:data:`OWN_PRESETS`. Files of the user and single
-``table.key=value`` overrides are checked in the same way.
+:data:`OWN_PRESETS`. A file of the user replaces that of the model, or is laid over it; it and single
+``table.key=value`` overrides are checked in the same way, without PyTorch.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from spikebench.errors import TrainingError
+from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.mel.spectrogram import MelDesign
 from spikebench.models import check_model_name
-from spikebench.records.strict_json import first_problem
+from spikebench.models.configs import config_class
+from spikebench.records.problems import gathered, is_open_list, problems
 
 # Data sets with presets of their own, in the folder of this name; models without one use the common preset.
 OWN_PRESETS = {
@@ -265,6 +267,7 @@ def read_preset(
     overrides: Iterable[str] = (),
     data: str = "",
     learning: str = "",
+    overlay: Path | None = None,
 ) -> Preset:
     """Read the preset of a model.
 
@@ -280,43 +283,82 @@ def read_preset(
         Name of the data set, which may have a preset of its own for the model.
     learning
         Name of a learning rule other than that of the model, which may have a preset of its own for it.
+    overlay
+        A TOML file with some settings, which replace those of the preset.
 
     Returns
     -------
     Preset
-        The checked settings; the tables of model and learning rule are checked when these are built.
+        The checked settings. A single number for a list of numbers has become a list. The table of the learning rule is
+        checked by :func:`spikebench.learning.configs.rule_settings`.
 
     Raises
     ------
     UnknownNameError
         If there is no such model.
     TrainingError
-        If the file cannot be read or a setting is unknown or out of range.
+        If the file cannot be read or settings are unknown or out of range; the first is in the message, the others in
+        its details.
     """
     check_model_name(model)
     found = preset_name(model, data, learning)
     name = str(file) if file else f"preset {found}"
-    try:
-        if file:
-            if not file.is_file():
-                raise TrainingError(f"{file}: no such file")
-            text = file.read_text(encoding="utf-8")
-        else:
-            source = resources.files("spikebench") / "presets" / f"{found}.toml"
-            text = source.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except RecursionError:
-        raise TrainingError(f"{name}: nested too deeply") from None
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{name}: not readable as TOML: {error}") from None
+    tables = _read_toml(file or resources.files("spikebench") / "presets" / f"{found}.toml", name)
+    if overlay:
+        name = str(overlay)
+        _lay_over(tables, _read_toml(overlay, name), name)
     for override in [*([f"learning.rule={learning}"] if learning else []), *overrides]:
         _apply(tables, override)
     if _depth(tables) > _MAX_DEPTH:
         raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
+    config = config_class(model)
+    if isinstance(tables.get("model"), dict):
+        _make_lists(tables["model"], config)
+    wrong: list[str] = []
     try:
-        return Preset.model_validate(tables)
+        preset = Preset.model_validate(tables)
     except ValidationError as error:
-        raise TrainingError(f"{name}: {first_problem(error, Preset)}") from None
+        wrong += [f"{name}: {one}" for one in problems(error, Preset)]
+    try:
+        config.model_validate(tables.get("model", {}))
+    except ValidationError as error:
+        if isinstance(tables.get("model", {}), dict):  # else a problem of the preset
+            wrong += [f"model {model}: {one}" for one in problems(error, config)]
+    if wrong:
+        raise gathered(TrainingError, wrong)
+    return preset
+
+
+def _read_toml(file: Path | Traversable, name: str) -> dict[str, Any]:
+    try:
+        if not file.is_file():
+            what = "is a folder, not a TOML file" if file.is_dir() else "no such file"
+            raise TrainingError(f"{name}: {what}")
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise TrainingError(f"{name}: nested too deeply") from None
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{name}: not readable as TOML: {error}") from None
+
+
+def _lay_over(tables: dict[str, Any], given: dict[str, Any], name: str) -> None:
+    """Replace the settings that are given."""
+    for table, settings in given.items():
+        if table not in Preset.model_fields:
+            known = UnknownNameError("table", table, Preset.model_fields)
+            raise TrainingError(f"{name}: {known}")
+        if not isinstance(settings, dict):
+            raise TrainingError(f"{name}: {table}: must be a table of keys, [{table}]")
+        tables.setdefault(table, {}).update(settings)
+
+
+def _make_lists(table: dict[str, Any], config: type[BaseModel]) -> None:
+    """Make lists of single numbers where the model takes a list of any length."""
+    for key, value in table.items():
+        field = config.model_fields.get(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if field is not None and is_number and is_open_list(field.annotation):
+            table[key] = [value]
 
 
 def preset_name(model: str, data: str = "", learning: str = "") -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from spikebench.errors import TrainingError
 from spikebench.presets.preset import OWN_PRESETS, Preset, RegulariserSettings, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 
 __all__ = [
     "AnalogSettings",

@@ -45,7 +45,7 @@ from spikebench.errors import SpikebenchError, TrainingError, UnknownNameError
 from spikebench.learning.rule import rule_class
 from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset, read_preset
-from spikebench.records.strict_json import first_problem, record_of
+from spikebench.records.problems import first_problem, record_of
 
 __all__ = ["MAX_RUNS", "Configuration", "SweepSpec", "list_configurations", "read_spec"]
 

@@ -22,7 +22,7 @@ from spikebench.mel.batches import MelSamples
 from spikebench.mel.cache import Progress, mel_frames, silent
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import Preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.run import WEIGHTS_FILE, load_tensors
 from spikebench.training.run_record import RunRecord

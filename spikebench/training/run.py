@@ -31,7 +31,8 @@ from safetensors.torch import save_file
 from spikebench.errors import TrainingError
 from spikebench.events.dataset import SpikeDataset
 from spikebench.protocol.opening import SelectionData, open_test
-from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_json
 from spikebench.records.text import printable
 from spikebench.records.whole_files import (
     file_lock,

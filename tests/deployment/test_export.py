@@ -33,8 +33,9 @@ from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Adaptation
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.configs.svm import CountSVMConfig
 from spikebench.models.spiking_layer import Delays
-from spikebench.models.svm import CountSVM, CountSVMConfig
+from spikebench.models.svm import CountSVM
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.training.inference import bin_samples, build_model, load_trained

@@ -306,13 +306,13 @@ def sweep_names(combinations: list[tuple[str, dict[str, object]]]) -> list[str]:
 
 
 HOSTILE = {
-    "": "model: Field required",
+    "": "model: is missing",
     "model = 'lfi'": "unknown model 'lfi'; known: .* Did you mean 'lif'",
     "model = 3": "model: must be the name of a model, or a list of model names",
     "model = []": "model: .* at least 1 item",
     "model = ['lif', 'lif']": "model: lif is given twice",
     "model = 'lif'\nseed = 3": "unknown key 'seed'; known: .*Did you mean 'seeds'",
-    "model = 'lif'\ndata = 3": "data: Input should be a valid string",
+    "model = 'lif'\ndata = 3": "data: must be text, not 3",
     "model = 'lif'\ndata = 'digit'": "unknown data set 'digit'; .*Did you mean 'digits'",
     'model = "lif"\ndata = "a\\u0000b"': "data: contains characters that cannot be printed",
     "model = 'lif'\nseeds = 0": "seeds: must be 1 … 1000 seeds, got 0",

@@ -164,7 +164,7 @@ def test_a_refit_and_a_repeated_training_are_exact(
         ("mel_cnn", ["mel.window_ms=10"], "mel.window_ms: is shorter than input.time_step_ms"),
         ("mel_cnn", ["mel.highest_hz=9000"], "mel: lowest_hz < highest_hz ≤ sample_rate_hz / 2 is"),
         ("mel_cnn", ["mel.band=9"], r"mel.band: unknown key 'band'.*Did you mean 'bands'"),
-        ("mel_cnn", ["mel.bands=0"], "mel.bands: Input should be greater than or equal to 1"),
+        ("mel_cnn", ["mel.bands=0"], "mel.bands: must be at least 1, not 0"),
     ],
 )
 def test_settings_without_effect_and_out_of_range_are_refused(
