@@ -52,8 +52,8 @@ def test_changes_are_said_and_used(
     assert code == 0
     said = next(line for line in err.splitlines() if line.startswith("settings: "))
     assert "the preset mlp_counts; changed by mine.toml and --set: " in said
-    assert "training.batch_size 32 → 16" in said
-    assert "training.epochs 40 → 1" in said
+    assert "training.batch_size 64 → 16" in said
+    assert "training.epochs 100 → 1" in said
     record = read_run(Path("run") if command == "train" else Path("run/seed0"))
     assert record.preset.training.batch_size == 16
     if command == "evaluate":
