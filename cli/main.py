@@ -62,6 +62,10 @@ COMMANDS = {
     "export": ("cli.export:export", "Write a trained model as NIR or ONNX."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "verify": ("cli.verify:verify", "Repeat the inference or the training of a leaderboard entry."),
+    "doctor": (
+        "cli.doctor:doctor",
+        "Check the installation: versions, folders, GPU, a short self-test.",
+    ),
     "data": (
         "cli.data:data",
         "Get, check and describe data sets; regenerate SHD and SSC; compare.",

@@ -36,6 +36,7 @@ LAYERS = {
             "substrate",
             "continual",
             "fewshot",
+            "doctor",
             "plots",
             "__main__",
         ),
@@ -67,6 +68,7 @@ TORCH = (
     "continual/training",
     "fewshot/tasks",
     "fewshot/worker",
+    "doctor",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

@@ -112,10 +112,13 @@ def speaker_notices(source: Source, speakers: NDArray[np.int64]) -> list[str]:
     Returns
     -------
     list of str
-        One line; empty if there is no source.
+        One line.
     """
-    if source is NONE:
-        return []
+    if source is NONE or (speakers.size and not (speakers >= 0).any()):
+        return [
+            "speakers: none known, so the same voice can be in training and in test, and accuracies say less about new "
+            "voices (choose a source with --speakers)"
+        ]
     count = len(set(speakers.tolist()) - {-1})
     return [f"speakers: {count} from {source.name}"]
 

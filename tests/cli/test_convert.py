@@ -403,6 +403,25 @@ def test_plot_does_not_follow_a_path_out_of_the_folder(
     assert "no spectrogram: the file names no recording" in capsys.readouterr().err
 
 
+def test_recordings_are_found_again_from_another_folder(
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(recordings.parent)
+    Path("made/here").mkdir(parents=True)
+    words = ["--channels", 20, "--jobs", 1, "--labels", "folders", "--split", "none"]
+    assert run("convert", recordings.name, "made/here/a.h5", *words, "--speakers", "none") == 0
+    assert "speakers: none known, so the same voice can be in training and in test" in (
+        capsys.readouterr().err
+    )
+    Path("far/away").mkdir(parents=True)
+    monkeypatch.chdir("far/away")
+    assert run("plot", "../../made/here/a.h5", "--index", 0, "-o", "a.png") == 0
+    assert "no spectrogram" not in capsys.readouterr().err
+
+
 def test_validate_accepts_what_convert_writes(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
