@@ -74,8 +74,17 @@ COMMANDS = {
 }
 
 
+_COMPLETION = (
+    'Completion of commands and options: add eval "$(_SPIKEBENCH_COMPLETE=bash_source spikebench)" to ~/.bashrc; for '
+    "zsh zsh_source and ~/.zshrc; for fish _SPIKEBENCH_COMPLETE=fish_source spikebench | source in config.fish."
+)
+
+
 @click.group(
-    cls=LazyGroup, registry=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    registry=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_COMPLETION,
 )
 @click.version_option(__version__, prog_name="spikebench")
 def group() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,18 @@ import click
 from spikebench.learning import LEARNING_RULES
 from spikebench.models import MODELS
 
+
+def _completes(names: Iterable[str]) -> Callable[..., list[str]]:
+    """Return a function that completes one of some names in a shell."""
+    return lambda context, option, begun: [name for name in names if name.startswith(begun)]
+
+
 _OPTIONS = [
-    click.option("--model", help=f"One of {', '.join(MODELS)}."),
+    click.option("--model", help=f"One of {', '.join(MODELS)}.", shell_complete=_completes(MODELS)),
     click.option(
         "--learning",
         help=f"Learning rule instead of the model's own: {', '.join(LEARNING_RULES)}; see docs/methods.",
+        shell_complete=_completes(LEARNING_RULES),
     ),
     click.option(
         "--data",

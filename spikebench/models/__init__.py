@@ -2,7 +2,8 @@
 
 The contract of a model ``M`` with its configuration ``C``:
 
-* ``C`` is a frozen pydantic model; every key of a physical quantity ends in its unit; ``C()`` is valid.
+* ``C`` is a frozen pydantic model in :mod:`spikebench.models.configs`, importable without PyTorch; every key of a
+  physical quantity ends in its unit; ``C()`` is valid.
 * ``M.Config is C`` and ``M(config: C, shape: DataShape)`` is a ``torch.nn.Module`` whose parameters and
   buffers are its whole state.
 * ``M.forward(batch)`` takes a :class:`spikebench.events.batches.EventBatch` and returns

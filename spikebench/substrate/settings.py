@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from spikebench.errors import TrainingError
 from spikebench.presets.preset import OWN_PRESETS, Preset, RegulariserSettings, read_preset
-from spikebench.records.problems import first_problem
+from spikebench.records.problems import invalid
 
 __all__ = [
     "AnalogSettings",
@@ -158,7 +158,7 @@ def read_settings(model: str, data: str, overrides: Iterable[str] = ()) -> Setti
     try:
         return Settings.model_validate({"preset": preset, **own})
     except ValidationError as error:
-        raise TrainingError(f"settings: {first_problem(error, Settings)}") from None
+        raise invalid(TrainingError, "settings", error, Settings) from None
 
 
 def _parsed(override: str) -> tuple[str, object]:

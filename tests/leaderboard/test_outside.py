@@ -102,6 +102,20 @@ def test_fewer_seeds_or_no_validation_have_no_rank(tmp_path: Path) -> None:
         submit(predictions, form, tmp_path / "entries")
 
 
+def test_all_that_is_wrong_with_a_form_is_told_at_once(tmp_path: Path) -> None:
+    predictions, form = fill_in(tmp_path / "mine")
+    edit(form, "parameters = 4321", 'parameters = "many"')
+    edit(form, "ensemble = 1 ", "ensembles = 1 ")
+    edit(form, "validation_accuracy = 0.60", "validation_accuracy = 60")
+    with pytest.raises(ResultError) as raised:
+        submit(predictions, form, tmp_path / "entries")
+    said = [str(raised.value), *raised.value.details]
+    assert len(said) >= 3
+    assert any("model.parameters: must be a whole number, not 'many'" in line for line in said)
+    assert any("unknown key 'ensembles'" in line and "'ensemble'?" in line for line in said)
+    assert any("validation_accuracy: must be at most 1, not 60" in line for line in said)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
