@@ -313,7 +313,7 @@ def read_preset(
         raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
     config = config_class(model)
     if isinstance(tables.get("model"), dict):
-        _make_lists(tables["model"], config)
+        make_lists(tables["model"], config)
     wrong: list[str] = []
     try:
         preset = Preset.model_validate(tables)
@@ -352,8 +352,16 @@ def _lay_over(tables: dict[str, Any], given: dict[str, Any], name: str) -> None:
         tables.setdefault(table, {}).update(settings)
 
 
-def _make_lists(table: dict[str, Any], config: type[BaseModel]) -> None:
-    """Make lists of single numbers where the model takes a list of any length."""
+def make_lists(table: dict[str, Any], config: type[BaseModel]) -> None:
+    """Make lists of single numbers where a model takes a list of any length.
+
+    Parameters
+    ----------
+    table
+        Settings of the model, which are changed.
+    config
+        Class of its settings.
+    """
     for key, value in table.items():
         field = config.model_fields.get(key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from spikebench.errors import TrainingError
+from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.presets.preset import OWN_PRESETS, Preset, RegulariserSettings, read_preset
 from spikebench.records.problems import invalid
 
@@ -147,8 +147,12 @@ def read_settings(model: str, data: str, overrides: Iterable[str] = ()) -> Setti
         if table in _OWN:
             key, value = _parsed(override)
             own.setdefault(table, {})[key] = value
-        else:
+        elif table in Preset.model_fields:
             changes.append(override)
+        else:
+            raise TrainingError(
+                f"setting {override!r}: {UnknownNameError('table', table, (*_OWN, *Preset.model_fields))}"
+            )
     preset = read_preset(model, None, changes, data)
     if preset.regulariser.upper_strength:
         raise TrainingError(

@@ -15,6 +15,7 @@ from helpers.commands import Started
 from helpers.synthetic_clips import tone, write_clip
 
 from cli.main import main
+from spikebench.naming.notices import NO_SPEAKERS
 from spikebench.spike_files.reader import SpikeFile
 
 QUICK = ["--channels", "20", "--jobs", "1"]
@@ -51,6 +52,7 @@ def test_convert_says_what_it_did(
     # On a slow machine a line of progress, "1 of 3 recordings", stands between them.
     assert [line for line in said.err.splitlines() if " of 3 recordings" not in line] == [
         "labels: 2 classes from sub-folders: no, yes",
+        NO_SPEAKERS,
         "resampled to 48000 Hz: 3 recordings",
     ]
 
