@@ -60,8 +60,9 @@ class SuperSpikeConfig(RuleConfig):
     update_every_steps: int = Field(default=0, ge=0, le=10_000)
 
 
-# Of the rules that have settings.
 CONFIGS: dict[str, type[RuleConfig]] = {
+    "bptt": RuleConfig,
+    "counts": RuleConfig,
     "rtrl": RtrlConfig,
     "eprop": EpropConfig,
     "superspike": SuperSpikeConfig,
@@ -96,6 +97,10 @@ def rule_settings(preset: Preset) -> RuleConfig:
     if name:
         check_rule_name(name)
     config = CONFIGS.get(name, RuleConfig)
+    if name and name not in CONFIGS:  # added to the registry of rules only
+        from spikebench.learning.rule import rule_class
+
+        config = rule_class(name).Config
     try:
         return config.model_validate(table)
     except ValidationError as error:

@@ -76,6 +76,10 @@ def config_class(model: str) -> type[ModelConfig]:
         If there is no such model.
     """
     check_model_name(model)
+    if model not in CONFIGS:  # a model that was added to the registry of models only
+        from spikebench.models.base import model_class
+
+        return model_class(model).Config
     module, _, attribute = CONFIGS[model].partition(":")
     found: type[ModelConfig] = getattr(importlib.import_module(module), attribute)
     return found
