@@ -270,11 +270,11 @@ def named(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_names_of_folders_can_be_read(tmp_path: Path) -> None:
-    text = "model = ['lif', 'rlif']\n[grid]\n'model.hidden_units' = [[64], [128, 64]]\n"
+    text = "model = ['lif', 'mlp_counts']\n[grid]\n'model.hidden_units' = [[64], [128, 64]]\n"
     text += "[grid.training]\nlearning_rate = [1e-3]\noptimizer = ['adam']\n"
     assert named(tmp_path, text) == [
         f"{model},hidden_units={units},learning_rate=0.001,optimizer=adam"
-        for model in ("lif", "rlif")
+        for model in ("lif", "mlp_counts")
         for units in ("64", "128-64")
     ]
 
