@@ -221,7 +221,7 @@ def test_depth_that_results_have_is_read(tmp_path: Path) -> None:
     ("place", "value", "message"),
     [
         (["schema_version"], 3, "schema version 3 is not supported; this version reads 1 and 2"),
-        (["extra"], 1, "extra: Extra inputs are not permitted"),
+        (["extra"], 1, "extra: unknown key"),
         (["model", "parameters"], 10**400, "model.parameters"),
         (["model", "parameters"], -1, "model.parameters: must be at least 0, not -1"),
         (["summary", "test_mean"], 1.5, "summary.test_mean: must be at most 1"),
