@@ -58,6 +58,7 @@ def evaluate(
     data: str | None,
     audio: Path | None,
     preset_file: Path | None,
+    config: Path | None,
     settings: tuple[str, ...],
     refit: bool,
     device: str,
@@ -100,13 +101,18 @@ def evaluate(
         raise click.UsageError(
             "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
+    if model is not None:  # before PyTorch is loaded, which takes longer
+        from cli.shared.settings import Given
+
+        data = data or "digits"
+        given = Given(model, data, learning, preset_file, config, settings)
+        preset = given.read()
     from cli.progress.audio import mel_progress
-    from cli.shared.own_code import code_of_run, own_code, settings_of
+    from cli.shared.own_code import code_of_run, own_code
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import OutputExistsError, SpikeFileError, TrainingError
     from spikebench.evaluation.final_test import evaluate as test
     from spikebench.learning.ranks import this_rank
-    from spikebench.presets.preset import preset_name
     from spikebench.protocol.opening import open_oracle, open_selection
     from spikebench.protocol.results import RESULT_FILE
     from spikebench.records.text import shareable
@@ -119,8 +125,8 @@ def evaluate(
     if checkpoint is not None:
         if tensorboard:
             raise click.UsageError("--tensorboard is for training; leave it out with --checkpoint")
-        given = (data, preset_file, settings, oracle, refit, learning)
-        if any(given) or seed is not None or seeds is not None:
+        others = (data, preset_file, config, settings, oracle, refit, learning)
+        if any(others) or seed is not None or seeds is not None:
             raise click.UsageError(
                 "--checkpoint uses the data, preset, settings, learning rule, seed and refit of its run; leave out "
                 "these options"
@@ -132,10 +138,11 @@ def evaluate(
         code_of_run(model, record, "--checkpoint")
     else:
         assert model is not None
-        data, code = data or "digits", own_code(model)
-        preset = settings_of(model, code, preset_file, settings, data, learning or "")
+        assert data is not None
+        code = own_code(model)
         name = code.name if code else model
         words = _words(model, data, audio, preset_file, settings, device, seed, seeds)
+        words += ["--config", str(config)] if config else []
         words += ["--learning", learning] if learning else []
         words += [name for name, given in (("--oracle", oracle), ("--refit", refit)) if given]
     words += ["--metrics", metrics_text] if metrics_text else []
@@ -161,10 +168,9 @@ def evaluate(
         selection = open_oracle(data, audio) if oracle else open_selection(data, audio=audio)
         warn_of_copies(selection, quiet)
         if not quiet and this_rank().is_first:
-            built_in = f"the preset {preset_name(name, data, learning or '')}"
-            source = preset_file or ("default settings" if code else built_in)
-            source = f"{source}{' and changes' if settings else ''}"
-            click.echo(f"no checkpoint: training {name} with {source}", err=True)
+            changed = " and changes" if settings or config else ""
+            click.echo(f"no checkpoint: training {name} with {given.source}{changed}", err=True)
+            given.announce(preset)
         numbers = range(seeds) if seeds else [seed or 0]
         runs = [folder / f"seed{number}" for number in numbers]
         with resume_hint(f"{command} -o {shlex.quote(str(folder))}"):

@@ -35,7 +35,8 @@ _READ = {
 def export(run: Path, nir: Path | None, onnx: Path | None, overwrite: bool, as_json: bool) -> None:
     """Write the trained model of RUN as NIR or ONNX.
 
-    RUN is a folder that `spikebench train` wrote, or one of the seeds in a result of `spikebench evaluate`.
+    RUN is a folder that `spikebench train` wrote, a result of `spikebench evaluate`, or one of its seeds if it has
+    several.
     The metadata of the file hold classes, bins, data set and whatever NIR cannot express; docs/export.md
     describes them. A model that the format cannot express is refused. Needs 'spikebench[export]'.
     """

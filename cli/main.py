@@ -25,6 +25,10 @@ COMMANDS = {
     "view": ("cli.view:view", "Look at a spike file and listen to it, in a browser."),
     "listen": ("cli.listen:listen", "Make a sound of the spikes of one sample."),
     "validate": ("cli.validate:validate", "Check a spike file against the published layout."),
+    "models": (
+        "cli.models:models",
+        "List the models: parameters, presets, learning rules, formats of export.",
+    ),
     "train": ("cli.train:train", "Train a model without opening the test split."),
     "evaluate": ("cli.evaluate:evaluate", "Train (or load) a model, test once, write a result."),
     "sweep": (
@@ -65,6 +69,10 @@ COMMANDS = {
     "import": ("cli.import_nir:import_nir", "Test a network from a NIR file of another program."),
     "submit": ("cli.submit:submit", "Check a result and write a leaderboard entry."),
     "verify": ("cli.verify:verify", "Repeat the inference or the training of a leaderboard entry."),
+    "doctor": (
+        "cli.doctor:doctor",
+        "Check the installation: versions, folders, GPU, a short self-test.",
+    ),
     "data": (
         "cli.data:data",
         "Get, check and describe data sets; regenerate SHD and SSC; compare.",
@@ -73,8 +81,17 @@ COMMANDS = {
 }
 
 
+_COMPLETION = (
+    'Completion of commands and options: add eval "$(_SPIKEBENCH_COMPLETE=bash_source spikebench)" to ~/.bashrc; for '
+    "zsh zsh_source and ~/.zshrc; for fish _SPIKEBENCH_COMPLETE=fish_source spikebench | source in config.fish."
+)
+
+
 @click.group(
-    cls=LazyGroup, registry=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    registry=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_COMPLETION,
 )
 @click.version_option(__version__, prog_name="spikebench")
 def group() -> None:

@@ -118,7 +118,7 @@ def _settings(words: tuple[str, ...]) -> PatternSettings:
 
     from spikebench.errors import TrainingError
     from spikebench.patterns.task import PatternSettings
-    from spikebench.records.strict_json import first_problem
+    from spikebench.records.problems import invalid
 
     values: dict[str, Any] = {}
     for word in words:
@@ -132,4 +132,4 @@ def _settings(words: tuple[str, ...]) -> PatternSettings:
     try:
         return PatternSettings.model_validate(values)
     except ValidationError as error:
-        raise TrainingError(f"settings: {first_problem(error, PatternSettings)}") from None
+        raise invalid(TrainingError, "settings", error, PatternSettings) from None

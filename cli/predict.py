@@ -22,7 +22,11 @@ _SHOWN = 20  # predictions printed in a terminal
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
 @click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE.h5|AUDIO…", type=click.Path(path_type=Path)
+    "sources",
+    nargs=-1,
+    required=True,
+    metavar="FILE.h5|DATA|AUDIO…",
+    type=click.Path(path_type=Path),
 )
 @click.option(
     "--labels",
@@ -79,7 +83,8 @@ def predict(
 ) -> None:
     """Apply a trained model to spike files, recordings, and folders of recordings.
 
-    RUN is the folder of a finished run. Recordings are converted like those of its data set. The confidence is
+    RUN is the folder of a finished run, or of a result with one run. DATA is the name of a data set. Recordings are
+    converted like those of its data set. The confidence is
     the softmax of the scores: it compares classes and is not a calibrated probability.
 
     With --over-time a table shows, for increasing lengths of the input, how many predictions are right (where
@@ -106,7 +111,14 @@ def predict(
         if path is not None:
             refuse_existing(path, overwrite)
     listener = Listener(run, device)
-    names, samples, truth, left_out = _gather(listener, sources, labels, seed)
+    names, samples, truth, left_out = _gather(listener, _files_of(sources), labels, seed)
+    synthetic = listener.record.dataset.synthetic
+    if synthetic:
+        click.echo(
+            f"this model was trained on synthetic voices ({listener.record.dataset.name}) and has heard no person; its "
+            "answers to recordings of people say little",
+            err=True,
+        )
     longer = _print_longer(listener, samples)
     if chunk_ms is not None:
         _print_live(listener, names, samples, truth, chunk_ms * 1e-3, as_json)
@@ -116,6 +128,7 @@ def predict(
     rows = _rows(listener, names, truth, answers)
     summary = _summary(truth, answers)
     summary |= {"left_out": left_out, "longer_than_input": longer}
+    summary |= {"trained_on_synthetic_voices": synthetic}
     if output is not None:
         _write_csv(output, rows)
     if plot is not None:
@@ -125,6 +138,20 @@ def predict(
     else:
         _print_summary(rows, summary, n_moments is not None, output)
     _end(left_out, len(samples))
+
+
+def _files_of(sources: tuple[Path, ...]) -> list[Path]:
+    """Replace the names of data sets by their spike files; a name takes precedence over a file of that name."""
+    from spikebench.datasets import DATASETS
+    from spikebench.store.locate import locate
+
+    files: list[Path] = []
+    for source in sources:
+        if str(source) in DATASETS or not source.exists():
+            files += [path for path, _ in locate(str(source))[0]]
+        else:
+            files.append(source)
+    return files
 
 
 def _end(left_out: int, answered: int) -> None:
@@ -158,7 +185,7 @@ def _length(sample: Sample | MelSample) -> float:
 
 
 def _gather(
-    listener: Listener, sources: tuple[Path, ...], labels: str | None, seed: int
+    listener: Listener, sources: list[Path], labels: str | None, seed: int
 ) -> tuple[list[str], list[Sample | MelSample], list[int], int]:
     """Return names, encoded samples and classes (-1: unknown), and how many recordings were left out."""
     from spikebench.protocol.labels import number_labels

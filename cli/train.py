@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     help="Hold out one speaker of the training split for selection, or each of them in turn.",
 )
 @click.option(
+    "--print-preset",
+    is_flag=True,
+    help="Print all settings that would be used, as TOML for --config, and train nothing.",
+)
+@click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     help="Resume an interrupted run with its own settings.",
@@ -40,6 +45,7 @@ def train(
     data: str | None,
     audio: Path | None,
     preset_file: Path | None,
+    config: Path | None,
     settings: tuple[str, ...],
     refit: bool,
     device: str,
@@ -49,6 +55,7 @@ def train(
     seed: int,
     output: Path | None,
     fold: str | None,
+    print_preset: bool,
     resume: Path | None,
 ) -> None:
     """Train a model with its preset and keep the run.
@@ -77,8 +84,29 @@ def train(
     """
     if model is None and resume is None:
         raise click.UsageError("give --model to start a run, or --resume to resume one")
+    if resume is not None and (
+        data or preset_file or config or settings or fold or refit or learning or print_preset
+    ):
+        raise click.UsageError(
+            "--resume uses the data, preset, settings, learning rule, fold and refit of its run; leave out these "
+            "options"
+        )
+    if fold and refit:
+        raise click.UsageError(
+            "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
+        )
+    if model is not None:  # before PyTorch is loaded, which takes longer
+        from cli.shared.settings import Given
+        from cli.shared.settings import print_preset as show
+
+        data = data or "digits"
+        given = Given(model, data, learning, preset_file, config, settings)
+        preset = given.read()
+        if print_preset:
+            show(model, preset)
+            return
     from cli.progress.audio import mel_progress
-    from cli.shared.own_code import code_of_run, own_code, settings_of
+    from cli.shared.own_code import code_of_run, own_code
     from cli.shared.training_session import reopen, resume_hint, run_training, warn_of_copies
     from spikebench.errors import ProtocolError
     from spikebench.learning.ranks import this_rank
@@ -89,11 +117,6 @@ def train(
 
     find_device(device)
     if resume is not None:
-        if data or preset_file or settings or fold or refit or learning:
-            raise click.UsageError(
-                "--resume uses the data, preset, settings, learning rule, fold and refit of its run; leave out these "
-                "options"
-            )
         folder, record = resume, read_run(resume)
         code_of_run(model, record, "--resume")
         selection = reopen(folder, record, audio)
@@ -106,14 +129,11 @@ def train(
             _print_outcome(folder, record, _class_sizes(selection), as_json, _file(model))
         return
     assert model is not None
-    if fold and refit:
-        raise click.UsageError(
-            "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
-        )
-    data = data or "digits"
+    assert data is not None
     code = own_code(model)
-    preset = settings_of(model, code, preset_file, settings, data, learning or "")
     name = code.name if code else model
+    if not quiet and this_rank().is_first:
+        given.announce(preset)
     if output is None and this_rank().size > 1:
         raise click.UsageError("several processes need a common folder: give it with -o")
     folder = output or default_folder(data, f"{name}-refit" if refit else name)

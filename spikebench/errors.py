@@ -125,7 +125,8 @@ class UnknownNameError(SpikebenchError):
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{hint}")
+        known_names = f"known: {', '.join(names)}" if names else f"no {kind} is known here"
+        super().__init__(f"unknown {kind} {name!r}; {known_names}.{hint}")
         self.kind, self.name, self.known = kind, name, names
 
 

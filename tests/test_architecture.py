@@ -47,6 +47,7 @@ LAYERS = {
             "continual",
             "fewshot",
             "pruning",
+            "doctor",
             "plots",
             "viewer",
             "__main__",
@@ -81,6 +82,7 @@ TORCH = (
     "fewshot/worker",
     "pruning/speed",
     "pruning/training",
+    "doctor",
 )
 COUNTING = "spikebench.evaluation.reproduction"
 COCHLEA = "encoders/cochlea"  # everything else knows encoders

@@ -4,6 +4,7 @@
 
     audio        Progress of computing mel features: a bar on a terminal, a line every ten seconds
                  elsewhere
+    compiling    One line when loops are compiled, in the first run on a machine
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere

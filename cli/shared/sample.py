@@ -59,10 +59,13 @@ def recording_finder(spikes: SpikeFile, audio: Path | None) -> Callable[[int], R
 
 
 def _recorded_root(spikes: SpikeFile) -> Path:
-    """Return the folder of the recordings that the file names: here, or beside the spike file."""
+    """Return the folder of the recordings that the file names: here, beside the spike file, or above it.
+
+    The file has the name as it was given, relative to the folder in which it was made, which is often one above.
+    """
     named = Path(str(spikes.provenance.get("source_root", "")))
-    beside = spikes.path.parent / named
-    return beside if not named.exists() and beside.exists() else named
+    above = (folder / named for folder in spikes.path.absolute().parents)
+    return next((place for place in (named, *above) if place.exists()), named)
 
 
 def characteristic_frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,23 @@ import click
 from spikebench.learning import LEARNING_RULES
 from spikebench.models import MODELS
 
+
+def _completes(names: Iterable[str]) -> Callable[..., list[str]]:
+    """Return a function that completes one of some names in a shell."""
+    return lambda context, option, begun: [name for name in names if name.startswith(begun)]
+
+
 _OPTIONS = [
     click.option(
         "--model",
+        shell_complete=_completes(MODELS),
         help=f"One of {', '.join(MODELS)}; or FILE.py:CLASS, a network of your own, whose code is then RUN on this "
         "machine (docs/own_model.md).",
     ),
     click.option(
         "--learning",
         help=f"Learning rule instead of the model's own: {', '.join(LEARNING_RULES)}; see docs/methods.",
+        shell_complete=_completes(LEARNING_RULES),
     ),
     click.option(
         "--data",
@@ -33,10 +41,15 @@ _OPTIONS = [
     ),
     click.option(
         "--preset",
-        "--config",
         "preset_file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="A TOML file instead of the model's preset; for FILE.py:CLASS it may leave out any table and key.",
+        help="A TOML file instead of the model's preset.",
+    ),
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file with some settings, which replace those of the preset (of FILE.py:CLASS: the defaults); "
+        "'train --print-preset' prints all.",
     ),
     click.option(
         "--set",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cli.progress.compiling import announce_compilation
 from cli.progress.training import training_progress
 from spikebench.learning.ranks import this_rank
 from spikebench.protocol.opening import SelectionData, open_oracle, open_selection
@@ -55,7 +56,11 @@ def run_training(
                 f"{record.preset.input.duration_ms:g} ms and are ignored (input.duration_ms)",
                 err=True,
             )
-    with training_progress(title, quiet) as progress, _scalars(folder, tensorboard) as scalars:
+    with (
+        announce_compilation(quiet),
+        training_progress(title, quiet) as progress,
+        _scalars(folder, tensorboard) as scalars,
+    ):
 
         def report(epoch: Epoch, epochs: int) -> None:
             for report in (progress, scalars):

@@ -53,7 +53,8 @@ from leaderboard.claims.tier import (
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.protocol.results import RESULT_FILE, Result, write_result
 from spikebench.records.fields import Sha256
-from spikebench.records.strict_json import MAX_JSON_BYTES, first_problem, read_bytes, read_record
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import MAX_JSON_BYTES, read_bytes, read_record
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import (
     file_sha256,

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from spikebench.errors import ResultError
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 
 LITERATURE_FILE = Path(__file__).parents[1] / "literature.csv"
 

@@ -34,7 +34,7 @@ from spikebench.protocol.results import (
 )
 from spikebench.protocol.scoring import score, summarise
 from spikebench.records.fields import Count, Fraction, Name, NonNegative
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import invalid
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.store.folder import temporary_folder
@@ -135,9 +135,10 @@ def read_form(path: Path) -> Form:
         raise ResultError(f"{path}: not readable as TOML: {error}") from None
     try:
         return Form.model_validate(content)
-    except (ValidationError, RecursionError) as error:
-        what = first_problem(error, Form) if isinstance(error, ValidationError) else "too deep"
-        raise ResultError(f"{path}: {what}") from None
+    except ValidationError as error:
+        raise invalid(ResultError, str(path), error, Form) from None
+    except RecursionError:
+        raise ResultError(f"{path}: nested too deeply") from None
 
 
 def read_outside_predictions(path: Path) -> dict[int, dict[int, int]]:

@@ -15,7 +15,7 @@ from spikebench.errors import ResultError
 from spikebench.metrics.classification import accuracy
 from spikebench.protocol.results import Predictions, read_predictions
 from spikebench.protocol.scoring import agreement
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
 from spikebench.training.run_record import LOGS_FILE
 

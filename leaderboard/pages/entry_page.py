@@ -21,6 +21,7 @@ from leaderboard.pages.templating import cost, render
 from leaderboard.standings.table import Row
 from spikebench.metrics.record import Energy, Metrics, NotApplicable
 from spikebench.protocol.results import Result
+from spikebench.training.run_record import LOGS_FILE
 
 MAX_SHOWN_SEEDS = 20
 MAX_SHOWN_CHARACTERS = 4000
@@ -42,6 +43,16 @@ _COSTS = {
     "spikes_per_inference": ("Spikes per inference", "of the hidden neurons, per sample"),
     "spikes_per_neuron": ("Spikes per neuron", "hidden, per sample"),
 }
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one seed: name of the file, SHA-256, and whether it is in the folder of the entry."""
+
+    seed: int
+    file: str
+    sha256: str
+    is_there: bool
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,10 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
         rule=_cut(printable(result.dataset.split.rule)),
         command=_cut(printable(result.command)),
         repetition=_repetition(result),
+        own_code=result.model.code_sha256 is not None,
+        folder=f"leaderboard/entries/{stored.entry.dataset}/{stored.entry.id}",
+        can_be_repeated=(stored.folder / LOGS_FILE).is_file(),
+        weights=_weights(stored)[:MAX_SHOWN_SEEDS],
         verifications=list(zip(stored.verifications, stored.trusted, strict=True))[-5:],
         this_machine=THIS_MACHINE,
         seeds=result.seeds[:MAX_SHOWN_SEEDS],
@@ -164,6 +179,19 @@ def _repetition(result: Result) -> str:
             "accuracies follow from its predictions; how these were made is declared by its authors."
         )
     return ""
+
+
+def _weights(stored: StoredEntry) -> list[Weights]:
+    return [
+        Weights(
+            record.seed,
+            printable(record.weights_file),
+            record.weights_sha256 or "",
+            (stored.folder / record.weights_file).is_file(),
+        )
+        for record in stored.result.seeds
+        if record.weights_file
+    ]
 
 
 def _costs(metrics: Sequence[Metrics], row: Row) -> list[Cost]:

@@ -14,8 +14,10 @@ speakers
     :data:`LEAST_SPREAD`).
     Or speakers without training data have a better accuracy than those in the training data, by the same test.
 languages
-    The gap between the first language and the mean of the others differs by more than :data:`LANGUAGE_GAP` from the
-    usual gap, and by more than chance (the same test).
+    The gap between the first language and the mean of the others differs by more than a limit from the usual gap, and
+    by more than chance (the same test). The limit is :data:`LANGUAGE_GAP`, and wider for a weak model, by
+    :data:`WEAKNESS` of the mistakes on the language that it knows better: a network that has learned little has often
+    learned one language first, and nobody copies labels to be wrong.
 validation
     Test accuracy minus the validation accuracy that selected the epoch is more than :data:`VALIDATION_GAP` above the
     usual difference.
@@ -44,6 +46,7 @@ from spikebench.protocol.results import read_predictions
 SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
 LEAST_SAMPLES, P_VALUE, LEAST_SPREAD = 10, 1e-4, 0.05
 LANGUAGE_GAP, VALIDATION_GAP, LEAST_PEERS = 0.25, 0.1, 4
+WEAKNESS = 0.5
 
 
 def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
@@ -177,9 +180,12 @@ def _language_gap(stored: StoredEntry) -> float | None:
 
 def _languages(stored: StoredEntry, usual: float) -> list[str]:
     gap = _language_gap(stored)
-    if gap is None or abs(gap - usual) <= LANGUAGE_GAP:
+    if gap is None:
         return []
     first, rest = stored.breakdown.languages[0], _sum(stored.breakdown.languages[1:])
+    limit = LANGUAGE_GAP + WEAKNESS * (1 - max(first.accuracy, rest.accuracy))
+    if abs(gap - usual) <= limit:
+        return []
     expected = min(max(rest.accuracy + usual, 0.0), 1.0)
     if not _is_rare(first, [replace(rest, accuracy=expected)]):
         return []

@@ -19,7 +19,7 @@ from spikebench.continual.permuted import NAME
 from spikebench.errors import TrainingError
 from spikebench.models import check_model_name
 from spikebench.presets.preset import OWN_PRESETS, Preset, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import invalid
 
 __all__ = ["ContinualSettings", "StudySettings", "model_preset", "read_settings"]
 
@@ -102,9 +102,7 @@ def read_settings(data: str, overrides: Sequence[str] = ()) -> StudySettings:
     try:
         return StudySettings.model_validate(tables)
     except ValidationError as error:
-        raise TrainingError(
-            f"preset continual/{name}: {first_problem(error, StudySettings)}"
-        ) from None
+        raise invalid(TrainingError, f"preset continual/{name}", error, StudySettings) from None
 
 
 def _value(text: str) -> object:

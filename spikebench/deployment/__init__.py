@@ -2,6 +2,7 @@
 
 ::
 
+    catalogue     The models and what can be done with them: size, presets, learning rules, formats
     closed        Which samples of a spike file a trained model must not be tried on
     export        A trained run as a file for other programs: NIR for spiking models, ONNX for
                   conventional ones

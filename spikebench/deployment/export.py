@@ -23,7 +23,7 @@ from spikebench.models.base import Classifier
 from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.records.whole_files import refuse_existing, write_bytes
 from spikebench.training.inference import load_trained
-from spikebench.training.run import RUN_FILE, read_run
+from spikebench.training.run import find_run, read_run
 from spikebench.training.run_record import RunRecord
 
 Format = Literal["nir", "onnx"]
@@ -89,7 +89,7 @@ def export_run(folder: Path, form: Format, path: Path, *, overwrite: bool = Fals
     Parameters
     ----------
     folder
-        Folder of the run.
+        Folder of the run, or of a result with one run.
     form
         ``nir`` or ``onnx``.
     path
@@ -107,29 +107,18 @@ def export_run(folder: Path, form: Format, path: Path, *, overwrite: bool = Fals
     OutputError
         If the file exists already, or its folder is missing.
     TrainingError
-        If the folder is not a run, or the run is not finished or damaged.
+        If the folder is not a run, or contains several, or the run is not finished or damaged.
     ExportError
-        If the format cannot express the model, its package is not installed, or the folder is not a run but
-        contains runs.
+        If the format cannot express the model, or its package is not installed.
     """
     refuse_existing(path, overwrite)
-    record = _read_one_run(folder)
+    folder = find_run(folder)
+    record = read_run(folder)
     model = load_trained(folder, record)
     write = _find_writer(model, record.model, form)
     content = write(model, describe(record))
     write_bytes(path, content)
     return Exported(path, hashlib.sha256(content).hexdigest(), form, record)
-
-
-def _read_one_run(folder: Path) -> RunRecord:
-    if not (folder / RUN_FILE).is_file():
-        runs = sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
-        if runs:
-            raise ExportError(
-                f"{folder}: is not a run but contains {len(runs)} run{'s' * (len(runs) > 1)}; "
-                f"give one: spikebench export {runs[0]}"
-            )
-    return read_run(folder)
 
 
 def fits_nir(model: Classifier) -> bool:
@@ -155,6 +144,24 @@ def fits_nir(model: Classifier) -> bool:
         and (isinstance(layer.tau_syn_ms, Tensor) or layer.tau_syn_ms > 0)
         for layer in model.hidden_layers()
     )
+
+
+def formats(model: Classifier, name: str) -> tuple[Format, ...]:
+    """Return the formats in which a model can be written.
+
+    Parameters
+    ----------
+    model, name
+        The model and its name.
+
+    Returns
+    -------
+    tuple of str
+        Empty for a model that no format can express.
+    """
+    nir: tuple[Format, ...] = ("nir",) if fits_nir(model) else ()
+    onnx: tuple[Format, ...] = ("onnx",) if name in ONNX else ()
+    return nir + onnx
 
 
 def _find_writer(model: Classifier, name: str, form: Format) -> Callable[[Any, About], bytes]:

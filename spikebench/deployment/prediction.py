@@ -30,7 +30,7 @@ from spikebench.recordings.search import Clip
 from spikebench.records.whole_files import file_sha256
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.training.inference import find_device, load_trained, one_thread, place
-from spikebench.training.run import data_path, read_run
+from spikebench.training.run import data_path, find_run, read_run
 from spikebench.training.run_record import RunRecord
 
 _BATCH = 128
@@ -85,7 +85,7 @@ class Listener:
     Parameters
     ----------
     folder
-        A finished run.
+        A finished run, or a folder of one run.
     device
         ``cpu`` or ``cuda``.
 
@@ -103,6 +103,7 @@ class Listener:
     """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
+        folder = find_run(folder)
         self.record: RunRecord = read_run(folder)
         self.data = data_path(folder, self.record)
         self._test_recordings: frozenset[str] | None = None

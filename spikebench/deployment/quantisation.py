@@ -89,12 +89,14 @@ def quantise(run: Path, folder: Path, bits: int) -> tuple[RunRecord, list[Rounde
             f"{run}: its weights have {record.preset.training.weight_bits} bits already; round the run from "
             "which it was made"
         )
-    if not rule_class(
-        rule_name(class_of(record.model, record.code_sha256), record.preset)
-    ).rounds_weights:
+    if record.status != "trained":
         raise TrainingError(
-            f"{run}: model {record.model} is not trained by gradients; its weights are not rounded"
+            f"{run}: training is not finished; first run: spikebench train --resume {run}"
         )
+    rule = rule_name(class_of(record.model, record.code_sha256), record.preset)
+    if not rule_class(rule).rounds_weights:
+        why = "is not trained by gradients" if rule == "counts" else f"is trained by {rule}"
+        raise TrainingError(f"{run}: model {record.model} {why}; its weights are not rounded")
     model = load_trained(run, record)
     before = model.state_dict()
     after = round_tensors(model, before, bits)

@@ -42,7 +42,7 @@ from spikebench.models.base import DataShape
 from spikebench.models.own import OwnModel
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_selection, open_test
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.training.batches import TrainingBatches
 from spikebench.training.inference import bin_samples, one_thread, run_model
 

@@ -29,7 +29,7 @@ from spikebench.metrics.cost_table import COST_TABLES, read_cost_table
 from spikebench.models.own_file import class_of
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord, ModelRecord, Predictions, SeedRecord
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
 from spikebench.spike_files.layout import MAX_UNITS
 from spikebench.training.inference import (

@@ -33,6 +33,7 @@ from spikebench.events.raster_loops import EDGE_TOLERANCE
 
 __all__ = ["BinnedSamples", "Collate", "DenseBuffer", "EventBatch"]
 
+MAX_TIME_STEP = 1.0  # s
 _PIECE = 256  # samples that are binned at once for the rasters of all samples
 
 
@@ -72,6 +73,12 @@ class EventBatch:
 
     def __len__(self) -> int:
         return self.labels.numel()
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({len(self)} samples, {self.bins.numel():,} events, "
+            f"{_grid(self.n_steps, self.time_step)}, {self.n_units} units, {self.mode}, {self.labels.device})"
+        )
 
     def to(self, device: torch.device | str) -> Self:
         """Copy the batch to a device.
@@ -157,6 +164,7 @@ class EventBatch:
 
     def rebinned(
         self,
+        *,
         time_step: float | None = None,
         n_steps: int | None = None,
         mode: Mode | None = None,
@@ -181,8 +189,10 @@ class EventBatch:
         Raises
         ------
         ValueError
-            If the time step is not an integer multiple, or there would be no bin.
+            If the time step is not an integer multiple, or above 1 s, or there would be no bin.
         """
+        if time_step is not None:
+            _check_time_step(time_step)
         ratio = 1.0 if time_step is None else time_step / self.time_step
         factor = round(ratio) if 0.5 < ratio < MAX_STEPS else 0
         if factor < 1 or abs(ratio - factor) > 1e-6 * factor:
@@ -212,6 +222,7 @@ class EventBatch:
 
     def dense(
         self,
+        *,
         time_step: float | None = None,
         n_steps: int | None = None,
         mode: Mode | None = None,
@@ -244,6 +255,7 @@ class EventBatch:
 
     def sparse(
         self,
+        *,
         time_step: float | None = None,
         n_steps: int | None = None,
         mode: Mode | None = None,
@@ -275,15 +287,26 @@ class EventBatch:
             raster.values().fill_(1.0)
         return raster
 
-    def mask(self) -> torch.Tensor:
+    def mask(self, *, time_step: float | None = None, n_steps: int | None = None) -> torch.Tensor:
         """Return a mask that distinguishes samples from padding.
+
+        Parameters
+        ----------
+        time_step, n_steps
+            As in :meth:`dense`, whose raster the mask then fits; by default the batch's own.
 
         Returns
         -------
         Tensor of bool, shape (batch, time)
             True up to each sample's length.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`rebinned`.
         """
-        return torch.arange(self.n_steps, device=self.lengths.device) < self.lengths[:, None]
+        batch = self._on_grid(time_step, n_steps, None)
+        return torch.arange(batch.n_steps, device=batch.lengths.device) < batch.lengths[:, None]
 
     def structured(self, position: int) -> NDArray[np.void]:
         """Return one sample as a structured array, the input of the transforms of tonic.
@@ -309,9 +332,11 @@ class EventBatch:
         self, time_step: float | None, n_steps: int | None, mode: Mode | None
     ) -> EventBatch:
         if time_step is None and n_steps is None:
-            check_mode(mode or self.mode)
-            return self if mode is None else replace(self, mode=mode)
-        return self.rebinned(time_step, n_steps, mode)
+            if mode is None:
+                return self
+            check_mode(mode)
+            return replace(self, mode=mode)
+        return self.rebinned(time_step=time_step, n_steps=n_steps, mode=mode)
 
     def _rows(self) -> torch.Tensor:
         sizes = self.offsets.diff()
@@ -428,13 +453,14 @@ class Collate:
     Raises
     ------
     ValueError
-        If the bins or the group are not positive or the mode is unknown; when called, if a sample has a time that is
-        negative or not finite, or a unit outside 0 … n_units - 1.
+        If the bins or the group are not positive, the bins are wider than 1 s, or the mode is unknown; when called, if
+        a sample has a time that is negative or not finite, or a unit outside 0 … n_units - 1.
     """
 
     def __init__(
         self,
         n_units: int,
+        *,
         time_step: float,
         n_steps: int | None = None,
         mode: Mode = "counts",
@@ -444,12 +470,16 @@ class Collate:
         if group_units < 1:
             raise ValueError(f"group_units must be at least 1, got {group_units}")
         whole = n_steps is None or (isinstance(n_steps, int | np.integer) and n_steps >= 1)
+        _check_time_step(time_step)
         if not 0 < time_step < np.inf or not whole:
             raise ValueError(
                 f"bins need time_step > 0 and an integer n_steps ≥ 1, got {time_step}, {n_steps}"
             )
         self.n_units, self.time_step, self.n_steps, self.mode = n_units, time_step, n_steps, mode
         self.group_units = group_units
+
+    def __repr__(self) -> str:
+        return f"Collate({self.n_units} units, {_grid(self.n_steps, self.time_step)}, {self.mode})"
 
     def __call__(self, samples: Sequence[Sample]) -> EventBatch:
         """Collate samples."""
@@ -508,6 +538,12 @@ class BinnedSamples:
 
     def __len__(self) -> int:
         return self.labels.size
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({len(self)} samples, {_grid(self.n_steps, self.time_step)}, "
+            f"{self.n_units} units, {self.mode})"
+        )
 
     def counts(self) -> NDArray[np.int64]:
         """Count the spikes of each input in all bins; in binary mode, its bins with spikes.
@@ -630,6 +666,19 @@ def _jittered(
     inside = (units >= 0) & (units < n_units)
     offsets = np.concatenate([[0], np.cumsum(inside)])[binned.offsets].astype(np.int64)
     return Binned(offsets, binned.bins[inside], units[inside], binned.lengths)
+
+
+def _check_time_step(time_step: float) -> None:
+    """Refuse bins that are wider than a second: such a number counts milliseconds."""
+    if MAX_TIME_STEP < time_step < np.inf:
+        raise ValueError(
+            f"time_step is in seconds and at most {MAX_TIME_STEP:g}, got {time_step:g}; "
+            f"{time_step:g} ms are time_step={time_step * 1e-3:g}"
+        )
+
+
+def _grid(n_steps: int | None, time_step: float) -> str:
+    return f"{'' if n_steps is None else f'{n_steps} '}bins of {time_step * 1e3:g} ms"
 
 
 def _steps_of(events: FlatEvents, durations: NDArray[np.float64], time_step: float) -> int:

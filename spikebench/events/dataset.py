@@ -95,6 +95,15 @@ class SpikeDataset:
     def __len__(self) -> int:
         return self.rows.size
 
+    def __repr__(self) -> str:
+        speakers = np.unique(self.speakers)
+        known = f", {np.count_nonzero(speakers >= 0)} speakers" if (speakers >= 0).any() else ""
+        audio = ", with recordings" if self.recordings is not None else ""
+        return (
+            f"SpikeDataset({len(self):,} samples, {int(self.spike_counts.sum()):,} spikes, {self.n_units} units, "
+            f"{len(self.keys)} classes{known}{audio})"
+        )
+
     def __getitem__(self, position: int) -> Sample:
         """Return one sample; negative positions count from the end."""
         events = self.events

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spikebench.errors import TrainingError
 from spikebench.models import MODELS
 from spikebench.presets.preset import OWN_PRESETS, InputSettings
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import invalid
 
 _MAX_DEPTH = 4
 
@@ -152,9 +152,7 @@ def read_settings(data: str = "", overrides: Iterable[str] = ()) -> FewShotSetti
     try:
         return FewShotSettings.model_validate(tables | {"models": networks})
     except ValidationError as error:
-        raise TrainingError(
-            f"settings of fewshot: {first_problem(error, FewShotSettings)}"
-        ) from None
+        raise invalid(TrainingError, "settings of fewshot", error, FewShotSettings) from None
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:

@@ -46,11 +46,12 @@ from spikebench.learning.maml import (
 )
 from spikebench.learning.task_batches import Weights, runs_at_once, task_scores
 from spikebench.models.base import Classifier, DataShape, model_class
-from spikebench.presets.preset import read_preset
+from spikebench.presets.preset import make_lists, read_preset
 from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
-from spikebench.records.strict_json import first_problem, read_record
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
 from spikebench.sweeps.worker import FAILURES, open_once, reason
 from spikebench.training.inference import one_thread, seed_of
@@ -230,6 +231,7 @@ def build(run: RunFile, data: str, tasks: TaskSource, n_outputs: int) -> Classif
     kind, pool = model_class(run.model), tasks.pool
     check_class(run.model, kind)
     table = read_preset(run.model, None, (), data).model | run.settings.network(run.model).config
+    make_lists(table, kind.Config)
     try:
         config = kind.Config.model_validate(table)
     except ValidationError as error:

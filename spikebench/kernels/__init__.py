@@ -6,6 +6,7 @@
     delays     Synaptic delays, as taps of the weights of events, between two steps, or per axon
     fake       Shapes and types of the results of the operators, for ``torch.compile`` and ``torch.export``
     feed_forward  Feed-forward layers with given currents on a CPU, as PyTorch operators with gradients
+    names      Names of resets and surrogates, which settings share
     neuron     The neuron model of a scan: threshold, reset, adaptation, surrogate
     normalisation  Batch normalisation of currents: each neuron over the samples and steps of a batch
     operators  The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton``

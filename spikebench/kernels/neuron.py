@@ -40,16 +40,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 
-Reset = Literal["zero", "restart", "subtract"]
-Surrogate = Literal["fast_sigmoid", "logistic", "arctan", "triangle", "multi_gaussian", "boxcar"]
+from spikebench.kernels.names import Reset, Surrogate
 
 # Numbers that represent the names in compiled loops.
-RESETS: dict[str, int] = {name: code for code, name in enumerate(get_args(Reset))}
-SURROGATES: dict[str, int] = {name: code for code, name in enumerate(get_args(Surrogate))}
+RESETS: dict[Reset, int] = {"zero": 0, "restart": 1, "subtract": 2}
+SURROGATES: dict[Surrogate, int] = {
+    "fast_sigmoid": 0,
+    "logistic": 1,
+    "arctan": 2,
+    "triangle": 3,
+    "multi_gaussian": 4,
+    "boxcar": 5,
+}
 
 GAUSSIAN_H, GAUSSIAN_S = 0.15, 6.0
 GAUSSIAN_PEAK = 1 + GAUSSIAN_H - 2 * GAUSSIAN_H / GAUSSIAN_S * math.exp(-0.5 / GAUSSIAN_S**2)

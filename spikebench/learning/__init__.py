@@ -3,6 +3,7 @@
 ::
 
     bptt                   Back-propagation through time: one step of an optimiser per batch
+    configs                Settings of the rules, importable without PyTorch
     counts                 Models that are fitted to spike counts at once, by an algorithm of their own
     elastic_weights        Elastic weight consolidation: importance of parameters from squared gradients
     few_bits               Weights of few bits: rounded after training, or in every step

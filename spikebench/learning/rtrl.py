@@ -36,17 +36,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.learning.bptt import BackPropagation
+from spikebench.learning.configs import EpropConfig, LocalConfig, RtrlConfig, RuleConfig
 from spikebench.learning.online_layer import OnlineLayer
 from spikebench.learning.ranks import Ranks
-from spikebench.learning.rule import RuleConfig, rule_name, settings_of
+from spikebench.learning.rule import rule_name, settings_of
 from spikebench.learning.step_loss import shares, step_loss, targets
 from spikebench.models.base import Classifier
 from spikebench.models.spiking_layer import SpikingLayer
@@ -56,39 +56,6 @@ from spikebench.presets.preset import Preset
 MOST_TRACES = 2**28  # numbers of a batch
 BLOCK = 32  # steps for which traces are computed together
 _FEEDBACK = "feedback"
-
-
-class RtrlConfig(RuleConfig):
-    """Settings of :class:`RealTimeRecurrentLearning`."""
-
-    gradient: Literal["block_diagonal", "exact", "bptt", "truncated"] = "block_diagonal"
-    feedback: Literal["symmetric", "random"] = "symmetric"
-    update_every_steps: int = Field(default=0, ge=0, le=10_000)
-    window_steps: int = Field(default=0, ge=0, le=10_000)
-
-    @model_validator(mode="after")
-    def _settings_have_an_effect(self) -> RtrlConfig:
-        through_time = self.gradient in ("bptt", "truncated")
-        if (self.gradient == "truncated") != bool(self.window_steps):
-            raise ValueError('window_steps belongs to gradient = "truncated", which needs it')
-        if through_time and (self.update_every_steps or self.feedback != "symmetric"):
-            raise ValueError(
-                f'gradient = "{self.gradient}" has symmetric feedback, and changes the weights at the end of a clip'
-            )
-        return self
-
-
-class EpropConfig(RuleConfig):
-    """Settings of :class:`EligibilityPropagation`."""
-
-    feedback: Literal["symmetric", "random"] = "random"
-    update_every_steps: int = Field(default=0, ge=0, le=10_000)
-
-
-class LocalConfig(RuleConfig):
-    """Settings of :class:`LocalLosses`."""
-
-    update_every_steps: int = Field(default=0, ge=0, le=10_000)
 
 
 class RealTimeRecurrentLearning(BackPropagation):

@@ -26,21 +26,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.learning import LEARNING_RULES, check_rule_name
+from spikebench.learning.configs import RuleConfig
 from spikebench.learning.ranks import Ranks
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
-from spikebench.records.strict_json import first_problem
-
-
-class RuleConfig(BaseModel):
-    """Settings of a rule, the table ``[learning]`` of a preset without ``rule``; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from spikebench.records.problems import invalid
 
 
 class LearningRule:
@@ -314,7 +309,7 @@ def settings_of(rule: type[LearningRule], preset: Preset) -> RuleConfig:
     try:
         return rule.Config.model_validate(table)
     except ValidationError as error:
-        raise TrainingError(f"[learning]: {first_problem(error, rule.Config)}") from None
+        raise invalid(TrainingError, "[learning]", error, rule.Config) from None
 
 
 def device_of(model: torch.nn.Module) -> torch.device:

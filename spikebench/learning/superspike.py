@@ -36,22 +36,13 @@ import math
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 
+from spikebench.learning.configs import RtrlConfig, RuleConfig, SuperSpikeConfig
 from spikebench.learning.ranks import Ranks
-from spikebench.learning.rtrl import RealTimeRecurrentLearning, RtrlConfig
-from spikebench.learning.rule import RuleConfig, settings_of
+from spikebench.learning.rtrl import RealTimeRecurrentLearning
+from spikebench.learning.rule import settings_of
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
-
-Feedback = Literal["symmetric", "random", "uniform"]
-
-
-class SuperSpikeConfig(RuleConfig):
-    """Settings of :class:`SuperSpike`."""
-
-    feedback: Feedback = "symmetric"
-    update_every_steps: int = Field(default=0, ge=0, le=10_000)
 
 
 class SuperSpike(RealTimeRecurrentLearning):

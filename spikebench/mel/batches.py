@@ -44,6 +44,9 @@ class MelBatch(EventBatch):
 
     sparse = structured = rebinned = _no_spikes
 
+    def __repr__(self) -> str:
+        return super().__repr__().replace("0 events, ", "").replace("units, audio", "mel bands")
+
     def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> Self:
         return replace(super()._moved(move), levels=move(self.levels))
 

@@ -23,7 +23,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from spikebench.errors import ResultError, UnknownNameError
 from spikebench.metrics.record import Energy, NotApplicable
 from spikebench.records.fields import Record
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import invalid
 
 COST_TABLES = ("horowitz-45nm", "loihi")
 MAX_TABLE_BYTES = 64 * 1024
@@ -136,7 +136,7 @@ def read_cost_table(wanted: str) -> CostTable:
             raise ResultError(f"{path}: larger than {MAX_TABLE_BYTES} bytes; not a cost table")
         table = CostTable.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        raise ResultError(f"{path}: {first_problem(error, CostTable)}") from None
+        raise invalid(ResultError, str(path), error, CostTable) from None
     except RecursionError:
         raise ResultError(f"{path}: nested too deeply") from None
     except (OSError, ValueError) as error:

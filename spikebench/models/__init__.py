@@ -2,7 +2,8 @@
 
 The contract of a model ``M`` with its configuration ``C``:
 
-* ``C`` is a frozen pydantic model; every key of a physical quantity ends in its unit; ``C()`` is valid.
+* ``C`` is a frozen pydantic model in :mod:`spikebench.models.configs`, importable without PyTorch; every key of a
+  physical quantity ends in its unit; ``C()`` is valid.
 * ``M.Config is C`` and ``M(config: C, shape: DataShape)`` is a ``torch.nn.Module`` whose parameters and
   buffers are its whole state.
 * ``M.forward(batch)`` takes a :class:`spikebench.events.batches.EventBatch` and returns
@@ -23,6 +24,8 @@ The contract of a model ``M`` with its configuration ``C``:
 """
 
 from __future__ import annotations
+
+import re
 
 from spikebench.errors import UnknownNameError
 
@@ -64,3 +67,19 @@ def check_model_name(name: str) -> None:
     """
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
+
+
+def names_a_file(model: str) -> bool:
+    """Return whether the name of a model is that of a class in a file.
+
+    Parameters
+    ----------
+    model
+        As given with ``--model``.
+
+    Returns
+    -------
+    bool
+        True for ``FILE.py:CLASS``, and for ``FILE.py`` alone, which :func:`load_code` refuses.
+    """
+    return re.fullmatch(r".*\.py(:.*)?", model, re.DOTALL) is not None

@@ -5,34 +5,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.kernels.choice import Kernels, choose_kernels
-from spikebench.kernels.neuron import Surrogate
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account
 from spikebench.models import MODELS, check_model_name
+from spikebench.models.configs.base import ModelConfig
 
-Units = Annotated[int, Field(ge=1, le=65_536)]  # neurons of a layer
-MOST_LAYERS = 100
-# Of models that once had fast_sigmoid only, which is omitted from files to keep the older format.
-AnySurrogate = Annotated[Surrogate, Field(exclude_if=lambda name: name == "fast_sigmoid")]
 # Spike counts of samples, the first axis, and their labels (samples,).
 CountData = tuple[NDArray[np.int64 | np.float32], NDArray[np.int64]]
-
-
-class ModelConfig(BaseModel):
-    """Configuration of a model: frozen, unknown keys refused, units in the names of the keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, Units
-
-
-class PictureConfig(ModelConfig):
-    """Configuration of a :class:`PictureNetwork`."""
-
-    filters: tuple[Units, Units, Units] = (16, 32, 64)
-    dense_units: Units = 128
-    dropout: float = Field(default=0.5, ge=0, lt=1)
-
-
-class CNNConfig(PictureConfig):
-    """Configuration of :class:`CNN`."""
-
-    image_units: int = Field(default=64, ge=8, le=65_536)
+from spikebench.models.base import Classifier, DataShape, Output
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.cnn import CNNConfig, PictureConfig
 
 
 class PictureNetwork(Classifier):

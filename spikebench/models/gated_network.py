@@ -13,22 +13,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import ChunkState, Classifier, DataShape, ModelConfig, Output, Units
+from spikebench.models.base import ChunkState, Classifier, DataShape, Output
+from spikebench.models.configs.gated_network import GatedConfig
 
 _PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-class GatedConfig(ModelConfig):
-    """Configuration of a :class:`GatedNetwork`."""
-
-    hidden_units: Units = 128
-    layers: int = Field(default=1, ge=1, le=100)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
 class GatedNetwork(Classifier):

@@ -15,12 +15,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from spikebench.models.base import ModelConfig
-from spikebench.models.gated_network import GatedConfig, GatedNetwork
-
-
-class GRUConfig(GatedConfig):
-    """Configuration of :class:`GRU`."""
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.gru import GRUConfig
+from spikebench.models.gated_network import GatedNetwork
 
 
 class GRU(GatedNetwork):

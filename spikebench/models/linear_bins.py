@@ -26,23 +26,16 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
-from pydantic import PositiveFloat as Positive
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import CountClassifier, CountData, DataShape, ModelConfig, Output
+from spikebench.models.base import CountClassifier, CountData, DataShape, Output
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.linear_bins import LinearBinsConfig
 
 _PIECE = 256  # samples whose counts are summed at once
 _LOSES = -1e9  # bias of a class without training samples
-
-
-class LinearBinsConfig(ModelConfig):
-    """Configuration of :class:`LinearBins`: the values of C from which validation selects."""
-
-    C: tuple[Positive, ...] = Field(default=(0.001, 0.01, 0.1), min_length=1)
-    iterations: int = Field(default=1000, ge=1, le=1_000_000)  # maximum
 
 
 class LinearBins(CountClassifier):

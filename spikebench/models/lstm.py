@@ -15,12 +15,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from spikebench.models.base import ModelConfig
-from spikebench.models.gated_network import GatedConfig, GatedNetwork
-
-
-class LSTMConfig(GatedConfig):
-    """Configuration of :class:`LSTM`."""
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.lstm import LSTMConfig
+from spikebench.models.gated_network import GatedNetwork
 
 
 class LSTM(GatedNetwork):

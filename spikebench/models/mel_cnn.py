@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from spikebench.models.base import ModelConfig
-from spikebench.models.cnn import PictureConfig, PictureNetwork
+from spikebench.models.cnn import PictureNetwork
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.mel_cnn import MelCNNConfig
 from spikebench.models.mel_input import MelInput
-
-
-class MelCNNConfig(PictureConfig):
-    """Configuration of :class:`MelCNN`; the table ``[mel]`` sets the number of rows."""
 
 
 class MelCNN(MelInput, PictureNetwork):

@@ -14,7 +14,8 @@ import torch
 
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.mel.batches import MelSamples
-from spikebench.models.base import Classifier, DataShape, ModelConfig
+from spikebench.models.base import Classifier, DataShape
+from spikebench.models.configs.base import ModelConfig
 
 LEAST_DEVIATION = 1.0  # dB; that of a band without sound is 0
 

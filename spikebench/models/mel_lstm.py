@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from spikebench.models.base import ModelConfig
-from spikebench.models.lstm import LSTM, LSTMConfig
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.mel_lstm import MelLSTMConfig
+from spikebench.models.lstm import LSTM
 from spikebench.models.mel_input import MelInput
-
-
-class MelLSTMConfig(LSTMConfig):
-    """Configuration of :class:`MelLSTM`."""
 
 
 class MelLSTM(MelInput, LSTM):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from spikebench.models.base import ModelConfig
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.mel_tcn import MelTCNConfig
 from spikebench.models.mel_input import MelInput
-from spikebench.models.tcn import TCN, TCNConfig
-
-
-class MelTCNConfig(TCNConfig):
-    """Configuration of :class:`MelTCN`."""
+from spikebench.models.tcn import TCN
 
 
 class MelTCN(MelInput, TCN):

@@ -16,26 +16,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import (
-    MOST_LAYERS,
-    Classifier,
-    DataShape,
-    ModelConfig,
-    Output,
-    Units,
-)
-
-
-class CountMLPConfig(ModelConfig):
-    """Configuration of :class:`CountMLP`."""
-
-    hidden_units: tuple[Units, ...] = Field(default=(128,), min_length=1, max_length=MOST_LAYERS)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+from spikebench.models.base import Classifier, DataShape, Output
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.mlp_counts import CountMLPConfig
 
 
 class CountMLP(Classifier):

@@ -35,7 +35,7 @@ from torch import nn
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
 from spikebench.models.nir_nodes import Delay, Neurons, NirRules, array, make_part
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
 
 __all__ = ["NirNetwork", "NirRules", "read_nir", "rules_of", "said_by"]

@@ -24,7 +24,8 @@ from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
 from spikebench.metrics.operations_hooks import account_of
 from spikebench.metrics.operations_neurons import emits_spikes, reset_states
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.base import Classifier, DataShape, Output
+from spikebench.models.configs.base import ModelConfig
 
 
 class OwnConfig(ModelConfig):

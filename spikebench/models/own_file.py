@@ -24,7 +24,8 @@ from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
-from spikebench.models.base import Classifier, DataShape, ModelConfig, model_class
+from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.configs.base import ModelConfig
 from spikebench.models.own import OwnModel, guarded
 from spikebench.records.text import os_error_text, printable
 
@@ -51,22 +52,6 @@ class OwnCode:
 
 # What the user named in this process: class and SHA-256 of its file → the class, and the path of the file.
 _NAMED: dict[tuple[str, str], tuple[type[nn.Module], str]] = {}
-
-
-def names_a_file(model: str) -> bool:
-    """Return whether the name of a model is that of a class in a file.
-
-    Parameters
-    ----------
-    model
-        As given with ``--model``.
-
-    Returns
-    -------
-    bool
-        True for ``FILE.py:CLASS``, and for ``FILE.py`` alone, which :func:`load_code` refuses.
-    """
-    return _ARGUMENT.fullmatch(model) is not None
 
 
 def load_code(model: str, expected: str | None = None) -> OwnCode:

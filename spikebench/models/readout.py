@@ -10,7 +10,6 @@ skipped, as in Baronig et al. (2024), arXiv:2408.07517: they are integrated, but
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import nn
@@ -19,8 +18,7 @@ from spikebench.kernels.choice import Kernels
 from spikebench.kernels.spikes import Spikes
 from spikebench.metrics.operations import Account
 from spikebench.models.base import ChunkState, DataShape
-
-ReadoutReduction = Literal["max", "mean", "sum", "last", "softmax"]
+from spikebench.models.configs.base import ReadoutReduction
 
 
 class LeakyReadout(nn.Module):

@@ -6,32 +6,16 @@ import itertools
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from spikebench.kernels.neuron import Neuron, Parameters, Surrogate
-from spikebench.models.base import MOST_LAYERS, DataShape, ModelConfig, Units
+from spikebench.kernels.neuron import Neuron, Parameters
+from spikebench.models.base import DataShape
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.state_space import StateSpaceConfig
 from spikebench.models.normalised_weights import NormalisedWeights
-from spikebench.models.readout import LeakyReadout, ReadoutReduction
+from spikebench.models.readout import LeakyReadout
 from spikebench.models.spiking_layer import SpikingLayer
 from spikebench.models.spiking_network import SpikingNetwork
-
-
-class StateSpaceConfig(ModelConfig):
-    """Configuration of :class:`StateSpaceNetwork`."""
-
-    hidden_units: tuple[Units, ...] = Field(
-        default=(128, 128), min_length=1, max_length=MOST_LAYERS
-    )
-    dropout: float = Field(default=0.0, ge=0, lt=1)  # of spikes between layers, in training
-    normalisation_momentum: float = Field(default=0.05, gt=0, le=1)
-    tau_readout_ms: float = Field(default=20.0, gt=0, le=1e6)
-    readout_skip_ms: float = Field(  # left out of the reduction
-        default=0.0, ge=0, le=60_000, exclude_if=lambda time: time == 0
-    )
-    readout: ReadoutReduction = "softmax"
-    surrogate: Surrogate = "boxcar"
-    surrogate_slope: float = Field(default=2.0, gt=0)
 
 
 class StateSpaceLayer(nn.Module):

@@ -20,25 +20,16 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from spikebench.events.batches import EventBatch
 from spikebench.metrics.operations import Account
-from spikebench.models.base import ChunkState, Classifier, DataShape, ModelConfig, Output, Units
-
-
-class TCNConfig(ModelConfig):
-    """Configuration of :class:`TCN`."""
-
-    channels: Units = 32
-    blocks: int = Field(default=4, ge=1, le=16)
-    kernel_bins: int = Field(default=3, ge=2, le=1000)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    readout: Literal["max", "mean", "last"] = "max"
+from spikebench.models.base import ChunkState, Classifier, DataShape, Output
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.tcn import TCNConfig
 
 
 class CausalConvolution(nn.Conv1d):

@@ -18,6 +18,10 @@ from spikebench.records.text import printable
 
 __all__ = ["label_notices", "speaker_notices", "split_notices"]
 
+NO_SPEAKERS = (
+    "speakers: none known, so the same voice can be in training and in test, and accuracies say less about new voices "
+    "(choose a source with --speakers)"
+)
 _MOST_LETTERS = 100  # characters of class names in one line
 _MANY_CLASSES = 20  # with more, classes of one or two clips are suspicious
 
@@ -112,10 +116,10 @@ def speaker_notices(source: Source, speakers: NDArray[np.int64]) -> list[str]:
     Returns
     -------
     list of str
-        One line; empty if there is no source.
+        One line.
     """
-    if source is NONE:
-        return []
+    if source is NONE or (speakers.size and not (speakers >= 0).any()):
+        return [NO_SPEAKERS]
     count = len(set(speakers.tolist()) - {-1})
     return [f"speakers: {count} from {source.name}"]
 

@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikebench.errors import TrainingError
+from spikebench.errors import ResultError, TrainingError
 from spikebench.patterns.network import PatternNetwork
 from spikebench.patterns.task import (
     Feedback,
@@ -22,7 +22,8 @@ from spikebench.patterns.task import (
     draw_inputs,
     draw_targets,
 )
-from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_json
 from spikebench.records.whole_files import write_text
 
 FEEDBACK: tuple[Feedback, ...] = ("symmetric", "random", "uniform")
@@ -209,8 +210,12 @@ def _read(
 ) -> PatternRun:
     try:
         run = PatternRun.model_validate(read_json(path))
+    except ResultError as error:
+        raise TrainingError(f"{error}; delete the file to compute it again") from None
     except ValidationError as error:
-        raise TrainingError(f"{path}: {first_problem(error)}") from None
+        raise TrainingError(
+            f"{path}: {first_problem(error)}; delete the file to compute it again"
+        ) from None
     same = (run.settings, run.kind, run.outputs, run.feedback, run.seed)
     if same != (settings, task.kind, task.outputs, feedback, seed):
         raise TrainingError(f"{path}: a run with other settings; choose another folder with -o")

@@ -2,5 +2,6 @@
 
 ::
 
-    preset  Presets: all settings of a training, as TOML with the unit in every key
+    preset    Presets: all settings of a training, as TOML with the unit in every key
+    resolved  All settings with their defaults: as tables, as TOML, and what differs
 """

@@ -2,8 +2,8 @@
 
 ``presets/<model>.toml`` holds the default settings of ``spikebench evaluate --model <model>``, and
 ``presets/shd/<model>.toml`` and ``presets/ssc/<model>.toml`` those for the recordings of SHD and SSC, see
-:data:`OWN_PRESETS`. Files of the user and single
-``table.key=value`` overrides are checked in the same way.
+:data:`OWN_PRESETS`. A file of the user replaces that of the model, or is laid over it; it and single
+``table.key=value`` overrides are checked in the same way, without PyTorch.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from spikebench.errors import TrainingError
+from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.mel.spectrogram import MelDesign
 from spikebench.models import check_model_name
-from spikebench.records.strict_json import first_problem
+from spikebench.models.configs import config_class
+from spikebench.records.problems import gathered, is_open_list, problems
 
 # Data sets with presets of their own, in the folder of this name; models without one use the common preset.
 OWN_PRESETS = {
@@ -268,6 +269,7 @@ def read_preset(
     overrides: Iterable[str] = (),
     data: str = "",
     learning: str = "",
+    overlay: Path | None = None,
 ) -> Preset:
     """Read the preset of a model.
 
@@ -283,28 +285,55 @@ def read_preset(
         Name of the data set, which may have a preset of its own for the model.
     learning
         Name of a learning rule other than that of the model, which may have a preset of its own for it.
+    overlay
+        A TOML file with some settings, which replace those of the preset.
 
     Returns
     -------
     Preset
-        The checked settings; the tables of model and learning rule are checked when these are built.
+        The checked settings. A single number for a list of numbers has become a list. The table of the learning rule is
+        checked by :func:`spikebench.learning.configs.rule_settings`.
 
     Raises
     ------
     UnknownNameError
         If there is no such model.
     TrainingError
-        If the file cannot be read or a setting is unknown or out of range.
+        If the file cannot be read or settings are unknown or out of range; the first is in the message, the others in
+        its details.
     """
     check_model_name(model)
     found = preset_name(model, data, learning)
     name = str(file) if file else f"preset {found}"
-    tables = _read_tables(file or resources.files("spikebench") / "presets" / f"{found}.toml", name)
-    words = [*([f"learning.rule={learning}"] if learning else []), *overrides]
-    return _checked(tables, words, name)
+    tables = _read_toml(file or resources.files("spikebench") / "presets" / f"{found}.toml", name)
+    if overlay:
+        name = str(overlay)
+        _lay_over(tables, _read_toml(overlay, name), name)
+    for override in [*([f"learning.rule={learning}"] if learning else []), *overrides]:
+        _apply(tables, override)
+    if _depth(tables) > _MAX_DEPTH:
+        raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
+    config = config_class(model)
+    if isinstance(tables.get("model"), dict):
+        make_lists(tables["model"], config)
+    wrong: list[str] = []
+    try:
+        preset = Preset.model_validate(tables)
+    except ValidationError as error:
+        wrong += [f"{name}: {one}" for one in problems(error, Preset)]
+    try:
+        config.model_validate(tables.get("model", {}))
+    except ValidationError as error:
+        if isinstance(tables.get("model", {}), dict):  # else a problem of the preset
+            wrong += [f"model {model}: {one}" for one in problems(error, config)]
+    if wrong:
+        raise gathered(TrainingError, wrong)
+    return preset
 
 
-def read_own_settings(file: Path | None = None, overrides: Iterable[str] = ()) -> Preset:
+def read_own_settings(
+    file: Path | None = None, overrides: Iterable[str] = (), overlay: Path | None = None
+) -> Preset:
     """Read the settings of a network of the user.
 
     Parameters
@@ -312,7 +341,7 @@ def read_own_settings(file: Path | None = None, overrides: Iterable[str] = ()) -
     file
         A TOML file with the tables of a preset; what it leaves out has its default. None: all defaults, with 100 bins
         of 10 ms and counts as the input.
-    overrides
+    overrides, overlay
         As for :func:`read_preset`.
 
     Returns
@@ -326,10 +355,21 @@ def read_own_settings(file: Path | None = None, overrides: Iterable[str] = ()) -
         As for :func:`read_preset`.
     """
     name = str(file) if file else "settings"
-    tables = _read_tables(file, name) if file else {}
-    given = tables.get("input", {})
-    tables["input"] = _OWN_INPUT | given if isinstance(given, dict) else given
-    preset = _checked(tables, overrides, name)
+    tables: dict[str, Any] = {"input": dict(_OWN_INPUT)}
+    for one in (file, overlay):
+        if one:
+            name = str(one)
+            _lay_over(tables, _read_toml(one, name), name)
+    for override in overrides:
+        _apply(tables, override)
+    if _depth(tables) > _MAX_DEPTH:
+        raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
+    try:
+        preset = Preset.model_validate(tables)
+    except ValidationError as error:
+        raise gathered(
+            TrainingError, [f"{name}: {one}" for one in problems(error, Preset)]
+        ) from None
     for key, value in preset.model.items():
         if not _is_plain(value):
             raise TrainingError(
@@ -347,10 +387,11 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, bool | str) or (isinstance(value, int) and abs(value) <= 2**53)
 
 
-def _read_tables(file: Path | Traversable, name: str) -> dict[str, Any]:
+def _read_toml(file: Path | Traversable, name: str) -> dict[str, Any]:
     try:
         if not file.is_file():
-            raise TrainingError(f"{name}: no such file")
+            what = "is a folder, not a TOML file" if file.is_dir() else "no such file"
+            raise TrainingError(f"{name}: {what}")
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except RecursionError:
         raise TrainingError(f"{name}: nested too deeply") from None
@@ -358,15 +399,32 @@ def _read_tables(file: Path | Traversable, name: str) -> dict[str, Any]:
         raise TrainingError(f"{name}: not readable as TOML: {error}") from None
 
 
-def _checked(tables: dict[str, Any], overrides: Iterable[str], name: str) -> Preset:
-    for override in overrides:
-        _apply(tables, override)
-    if _depth(tables) > _MAX_DEPTH:
-        raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
-    try:
-        return Preset.model_validate(tables)
-    except ValidationError as error:
-        raise TrainingError(f"{name}: {first_problem(error, Preset)}") from None
+def _lay_over(tables: dict[str, Any], given: dict[str, Any], name: str) -> None:
+    """Replace the settings that are given."""
+    for table, settings in given.items():
+        if table not in Preset.model_fields:
+            known = UnknownNameError("table", table, Preset.model_fields)
+            raise TrainingError(f"{name}: {known}")
+        if not isinstance(settings, dict):
+            raise TrainingError(f"{name}: {table}: must be a table of keys, [{table}]")
+        tables.setdefault(table, {}).update(settings)
+
+
+def make_lists(table: dict[str, Any], config: type[BaseModel]) -> None:
+    """Make lists of single numbers where a model takes a list of any length.
+
+    Parameters
+    ----------
+    table
+        Settings of the model, which are changed.
+    config
+        Class of its settings.
+    """
+    for key, value in table.items():
+        field = config.model_fields.get(key)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if field is not None and is_number and is_open_list(field.annotation):
+            table[key] = [value]
 
 
 def preset_name(model: str, data: str = "", learning: str = "") -> str:

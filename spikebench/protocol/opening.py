@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,22 @@ class SelectionData:
     encoding: Encoding = PUBLISHED_ENCODING
     test_copies: int = 0
     audio: Path | None = None
+
+    def __repr__(self) -> str:
+        fold = "" if self.fold is None else f", fold of speaker {self.fold}"
+        return (
+            f"SelectionData({self.dataset.name}{fold}; train: {self.train!r}, validation: {self.validation!r}; "
+            f"test: {'open, an oracle' if self.is_oracle else 'not opened'})"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Explain where the test split is; called for missing attributes only."""
+        if name == "test":
+            raise AttributeError(
+                "a selection has no test split: it stays closed until a model is trained and chosen. "
+                "'spikebench evaluate', or spikebench.evaluate, then opens it once and counts that"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def is_oracle(self) -> bool:

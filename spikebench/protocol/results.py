@@ -29,7 +29,8 @@ from spikebench.errors import ResultError
 from spikebench.metrics.record import Metrics
 from spikebench.protocol.predictions import COLUMNS, read_columns
 from spikebench.records.fields import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
-from spikebench.records.strict_json import first_problem, parse_json, read_bytes
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import parse_json, read_bytes
 from spikebench.records.whole_files import (
     check_sha256,
     write_text,

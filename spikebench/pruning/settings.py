@@ -20,7 +20,7 @@ from spikebench.errors import TrainingError
 from spikebench.learning.tangent_transfer import TransferSettings
 from spikebench.models import check_model_name
 from spikebench.presets.preset import OWN_PRESETS, Preset, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 
 __all__ = ["PruningSettings", "StudySettings", "model_preset", "read_settings"]
 

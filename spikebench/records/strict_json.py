@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from spikebench.errors import ResultError, UnknownNameError
+from spikebench.errors import ResultError
+from spikebench.records.problems import first_problem
 from spikebench.records.text import os_error_text
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -166,65 +167,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number in JSON")
-
-
-def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
-    """Describe the first problem of a failed validation in one line, with its place.
-
-    Parameters
-    ----------
-    error
-        Exception raised by pydantic.
-    kind
-        Type that was validated; if given, the message on an unknown key lists the known keys.
-
-    Returns
-    -------
-    str
-        ``place: problem``.
-    """
-    problem = error.errors(include_url=False, include_input=False)[0]
-    parts = [_shown(str(part)) for part in problem["loc"]]
-    place = ".".join(parts)
-    more = error.error_count() - 1
-    what = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden" and kind is not None:
-        what = _unknown_key(parts, kind) or what
-    elif not place and problem["type"] != "value_error":
-        place = "top level"
-    return (f"{place}: " if place else "") + what + (f" (and {more} more)" if more else "")
-
-
-def _shown(key: str) -> str:
-    """Escape an untrusted key for a terminal."""
-    short = key if len(key) <= 80 else f"{key[:80]}…"
-    return short if short.isprintable() else ascii(short)
-
-
-def record_of(annotation: object) -> type[BaseModel] | None:
-    """Return the record that a field holds.
-
-    Parameters
-    ----------
-    annotation
-        Type of the field: a record, or an optional one.
-
-    Returns
-    -------
-    type or None
-        The class of the record; None for a field that holds none.
-    """
-    for kind in (annotation, *get_args(annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
-
-
-def _unknown_key(place: list[str], kind: type[BaseModel]) -> str:
-    """Return a message with the known keys at the place of an unknown one."""
-    for part in place[:-1]:
-        inner = record_of(kind.model_fields[part].annotation) if part in kind.model_fields else None
-        if inner is None:
-            return ""
-        kind = inner
-    return str(UnknownNameError("key", place[-1], kind.model_fields))

@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikebench.errors import DataError, ResultError
-from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_json
 from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import write_text
 

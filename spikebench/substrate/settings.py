@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from spikebench.errors import TrainingError
+from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.presets.preset import OWN_PRESETS, Preset, RegulariserSettings, read_preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import invalid
 
 __all__ = [
     "AnalogSettings",
@@ -147,8 +147,12 @@ def read_settings(model: str, data: str, overrides: Iterable[str] = ()) -> Setti
         if table in _OWN:
             key, value = _parsed(override)
             own.setdefault(table, {})[key] = value
-        else:
+        elif table in Preset.model_fields:
             changes.append(override)
+        else:
+            raise TrainingError(
+                f"setting {override!r}: {UnknownNameError('table', table, (*_OWN, *Preset.model_fields))}"
+            )
     preset = read_preset(model, None, changes, data)
     if preset.regulariser.upper_strength:
         raise TrainingError(
@@ -158,7 +162,7 @@ def read_settings(model: str, data: str, overrides: Iterable[str] = ()) -> Setti
     try:
         return Settings.model_validate({"preset": preset, **own})
     except ValidationError as error:
-        raise TrainingError(f"settings: {first_problem(error, Settings)}") from None
+        raise invalid(TrainingError, "settings", error, Settings) from None
 
 
 def _parsed(override: str) -> tuple[str, object]:

@@ -45,7 +45,7 @@ from spikebench.errors import SpikebenchError, TrainingError, UnknownNameError
 from spikebench.learning.rule import rule_class
 from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset, read_preset
-from spikebench.records.strict_json import first_problem, record_of
+from spikebench.records.problems import invalid, record_of
 
 __all__ = ["MAX_RUNS", "Configuration", "SweepSpec", "list_configurations", "read_spec"]
 
@@ -242,7 +242,7 @@ def read_spec(path: Path) -> SweepSpec:
                     raise UnknownNameError(f"setting of {model}", key, known)
         return _located(spec, path.absolute().parent)
     except ValidationError as error:
-        raise TrainingError(f"{path}: {first_problem(error)}") from None
+        raise invalid(TrainingError, str(path), error, SweepSpec) from None
     except SpikebenchError as error:
         raise TrainingError(f"{path}: {error}") from None
 

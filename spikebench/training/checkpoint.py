@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from spikebench.errors import TrainingError
 from spikebench.learning.rule import LearningRule, device_of
 from spikebench.models.base import Classifier
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.records.whole_files import write_text
 from spikebench.training.run import (
     CHECKPOINT_FILE,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from spikebench.compiled import watch_compilation
 from spikebench.errors import TrainingError
 from spikebench.events.batches import BinnedSamples
 from spikebench.learning.loss_and_optimiser import class_weights, learning_rate
@@ -86,7 +87,13 @@ def train(
         reduced = [k for k in rate_reductions(record, state) if k < epoch]
         rate = learning_rate(settings, epoch, len(reduced))
         try:
-            loss = one_epoch(rule, samples, record, epoch, rate)
+            with watch_compilation() as compiled:
+                loss = one_epoch(rule, samples, record, epoch, rate)
+                with rule.evaluated_weights():
+                    measured = _measure(model, validation, settings.batch_size, ranks)
+                    seconds = time.perf_counter() - began
+                    state.seconds += seconds
+                    _keep(state, epoch, measured, model)
         except _NotFiniteError as stopped:
             kept = "no state is kept"
             if epoch > 1:
@@ -96,11 +103,6 @@ def train(
                 f"{stopped.what} no longer finite in epoch {epoch}{phase}, step {stopped}, at learning rate {rate:g}; "
                 f"{kept}. Try a lower training.learning_rate or set training.gradient_norm"
             ) from None
-        with rule.evaluated_weights():
-            measured = _measure(model, validation, settings.batch_size, ranks)
-            seconds = time.perf_counter() - began
-            state.seconds += seconds
-            _keep(state, epoch, measured, model)
         line = Epoch(
             epoch,
             loss=loss,
@@ -109,7 +111,7 @@ def train(
             spikes_per_sample=measured.spikes_per_sample,
             learning_rate=rate,
             seconds=seconds,
-            samples_per_second=len(samples) / seconds,
+            samples_per_second=len(samples) / (seconds - compiled.seconds),
         )
         state.history = (*state.history, line)
         if ranks.is_first:

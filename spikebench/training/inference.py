@@ -23,7 +23,7 @@ from spikebench.mel.cache import Progress, mel_frames, silent
 from spikebench.models.base import Classifier, DataShape
 from spikebench.models.own_file import class_of
 from spikebench.presets.preset import Preset
-from spikebench.records.strict_json import first_problem
+from spikebench.records.problems import first_problem
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.run import WEIGHTS_FILE, load_tensors
 from spikebench.training.run_record import RunRecord

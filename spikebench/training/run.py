@@ -31,7 +31,8 @@ from safetensors.torch import save_file
 from spikebench.errors import TrainingError
 from spikebench.events.dataset import SpikeDataset
 from spikebench.protocol.opening import SelectionData, open_test
-from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_json
 from spikebench.records.text import printable
 from spikebench.records.whole_files import (
     file_lock,
@@ -104,6 +105,35 @@ def find_runs(folder: Path) -> list[Path]:
     if not runs:
         raise TrainingError(f"{folder}: not a run (no {RUN_FILE} in it), nor a folder of runs")
     return [run for _, run in sorted(zip([read_run(run).seed for run in runs], runs, strict=True))]
+
+
+def find_run(folder: Path) -> Path:
+    """Find the one run of a folder, such as the folder of a result with one seed.
+
+    Parameters
+    ----------
+    folder
+        A run, or a folder of one run.
+
+    Returns
+    -------
+    Path
+        Folder of the run; the folder itself if it contains none, which :func:`read_run` refuses.
+
+    Raises
+    ------
+    TrainingError
+        If there are several: the message names them.
+    """
+    if (folder / RUN_FILE).is_file() or not any(folder.glob(f"*/{RUN_FILE}")):
+        return folder
+    runs = find_runs(folder)
+    if len(runs) > 1:
+        names = ", ".join(run.name for run in runs)
+        raise TrainingError(
+            f"{folder}: is not a run but contains {len(runs)} runs, {names}; give one: {runs[0]}"
+        )
+    return runs[0]
 
 
 def write_run(folder: Path, record: RunRecord) -> None:

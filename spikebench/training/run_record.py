@@ -18,7 +18,8 @@ from spikebench.errors import ResultError
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord, Encoding
 from spikebench.records.fields import Count, Fraction, NonNegative, Record, Sha256
-from spikebench.records.strict_json import first_problem, read_json
+from spikebench.records.problems import first_problem
+from spikebench.records.strict_json import read_json
 from spikebench.records.text import shareable
 from spikebench.records.whole_files import write_text
 

@@ -15,6 +15,7 @@ from helpers.commands import Started
 from helpers.synthetic_clips import tone, write_clip
 
 from cli.main import main
+from spikebench.naming.notices import NO_SPEAKERS
 from spikebench.spike_files.reader import SpikeFile
 
 QUICK = ["--channels", "20", "--jobs", "1"]
@@ -51,6 +52,7 @@ def test_convert_says_what_it_did(
     # On a slow machine a line of progress, "1 of 3 recordings", stands between them.
     assert [line for line in said.err.splitlines() if " of 3 recordings" not in line] == [
         "labels: 2 classes from sub-folders: no, yes",
+        NO_SPEAKERS,
         "resampled to 48000 Hz: 3 recordings",
     ]
 
@@ -401,6 +403,25 @@ def test_plot_does_not_follow_a_path_out_of_the_folder(
         writer.append([0.1], [3], source="../audio/no/anna.wav", sha256=digest)
     assert run("plot", tmp_path / "a.h5", "--index", 0, "-o", tmp_path / "a.png") == 0
     assert "no spectrogram: the file names no recording" in capsys.readouterr().err
+
+
+def test_recordings_are_found_again_from_another_folder(
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(recordings.parent)
+    Path("made/here").mkdir(parents=True)
+    words = ["--channels", 20, "--jobs", 1, "--labels", "folders", "--split", "none"]
+    assert run("convert", recordings.name, "made/here/a.h5", *words, "--speakers", "none") == 0
+    assert "speakers: none known, so the same voice can be in training and in test" in (
+        capsys.readouterr().err
+    )
+    Path("far/away").mkdir(parents=True)
+    monkeypatch.chdir("far/away")
+    assert run("plot", "../../made/here/a.h5", "--index", 0, "-o", "a.png") == 0
+    assert "no spectrogram" not in capsys.readouterr().err
 
 
 def test_validate_accepts_what_convert_writes(

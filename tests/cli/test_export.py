@@ -60,7 +60,7 @@ def test_one_seed_of_a_result_becomes_onnx(toy: Path, capsys: pytest.CaptureFixt
     run(capsys, *words, *QUICK)
     code, _, err = run(capsys, "export", "out", "--onnx", "model.onnx")
     assert code == 1
-    assert "out: is not a run but contains 2 runs; give one: spikebench export out/seed0" in err
+    assert "out: is not a run but contains 2 runs, seed0, seed1; give one: out/seed0" in err
     code, out, _ = run(capsys, "export", "out/seed1", "--onnx", "model.onnx")
     assert code == 0
     assert "seed 1, as ONNX, ORACLE: chosen on the test split\n" in out

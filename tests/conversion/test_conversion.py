@@ -20,6 +20,7 @@ from spikebench.errors import (
     SpikebenchError,
     UnknownNameError,
 )
+from spikebench.naming.notices import NO_SPEAKERS
 from spikebench.recordings.decoding import read_clip
 from spikebench.spike_files.reader import SpikeFile
 
@@ -82,6 +83,7 @@ def test_the_file_holds_what_the_cochlea_says_in_the_order_of_paths(
     assert ticks == [(i, 4) for i in range(5)]
     assert notes == [
         "labels: 2 classes from sub-folders: high, low",
+        NO_SPEAKERS,
         "mixed down to one channel: 2 recordings",
         "resampled to 48000 Hz: 4 recordings",
     ]

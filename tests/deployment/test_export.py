@@ -33,8 +33,9 @@ from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import Adaptation
 from spikebench.models import MODELS
 from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.configs.svm import CountSVMConfig
 from spikebench.models.spiking_layer import Delays
-from spikebench.models.svm import CountSVM, CountSVMConfig
+from spikebench.models.svm import CountSVM
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.training.inference import bin_samples, build_model, load_trained
@@ -417,8 +418,12 @@ def test_only_a_finished_run_is_exported(tmp_path: Path, selection: SelectionDat
         TrainingError, match="seed0: training is not finished; first run: spikebench tr"
     ):
         export_run(tmp_path / "result" / "seed0", "nir", tmp_path / "model.nir")
+    with pytest.raises(TrainingError, match="seed0: training is not finished"):
+        export_run(tmp_path / "result", "nir", tmp_path / "model.nir")
+    start_run(tmp_path / "result" / "seed1", "lif", preset, selection, 1)
     with pytest.raises(
-        ExportError, match=r"result: is not a run but contains 1 run; give one: .*d0$"
+        TrainingError,
+        match=r"result: is not a run but contains 2 runs, seed0, seed1; give one: .*d0$",
     ):
         export_run(tmp_path / "result", "nir", tmp_path / "model.nir")
     with pytest.raises(TrainingError, match="not a run"):

@@ -194,6 +194,33 @@ def test_the_command_on_a_file(
     assert "answers.csv" in err
 
 
+def test_the_folder_of_a_result_and_the_name_of_a_data_set(
+    run: Path, toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tmp_path / "result"
+    result.mkdir()
+    (result / "seed0").symlink_to(run)
+    assert Listener(result).record == Listener(run).record
+    code, _, err = call(capsys, result, "digits")
+    assert (code, "digits.h5: has 70 units, the model was trained on 12" in err) == (1, True)
+    (result / "seed1").symlink_to(run)
+    code, _, err = call(capsys, result, "digits")
+    assert (code, "contains 2 runs, seed0, seed1; give one: " in err) == (1, True)
+
+
+def test_a_model_of_synthetic_voices_says_so(
+    others: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voices = write_toy(tmp_path / "voices.h5", synthetic=True)
+    folder = trained(tmp_path / "run", voices, "lif", "training.epochs=1")
+    code, _, err = call(capsys, folder, others)
+    assert code == 0
+    assert err.startswith(
+        "this model was trained on synthetic voices (voices) and has heard no person"
+    )
+    assert json.loads(call(capsys, folder, others, "--json")[1])["trained_on_synthetic_voices"]
+
+
 def test_the_command_on_recordings(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,6 +297,7 @@ def test_what_is_no_run_or_no_source_is_told(
     assert "not a run" in call(capsys, tmp_path, others)[2]
     assert "no such file" in call(capsys, run, tmp_path / "nothing.wav")[2]
     assert "no audio in it" in call(capsys, run, tmp_path)[2]
+    assert "Did you mean 'digits'?" in call(capsys, run, "digit")[2]
     (tmp_path / "note.txt").write_text("x")
     assert "not audio" in call(capsys, run, tmp_path / "note.txt")[2]
     (tmp_path / "bad.h5").write_bytes(b"no hdf5")

@@ -131,17 +131,21 @@ def test_wider_bins_are_those_of_collating_with_them(
     events = [
         sample((np.sort(rng.integers(0, 0.6 * grid, n)) / grid).tolist(), [2] * n) for n in SIZES
     ]
-    fine = Collate(5, 0.02, 60)(events)  # to 1.2 s, which no wider batch here passes
-    wide = Collate(5, 0.02 * factor, n_steps, mode)(events)
-    again = fine.rebinned(0.02 * factor, n_steps, mode)
+    fine = Collate(5, time_step=0.02, n_steps=60)(
+        events
+    )  # to 1.2 s, which no wider batch here passes
+    wide = Collate(5, time_step=0.02 * factor, n_steps=n_steps, mode=mode)(events)
+    again = fine.rebinned(time_step=0.02 * factor, n_steps=n_steps, mode=mode)
     assert torch.equal(again.dense(), wide.dense())
-    assert torch.equal(fine.dense(0.02 * factor, n_steps, mode), wide.dense())
+    assert torch.equal(
+        fine.dense(time_step=0.02 * factor, n_steps=n_steps, mode=mode), wide.dense()
+    )
     assert torch.equal(again.lengths, wide.lengths)
     assert int(again.offsets[-1]) == again.bins.numel()
 
 
 def test_what_was_left_out_does_not_come_back() -> None:
-    batch = Collate(1, 0.01, 2)([sample([0.0, 0.05], [0, 0])])
+    batch = Collate(1, time_step=0.01, n_steps=2)([sample([0.0, 0.05], [0, 0])])
     dense = batch.dense(n_steps=10)
     assert dense.shape == (1, 10, 1)
     assert dense.sum() == 1
@@ -164,7 +168,7 @@ def test_wrong_grids_are_refused(options: dict, message: str) -> None:
 
 def test_samples_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
     with pytest.raises(ValueError, match=r"integers in 0 … 0"):
-        Collate(1, 0.01)([sample([0.0], [1])])
+        Collate(1, time_step=0.01)([sample([0.0], [1])])
     batch = BinnedSamples(samples, 0.02, 30, "counts").batch(np.arange(4))
     with pytest.raises(ValueError, match="counts or binary"):
         batch.dense(mode="bin")
@@ -181,6 +185,47 @@ def test_bins_that_do_not_fit_are_refused(samples: SpikeDataset) -> None:
         batch.dense(n_steps=0)
 
 
+def test_milliseconds_are_not_taken_for_seconds(samples: SpikeDataset) -> None:
+    batch = BinnedSamples(samples, 0.02, 30, "counts").batch(np.arange(4))
+    message = r"time_step is in seconds and at most 1, got 10; 10 ms are time_step=0\.01"
+    with pytest.raises(ValueError, match=message):
+        Collate(70, time_step=10)
+    for make in (batch.dense, batch.sparse, batch.rebinned, batch.mask):
+        with pytest.raises(ValueError, match=message):
+            make(time_step=10)
+        with pytest.raises(TypeError):
+            make(5)
+    with pytest.raises(TypeError):
+        Collate(70, 0.01)
+
+
+def test_a_mask_fits_the_raster_of_another_grid() -> None:
+    batch = Collate(1, time_step=0.01, n_steps=10)(
+        [sample([0.0], [0], duration=0.055), sample([], [])]
+    )
+    for grid, lengths in (
+        ({}, [6, 0]),
+        ({"n_steps": 4}, [4, 0]),
+        ({"n_steps": 12}, [6, 0]),
+        ({"time_step": 0.02}, [3, 0]),
+        ({"time_step": 0.05, "n_steps": 3}, [2, 0]),
+    ):
+        mask = batch.mask(**grid)
+        assert mask.shape == batch.dense(**grid).shape[:2]
+        assert mask.sum(1).tolist() == lengths
+
+
+def test_representations_say_what_an_object_holds(samples: SpikeDataset) -> None:
+    binned = BinnedSamples(samples, 0.05, 10, "counts")
+    batch = binned.batch(np.arange(4))
+    inside = f"10 bins of 50 ms, {samples.n_units} units, counts"
+    assert repr(binned) == f"BinnedSamples({len(samples)} samples, {inside})"
+    assert repr(batch) == f"EventBatch(4 samples, {batch.bins.numel()} events, {inside}, cpu)"
+    assert repr(Collate(7, time_step=0.004)) == "Collate(7 units, bins of 4 ms, counts)"
+    assert repr(samples).startswith(f"SpikeDataset({len(samples)} samples, ")
+    assert f"{samples.n_units} units, {len(samples.keys)} classes" in repr(samples)
+
+
 def test_lengths_end_with_the_recording_or_the_last_event() -> None:
     events = [
         sample([0.0, 0.031], [0, 1]),  # 4 bins of 10 ms to the last event
@@ -190,7 +235,7 @@ def test_lengths_end_with_the_recording_or_the_last_event() -> None:
         sample([], []),
         sample([0.0], [0], duration=9.0),  # cut at the last bin
     ]
-    batch = Collate(2, 0.01, 10)(events)
+    batch = Collate(2, time_step=0.01, n_steps=10)(events)
     assert batch.lengths.tolist() == [4, 6, 5, 8, 0, 10]
     assert batch.mask().sum(1).tolist() == [4, 6, 5, 8, 0, 10]
 
@@ -199,7 +244,7 @@ def test_padding_is_never_averaged_over() -> None:
     short, long = sample([0.0, 0.011], [0, 0]), sample([0.0, 0.095], [0, 0])
 
     def means(events: list[Sample], n_steps: int | None) -> torch.Tensor:
-        batch = Collate(1, 0.01, n_steps)(events)
+        batch = Collate(1, time_step=0.01, n_steps=n_steps)(events)
         mask = batch.mask()
         return (batch.dense()[..., 0] * mask).sum(1) / batch.lengths
 
@@ -209,14 +254,14 @@ def test_padding_is_never_averaged_over() -> None:
 
 def test_without_a_number_of_bins_the_longest_sample_decides() -> None:
     events = [sample([0.0, 0.049], [0, 1]), sample([0.0], [0], duration=0.061)]
-    batch = Collate(2, 0.01)(events)
+    batch = Collate(2, time_step=0.01)(events)
     assert batch.n_steps == 7
     assert int(batch.offsets[-1]) == 3  # nothing is left out
-    assert Collate(2, 0.01)([sample([], [])]).n_steps == 1
+    assert Collate(2, time_step=0.01)([sample([], [])]).n_steps == 1
 
 
 def test_the_structured_view_has_the_beginnings_of_bins() -> None:
-    batch = Collate(3, 0.004, 10)([sample([0.0, 0.0041, 0.013], [0, 2, 1])])
+    batch = Collate(3, time_step=0.004, n_steps=10)([sample([0.0, 0.0041, 0.013], [0, 2, 1])])
     array = batch.structured(0)
     assert array["t"].tolist() == [0, 4000, 12000]
     assert array["x"].tolist() == [0, 2, 1]

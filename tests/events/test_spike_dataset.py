@@ -119,7 +119,7 @@ def test_a_loader_of_torch_takes_it_with_any_workers(path: Path, workers: int) -
         samples,
         batch_size=20,
         num_workers=workers,
-        collate_fn=Collate(samples.n_units, 0.01, 25),
+        collate_fn=Collate(samples.n_units, time_step=0.01, n_steps=25),
         multiprocessing_context="spawn" if workers else None,
     )
     batches: list[EventBatch] = list(loader)
@@ -137,9 +137,9 @@ def test_the_handle_survives_a_fork(path: Path) -> None:
         samples,
         batch_size=32,
         num_workers=2,
-        collate_fn=Collate(samples.n_units, 0.01, 25),
+        collate_fn=Collate(samples.n_units, time_step=0.01, n_steps=25),
         multiprocessing_context="fork",
     )
     dense = torch.cat([batch.dense() for batch in loader])
-    here = Collate(samples.n_units, 0.01, 25)(list(samples)).dense()
+    here = Collate(samples.n_units, time_step=0.01, n_steps=25)(list(samples)).dense()
     assert torch.equal(dense, here)

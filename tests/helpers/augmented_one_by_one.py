@@ -21,7 +21,13 @@ def augmented_batch(
         for k, generator in zip(chosen, generators, strict=True)
     ]
     n_units = train.samples.n_units
-    return Collate(n_units, train.time_step, train.n_steps, train.mode, train.group_units)(samples)
+    return Collate(
+        n_units,
+        time_step=train.time_step,
+        n_steps=train.n_steps,
+        mode=train.mode,
+        group_units=train.group_units,
+    )(samples)
 
 
 def augmented_sample(

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from spikebench.kernels.neuron import Neuron
-from spikebench.models.base import DataShape, ModelConfig, Units
+from spikebench.models.base import DataShape
+from spikebench.models.configs.base import ModelConfig, Units
 from spikebench.models.readout import LeakyReadout
 from spikebench.models.spiking_layer import SpikingLayer
 from spikebench.models.spiking_network import SpikingNetwork

@@ -163,12 +163,12 @@ def test_name_that_would_spoil_a_terminal_is_refused(source: Path, text: str, me
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("id", "../../x", "id: String should match"),
+        ("id", "../../x", "id: must match"),
         ("id", "another-id", "its id is 'another-id', but its folder"),
-        ("dataset", "../x", "dataset: String should match"),
+        ("dataset", "../x", "dataset: must match"),
         ("dataset", "shd", "for another data set, 'toy-digits'"),
         ("name", "a\u202eb", "name: .* cannot be printed"),
-        ("schema_version", 1, "schema_version: Input should be 2"),
+        ("schema_version", 1, "schema_version: must be 2, not 1"),
         ("result_sha256", "0" * 64, "not the file that was submitted"),
         ("url", "javascript:alert(1)", "url: unknown key 'url'; known: authors"),
     ],

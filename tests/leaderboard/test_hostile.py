@@ -170,7 +170,7 @@ def test_path_that_leaves_the_entry(entry: Path, place: list[Any], value: str) -
     edit_json(entry / place[0], *place[1:], value=value)
     if place[0] == "result.json":
         mend(entry)
-    refuse(entry, "String should match")
+    refuse(entry, "must match")
 
 
 def test_path_traversal_in_a_log_is_only_text(entry: Path, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_links_pipes_and_folders_are_no_files(entry: Path, tmp_path: Path) -> No
         ({"claimed_interval": {"low": 0.0, "high": 1.0, "method": "x"}}, "claimed_interval does"),
         ({"kind": "inference"}, "only 99.80% of the labels are equal to those of the entry"),
         ({"by": "a\x1b[2Jb"}, "by: .*cannot be printed"),
-        ({"kind": "luck"}, "kind: Input should be"),
+        ({"kind": "luck"}, "kind: must be"),
         ({"environment": {str(k): "x" for k in range(60)}}, "environment: .* at most 50"),
     ],
 )

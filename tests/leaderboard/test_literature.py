@@ -217,10 +217,10 @@ def test_quote_makes_a_row_first_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda header, row: (header.append("more"), row.append("x")), "more: Extra inputs"),
-        (lambda header, row: row.append("x"), "Extra inputs"),
+        (lambda header, row: (header.append("more"), row.append("x")), "more: unknown key"),
+        (lambda header, row: row.append("x"), "None: unknown key"),
         (lambda header, row: row.pop(), "note: "),
-        (lambda header, row: header.__setitem__(2, "name"), "method: Field required"),
+        (lambda header, row: header.__setitem__(2, "name"), "method: is missing"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(

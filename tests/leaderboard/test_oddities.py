@@ -130,6 +130,26 @@ def test_language_that_differs_from_what_is_usual_is_found(tmp_path: Path) -> No
     assert any("English is recognised" in text for text in found[5])
 
 
+def test_a_weak_model_may_know_one_language_better(tmp_path: Path) -> None:
+    """The small GRU of a newcomer: English 34.5 % worse than German, and both far from perfect."""
+    classes = LANGUAGES["English"] + LANGUAGES["German"]
+
+    def knows(english: float, german: float) -> Callable[[Predictions, int], np.ndarray]:
+        def answers(said: Predictions, seed: int) -> np.ndarray:
+            rng = np.random.default_rng(seed)
+            right = rng.random(said.label.size) < np.where(said.label < 10, english, german)
+            return np.where(right, said.label, (said.label + rng.integers(1, 20, right.size)) % 20)
+
+        return answers
+
+    options = {"classes": classes, "test_samples": 600}
+    weak = store(tmp_path / "weak", knows(0.36, 0.70), model="weak", **options)
+    strong = store(tmp_path / "strong", knows(0.60, 0.99), model="strong", **options)
+    found = flags(weak, strong)
+    assert not any("English" in text for text in found[0])
+    assert any(text.startswith("English is recognised") for text in found[1])
+
+
 def test_test_accuracy_far_above_validation_is_found(tmp_path: Path) -> None:
     folder = make_result(tmp_path / "a")
     result, predictions, _ = check_result(folder, "not looked at")

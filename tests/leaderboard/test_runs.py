@@ -88,7 +88,7 @@ def epochs(*accuracies: float, **more: list[float]) -> list[dict[str, Any]]:
         (["history", 4, "test_accuracy"], 0.5, "contains the test accuracy of its epochs"),
         (["history", 4, "epoch"], 6, "its epochs are not 1 to 30"),
         (["history"], epochs(0.5), "its epochs are not 1 to 30"),
-        (["history", 4, "validation_accuracy"], 1.5, "less than or equal to 1"),
+        (["history", 4, "validation_accuracy"], 1.5, "must be at most 1, not 1.5"),
         (["run", "preset", "model"], "x", "run.preset.model"),
     ],
 )

@@ -346,6 +346,9 @@ def test_entry_page_says_all_of_it(site: Path) -> None:
         "0 yes 20 90.0",
         "3 no (validation) 20 80.0",
         "torch 2.13.0",
+        "Folder of the entry leaderboard/entries/",
+        "Weights ",
+        "Version spikebench",
     ):
         assert words in text, words
 

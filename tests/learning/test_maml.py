@@ -27,7 +27,8 @@ from spikebench.learning.maml import (
 )
 from spikebench.learning.task_batches import Weights, runs_at_once, stacked, task_scores
 from spikebench.models.base import Classifier, DataShape, model_class
-from spikebench.models.lif import LIF, LIFConfig
+from spikebench.models.configs.lif import LIFConfig
+from spikebench.models.lif import LIF
 from spikebench.models.spiking_layer import SpikingLayer
 
 SHAPE = DataShape(n_units=3, n_classes=2, n_steps=5, time_step=0.01, input_rate=0.3)

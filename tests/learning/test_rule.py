@@ -20,7 +20,8 @@ from spikebench.learning.counts import CountFit
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import LearningRule, rule_class
 from spikebench.models import MODELS
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output, model_class
+from spikebench.models.base import Classifier, DataShape, Output, model_class
+from spikebench.models.configs.base import ModelConfig
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.training.checkpoint import Epoch

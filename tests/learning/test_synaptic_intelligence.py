@@ -20,7 +20,8 @@ from spikebench.learning.synaptic_intelligence import (
     add_to_path,
     importance_of_path,
 )
-from spikebench.models.base import Classifier, DataShape, ModelConfig, Output
+from spikebench.models.base import Classifier, DataShape, Output
+from spikebench.models.configs.base import ModelConfig
 from spikebench.presets.preset import Preset
 
 N_UNITS, N_CLASSES = 5, 3

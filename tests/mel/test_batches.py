@@ -42,6 +42,7 @@ def test_recordings_are_cut_or_followed_by_silence() -> None:
     assert (samples.n_late, samples.n_events, samples.n_units) == (2, 0, 3)
     assert batch.lengths.tolist() == [5, 2]
     assert batch.labels.tolist() == [2, 0]
+    assert repr(batch) == "MelBatch(2 samples, 5 bins of 10 ms, 3 mel bands, cpu)"
     dense = batch.dense()
     assert dense[0, :, 0].tolist() == [20, 21, 22, 23, 24]
     assert dense[1, :, 1].tolist() == [100, 101, -60, -60, -60]
@@ -73,7 +74,7 @@ def test_what_concerns_spikes_is_refused() -> None:
     calls = (
         samples.counts,
         batch.sparse,
-        lambda: batch.dense(0.02),
+        lambda: batch.dense(time_step=0.02),
         lambda: batch.structured(0),
         lambda: samples.batch(np.arange(2), 1.0),
     )

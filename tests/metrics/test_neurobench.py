@@ -14,11 +14,15 @@ from spikebench.events.batches import EventBatch
 from spikebench.metrics.cost import cost_metrics
 from spikebench.metrics.operations import footprint_of
 from spikebench.models import MODELS
-from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
+from spikebench.models.adlif import AdaptiveLIF
 from spikebench.models.base import Classifier, DataShape, model_class
-from spikebench.models.cnn import CNN, CNNConfig
-from spikebench.models.lif import LIF, LIFConfig
-from spikebench.models.lstm import LSTM, LSTMConfig
+from spikebench.models.cnn import CNN
+from spikebench.models.configs.adlif import AdaptiveLIFConfig
+from spikebench.models.configs.cnn import CNNConfig
+from spikebench.models.configs.lif import LIFConfig
+from spikebench.models.configs.lstm import LSTMConfig
+from spikebench.models.lif import LIF
+from spikebench.models.lstm import LSTM
 
 WHY = "NeuroBench is not installed: pip install --no-deps -c constraints.txt neurobench snntorch"
 pytest.importorskip("neurobench", reason=WHY)

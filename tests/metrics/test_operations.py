@@ -17,20 +17,33 @@ from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.delays import delay_taps
 from spikebench.metrics.operations import Account, Bundle, Layer
 from spikebench.models import MODELS
-from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
-from spikebench.models.base import Classifier, DataShape, ModelConfig, model_class
-from spikebench.models.cnn import CNN, CNNConfig
-from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
-from spikebench.models.event_ssm import EventSSM, EventSSMConfig
+from spikebench.models.adlif import AdaptiveLIF
+from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.cnn import CNN
+from spikebench.models.configs.adlif import AdaptiveLIFConfig
+from spikebench.models.configs.base import ModelConfig
+from spikebench.models.configs.cnn import CNNConfig
+from spikebench.models.configs.delay_lif import DelayLIFConfig
+from spikebench.models.configs.event_ssm import EventSSMConfig
+from spikebench.models.configs.gru import GRUConfig
+from spikebench.models.configs.lif import LIFConfig
+from spikebench.models.configs.linear_bins import LinearBinsConfig
+from spikebench.models.configs.lstm import LSTMConfig
+from spikebench.models.configs.mlp_counts import CountMLPConfig
+from spikebench.models.configs.rlif import RecurrentLIFConfig
+from spikebench.models.configs.svm import CountSVMConfig
+from spikebench.models.configs.tcn import TCNConfig
+from spikebench.models.delay_lif import DelayLIF
+from spikebench.models.event_ssm import EventSSM
 from spikebench.models.gated_network import GatedNetwork
-from spikebench.models.gru import GRU, GRUConfig
-from spikebench.models.lif import LIF, LIFConfig
-from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
-from spikebench.models.lstm import LSTM, LSTMConfig
-from spikebench.models.mlp_counts import CountMLP, CountMLPConfig
-from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
-from spikebench.models.svm import CountSVM, CountSVMConfig
-from spikebench.models.tcn import TCN, TCNConfig
+from spikebench.models.gru import GRU
+from spikebench.models.lif import LIF
+from spikebench.models.linear_bins import LinearBins
+from spikebench.models.lstm import LSTM
+from spikebench.models.mlp_counts import CountMLP
+from spikebench.models.rlif import RecurrentLIF
+from spikebench.models.svm import CountSVM
+from spikebench.models.tcn import TCN
 
 # So short that nothing is left of a step in the next: a neuron fires if what arrives weighs at least 1, and with the
 # reset `zero` it is silent in the step after.

@@ -12,13 +12,8 @@ from torch import nn
 from torch.nn.functional import gelu
 
 from spikebench.models.base import DataShape
-from spikebench.models.event_ssm import (
-    EventSSM,
-    EventSSMConfig,
-    EventSSMLayer,
-    Tokens,
-    _hippo_frequencies,
-)
+from spikebench.models.configs.event_ssm import EventSSMConfig
+from spikebench.models.event_ssm import EventSSM, EventSSMLayer, Tokens, _hippo_frequencies
 from spikebench.models.linear_recurrence import linear_recurrence
 
 SHAPE = DataShape(n_units=5, n_classes=3, n_steps=30, time_step=0.002, input_rate=0.2)

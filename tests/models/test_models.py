@@ -21,19 +21,29 @@ from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.delays import delay_taps
 from spikebench.kernels.spikes import Spikes
 from spikebench.models import MODELS
-from spikebench.models.adlif import AdaptiveLIF, AdaptiveLIFConfig
+from spikebench.models.adlif import AdaptiveLIF
 from spikebench.models.base import CountClassifier, DataShape, model_class
-from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
-from spikebench.models.hetero_rlif import HeterogeneousLIF, HeterogeneousLIFConfig
+from spikebench.models.configs.adlif import AdaptiveLIFConfig
+from spikebench.models.configs.delay_lif import DelayLIFConfig
+from spikebench.models.configs.hetero_rlif import HeterogeneousLIFConfig
+from spikebench.models.configs.lif import LIFConfig
+from spikebench.models.configs.linear_bins import LinearBinsConfig
+from spikebench.models.configs.mlp_counts import CountMLPConfig
+from spikebench.models.configs.rec_delay_lif import RecurrentDelayLIFConfig
+from spikebench.models.configs.rlif import RecurrentLIFConfig
+from spikebench.models.configs.svm import CountSVMConfig
+from spikebench.models.configs.tcn import TCNConfig
+from spikebench.models.delay_lif import DelayLIF
+from spikebench.models.hetero_rlif import HeterogeneousLIF
 from spikebench.models.initial_weights import fluctuation_scale
-from spikebench.models.lif import LIF, LIFConfig
-from spikebench.models.linear_bins import LinearBins, LinearBinsConfig
-from spikebench.models.mlp_counts import CountMLP, CountMLPConfig
+from spikebench.models.lif import LIF
+from spikebench.models.linear_bins import LinearBins
+from spikebench.models.mlp_counts import CountMLP
 from spikebench.models.readout import LeakyReadout
-from spikebench.models.rec_delay_lif import RecurrentDelayLIF, RecurrentDelayLIFConfig
-from spikebench.models.rlif import RecurrentLIF, RecurrentLIFConfig
-from spikebench.models.svm import CountSVM, CountSVMConfig
-from spikebench.models.tcn import TCN, TCNConfig
+from spikebench.models.rec_delay_lif import RecurrentDelayLIF
+from spikebench.models.rlif import RecurrentLIF
+from spikebench.models.svm import CountSVM
+from spikebench.models.tcn import TCN
 
 SHAPE = DataShape(n_units=14, n_classes=8, n_steps=40, time_step=0.01, input_rate=0.1)
 GRADIENT_MODELS = [name for name in MODELS if not issubclass(model_class(name), CountClassifier)]

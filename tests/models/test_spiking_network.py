@@ -14,8 +14,10 @@ from numpy.testing import assert_allclose
 from spikebench.errors import TrainingError
 from spikebench.metrics.operations import Layer
 from spikebench.models.base import DataShape
-from spikebench.models.delay_lif import DelayLIF, DelayLIFConfig
-from spikebench.models.rec_delay_lif import RecurrentDelayLIF, RecurrentDelayLIFConfig
+from spikebench.models.configs.delay_lif import DelayLIFConfig
+from spikebench.models.configs.rec_delay_lif import RecurrentDelayLIFConfig
+from spikebench.models.delay_lif import DelayLIF
+from spikebench.models.rec_delay_lif import RecurrentDelayLIF
 from spikebench.models.spiking_layer import decay_per_step, decays_per_step
 
 SHAPE = DataShape(n_units=6, n_classes=5, n_steps=25, time_step=0.01, input_rate=0.2)

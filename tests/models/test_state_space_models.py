@@ -11,8 +11,8 @@ from spikebench.kernels.choice import choose_kernels
 from spikebench.kernels.neuron import Neuron
 from spikebench.models.base import DataShape, model_class
 from spikebench.models.c_silif import ComplexLIF
+from spikebench.models.configs.state_space import StateSpaceConfig
 from spikebench.models.silif import StateSpaceLIF
-from spikebench.models.state_space import StateSpaceConfig
 
 SHAPE = DataShape(n_units=6, n_classes=3, n_steps=25, time_step=0.01, input_rate=0.3)
 

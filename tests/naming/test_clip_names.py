@@ -6,6 +6,7 @@ from spikebench.errors import SpikebenchError, UnknownNameError
 from spikebench.naming.conventions.fsdd import FSDD
 from spikebench.naming.conventions.speech_commands import SPEECH_COMMANDS, which_set
 from spikebench.naming.names import name_clips
+from spikebench.naming.notices import NO_SPEAKERS
 from spikebench.recordings.search import Clip
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "speech-commands"
@@ -24,6 +25,7 @@ def test_auto_takes_sub_folders_first() -> None:
     assert names.notices == [
         "labels: 2 classes from sub-folders: no, yes",
         "labels: 1 recording has no label there, which is written as -1",
+        NO_SPEAKERS,
     ]
 
 
@@ -52,7 +54,8 @@ def test_auto_finds_nothing_and_says_so() -> None:
     names = name_clips(clips("a.wav", "b.wav"))
     assert (names.keys, names.labels.tolist()) == ((), [-1, -1])
     assert names.notices == [
-        "labels: none found, every label is -1 (choose a source with --labels)"
+        "labels: none found, every label is -1 (choose a source with --labels)",
+        NO_SPEAKERS,
     ]
 
 

@@ -62,6 +62,17 @@ def test_whole_speakers_are_held_out(tmp_path: Path) -> None:
     assert selection.dataset.split.validation_speakers == sorted(groups[1])
 
 
+def test_a_selection_says_what_it_holds_and_where_test_is(tmp_path: Path) -> None:
+    selection = open_selection(str(write_toy(tmp_path / "toy.h5")))
+    assert repr(selection).startswith("SelectionData(toy; train: SpikeDataset(")
+    assert repr(selection).endswith("; test: not opened)")
+    with pytest.raises(AttributeError, match="it stays closed until a model is trained"):
+        _ = selection.test
+    with pytest.raises(AttributeError, match="no attribute 'tests'"):
+        _ = selection.tests
+    assert not hasattr(selection, "test")
+
+
 def test_marked_test_is_kept(tmp_path: Path) -> None:
     selection = open_selection(str(write_toy(tmp_path / "toy.h5", marked=True)))
     assert set(open_test(selection).speakers.tolist()) == {4, 5}

@@ -270,11 +270,11 @@ def named(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_names_of_folders_can_be_read(tmp_path: Path) -> None:
-    text = "model = ['lif', 'rlif']\n[grid]\n'model.hidden_units' = [[64], [128, 64]]\n"
+    text = "model = ['lif', 'mlp_counts']\n[grid]\n'model.hidden_units' = [[64], [128, 64]]\n"
     text += "[grid.training]\nlearning_rate = [1e-3]\noptimizer = ['adam']\n"
     assert named(tmp_path, text) == [
         f"{model},hidden_units={units},learning_rate=0.001,optimizer=adam"
-        for model in ("lif", "rlif")
+        for model in ("lif", "mlp_counts")
         for units in ("64", "128-64")
     ]
 
@@ -306,13 +306,13 @@ def sweep_names(combinations: list[tuple[str, dict[str, object]]]) -> list[str]:
 
 
 HOSTILE = {
-    "": "model: Field required",
+    "": "model: is missing",
     "model = 'lfi'": "unknown model 'lfi'; known: .* Did you mean 'lif'",
     "model = 3": "model: must be the name of a model, or a list of model names",
     "model = []": "model: .* at least 1 item",
     "model = ['lif', 'lif']": "model: lif is given twice",
     "model = 'lif'\nseed = 3": "unknown key 'seed'; known: .*Did you mean 'seeds'",
-    "model = 'lif'\ndata = 3": "data: Input should be a valid string",
+    "model = 'lif'\ndata = 3": "data: must be text, not 3",
     "model = 'lif'\ndata = 'digit'": "unknown data set 'digit'; .*Did you mean 'digits'",
     'model = "lif"\ndata = "a\\u0000b"': "data: contains characters that cannot be printed",
     "model = 'lif'\nseeds = 0": "seeds: must be 1 … 1000 seeds, got 0",

@@ -87,7 +87,9 @@ def test_a_run_with_grouped_units_predicts_as_it_was_tested(
     assert trained.shape.n_units == 3
     listener = Listener(tmp_path)
     some = [samples[k] for k in range(10)]
-    batch = Collate(N_UNITS, 0.01, 30, listener.record.preset.input.mode, group_units=5)(some)
+    batch = Collate(
+        N_UNITS, time_step=0.01, n_steps=30, mode=listener.record.preset.input.mode, group_units=5
+    )(some)
     with torch.no_grad():
         expected = trained.eval()(batch).scores
     torch.testing.assert_close(torch.from_numpy(listener.answer(some).scores[-1]), expected)

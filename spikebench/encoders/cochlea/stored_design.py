@@ -98,11 +98,20 @@ def design_path(
         *(hashlib.sha256(source).hexdigest() for source in sources),
     ]
     digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+    return designs_folder() / f"{digest[:32]}.npz"
+
+
+def designs_folder() -> Path:
+    """Return the folder of the designs.
+
+    Returns
+    -------
+    Path
+        ``$SPIKEBENCH_DESIGNS`` if that is set, else the folder ``spikebench-designs`` of the user's cache; it need not
+        exist.
+    """
     named = os.environ.get(VARIABLE)
-    folder = (
-        Path(named).expanduser() if named else platformdirs.user_cache_path("spikebench-designs")
-    )
-    return folder / f"{digest[:32]}.npz"
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("spikebench-designs")
 
 
 def _read(path: Path, rate: int) -> cochlea.BasilarMembraneCoeffs:
