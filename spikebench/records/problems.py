@@ -103,8 +103,9 @@ def first_problem(error: ValidationError, kind: type[BaseModel] | None = None) -
     str
         ``place: problem``, and the number of further problems.
     """
-    more = error.error_count() - 1
-    return problems(error, kind)[0] + (f" (and {more} more)" if more else "")
+    found = problems(error, kind)
+    more = len(found) - 1
+    return found[0] + (f" (and {more} more)" if more else "")
 
 
 def problems(
@@ -127,7 +128,17 @@ def problems(
     list of str
         ``place: problem``.
     """
-    return [_described(problem, kind, before) for problem in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    places = [one["loc"] for one in found]
+    # A list with a wrong item also counts as too short, since pydantic leaves the item out.
+    return [
+        _described(one, kind, before)
+        for one in found
+        if one["type"] != "too_short"
+        or not any(
+            place != one["loc"] and place[: len(one["loc"])] == one["loc"] for place in places
+        )
+    ]
 
 
 def _described(problem: Mapping[str, Any], kind: type[BaseModel] | None, before: str) -> str:

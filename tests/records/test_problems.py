@@ -15,7 +15,7 @@ class Inner(BaseModel):
     """A table."""
 
     model_config = ConfigDict(extra="forbid")
-    sizes: tuple[int, ...] = (64,)
+    sizes: tuple[int, ...] = Field(default=(64,), min_length=1)
     name: str = Field(default="a", min_length=1, max_length=3)
 
 
@@ -55,6 +55,8 @@ def failure(**values: Any) -> ValidationError:  # noqa: ANN401
         ({"exact": "maybe"}, "exact: must be true or false, not 'maybe'"),
         ({"inner": 3}, "inner: must be a table of keys, not 3"),
         ({"inner": {"sizes": 3}}, "inner.sizes: must be a list such as [64], not 3"),
+        ({"inner": {"sizes": ["x"]}}, "inner.sizes.0: must be a whole number, not 'x'"),
+        ({"inner": {"sizes": []}}, "inner.sizes: must have at least 1 item"),
         ({"inner": {"name": ""}}, "inner.name: must have at least 1 character"),
         ({"inner": {"name": "abcd"}}, "inner.name: must have at most 3 characters"),
         (
