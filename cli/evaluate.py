@@ -101,7 +101,7 @@ def evaluate(
         raise click.UsageError(
             "--refit and --oracle exclude each other: a refit would train on the test split, which the oracle uses"
         )
-    if model is not None:  # before PyTorch is loaded, which takes longer
+    if model is not None and checkpoint is None:  # before PyTorch is loaded, which takes longer
         from cli.shared.settings import Given
 
         data = data or "digits"

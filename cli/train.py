@@ -95,7 +95,7 @@ def train(
         raise click.UsageError(
             "--refit and --fold exclude each other: a refit would train on the speaker that the fold leaves out"
         )
-    if model is not None:  # before PyTorch is loaded, which takes longer
+    if model is not None and resume is None:  # before PyTorch is loaded, which takes longer
         from cli.shared.settings import Given
         from cli.shared.settings import print_preset as show
 
