@@ -231,12 +231,31 @@ def _read(path: Path, use: Callable[[Any], T]) -> T:
             raise TrainingError("no such file")
         if path.stat().st_size > MAX_BYTES:
             raise TrainingError(f"larger than {MAX_BYTES} bytes; not a network")
+        _check_declared(path)
         return use(nir.read(path))
     except TrainingError as error:
         raise TrainingError(f"{shown}: {error}") from None
     except Exception as error:  # whatever a damaged file makes h5py and nir raise
         reason = printable(str(error).strip() or type(error).__name__)[:200]
         raise TrainingError(f"{shown}: is not a file of NIR: {reason}") from None
+
+
+def _check_declared(path: Path) -> None:
+    """Refuse arrays that are far larger than the file, before they are read."""
+    import h5py
+
+    sizes: list[int] = []
+
+    def add(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(int(item.size or 0) * item.dtype.itemsize)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(add)
+    if sum(sizes) > MAX_BYTES:
+        raise TrainingError(
+            f"its arrays have {sum(sizes):,} bytes, more than {MAX_BYTES:,}; not a network"
+        )
 
 
 def rules_of(metadata: Mapping[str, Any]) -> NirRules:

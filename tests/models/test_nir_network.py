@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -259,3 +260,13 @@ def test_a_size_without_numbers_takes_no_memory() -> None:
     )
     with pytest.raises(TrainingError, match="has 1,099,511,627,776 outputs; 1 to 1,000,000"):
         NirNetwork(graph, STEP)
+
+
+def test_a_small_file_with_a_huge_array_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.nir"
+    nir.write(path, chain(nir.Linear(weights(3, 4))))
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/n0/weight"]
+        file.create_dataset("node/nodes/n0/weight", (4, 2**40), "f4", chunks=(4, 1024))
+    with pytest.raises(TrainingError, match=r"its arrays have 17,592,186,0.* bytes, more than"):
+        read_nir(path, STEP)
