@@ -103,9 +103,9 @@ def import_nir(
 
     Next step: spikebench submit FOLDER
     """
-    from spikebench.errors import OutputExistsError
+    from spikebench.errors import OutputExistsError, TrainingError
     from spikebench.evaluation.benchmark import Benchmark
-    from spikebench.models.nir_network import read_nir, rules_of, said_by
+    from spikebench.models.nir_network import number_said, read_nir, rules_of, said_by
     from spikebench.protocol.results import RESULT_FILE
     from spikebench.records.text import printable
 
@@ -123,15 +123,18 @@ def import_nir(
     ):
         if value is not None:
             rules[key] = value
-    given = float(said.get("time_step_ms", 10.0)) if time_step_ms is None else time_step_ms
-    step = given * 1e-3
-    length = float(said["n_steps"]) * step if "n_steps" in said else 1.0
+    said = {"time_step_ms": 10.0, "group_units": 1, "input_mode": "counts"} | said
+    cells = mode or said["input_mode"]
+    if cells not in ("counts", "binary"):
+        raise TrainingError(f"{printable(str(file))}: metadata: input_mode: counts or binary")
+    step = (number_said(said, "time_step_ms") if time_step_ms is None else time_step_ms) * 1e-3
+    length = number_said(said, "n_steps") * step if "n_steps" in said else 1.0
     benchmark = Benchmark(
         data,
         time_step=step,
         duration=length if duration_ms is None else duration_ms * 1e-3,
-        mode="binary" if (mode or said.get("input_mode")) == "binary" else "counts",
-        group_units=group_units or int(said.get("group_units", 1)),
+        mode="binary" if cells == "binary" else "counts",
+        group_units=group_units or int(number_said(said, "group_units")),
         events=True,
     )
     network = read_nir(file, step, rules)

@@ -23,12 +23,14 @@ Source: Pedersen et al. (2024), doi 10.1038/s41467-024-52259-9; the package ``ni
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import nn
 
@@ -38,10 +40,11 @@ from spikebench.models.nir_nodes import Delay, Neurons, NirRules, array, make_pa
 from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
 
-__all__ = ["NirNetwork", "NirRules", "read_nir", "rules_of", "said_by"]
+__all__ = ["NirNetwork", "NirRules", "number_said", "read_nir", "rules_of", "said_by"]
 
 MAX_BYTES = 256 * 1024 * 1024
 _MOST_NODES = 10_000
+_MOST_UNITS = 1_000_000  # of a node
 
 T = TypeVar("T")
 
@@ -70,7 +73,11 @@ class NirNetwork(nn.Module):
         step = self.rules.step_s or time_step
         nodes, edges = _flattened(graph)
         kinds = {name: type(node).__name__ for name, node in nodes.items()}
-        self._order, self._sources = _ordered(kinds, edges)
+        outer = [str(name) for name in graph.nodes]
+        inputs, outputs = (
+            [name for name in outer if kinds.get(name) == kind] for kind in ("Input", "Output")
+        )
+        self._order, self._sources = _ordered(kinds, edges, inputs, outputs)
         self._keys = {name: f"{k}_{_identifier(name)}" for k, name in enumerate(self._order)}
         self.parts = nn.ModuleDict()
         for name in self._order:
@@ -81,7 +88,7 @@ class NirNetwork(nn.Module):
         self.n_inputs = self._sizes[self._order[0]]
         self.n_outputs = self._sizes[self._order[-1]]
         bias = (graph.metadata or {}).get("readout_bias")
-        values = np.zeros(self.n_outputs) if bias is None else array(bias).ravel()
+        values = np.zeros(self.n_outputs) if bias is None else _bias(bias)
         if values.shape != (self.n_outputs,):
             raise TrainingError(
                 f"readout_bias of the metadata has {values.size} values for {self.n_outputs} outputs"
@@ -224,12 +231,31 @@ def _read(path: Path, use: Callable[[Any], T]) -> T:
             raise TrainingError("no such file")
         if path.stat().st_size > MAX_BYTES:
             raise TrainingError(f"larger than {MAX_BYTES} bytes; not a network")
+        _check_declared(path)
         return use(nir.read(path))
     except TrainingError as error:
         raise TrainingError(f"{shown}: {error}") from None
     except Exception as error:  # whatever a damaged file makes h5py and nir raise
         reason = printable(str(error).strip() or type(error).__name__)[:200]
         raise TrainingError(f"{shown}: is not a NIR file: {reason}") from None
+
+
+def _check_declared(path: Path) -> None:
+    """Refuse arrays that are far larger than the file, before they are read."""
+    import h5py
+
+    sizes: list[int] = []
+
+    def add(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(int(item.size or 0) * item.dtype.itemsize)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(add)
+    if sum(sizes) > MAX_BYTES:
+        raise TrainingError(
+            f"its arrays have {sum(sizes):,} bytes, more than {MAX_BYTES:,}; not a network"
+        )
 
 
 def rules_of(metadata: Mapping[str, Any]) -> NirRules:
@@ -253,8 +279,35 @@ def rules_of(metadata: Mapping[str, Any]) -> NirRules:
     names = {"readout_reduction": "reduction", "refractory_steps": "refractory_steps"}
     found = {rule: _plain(metadata[name]) for name, rule in names.items() if name in metadata}
     if "time_step_ms" in metadata:
-        found["step_s"] = float(metadata["time_step_ms"]) * 1e-3
+        found["step_s"] = number_said(metadata, "time_step_ms") * 1e-3
     return _checked(found, "metadata")
+
+
+def number_said(metadata: Mapping[str, Any], name: str) -> float:
+    """Read a number in the metadata of a graph.
+
+    Parameters
+    ----------
+    metadata, name
+        Of the graph, and which of them.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    TrainingError
+        If it is not a finite number.
+    """
+    try:
+        value = float(metadata[name])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise TrainingError(f"metadata: {name} is not a finite number")
+    return value
 
 
 def _checked(rules: dict[str, Any], what: str) -> NirRules:
@@ -269,11 +322,23 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _bias(values: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    try:
+        return array(values).ravel()
+    except TrainingError as error:
+        raise TrainingError(f"readout_bias of the metadata: {error}") from None
+
+
 def _size(name: str, node: Any) -> int:  # noqa: ANN401
     shape = node.output_type.get("output")
     if shape is None:
         raise TrainingError(f"node {printable(name)} does not say its size")
-    return int(np.prod(np.asarray(shape, dtype=np.int64)))
+    size = math.prod(int(length) for length in np.ravel(shape))
+    if not 1 <= size <= _MOST_UNITS:
+        raise TrainingError(
+            f"node {printable(name)} has {size:,} outputs; 1 to {_MOST_UNITS:,} are read"
+        )
+    return size
 
 
 def _identifier(name: str) -> str:
@@ -319,16 +384,15 @@ def _only(kinds: Mapping[str, str], kind: str, where: str, prefix: str = "") -> 
 
 
 def _ordered(
-    kinds: Mapping[str, str], edges: list[tuple[str, str]]
+    kinds: Mapping[str, str], edges: list[tuple[str, str]], inputs: list[str], outputs: list[str]
 ) -> tuple[list[str], dict[str, list[str]]]:
     """Order the nodes so that an edge goes backwards only where it closes a cycle; list the sources of each."""
-    first = next((name for name, kind in kinds.items() if kind == "Input" and "." not in name), "")
-    last = next((name for name, kind in kinds.items() if kind == "Output" and "." not in name), "")
+    if not inputs or not outputs:
+        raise TrainingError("the graph has no input or no output")
+    first, last = inputs[0], outputs[0]
     targets: dict[str, list[str]] = {name: [] for name in kinds}
     for source, target in dict.fromkeys(edges):
         targets[source].append(target)
-    if not first or not last:
-        raise TrainingError("the graph has no input or no output")
     finished: list[str] = []
     seen = {first}
     stack = [(first, iter(targets[first]))]
@@ -343,6 +407,21 @@ def _ordered(
             stack.append((found, iter(targets[found])))
     if last not in seen:
         raise TrainingError("no path leads from the input to the output of the graph")
+    _check_ends(seen, edges, outputs)
     order = [name for name in reversed(finished) if name != last] + [last]
     sources = {name: [source for source in order if name in targets[source]] for name in order}
     return order, sources
+
+
+def _check_ends(reached: set[str], edges: list[tuple[str, str]], outputs: list[str]) -> None:
+    """Refuse what would be left out silently: a second input or constant node, a second output."""
+    for source, target in edges:
+        if target in reached and source not in reached:
+            raise TrainingError(
+                f"node {printable(source)} leads to {printable(target)}, but no path leads to it from the first input"
+            )
+    found = [printable(name) for name in outputs if name in reached]
+    if len(found) > 1:
+        raise TrainingError(
+            f"the graph has several outputs ({', '.join(found)[:200]}); one is read"
+        )

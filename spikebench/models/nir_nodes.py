@@ -181,8 +181,15 @@ class _Elementwise(nn.Module):
 
 
 def array(values: Any) -> Values:  # noqa: ANN401
-    """Convert to float64."""
-    return np.asarray(values, dtype=np.float64)
+    """Convert to float64; raise TrainingError for what is not a real number, or not finite with 32 bits."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        raise TrainingError("a parameter does not consist of real numbers")
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(given.astype(np.float32)).all()
+    if not finite:
+        raise TrainingError("a parameter is not finite (NaN, infinite or beyond 32 bits)")
+    return given.astype(np.float64)
 
 
 def _decay(tau: Values, step: float, rules: NirRules) -> Values:

@@ -11,6 +11,8 @@ States that neurons of snnTorch and SpikingJelly keep are reset before every bat
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -199,7 +201,7 @@ def in_one_line(name: str, what: str, error: BaseException, file: str = "") -> T
 
 
 def guarded(name: str, what: str, file: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Call the user's code, and report what it raises in one line.
+    """Call the user's code, and report what it raises in one line; what it prints goes to the standard error.
 
     Parameters
     ----------
@@ -219,7 +221,8 @@ def guarded(name: str, what: str, file: str, call: Callable[[], Any]) -> Any:  #
         If it raised an exception; a lack of memory and an interrupt are raised as they are.
     """
     try:
-        return call()
+        with contextlib.redirect_stdout(sys.stderr):  # the standard output may be JSON
+            return call()
     except (Exception, SystemExit) as error:
         if out_of_memory(error):
             raise

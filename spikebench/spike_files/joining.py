@@ -52,11 +52,12 @@ def join_files(
     Raises
     ------
     SpikeFileError
-        If a file is not valid, if units, classes, speaker names, type of the times or attributes differ, or if two
-        samples are of the same recording.
+        If a file is not valid or given twice, if units, classes, speaker names, type of the times or attributes differ,
+        or if two samples are of the same recording.
     OutputError
         If the output cannot be written.
     """
+    _require_different(paths)
     files = [SpikeFile(path) for path in paths]
     try:
         first = files[0]
@@ -85,6 +86,15 @@ def join_files(
     finally:
         for file in files:
             file.close()
+
+
+def _require_different(paths: Sequence[Path]) -> None:
+    """Raise if a file is given twice, whose samples have no names by which that would be noticed."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise SpikeFileError(f"{printable(str(path))}: is given twice")
+        seen.add(path.resolve())
 
 
 def _agree(files: Sequence[SpikeFile], name: str) -> bool:

@@ -64,6 +64,14 @@ def test_refusals(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write("outputs.nir", N_UNITS, 7)
     write("classes.nir", N_UNITS, N_CLASSES, classes=json.dumps(["a", "b", "c"]))
     write("rule.nir", N_UNITS, N_CLASSES, readout_reduction="median")
+    for name, value in {
+        "time_step_ms": "ten",
+        "n_steps": "many",
+        "group_units": "x",
+        "input_mode": "analogue",
+        "readout_bias": "none",
+    }.items():
+        write(f"{name}.nir", N_UNITS, N_CLASSES, **{name: value})
     Path("text.nir").write_text("no")
     tries = [
         ("inputs.nir", [], "the graph has 5 inputs, the raster 12 units"),
@@ -72,6 +80,15 @@ def test_refusals(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("rule.nir", [], "metadata: reduction"),
         ("text.nir", [], "text.nir: is not a NIR file"),
         ("absent.nir", [], "absent.nir: no such file"),
+        ("time_step_ms.nir", [], "metadata: time_step_ms is not a finite number"),
+        ("n_steps.nir", [], "metadata: n_steps is not a finite number"),
+        ("group_units.nir", [], "metadata: group_units is not a finite number"),
+        ("input_mode.nir", [], "metadata: input_mode: counts or binary"),
+        (
+            "readout_bias.nir",
+            [],
+            "readout_bias of the metadata: a parameter does not consist of real",
+        ),
         ("classes.nir", ["--step-ms", -1], "step_s"),
         ("classes.nir", ["--time-step-ms", 0], "time_step_ms"),
     ]

@@ -287,3 +287,14 @@ def test_wrong_settings_are_one_line(
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert message in err
     assert not Path("run/run.json").exists()
+
+
+def test_what_a_network_prints_is_not_in_the_json(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("loud.py").write_text(FORWARD.format("print('loud'); return self.a(x.mean(1))"))
+    words = ["--data", data, "--set", "training.epochs=1", "-o", "loud", "--json", "--quiet"]
+    code, out, err = run(capsys, "train", "--model", "loud.py:MyNet", *words)
+    assert code == 0, err
+    assert json.loads(out)
+    assert "loud\n" in err

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -224,3 +225,50 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
         read_nir(tmp_path / "no.nir", STEP)
     with pytest.raises(TrainingError, match=r"absent\.nir: no such file"):
         read_nir(tmp_path / "absent.nir", STEP)
+
+
+def test_numbers_that_are_not_finite_or_not_real_name_their_node() -> None:
+    for values, reason in (
+        (np.full((4, 3), np.nan), "node n0: a parameter is not finite"),
+        (np.full((4, 3), 1e300), "node n0: a parameter is not finite"),
+        (np.full((4, 3), 1j), "node n0: a parameter does not consist of real numbers"),
+    ):
+        with pytest.raises(TrainingError, match=reason):
+            NirNetwork(chain(nir.Linear(values)), STEP)
+    with pytest.raises(TrainingError, match="node n0: a parameter is not finite"):
+        NirNetwork(chain(nir.Delay(np.full(3, np.nan))), STEP)
+
+
+def test_what_the_input_does_not_reach_is_not_left_out_silently() -> None:
+    graph = chain(nir.Linear(weights(3, 4)))
+    graph.nodes["x"] = nir.Affine(weights(4, 4), ones(4))  # its bias would reach the output
+    graph.edges.append(("x", "output"))
+    with pytest.raises(TrainingError, match="node x leads to output, but no path"):
+        NirNetwork(graph, STEP)
+
+
+def test_a_second_output_is_refused() -> None:
+    graph = chain(nir.Linear(weights(3, 4)))
+    graph.nodes["second"] = nir.Output(np.array([4]))
+    graph.edges.append(("n0", "second"))
+    with pytest.raises(TrainingError, match=r"several outputs .output, second.; one is read"):
+        NirNetwork(graph, STEP)
+
+
+def test_a_size_without_numbers_takes_no_memory() -> None:
+    graph = nir.NIRGraph(
+        {"input": nir.Input(np.array([2**40])), "output": nir.Output(np.array([2**40]))},
+        [("input", "output")],
+    )
+    with pytest.raises(TrainingError, match="has 1,099,511,627,776 outputs; 1 to 1,000,000"):
+        NirNetwork(graph, STEP)
+
+
+def test_a_small_file_with_a_huge_array_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.nir"
+    nir.write(path, chain(nir.Linear(weights(3, 4))))
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/n0/weight"]
+        file.create_dataset("node/nodes/n0/weight", (4, 2**40), "f4", chunks=(4, 1024))
+    with pytest.raises(TrainingError, match=r"its arrays have 17,592,186,0.* bytes, more than"):
+        read_nir(path, STEP)

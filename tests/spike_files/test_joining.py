@@ -100,3 +100,14 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(SpikeFileError, match=r"missing\.h5"):
         join_files([one, tmp_path / "missing.h5"], tmp_path / "joined.h5")
     assert one.read_bytes() == before
+
+
+def test_a_file_given_twice_is_refused(tmp_path: Path) -> None:
+    """Without names of recordings nothing else would notice that every sample is there twice."""
+    with SpikeWriter(tmp_path / "one.h5", 5, ("x", "y"), {}) as writer:
+        writer.append(np.array([0.1], np.float16), np.array([1]), label=0, speaker=0)
+    with pytest.raises(SpikeFileError, match=r"one\.h5: is given twice"):
+        join_files(
+            [tmp_path / "one.h5", tmp_path / ".." / tmp_path.name / "one.h5"], tmp_path / "j"
+        )
+    assert not (tmp_path / "j").exists()
