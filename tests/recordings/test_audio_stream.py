@@ -153,7 +153,7 @@ def test_convert_tells_what_it_read_to_the_end_and_what_it_left_out(
     said = [line[: line.find(": ") + 2] for line in lines if line.startswith("skipped")]
     assert said == ["skipped *.m4a: ", "skipped no/noise.mp3: ", "skipped yes/cut.mp3: "]
     # Nothing but our own lines: the decoder is quiet.
-    ours = ("labels: ", "skipped ", "resampled ", "length ", "spikebench: ")
+    ours = ("labels: ", "speakers: ", "skipped ", "resampled ", "length ", "spikebench: ")
     assert [line for line in lines if not line.startswith(ours) and "copies" not in line] == []
     assert lines[-1] == "spikebench: 5 left out, 3 converted"
 
