@@ -106,7 +106,9 @@ def log_mel(
     power = np.square(np.abs(spectrum) * np.float32(4 / design.window))
     least = np.float32(10 ** (design.floor / 10))
     levels = 10 * np.log10(np.maximum(filters @ power, least))
-    np.maximum(levels, np.float32(design.floor), out=levels)  # the logarithm of some processors rounds below it
+    np.maximum(
+        levels, np.float32(design.floor), out=levels
+    )  # the logarithm of some processors rounds below it
     return np.ascontiguousarray(levels.T, dtype=np.float32)
 
 
