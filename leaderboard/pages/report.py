@@ -23,7 +23,7 @@ parameters and buffers. AC, MAC: effective accumulate and multiply-accumulate op
 the plots. Energy: of these operations by the table `{_ENERGY}`. Spikes: of hidden neurons per sample. Time to 95 %:
 after which the accuracy stays above 95 % of the final one. Training: on the machine of the entry, which may have had
 other work. Empty cells: not applicable or unknown. Parameters in brackets are those that the entry states."""
-# Name of an entry -> method of Cramer et al. (2020) in literature.csv.
+# Name of an entry, else its model -> method of Cramer et al. (2020) in literature.csv.
 _PAPER = "Cramer et al."
 _IN_PAPER = {
     "lif": "Feed-forward LIF SNN (1-3 layers)",
@@ -181,7 +181,7 @@ def _beside_paper(rows: Sequence[Row], reports: Sequence[Report]) -> list[str]:
         for report in reports
         if report.dataset == "SHD" and report.authors == _PAPER
     }
-    best = {row.name: row for row in reversed(rows)}
+    best = {row.name if row.name in _IN_PAPER else row.model: row for row in reversed(rows)}
     lines = [
         f"| {model} | {said[method]:.1f} | {100 * best[model].test_accuracy:.1f} | "
         f"{100 * best[model].test_accuracy - said[method]:+.1f} |"
