@@ -118,10 +118,10 @@ def _is_made(spec: DatasetSpec, quiet: bool) -> bool:
 
 
 def _is_joined(spec: DatasetSpec, quiet: bool) -> bool:
-    """Join the files of 'spikebench data make', one per split, if all are in the folder of the data set."""
+    """Join the files of 'spikebench data make', one per split, if all are in the folder of the data set and whole."""
     if spec.kind != "made":
         return False
-    from spikebench.conversion.regeneration import output_files
+    from spikebench.conversion.regeneration import whole_parts
     from spikebench.datasets.recipe import load_recipe
     from spikebench.spike_files.joining import join_files
     from spikebench.store.contents import accept
@@ -129,8 +129,8 @@ def _is_joined(spec: DatasetSpec, quiet: bool) -> bool:
 
     (part,) = spec.parts
     folder = folder_of(spec)
-    files = list(output_files(load_recipe(spec.name), folder))
-    if not all(path.is_file() for path in files):
+    files = whole_parts(load_recipe(spec.name), folder)
+    if not files:
         return False
     with download_progress(quiet) as showing:
         with locked(folder, showing.notify):

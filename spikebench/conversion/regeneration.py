@@ -77,6 +77,41 @@ def output_files(recipe: Recipe, folder: Path, one_file: bool = False) -> dict[P
     }
 
 
+def whole_parts(recipe: Recipe, folder: Path) -> list[Path]:
+    """Find the files of :func:`make`, one per split, if together they are the data set.
+
+    Parameters
+    ----------
+    recipe
+        Recipe of the data set.
+    folder
+        Folder of the files.
+
+    Returns
+    -------
+    list of Path
+        The files; empty if one is missing, or was made of a part of the recordings or with other settings than the
+        defaults.
+    """
+    files = output_files(recipe, folder)
+    expected = {
+        "complete": 1,
+        "seed": 0,
+        "time_dtype": "float16",
+        "split_from": recipe.split_rule,
+    }
+    for path, splits in files.items():
+        if not path.is_file():
+            return []
+        with SpikeFile(path) as file:
+            made, n_samples = file.provenance, file.n_samples
+        same = all(made.get(name) == value for name, value in expected.items())
+        whole = n_samples == sum(recipe.spec.sizes[split] for split in splits)
+        if not (same and whole and "resampled_rate_hz" in made):
+            return []
+    return list(files)
+
+
 def make(
     recipe: Recipe,
     audio: Path,

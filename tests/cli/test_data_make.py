@@ -104,6 +104,37 @@ def test_the_files_of_all_splits_are_joined_into_the_one_file(
     assert "at least two" in capsys.readouterr().err
 
 
+def test_get_joins_whole_files_and_nothing_else(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPIKEBENCH_DATA", "store")
+    store, joined = Path("store/shd-r"), Path("store/shd-r/shd-r.h5")
+    module = sys.modules[load_recipe("shd-r").facts.__module__]
+    small = load_recipe("shd-r")
+    whole = replace(small, spec=replace(small.spec, sizes={"train": 2, "test": 1}))
+
+    def get() -> tuple[object, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["data", "get", "shd-r", "--audio", "audio"])
+        return ended.value.code, capsys.readouterr().err
+
+    run("shd-r", "--audio", "audio", "-o", str(store), *QUICK, "--quiet")
+    code, err = get()  # a part of the data set
+    assert (code, joined.exists()) == (1, False)
+    assert "holds 3 recordings" in err
+    monkeypatch.setattr(module, "RECIPE", whole)
+    again = ("--overwrite", *QUICK, "--quiet")
+    run("shd-r", "--audio", "audio", "-o", str(store), "--seed", "5", *again)
+    code, err = get()
+    assert (code, joined.exists()) == (1, False)
+    run("shd-r", "--audio", "audio", "-o", str(store), *again)
+    code, err = get()
+    assert (code, joined.exists()) == (0, True)
+    assert "joining shd-r_train.h5, shd-r_test.h5" in err
+    with SpikeFile(joined) as file:
+        assert file.splits == ("train", "train", "test")
+
+
 def test_a_broken_recording_is_exit_code_3(run: Run) -> None:
     broken = Path("audio/lang-english_speaker-03_trial-0_digit-2.flac")
     broken.touch()
