@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,8 +142,9 @@ def import_nir(
     )
     network = read_nir(file, step, rules)
     _check_classes(file, network, said, benchmark.classes)
-    result = benchmark.evaluate(network, metrics_text, name=name or printable(file.stem)[:60])
-    result.save(output)
+    with _folder(output):  # made before the test split is opened, so that no opening is lost
+        result = benchmark.evaluate(network, metrics_text, name=name or printable(file.stem)[:60])
+        result.save(output)
     if as_json:
         click.echo(result.result.model_dump_json(indent=2))
         return
@@ -149,6 +153,28 @@ def import_nir(
     for line in metric_lines(metrics):
         click.echo(line)
     click.echo(f"result: {output}\nnext: spikebench submit {output}")
+
+
+@contextmanager
+def _folder(output: Path) -> Iterator[None]:
+    """Make the folder of the result and check that it can be written; a new one is removed if the test fails."""
+    from spikebench.errors import OutputError
+    from spikebench.records.text import os_error_text
+
+    is_new = not output.exists()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {os_error_text(error)}") from None
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                output.rmdir()
+        raise
 
 
 def _check_classes(

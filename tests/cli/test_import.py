@@ -98,3 +98,22 @@ def test_refusals(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert reason in err, err
         assert err.count("\n") == 1, err
     assert not Path("i").exists()
+
+
+def test_the_folder_is_tried_before_the_test_split_is_opened(
+    toy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*given: object) -> None:
+        raise AssertionError("the test split was opened")
+
+    monkeypatch.setattr("spikebench.evaluation.benchmark.open_test", opened)
+    nodes = {
+        "input": nir.Input(np.array([N_UNITS])),
+        "w": nir.Linear(np.ones((N_CLASSES, N_UNITS), np.float32)),
+        "output": nir.Output(np.array([N_CLASSES])),
+    }
+    nir.write("net.nir", nir.NIRGraph(nodes, [("input", "w"), ("w", "output")]))
+    code, out, err = run(capsys, "import", "net.nir", "--data", toy, "-o", "net.nir/folder")
+    assert (code, out) == (1, "")
+    assert err.startswith("spikebench: net.nir/folder: cannot be written: ")
+    assert err.count("\n") == 1
