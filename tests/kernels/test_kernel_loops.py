@@ -26,16 +26,18 @@ from spikebench.kernels.cpu import (
     readouts,
     recurrent_delays,
     scans,
+    simd,
+    tiles,
     vectors,
 )
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.cpu.vectors import spread_row, sum_rows
-from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.neuron import LEAKY, RESETS, SURROGATES, Neuron, Settings
 from spikebench.kernels.scan import REDUCTIONS
 
 COMPILED = [
     (module, name)
-    for module in (recurrent_delays, events, feed_forward, neurons, readouts, scans)
+    for module in (recurrent_delays, events, feed_forward, neurons, readouts, scans, tiles)
     for name, loop in vars(module).items()
     if hasattr(loop, "py_func")
 ]
@@ -89,18 +91,23 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
 
 @pytest.mark.parametrize("name", SURROGATES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_surrogate_loops_do_what_the_docstring_says(name: str, dtype: type) -> None:
+def test_surrogate_loops_do_what_the_docstring_says(
+    name: str, dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
     neuron = Neuron(surrogate=name, slope=3.0, threshold=1.5)
     mem = np.concatenate([np.linspace(-4, 6, 101), [1.5, 1e4, -1e4]]).astype(dtype)
-    one, found = dtype(1), np.empty_like(mem)
-    args = (mem, dtype(1.5), dtype(3), one, SURROGATES[name])
+    found, decay = np.empty_like(mem), np.zeros((1, mem.size), dtype)
+    settings = Settings(LEAKY, 1.5, 3.0, RESETS["zero"], False, SURROGATES[name])
+    args = (neurons.layer(decay[0], decay, decay[:0], settings), mem, np.empty(simd.LANES, dtype))
     neurons.surrogate_rows(*args, found)
     expected = kernel_cases.surrogate(mem.astype(float) - 1.5, neuron)
     tolerance = 1e-12 if dtype is np.float64 else 2e-6
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
     assert found[-3] == pytest.approx(1.0, rel=tolerance)
     plain = np.empty_like(mem)
-    neurons.surrogate_rows.py_func(*args, plain)
+    for module, loop in COMPILED:
+        monkeypatch.setattr(module, loop, getattr(module, loop).py_func)
+    neurons.surrogate_rows(*args, plain)
     np.testing.assert_allclose(plain, found, rtol=tolerance, atol=tolerance)
 
 
@@ -242,3 +249,35 @@ def test_weights_get_the_same_gradients_block_of_steps_after_block(
     for found, expected in zip(gradients(), whole, strict=True):
         assert float(expected.abs().max()) > 0
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@compiled
+def _vectors(row: np.ndarray, other: np.ndarray, out: np.ndarray, bits: np.ndarray) -> None:
+    width = np.uint64(simd.LANES)
+    a, b = simd.load(row, np.uint64(3)), simd.load(other, np.uint64(0))
+    found = (a + b, a - b, a * b, a / b, simd.magnitude(a), simd.at_least(a, b), simd.larger(a, b))
+    for k in range(np.uint64(len(found))):
+        simd.store(out, k * width, found[k])
+    simd.store(out, np.uint64(len(found)) * width, simd.fill(0.3, row))
+    bits[0] = simd.bits(a)
+    bits[1] = simd.lowest(simd.bits(simd.at_least(a, b)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_vectors_compute_the_same_compiled_and_interpreted(
+    dtype: type, rng: np.random.Generator
+) -> None:
+    row, other = rng.normal(size=(2, simd.LANES + 5)).astype(dtype)
+    row[3:7], other[:4] = [np.nan, np.inf, -0.0, 1.5], [1.0, np.inf, 0.0, 1.5]
+    results = []
+    for run in (_vectors, _vectors.py_func):
+        out, bits = np.zeros(8 * simd.LANES, dtype), np.zeros(2, np.uint64)
+        with np.errstate(invalid="ignore"):
+            run(row, other, out, bits)
+        results.append((out, bits))
+    np.testing.assert_array_equal(*(out for out, _ in results))
+    np.testing.assert_array_equal(*(bits for _, bits in results))
+    sums, at_least = results[0][0][: simd.LANES], results[0][0][5 * simd.LANES : 6 * simd.LANES]
+    np.testing.assert_array_equal(sums, row[3 : 3 + simd.LANES] + other[: simd.LANES])
+    assert at_least[:4].tolist() == [0, 1, 1, 1]
+    assert 0 < at_least.sum() < simd.LANES

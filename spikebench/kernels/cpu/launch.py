@@ -355,10 +355,17 @@ def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents."""
     batch, n_steps, _ = grad.shape
     out = empty((batch, n_steps, weight.shape[1]), grad)
-    for k in range(batch):
-        torch.mm(grad[k], weight[0].T, out=out[k])
-        for s in range(1, min(len(weight), n_steps)):
-            out[k, : n_steps - s] += grad[k, s:] @ weight[s].T
+    taps = min(len(weight), n_steps)
+    transposed = [np.ascontiguousarray(_array(weight[s]).T) for s in range(taps)]
+    gradient, to_spikes = _arrays(grad, out)
+
+    def multiply(first: int, last: int) -> None:
+        for k in range(first, last):
+            np.matmul(gradient[k], transposed[0], out=to_spikes[k])
+            for s in range(1, taps):
+                to_spikes[k, : n_steps - s] += gradient[k, s:] @ transposed[s]
+
+    run_in_threads(multiply, pieces(batch))
     return out
 
 

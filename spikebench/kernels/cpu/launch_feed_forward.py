@@ -99,8 +99,7 @@ def scan_backward(
     n_tiles = tiles(n)
 
     def run(first: int, last: int) -> Array:
-        cells = aligned(((n_steps + 2) * n_tiles * int(neurons.CELLS),), out.dtype)
-        cells[:] = 0
+        cells = aligned((n_tiles, (n_steps + 1) * int(neurons.CELLS)), out.dtype)
         sums = np.zeros(n_tiles * int(neurons.SUMS), out.dtype)
         loops.run_back(
             *(neuron, given, state_, by_spikes, by_membranes, cells, out, sums),
