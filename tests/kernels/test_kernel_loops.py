@@ -263,6 +263,11 @@ def _vectors(row: np.ndarray, other: np.ndarray, out: np.ndarray, bits: np.ndarr
     bits[1] = simd.lowest(simd.bits(simd.at_least(a, b)))
 
 
+def test_a_compiled_part_with_vectors_refuses_to_be_called_alone() -> None:
+    with pytest.raises(TypeError, match="compiled loops only"):
+        tiles.load_units(np.zeros(64), np.uint64(0), np.uint64(64), np.uint64(0), np.zeros(32))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_vectors_compute_the_same_compiled_and_interpreted(
     dtype: type, rng: np.random.Generator

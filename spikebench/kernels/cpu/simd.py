@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import box, intrinsic, models, overload, register_model
 from numpy.typing import NDArray
 
 LANES = 32  # numbers of a vector
@@ -86,6 +86,13 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: VectorType) -> None:  # noqa: ANN401
         number = manager.lookup(kind.number).get_value_type()
         super().__init__(manager, kind, ir.VectorType(number, LANES))
+
+
+@box(VectorType)
+def _refuse(kind: VectorType, value: Any, context: Any) -> Any:  # noqa: ANN401
+    """Raise an error if the interpreter calls a compiled function that returns vectors."""
+    context.pyapi.err_set_string("PyExc_TypeError", "vectors exist in compiled loops only")
+    return context.pyapi.get_null_object()
 
 
 def _place(context: Builder, builder: Builder, kinds: Any, values: Any) -> Any:  # noqa: ANN401
