@@ -27,6 +27,7 @@ from spikebench.kernels.cpu import (
     recurrent_delays,
     scans,
     simd,
+    spike_gradients,
     tiles,
     vectors,
 )
@@ -37,7 +38,16 @@ from spikebench.kernels.scan import REDUCTIONS
 
 COMPILED = [
     (module, name)
-    for module in (recurrent_delays, events, feed_forward, neurons, readouts, scans, tiles)
+    for module in (
+        recurrent_delays,
+        events,
+        feed_forward,
+        neurons,
+        readouts,
+        scans,
+        spike_gradients,
+        tiles,
+    )
     for name, loop in vars(module).items()
     if hasattr(loop, "py_func")
 ]
@@ -286,3 +296,46 @@ def test_vectors_compute_the_same_compiled_and_interpreted(
     np.testing.assert_array_equal(sums, row[3 : 3 + simd.LANES] + other[: simd.LANES])
     assert at_least[:4].tolist() == [0, 1, 1, 1]
     assert 0 < at_least.sum() < simd.LANES
+
+
+@pytest.mark.parametrize("surrogate", ["triangle", "boxcar", "arctan"])
+@pytest.mark.parametrize("is_recurrent", [False, True])
+def test_spikes_know_the_units_near_their_threshold(
+    surrogate: str, is_recurrent: bool, rng: np.random.Generator
+) -> None:
+    n = 37  # two tiles, one of them not full
+    current = torch.from_numpy(rng.normal(1, 1, (3, 7, n))).requires_grad_()
+    decay = torch.full((n,), 0.5, dtype=torch.float64)
+    recurrent = torch.from_numpy(rng.normal(0, 0.1, (int(is_recurrent), n, n)))
+    neuron = Neuron(surrogate=surrogate, slope=2.0, threshold=0.7)
+    scan = operators.recurrent_lif_scan(
+        current, recurrent, decay, decay, neuron, keep_membranes=True
+    )
+    if surrogate == "arctan":
+        assert scan.spikes.near is None
+        return
+    assert scan.spikes.near is not None
+    assert scan.membranes is not None
+    bits = np.unpackbits(scan.spikes.near.numpy().view(np.uint8), axis=2, bitorder="little")
+    expected = (2 * (scan.membranes - 0.7).abs() <= 1).numpy()
+    np.testing.assert_array_equal(bits[..., :n], expected)
+    assert not bits[..., n:].any()
+    assert 0 < expected.mean() < 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("n_taps", [1, 3, 9])
+def test_gradients_of_spikes_are_exact_near_the_threshold(
+    share: float, n_taps: int, rng: np.random.Generator
+) -> None:
+    batch, n_steps, n_units = 3, 7, 37
+    grad = torch.from_numpy(rng.normal(size=(batch, n_steps, 5)))
+    weight = torch.from_numpy(rng.normal(size=(n_taps, n_units, 5)))
+    inside = np.zeros((batch, n_steps, 64), bool)
+    inside[..., :n_units] = rng.random((batch, n_steps, n_units)) < share
+    near = torch.from_numpy(np.packbits(inside, axis=2, bitorder="little").view(np.int32))
+    found = cpu.spikes_gradient(grad, weight, near).numpy()
+    everywhere = cpu.spikes_gradient(grad, weight, None).numpy()
+    few = share < spike_gradients.SPARSE_STEPS
+    expected = everywhere * inside[..., :n_units] if few else everywhere
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)

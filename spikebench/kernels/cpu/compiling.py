@@ -22,6 +22,7 @@ Floats = NDArray[Any]  # float32 or float64, the same in one call
 Ints = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 Number = Any  # a number of the arrays' type
+Index = Any  # an unsigned integer
 
 _CONSTANTS = (neuron.__file__, scan.__file__)
 

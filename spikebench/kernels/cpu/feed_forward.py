@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, Ints, compiled, inlined
+from spikebench.kernels.cpu.compiling import Floats, Index, Ints, compiled, inlined
 from spikebench.kernels.cpu.neurons import (
     AD,
     BY_BETA,
@@ -37,6 +37,7 @@ from spikebench.kernels.cpu.neurons import (
     advance,
     load_back,
     load_cell,
+    near_threshold,
     normalisation_of,
     retreat,
     rules_of,
@@ -45,8 +46,9 @@ from spikebench.kernels.cpu.neurons import (
     surrogate,
     table_of,
 )
-from spikebench.kernels.cpu.scans import append_units, longer
+from spikebench.kernels.cpu.scans import longer
 from spikebench.kernels.cpu.simd import Vector, bits, load, store
+from spikebench.kernels.cpu.spike_gradients import append_units
 from spikebench.kernels.cpu.tiles import (
     WIDTH,
     load_units,
@@ -92,6 +94,7 @@ def run(
     current: Floats,
     state: Floats,
     membranes: Floats,
+    near: NDArray[np.uint32],
     end_state: Floats,
     counts: Ints,
     first: int,
@@ -99,7 +102,8 @@ def run(
 ) -> Ints:
     """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
 
-    Membranes (sample, step, unit) are stored unless their array is empty.
+    Membranes (sample, step, unit) are stored unless their array is empty, and so are units near their threshold,
+    ``near`` (sample, step, tile): a bit each.
     """
     n_steps, n = counts.shape[1], np.uint64(state.shape[2])
     n_tiles = np.uint64(tiles(neuron.n))
@@ -114,7 +118,8 @@ def run(
         for start in range(0, n_steps, _BLOCK):
             n_block = min(_BLOCK, n_steps - start)
             begin = np.uint64(k * n_steps + start) * n
-            _run_block(neuron, given, begin, n_block, now, fired, out, spare)
+            into = near[k, start:] if near.size > 0 else near[0:0, 0]
+            _run_block(neuron, given, begin, n_block, now, fired, into, out, spare)
             found = longer(found, n_found, n_block * n)
             for t in range(n_block):
                 before = n_found
@@ -130,16 +135,17 @@ def run(
 def _run_block(
     neuron: Neuron,
     current: Floats,
-    begin: int,
-    n_block: int,
+    begin: Index,
+    n_block: Index,
     now: Floats,
     fired: NDArray[np.uint64],
+    near: NDArray[np.uint32],
     membranes: Floats,
     spare: Floats,
 ) -> None:
     """Run some steps of a sample, tile by tile; their rows of currents and membranes are at ``begin``.
 
-    ``fired`` (step, tile) gets a bit for every unit.
+    ``fired`` and ``near`` (step, tile) get a bit for every unit.
     """
     rules, n = rules_of(neuron), np.uint64(neuron.n)
     for tile in range(np.uint64(tiles(neuron.n))):
@@ -150,6 +156,8 @@ def _run_block(
             x = _normalised(norm, load_units(current, at, n, tile, spare))
             cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
             fired[t, tile] = bits(cell.fired) & units_of(tile, n)
+            if near.size > 0:
+                near[t, tile] = bits(near_threshold(rules, cell.mem)) & units_of(tile, n)
             if membranes.size > 0:
                 store_units(membranes, at, n, tile, cell.mem, spare)
         store_cell(now, tile * CELLS, cell)
@@ -211,9 +219,9 @@ def run_back(
 @inlined
 def _keep(
     neuron: Neuron,
-    tile: int,
+    tile: Index,
     current: Floats,
-    begin: int,
+    begin: Index,
     n_steps: int,
     cells: Floats,
     room: Room,
@@ -231,11 +239,11 @@ def _keep(
 @inlined
 def _back(
     neuron: Neuron,
-    tile: int,
+    tile: Index,
     asked: Floats,
     asked_mem: Floats,
-    begin: int,
-    n_block: int,
+    begin: Index,
+    n_block: Index,
     before: Floats,
     now: Floats,
     grad_current: Floats,
@@ -272,10 +280,10 @@ def _back(
 @inlined
 def _add_normalisation(
     neuron: Neuron,
-    tile: int,
+    tile: Index,
     current: Floats,
-    begin: int,
-    n_block: int,
+    begin: Index,
+    n_block: Index,
     sums: Floats,
     room: Room,
 ) -> None:

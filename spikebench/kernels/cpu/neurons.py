@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, Number, compiled, inlined
+from spikebench.kernels.cpu.compiling import Floats, Index, Number, compiled, inlined
 from spikebench.kernels.cpu.simd import Vector, at_least, fill, larger, load, magnitude, store
 from spikebench.kernels.cpu.tiles import load_units, row, store_units, tiled, tiles
 from spikebench.kernels.neuron import (
@@ -204,7 +204,7 @@ def layer(
 
 
 @inlined
-def table_of(neuron: Neuron, tile: int) -> Table:
+def table_of(neuron: Neuron, tile: Index) -> Table:
     """Read the coefficients of a tile."""
     table, at = neuron.table, tile * COEFFICIENTS
     return Table(
@@ -220,7 +220,7 @@ def table_of(neuron: Neuron, tile: int) -> Table:
 
 
 @inlined
-def normalisation_of(neuron: Neuron, tile: int) -> Normalised:
+def normalisation_of(neuron: Neuron, tile: Index) -> Normalised:
     """Read the coefficients of the normalisation of a tile."""
     table, at = neuron.table, tile * COEFFICIENTS
     return Normalised(
@@ -252,7 +252,7 @@ def rules_of(neuron: Neuron) -> Rules:
 
 
 @inlined
-def load_cell(cells: Floats, at: int) -> Cell:
+def load_cell(cells: Floats, at: Index) -> Cell:
     """Read the values of a step from the tile at ``at``."""
     return Cell(
         load(cells, at + SYN),
@@ -263,7 +263,7 @@ def load_cell(cells: Floats, at: int) -> Cell:
 
 
 @inlined
-def store_cell(cells: Floats, at: int, cell: Cell) -> None:
+def store_cell(cells: Floats, at: Index, cell: Cell) -> None:
     """Write the values of a step to the tile at ``at``."""
     store(cells, at + SYN, cell.syn)
     store(cells, at + MEM, cell.mem)
@@ -272,7 +272,7 @@ def store_cell(cells: Floats, at: int, cell: Cell) -> None:
 
 
 @inlined
-def load_back(work: Floats, at: int) -> Back:
+def load_back(work: Floats, at: Index) -> Back:
     """Read the gradients of a step from the tile at ``at``."""
     return Back(
         load(work, at + BY_MEM),
@@ -283,7 +283,7 @@ def load_back(work: Floats, at: int) -> Back:
 
 
 @inlined
-def store_back(work: Floats, at: int, back: Back) -> None:
+def store_back(work: Floats, at: Index, back: Back) -> None:
     """Write the gradients of a step to the tile at ``at``."""
     store(work, at + BY_MEM, back.by_mem)
     store(work, at + BY_AD, back.by_ad)
@@ -383,7 +383,7 @@ def _add_adapting(
 @inlined
 def add_sums(
     neuron: Neuron,
-    tile: int,
+    tile: Index,
     before: Floats,
     now: Floats,
     backs: Floats,
@@ -424,6 +424,12 @@ def add_sums(
 
 
 @inlined
+def near_threshold(rules: Rules, mem: Vector) -> Vector:
+    """Return 1 for units in the support of the triangle or the boxcar, else 0."""
+    return at_least(rules.one, rules.slope * magnitude(mem - rules.threshold))
+
+
+@inlined
 def surrogate(neuron: Neuron, rules: Rules, mem: Vector, spare: Floats) -> Vector:
     """Compute the surrogate of dS/dU; ``spare`` has room for a tile."""
     kind, one = neuron.surrogate, rules.one
@@ -437,7 +443,7 @@ def surrogate(neuron: Neuron, rules: Rules, mem: Vector, spare: Floats) -> Vecto
     if kind == _TRIANGLE:
         return larger(one - rules.slope * magnitude(far), rules.zero)
     if kind == _BOXCAR:
-        return at_least(one, rules.slope * magnitude(far))
+        return near_threshold(rules, mem)
     store(spare, np.uint64(0), x)
     _exponential_surrogate(kind, spare, neuron.one)
     return load(spare, np.uint64(0))

@@ -16,8 +16,6 @@ from spikebench.kernels.cpu.compiling import (
     Ints,
     Offsets,
     compiled,
-    compiled_in_any_order,
-    inlined,
 )
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import (
@@ -51,7 +49,8 @@ from spikebench.kernels.cpu.recurrent_delays import (
     products_of_taps,
     send,
 )
-from spikebench.kernels.cpu.simd import at_least, bits, fill, load, lowest, store
+from spikebench.kernels.cpu.simd import at_least, bits, fill, load, store
+from spikebench.kernels.cpu.spike_gradients import SPARSE, add_products, append_units
 from spikebench.kernels.cpu.tiles import WIDTH, read, tiles, units_of, write
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.neuron import SURROGATES
@@ -59,9 +58,7 @@ from spikebench.kernels.scan import STATE_ROWS
 
 _TRIANGLE, _BOXCAR = SURROGATES["triangle"], SURROGATES["boxcar"]  # 0 far from the threshold
 
-_NONE, _ONE = np.uint64(0), np.uint64(1)
 _BLOCK = 32  # units that are skipped together if none has fired
-_SPARSE = 1 / 3  # of units near their threshold, up to which products are computed unit by unit
 
 
 class Kept(NamedTuple):
@@ -180,17 +177,6 @@ def _add_recurrent(
                         syn[h] += recurrent[s, u, h]
 
 
-@inlined
-def append_units(mask: int, tile: int, found: Ints, n_found: int) -> int:
-    """Append the units of a tile whose bits are set to those found before; return the new number."""
-    begin = tile * WIDTH
-    while mask != _NONE:
-        found[n_found] = begin + lowest(mask)
-        n_found += 1
-        mask &= mask - _ONE  # clears the lowest bit
-    return n_found
-
-
 @compiled
 def longer(found: Ints, n_found: int, n_new: int) -> Ints:
     """Return a list with the same ``n_found`` numbers and room for some more: the list itself if it has it."""
@@ -304,7 +290,7 @@ def scan_backward(
             feed_back_delayed_active(lam_syn, recurrent, late, t, n_steps, active, n_active, gs)
         elif taps_now > 0:
             _list_active(slopes, active, n_active)
-            if n_active.sum() < _SPARSE * slopes.size:
+            if n_active.sum() < SPARSE * slopes.size:
                 _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
             else:
                 _feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
@@ -459,18 +445,7 @@ def _feed_back_active(
     for k in range(len(gs)):
         for s in range(n_taps):
             lam = lam_syn[(t + 1 + s) % lam_syn.shape[0], k]
-            _add_products(recurrent[s], active[k], n_active[k], lam, gs[k])
-
-
-@compiled_in_any_order
-def _add_products(table: Floats, which: Ints, n_which: int, row: Floats, total: Floats) -> None:
-    """total[u] += Σ table[u, h]·row[h] for some rows u of the table."""
-    for e in range(n_which):
-        unit = which[e]
-        product = row[0] - row[0]
-        for h in range(row.size):
-            product += table[unit, h] * row[h]
-        total[unit] += product
+            add_products(recurrent[s], active[k], n_active[k], lam, gs[k])
 
 
 @compiled

@@ -29,16 +29,17 @@ from numpy.typing import NDArray
 
 LANES = 32  # numbers of a vector
 Vector = Any  # thirty-two numbers
+Index = Any  # an unsigned integer
 Builder = Any  # numba passes untyped objects to code generators
 _I32 = ir.IntType(32)
 
 
-def load(row: NDArray[Any], at: int) -> Vector:
+def load(row: NDArray[Any], at: Index) -> Vector:
     """Read row[at:at + 32], which must exist; ``at`` is unsigned."""
     return row[int(at) : int(at) + LANES].copy()
 
 
-def store(row: NDArray[Any], at: int, values: Vector) -> None:
+def store(row: NDArray[Any], at: Index, values: Vector) -> None:
     """Write row[at:at + 32], which must exist; ``at`` is unsigned."""
     row[int(at) : int(at) + LANES] = values
 
@@ -63,17 +64,17 @@ def larger(values: Vector, others: Vector) -> Vector:
     return np.where(values > others, values, others)
 
 
-def bits(values: Vector) -> int:
+def bits(values: Vector) -> Index:
     """Return an integer whose bit h is set if number h is above 0."""
     return np.uint64(sum(1 << h for h in range(LANES) if values[h] > 0))
 
 
-def lowest(mask: int) -> int:
+def lowest(mask: Index) -> Index:
     """Return the number of the lowest bit that is set in an unsigned integer, which must not be 0."""
     return np.uint64((int(mask) & -int(mask)).bit_length() - 1)
 
 
-class VectorType(types.Type):  # type: ignore[misc]  # numba has no types
+class VectorType(types.Type):
     """The type of a vector in compiled loops."""
 
     def __init__(self, number: types.Float) -> None:
@@ -82,13 +83,15 @@ class VectorType(types.Type):  # type: ignore[misc]  # numba has no types
 
 
 @register_model(VectorType)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: VectorType) -> None:  # noqa: ANN401
         number = manager.lookup(kind.number).get_value_type()
-        super().__init__(manager, kind, ir.VectorType(number, LANES))
+        super().__init__(  # type: ignore[no-untyped-call]
+            manager, kind, ir.VectorType(number, LANES)
+        )
 
 
-@box(VectorType)
+@box(VectorType)  # type: ignore[no-untyped-call, untyped-decorator]
 def _refuse(kind: VectorType, value: Any, context: Any) -> Any:  # noqa: ANN401
     """Raise an error if the interpreter calls a compiled function that returns vectors."""
     context.pyapi.err_set_string("PyExc_TypeError", "vectors exist in compiled loops only")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, compiled, inlined
+from spikebench.kernels.cpu.compiling import Floats, Index, compiled, inlined
 from spikebench.kernels.cpu.memory import aligned
 from spikebench.kernels.cpu.simd import LANES, Vector, load, store
 
@@ -49,7 +49,7 @@ def tiles(n: int) -> int:
 
 
 @inlined
-def load_units(rows: Floats, begin: int, n: int, tile: int, spare: Floats) -> Vector:
+def load_units(rows: Floats, begin: Index, n: Index, tile: Index, spare: Floats) -> Vector:
     """Read the units of a tile from the row of ``n`` units at ``begin``; missing ones are 0.
 
     ``rows`` has one dimension: in a loop, the row of an array would be another object, whose references are counted.
@@ -65,7 +65,9 @@ def load_units(rows: Floats, begin: int, n: int, tile: int, spare: Floats) -> Ve
 
 
 @inlined
-def store_units(rows: Floats, begin: int, n: int, tile: int, values: Vector, spare: Floats) -> None:
+def store_units(
+    rows: Floats, begin: Index, n: Index, tile: Index, values: Vector, spare: Floats
+) -> None:
     """Write the units of a tile to the row of ``n`` units at ``begin``, as far as it has them."""
     at = tile * WIDTH
     if at + WIDTH <= n:
@@ -77,14 +79,14 @@ def store_units(rows: Floats, begin: int, n: int, tile: int, values: Vector, spa
 
 
 @inlined
-def units_of(tile: int, n: int) -> int:
+def units_of(tile: Index, n: Index) -> Index:
     """Return an integer with a bit for every unit of a tile that exists in a layer of ``n`` units."""
     left = n - tile * WIDTH
     return (_ONE << min(left, WIDTH)) - _ONE
 
 
 @compiled
-def write(row: Floats, table: Floats, at: int, size: int) -> None:
+def write(row: Floats, table: Floats, at: Index, size: Index) -> None:
     """Write a row (unit) to the row of a table that begins at ``at`` in every tile of ``size`` elements."""
     width = np.uint64(row.size)
     for tile in range(np.uint64(tiles(row.size))):
@@ -97,7 +99,7 @@ def write(row: Floats, table: Floats, at: int, size: int) -> None:
 
 
 @compiled
-def read(table: Floats, at: int, size: int, row: Floats) -> None:
+def read(table: Floats, at: Index, size: Index, row: Floats) -> None:
     """Read a row (unit) from the row of a table that begins at ``at`` in every tile of ``size`` elements."""
     width = np.uint64(row.size)
     for tile in range(np.uint64(tiles(row.size))):
