@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import torch
 
+from spikebench.kernels.neuron import COMPACT
 from spikebench.kernels.scan import REDUCTIONS
+from spikebench.kernels.spikes import near_shape
 
 Tensors3 = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Tensors4 = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -40,6 +42,7 @@ def _event_linear(
     weight: torch.Tensor,
     handle: torch.Tensor | None,
     n_steps: int,
+    near: torch.Tensor | None,
 ) -> torch.Tensor:
     return weight.new_empty(offsets.shape[0] - 1, n_steps, weight.shape[2])
 
@@ -50,6 +53,7 @@ def _event_linear_backward(
     bins: torch.Tensor,
     units: torch.Tensor,
     weight: torch.Tensor,
+    near: torch.Tensor | None,
     to_weight: bool,
     to_spikes: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -168,6 +172,10 @@ def _lif_scan_backward(
     )
 
 
+def _near_threshold(membranes: torch.Tensor, threshold: float, slope: float) -> torch.Tensor:
+    return membranes.new_empty(near_shape(membranes.shape), dtype=torch.int32)
+
+
 def _current_moments(current: torch.Tensor) -> torch.Tensor:
     return current.new_empty(2, current.shape[2], dtype=torch.float64)
 
@@ -188,12 +196,14 @@ def _feed_forward_scan(
     keep_membranes: bool,
 ) -> tuple[torch.Tensor, ...]:
     n_spikes = torch.library.get_ctx().new_dynamic_size()
+    near = near_shape(current.shape) if surrogate in COMPACT else (0, 0, 0)
     return (
         current.new_empty_strided(current.shape, (0, 0, 0)),
         current.new_empty(current.shape[0] + 1, dtype=torch.int64),
         current.new_empty(n_spikes, dtype=torch.int32),
         current.new_empty(n_spikes, dtype=torch.int32),
         current.new_empty(current.shape if keep_membranes else (0, 0, 0)),
+        current.new_empty(near, dtype=torch.int32),
         state.new_empty(state.shape),
     )
 
@@ -281,4 +291,5 @@ FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "leaky_readout_backward": _leaky_readout_backward,
     "lif_scan": _lif_scan,
     "lif_scan_backward": _lif_scan_backward,
+    "near_threshold": _near_threshold,
 }

@@ -53,10 +53,11 @@ def feed_forward_scan(
     norm = parameters.new_empty(0, parameters.shape[1])
     if normalisation is not None:
         norm = _rows(normalisation, current)
-    handle, offsets, bins, fired, membranes, end = _scan(
+    handle, offsets, bins, fired, membranes, near, end = _scan(
         current, decay_syn, parameters, norm, state, *settings, of_batch, keep_membranes
     )
-    spikes = Spikes(offsets, bins, fired, handle, is_checked=True)
+    close = near if near.numel() else None
+    spikes = Spikes(offsets, bins, fired, handle, is_checked=True, near=close)
     return Scan(spikes, membranes if keep_membranes else None, end)
 
 
@@ -92,7 +93,15 @@ def _scan(
     surrogate: int,
     of_batch: bool,
     keep_membranes: bool,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+]:
     settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
     layer = cpu.Layer(decay_syn, parameters, norm)
     found = cpu.scan(current, layer, state, settings, keep_membranes)
@@ -131,9 +140,9 @@ def _scan_backward(
 
 
 def _context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-    _, *spikes, _, end = output
+    _, *spikes, _, near, end = output
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(*spikes, end)
+    ctx.mark_non_differentiable(*spikes, near, end)
     ctx.save_for_backward(*inputs[:5])
     ctx.settings = inputs[5:12]
 

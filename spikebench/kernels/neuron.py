@@ -105,6 +105,9 @@ LEAKY, ADAPTIVE, ROTATING = range(3)
 EQUATIONS: dict[type, int] = {type(None): LEAKY, Adaptation: ADAPTIVE, Rotation: ROTATING}
 
 
+COMPACT = (SURROGATES["triangle"], SURROGATES["boxcar"])  # 0 if slope·|U − threshold| > 1
+
+
 class Settings(NamedTuple):
     """Settings of a neuron for compiled loops, with numbers in place of names."""
 

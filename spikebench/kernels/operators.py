@@ -18,7 +18,7 @@ from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
 from spikebench.kernels.feed_forward import ONCE, feed_forward_scan
-from spikebench.kernels.neuron import Neuron, Parameters, Settings
+from spikebench.kernels.neuron import COMPACT, Neuron, Parameters, Settings
 from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import (
@@ -49,7 +49,8 @@ def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     taps = check_weight(events, weight)
     handle = events.handle if isinstance(events, Spikes) else None
     n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
-    current: torch.Tensor = _event_linear(*_cells(events), taps, handle, n_steps)
+    near = events.near if isinstance(events, Spikes) else None
+    current: torch.Tensor = _event_linear(*_cells(events), taps, handle, n_steps, near)
     return current
 
 
@@ -160,8 +161,11 @@ def recurrent_lif_scan(
         decays_learn or in_reset,
         needs and adaptation is not None,
     )
+    near = None
+    if needs and settings.surrogate in COMPACT and _device(taps) is cpu:
+        near = _near_threshold(membranes.detach(), settings.threshold, settings.slope)
     return Scan(
-        Spikes(offsets, bins, fired, handle, is_checked=True),
+        Spikes(offsets, bins, fired, handle, is_checked=True, near=near),
         membranes if keep_membranes else None,
         end,
     )
@@ -294,6 +298,7 @@ def _event_linear(
     weight: torch.Tensor,
     handle: torch.Tensor | None,
     n_steps: int,
+    near: torch.Tensor | None,
 ) -> torch.Tensor:
     current: torch.Tensor = _device(weight).event_linear(offsets, bins, units, weight, n_steps)
     return current
@@ -306,6 +311,7 @@ def _event_linear_backward(
     bins: torch.Tensor,
     units: torch.Tensor,
     weight: torch.Tensor,
+    near: torch.Tensor | None,
     to_weight: bool,
     to_spikes: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -315,18 +321,19 @@ def _event_linear_backward(
     if to_weight:
         weights = kernels.event_linear_backward(offsets, bins, units, grad, n_taps, n_units, 0)
     if to_spikes:
-        spikes = kernels.spikes_gradient(grad, weight)
+        spikes = kernels.spikes_gradient(grad, weight, near)
     return weights, spikes
 
 
 def _event_linear_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-    ctx.save_for_backward(*inputs[:4])
+    ctx.save_for_backward(*inputs[:4], inputs[6])
 
 
 def _event_linear_gradients(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # noqa: ANN401
     needs = ctx.needs_input_grad
     weights, spikes = _event_linear_backward(grad, *ctx.saved_tensors, needs[3], needs[4])
-    return None, None, None, weights if needs[3] else None, spikes if needs[4] else None, None
+    found = weights if needs[3] else None, spikes if needs[4] else None
+    return None, None, None, *found, None, None
 
 
 @torch.library.custom_op("spikebench::delayed_linear", mutates_args=())
@@ -512,6 +519,12 @@ def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...
     )
 
 
+@torch.library.custom_op("spikebench::near_threshold", mutates_args=())
+def _near_threshold(membranes: torch.Tensor, threshold: float, slope: float) -> torch.Tensor:
+    """List the units in the support of a compact surrogate, see :attr:`Spikes.near`."""
+    return cpu.near_threshold(membranes, threshold, slope)
+
+
 @torch.library.custom_op("spikebench::leaky_readout", mutates_args=())
 def _readout(
     offsets: torch.Tensor,
@@ -604,6 +617,7 @@ for _operator, _gradients, _context in (
     (_delayed_linear_backward, _once, None),
     (_scan_backward, _once, None),
     (_readout_backward, _once, None),
+    (_near_threshold, _once, None),
 ):
     _operator.register_autograd(_gradients, setup_context=_context)
 for _name, _fake in FAKES.items():

@@ -13,6 +13,13 @@ import torch
 
 from spikebench.events.batches import EventBatch
 
+BITS = 32  # units in a number of ``Spikes.near``
+
+
+def near_shape(shape: torch.Size) -> tuple[int, int, int]:
+    """Return the shape of :attr:`Spikes.near` of spikes (batch, time, unit)."""
+    return shape[0], shape[1], (shape[2] + BITS - 1) // BITS
+
 
 @dataclass(frozen=True, eq=False)
 class Spikes:
@@ -30,6 +37,9 @@ class Spikes:
         Whether the handle's values are the spikes, as in the reference kernels; :meth:`dense` is always correct.
     is_checked : bool
         Whether a kernel made them, so that they need no check.
+    near : Tensor of int32, shape (batch, time, ceil(unit / 32)), or None
+        A bit for every cell whose gradient is used, the lowest for the first of 32 neurons; the others are too far from
+        their threshold, where a surrogate with compact support is 0. None: all gradients may be used.
     """
 
     offsets: torch.Tensor
@@ -38,6 +48,7 @@ class Spikes:
     handle: torch.Tensor
     is_raster: bool = False
     is_checked: bool = False
+    near: torch.Tensor | None = None
 
     @classmethod
     def from_dense(cls, dense: torch.Tensor) -> Spikes:
@@ -122,7 +133,13 @@ class Spikes:
             self.handle * keep if self.is_raster else _Masked.apply(self.handle, keep)  # type: ignore[no-untyped-call]
         )
         return Spikes(
-            offsets, self.bins[chosen], self.units[chosen], handle, self.is_raster, is_checked=True
+            offsets,
+            self.bins[chosen],
+            self.units[chosen],
+            handle,
+            self.is_raster,
+            is_checked=True,
+            near=self.near,
         )
 
     def events(self, time_step: float) -> EventBatch:

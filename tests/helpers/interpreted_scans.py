@@ -177,8 +177,8 @@ def compare_events(kernels: Functions) -> None:
             expected = cpu.event_linear_backward(*cells, current, *counts)
             found = kernels.event_linear_backward(*cells, current, *counts)
             assert_close(found, expected, **bounds)
-        back = cpu.spikes_gradient(current, weight)
-        assert_close(kernels.spikes_gradient(current, weight), back, **bounds)
+        back = cpu.spikes_gradient(current, weight, None)
+        assert_close(kernels.spikes_gradient(current, weight, None), back, **bounds)
 
     compare_delays(kernels, cells)
     nothing = (torch.zeros(4, dtype=torch.int64), bins[:0], units[:0])

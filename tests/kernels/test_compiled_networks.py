@@ -67,7 +67,7 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
                 recurrent,
                 decay,
                 decay,
-                Neuron(reset="restart", reset_in_graph=True),
+                Neuron(reset="restart", reset_in_graph=True, surrogate="triangle"),
                 Adaptation(decay, decay, decay),
             ),
             weight=3 * weight,
@@ -85,7 +85,8 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
             0.1,
             1e-5,
         )
-        normed = operators.lif_scan(current, decay, decay, Neuron(), normalisation=norm).spikes
+        boxcar = Neuron(surrogate="boxcar")
+        normed = operators.lif_scan(current, decay, decay, boxcar, normalisation=norm).spikes
         (normed.counts().sum() + normed.dense().sum()).backward(retain_graph=True)
         operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths).sum().backward()
         operators._checked_cells(*operators._cells(batch), 3, 5, 4, True)

@@ -26,16 +26,28 @@ from spikebench.kernels.cpu import (
     readouts,
     recurrent_delays,
     scans,
+    simd,
+    spike_gradients,
+    tiles,
     vectors,
 )
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.cpu.vectors import spread_row, sum_rows
-from spikebench.kernels.neuron import RESETS, SURROGATES, Neuron
+from spikebench.kernels.neuron import LEAKY, RESETS, SURROGATES, Neuron, Settings
 from spikebench.kernels.scan import REDUCTIONS
 
 COMPILED = [
     (module, name)
-    for module in (recurrent_delays, events, feed_forward, neurons, readouts, scans)
+    for module in (
+        recurrent_delays,
+        events,
+        feed_forward,
+        neurons,
+        readouts,
+        scans,
+        spike_gradients,
+        tiles,
+    )
     for name, loop in vars(module).items()
     if hasattr(loop, "py_func")
 ]
@@ -89,18 +101,23 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
 
 @pytest.mark.parametrize("name", SURROGATES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_surrogate_loops_do_what_the_docstring_says(name: str, dtype: type) -> None:
+def test_surrogate_loops_do_what_the_docstring_says(
+    name: str, dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
     neuron = Neuron(surrogate=name, slope=3.0, threshold=1.5)
     mem = np.concatenate([np.linspace(-4, 6, 101), [1.5, 1e4, -1e4]]).astype(dtype)
-    one, found = dtype(1), np.empty_like(mem)
-    args = (mem, dtype(1.5), dtype(3), one, SURROGATES[name])
+    found, decay = np.empty_like(mem), np.zeros((1, mem.size), dtype)
+    settings = Settings(LEAKY, 1.5, 3.0, RESETS["zero"], False, SURROGATES[name])
+    args = (neurons.layer(decay[0], decay, decay[:0], settings), mem, np.empty(simd.LANES, dtype))
     neurons.surrogate_rows(*args, found)
     expected = kernel_cases.surrogate(mem.astype(float) - 1.5, neuron)
     tolerance = 1e-12 if dtype is np.float64 else 2e-6
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
     assert found[-3] == pytest.approx(1.0, rel=tolerance)
     plain = np.empty_like(mem)
-    neurons.surrogate_rows.py_func(*args, plain)
+    for module, loop in COMPILED:
+        monkeypatch.setattr(module, loop, getattr(module, loop).py_func)
+    neurons.surrogate_rows(*args, plain)
     np.testing.assert_allclose(plain, found, rtol=tolerance, atol=tolerance)
 
 
@@ -242,3 +259,83 @@ def test_weights_get_the_same_gradients_block_of_steps_after_block(
     for found, expected in zip(gradients(), whole, strict=True):
         assert float(expected.abs().max()) > 0
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@compiled
+def _vectors(row: np.ndarray, other: np.ndarray, out: np.ndarray, bits: np.ndarray) -> None:
+    width = np.uint64(simd.LANES)
+    a, b = simd.load(row, np.uint64(3)), simd.load(other, np.uint64(0))
+    found = (a + b, a - b, a * b, a / b, simd.magnitude(a), simd.at_least(a, b), simd.larger(a, b))
+    for k in range(np.uint64(len(found))):
+        simd.store(out, k * width, found[k])
+    simd.store(out, np.uint64(len(found)) * width, simd.fill(0.3, row))
+    bits[0] = simd.bits(a)
+    bits[1] = simd.lowest(simd.bits(simd.at_least(a, b)))
+
+
+def test_a_compiled_part_with_vectors_refuses_to_be_called_alone() -> None:
+    with pytest.raises(TypeError, match="compiled loops only"):
+        tiles.load_units(np.zeros(64), np.uint64(0), np.uint64(64), np.uint64(0), np.zeros(32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_vectors_compute_the_same_compiled_and_interpreted(
+    dtype: type, rng: np.random.Generator
+) -> None:
+    row, other = rng.normal(size=(2, simd.LANES + 5)).astype(dtype)
+    row[3:7], other[:4] = [np.nan, np.inf, -0.0, 1.5], [1.0, np.inf, 0.0, 1.5]
+    results = []
+    for run in (_vectors, _vectors.py_func):
+        out, bits = np.zeros(8 * simd.LANES, dtype), np.zeros(2, np.uint64)
+        with np.errstate(invalid="ignore"):
+            run(row, other, out, bits)
+        results.append((out, bits))
+    np.testing.assert_array_equal(*(out for out, _ in results))
+    np.testing.assert_array_equal(*(bits for _, bits in results))
+    sums, at_least = results[0][0][: simd.LANES], results[0][0][5 * simd.LANES : 6 * simd.LANES]
+    np.testing.assert_array_equal(sums, row[3 : 3 + simd.LANES] + other[: simd.LANES])
+    assert at_least[:4].tolist() == [0, 1, 1, 1]
+    assert 0 < at_least.sum() < simd.LANES
+
+
+@pytest.mark.parametrize("surrogate", ["triangle", "boxcar", "arctan"])
+@pytest.mark.parametrize("is_recurrent", [False, True])
+def test_spikes_know_the_units_near_their_threshold(
+    surrogate: str, is_recurrent: bool, rng: np.random.Generator
+) -> None:
+    n = 37  # two tiles, one of them not full
+    current = torch.from_numpy(rng.normal(1, 1, (3, 7, n))).requires_grad_()
+    decay = torch.full((n,), 0.5, dtype=torch.float64)
+    recurrent = torch.from_numpy(rng.normal(0, 0.1, (int(is_recurrent), n, n)))
+    neuron = Neuron(surrogate=surrogate, slope=2.0, threshold=0.7)
+    scan = operators.recurrent_lif_scan(
+        current, recurrent, decay, decay, neuron, keep_membranes=True
+    )
+    if surrogate == "arctan":
+        assert scan.spikes.near is None
+        return
+    assert scan.spikes.near is not None
+    assert scan.membranes is not None
+    bits = np.unpackbits(scan.spikes.near.numpy().view(np.uint8), axis=2, bitorder="little")
+    expected = (2 * (scan.membranes - 0.7).abs() <= 1).numpy()
+    np.testing.assert_array_equal(bits[..., :n], expected)
+    assert not bits[..., n:].any()
+    assert 0 < expected.mean() < 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("n_taps", [1, 3, 9])
+def test_gradients_of_spikes_are_exact_near_the_threshold(
+    share: float, n_taps: int, rng: np.random.Generator
+) -> None:
+    batch, n_steps, n_units = 3, 7, 37
+    grad = torch.from_numpy(rng.normal(size=(batch, n_steps, 5)))
+    weight = torch.from_numpy(rng.normal(size=(n_taps, n_units, 5)))
+    inside = np.zeros((batch, n_steps, 64), bool)
+    inside[..., :n_units] = rng.random((batch, n_steps, n_units)) < share
+    near = torch.from_numpy(np.packbits(inside, axis=2, bitorder="little").view(np.int32))
+    found = cpu.spikes_gradient(grad, weight, near).numpy()
+    everywhere = cpu.spikes_gradient(grad, weight, None).numpy()
+    few = share < spike_gradients.SPARSE_STEPS
+    expected = everywhere * inside[..., :n_units] if few else everywhere
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)

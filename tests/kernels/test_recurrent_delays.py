@@ -13,7 +13,7 @@ import torch
 from helpers.kernel_cases import KERNELS, Case, random_events
 
 from spikebench.kernels import operators
-from spikebench.kernels.cpu import recurrent_delays, scans
+from spikebench.kernels.cpu import neurons, recurrent_delays, scans, tiles
 from spikebench.kernels.cpu.events import Events
 from spikebench.kernels.neuron import SURROGATES, Neuron
 from spikebench.kernels.recurrent_delays import MOST_STEPS, RecurrentDelays, arrivals
@@ -119,7 +119,7 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
         return (scan.membranes, *torch.autograd.grad(loss, list(leaves.values())))
 
     compiled = everything()
-    for module in (recurrent_delays, scans):
+    for module in (neurons, recurrent_delays, scans, tiles):
         for name, loop in list(vars(module).items()):
             if hasattr(loop, "py_func"):
                 monkeypatch.setattr(module, name, loop.py_func)

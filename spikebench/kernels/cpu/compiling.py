@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikebench import compiled as plain
@@ -21,6 +22,7 @@ Floats = NDArray[Any]  # float32 or float64, the same in one call
 Ints = NDArray[np.int32]
 Offsets = NDArray[np.int64]
 Number = Any  # a number of the arrays' type
+Index = Any  # an unsigned integer
 
 _CONSTANTS = (neuron.__file__, scan.__file__)
 
@@ -40,6 +42,12 @@ def compiled(loop: Callable[..., Any], any_order: bool = False) -> Callable[...,
     if cache is not None:  # None if numba does not compile or does not cache
         cache._source_stamp = _STAMP
     return dispatcher
+
+
+def inlined(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of vectors as a part of every loop that calls it, so that they stay in registers."""
+    part: Callable[..., Any] = njit(nogil=True, error_model="numpy", forceinline=True)(loop)
+    return part
 
 
 def compiled_in_any_order(loop: Callable[..., Any]) -> Callable[..., Any]:

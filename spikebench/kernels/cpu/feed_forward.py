@@ -1,7 +1,8 @@
 """The loops of feed-forward layers with given currents: normalise, run the neurons, propagate back.
 
 No step is stored for the backward pass, which computes the steps of one sample at a time again: they fit in the cache,
-which is faster than reading stored arrays of the whole batch.
+which is faster than reading stored arrays of the whole batch. Some steps of 32 units are computed in turn: their
+coefficients and sums stay in registers, rows of currents in the cache.
 
 ::
 
@@ -12,40 +13,65 @@ The equations of the neurons are in :mod:`spikebench.kernels.cpu.neurons`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, Ints, compiled
+from spikebench.kernels.cpu.compiling import Floats, Index, Ints, compiled, inlined
 from spikebench.kernels.cpu.neurons import (
     AD,
-    ALPHA,
-    ASKED,
-    ASKED_MEM,
-    BETA,
     BY_BETA,
     BY_GAMMA,
     BY_SYN,
     CELLS,
-    COEFFICIENTS,
     FIRED,
-    GAMMA,
     GRADIENTS,
     MEM,
     SLOPE,
     SUMS,
     SYN,
     Neuron,
-    R,
-    S,
-    X,
+    Normalised,
     add_sums,
     advance,
+    load_back,
+    load_cell,
+    near_threshold,
+    normalisation_of,
     retreat,
-    surrogate_rows,
+    rules_of,
+    store_back,
+    store_cell,
+    surrogate,
+    table_of,
 )
-from spikebench.kernels.cpu.scans import list_units
-from spikebench.kernels.cpu.tiles import WIDTH, read, tiles, write
+from spikebench.kernels.cpu.scans import longer
+from spikebench.kernels.cpu.simd import Vector, bits, load, store
+from spikebench.kernels.cpu.spike_gradients import append_units
+from spikebench.kernels.cpu.tiles import (
+    WIDTH,
+    load_units,
+    read,
+    store_units,
+    tiles,
+    units_of,
+    write,
+)
 from spikebench.kernels.scan import STATE_ROWS
+
+_ONE = np.uint64(1)
+_BLOCK = 32
+
+
+class Room(NamedTuple):
+    """Memory of a thread: values, gradients and I of one step; gradients of some steps of a tile; one row of a tile."""
+
+    now: Floats
+    work: Floats
+    after: Floats
+    backs: Floats
+    spare: Floats
 
 
 @compiled
@@ -68,6 +94,7 @@ def run(
     current: Floats,
     state: Floats,
     membranes: Floats,
+    near: NDArray[np.uint32],
     end_state: Floats,
     counts: Ints,
     first: int,
@@ -75,31 +102,65 @@ def run(
 ) -> Ints:
     """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
 
-    Membranes (sample, step, unit) are stored unless their array is empty.
+    Membranes (sample, step, unit) are stored unless their array is empty, and so are units near their threshold,
+    ``near`` (sample, step, tile): a bit each.
     """
-    n_steps, n = counts.shape[1], state.shape[2]
-    now = np.zeros(np.uint64(tiles(n)) * CELLS, current.dtype)
-    fired = np.empty(n, current.dtype)
-    found = np.empty(1024, dtype=np.int32)
+    n_steps, n = counts.shape[1], np.uint64(state.shape[2])
+    n_tiles = np.uint64(tiles(neuron.n))
+    now = np.zeros(n_tiles * CELLS, current.dtype)
+    fired = np.zeros((_BLOCK, n_tiles), np.uint64)
+    spare = np.zeros(WIDTH, current.dtype)
+    found = np.empty((last - first) * current[0].size // 8 + 1024, dtype=np.int32)
     n_found = 0
+    given, out = current.ravel(), membranes.ravel()
     for k in range(first, last):
         _begin(state[k], now)
-        for t in range(n_steps):
-            _charge(neuron, current[k, t], now)
-            advance(neuron, n, now)
-            read(now, FIRED, CELLS, fired)
-            if found.size < n_found + n:
-                longer = np.empty(2 * found.size + n, dtype=np.int32)
-                longer[:n_found] = found[:n_found]
-                found = longer
-            before = n_found
-            n_found = list_units(fired, neuron.one, found, n_found)
-            counts[k, t] = n_found - before
-            if membranes.size > 0:
-                read(now, MEM, CELLS, membranes[k, t])
+        for start in range(0, n_steps, _BLOCK):
+            n_block = min(_BLOCK, n_steps - start)
+            begin = np.uint64(k * n_steps + start) * n
+            into = near[k, start:] if near.size > 0 else near[0:0, 0]
+            _run_block(neuron, given, begin, n_block, now, fired, into, out, spare)
+            found = longer(found, n_found, n_block * n)
+            for t in range(n_block):
+                before = n_found
+                for tile in range(n_tiles):
+                    n_found = append_units(fired[t, tile], tile, found, n_found)
+                counts[k, start + t] = n_found - before
         for row, at in ((0, SYN), (1, MEM), (2, AD), (STATE_ROWS, FIRED)):
             read(now, at, CELLS, end_state[k, row])
     return found[:n_found]
+
+
+@inlined
+def _run_block(
+    neuron: Neuron,
+    current: Floats,
+    begin: Index,
+    n_block: Index,
+    now: Floats,
+    fired: NDArray[np.uint64],
+    near: NDArray[np.uint32],
+    membranes: Floats,
+    spare: Floats,
+) -> None:
+    """Run some steps of a sample, tile by tile; their rows of currents and membranes are at ``begin``.
+
+    ``fired`` and ``near`` (step, tile) get a bit for every unit.
+    """
+    rules, n = rules_of(neuron), np.uint64(neuron.n)
+    for tile in range(np.uint64(tiles(neuron.n))):
+        table, norm = table_of(neuron, tile), normalisation_of(neuron, tile)
+        cell = load_cell(now, tile * CELLS)
+        for t in range(np.uint64(n_block)):
+            at = begin + t * n
+            x = _normalised(norm, load_units(current, at, n, tile, spare))
+            cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
+            fired[t, tile] = bits(cell.fired) & units_of(tile, n)
+            if near.size > 0:
+                near[t, tile] = bits(near_threshold(rules, cell.mem)) & units_of(tile, n)
+            if membranes.size > 0:
+                store_units(membranes, at, n, tile, cell.mem, spare)
+        store_cell(now, tile * CELLS, cell)
 
 
 @compiled
@@ -119,52 +180,124 @@ def run_back(
 ) -> None:
     """Propagate back: write the gradients by γ·x̂ + β, and add those by coefficients to ``sums``, tile after tile.
 
-    ``cells`` has room for the steps of a sample, one before and one after them. Gradients of the loss by spikes and
-    membranes are empty where there are none. Unless the layer ``learns``, only the gradients by γ and β are added.
+    ``cells`` (tile, number) has room for the steps of a sample and for one before them. Gradients of the loss by spikes
+    and membranes are empty where there are none. Unless the layer ``learns``, only the gradients by γ and β are added.
     """
-    n_steps, n = current.shape[1:]
-    n_tiles = np.uint64(tiles(n))
-    size = n_tiles * CELLS
-    moment = np.zeros(size, current.dtype)
-    work = np.zeros(n_tiles * GRADIENTS, current.dtype)
+    n_steps, n = current.shape[1], np.uint64(neuron.n)
+    n_tiles, dtype = np.uint64(tiles(neuron.n)), current.dtype
+    room = Room(
+        np.zeros(n_tiles * CELLS, dtype),
+        np.zeros(n_tiles * GRADIENTS, dtype),
+        np.zeros(n_tiles * WIDTH, dtype),
+        np.zeros(_BLOCK * GRADIENTS, dtype),
+        np.zeros(WIDTH, dtype),
+    )
+    given, out = current.ravel(), grad_current.ravel()
+    asked, asked_mem = grad_spikes.ravel(), grad_membranes.ravel()
     for k in range(first, last):
-        _begin(state[k], moment)
-        for t in range(n_steps):
-            _keep(moment, cells, t)
-            _charge(neuron, current[k, t], moment)
-            advance(neuron, n, moment)
-        _keep(moment, cells, n_steps)
-        work[:] = 0
-        for back in range(n_steps):
-            t = n_steps - 1 - back
-            begin = np.uint64(t) * size
-            before = cells[begin : begin + size]
-            now = cells[begin + size : begin + 2 * size]
-            after = cells[begin + 2 * size : begin + 3 * size]
-            if grad_spikes.size > 0:
-                write(grad_spikes[k, t], work, ASKED, GRADIENTS)
-            if grad_membranes.size > 0:
-                write(grad_membranes[k, t], work, ASKED_MEM, GRADIENTS)
+        _begin(state[k], room.now)
+        for tile in range(n_tiles):
+            store_cell(cells[tile], np.uint64(0), load_cell(room.now, tile * CELLS))
+            begin = np.uint64(k * n_steps) * n
+            _keep(neuron, tile, given, begin, n_steps, cells[tile], room)
+        room.work[:] = 0
+        room.after[:] = 0
+        for later in range(0, n_steps, _BLOCK):
+            n_block = np.uint64(min(_BLOCK, n_steps - later))
+            start = np.uint64(n_steps - later) - n_block
+            begin = np.uint64(k * n_steps) * n + start * n
             for tile in range(n_tiles):
-                cell, at = np.uint64(tile) * CELLS, np.uint64(tile) * GRADIENTS
-                surrogate_rows(
-                    now[cell + MEM : cell + MEM + WIDTH],
-                    neuron.threshold,
-                    neuron.slope,
-                    neuron.one,
-                    neuron.surrogate,
-                    work[at + SLOPE : at + SLOPE + WIDTH],
-                )
-                retreat(neuron, tile, before, now, after, work)
+                old = cells[tile, start * CELLS :]
+                now = old[CELLS:]
+                _back(neuron, tile, asked, asked_mem, begin, n_block, old, now, out, room)
                 if learns:
-                    add_sums(neuron, tile, before, now, work, sums)
+                    add_sums(neuron, tile, old, now, room.backs, n_block, sums)
                 if normalises:
-                    into = np.uint64(tile) * SUMS
-                    for h in range(WIDTH):
-                        by_syn = work[at + BY_SYN + h]
-                        sums[into + BY_GAMMA + h] += by_syn * now[cell + X + h]
-                        sums[into + BY_BETA + h] += by_syn
-            read(work, BY_SYN, GRADIENTS, grad_current[k, t])
+                    _add_normalisation(neuron, tile, given, begin, n_block, sums, room)
+
+
+@inlined
+def _keep(
+    neuron: Neuron,
+    tile: Index,
+    current: Floats,
+    begin: Index,
+    n_steps: int,
+    cells: Floats,
+    room: Room,
+) -> None:
+    """Run a tile of a sample again, and keep the values of all steps after the initial ones."""
+    rules, n = rules_of(neuron), np.uint64(neuron.n)
+    table, norm = table_of(neuron, tile), normalisation_of(neuron, tile)
+    cell = load_cell(cells, np.uint64(0))
+    for t in range(np.uint64(n_steps)):
+        x = _normalised(norm, load_units(current, begin + t * n, n, tile, room.spare))
+        cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
+        store_cell(cells, (t + _ONE) * CELLS, cell)
+
+
+@inlined
+def _back(
+    neuron: Neuron,
+    tile: Index,
+    asked: Floats,
+    asked_mem: Floats,
+    begin: Index,
+    n_block: Index,
+    before: Floats,
+    now: Floats,
+    grad_current: Floats,
+    room: Room,
+) -> None:
+    """Propagate back through some steps of a tile, whose rows of gradients are at ``begin``; keep their gradients.
+
+    ``room.work`` has the gradients of the step after the last one, ``room.after`` its I.
+    """
+    rules, n = rules_of(neuron), np.uint64(neuron.n)
+    for t in range(n_block):
+        slope = surrogate(neuron, rules, load(now, t * CELLS + MEM), room.spare)
+        store(room.backs, t * GRADIENTS + SLOPE, slope)
+    table = table_of(neuron, tile)
+    back, after = load_back(room.work, tile * GRADIENTS), load(room.after, tile * WIDTH)
+    for later in range(n_block):
+        t = n_block - _ONE - later
+        at = begin + t * n
+        by_spike = by_mem = rules.zero
+        if asked.size > 0:
+            by_spike = load_units(asked, at, n, tile, room.spare)
+        if asked_mem.size > 0:
+            by_mem = load_units(asked_mem, at, n, tile, room.spare)
+        slope = load(room.backs, t * GRADIENTS + SLOPE)
+        fired, cell = load(before, t * CELLS + FIRED), load_cell(now, t * CELLS)
+        back = retreat(table, rules, fired, cell, after, back, by_mem, by_spike, slope)
+        after = cell.syn
+        store_units(grad_current, at, n, tile, back.by_syn, room.spare)
+        store_back(room.backs, t * GRADIENTS, back)
+    store(room.after, tile * WIDTH, after)
+    store_back(room.work, tile * GRADIENTS, back)
+
+
+@inlined
+def _add_normalisation(
+    neuron: Neuron,
+    tile: Index,
+    current: Floats,
+    begin: Index,
+    n_block: Index,
+    sums: Floats,
+    room: Room,
+) -> None:
+    """Add the gradients by γ and β of some steps of a tile."""
+    norm, n, into = normalisation_of(neuron, tile), np.uint64(neuron.n), tile * SUMS
+    by_gamma, by_beta = load(sums, into + BY_GAMMA), load(sums, into + BY_BETA)
+    for later in range(n_block):
+        t = n_block - _ONE - later
+        by_syn = load(room.backs, t * GRADIENTS + BY_SYN)
+        x = load_units(current, begin + t * n, n, tile, room.spare)
+        by_gamma = by_gamma + by_syn * _normalised(norm, x)
+        by_beta = by_beta + by_syn
+    store(sums, into + BY_GAMMA, by_gamma)
+    store(sums, into + BY_BETA, by_beta)
 
 
 @compiled
@@ -195,23 +328,12 @@ def _begin(state: Floats, cells: Floats) -> None:
     write(state[STATE_ROWS], cells, FIRED, CELLS)
 
 
-@compiled
-def _keep(now: Floats, cells: Floats, step: int) -> None:
-    """Store the values of a step in the array of all steps of a sample."""
-    begin = np.uint64(step) * np.uint64(now.size)
-    for h in range(np.uint64(now.size)):
-        cells[begin + h] = now[h]
+@inlined
+def _normalised(norm: Normalised, x: Vector) -> Vector:
+    return norm.r * x + norm.s
 
 
-@compiled
-def _charge(neuron: Neuron, current: Floats, now: Floats) -> None:
-    """Normalise the currents of a step and filter them: compute x̂ and I."""
-    table = neuron.table
-    write(current, now, X, CELLS)
-    for tile in range(np.uint64(tiles(current.size))):
-        c, at = np.uint64(tile) * COEFFICIENTS, np.uint64(tile) * CELLS
-        for h in range(WIDTH):
-            x = table[c + R + h] * now[at + X + h] + table[c + S + h]
-            given = table[c + GAMMA + h] * x + table[c + BETA + h]
-            now[at + X + h] = x
-            now[at + SYN + h] = table[c + ALPHA + h] * now[at + SYN + h] + given
+@inlined
+def _filtered(alpha: Vector, syn: Vector, norm: Normalised, x: Vector) -> Vector:
+    """Compute I[t] from I[t − 1] and x̂[t]."""
+    return alpha * syn + (norm.gamma * x + norm.beta)

@@ -8,7 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu import delayed, neurons, readouts, recurrent_delays, scans
+from spikebench.kernels.cpu import (
+    delayed,
+    neurons,
+    readouts,
+    recurrent_delays,
+    scans,
+    spike_gradients,
+)
 from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.neurons import SUPPORTED as SUPPORTED
@@ -17,6 +24,7 @@ from spikebench.kernels.cpu.tiles import tiles, untiled
 from spikebench.kernels.delays import split_delays
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Layer
+from spikebench.kernels.spikes import near_shape
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies and are faster
 _BLOCK_BYTES = 1 << 17  # of gradients that stay in the cache until they are added to the weights
@@ -351,14 +359,47 @@ def readout_backward(
     return grad_spikes, torch.from_numpy(weights), torch.from_numpy(decays)
 
 
-def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents."""
+def near_threshold(membranes: torch.Tensor, threshold: float, slope: float) -> torch.Tensor:
+    """List the units with slope·|U − threshold| ≤ 1: bits, int32 (batch, time, ceil(unit / 32))."""
+    given = _array(membranes)
+    found = np.empty(near_shape(membranes.shape), np.uint32)
+    limits = given.dtype.type(threshold), given.dtype.type(slope)
+    run_in_threads(
+        lambda first, last: spike_gradients.list_near(given, *limits, found, first, last),
+        pieces(len(given)),
+    )
+    return torch.from_numpy(found.view(np.int32))
+
+
+def spikes_gradient(
+    grad: torch.Tensor, weight: torch.Tensor, near: torch.Tensor | None
+) -> torch.Tensor:
+    """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents.
+
+    Where ``near`` (:attr:`spikebench.kernels.spikes.Spikes.near`) has few bits, only for these units; 0 for the others.
+    """
     batch, n_steps, _ = grad.shape
     out = empty((batch, n_steps, weight.shape[1]), grad)
-    for k in range(batch):
-        torch.mm(grad[k], weight[0].T, out=out[k])
-        for s in range(1, min(len(weight), n_steps)):
-            out[k, : n_steps - s] += grad[k, s:] @ weight[s].T
+    taps = min(len(weight), n_steps)
+    if near is not None:
+        bits = _array(near).view(np.uint32)
+        if int(np.bitwise_count(bits).sum()) < spike_gradients.SPARSE_STEPS * out.numel():
+            given = _arrays(grad, weight, out)
+            run_in_threads(
+                lambda first, last: spike_gradients.propagate_to_near(*given, bits, first, last),
+                pieces(batch),
+            )
+            return out
+    transposed = [np.ascontiguousarray(_array(weight[s]).T) for s in range(taps)]
+    gradient, to_spikes = _arrays(grad, out)
+
+    def multiply(first: int, last: int) -> None:
+        for k in range(first, last):
+            np.matmul(gradient[k], transposed[0], out=to_spikes[k])
+            for s in range(1, taps):
+                to_spikes[k, : n_steps - s] += gradient[k, s:] @ transposed[s]
+
+    run_in_threads(multiply, pieces(batch))
     return out
 
 

@@ -13,7 +13,7 @@ from spikebench.kernels.cpu import neurons
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiles, untiled
-from spikebench.kernels.neuron import Settings
+from spikebench.kernels.neuron import COMPACT, Settings
 
 _MOST_PARTIALS = 8  # sums that are added at the end
 
@@ -53,7 +53,10 @@ def scan(
     settings: Settings,
     keep_membranes: bool,
 ) -> tuple[torch.Tensor, ...]:
-    """Run neurons: offsets, bins, units, membranes (empty unless requested), state."""
+    """Run neurons: offsets, bins, units, membranes (empty unless requested), units near their threshold, state.
+
+    The latter are bits, int32 (batch, time, tile), for surrogates that are 0 far from it; empty for others.
+    """
     batch, n_steps, _ = current.shape
     membranes = empty(current.shape if keep_membranes else (0, 0, 0), state)
     end = empty(state.shape, state)
@@ -61,10 +64,13 @@ def scan(
     given, state_, membranes_, end_ = map(_array, (current, state, membranes, end))
     end_[...] = state_
     neuron = _neuron(layer, settings)
+    n_tiles = tiles(neuron.n)
+    is_compact = settings.surrogate in COMPACT
+    near = np.zeros((batch, n_steps, n_tiles) if is_compact else (0, 0, 0), np.uint32)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
         units: NDArray[np.int32] = loops.run(
-            neuron, given, state_, membranes_, end_, counts, first, last
+            neuron, given, state_, membranes_, near, end_, counts, first, last
         )
         return units
 
@@ -73,7 +79,8 @@ def scan(
     np.cumsum(counts.sum(1), out=offsets[1:])
     steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
     bins = np.repeat(steps, counts.ravel())
-    return (*(torch.from_numpy(array) for array in (offsets, bins, units)), membranes, end)
+    close = torch.from_numpy(near.view(np.int32))
+    return (*(torch.from_numpy(array) for array in (offsets, bins, units)), membranes, close, end)
 
 
 def scan_backward(
@@ -99,8 +106,7 @@ def scan_backward(
     n_tiles = tiles(n)
 
     def run(first: int, last: int) -> Array:
-        cells = aligned(((n_steps + 2) * n_tiles * int(neurons.CELLS),), out.dtype)
-        cells[:] = 0
+        cells = aligned((n_tiles, (n_steps + 1) * int(neurons.CELLS)), out.dtype)
         sums = np.zeros(n_tiles * int(neurons.SUMS), out.dtype)
         loops.run_back(
             *(neuron, given, state_, by_spikes, by_membranes, cells, out, sums),

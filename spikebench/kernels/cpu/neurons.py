@@ -12,9 +12,9 @@ which :func:`coefficients` computes from the parameters:
     A[t] = u·C + v·A[t−1] + m·R + k·S[t],   R = U[t]·(1 − l·S[t]) − ϑ'·S[t]
 
 The resets: zero c = 0, l = 1, z = 1, ϑ' = 0; restart c = l = 1, z = 0, ϑ' = 0; subtract c = l = z = 0, ϑ' = ϑ.
-A neuron of another form needs its own lines in :func:`advance`, :func:`retreat` and :func:`add_sums`. Numbers lie in
-tiles, see :mod:`spikebench.kernels.cpu.tiles`: :func:`advance` computes a step of all tiles of a sample, the functions
-of the backward pass one tile. PyTorch version: :mod:`spikebench.kernels.reference`.
+A neuron of another form needs its own lines in :func:`advance`, :func:`retreat` and :func:`add_sums`, which compute one
+step of the 32 units of a tile (:mod:`spikebench.kernels.cpu.tiles`); scans loop over tiles and steps. PyTorch version:
+:mod:`spikebench.kernels.reference`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, Number, compiled
-from spikebench.kernels.cpu.tiles import WIDTH, row, tiled, tiles
+from spikebench.kernels.cpu.compiling import Floats, Index, Number, compiled, inlined
+from spikebench.kernels.cpu.simd import Vector, at_least, fill, larger, load, magnitude, store
+from spikebench.kernels.cpu.tiles import load_units, row, store_units, tiled, tiles
 from spikebench.kernels.neuron import (
     ADAPTIVE,
     GAUSSIAN_H,
@@ -43,14 +44,14 @@ SUPPORTED = (LEAKY, ADAPTIVE, ROTATING)  # equations that are implemented here
 # Rows of a tile of coefficients. A layer that normalises its currents adds its own four.
 NEURON = ("p", "q", "g", "u", "v", "m", "k", "α")
 NORMALISATION = ("r", "s", "γ", "β")
-_P, _Q, _G, _U, _V, _M, _K, ALPHA, R, S, GAMMA, BETA = map(row, range(12))
+_P, _Q, _G, _U, _V, _M, _K, _ALPHA, _R, _S, _GAMMA, _BETA = map(row, range(12))
 COEFFICIENTS = row(12)  # numbers in a tile
-# Rows of a tile of one step: x or x̂, I, U, A, S.
-X, SYN, MEM, AD, FIRED = map(row, range(5))
-CELLS = row(5)
-# Rows of a tile of gradients: dL/dU, dL/dA, dL/dI of step t + 1, replaced by those of t; direct gradients of the loss
-# with respect to U and S; the surrogate derivative; dL/dU times 1 − z·S[t−1].
-BY_MEM, BY_AD, BY_SYN, ASKED_MEM, ASKED, SLOPE, _THROUGH = map(row, range(7))
+# Rows of a tile of one step: I, U, A, S.
+SYN, MEM, AD, FIRED = map(row, range(4))
+CELLS = row(4)
+# Rows of a tile of gradients: dL/dU, dL/dA, dL/dI of step t + 1, replaced by those of t; dL/dU times 1 − z·S[t−1];
+# direct gradients of the loss with respect to U and S; the surrogate derivative.
+BY_MEM, BY_AD, BY_SYN, THROUGH, ASKED_MEM, ASKED, SLOPE = map(row, range(7))
 GRADIENTS = row(7)
 # Rows of a tile of sums over samples and steps: the gradients by p, q, g, u, v, m, k, α, and by γ, β.
 _BY_P, _BY_Q, _BY_G, _BY_U, _BY_V, _BY_M, _BY_K, _BY_ALPHA, BY_GAMMA, BY_BETA = map(row, range(10))
@@ -60,8 +61,65 @@ _FAST_SIGMOID, _LOGISTIC = SURROGATES["fast_sigmoid"], SURROGATES["logistic"]
 _ARCTAN, _TRIANGLE, _BOXCAR = SURROGATES["arctan"], SURROGATES["triangle"], SURROGATES["boxcar"]
 
 
+class Table(NamedTuple):
+    """Coefficients of the units of a tile."""
+
+    p: Vector
+    q: Vector
+    g: Vector
+    u: Vector
+    v: Vector
+    m: Vector
+    k: Vector
+    alpha: Vector
+
+
+class Normalised(NamedTuple):
+    """Coefficients of the normalisation of the units of a tile: x̂ = r·x + s, then γ·x̂ + β."""
+
+    r: Vector
+    s: Vector
+    gamma: Vector
+    beta: Vector
+
+
+class Rules(NamedTuple):
+    """Numbers of the threshold, the surrogate and the reset, for the units of a tile; see :class:`Neuron`."""
+
+    one: Vector
+    zero: Vector
+    threshold: Vector
+    slope: Vector
+    leaves: Vector
+    loses: Vector
+    silences: Vector
+    taken: Vector
+    leaves_back: Vector
+    loses_back: Vector
+    silences_back: Vector
+    taken_back: Vector
+
+
+class Cell(NamedTuple):
+    """I, U, A and S of a step."""
+
+    syn: Vector
+    mem: Vector
+    ad: Vector
+    fired: Vector
+
+
+class Back(NamedTuple):
+    """Gradients of the loss by U, A and I of a step, and by U before it was multiplied by 1 − z·S[t−1]."""
+
+    by_mem: Vector
+    by_ad: Vector
+    by_syn: Vector
+    through: Vector
+
+
 class Neuron(NamedTuple):
-    """Settings of a layer; ``table`` has the coefficients, tile after tile.
+    """Settings of a layer; ``table`` has the coefficients of ``n`` units, tile after tile.
 
     ``leaves``, ``loses`` and ``silences`` are c, l and z; ``taken`` is ϑ'. Fields ending in ``_back`` have the same
     values if the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A
@@ -69,6 +127,7 @@ class Neuron(NamedTuple):
     """
 
     table: Floats
+    n: int
     couples: bool
     adapts: bool
     threshold: Number
@@ -133,6 +192,7 @@ def layer(
     return Neuron._make(
         [
             tiled(rows),
+            p.shape[1],
             not computed.keys().isdisjoint("quv"),
             not computed.keys().isdisjoint("mk"),
             *(number(value) for value in (settings.threshold, settings.slope, 1)),
@@ -143,131 +203,272 @@ def layer(
     )
 
 
-@compiled
-def advance(neuron: Neuron, n: int, now: Floats) -> None:
-    """Advance ``n`` units by one step, in place; I[t] must already be in ``now``."""
-    table, one, zero = neuron.table, neuron.one, neuron.one - neuron.one
-    theta, taken = neuron.threshold, neuron.taken
-    leaves, loses, silences = neuron.leaves, neuron.loses, neuron.silences
-    for tile in range(np.uint64(tiles(n))):
-        c, at = np.uint64(tile) * COEFFICIENTS, np.uint64(tile) * CELLS
-        for h in range(WIDTH):
-            syn, mem = now[at + SYN + h], now[at + MEM + h]
-            ad, fired = now[at + AD + h], now[at + FIRED + h]
-            carried = mem * (one - leaves * fired) - taken * fired
-            charged = table[c + _P + h] * carried - table[c + _Q + h] * ad + table[c + _G + h] * syn
-            turned = table[c + _U + h] * carried + table[c + _V + h] * ad
-            mem = charged * (one - silences * fired)
-            fired = one if mem >= theta else zero
-            left = mem * (one - loses * fired) - taken * fired
-            now[at + MEM + h] = mem
-            now[at + AD + h] = turned + table[c + _M + h] * left + table[c + _K + h] * fired
-            now[at + FIRED + h] = fired
+@inlined
+def table_of(neuron: Neuron, tile: Index) -> Table:
+    """Read the coefficients of a tile."""
+    table, at = neuron.table, tile * COEFFICIENTS
+    return Table(
+        load(table, at + _P),
+        load(table, at + _Q),
+        load(table, at + _G),
+        load(table, at + _U),
+        load(table, at + _V),
+        load(table, at + _M),
+        load(table, at + _K),
+        load(table, at + _ALPHA),
+    )
 
 
-@compiled
+@inlined
+def normalisation_of(neuron: Neuron, tile: Index) -> Normalised:
+    """Read the coefficients of the normalisation of a tile."""
+    table, at = neuron.table, tile * COEFFICIENTS
+    return Normalised(
+        load(table, at + _R),
+        load(table, at + _S),
+        load(table, at + _GAMMA),
+        load(table, at + _BETA),
+    )
+
+
+@inlined
+def rules_of(neuron: Neuron) -> Rules:
+    """Repeat the numbers of a layer for the units of a tile."""
+    like = neuron.table
+    return Rules(
+        fill(neuron.one, like),
+        fill(neuron.one - neuron.one, like),
+        fill(neuron.threshold, like),
+        fill(neuron.slope, like),
+        fill(neuron.leaves, like),
+        fill(neuron.loses, like),
+        fill(neuron.silences, like),
+        fill(neuron.taken, like),
+        fill(neuron.leaves_back, like),
+        fill(neuron.loses_back, like),
+        fill(neuron.silences_back, like),
+        fill(neuron.taken_back, like),
+    )
+
+
+@inlined
+def load_cell(cells: Floats, at: Index) -> Cell:
+    """Read the values of a step from the tile at ``at``."""
+    return Cell(
+        load(cells, at + SYN),
+        load(cells, at + MEM),
+        load(cells, at + AD),
+        load(cells, at + FIRED),
+    )
+
+
+@inlined
+def store_cell(cells: Floats, at: Index, cell: Cell) -> None:
+    """Write the values of a step to the tile at ``at``."""
+    store(cells, at + SYN, cell.syn)
+    store(cells, at + MEM, cell.mem)
+    store(cells, at + AD, cell.ad)
+    store(cells, at + FIRED, cell.fired)
+
+
+@inlined
+def load_back(work: Floats, at: Index) -> Back:
+    """Read the gradients of a step from the tile at ``at``."""
+    return Back(
+        load(work, at + BY_MEM),
+        load(work, at + BY_AD),
+        load(work, at + BY_SYN),
+        load(work, at + THROUGH),
+    )
+
+
+@inlined
+def store_back(work: Floats, at: Index, back: Back) -> None:
+    """Write the gradients of a step to the tile at ``at``."""
+    store(work, at + BY_MEM, back.by_mem)
+    store(work, at + BY_AD, back.by_ad)
+    store(work, at + BY_SYN, back.by_syn)
+    store(work, at + THROUGH, back.through)
+
+
+@inlined
+def _carried(rules: Rules, cell: Cell) -> Vector:
+    """Compute C of the next step."""
+    return cell.mem * (rules.one - rules.leaves * cell.fired) - rules.taken * cell.fired
+
+
+@inlined
+def advance(table: Table, rules: Rules, before: Cell, syn: Vector) -> Cell:
+    """Compute U, A and S of a step from those of the step before and I of this step."""
+    one, fired = rules.one, before.fired
+    carried = _carried(rules, before)
+    charged = table.p * carried - table.q * before.ad + table.g * syn
+    turned = table.u * carried + table.v * before.ad
+    mem = charged * (one - rules.silences * fired)
+    fired = at_least(mem, rules.threshold)
+    left = mem * (one - rules.loses * fired) - rules.taken * fired
+    return Cell(syn, mem, turned + table.m * left + table.k * fired, fired)
+
+
+@inlined
 def retreat(
+    table: Table,
+    rules: Rules,
+    before_fired: Vector,
+    now: Cell,
+    after_syn: Vector,
+    back: Back,
+    asked_mem: Vector,
+    asked: Vector,
+    slope: Vector,
+) -> Back:
+    """Compute the gradients by U, A and I of step t from those of step t + 1.
+
+    ``asked_mem`` and ``asked`` are direct gradients of the loss by U and S, ``slope`` the surrogate derivative.
+    """
+    one, mem, fired = rules.one, now.mem, now.fired
+    # U[t + 1] and A[t + 1] depend on U, S and A of this step.
+    by_charged = (one - rules.silences * fired) * back.by_mem
+    by_carried = table.p * by_charged + table.u * back.by_ad
+    charged = table.p * mem - table.q * now.ad + table.g * after_syn
+    by_spike = (
+        asked
+        - by_carried * (rules.taken_back + rules.leaves_back * mem)
+        - back.by_mem * (rules.silences_back * charged)
+    )
+    by_potential = asked_mem + by_carried * (one - rules.leaves * fired)
+    by_ad = table.v * back.by_ad - table.q * by_charged
+    # A depends on U and S of the same step.
+    by_left = table.m * by_ad
+    by_potential = by_potential + by_left * (one - rules.loses * fired)
+    by_spike = by_spike + (table.k * by_ad - by_left * (rules.taken_back + rules.loses_back * mem))
+    by_mem = by_potential + slope * by_spike
+    through = (one - rules.silences * before_fired) * by_mem
+    by_syn = table.alpha * back.by_syn + table.g * through
+    return Back(by_mem, by_ad, by_syn, through)
+
+
+@inlined
+def _add_charging(
+    rules: Rules, before: Cell, now: Cell, back: Back, sums: tuple[Vector, Vector, Vector]
+) -> tuple[Vector, Vector, Vector]:
+    """Add the gradients by p, g and α at a step."""
+    by_p, by_g, by_alpha = sums
+    by_p = by_p + back.through * _carried(rules, before)
+    by_g = by_g + back.through * now.syn
+    return by_p, by_g, by_alpha + back.by_syn * before.syn
+
+
+@inlined
+def _add_coupling(
+    rules: Rules, before: Cell, back: Back, sums: tuple[Vector, Vector, Vector]
+) -> tuple[Vector, Vector, Vector]:
+    """Add the gradients by q, u and v at a step."""
+    by_q, by_u, by_v = sums
+    by_q = by_q - back.through * before.ad
+    by_u = by_u + back.by_ad * _carried(rules, before)
+    return by_q, by_u, by_v + back.by_ad * before.ad
+
+
+@inlined
+def _add_adapting(
+    rules: Rules, now: Cell, back: Back, sums: tuple[Vector, Vector]
+) -> tuple[Vector, Vector]:
+    """Add the gradients by m and k at a step."""
+    by_m, by_k = sums
+    left = now.mem * (rules.one - rules.loses * now.fired) - rules.taken * now.fired
+    return by_m + back.by_ad * left, by_k + back.by_ad * now.fired
+
+
+@inlined
+def add_sums(
     neuron: Neuron,
-    tile: int,
+    tile: Index,
     before: Floats,
     now: Floats,
-    after: Floats,
-    work: Floats,
+    backs: Floats,
+    n_steps: int,
+    sums: Floats,
 ) -> None:
-    """Replace the gradients of U, A and I at step t + 1 by those at step t, in one tile of a sample."""
-    table, one, c = neuron.table, neuron.one, np.uint64(tile) * COEFFICIENTS
-    cell, at = np.uint64(tile) * CELLS, np.uint64(tile) * GRADIENTS
-    leaves, loses, silences = neuron.leaves, neuron.loses, neuron.silences
-    leaves_back, loses_back, taken_back = neuron.leaves_back, neuron.loses_back, neuron.taken_back
-    silences_back = neuron.silences_back
-    for h in range(WIDTH):
-        mem, ad, fired = now[cell + MEM + h], now[cell + AD + h], now[cell + FIRED + h]
-        by_mem, by_ad = work[at + BY_MEM + h], work[at + BY_AD + h]
-        # U[t + 1] and A[t + 1] depend on U, S and A of this step.
-        by_charged = (one - silences * fired) * by_mem
-        by_carried = table[c + _P + h] * by_charged + table[c + _U + h] * by_ad
-        charged = (
-            table[c + _P + h] * mem
-            - table[c + _Q + h] * ad
-            + table[c + _G + h] * after[cell + SYN + h]
-        )
-        by_spike = (
-            work[at + ASKED + h]
-            - by_carried * (taken_back + leaves_back * mem)
-            - by_mem * (silences_back * charged)
-        )
-        by_potential = work[at + ASKED_MEM + h] + by_carried * (one - leaves * fired)
-        by_ad = table[c + _V + h] * by_ad - table[c + _Q + h] * by_charged
-        # A depends on U and S of the same step.
-        by_left = table[c + _M + h] * by_ad
-        by_potential += by_left * (one - loses * fired)
-        by_spike += table[c + _K + h] * by_ad - by_left * (taken_back + loses_back * mem)
-        by_mem = by_potential + work[at + SLOPE + h] * by_spike
-        through = (one - silences * before[cell + FIRED + h]) * by_mem
-        by_syn = table[c + ALPHA + h] * work[at + BY_SYN + h] + table[c + _G + h] * through
-        work[at + BY_MEM + h] = by_mem
-        work[at + BY_AD + h] = by_ad
-        work[at + BY_SYN + h] = by_syn
-        work[at + _THROUGH + h] = through
+    """Add the gradients by the coefficients of a tile, from the last of some steps to the first.
 
-
-@compiled
-def add_sums(
-    neuron: Neuron, tile: int, before: Floats, now: Floats, work: Floats, sums: Floats
-) -> None:
-    """Add the gradients by the coefficients of the neurons, in one tile of a sample."""
-    one, leaves, loses, taken = neuron.one, neuron.leaves, neuron.loses, neuron.taken
-    cell, at, into = np.uint64(tile) * CELLS, np.uint64(tile) * GRADIENTS, np.uint64(tile) * SUMS
-    for h in range(WIDTH):
-        fired, through = before[cell + FIRED + h], work[at + _THROUGH + h]
-        carried = before[cell + MEM + h] * (one - leaves * fired) - taken * fired
-        sums[into + _BY_P + h] += through * carried
-        sums[into + _BY_G + h] += through * now[cell + SYN + h]
-        sums[into + _BY_ALPHA + h] += work[at + BY_SYN + h] * before[cell + SYN + h]
+    ``now`` has the values of the tile in these steps, one step after another, ``before`` those of the steps before
+    them, ``backs`` the gradients.
+    """
+    rules, into = rules_of(neuron), tile * SUMS
+    charging = load(sums, into + _BY_P), load(sums, into + _BY_G), load(sums, into + _BY_ALPHA)
+    for later in range(n_steps):
+        t = np.uint64(n_steps - 1 - later)
+        old, new = load_cell(before, t * CELLS), load_cell(now, t * CELLS)
+        charging = _add_charging(rules, old, new, load_back(backs, t * GRADIENTS), charging)
+    store(sums, into + _BY_P, charging[0])
+    store(sums, into + _BY_G, charging[1])
+    store(sums, into + _BY_ALPHA, charging[2])
     if neuron.couples:
-        for h in range(WIDTH):
-            fired, ad = before[cell + FIRED + h], before[cell + AD + h]
-            carried = before[cell + MEM + h] * (one - leaves * fired) - taken * fired
-            through, by_ad = work[at + _THROUGH + h], work[at + BY_AD + h]
-            sums[into + _BY_Q + h] -= through * ad
-            sums[into + _BY_U + h] += by_ad * carried
-            sums[into + _BY_V + h] += by_ad * ad
+        coupling = load(sums, into + _BY_Q), load(sums, into + _BY_U), load(sums, into + _BY_V)
+        for later in range(n_steps):
+            t = np.uint64(n_steps - 1 - later)
+            old = load_cell(before, t * CELLS)
+            coupling = _add_coupling(rules, old, load_back(backs, t * GRADIENTS), coupling)
+        store(sums, into + _BY_Q, coupling[0])
+        store(sums, into + _BY_U, coupling[1])
+        store(sums, into + _BY_V, coupling[2])
     if neuron.adapts:
-        for h in range(WIDTH):
-            fired, by_ad = now[cell + FIRED + h], work[at + BY_AD + h]
-            left = now[cell + MEM + h] * (one - loses * fired) - taken * fired
-            sums[into + _BY_M + h] += by_ad * left
-            sums[into + _BY_K + h] += by_ad * fired
+        adapting = load(sums, into + _BY_M), load(sums, into + _BY_K)
+        for later in range(n_steps):
+            t = np.uint64(n_steps - 1 - later)
+            new = load_cell(now, t * CELLS)
+            adapting = _add_adapting(rules, new, load_back(backs, t * GRADIENTS), adapting)
+        store(sums, into + _BY_M, adapting[0])
+        store(sums, into + _BY_K, adapting[1])
+
+
+@inlined
+def near_threshold(rules: Rules, mem: Vector) -> Vector:
+    """Return 1 for units in the support of the triangle or the boxcar, else 0."""
+    return at_least(rules.one, rules.slope * magnitude(mem - rules.threshold))
+
+
+@inlined
+def surrogate(neuron: Neuron, rules: Rules, mem: Vector, spare: Floats) -> Vector:
+    """Compute the surrogate of dS/dU; ``spare`` has room for a tile."""
+    kind, one = neuron.surrogate, rules.one
+    far = mem - rules.threshold
+    x = rules.slope * far
+    if kind == _FAST_SIGMOID:
+        below = one + rules.slope * magnitude(far)
+        return one / (below * below)
+    if kind == _ARCTAN:
+        return one / (one + x * x)
+    if kind == _TRIANGLE:
+        return larger(one - rules.slope * magnitude(far), rules.zero)
+    if kind == _BOXCAR:
+        return near_threshold(rules, mem)
+    store(spare, np.uint64(0), x)
+    _exponential_surrogate(kind, spare, neuron.one)
+    return load(spare, np.uint64(0))
 
 
 @compiled
-def surrogate_rows(
-    mem: Floats, theta: Number, slope: Number, one: Number, kind: int, out: Floats
-) -> None:
-    """Compute the surrogate of dS/dU in one row; kinds as numbered in :data:`spikebench.kernels.neuron.SURROGATES`."""
-    n = mem.size
-    if kind == _FAST_SIGMOID:
-        for h in range(n):
-            below = one + slope * abs(mem[h] - theta)
-            out[h] = one / (below * below)
-    elif kind == _LOGISTIC:
-        for h in range(n):
-            grown = np.exp(-abs(slope * (mem[h] - theta)))
-            out[h] = (one + one + one + one) * grown / ((one + grown) * (one + grown))
-    elif kind == _ARCTAN:
-        for h in range(n):
-            x = slope * (mem[h] - theta)
-            out[h] = one / (one + x * x)
-    elif kind == _TRIANGLE:
-        for h in range(n):
-            out[h] = max(one - slope * abs(mem[h] - theta), one - one)
-    elif kind == _BOXCAR:
-        for h in range(n):
-            out[h] = one if slope * abs(mem[h] - theta) <= one else one - one
+def _exponential_surrogate(kind: int, row: Floats, one: Number) -> None:
+    """Replace distances to the threshold, times the slope, by the surrogate, one number after the other."""
+    if kind == _LOGISTIC:
+        for h in range(row.size):
+            grown = np.exp(-abs(row[h]))
+            row[h] = (one + one + one + one) * grown / ((one + grown) * (one + grown))
     else:  # multi_gaussian
-        for h in range(n):
-            x = slope * (mem[h] - theta)
+        for h in range(row.size):
+            x = row[h]
             middle = (1 + GAUSSIAN_H) * np.exp(-x * x / 2)
             below, above = (x - one) / GAUSSIAN_S, (x + one) / GAUSSIAN_S
             sides = np.exp(-below * below / 2) + np.exp(-above * above / 2)
-            out[h] = (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
+            row[h] = (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
+
+
+@compiled
+def surrogate_rows(neuron: Neuron, mem: Floats, spare: Floats, out: Floats) -> None:
+    """Compute the surrogate of dS/dU of a row (unit); ``spare`` has room for a tile."""
+    rules, begin, n = rules_of(neuron), np.uint64(0), np.uint64(mem.size)
+    for tile in range(np.uint64(tiles(mem.size))):
+        values = load_units(mem, begin, n, tile, spare)
+        store_units(out, begin, n, tile, surrogate(neuron, rules, values, spare), spare)

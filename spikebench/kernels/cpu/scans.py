@@ -14,10 +14,8 @@ import numpy as np
 from spikebench.kernels.cpu.compiling import (
     Floats,
     Ints,
-    Number,
     Offsets,
     compiled,
-    compiled_in_any_order,
 )
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import (
@@ -34,8 +32,14 @@ from spikebench.kernels.cpu.neurons import (
     Neuron,
     add_sums,
     advance,
+    load_back,
+    load_cell,
     retreat,
+    rules_of,
+    store_back,
+    store_cell,
     surrogate_rows,
+    table_of,
 )
 from spikebench.kernels.cpu.recurrent_delays import (
     add_arrived,
@@ -45,7 +49,9 @@ from spikebench.kernels.cpu.recurrent_delays import (
     products_of_taps,
     send,
 )
-from spikebench.kernels.cpu.tiles import WIDTH, read, tiles, write
+from spikebench.kernels.cpu.simd import at_least, bits, fill, load, store
+from spikebench.kernels.cpu.spike_gradients import SPARSE, add_products, append_units
+from spikebench.kernels.cpu.tiles import WIDTH, read, tiles, units_of, write
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.neuron import SURROGATES
 from spikebench.kernels.scan import STATE_ROWS
@@ -53,7 +59,6 @@ from spikebench.kernels.scan import STATE_ROWS
 _TRIANGLE, _BOXCAR = SURROGATES["triangle"], SURROGATES["boxcar"]  # 0 far from the threshold
 
 _BLOCK = 32  # units that are skipped together if none has fired
-_SPARSE = 1 / 3  # of units near their threshold, up to which products are computed unit by unit
 
 
 class Kept(NamedTuple):
@@ -116,7 +121,7 @@ def scan_forward(
     n_found = 0
     starts = np.zeros(n_steps + 1, dtype=np.int64)
     now = np.zeros(np.uint64(tiles(n)) * CELLS, decay_syn.dtype)
-    syn, fired = np.empty(n, decay_syn.dtype), np.empty(n, decay_syn.dtype)
+    syn = np.empty(n, decay_syn.dtype)
     for k in range(first, last):
         if weighs:
             add_currents(events.offsets[k : k + 2], events.bins, events.units, weight, own, 0, 1)
@@ -135,14 +140,9 @@ def scan_forward(
             else:
                 _add_recurrent(recurrent, found, starts, state, k, t, syn)
             write(syn, now, SYN, CELLS)
-            advance(neuron, n, now)
-            read(now, FIRED, CELLS, fired)
-            if found.size < n_found + n:
-                longer = np.empty(2 * found.size + n, dtype=np.int32)
-                longer[:n_found] = found[:n_found]
-                found = longer
+            found = longer(found, n_found, n)
             starts[t] = n_found
-            n_found = list_units(fired, neuron.one, found, n_found)
+            n_found = _advance_all(neuron, now, found, n_found)
             starts[t + 1] = n_found
             counts[k, t] = starts[t + 1] - starts[t]
             if delays:
@@ -178,18 +178,26 @@ def _add_recurrent(
 
 
 @compiled
-def list_units(fired: Floats, one: Number, found: Ints, n_found: int) -> int:
-    """Append the units that fired to those found before; return the new number."""
-    for begin in range(0, fired.size, _BLOCK):
-        end = min(begin + _BLOCK, fired.size)
-        n_fired = 0
-        for h in range(begin, end):
-            n_fired += fired[h] >= one
-        if n_fired == 0:
-            continue
-        for h in range(begin, end):  # every unit is written; only those that fired are kept
-            found[n_found] = h
-            n_found += fired[h] >= one
+def longer(found: Ints, n_found: int, n_new: int) -> Ints:
+    """Return a list with the same ``n_found`` numbers and room for some more: the list itself if it has it."""
+    if found.size >= n_found + n_new:
+        return found
+    larger_list = np.empty(2 * found.size + n_new, dtype=np.int32)
+    larger_list[:n_found] = found[:n_found]
+    return larger_list
+
+
+@compiled
+def _advance_all(neuron: Neuron, now: Floats, found: Ints, n_found: int) -> int:
+    """Advance all units by one step, in place, where I[t] is given; append those that fire, return the new number."""
+    rules = rules_of(neuron)
+    for tile in range(np.uint64(tiles(neuron.n))):
+        at = tile * CELLS
+        before = load_cell(now, at)
+        cell = advance(table_of(neuron, tile), rules, before, before.syn)
+        store_cell(now, at, cell)
+        mask = bits(cell.fired) & units_of(tile, np.uint64(neuron.n))
+        n_found = append_units(mask, tile, found, n_found)
     return n_found
 
 
@@ -260,6 +268,7 @@ def scan_backward(
     work = np.zeros((n_samples, n_tiles * GRADIENTS), dtype)
     cells = (n_samples, n_tiles * CELLS)
     before, now, after = np.zeros(cells, dtype), np.zeros(cells, dtype), np.zeros(cells, dtype)
+    spare = np.zeros(WIDTH, dtype)
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
     product = np.zeros((n_samples, width), dtype)
     gs, slopes = np.empty(shape, dtype), np.empty(shape, dtype)
@@ -272,14 +281,7 @@ def scan_backward(
         for k in range(n_samples):
             for h in range(n):
                 gs[k, h] = asked.spikes[first + k, t, h] if has_spikes else none
-            surrogate_rows(
-                kept.membranes[first + k, t],
-                neuron.threshold,
-                neuron.slope,
-                neuron.one,
-                neuron.surrogate,
-                slopes[k],
-            )
+            surrogate_rows(neuron, kept.membranes[first + k, t], spare, slopes[k])
         taps_now = min(n_taps, back)
         if keeps_products:
             feed_back_delayed(products, late, t, gs)
@@ -288,7 +290,7 @@ def scan_backward(
             feed_back_delayed_active(lam_syn, recurrent, late, t, n_steps, active, n_active, gs)
         elif taps_now > 0:
             _list_active(slopes, active, n_active)
-            if n_active.sum() < _SPARSE * slopes.size:
+            if n_active.sum() < SPARSE * slopes.size:
                 _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
             else:
                 _feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
@@ -299,10 +301,7 @@ def scan_backward(
             write(slopes[k], work[k], SLOPE, GRADIENTS)
             if asked.membranes.size > 0:
                 write(asked.membranes[first + k, t], work[k], ASKED_MEM, GRADIENTS)
-            for tile in range(n_tiles):
-                retreat(neuron, tile, before[k], now[k], after[k], work[k])
-                if learns:
-                    add_sums(neuron, tile, before[k], now[k], work[k], into.sums)
+            _retreat_all(neuron, before[k], now[k], after[k], work[k], learns, into.sums)
             read(work[k], BY_SYN, GRADIENTS, lam_now[k])
             if into.current.size > 0:
                 for h in range(n):
@@ -341,6 +340,36 @@ def scan_backward(
                     places,
                     into.recurrent,
                 )
+
+
+@compiled
+def _retreat_all(
+    neuron: Neuron,
+    before: Floats,
+    now: Floats,
+    after: Floats,
+    work: Floats,
+    learns: bool,
+    sums: Floats,
+) -> None:
+    """Replace the gradients of all units at step t + 1 by those at step t; add those by coefficients if it learns."""
+    rules = rules_of(neuron)
+    for tile in range(np.uint64(tiles(neuron.n))):
+        cell, at = tile * CELLS, tile * GRADIENTS
+        back = retreat(
+            table_of(neuron, tile),
+            rules,
+            load(before, cell + FIRED),
+            load_cell(now, cell),
+            load(after, cell + SYN),
+            load_back(work, at),
+            load(work, at + ASKED_MEM),
+            load(work, at + ASKED),
+            load(work, at + SLOPE),
+        )
+        store_back(work, at, back)
+        if learns:
+            add_sums(neuron, tile, before[cell:], now[cell:], work[at:], 1, sums)
 
 
 @compiled
@@ -416,24 +445,12 @@ def _feed_back_active(
     for k in range(len(gs)):
         for s in range(n_taps):
             lam = lam_syn[(t + 1 + s) % lam_syn.shape[0], k]
-            _add_products(recurrent[s], active[k], n_active[k], lam, gs[k])
-
-
-@compiled_in_any_order
-def _add_products(table: Floats, which: Ints, n_which: int, row: Floats, total: Floats) -> None:
-    """total[u] += Σ table[u, h]·row[h] for some rows u of the table."""
-    for e in range(n_which):
-        unit = which[e]
-        product = row[0] - row[0]
-        for h in range(row.size):
-            product += table[unit, h] * row[h]
-        total[unit] += product
+            add_products(recurrent[s], active[k], n_active[k], lam, gs[k])
 
 
 @compiled
 def _recall(kept: Kept, state: Floats, neuron: Neuron, k: int, t: int, cells: Floats) -> None:
     """Read the stored values of a step of sample k; before the first step, its state (row, unit)."""
-    theta, one = neuron.threshold, neuron.one
     if t < 0:
         write(state[0], cells, SYN, CELLS)
         write(state[1], cells, MEM, CELLS)
@@ -441,10 +458,10 @@ def _recall(kept: Kept, state: Floats, neuron: Neuron, k: int, t: int, cells: Fl
         write(state[STATE_ROWS], cells, FIRED, CELLS)
         return
     write(kept.membranes[k, t], cells, MEM, CELLS)
+    threshold = fill(neuron.threshold, cells)
     for tile in range(np.uint64(tiles(state.shape[1]))):
-        at = np.uint64(tile) * CELLS
-        for h in range(WIDTH):
-            cells[at + FIRED + h] = one if cells[at + MEM + h] >= theta else one - one
+        at = tile * CELLS
+        store(cells, at + FIRED, at_least(load(cells, at + MEM), threshold))
     if kept.synapses.size > 0:
         write(kept.synapses[k, t], cells, SYN, CELLS)
     if kept.adapted.size > 0:

@@ -406,8 +406,13 @@ def readout_backward(
     return grad_step @ weight.T, grad_weight[0], grad_decay.sum(0)
 
 
-def spikes_gradient(grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents."""
+def spikes_gradient(
+    grad: torch.Tensor, weight: torch.Tensor, near: torch.Tensor | None
+) -> torch.Tensor:
+    """Compute the gradient of the input spikes of :func:`event_linear`; ``grad`` is the gradient of its currents.
+
+    All of it, since a GPU multiplies whole matrices faster than chosen rows; ``near`` is not used.
+    """
     n_steps = grad.shape[1]
     out = grad @ weight[0].T
     for s in range(1, min(len(weight), n_steps)):

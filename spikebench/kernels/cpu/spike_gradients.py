@@ -1,0 +1,89 @@
+"""Gradients of spikes for units near their threshold only: those of the others are multiplied by 0.
+
+A surrogate with compact support (triangle, boxcar) is 0 farther than 1/slope from the threshold. In a network of
+C-SiLIF neurons, 19 to 25 % of all cells are nearer (``shd-r``, boxcar of slope 2, first steps of training).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebench.kernels.cpu.compiling import (
+    Floats,
+    Index,
+    Ints,
+    Number,
+    compiled,
+    compiled_in_any_order,
+    inlined,
+)
+from spikebench.kernels.cpu.simd import at_least, bits, fill, lowest, magnitude
+from spikebench.kernels.cpu.tiles import WIDTH, load_units, tiles, units_of
+
+# Shares of units near their threshold up to which products are computed unit by unit: of a step, and of all steps,
+# whose products are larger and faster.
+SPARSE, SPARSE_STEPS = 1 / 3, 1 / 4
+_NONE, _ONE = np.uint64(0), np.uint64(1)
+Bits = NDArray[np.uint32]
+
+
+@compiled
+def list_near(
+    membranes: Floats, threshold: Number, slope: Number, near: Bits, first: int, last: int
+) -> None:
+    """Set a bit for every unit with slope·|U − threshold| ≤ 1; ``near`` is (sample, step, tile)."""
+    n_steps, n = membranes.shape[1], np.uint64(membranes.shape[2])
+    rows = membranes.ravel()
+    spare = np.empty(WIDTH, membranes.dtype)
+    theta, steep = fill(threshold, spare), fill(slope, spare)
+    one = fill(1, spare)
+    for k in range(first, last):
+        for t in range(n_steps):
+            begin = np.uint64(k * n_steps + t) * n
+            for tile in range(np.uint64(tiles(membranes.shape[2]))):
+                mem = load_units(rows, begin, n, tile, spare)
+                inside = at_least(one, steep * magnitude(mem - theta))
+                near[k, t, tile] = bits(inside) & units_of(tile, n)
+
+
+@compiled
+def propagate_to_near(
+    gradient: Floats, weight: Floats, out: Floats, near: Bits, first: int, last: int
+) -> None:
+    """out[k, t, u] = Σ weight[s, u]·gradient[k, t + s] for the units whose bits are set, 0 for the others."""
+    n_taps, n_units, _ = weight.shape
+    n_steps = gradient.shape[1]
+    active = np.empty(n_units, np.int32)
+    for k in range(first, last):
+        for t in range(n_steps):
+            n_active = 0
+            for tile in range(np.uint64(near.shape[2])):
+                mask = np.uint64(near[k, t, tile])
+                n_active = append_units(mask, tile, active, n_active)
+            row = out[k, t]
+            row[:] = 0
+            for s in range(min(n_taps, n_steps - t)):
+                add_products(weight[s], active, n_active, gradient[k, t + s], row)
+
+
+@inlined
+def append_units(mask: Index, tile: Index, found: Ints, n_found: int) -> int:
+    """Append the units of a tile whose bits are set to those found before; return the new number."""
+    begin = tile * WIDTH
+    while mask != _NONE:
+        found[n_found] = begin + lowest(mask)
+        n_found += 1
+        mask &= mask - _ONE  # clears the lowest bit
+    return n_found
+
+
+@compiled_in_any_order
+def add_products(table: Floats, which: Ints, n_which: int, row: Floats, total: Floats) -> None:
+    """total[u] += Σ table[u, h]·row[h] for some rows u of the table."""
+    for e in range(n_which):
+        unit = which[e]
+        product = row[0] - row[0]
+        for h in range(row.size):
+            product += table[unit, h] * row[h]
+        total[unit] += product
