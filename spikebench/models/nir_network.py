@@ -13,8 +13,8 @@ one step of time dt::
     S[t] = 1 if v[t] ≥ v_threshold else 0;  in the steps of the refractory time after a spike, v is v_reset
     v ← v_reset where S = 1; ``reset`` of the rules selects v ← v − v_threshold, at once or in the next step
 
-``Linear``, ``Affine``, ``Scale``, ``Threshold``, ``Delay`` (whole steps), ``Flatten`` (of one axis), ``Input``,
-``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value of the
+``Linear``, ``Affine``, ``Scale``, ``Threshold``, ``Delay`` (whole steps), ``Flatten`` (of one axis), ``Identity``,
+``Input``, ``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value of the
 step before. Weights have gradients, and the derivative of a spike is that of a fast sigmoid, so that an imported
 network can be trained further; the other parameters are fixed.
 
@@ -155,18 +155,22 @@ class NirNetwork(nn.Module):
 
     def _scores(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         """Reduce the output (batch, time, output) over time."""
-        if self.rules.reduction == "max":
-            return trace.amax(1) + self.bias
-        steps = trace.shape[1]
-        lasting = trace.new_full((len(trace),), steps) if lengths is None else lengths.clamp(min=1)
-        inside = torch.arange(steps, device=trace.device) < lasting[:, None]
-        if self.rules.reduction == "last":
-            rows = torch.arange(len(trace), device=trace.device)
-            return trace[rows, lasting.long() - 1] + self.bias
-        if self.rules.reduction == "softmax":
+        reduction, steps = self.rules.reduction, torch.arange(trace.shape[1], device=trace.device)
+        lasting = steps.new_full((len(trace),), steps.numel())
+        if lengths is not None and reduction != "max":
+            lasting = lengths.clamp(min=1).long()
+        if reduction == "last":
+            return trace[torch.arange(len(trace), device=trace.device), lasting - 1] + self.bias
+        ends = lasting[:, None]
+        inside = (steps < ends) & (steps >= (ends - 1).clamp(max=self.rules.skip_steps))
+        if reduction == "max":
+            return trace.masked_fill(~inside[..., None], -math.inf).amax(1) + self.bias
+        if reduction == "softmax":
             return (torch.softmax(trace + self.bias, 2) * inside[..., None]).sum(1)
         total = (trace * inside[..., None]).sum(1)
-        return (total / lasting[:, None] if self.rules.reduction == "mean" else total) + self.bias
+        if reduction == "mean":
+            total = total / inside.sum(1, keepdim=True)
+        return total + self.bias
 
 
 def said_by(path: Path) -> dict[str, Any]:
@@ -276,7 +280,11 @@ def rules_of(metadata: Mapping[str, Any]) -> NirRules:
     TrainingError
         If a rule is not known.
     """
-    names = {"readout_reduction": "reduction", "refractory_steps": "refractory_steps"}
+    names = {
+        "readout_reduction": "reduction",
+        "readout_skip_steps": "skip_steps",
+        "refractory_steps": "refractory_steps",
+    }
     found = {rule: _plain(metadata[name]) for name, rule in names.items() if name in metadata}
     if "time_step_ms" in metadata:
         found["step_s"] = number_said(metadata, "time_step_ms") * 1e-3

@@ -39,6 +39,8 @@ class NirRules(BaseModel):
     reduction
         The score of a class: ``sum``, ``mean``, ``max`` or ``last`` of its output over the steps of the raster, plus a
         bias if the file has one; or ``softmax``, the sum of the softmax of output and bias at each step.
+    skip_steps
+        Steps at the start that are left out of the reduction; of a clip that is not longer, the last step remains.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -48,6 +50,7 @@ class NirRules(BaseModel):
     refractory_steps: int = Field(default=0, ge=0, le=10_000)
     reset: Literal["value", "subtract", "subtract_later"] = "value"
     reduction: Literal["sum", "mean", "max", "last", "softmax"] = "sum"
+    skip_steps: int = Field(default=0, ge=0, le=100_000)
 
 
 class _Spike(torch.autograd.Function):
@@ -213,7 +216,7 @@ def _approach(value: torch.Tensor, driven: torch.Tensor, keep: torch.Tensor) -> 
 def make_part(name: str, node: Any, kind: str, rules: NirRules, step: float) -> nn.Module | None:  # noqa: ANN401
     """Make the module of a node; None for one that passes its input on."""
     shown = printable(name)
-    if kind in ("Input", "Output", "Flatten"):
+    if kind in ("Input", "Output", "Flatten", "Identity"):
         return None
     try:
         if kind in ("Linear", "Affine"):
@@ -228,7 +231,7 @@ def make_part(name: str, node: Any, kind: str, rules: NirRules, step: float) -> 
         raise TrainingError(f"node {shown}: {error}") from None
     raise TrainingError(
         f"node {shown} is of kind {kind}, which is not supported; supported are Linear, Affine, LIF, CubaLIF, IF, LI, "
-        "CubaLI, I, Scale, Threshold, Delay and Flatten"
+        "CubaLI, I, Scale, Threshold, Delay, Flatten and Identity"
     )
 
 
