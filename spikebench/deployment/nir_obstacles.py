@@ -45,9 +45,7 @@ def nir_obstacle(model: Classifier) -> str:
 
 def _of_layer(layer: SpikingLayer) -> str:
     if layer.delays is not None or layer.recurrent_delays is not None:
-        return (
-            "individual delays of connections, but Delay of NIR delays all connections of a unit alike"
-        )
+        return "individual delays of connections, but Delay of NIR delays all connections of a unit alike"
     if layer.normalisation is not None:
         return "batch normalisation between weights and neurons"
     if layer.neuron.reset == "subtract":

@@ -5,17 +5,21 @@ one step of time dt::
 
     exponential   y[t] = a·y[t−1] + (1 − a)·u[t],   a = exp(−dt/τ)       exact for an input that is constant in a step
     euler         y[t] = y[t−1] + (dt/τ)·(u[t] − y[t−1])                 forward Euler, as snnTorch and others export
+    norse         as euler, but  I[t] = (1 − dt/τ_syn)·I[t−1] + u[t]  and, for IF,  v[t] = v[t−1] + r·x
+    rockpool      I[t] = α·(I[t−1] + u[t]),   v[t] = β·v[t−1] + u[t]·dt/(τ·β),   LI: y[t] = a·y[t−1] + u[t]·dt/τ
+                  α, β, a = exp(−dt/τ)
 
     LIF           y = v, u = v_leak + r·x
     CubaLIF       first I with τ_syn and u = w_in·x, then v with τ_mem and u = v_leak + r·I
     IF            v[t] = v[t−1] + dt·r·x
     LI, CubaLI, I the same without spikes
     S[t] = 1 if v[t] ≥ v_threshold else 0;  in the steps of the refractory time after a spike, v is v_reset
-    v ← v_reset where S = 1; ``reset`` of the rules selects v ← v − v_threshold, at once or in the next step
+    v ← v_reset where S = 1; ``reset`` of the rules selects v ← v − v_threshold, at once or in the next step, or
+    S[t] = ⌊v[t]/v_threshold⌋ and v ← v − S·v_threshold
 
 ``Linear``, ``Affine``, ``Scale``, ``Threshold``, ``Delay`` (whole steps), ``Flatten`` (of one axis), ``Identity``,
-``Input``, ``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value of the
-step before. Weights have gradients, and the derivative of a spike is that of a fast sigmoid, so that an imported
+``Input``, ``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value
+of the step before. Weights have gradients, and the derivative of a spike is that of a fast sigmoid, so that an imported
 network can be trained further; the other parameters are fixed.
 
 Source: Pedersen et al. (2024), doi 10.1038/s41467-024-52259-9; the package ``nir``.
@@ -236,12 +240,36 @@ def _read(path: Path, use: Callable[[Any], T]) -> T:
         if path.stat().st_size > MAX_BYTES:
             raise TrainingError(f"larger than {MAX_BYTES} bytes; not a network")
         _check_declared(path)
-        return use(nir.read(path))
+        graph = nir.read(path, type_check=False)
+        _check_types(graph)
+        return use(graph)
     except TrainingError as error:
         raise TrainingError(f"{shown}: {error}") from None
     except Exception as error:  # whatever a damaged file makes h5py and nir raise
         reason = printable(str(error).strip() or type(error).__name__)[:200]
         raise TrainingError(f"{shown}: is not a NIR file: {reason}") from None
+
+
+def _check_types(graph: Any) -> None:  # noqa: ANN401
+    """Check the shapes along the edges; norse and Rockpool write those of an example with its batch axis."""
+    try:
+        graph.infer_types()
+        graph.check_types()
+    except ValueError:
+        ends = [node for node in graph.nodes.values() if type(node).__name__ in ("Input", "Output")]
+        if not sum(map(_drop_batch_axes, ends)):
+            raise
+        graph.infer_types()
+        graph.check_types()
+
+
+def _drop_batch_axes(node: Any) -> bool:  # noqa: ANN401
+    """Remove the leading axes of length 1 of an input or output; return whether there are any."""
+    shape = np.ravel(next(iter(node.output_type.values())))
+    wide = np.flatnonzero(shape[:-1] != 1)
+    kept = shape[wide[0] if wide.size else -1 :]
+    node.input_type, node.output_type = {"input": kept}, {"output": kept}
+    return kept.size < shape.size
 
 
 def _check_declared(path: Path) -> None:

@@ -123,9 +123,7 @@ NAMES = ["one", "three", "rlif", "mean", "sum", "last", "adlif", "two adlif"]
 
 
 @pytest.mark.parametrize("mode", ["counts", "binary"])
-@pytest.mark.parametrize(
-    ("model", "settings", "layers"), SPIKING, ids=NAMES
-)
+@pytest.mark.parametrize(("model", "settings", "layers"), SPIKING, ids=NAMES)
 def test_nir_spikes_as_the_model(
     model: str,
     settings: list[str],
@@ -331,7 +329,11 @@ def test_the_same_run_gives_the_same_bytes(
             r"model lif is a spiking model, and ONNX has no spiking neurons; export it with --nir",
         ),
         ("rlif", "onnx", r"model rlif is a spiking model, .*; export it with --nir$"),
-        ("adlif", "nir", r"no node: adaptation that follows the .*: train with --set model.adapt_to"),
+        (
+            "adlif",
+            "nir",
+            r"no node: adaptation that follows the .*: train with --set model.adapt_to",
+        ),
         ("delay_lif", "nir", r"no node: individual delays of connections, but Delay of NIR"),
         ("c_silif", "nir", r"no node: batch normalisation between weights and neurons$"),
         ("event_ssm", "nir", r"model event_ssm has no neurons that NIR can express$"),
