@@ -63,8 +63,8 @@ def _of_adaptation(layer: SpikingLayer) -> str:
         return "a complex state that rotates"
     if bool((adaptation.to_membrane != 0).any()):
         return (
-            "adaptation that follows the membrane potential, but the neurons of NIR pass on spikes alone; adaptation by "
-            "spikes alone is exported: train with --set model.adapt_to_membrane=[0,0]"
+            "adaptation that follows the membrane potential, but the neurons of NIR pass on spikes alone; adaptation "
+            "by spikes alone is exported: train with --set model.adapt_to_membrane=[0,0]"
         )
     if isinstance(layer.tau_syn_ms, Tensor) or layer.tau_syn_ms > 0:
         return "adaptation of neurons with a synaptic current"
