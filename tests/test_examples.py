@@ -78,6 +78,31 @@ def test_other_libraries_learn_from_our_batches(
     check_counts(tmp_path / "result")
 
 
+@pytest.mark.parametrize(
+    ("name", "packages", "spiking"),
+    [
+        ("jax_training", ("jax", "optax"), True),
+        ("tonic_transforms", ("tonic",), False),
+        ("lightning_training", ("lightning",), False),
+    ],
+)
+def test_other_frameworks_train_and_are_tested(
+    name: str, packages: tuple[str, ...], spiking: bool, data: Path, tmp_path: Path
+) -> None:
+    for package in packages:
+        needs_peer(package)
+    said = run_peer(EXAMPLES / f"{name}.py", str(data), str(tmp_path / "result"))
+    assert len(re.findall(r"^epoch \d: ", said, re.M)) == (3 if "light" in name else 2)
+    shown = re.findall(r"validation accuracy ([\d.]+)%", said)[-1]
+    result = read_result(tmp_path / "result")
+    assert result.summary.validation_mean == pytest.approx(float(shown) / 100, abs=1e-3)
+    assert result.model.spiking == spiking
+    assert [seed.test_opened for seed in result.seeds] == [1]
+    if name == "tonic_transforms":
+        declared = str(result.training["declared"])
+        assert "ToFrame(sensor_size=(12, 1, 1), time_window=10000, overlap=0" in declared
+
+
 def check_counts(folder: Path) -> None:
     """Spikes, and additions alone, of one hidden layer of 64 neurons."""
     result = read_result(folder)

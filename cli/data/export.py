@@ -53,9 +53,7 @@ def export(data: str, output: Path, with_test: bool, quiet: bool, as_json: bool)
         spec = load_spec(record.name)
         about |= {"license": spec.licence, "citation": spec.citation}
     with counted_progress("export", "samples", quiet or as_json) as progress:
-        write_arrow_folder(
-            output, splits, without_labels=("test",), about=about, progress=progress
-        )
+        write_arrow_folder(output, splits, without_labels=("test",), about=about, progress=progress)
     counts = {name: len(samples) for name, samples in splits.items()}
     if as_json:
         found = {"dataset": record.name, "folder": str(output), "samples": counts}

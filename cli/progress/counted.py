@@ -15,9 +15,7 @@ _EVERY_SECONDS = 10.0
 
 
 @contextmanager
-def counted_progress(
-    what: str, items: str, quiet: bool
-) -> Iterator[Callable[[int, int], None]]:
+def counted_progress(what: str, items: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Show how many items are done; nothing until the first one is.
 
     Parameters

@@ -116,7 +116,7 @@ def _write_split(
                     digest.update(memoryview(buffer) if buffer is not None else b"")
             yield rows.size
     _write_json(folder / "dataset_info.json", {"features": features} | dict(about))
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": _DATA}],
         "_fingerprint": digest.hexdigest()[:16],
         "_format_columns": None,
