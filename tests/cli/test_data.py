@@ -178,7 +178,7 @@ def test_what_cannot_be_compared_is_one_line(
         ),
         (
             ["data", "compair"],
-            "unknown command 'compair'; known: card, compare, get, join, list, make, path, verify. Did you mean "
+            "unknown command 'compair'; known: card, compare, export, get, join, list, make, path, verify. Did you mean "
             "'compare'?",
         ),
     ],
