@@ -40,6 +40,7 @@ from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
+from spikebench.models.nir_edges import flattened, ordered
 from spikebench.models.nir_nodes import Delay, Neurons, NirRules, array, make_part
 from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
@@ -47,7 +48,6 @@ from spikebench.records.text import printable
 __all__ = ["NirNetwork", "NirRules", "number_said", "read_nir", "rules_of", "said_by"]
 
 MAX_BYTES = 256 * 1024 * 1024
-_MOST_NODES = 10_000
 _MOST_UNITS = 1_000_000  # of a node
 
 T = TypeVar("T")
@@ -75,13 +75,13 @@ class NirNetwork(nn.Module):
         super().__init__()
         self.rules = rules or rules_of(dict(graph.metadata or {}))
         step = self.rules.step_s or time_step
-        nodes, edges = _flattened(graph)
+        nodes, edges = flattened(graph)
         kinds = {name: type(node).__name__ for name, node in nodes.items()}
         outer = [str(name) for name in graph.nodes]
         inputs, outputs = (
             [name for name in outer if kinds.get(name) == kind] for kind in ("Input", "Output")
         )
-        self._order, self._sources = _ordered(kinds, edges, inputs, outputs)
+        self._order, self._sources = ordered(kinds, edges, inputs, outputs)
         self._keys = {name: f"{k}_{_identifier(name)}" for k, name in enumerate(self._order)}
         self.parts = nn.ModuleDict()
         for name in self._order:
@@ -379,85 +379,3 @@ def _size(name: str, node: Any) -> int:  # noqa: ANN401
 
 def _identifier(name: str) -> str:
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name)[:60]
-
-
-def _flattened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:  # noqa: ANN401
-    """Replace nested graphs by their nodes: edges to one go to its input, edges from one leave its output."""
-    nodes: dict[str, Any] = {}
-    edges: list[tuple[str, str]] = []
-    ends: dict[str, tuple[str, str]] = {}
-    for name, node in graph.nodes.items():
-        full = prefix + str(name)
-        if type(node).__name__ != "NIRGraph":
-            nodes[full] = node
-            ends[full] = (full, full)
-            continue
-        inner, inner_edges = _flattened(node, full + ".")
-        nodes |= inner
-        edges += inner_edges
-        kinds = {key: type(one).__name__ for key, one in node.nodes.items()}
-        ends[full] = (
-            _only(kinds, "Input", full, full + "."),
-            _only(kinds, "Output", full, full + "."),
-        )
-        if len(nodes) > _MOST_NODES:
-            raise TrainingError(f"the graph has more than {_MOST_NODES} nodes")
-    for source, target in graph.edges:
-        names = (prefix + str(source), prefix + str(target))
-        if missing := [name for name in names if name not in ends]:
-            raise TrainingError(
-                f"an edge names the node {printable(missing[0])}, which the graph lacks"
-            )
-        edges.append((ends[names[0]][1], ends[names[1]][0]))
-    return nodes, edges
-
-
-def _only(kinds: Mapping[str, str], kind: str, where: str, prefix: str = "") -> str:
-    found = [name for name, one in kinds.items() if one == kind]
-    if len(found) != 1:
-        raise TrainingError(f"{printable(where)} has {len(found)} nodes {kind}; one is read")
-    return prefix + found[0]
-
-
-def _ordered(
-    kinds: Mapping[str, str], edges: list[tuple[str, str]], inputs: list[str], outputs: list[str]
-) -> tuple[list[str], dict[str, list[str]]]:
-    """Order the nodes so that an edge goes backwards only where it closes a cycle; list the sources of each."""
-    if not inputs or not outputs:
-        raise TrainingError("the graph has no input or no output")
-    first, last = inputs[0], outputs[0]
-    targets: dict[str, list[str]] = {name: [] for name in kinds}
-    for source, target in dict.fromkeys(edges):
-        targets[source].append(target)
-    finished: list[str] = []
-    seen = {first}
-    stack = [(first, iter(targets[first]))]
-    while stack:
-        name, following = stack[-1]
-        found = next((one for one in following if one not in seen), None)
-        if found is None:
-            finished.append(name)
-            stack.pop()
-        else:
-            seen.add(found)
-            stack.append((found, iter(targets[found])))
-    if last not in seen:
-        raise TrainingError("no path leads from the input to the output of the graph")
-    _check_ends(seen, edges, outputs)
-    order = [name for name in reversed(finished) if name != last] + [last]
-    sources = {name: [source for source in order if name in targets[source]] for name in order}
-    return order, sources
-
-
-def _check_ends(reached: set[str], edges: list[tuple[str, str]], outputs: list[str]) -> None:
-    """Refuse what would be left out silently: a second input or constant node, a second output."""
-    for source, target in edges:
-        if target in reached and source not in reached:
-            raise TrainingError(
-                f"node {printable(source)} leads to {printable(target)}, but no path leads to it from the first input"
-            )
-    found = [printable(name) for name in outputs if name in reached]
-    if len(found) > 1:
-        raise TrainingError(
-            f"the graph has several outputs ({', '.join(found)[:200]}); one is read"
-        )
