@@ -59,14 +59,15 @@ def norse(kind: str) -> Network:
 
 
 def rockpool(kind: str) -> Network:
-    """LIFTorch (with a current) or LIFNeuronTorch, then the integrator ExpSynTorch."""
+    """LIFTorch (with a current; ``single``: one spike per step) or LIFNeuronTorch, then the integrator ExpSynTorch."""
     from rockpool.nn.combinators import Sequential
     from rockpool.nn.modules import ExpSynTorch, LIFNeuronTorch, LIFTorch, LinearTorch
     from rockpool.nn.modules.torch.nir import to_nir
 
     tau = torch.linspace(0.015, 0.04, N_HIDDEN)
-    if kind == "lif":
-        hidden = LIFTorch((N_HIDDEN,), tau_mem=tau, tau_syn=tau / 2, dt=TIME_STEP)
+    if kind in ("lif", "single"):
+        most = {"max_spikes_per_dt": 1} if kind == "single" else {}
+        hidden = LIFTorch((N_HIDDEN,), tau_mem=tau, tau_syn=tau / 2, dt=TIME_STEP, **most)
     else:
         hidden = LIFNeuronTorch((N_HIDDEN,), tau_mem=tau, dt=TIME_STEP)
     net = Sequential(
@@ -110,7 +111,7 @@ def spikingjelly(kind: str) -> Network:
 
 LIBRARIES = {
     "norse": (norse, ("lif", "box", "iaf")),
-    "rockpool": (rockpool, ("lif", "neuron")),
+    "rockpool": (rockpool, ("lif", "single", "neuron")),
     "spikingjelly": (spikingjelly, ("lif", "if")),
 }
 

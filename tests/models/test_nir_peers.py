@@ -15,7 +15,7 @@ from spikebench.models.nir_network import read_nir
 ROCKPOOL = {"discretisation": "rockpool", "reset": "subtract_all"}
 RULES: dict[str, dict[str, dict[str, object]]] = {
     "norse": {kind: {"discretisation": "norse"} for kind in ("lif", "box", "iaf")},
-    "rockpool": {"lif": ROCKPOOL, "neuron": ROCKPOOL},
+    "rockpool": {"lif": ROCKPOOL, "single": ROCKPOOL | {"reset": "subtract"}, "neuron": ROCKPOOL},
     "spikingjelly": {"lif": {"discretisation": "euler"}, "if": {}},
 }
 
