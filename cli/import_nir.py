@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--discretisation",
-    type=click.Choice(["exponential", "euler"]),
+    type=click.Choice(["exponential", "euler", "norse", "rockpool"]),
     default="exponential",
     show_default=True,
-    help="Discretisation of the equations of the file; files of snnTorch need euler.",
+    help="Discretisation of the equations of the file: files of snnTorch need euler, files of norse and Rockpool the "
+    "updates of these libraries.",
 )
 @click.option(
     "--step-ms",
@@ -58,9 +59,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--reset",
-    type=click.Choice(["value", "subtract", "subtract_later"]),
+    type=click.Choice(["value", "subtract", "subtract_later", "subtract_all"]),
     help="At a spike, set the membrane to its reset value (value), or subtract the threshold at once (subtract) or in "
-    "the next step (subtract_later).  [default: value]",
+    "the next step (subtract_later); subtract_all: several spikes in a step, as Rockpool.  [default: value]",
 )
 @click.option(
     "--reduction",

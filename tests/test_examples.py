@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from helpers.peers import needs_peer, run_peer
 from helpers.toy import write_toy
 
 from spikebench import read_result
 
 EXAMPLES = ROOT / "docs" / "examples"
-PEERS = ROOT / ".venv-peers" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +26,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # Run by tests/test_own_model_page.py.
 ON_THE_PAGE = ("my_net", "any_program")
-
-
-def run(python: Path, name: str, data: Path, *more: str) -> str:
-    """Run an example with other libraries, in their environment."""
-    done = subprocess.run(
-        [str(python), str(EXAMPLES / f"{name}.py"), str(data), *more],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture
@@ -75,14 +60,6 @@ def test_a_loader_with_workers(said: Callable[[str], str]) -> None:
     assert len(losses) == 5
 
 
-def needs_peer(name: str) -> None:
-    if not PEERS.is_file():
-        pytest.skip(f"{name} is not installed (make peers)")
-    found = subprocess.run([PEERS, "-c", f"import {name}"], capture_output=True)
-    if found.returncode:
-        pytest.skip(f"{name} does not import in .venv-peers (make peers)")
-
-
 @pytest.mark.parametrize(
     ("name", "package"),
     [
@@ -95,10 +72,35 @@ def test_other_libraries_learn_from_our_batches(
     name: str, package: str, data: Path, tmp_path: Path
 ) -> None:
     needs_peer(package)
-    said = run(PEERS, name, data, str(tmp_path / "result"))
+    said = run_peer(EXAMPLES / f"{name}.py", str(data), str(tmp_path / "result"))
     first, second = (float(x) for x in re.findall(r"loss (\S+)\n", said))
     assert 0 < second < first
     check_counts(tmp_path / "result")
+
+
+@pytest.mark.parametrize(
+    ("name", "packages", "spiking"),
+    [
+        ("jax_training", ("jax", "optax"), True),
+        ("tonic_transforms", ("tonic",), False),
+        ("lightning_training", ("lightning",), False),
+    ],
+)
+def test_other_frameworks_train_and_are_tested(
+    name: str, packages: tuple[str, ...], spiking: bool, data: Path, tmp_path: Path
+) -> None:
+    for package in packages:
+        needs_peer(package)
+    said = run_peer(EXAMPLES / f"{name}.py", str(data), str(tmp_path / "result"))
+    assert len(re.findall(r"^epoch \d: ", said, re.M)) == (3 if "light" in name else 2)
+    shown = re.findall(r"validation accuracy ([\d.]+)%", said)[-1]
+    result = read_result(tmp_path / "result")
+    assert result.summary.validation_mean == pytest.approx(float(shown) / 100, abs=1e-3)
+    assert result.model.spiking == spiking
+    assert [seed.test_opened for seed in result.seeds] == [1]
+    if name == "tonic_transforms":
+        declared = str(result.training["declared"])
+        assert "ToFrame(sensor_size=(12, 1, 1), time_window=10000, overlap=0" in declared
 
 
 def check_counts(folder: Path) -> None:

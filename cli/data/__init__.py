@@ -14,6 +14,7 @@ COMMANDS = {
     "card": ("cli.data.card:card", "Print the data card of a data set, or its Croissant metadata."),
     "make": ("cli.data.make:make", "Regenerate SHD or SSC from their audio."),
     "join": ("cli.data.join:join", "Join spike files, such as one per split, into one."),
+    "export": ("cli.data.export:export", "Write a data set for Hugging Face datasets."),
     "compare": ("cli.data.compare:compare", "Measure how close two spike files are."),
 }
 

@@ -2,9 +2,10 @@
 
 ::
 
-    audio        Progress of computing mel features: a bar on a terminal, a line every ten seconds
-                 elsewhere
+    audio        Progress of computing mel features
     compiling    One line when loops are compiled, in the first run on a machine
+    counted      Progress of work on many like items: a bar on a terminal, a line every ten seconds
+                 elsewhere
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere

@@ -1,21 +1,14 @@
-"""Progress of computing mel features: a bar on a terminal, a line every ten seconds elsewhere."""
+"""Progress of computing mel features."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-import click
-
-from spikebench.time_left import TimeLeft
-
-_EVERY_SECONDS = 10.0
+from cli.progress.counted import counted_progress
 
 
-@contextmanager
-def mel_progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def mel_progress(quiet: bool) -> AbstractContextManager[Callable[[int, int], None]]:
     """Show how many recordings have their mel features; nothing if the features are stored already.
 
     Parameters
@@ -23,58 +16,9 @@ def mel_progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     quiet
         Print nothing.
 
-    Yields
-    ------
-    callable
-        Takes the number of finished recordings and their total.
+    Returns
+    -------
+    context manager
+        Yields a function that takes the number of finished recordings and their total.
     """
-    if quiet:
-        yield lambda done, total: None
-    elif sys.stderr.isatty():
-        yield from _bar()
-    else:
-        yield _lines()
-
-
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("mel features"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("mel features", total=None, visible=False)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        yield show
-
-
-def _lines() -> Callable[[int, int], None]:
-    last = time.monotonic()
-    left = TimeLeft(least_pieces=1)
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        left.see(done, now)
-        if now - last >= _EVERY_SECONDS:
-            last = now
-            said = left.words(total)
-            click.echo(
-                f"mel features: {done} of {total} recordings" + (f", {said}" if said else ""),
-                err=True,
-            )
-
-    return show
+    return counted_progress("mel features", "recordings", quiet)

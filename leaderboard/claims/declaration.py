@@ -102,7 +102,7 @@ def declare(result: Result) -> Declarations:
             extra_data=own.get("extra_data", NONE),
             ensemble=own.get("ensemble", 1),
             look_ahead=result.model.look_ahead,
-            input=settings["mode"],
+            input=own.get("input", settings["mode"]),
             time_step_ms=step or None,
             time_steps=max(round(duration / step), 1) if step and duration else None,
         )

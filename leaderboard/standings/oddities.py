@@ -22,10 +22,10 @@ validation
     Test accuracy minus the validation accuracy that selected the epoch is more than :data:`VALIDATION_GAP` above the
     usual difference.
 
-The usual value is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`, else 0:
-some test splits are easier than their validation speakers, and some languages than others. A refitted entry was
-trained on more samples than the validated model, so its gap is compared with those of the refitted entries, if there
-are at least :data:`LEAST_PEERS` of them.
+The usual value is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`; else it is
+not known, and 0 takes its place: some test splits are easier than their validation speakers, and some languages than
+others. A refitted entry was trained on more samples than the validated model, so its gap is compared with those of the
+refitted entries, if there are at least :data:`LEAST_PEERS` of them.
 """
 
 from __future__ import annotations
@@ -158,17 +158,15 @@ def _speakers(stored: StoredEntry) -> list[str]:
 def _usual(
     entries: Sequence[StoredEntry],
     gap: Callable[[StoredEntry], float | None],
-    instead: Mapping[str, float] | None = None,
-) -> dict[str, float]:
-    """Compute the median of a gap over the entries on each data set; if there are few, use ``instead`` or 0."""
+    instead: Mapping[str, float | None] | None = None,
+) -> dict[str, float | None]:
+    """Compute the median of a gap over the entries on each data set; if there are few, use ``instead`` or None."""
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     for stored in entries:
         found = gap(stored)
         gaps[stored.result.dataset.identity] += [] if found is None else [found]
     return {
-        data: float(np.median(values))
-        if len(values) >= LEAST_PEERS
-        else (instead or {}).get(data, 0.0)
+        data: float(np.median(values)) if len(values) >= LEAST_PEERS else (instead or {}).get(data)
         for data, values in gaps.items()
     }
 
@@ -178,20 +176,27 @@ def _language_gap(stored: StoredEntry) -> float | None:
     return shares[0].accuracy - _sum(shares[1:]).accuracy if len(shares) > 1 else None
 
 
-def _languages(stored: StoredEntry, usual: float) -> list[str]:
+def _compared(usual: float | None) -> str:
+    if usual is None:
+        return f"what is usual is not known: fewer than {LEAST_PEERS} entries on these data"
+    return f"usual on these data: {usual:+.1%}"
+
+
+def _languages(stored: StoredEntry, usual: float | None) -> list[str]:
     gap = _language_gap(stored)
     if gap is None:
         return []
     first, rest = stored.breakdown.languages[0], _sum(stored.breakdown.languages[1:])
     limit = LANGUAGE_GAP + WEAKNESS * (1 - max(first.accuracy, rest.accuracy))
-    if abs(gap - usual) <= limit:
+    middle = usual or 0.0
+    if abs(gap - middle) <= limit:
         return []
-    expected = min(max(rest.accuracy + usual, 0.0), 1.0)
+    expected = min(max(rest.accuracy + middle, 0.0), 1.0)
     if not _is_rare(first, [replace(rest, accuracy=expected)]):
         return []
     return [
         f"{first.name} is recognised {abs(gap):.1%} {'better' if gap > 0 else 'worse'} than the rest "
-        f"({first.accuracy:.1%} against {rest.accuracy:.1%}); usual on these data: {usual:+.1%}"
+        f"({first.accuracy:.1%} against {rest.accuracy:.1%}); {_compared(usual)}"
     ]
 
 
@@ -200,13 +205,13 @@ def _validation_gap(stored: StoredEntry) -> float | None:
     return None if summary.validation_mean is None else summary.test_mean - summary.validation_mean
 
 
-def _validation(stored: StoredEntry, usual: float) -> list[str]:
+def _validation(stored: StoredEntry, usual: float | None) -> list[str]:
     gap, summary = _validation_gap(stored), stored.result.summary
-    if gap is None or gap - usual <= VALIDATION_GAP:
+    if gap is None or gap - (usual or 0.0) <= VALIDATION_GAP:
         return []
     return [
         f"test accuracy ({summary.test_mean:.1%}) is far above the validation accuracy ({summary.validation_mean:.1%}) "
-        f"that selected the epoch; usual on these data: {usual:+.1%}"
+        f"that selected the epoch; {_compared(usual)}"
     ]
 
 

@@ -11,6 +11,7 @@
     inspection    Looking into a trained network: its learned time constants and delays, the spikes
                   of its hidden layers
     nir_graph     Spiking models as graphs of the Neuromorphic Intermediate Representation (NIR)
+    nir_obstacles  What keeps a model from being written as a graph of NIR
     onnx_graph    Conventional models as ONNX graphs: float32 ``raster`` (batch, time, unit) in,
                   float32 ``scores`` (batch, class) out
     prediction    Predictions of a trained model: for whole clips, over time, and chunk by chunk

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
-
 from spikebench import __version__
+from spikebench.deployment.nir_obstacles import nir_obstacle
 from spikebench.errors import ExportError
 from spikebench.events.raster_loops import EDGE_TOLERANCE
 from spikebench.models.base import Classifier
-from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.records.whole_files import refuse_existing, write_bytes
 from spikebench.training.inference import load_trained
 from spikebench.training.run import find_run, read_run
@@ -132,18 +130,9 @@ def fits_nir(model: Classifier) -> bool:
     Returns
     -------
     bool
-        True for networks whose layers all have a synaptic current, a reset to zero with a silent step, and neither
-        adaptation nor delays.
+        True if there is no obstacle; see :func:`spikebench.deployment.nir_obstacles.nir_obstacle`.
     """
-    return isinstance(model, SpikingNetwork) and all(
-        layer.delays is None
-        and layer.recurrent_delays is None
-        and layer.adaptation is None
-        and layer.normalisation is None
-        and layer.neuron.reset == "zero"
-        and (isinstance(layer.tau_syn_ms, Tensor) or layer.tau_syn_ms > 0)
-        for layer in model.hidden_layers()
-    )
+    return not nir_obstacle(model)
 
 
 def formats(model: Classifier, name: str) -> tuple[Format, ...]:
@@ -182,15 +171,9 @@ def _find_writer(model: Classifier, name: str, form: Format) -> Callable[[Any, A
 
 
 def _why_not(model: Classifier, name: str, form: Format) -> str:
-    if form == "nir" and model.spiking:
-        return (
-            "has neurons for which NIR has no node: NIR has current-based leaky integrate-and-fire neurons, "
-            "but neither adaptation nor individual delays of connections"
-        )
     if form == "nir":
-        return "has no neurons that NIR can express" + (
-            "; export it with --onnx" if name in ONNX else ""
-        )
+        other = "; export it with --onnx" if name in ONNX else ""
+        return nir_obstacle(model) + other
     if model.spiking:
         return "is a spiking model, and ONNX has no spiking neurons" + (
             "; export it with --nir" if fits_nir(model) else ""

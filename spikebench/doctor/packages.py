@@ -29,6 +29,7 @@ NEEDED = {
 }
 # Name of the package → name of the extra, and what it is for.
 EXTRA = {
+    "pyarrow": ("arrow", "data export"),
     "nir": ("export", "export --nir"),
     "onnx": ("export", "export --onnx"),
     "distributed": ("cluster", "--scheduler"),

@@ -18,6 +18,8 @@
     own_result        The test of networks that were trained elsewhere, and its result: in memory
                       first, then as a folder
     reproduction      Running untrusted models from other people's results
+    tonic_input       Transforms of tonic between a data set and a network, in training and in the
+                      test
     verification      Recomputing the claims of a result: run its weights on the test split, or
                       train every seed again
 """

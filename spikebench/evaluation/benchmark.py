@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ from spikebench.evaluation.own_result import (
     weights_bytes,
 )
 from spikebench.events.batches import BinnedSamples, EventBatch
+from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.cost import read_groups
 from spikebench.metrics.cost_table import COST_TABLES, read_cost_tables
 from spikebench.models.base import DataShape
@@ -45,6 +46,9 @@ from spikebench.protocol.opening import SelectionData, open_selection, open_test
 from spikebench.records.problems import first_problem
 from spikebench.training.batches import TrainingBatches
 from spikebench.training.inference import bin_samples, one_thread, run_model
+
+if TYPE_CHECKING:
+    from spikebench.evaluation.tonic_input import TransformedBenchmark
 
 __all__ = ["Batches", "Benchmark"]
 
@@ -171,14 +175,54 @@ class Benchmark:
     @cached_property
     def train(self) -> Batches:
         """Training samples, in a new order in every epoch."""
-        samples = bin_samples(self.selection.train, self.preset)
+        samples = self._input(self.selection.train)
         return Batches(samples, self.preset, self.seed, self.events)
 
     @cached_property
     def validation(self) -> Batches:
         """Validation samples, which select; in the order of the file."""
-        samples = bin_samples(self.selection.validation, self.preset)
+        samples = self._input(self.selection.validation)
         return Batches(samples, self.preset, None, self.events)
+
+    def _input(self, samples: SpikeDataset) -> BinnedSamples:
+        """Make the input of a network of some samples."""
+        return bin_samples(samples, self.preset)
+
+    def _declared(self, augmentation: str) -> dict[str, str]:
+        """Return what is declared of the input and its changes."""
+        return {"augmentation": augmentation} if augmentation else {}
+
+    def as_tonic(
+        self,
+        transform: Callable[[NDArray[np.void]], Any],
+        train_transform: Callable[[NDArray[np.void]], Any] | None = None,
+    ) -> TransformedBenchmark:
+        """Return the same benchmark with samples that go through a transform of tonic, or any callable.
+
+        Parameters
+        ----------
+        transform
+            From the events of a sample, a structured array with fields ``t`` [µs], ``x`` (unit) and ``p`` (1), to
+            frames (time, unit) or (time, 1, unit), one per time step of the benchmark. For transforms that ask for it,
+            ``sensor_size`` is (units, 1, 1).
+        train_transform
+            For the training samples, with random changes; by default as the others. Random numbers are drawn by the
+            transform, so the seed is set by the caller (``numpy.random.seed`` for tonic).
+
+        Returns
+        -------
+        TransformedBenchmark
+            With the methods of a benchmark; its result names the transforms. ``train_set`` and ``validation_set`` are
+            the splits in the form of tonic's data sets. Openings of the test split are counted together.
+
+        Raises
+        ------
+        TrainingError
+            If the transform does not return frames, or the benchmark has an augmentation of its own.
+        """
+        from spikebench.evaluation.tonic_input import TransformedBenchmark
+
+        return TransformedBenchmark(self, transform, train_transform)
 
     @property
     def test(self) -> Batches:
@@ -301,10 +345,11 @@ class Benchmark:
         accuracies = [self._validate(one) for one in own]
         files = [weights_bytes(one, name, seed) for one, seed in zip(own, numbers, strict=True)]
         opened = [self._count(name, seed, file) for seed, file in zip(numbers, files, strict=True)]
-        test = open_test(self.selection)
-        tests = [test_network(network, name, test, self.preset, groups, tables) for network in own]
+        test = self._input(open_test(self.selection))
+        size = self.preset.training.batch_size
+        tests = [test_network(network, name, test, size, groups, tables) for network in own]
         declared: dict[str, str | int] = {"extra_data": extra_data, "ensemble": ensemble}
-        declared |= {"augmentation": augmentation} if augmentation else {}
+        declared |= self._declared(augmentation)
         return make_result(
             *(name, own, self.selection.dataset, self.preset, tests),
             weights=files,

@@ -19,7 +19,7 @@ from spikebench import __version__
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.evaluation.final_test import describe_environment
 from spikebench.evaluation.measurement import measure_cost, spikes_of_test
-from spikebench.events.dataset import SpikeDataset
+from spikebench.events.batches import BinnedSamples
 from spikebench.learning.rule import device_of
 from spikebench.metrics.cost_table import CostTable
 from spikebench.metrics.record import Metrics
@@ -38,7 +38,7 @@ from spikebench.protocol.results import (
 from spikebench.protocol.scoring import score, summarise
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import write_bytes
-from spikebench.training.inference import bin_samples, one_thread, run_model
+from spikebench.training.inference import one_thread, run_model
 
 __all__ = ["OwnResult", "keeping_mode", "make_result", "test_network", "weights_bytes"]
 
@@ -123,8 +123,8 @@ class _Test:
 def test_network(
     model: OwnModel,
     name: str,
-    test: SpikeDataset,
-    preset: Preset,
+    test: BinnedSamples,
+    batch_size: int,
     groups: Sequence[str],
     tables: Sequence[CostTable],
 ) -> _Test:
@@ -135,9 +135,9 @@ def test_network(
     model, name
         The network, on any device.
     test
-        The test split, whose opening the caller has counted.
-    preset
-        Input and batch size.
+        The test split, whose opening the caller has counted, as the input of the network.
+    batch_size
+        Samples at a time.
     groups, tables
         As for :func:`spikebench.evaluation.measurement.measure_cost`.
 
@@ -146,19 +146,24 @@ def test_network(
     _Test
         Predictions and cost.
     """
-    binned, size = bin_samples(test, preset), preset.training.batch_size
     began = time.perf_counter()
     with one_thread(), keeping_mode(model):
-        answers = run_model(model, binned, size)
+        answers = run_model(model, test, batch_size)
         seconds = time.perf_counter() - began
         metrics = None
         if groups:
-            metrics = measure_cost(model, name, binned, answers.predicted, size, groups, tables)
+            metrics = measure_cost(
+                *(model, name, test, answers.predicted, batch_size, groups, tables)
+            )
         spikes = None
         if model.spiking:
-            spikes = spikes_of_test(model, binned, answers.predicted, size)
+            spikes = spikes_of_test(model, test, answers.predicted, batch_size)
+    samples = test.samples
     predictions = Predictions(
-        index=test.index, label=test.labels, predicted=answers.predicted, speaker=test.speakers
+        index=samples.index,
+        label=samples.labels,
+        predicted=answers.predicted,
+        speaker=samples.speakers,
     )
     return _Test(predictions, spikes, metrics, seconds)
 

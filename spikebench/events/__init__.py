@@ -2,6 +2,7 @@
 
 ::
 
+    arrow_folder        Data sets as the folder that ``datasets.load_from_disk`` (Hugging Face) opens
     augmentation        Random changes of one sample for training: pure functions on events
     augmentation_loops  The compiled loops of :mod:`spikebench.events.augmented`: all changes of a
                         sample in few passes over its spikes

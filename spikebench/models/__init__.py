@@ -18,7 +18,8 @@ The contract of a model ``M`` with its configuration ``C``:
 * ``M.on_audio`` is true if the batches hold mel features of the recordings (:mod:`spikebench.mel`); such a model is
   another network with the input of :class:`spikebench.models.mel_input.MelInput`.
 * A network of the user is wrapped as such a model by :mod:`spikebench.models.own`; a file of NIR becomes a network in
-  :mod:`spikebench.models.nir_network`, whose nodes are in :mod:`spikebench.models.nir_nodes`.
+  :mod:`spikebench.models.nir_network`, whose nodes are in :mod:`spikebench.models.nir_nodes` and the order of their
+  computation in :mod:`spikebench.models.nir_edges`.
 * ``M.learning`` names the learning rule of the model, see :mod:`spikebench.learning`: ``bptt``, or ``counts`` for a
   ``CountClassifier`` with ``fit_counts``, which is fitted to spike counts at once (see ``svm``, ``linear_bins``).
 """

@@ -5,17 +5,21 @@ one step of time dt::
 
     exponential   y[t] = a·y[t−1] + (1 − a)·u[t],   a = exp(−dt/τ)       exact for an input that is constant in a step
     euler         y[t] = y[t−1] + (dt/τ)·(u[t] − y[t−1])                 forward Euler, as snnTorch and others export
+    norse         as euler, but  I[t] = (1 − dt/τ_syn)·I[t−1] + u[t]  and, for IF,  v[t] = v[t−1] + r·x
+    rockpool      I[t] = α·(I[t−1] + u[t]),   v[t] = β·v[t−1] + u[t]·dt/(τ·β),   LI: y[t] = a·y[t−1] + u[t]·dt/τ
+                  α, β, a = exp(−dt/τ)
 
     LIF           y = v, u = v_leak + r·x
     CubaLIF       first I with τ_syn and u = w_in·x, then v with τ_mem and u = v_leak + r·I
     IF            v[t] = v[t−1] + dt·r·x
     LI, CubaLI, I the same without spikes
     S[t] = 1 if v[t] ≥ v_threshold else 0;  in the steps of the refractory time after a spike, v is v_reset
-    v ← v_reset where S = 1; ``reset`` of the rules selects v ← v − v_threshold, at once or in the next step
+    v ← v_reset where S = 1; ``reset`` of the rules selects v ← v − v_threshold, at once or in the next step, or
+    S[t] = ⌊v[t]/v_threshold⌋ and v ← v − S·v_threshold
 
-``Linear``, ``Affine``, ``Scale``, ``Threshold``, ``Delay`` (whole steps), ``Flatten`` (of one axis), ``Input``,
-``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value of the
-step before. Weights have gradients, and the derivative of a spike is that of a fast sigmoid, so that an imported
+``Linear``, ``Affine``, ``Scale``, ``Threshold``, ``Delay`` (whole steps), ``Flatten`` (of one axis), ``Identity``,
+``Input``, ``Output`` and nested graphs are read; other nodes are refused. An edge that closes a cycle carries the value
+of the step before. Weights have gradients, and the derivative of a spike is that of a fast sigmoid, so that an imported
 network can be trained further; the other parameters are fixed.
 
 Source: Pedersen et al. (2024), doi 10.1038/s41467-024-52259-9; the package ``nir``.
@@ -36,6 +40,7 @@ from torch import nn
 
 from spikebench.errors import TrainingError
 from spikebench.events.batches import EventBatch
+from spikebench.models.nir_edges import flattened, ordered
 from spikebench.models.nir_nodes import Delay, Neurons, NirRules, array, make_part
 from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
@@ -43,7 +48,6 @@ from spikebench.records.text import printable
 __all__ = ["NirNetwork", "NirRules", "number_said", "read_nir", "rules_of", "said_by"]
 
 MAX_BYTES = 256 * 1024 * 1024
-_MOST_NODES = 10_000
 _MOST_UNITS = 1_000_000  # of a node
 
 T = TypeVar("T")
@@ -71,13 +75,13 @@ class NirNetwork(nn.Module):
         super().__init__()
         self.rules = rules or rules_of(dict(graph.metadata or {}))
         step = self.rules.step_s or time_step
-        nodes, edges = _flattened(graph)
+        nodes, edges = flattened(graph)
         kinds = {name: type(node).__name__ for name, node in nodes.items()}
         outer = [str(name) for name in graph.nodes]
         inputs, outputs = (
             [name for name in outer if kinds.get(name) == kind] for kind in ("Input", "Output")
         )
-        self._order, self._sources = _ordered(kinds, edges, inputs, outputs)
+        self._order, self._sources = ordered(kinds, edges, inputs, outputs)
         self._keys = {name: f"{k}_{_identifier(name)}" for k, name in enumerate(self._order)}
         self.parts = nn.ModuleDict()
         for name in self._order:
@@ -155,18 +159,22 @@ class NirNetwork(nn.Module):
 
     def _scores(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         """Reduce the output (batch, time, output) over time."""
-        if self.rules.reduction == "max":
-            return trace.amax(1) + self.bias
-        steps = trace.shape[1]
-        lasting = trace.new_full((len(trace),), steps) if lengths is None else lengths.clamp(min=1)
-        inside = torch.arange(steps, device=trace.device) < lasting[:, None]
-        if self.rules.reduction == "last":
-            rows = torch.arange(len(trace), device=trace.device)
-            return trace[rows, lasting.long() - 1] + self.bias
-        if self.rules.reduction == "softmax":
+        reduction, steps = self.rules.reduction, torch.arange(trace.shape[1], device=trace.device)
+        lasting = steps.new_full((len(trace),), steps.numel())
+        if lengths is not None and reduction != "max":
+            lasting = lengths.clamp(min=1).long()
+        if reduction == "last":
+            return trace[torch.arange(len(trace), device=trace.device), lasting - 1] + self.bias
+        ends = lasting[:, None]
+        inside = (steps < ends) & (steps >= (ends - 1).clamp(max=self.rules.skip_steps))
+        if reduction == "max":
+            return trace.masked_fill(~inside[..., None], -math.inf).amax(1) + self.bias
+        if reduction == "softmax":
             return (torch.softmax(trace + self.bias, 2) * inside[..., None]).sum(1)
         total = (trace * inside[..., None]).sum(1)
-        return (total / lasting[:, None] if self.rules.reduction == "mean" else total) + self.bias
+        if reduction == "mean":
+            total = total / inside.sum(1, keepdim=True)
+        return total + self.bias
 
 
 def said_by(path: Path) -> dict[str, Any]:
@@ -232,12 +240,36 @@ def _read(path: Path, use: Callable[[Any], T]) -> T:
         if path.stat().st_size > MAX_BYTES:
             raise TrainingError(f"larger than {MAX_BYTES} bytes; not a network")
         _check_declared(path)
-        return use(nir.read(path))
+        graph = nir.read(path, type_check=False)
+        _check_types(graph)
+        return use(graph)
     except TrainingError as error:
         raise TrainingError(f"{shown}: {error}") from None
     except Exception as error:  # whatever a damaged file makes h5py and nir raise
         reason = printable(str(error).strip() or type(error).__name__)[:200]
         raise TrainingError(f"{shown}: is not a NIR file: {reason}") from None
+
+
+def _check_types(graph: Any) -> None:  # noqa: ANN401
+    """Check the shapes along the edges; norse and Rockpool write those of an example with its batch axis."""
+    try:
+        graph.infer_types()
+        graph.check_types()
+    except ValueError:
+        ends = [node for node in graph.nodes.values() if type(node).__name__ in ("Input", "Output")]
+        if not sum(map(_drop_batch_axes, ends)):
+            raise
+        graph.infer_types()
+        graph.check_types()
+
+
+def _drop_batch_axes(node: Any) -> bool:  # noqa: ANN401
+    """Remove the leading axes of length 1 of an input or output; return whether there are any."""
+    shape = np.ravel(next(iter(node.output_type.values())))
+    wide = np.flatnonzero(shape[:-1] != 1)
+    kept = shape[wide[0] if wide.size else -1 :]
+    node.input_type, node.output_type = {"input": kept}, {"output": kept}
+    return kept.size < shape.size
 
 
 def _check_declared(path: Path) -> None:
@@ -276,7 +308,11 @@ def rules_of(metadata: Mapping[str, Any]) -> NirRules:
     TrainingError
         If a rule is not known.
     """
-    names = {"readout_reduction": "reduction", "refractory_steps": "refractory_steps"}
+    names = {
+        "readout_reduction": "reduction",
+        "readout_skip_steps": "skip_steps",
+        "refractory_steps": "refractory_steps",
+    }
     found = {rule: _plain(metadata[name]) for name, rule in names.items() if name in metadata}
     if "time_step_ms" in metadata:
         found["step_s"] = number_said(metadata, "time_step_ms") * 1e-3
@@ -343,85 +379,3 @@ def _size(name: str, node: Any) -> int:  # noqa: ANN401
 
 def _identifier(name: str) -> str:
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name)[:60]
-
-
-def _flattened(graph: Any, prefix: str = "") -> tuple[dict[str, Any], list[tuple[str, str]]]:  # noqa: ANN401
-    """Replace nested graphs by their nodes: edges to one go to its input, edges from one leave its output."""
-    nodes: dict[str, Any] = {}
-    edges: list[tuple[str, str]] = []
-    ends: dict[str, tuple[str, str]] = {}
-    for name, node in graph.nodes.items():
-        full = prefix + str(name)
-        if type(node).__name__ != "NIRGraph":
-            nodes[full] = node
-            ends[full] = (full, full)
-            continue
-        inner, inner_edges = _flattened(node, full + ".")
-        nodes |= inner
-        edges += inner_edges
-        kinds = {key: type(one).__name__ for key, one in node.nodes.items()}
-        ends[full] = (
-            _only(kinds, "Input", full, full + "."),
-            _only(kinds, "Output", full, full + "."),
-        )
-        if len(nodes) > _MOST_NODES:
-            raise TrainingError(f"the graph has more than {_MOST_NODES} nodes")
-    for source, target in graph.edges:
-        names = (prefix + str(source), prefix + str(target))
-        if missing := [name for name in names if name not in ends]:
-            raise TrainingError(
-                f"an edge names the node {printable(missing[0])}, which the graph lacks"
-            )
-        edges.append((ends[names[0]][1], ends[names[1]][0]))
-    return nodes, edges
-
-
-def _only(kinds: Mapping[str, str], kind: str, where: str, prefix: str = "") -> str:
-    found = [name for name, one in kinds.items() if one == kind]
-    if len(found) != 1:
-        raise TrainingError(f"{printable(where)} has {len(found)} nodes {kind}; one is read")
-    return prefix + found[0]
-
-
-def _ordered(
-    kinds: Mapping[str, str], edges: list[tuple[str, str]], inputs: list[str], outputs: list[str]
-) -> tuple[list[str], dict[str, list[str]]]:
-    """Order the nodes so that an edge goes backwards only where it closes a cycle; list the sources of each."""
-    if not inputs or not outputs:
-        raise TrainingError("the graph has no input or no output")
-    first, last = inputs[0], outputs[0]
-    targets: dict[str, list[str]] = {name: [] for name in kinds}
-    for source, target in dict.fromkeys(edges):
-        targets[source].append(target)
-    finished: list[str] = []
-    seen = {first}
-    stack = [(first, iter(targets[first]))]
-    while stack:
-        name, following = stack[-1]
-        found = next((one for one in following if one not in seen), None)
-        if found is None:
-            finished.append(name)
-            stack.pop()
-        else:
-            seen.add(found)
-            stack.append((found, iter(targets[found])))
-    if last not in seen:
-        raise TrainingError("no path leads from the input to the output of the graph")
-    _check_ends(seen, edges, outputs)
-    order = [name for name in reversed(finished) if name != last] + [last]
-    sources = {name: [source for source in order if name in targets[source]] for name in order}
-    return order, sources
-
-
-def _check_ends(reached: set[str], edges: list[tuple[str, str]], outputs: list[str]) -> None:
-    """Refuse what would be left out silently: a second input or constant node, a second output."""
-    for source, target in edges:
-        if target in reached and source not in reached:
-            raise TrainingError(
-                f"node {printable(source)} leads to {printable(target)}, but no path leads to it from the first input"
-            )
-    found = [printable(name) for name in outputs if name in reached]
-    if len(found) > 1:
-        raise TrainingError(
-            f"the graph has several outputs ({', '.join(found)[:200]}); one is read"
-        )

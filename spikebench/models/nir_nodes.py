@@ -19,6 +19,7 @@ _SLOPE = 10.0  # of the surrogate derivative 1/(1 + slope·|v − threshold|)²
 _MOST_STEPS = 10_000  # of a delay
 
 Values = NDArray[np.float64]
+State = Literal["syn", "mem", "li"]  # synaptic current, membrane that spikes, leaky integrator
 
 
 class NirRules(BaseModel):
@@ -27,7 +28,7 @@ class NirRules(BaseModel):
     Attributes
     ----------
     discretisation
-        ``exponential`` or ``euler``.
+        ``exponential`` or ``euler``, or the update of a library: ``norse`` or ``rockpool``.
     step_s
         dt [s], the step for which the time constants are meant; by default the width of a bin. snnTorch exports its
         decays for 1e-4, whatever the width of the bins.
@@ -35,19 +36,23 @@ class NirRules(BaseModel):
         Steps after a spike in which v is v_reset.
     reset
         ``value``: v_reset at the spike; ``subtract``: the threshold at the spike; ``subtract_later``: the threshold in
-        the step after it, after the decay, as snnTorch does by default.
+        the step after it, after the decay, as snnTorch does by default; ``subtract_all``: as many spikes as the
+        threshold fits into v, all of which are subtracted, as Rockpool does by default.
     reduction
         The score of a class: ``sum``, ``mean``, ``max`` or ``last`` of its output over the steps of the raster, plus a
         bias if the file has one; or ``softmax``, the sum of the softmax of output and bias at each step.
+    skip_steps
+        Steps at the start that are left out of the reduction; of a clip that is not longer, the last step remains.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    discretisation: Literal["exponential", "euler"] = "exponential"
+    discretisation: Literal["exponential", "euler", "norse", "rockpool"] = "exponential"
     step_s: float | None = Field(default=None, gt=0, le=60)
     refractory_steps: int = Field(default=0, ge=0, le=10_000)
-    reset: Literal["value", "subtract", "subtract_later"] = "value"
+    reset: Literal["value", "subtract", "subtract_later", "subtract_all"] = "value"
     reduction: Literal["sum", "mean", "max", "last", "softmax"] = "sum"
+    skip_steps: int = Field(default=0, ge=0, le=100_000)
 
 
 class _Spike(torch.autograd.Function):
@@ -66,7 +71,9 @@ class Neurons(nn.Module):
     """Neurons or leaky integrators: a current if there is a τ_syn, a membrane, spikes if there is a threshold."""
 
     keep: torch.Tensor | None
+    gain: torch.Tensor | None
     keep_syn: torch.Tensor | None
+    gain_syn: torch.Tensor | None
     drive: torch.Tensor
     w_in: torch.Tensor
     leak: torch.Tensor
@@ -79,15 +86,14 @@ class Neurons(nn.Module):
         self.kind, self.rules = kind, rules
         tau = getattr(node, "tau_mem", getattr(node, "tau", None))
         tau_syn = getattr(node, "tau_syn", None)
-        keep = None if tau is None else _decay(array(tau), step, rules)
         n = int(np.prod(node.output_type["output"]))
         self.n_units = n
-        self._constant("keep", keep, n)
-        self._constant(
-            "keep_syn", None if tau_syn is None else _decay(array(tau_syn), step, rules), n
-        )
+        spikes = self.emits_spikes
+        self._update("", None if tau is None else array(tau), step, "mem" if spikes else "li")
+        self._update("_syn", None if tau_syn is None else array(tau_syn), step, "syn")
         drive = array(node.r)
-        self._constant("drive", drive * step if tau is None else drive, n)
+        charge = tau is None and rules.discretisation != "norse"
+        self._constant("drive", drive * step if charge else drive, n)
         self._constant("w_in", array(getattr(node, "w_in", 1.0)), n)
         self._constant("leak", array(getattr(node, "v_leak", 0.0)), n)
         if self.emits_spikes:
@@ -95,7 +101,13 @@ class Neurons(nn.Module):
             reset = node.v_reset
             self._constant("rest", array(0.0 if reset is None else reset), n)
 
-    def _constant(self, name: str, values: Values | None, n: int) -> None:
+    def _update(self, suffix: str, tau: Values | None, step: float, state: State) -> None:
+        """Store by which factors a state and what drives it enter the next state."""
+        keep, gain = (None, None) if tau is None else _factors(tau, step, self.rules, state)
+        self._constant(f"keep{suffix}", keep, self.n_units)
+        self._constant(f"gain{suffix}", gain, self.n_units)
+
+    def _constant(self, name: str, values: NDArray[np.floating[Any]] | None, n: int) -> None:
         if values is None:
             self.register_buffer(name, None)
             return
@@ -112,12 +124,13 @@ class Neurons(nn.Module):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Advance by one step: output (batch, unit), new state."""
         current = x
-        if self.keep_syn is not None:
-            current = _approach(state["current"], self.w_in * x, self.keep_syn)
-        if self.keep is None:
+        if self.keep_syn is not None and self.gain_syn is not None:
+            current = self.keep_syn * state["current"] + self.gain_syn * (self.w_in * x)
+        if self.keep is None or self.gain is None:
             membrane = state["membrane"] + self.drive * current
         else:
-            membrane = _approach(state["membrane"], self.leak + self.drive * current, self.keep)
+            driven = self.leak + self.drive * current
+            membrane = self.keep * state["membrane"] + self.gain * driven
         if not self.emits_spikes:
             return membrane, state | {"current": current, "membrane": membrane}
         silent = state["silent"]
@@ -126,8 +139,11 @@ class Neurons(nn.Module):
         if self.rules.refractory_steps:
             membrane = torch.where(silent > 0, self.rest, membrane)
         spikes: torch.Tensor = _Spike.apply(membrane - self.threshold)  # type: ignore[no-untyped-call]
+        if self.rules.reset == "subtract_all":
+            more = torch.floor(membrane.detach() / self.threshold) - 1
+            spikes = spikes + more.clamp(min=0) * spikes.detach()
         fired = spikes.detach()
-        if self.rules.reset == "subtract":
+        if self.rules.reset in ("subtract", "subtract_all"):
             after = membrane - fired * self.threshold
         elif self.rules.reset == "value":
             after = torch.where(fired > 0, self.rest, membrane)
@@ -192,28 +208,34 @@ def array(values: Any) -> Values:  # noqa: ANN401
     return given.astype(np.float64)
 
 
-def _decay(tau: Values, step: float, rules: NirRules) -> Values:
-    """Compute the factor a of the value before, per step."""
+def _factors(
+    tau: Values, step: float, rules: NirRules, state: State
+) -> tuple[Values, NDArray[np.float32]]:
+    """Compute the factors of the value before and of what drives it, per step."""
     if not np.all(tau > 0):
         raise TrainingError("a time constant is not positive")
-    if rules.discretisation == "exponential":
-        return np.exp(-step / tau)
-    if np.any(tau < step * (1 - 1e-6)):
+    if rules.discretisation in ("exponential", "rockpool"):
+        keep = np.exp(-step / tau)
+    elif np.any(tau < step * (1 - 1e-6)):
         raise TrainingError(
             f"a time constant of {tau.min():g} s is below the step of {step:g} s, too short for forward Euler; "
             "set step_s (--step-ms), or use --discretisation exponential"
         )
-    return np.maximum(1 - step / tau, 0.0)
-
-
-def _approach(value: torch.Tensor, driven: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    return keep * value + (1 - keep) * driven
+    else:
+        keep = np.maximum(1 - step / tau, 0.0)
+    gain = 1 - keep.astype(np.float32)
+    if rules.discretisation == "norse" and state == "syn":
+        gain = np.ones_like(gain)
+    if rules.discretisation == "rockpool":
+        gains = {"syn": keep, "mem": step / (tau * keep), "li": step / tau}
+        gain = gains[state].astype(np.float32)
+    return keep, gain
 
 
 def make_part(name: str, node: Any, kind: str, rules: NirRules, step: float) -> nn.Module | None:  # noqa: ANN401
     """Make the module of a node; None for one that passes its input on."""
     shown = printable(name)
-    if kind in ("Input", "Output", "Flatten"):
+    if kind in ("Input", "Output", "Flatten", "Identity"):
         return None
     try:
         if kind in ("Linear", "Affine"):
@@ -228,7 +250,7 @@ def make_part(name: str, node: Any, kind: str, rules: NirRules, step: float) -> 
         raise TrainingError(f"node {shown}: {error}") from None
     raise TrainingError(
         f"node {shown} is of kind {kind}, which is not supported; supported are Linear, Affine, LIF, CubaLIF, IF, LI, "
-        "CubaLI, I, Scale, Threshold, Delay and Flatten"
+        "CubaLI, I, Scale, Threshold, Delay, Flatten and Identity"
     )
 
 

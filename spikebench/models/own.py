@@ -12,6 +12,7 @@ States that neurons of snnTorch and SpikingJelly keep are reset before every bat
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -203,6 +204,8 @@ def in_one_line(name: str, what: str, error: BaseException, file: str = "") -> T
 def guarded(name: str, what: str, file: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Call the user's code, and report what it raises in one line; what it prints goes to the standard error.
 
+    If it changes the working directory, that is changed back, since relative paths of the command begin there.
+
     Parameters
     ----------
     name, what, file
@@ -221,9 +224,20 @@ def guarded(name: str, what: str, file: str, call: Callable[[], Any]) -> Any:  #
         If it raised an exception; a lack of memory and an interrupt are raised as they are.
     """
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # the standard output may be JSON
+        # The standard output may be JSON.
+        with contextlib.redirect_stdout(sys.stderr), _same_directory():
             return call()
     except (Exception, SystemExit) as error:
         if out_of_memory(error):
             raise
         raise in_one_line(name, what, error, file) from None
+
+
+@contextlib.contextmanager
+def _same_directory() -> Iterator[None]:
+    before = os.getcwd()
+    try:
+        yield
+    finally:
+        if os.getcwd() != before:
+            os.chdir(before)

@@ -178,8 +178,8 @@ def test_what_cannot_be_compared_is_one_line(
         ),
         (
             ["data", "compair"],
-            "unknown command 'compair'; known: card, compare, get, join, list, make, path, verify. Did you mean "
-            "'compare'?",
+            "unknown command 'compair'; known: card, compare, export, get, join, list, make, path, verify. Did you "
+            "mean 'compare'?",
         ),
     ],
 )

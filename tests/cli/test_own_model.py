@@ -298,3 +298,18 @@ def test_what_a_network_prints_is_not_in_the_json(
     assert code == 0, err
     assert json.loads(out)
     assert "loud\n" in err
+
+
+def test_a_network_that_changes_the_directory_does_not_move_the_result(
+    data: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "elsewhere").mkdir()
+    go = f"import os\nos.chdir({str(folder / 'elsewhere')!r})\n"
+    lines = FORWARD.format(f"os.chdir({str(folder / 'elsewhere')!r}); return self.a(x.mean(1))")
+    Path("goes.py").write_text(go + lines)
+    words = ["--data", data, "--set", "training.epochs=1", "-o", "result", "--quiet"]
+    code, _, err = run(capsys, "evaluate", "--model", "goes.py:MyNet", *words)
+    assert (code, err) == (0, "")
+    assert Path.cwd() == folder
+    assert (folder / "result" / "result.json").is_file()
+    assert list((folder / "elsewhere").iterdir()) == []

@@ -34,10 +34,12 @@ class Node:
         if isinstance(node, nir.LI):
             self.membrane = self.approach(self.membrane, node.v_leak + node.r * x, node.tau)
             return self.membrane
-        if isinstance(node, nir.CubaLIF):
-            self.current = self.approach(self.current, node.w_in * x, node.tau_syn)
-            driven = node.v_leak + node.r * self.current
-            free = self.approach(self.membrane, driven, node.tau_mem)
+        if isinstance(node, nir.CubaLIF | nir.LIF):
+            filtered = isinstance(node, nir.CubaLIF)
+            if filtered:
+                self.current = self.approach(self.current, node.w_in * x, node.tau_syn)
+            driven = node.v_leak + node.r * (self.current if filtered else x)
+            free = self.approach(self.membrane, driven, node.tau_mem if filtered else node.tau)
             self.membrane = np.where(self.silent > 0, node.v_reset, free)
             distance = self.membrane - node.v_threshold
             self.nearest_to_threshold = min(self.nearest_to_threshold, np.abs(distance).min())
@@ -68,7 +70,8 @@ def run_graph(graph: nir.NIRGraph, raster: Trace) -> tuple[dict[str, Trace], Tra
             steps_of[name].append(now[name])
         before = now
     traces = {name: np.stack(steps) for name, steps in steps_of.items()}
-    trace = traces["output"]  # of a clip that lasts as long as the bins
+    skipped = graph.metadata.get("readout_skip_steps", 0)
+    trace = traces["output"][skipped:]  # of a clip that lasts as long as the bins
     reduced = {
         "max": trace.max(0),
         "mean": trace.mean(0),

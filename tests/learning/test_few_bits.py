@@ -14,7 +14,14 @@ from hypothesis.extra.numpy import arrays
 
 from spikebench.errors import TrainingError
 from spikebench.evaluation.measurement import measure_cost
-from spikebench.learning.few_bits import N_STEPS, connections, n_levels, rounded, rounded_in
+from spikebench.learning.few_bits import (
+    N_STEPS,
+    connections,
+    n_levels,
+    round_tensors,
+    rounded,
+    rounded_in,
+)
 from spikebench.metrics.operations import footprint_of
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import TrainingSettings, read_preset
@@ -176,6 +183,34 @@ def test_footprint_counts_bits(bits: int, tmp_path: Path, selection: SelectionDa
     assert found.footprint_bytes == -(-sum(counted) // 8)
     if not bits:
         assert found.footprint_bytes == footprint_of(model)
+
+
+def test_weights_rounded_to_zero_cost_no_operations(
+    tmp_path: Path, selection: SelectionData
+) -> None:
+    """Of two bits, counted by hand on the input: spikes of a unit times its weights that are not 0."""
+    preset = read_preset("lif", None, SETTINGS)
+    model = build_model(start_run(tmp_path, "lif", preset, selection, 0))
+    samples = bin_samples(selection.validation, preset)
+    before = measure_cost(model, "lif", samples, samples.labels, 16, ["operations", "sparsity"])
+    model.load_state_dict(round_tensors(model, model.state_dict(), 2))
+    after = measure_cost(model, "lif", samples, samples.labels, 16, ["operations", "sparsity"])
+    weights = model.state_dict()["hidden.0"]
+    assert torch.unique(weights).numel() == 3
+    left = (weights != 0).sum(1).numpy()
+    assert 0 < left.sum() < weights.numel()
+    assert isinstance(before.operations, list)
+    assert isinstance(after.operations, list)
+    dense, rounded_ = before.operations[0], after.operations[0]
+    assert dense.name == rounded_.name == "hidden.0"
+    spikes = samples.counts()
+    assert dense.effective == pytest.approx((spikes.sum() * weights.shape[1]) / len(samples))
+    assert rounded_.effective == pytest.approx((spikes @ left).sum() / len(samples))
+    assert (rounded_.dense, rounded_.zero_weights) == (dense.dense, weights.numel() - left.sum())
+    assert before.connection_sparsity == 0
+    zeros = sum(int((one == 0).sum()) for one in connections(model).values())
+    everything = sum(one.numel() for one in connections(model).values())
+    assert after.connection_sparsity == pytest.approx(zeros / everything)
 
 
 def test_settings_that_cannot_be(tmp_path: Path, selection: SelectionData) -> None:
