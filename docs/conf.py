@@ -1,6 +1,7 @@
 """Sphinx: the documentation as pages that need no network. ``make docs`` builds it from the root of the repository.
 
-The root is the source folder, so that links between docs/, benchmarks/results/ and code mean the same here and in the repository.
+The root is the source folder, so that links between docs/, benchmarks/results/ and code mean the same in the
+repository and on the pages.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import spikebench  # noqa: E402
 
 project = "spikebench"
 author = "the spikebench developers"
-copyright = "the spikebench developers, BSD-3-Clause"  # noqa: A001
+copyright = "the spikebench developers, BSD-3-Clause"
 version = release = spikebench.__version__
 
 extensions = [
@@ -44,9 +45,14 @@ myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = f"spikebench {version}"
+html_static_path = ["_static"]
+html_css_files = ["equations.css"]
+html_extra_path = ["_start"]  # index.html, which leads to docs/index.html
 html_copy_source = False
 html_show_sphinx = False
-html_show_search_summary = False  # it would read the pages again, which browsers refuse for files on a disk
+html_show_search_summary = (
+    False  # it would read the pages again, which browsers refuse for files on a disk
+)
 html_theme_options = {"navigation_with_keys": True}
 
 autodoc_member_order = "bysource"

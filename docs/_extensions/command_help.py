@@ -12,21 +12,16 @@ from cli.main import group
 _WIDTH = 88  # characters of a line of help
 
 
-def find_command(words: list[str]) -> tuple[click.Command, click.Context]:
-    """Find a command by the words after ``spikebench``; KeyError if there is none."""
-    command, context = group, click.Context(group, info_name="spikebench")
+def help_of(words: list[str]) -> str:
+    """Return the text that ``spikebench … --help`` prints; KeyError if there is no such command."""
+    command: click.Command = group
+    context = click.Context(group, info_name="spikebench", **group.context_settings)
     for word in words:
         found = command.get_command(context, word) if isinstance(command, click.Group) else None
         if found is None:
             raise KeyError(f"spikebench {' '.join(words)}: no such command")
-        context = click.Context(found, parent=context, info_name=word, max_content_width=_WIDTH)
-        command = found  # type: ignore[assignment]
-    return command, context
-
-
-def help_of(words: list[str]) -> str:
-    """Return the text that ``spikebench … --help`` prints, at a fixed width."""
-    command, context = find_command(words)
+        command = found
+        context = click.Context(command, context, info_name=word, **command.context_settings)
     context.terminal_width = _WIDTH
     return command.get_help(context)
 

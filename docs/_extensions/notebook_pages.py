@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from myst_parser.parsers.sphinx_ import MystParser
@@ -18,27 +21,31 @@ def markdown(notebook: str) -> str:
             parts.append(source)
             continue
         parts.append(f"```python\n{source}\n```")
-        parts += [part for output in cell["outputs"] for part in _output(output)]
+        for kind, outputs in groupby(cell["outputs"], key=lambda output: output["output_type"]):
+            parts.append("".join(map(_picture if kind == "display_data" else _text, outputs)))
+            if kind == "stream":
+                parts[-1] = f"```text\n{parts[-1].rstrip()}\n```"
     return "\n\n".join(parts) + "\n"
 
 
-def _output(output: dict[str, object]) -> list[str]:
-    data = output.get("data", {})
-    assert isinstance(data, dict)
-    if "image/png" in data:
-        return [f"![output](data:image/png;base64,{''.join(data['image/png']).strip()})"]
-    text = "".join(output.get("text", data.get("text/plain", "")))  # type: ignore[arg-type]
-    return [f"```text\n{text.rstrip()}\n```"] if text.strip() else []
+def _text(output: dict[str, Any]) -> str:
+    return "".join(output["text"])
+
+
+def _picture(output: dict[str, Any]) -> str:
+    return f"![output](data:image/png;base64,{''.join(output['data']['image/png']).strip()})\n"
 
 
 class NotebookParser(MystParser):
-    """MyST, after the cells have been written as Markdown."""
+    """MyST, after the cells have been written as Markdown; the page ends with a link to the notebook."""
 
     supported = ("notebook",)
 
     def parse(self, inputstring: str, document: nodes.document) -> None:
         """Parse a notebook."""
-        super().parse(markdown(inputstring), document)
+        name = Path(document["source"]).name
+        download = f"\n{{download}}`This page as a notebook <{name}>`\n"
+        super().parse(markdown(inputstring) + download, document)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
