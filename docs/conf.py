@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "_extensions")]
@@ -63,3 +66,16 @@ napoleon_use_ivar = True
 # Types of numpy, torch and Python have no pages here, and looking them up elsewhere would need a network.
 nitpick_ignore_regex = [("py:(class|exc|func|obj|meth|attr|data|mod)", ".*")]
 suppress_warnings = ["ref.python"]  # words of a shape such as (n_units,) are no references
+
+
+def give_captions_a_level(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], document: object
+) -> None:
+    """Give the captions of the navigation a level: Sphinx marks them as headings without one, which readers need."""
+    tree = str(context.get("furo_navigation_tree", ""))
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+
+
+def setup(app: Sphinx) -> None:
+    """Change the context of pages after the theme has filled it."""
+    app.connect("html-page-context", give_captions_a_level, priority=900)

@@ -29,6 +29,7 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     pyplot.switch_backend("agg")
+    pyplot.close("all")
     monkeypatch.setattr(pyplot, "show", show)
     return counts
 

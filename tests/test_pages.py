@@ -26,6 +26,7 @@ import pytest
 import soundfile
 from conftest import ROOT
 from helpers.commands import run
+from matplotlib import pyplot
 
 from spikebench.spike_files.writer import SpikeWriter
 
@@ -143,6 +144,7 @@ def run_block(
         Path(block.value).write_text(text, encoding="utf-8")
     elif block.language == "python":
         exec(compile(text, "page", "exec"), {"__name__": "__main__"})
+        pyplot.close("all")
         assert capsys.readouterr().out
     elif block.language == "sh":
         for line in text.splitlines():

@@ -33,7 +33,7 @@ def _text(output: dict[str, Any]) -> str:
 
 
 def _picture(output: dict[str, Any]) -> str:
-    return f"![output](data:image/png;base64,{''.join(output['data']['image/png']).strip()})\n"
+    return f"![figure of the code above](data:image/png;base64,{''.join(output['data']['image/png']).strip()})\n"
 
 
 class NotebookParser(MystParser):
