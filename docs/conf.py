@@ -49,7 +49,8 @@ myst_heading_anchors = 4
 html_theme = "furo"
 html_title = f"spikebench {version}"
 html_static_path = ["_static"]
-html_css_files = ["equations.css"]
+html_css_files = ["pages.css"]
+html_js_files = ["scrolling.js"]
 html_extra_path = ["_start"]  # index.html, which leads to docs/index.html
 html_copy_source = False
 html_show_sphinx = False
@@ -73,7 +74,9 @@ def give_captions_a_level(
 ) -> None:
     """Give the captions of the navigation a level: Sphinx marks them as headings without one, which readers need."""
     tree = str(context.get("furo_navigation_tree", ""))
-    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
 
 
 def setup(app: Sphinx) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from conftest import ROOT
-from helpers.browser import launch, opened
+from helpers.browser import launch, opened, overflow, serious_violations
 from helpers.commands import run
 
 import spikebench
@@ -111,3 +111,12 @@ def test_search_works_without_a_network(pages: Path) -> None:
         here.page.wait_for_url("**/docs/index.html")
         assert here.outside() == []
         assert here.faults == []
+
+
+def test_everybody_can_read_the_pages(pages: Path) -> None:
+    with launch() as browser:
+        for name in ("index", "explanation/cochlea", "notebooks/spikes"):
+            with opened(browser, pages / "docs" / f"{name}.html") as here:
+                assert serious_violations(here.page) == []
+                assert overflow(here.page) == 0
+                assert here.outside() == []

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 
 from cli.main import group
 
-_WIDTH = 88  # characters of a line of help
+_WIDTH = 80  # characters of a line of help
 
 
 def help_of(words: list[str]) -> str:
