@@ -1,4 +1,5 @@
-# make demo: from a fresh machine to a leaderboard page.  make test: the tests.  make check: style and types.
+# make demo: from a fresh machine to a leaderboard page.  make test: the tests.
+# make docs: the documentation as pages.  make check: style and types.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # The tests start many processes, each of which would compile every module that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-all peers check format clean
+.PHONY: install demo docs test test-all peers check format clean
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -55,6 +56,11 @@ demo: $(INSTALLED)
 	@echo "The page: $(CURDIR)/demo/site/index.html"
 	@echo "Next: $(BIN)/spikebench view demo/spoken-digits.h5   (look at the spikes, listen to them)"
 	@echo "      docs/own_model.md                           (your own network under the same protocol)"
+
+# Every warning is an error. The root is the source folder (docs/conf.py).
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/doctrees -b html . build/docs
+	@echo "The documentation: $(CURDIR)/build/docs/index.html"
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

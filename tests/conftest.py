@@ -31,6 +31,8 @@ NETWORKS = (
     "metrics",
     "deployment",
     "test_readme.py",
+    "test_pages.py",
+    "test_notebooks.py",
 )
 COCHLEA = (
     "cochlea",

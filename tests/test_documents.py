@@ -12,11 +12,12 @@ from conftest import ROOT
 
 from spikebench import __version__
 
+SECTIONS = ("methods", "tutorials", "howto", "explanation", "reference")
 DOCUMENTS = [
     *sorted(path.name for path in ROOT.glob("*.md")),
     *(
         f"{folder}/{path.name}"
-        for folder in ("docs", "docs/methods", "data")
+        for folder in ("docs", *(f"docs/{name}" for name in SECTIONS), "data")
         for path in (ROOT / folder).glob("*.md")
     ),
 ]

@@ -7,16 +7,16 @@ generator, so the same generator in the same state gives the same sample.
 A spike whose unit leaves the range or whose time becomes negative is removed: nothing is clipped or wrapped around.
 A spike that is moved to a later time is kept; binning leaves out spikes after the last bin.
 
-Sources, with the parts that were used:
+Sources, with the parts that were used::
 
-[1] Cramer et al. (2020), doi:10.1109/TNNLS.2020.3044364; its figure from this project's notes.
-[2] Nowotny, Turner and Knight (2025), doi:10.1088/2634-4386/ada852; its code,
-    github.com/tnowotny/genn_eventprop, ``utils.py`` and its scans.
-[3] Schöne et al. (2024), arXiv:2404.18508; its code, github.com/Efficient-Scalable-Machine-Learning/event-ssm,
-    the settings for SHD.
-[4] Park et al. (2019), arXiv:1904.08779, SpecAugment; its table of policies as implementations quote it.
-[5] Gu et al. (2021), doi:10.24963/ijcai.2021/97; the code, github.com/fuqianggu/EventDrop.
-[6] Yu, Sun and Goodman (2025), arXiv:2507.16043; the abstract.
+    [1] Cramer et al. (2020), doi:10.1109/TNNLS.2020.3044364; its figure from this project's notes.
+    [2] Nowotny, Turner and Knight (2025), doi:10.1088/2634-4386/ada852; its code,
+        github.com/tnowotny/genn_eventprop, ``utils.py`` and its scans.
+    [3] Schöne et al. (2024), arXiv:2404.18508; its code, github.com/Efficient-Scalable-Machine-Learning/event-ssm,
+        the settings for SHD.
+    [4] Park et al. (2019), arXiv:1904.08779, SpecAugment; its table of policies as implementations quote it.
+    [5] Gu et al. (2021), doi:10.24963/ijcai.2021/97; the code, github.com/fuqianggu/EventDrop.
+    [6] Yu, Sun and Goodman (2025), arXiv:2507.16043; the abstract.
 """
 
 from __future__ import annotations

@@ -101,12 +101,12 @@ class SpikeFile:
 
     @property
     def time_dtype(self) -> np.dtype[np.generic]:
-        """Type of the times in the file: float16, float32 or float64."""
+        """Type of the times in the file, float16, float32 or float64."""
         return self._open()[1].times.kind.newbyteorder("=")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """Attributes of the root: how the file was made; empty for published files."""
+        """Attributes of the root, which tell how the file was made; empty for published files."""
         provenance: dict[str, Any] = {}
         try:
             attributes = read_attributes(self._open()[0])
