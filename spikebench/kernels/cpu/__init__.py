@@ -21,11 +21,11 @@
     recurrent_delays  Recurrent spikes with delays: when they arrive, forward and backward
     scans      The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes,
                whatever the neuron
-    threads    Threads that share a batch
     simd       Thirty-two numbers as one value, which compiled loops keep in registers of the
                processor
     spike_gradients  Gradients of spikes for units near their threshold only: those of the others are
                multiplied by 0
+    threads    Threads that share a batch
     tiles      Rows of numbers in tiles of 32 units, tile after tile and row after row in each
     vectors    Adding rows of a table: the two inner loops of event-driven products, with explicit
                vectors
