@@ -192,14 +192,15 @@ def run_back(
         np.zeros(_BLOCK * GRADIENTS, dtype),
         np.zeros(WIDTH, dtype),
     )
+    kept, of_tile, none = cells.ravel(), np.uint64(cells.shape[1]), np.uint64(0)
     given, out = current.ravel(), grad_current.ravel()
     asked, asked_mem = grad_spikes.ravel(), grad_membranes.ravel()
     for k in range(first, last):
         _begin(state[k], room.now)
         for tile in range(n_tiles):
-            store_cell(cells[tile], np.uint64(0), load_cell(room.now, tile * CELLS))
+            store_cell(kept, tile * of_tile, load_cell(room.now, tile * CELLS))
             begin = np.uint64(k * n_steps) * n
-            _keep(neuron, tile, given, begin, n_steps, cells[tile], room)
+            _keep(neuron, tile, given, begin, n_steps, kept, tile * of_tile, room)
         room.work[:] = 0
         room.after[:] = 0
         for later in range(0, n_steps, _BLOCK):
@@ -207,11 +208,11 @@ def run_back(
             start = np.uint64(n_steps - later) - n_block
             begin = np.uint64(k * n_steps) * n + start * n
             for tile in range(n_tiles):
-                old = cells[tile, start * CELLS :]
-                now = old[CELLS:]
-                _back(neuron, tile, asked, asked_mem, begin, n_block, old, now, out, room)
+                at = tile * of_tile + start * CELLS
+                _back(neuron, tile, asked, asked_mem, begin, n_block, kept, at, out, room)
                 if learns:
-                    add_sums(neuron, tile, old, now, room.backs, n_block, sums)
+                    blocks = kept, at, kept, at + CELLS, room.backs, none
+                    add_sums(neuron, tile, *blocks, n_block, sums)
                 if normalises:
                     _add_normalisation(neuron, tile, given, begin, n_block, sums, room)
 
@@ -224,16 +225,17 @@ def _keep(
     begin: Index,
     n_steps: int,
     cells: Floats,
+    first: Index,
     room: Room,
 ) -> None:
-    """Run a tile of a sample again, and keep the values of all steps after the initial ones."""
+    """Run a tile of a sample again from the values at ``first``, and keep those of all steps after them."""
     rules, n = rules_of(neuron), np.uint64(neuron.n)
     table, norm = table_of(neuron, tile), normalisation_of(neuron, tile)
-    cell = load_cell(cells, np.uint64(0))
+    cell = load_cell(cells, first)
     for t in range(np.uint64(n_steps)):
         x = _normalised(norm, load_units(current, begin + t * n, n, tile, room.spare))
         cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
-        store_cell(cells, (t + _ONE) * CELLS, cell)
+        store_cell(cells, first + (t + _ONE) * CELLS, cell)
 
 
 @inlined
@@ -244,18 +246,20 @@ def _back(
     asked_mem: Floats,
     begin: Index,
     n_block: Index,
-    before: Floats,
-    now: Floats,
+    cells: Floats,
+    before: Index,
     grad_current: Floats,
     room: Room,
 ) -> None:
     """Propagate back through some steps of a tile, whose rows of gradients are at ``begin``; keep their gradients.
 
+    The values of the tile are in ``cells``, those of the step before the first one at ``before``.
     ``room.work`` has the gradients of the step after the last one, ``room.after`` its I.
     """
     rules, n = rules_of(neuron), np.uint64(neuron.n)
+    now = before + CELLS
     for t in range(n_block):
-        slope = surrogate(neuron, rules, load(now, t * CELLS + MEM), room.spare)
+        slope = surrogate(neuron, rules, load(cells, now + t * CELLS + MEM), room.spare)
         store(room.backs, t * GRADIENTS + SLOPE, slope)
     table = table_of(neuron, tile)
     back, after = load_back(room.work, tile * GRADIENTS), load(room.after, tile * WIDTH)
@@ -268,7 +272,7 @@ def _back(
         if asked_mem.size > 0:
             by_mem = load_units(asked_mem, at, n, tile, room.spare)
         slope = load(room.backs, t * GRADIENTS + SLOPE)
-        fired, cell = load(before, t * CELLS + FIRED), load_cell(now, t * CELLS)
+        fired, cell = load(cells, before + t * CELLS + FIRED), load_cell(cells, now + t * CELLS)
         back = retreat(table, rules, fired, cell, after, back, by_mem, by_spike, slope)
         after = cell.syn
         store_units(grad_current, at, n, tile, back.by_syn, room.spare)

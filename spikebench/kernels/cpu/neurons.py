@@ -44,6 +44,7 @@ SUPPORTED = (LEAKY, ADAPTIVE, ROTATING)  # equations that are implemented here
 # Rows of a tile of coefficients. A layer that normalises its currents adds its own four.
 NEURON = ("p", "q", "g", "u", "v", "m", "k", "α")
 NORMALISATION = ("r", "s", "γ", "β")
+_ONE = np.uint64(1)
 _P, _Q, _G, _U, _V, _M, _K, _ALPHA, _R, _S, _GAMMA, _BETA = map(row, range(12))
 COEFFICIENTS = row(12)  # numbers in a tile
 # Rows of a tile of one step: I, U, A, S.
@@ -385,40 +386,46 @@ def add_sums(
     neuron: Neuron,
     tile: Index,
     before: Floats,
+    at_before: Index,
     now: Floats,
+    at_now: Index,
     backs: Floats,
-    n_steps: int,
+    at_back: Index,
+    n_steps: Index,
     sums: Floats,
 ) -> None:
     """Add the gradients by the coefficients of a tile, from the last of some steps to the first.
 
-    ``now`` has the values of the tile in these steps, one step after another, ``before`` those of the steps before
-    them, ``backs`` the gradients.
+    ``now`` has the values of the tile in these steps, one step after another from ``at_now``, ``before`` those of the
+    steps before them, ``backs`` the gradients.
     """
     rules, into = rules_of(neuron), tile * SUMS
     charging = load(sums, into + _BY_P), load(sums, into + _BY_G), load(sums, into + _BY_ALPHA)
     for later in range(n_steps):
-        t = np.uint64(n_steps - 1 - later)
-        old, new = load_cell(before, t * CELLS), load_cell(now, t * CELLS)
-        charging = _add_charging(rules, old, new, load_back(backs, t * GRADIENTS), charging)
+        t = n_steps - _ONE - later
+        old, new = load_cell(before, at_before + t * CELLS), load_cell(now, at_now + t * CELLS)
+        back = load_back(backs, at_back + t * GRADIENTS)
+        charging = _add_charging(rules, old, new, back, charging)
     store(sums, into + _BY_P, charging[0])
     store(sums, into + _BY_G, charging[1])
     store(sums, into + _BY_ALPHA, charging[2])
     if neuron.couples:
         coupling = load(sums, into + _BY_Q), load(sums, into + _BY_U), load(sums, into + _BY_V)
         for later in range(n_steps):
-            t = np.uint64(n_steps - 1 - later)
-            old = load_cell(before, t * CELLS)
-            coupling = _add_coupling(rules, old, load_back(backs, t * GRADIENTS), coupling)
+            t = n_steps - _ONE - later
+            old = load_cell(before, at_before + t * CELLS)
+            back = load_back(backs, at_back + t * GRADIENTS)
+            coupling = _add_coupling(rules, old, back, coupling)
         store(sums, into + _BY_Q, coupling[0])
         store(sums, into + _BY_U, coupling[1])
         store(sums, into + _BY_V, coupling[2])
     if neuron.adapts:
         adapting = load(sums, into + _BY_M), load(sums, into + _BY_K)
         for later in range(n_steps):
-            t = np.uint64(n_steps - 1 - later)
-            new = load_cell(now, t * CELLS)
-            adapting = _add_adapting(rules, new, load_back(backs, t * GRADIENTS), adapting)
+            t = n_steps - _ONE - later
+            new = load_cell(now, at_now + t * CELLS)
+            back = load_back(backs, at_back + t * GRADIENTS)
+            adapting = _add_adapting(rules, new, back, adapting)
         store(sums, into + _BY_M, adapting[0])
         store(sums, into + _BY_K, adapting[1])
 

@@ -353,7 +353,7 @@ def _retreat_all(
     sums: Floats,
 ) -> None:
     """Replace the gradients of all units at step t + 1 by those at step t; add those by coefficients if it learns."""
-    rules = rules_of(neuron)
+    rules, one = rules_of(neuron), np.uint64(1)
     for tile in range(np.uint64(tiles(neuron.n))):
         cell, at = tile * CELLS, tile * GRADIENTS
         back = retreat(
@@ -369,7 +369,7 @@ def _retreat_all(
         )
         store_back(work, at, back)
         if learns:
-            add_sums(neuron, tile, before[cell:], now[cell:], work[at:], 1, sums)
+            add_sums(neuron, tile, before, cell, now, cell, work, at, one, sums)
 
 
 @compiled
