@@ -94,9 +94,20 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
     compiled = everything()
     for module, name in COMPILED:
         monkeypatch.setattr(module, name, getattr(module, name).py_func)
-    assert {"scan_forward", "scan_backward", "surrogate_rows"} < {name for _, name in COMPILED}
+    assert {"scan_forward", "scan_backward", "run_back"} < {name for _, name in COMPILED}
     for found, expected in zip(everything(), compiled, strict=True):
         assert torch.equal(found, expected)
+
+
+@compiled
+def _surrogates(
+    neuron: neurons.Neuron, mem: np.ndarray, spare: np.ndarray, out: np.ndarray
+) -> None:
+    rules, zero, n = neurons.rules_of(neuron), np.uint64(0), np.uint64(mem.size)
+    for tile in range(np.uint64(tiles.tiles(mem.size))):
+        values = tiles.load_units(mem, zero, n, tile, spare)
+        found = neurons.surrogate(neuron, rules, values, spare)
+        tiles.store_units(out, zero, n, tile, found, spare)
 
 
 @pytest.mark.parametrize("name", SURROGATES)
@@ -109,7 +120,7 @@ def test_surrogate_loops_do_what_the_docstring_says(
     found, decay = np.empty_like(mem), np.zeros((1, mem.size), dtype)
     settings = Settings(LEAKY, 1.5, 3.0, RESETS["zero"], False, SURROGATES[name])
     args = (neurons.layer(decay[0], decay, decay[:0], settings), mem, np.empty(simd.LANES, dtype))
-    neurons.surrogate_rows(*args, found)
+    _surrogates(*args, found)
     expected = kernel_cases.surrogate(mem.astype(float) - 1.5, neuron)
     tolerance = 1e-12 if dtype is np.float64 else 2e-6
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -117,7 +128,7 @@ def test_surrogate_loops_do_what_the_docstring_says(
     plain = np.empty_like(mem)
     for module, loop in COMPILED:
         monkeypatch.setattr(module, loop, getattr(module, loop).py_func)
-    neurons.surrogate_rows(*args, plain)
+    _surrogates.py_func(*args, plain)
     np.testing.assert_allclose(plain, found, rtol=tolerance, atol=tolerance)
 
 

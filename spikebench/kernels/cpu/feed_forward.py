@@ -149,7 +149,7 @@ def _run_block(
     """
     rules, n = rules_of(neuron), np.uint64(neuron.n)
     for tile in range(np.uint64(tiles(neuron.n))):
-        table, norm = table_of(neuron, tile), normalisation_of(neuron, tile)
+        table, norm = table_of(neuron.table, tile), normalisation_of(neuron.table, tile)
         cell = load_cell(now, tile * CELLS)
         for t in range(np.uint64(n_block)):
             at = begin + t * n
@@ -192,14 +192,15 @@ def run_back(
         np.zeros(_BLOCK * GRADIENTS, dtype),
         np.zeros(WIDTH, dtype),
     )
+    kept, of_tile = cells.ravel(), np.uint64(cells.shape[1])
     given, out = current.ravel(), grad_current.ravel()
     asked, asked_mem = grad_spikes.ravel(), grad_membranes.ravel()
     for k in range(first, last):
         _begin(state[k], room.now)
         for tile in range(n_tiles):
-            store_cell(cells[tile], np.uint64(0), load_cell(room.now, tile * CELLS))
+            store_cell(kept, tile * of_tile, load_cell(room.now, tile * CELLS))
             begin = np.uint64(k * n_steps) * n
-            _keep(neuron, tile, given, begin, n_steps, cells[tile], room)
+            _keep(neuron, tile, given, begin, n_steps, kept, tile * of_tile, room)
         room.work[:] = 0
         room.after[:] = 0
         for later in range(0, n_steps, _BLOCK):
@@ -207,11 +208,10 @@ def run_back(
             start = np.uint64(n_steps - later) - n_block
             begin = np.uint64(k * n_steps) * n + start * n
             for tile in range(n_tiles):
-                old = cells[tile, start * CELLS :]
-                now = old[CELLS:]
-                _back(neuron, tile, asked, asked_mem, begin, n_block, old, now, out, room)
+                at = tile * of_tile + start * CELLS
+                _back(neuron, tile, asked, asked_mem, begin, n_block, kept, at, out, room)
                 if learns:
-                    add_sums(neuron, tile, old, now, room.backs, n_block, sums)
+                    add_sums(neuron, tile, kept, at, room.backs, n_block, sums)
                 if normalises:
                     _add_normalisation(neuron, tile, given, begin, n_block, sums, room)
 
@@ -224,16 +224,17 @@ def _keep(
     begin: Index,
     n_steps: int,
     cells: Floats,
+    first: Index,
     room: Room,
 ) -> None:
-    """Run a tile of a sample again, and keep the values of all steps after the initial ones."""
-    rules, n = rules_of(neuron), np.uint64(neuron.n)
-    table, norm = table_of(neuron, tile), normalisation_of(neuron, tile)
-    cell = load_cell(cells, np.uint64(0))
+    """Run a tile of a sample again from the values at ``first``, and keep those of all steps after them."""
+    rules, n, spare = rules_of(neuron), np.uint64(neuron.n), room.spare
+    table, norm = table_of(neuron.table, tile), normalisation_of(neuron.table, tile)
+    cell = load_cell(cells, first)
     for t in range(np.uint64(n_steps)):
-        x = _normalised(norm, load_units(current, begin + t * n, n, tile, room.spare))
+        x = _normalised(norm, load_units(current, begin + t * n, n, tile, spare))
         cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
-        store_cell(cells, (t + _ONE) * CELLS, cell)
+        store_cell(cells, first + (t + _ONE) * CELLS, cell)
 
 
 @inlined
@@ -244,35 +245,37 @@ def _back(
     asked_mem: Floats,
     begin: Index,
     n_block: Index,
-    before: Floats,
-    now: Floats,
+    cells: Floats,
+    before: Index,
     grad_current: Floats,
     room: Room,
 ) -> None:
     """Propagate back through some steps of a tile, whose rows of gradients are at ``begin``; keep their gradients.
 
+    The values of the tile are in ``cells``, those of the step before the first one at ``before``.
     ``room.work`` has the gradients of the step after the last one, ``room.after`` its I.
     """
-    rules, n = rules_of(neuron), np.uint64(neuron.n)
+    rules, n, now = rules_of(neuron), np.uint64(neuron.n), before + CELLS
+    backs, spare = room.backs, room.spare
     for t in range(n_block):
-        slope = surrogate(neuron, rules, load(now, t * CELLS + MEM), room.spare)
-        store(room.backs, t * GRADIENTS + SLOPE, slope)
-    table = table_of(neuron, tile)
+        slope = surrogate(neuron, rules, load(cells, now + t * CELLS + MEM), spare)
+        store(backs, t * GRADIENTS + SLOPE, slope)
+    table = table_of(neuron.table, tile)
     back, after = load_back(room.work, tile * GRADIENTS), load(room.after, tile * WIDTH)
     for later in range(n_block):
         t = n_block - _ONE - later
         at = begin + t * n
         by_spike = by_mem = rules.zero
         if asked.size > 0:
-            by_spike = load_units(asked, at, n, tile, room.spare)
+            by_spike = load_units(asked, at, n, tile, spare)
         if asked_mem.size > 0:
-            by_mem = load_units(asked_mem, at, n, tile, room.spare)
-        slope = load(room.backs, t * GRADIENTS + SLOPE)
-        fired, cell = load(before, t * CELLS + FIRED), load_cell(now, t * CELLS)
+            by_mem = load_units(asked_mem, at, n, tile, spare)
+        slope = load(backs, t * GRADIENTS + SLOPE)
+        fired, cell = load(cells, before + t * CELLS + FIRED), load_cell(cells, now + t * CELLS)
         back = retreat(table, rules, fired, cell, after, back, by_mem, by_spike, slope)
         after = cell.syn
-        store_units(grad_current, at, n, tile, back.by_syn, room.spare)
-        store_back(room.backs, t * GRADIENTS, back)
+        store_units(grad_current, at, n, tile, back.by_syn, spare)
+        store_back(backs, t * GRADIENTS, back)
     store(room.after, tile * WIDTH, after)
     store_back(room.work, tile * GRADIENTS, back)
 
@@ -288,12 +291,13 @@ def _add_normalisation(
     room: Room,
 ) -> None:
     """Add the gradients by γ and β of some steps of a tile."""
-    norm, n, into = normalisation_of(neuron, tile), np.uint64(neuron.n), tile * SUMS
+    norm, n, into = normalisation_of(neuron.table, tile), np.uint64(neuron.n), tile * SUMS
+    backs, spare = room.backs, room.spare
     by_gamma, by_beta = load(sums, into + BY_GAMMA), load(sums, into + BY_BETA)
     for later in range(n_block):
         t = n_block - _ONE - later
-        by_syn = load(room.backs, t * GRADIENTS + BY_SYN)
-        x = load_units(current, begin + t * n, n, tile, room.spare)
+        by_syn = load(backs, t * GRADIENTS + BY_SYN)
+        x = load_units(current, begin + t * n, n, tile, spare)
         by_gamma = by_gamma + by_syn * _normalised(norm, x)
         by_beta = by_beta + by_syn
     store(sums, into + BY_GAMMA, by_gamma)

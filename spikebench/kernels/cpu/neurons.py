@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from spikebench.kernels.cpu.compiling import Floats, Index, Number, compiled, inlined
 from spikebench.kernels.cpu.simd import Vector, at_least, fill, larger, load, magnitude, store
-from spikebench.kernels.cpu.tiles import load_units, row, store_units, tiled, tiles
+from spikebench.kernels.cpu.tiles import row, tiled
 from spikebench.kernels.neuron import (
     ADAPTIVE,
     GAUSSIAN_H,
@@ -44,15 +44,16 @@ SUPPORTED = (LEAKY, ADAPTIVE, ROTATING)  # equations that are implemented here
 # Rows of a tile of coefficients. A layer that normalises its currents adds its own four.
 NEURON = ("p", "q", "g", "u", "v", "m", "k", "α")
 NORMALISATION = ("r", "s", "γ", "β")
+_ONE = np.uint64(1)
 _P, _Q, _G, _U, _V, _M, _K, _ALPHA, _R, _S, _GAMMA, _BETA = map(row, range(12))
 COEFFICIENTS = row(12)  # numbers in a tile
 # Rows of a tile of one step: I, U, A, S.
 SYN, MEM, AD, FIRED = map(row, range(4))
 CELLS = row(4)
 # Rows of a tile of gradients: dL/dU, dL/dA, dL/dI of step t + 1, replaced by those of t; dL/dU times 1 − z·S[t−1];
-# direct gradients of the loss with respect to U and S; the surrogate derivative.
-BY_MEM, BY_AD, BY_SYN, THROUGH, ASKED_MEM, ASKED, SLOPE = map(row, range(7))
-GRADIENTS = row(7)
+# the surrogate derivative.
+BY_MEM, BY_AD, BY_SYN, THROUGH, SLOPE = map(row, range(5))
+GRADIENTS = row(5)
 # Rows of a tile of sums over samples and steps: the gradients by p, q, g, u, v, m, k, α, and by γ, β.
 _BY_P, _BY_Q, _BY_G, _BY_U, _BY_V, _BY_M, _BY_K, _BY_ALPHA, BY_GAMMA, BY_BETA = map(row, range(10))
 SUMS = row(10)
@@ -204,9 +205,9 @@ def layer(
 
 
 @inlined
-def table_of(neuron: Neuron, tile: Index) -> Table:
-    """Read the coefficients of a tile."""
-    table, at = neuron.table, tile * COEFFICIENTS
+def table_of(table: Floats, tile: Index) -> Table:
+    """Read the coefficients of a tile from the table of a layer."""
+    at = tile * COEFFICIENTS
     return Table(
         load(table, at + _P),
         load(table, at + _Q),
@@ -220,9 +221,9 @@ def table_of(neuron: Neuron, tile: Index) -> Table:
 
 
 @inlined
-def normalisation_of(neuron: Neuron, tile: Index) -> Normalised:
-    """Read the coefficients of the normalisation of a tile."""
-    table, at = neuron.table, tile * COEFFICIENTS
+def normalisation_of(table: Floats, tile: Index) -> Normalised:
+    """Read the coefficients of the normalisation of a tile from the table of a layer."""
+    at = tile * COEFFICIENTS
     return Normalised(
         load(table, at + _R),
         load(table, at + _S),
@@ -381,25 +382,49 @@ def _add_adapting(
 
 
 @inlined
+def add_step(
+    neuron: Neuron, rules: Rules, tile: Index, before: Cell, now: Cell, back: Back, sums: Floats
+) -> None:
+    """Add the gradients by the coefficients of a tile at one step; ``before`` and ``now`` are its values."""
+    into = tile * SUMS
+    charging = load(sums, into + _BY_P), load(sums, into + _BY_G), load(sums, into + _BY_ALPHA)
+    charging = _add_charging(rules, before, now, back, charging)
+    store(sums, into + _BY_P, charging[0])
+    store(sums, into + _BY_G, charging[1])
+    store(sums, into + _BY_ALPHA, charging[2])
+    if neuron.couples:
+        coupling = load(sums, into + _BY_Q), load(sums, into + _BY_U), load(sums, into + _BY_V)
+        coupling = _add_coupling(rules, before, back, coupling)
+        store(sums, into + _BY_Q, coupling[0])
+        store(sums, into + _BY_U, coupling[1])
+        store(sums, into + _BY_V, coupling[2])
+    if neuron.adapts:
+        adapting = load(sums, into + _BY_M), load(sums, into + _BY_K)
+        adapting = _add_adapting(rules, now, back, adapting)
+        store(sums, into + _BY_M, adapting[0])
+        store(sums, into + _BY_K, adapting[1])
+
+
+@inlined
 def add_sums(
     neuron: Neuron,
     tile: Index,
-    before: Floats,
-    now: Floats,
+    cells: Floats,
+    at: Index,
     backs: Floats,
-    n_steps: int,
+    n_steps: Index,
     sums: Floats,
 ) -> None:
     """Add the gradients by the coefficients of a tile, from the last of some steps to the first.
 
-    ``now`` has the values of the tile in these steps, one step after another, ``before`` those of the steps before
-    them, ``backs`` the gradients.
+    ``cells`` has the values of the tile, one step after another from the one before them at ``at``, ``backs`` the
+    gradients. The same as :func:`add_step` for each of them, but the sums of one kind stay in registers.
     """
-    rules, into = rules_of(neuron), tile * SUMS
+    rules, into, now = rules_of(neuron), tile * SUMS, at + CELLS
     charging = load(sums, into + _BY_P), load(sums, into + _BY_G), load(sums, into + _BY_ALPHA)
     for later in range(n_steps):
-        t = np.uint64(n_steps - 1 - later)
-        old, new = load_cell(before, t * CELLS), load_cell(now, t * CELLS)
+        t = n_steps - _ONE - later
+        old, new = load_cell(cells, at + t * CELLS), load_cell(cells, now + t * CELLS)
         charging = _add_charging(rules, old, new, load_back(backs, t * GRADIENTS), charging)
     store(sums, into + _BY_P, charging[0])
     store(sums, into + _BY_G, charging[1])
@@ -407,8 +432,8 @@ def add_sums(
     if neuron.couples:
         coupling = load(sums, into + _BY_Q), load(sums, into + _BY_U), load(sums, into + _BY_V)
         for later in range(n_steps):
-            t = np.uint64(n_steps - 1 - later)
-            old = load_cell(before, t * CELLS)
+            t = n_steps - _ONE - later
+            old = load_cell(cells, at + t * CELLS)
             coupling = _add_coupling(rules, old, load_back(backs, t * GRADIENTS), coupling)
         store(sums, into + _BY_Q, coupling[0])
         store(sums, into + _BY_U, coupling[1])
@@ -416,8 +441,8 @@ def add_sums(
     if neuron.adapts:
         adapting = load(sums, into + _BY_M), load(sums, into + _BY_K)
         for later in range(n_steps):
-            t = np.uint64(n_steps - 1 - later)
-            new = load_cell(now, t * CELLS)
+            t = n_steps - _ONE - later
+            new = load_cell(cells, now + t * CELLS)
             adapting = _add_adapting(rules, new, load_back(backs, t * GRADIENTS), adapting)
         store(sums, into + _BY_M, adapting[0])
         store(sums, into + _BY_K, adapting[1])
@@ -463,12 +488,3 @@ def _exponential_surrogate(kind: int, row: Floats, one: Number) -> None:
             below, above = (x - one) / GAUSSIAN_S, (x + one) / GAUSSIAN_S
             sides = np.exp(-below * below / 2) + np.exp(-above * above / 2)
             row[h] = (middle - GAUSSIAN_H / GAUSSIAN_S * sides) / GAUSSIAN_PEAK
-
-
-@compiled
-def surrogate_rows(neuron: Neuron, mem: Floats, spare: Floats, out: Floats) -> None:
-    """Compute the surrogate of dS/dU of a row (unit); ``spare`` has room for a tile."""
-    rules, begin, n = rules_of(neuron), np.uint64(0), np.uint64(mem.size)
-    for tile in range(np.uint64(tiles(mem.size))):
-        values = load_units(mem, begin, n, tile, spare)
-        store_units(out, begin, n, tile, surrogate(neuron, rules, values, spare), spare)

@@ -13,32 +13,33 @@ import numpy as np
 
 from spikebench.kernels.cpu.compiling import (
     Floats,
+    Index,
     Ints,
     Offsets,
     compiled,
+    inlined,
 )
 from spikebench.kernels.cpu.events import Events, add_currents, add_sorted_gradients
 from spikebench.kernels.cpu.neurons import (
     AD,
-    ASKED,
-    ASKED_MEM,
-    BY_SYN,
     CELLS,
     FIRED,
     GRADIENTS,
     MEM,
-    SLOPE,
     SYN,
+    Cell,
     Neuron,
-    add_sums,
+    Rules,
+    add_step,
     advance,
     load_back,
     load_cell,
+    near_threshold,
     retreat,
     rules_of,
     store_back,
     store_cell,
-    surrogate_rows,
+    surrogate,
     table_of,
 )
 from spikebench.kernels.cpu.recurrent_delays import (
@@ -49,16 +50,22 @@ from spikebench.kernels.cpu.recurrent_delays import (
     products_of_taps,
     send,
 )
-from spikebench.kernels.cpu.simd import at_least, bits, fill, load, store
+from spikebench.kernels.cpu.simd import at_least, bits
 from spikebench.kernels.cpu.spike_gradients import SPARSE, add_products, append_units
-from spikebench.kernels.cpu.tiles import WIDTH, read, tiles, units_of, write
+from spikebench.kernels.cpu.tiles import (
+    WIDTH,
+    load_units,
+    read,
+    store_units,
+    tiles,
+    units_of,
+    write,
+)
 from spikebench.kernels.cpu.vectors import sum_rows
 from spikebench.kernels.neuron import SURROGATES
 from spikebench.kernels.scan import STATE_ROWS
 
 _TRIANGLE, _BOXCAR = SURROGATES["triangle"], SURROGATES["boxcar"]  # 0 far from the threshold
-
-_BLOCK = 32  # units that are skipped together if none has fired
 
 
 class Kept(NamedTuple):
@@ -74,6 +81,18 @@ class Asked(NamedTuple):
 
     spikes: Floats
     membranes: Floats
+
+
+class Rows(NamedTuple):
+    """Arrays of a backward pass in one dimension: U, I, A of all steps; gradients by U; state; dL/dI; a block of it."""
+
+    membranes: Floats
+    synapses: Floats
+    adapted: Floats
+    by_membranes: Floats
+    state: Floats
+    current: Floats
+    block: Floats
 
 
 class Gradients(NamedTuple):
@@ -190,11 +209,11 @@ def longer(found: Ints, n_found: int, n_new: int) -> Ints:
 @compiled
 def _advance_all(neuron: Neuron, now: Floats, found: Ints, n_found: int) -> int:
     """Advance all units by one step, in place, where I[t] is given; append those that fire, return the new number."""
-    rules = rules_of(neuron)
+    rules, table = rules_of(neuron), neuron.table
     for tile in range(np.uint64(tiles(neuron.n))):
         at = tile * CELLS
         before = load_cell(now, at)
-        cell = advance(table_of(neuron, tile), rules, before, before.syn)
+        cell = advance(table_of(table, tile), rules, before, before.syn)
         store_cell(now, at, cell)
         mask = bits(cell.fired) & units_of(tile, np.uint64(neuron.n))
         n_found = append_units(mask, tile, found, n_found)
@@ -262,56 +281,49 @@ def scan_backward(
     shape = (n_samples, n)
     delays = late.size > 0
     # A surrogate without compact support needs the products of all units: they are kept, not computed at each arrival.
-    keeps_products = delays and neuron.surrogate != _TRIANGLE and neuron.surrogate != _BOXCAR
+    is_compact = neuron.surrogate == _TRIANGLE or neuron.surrogate == _BOXCAR
+    keeps_products = delays and not is_compact
     products = np.zeros((n_past if keeps_products else 0, n_taps, n, n_samples), dtype)
-    n_tiles = np.uint64(tiles(n))
-    work = np.zeros((n_samples, n_tiles * GRADIENTS), dtype)
-    cells = (n_samples, n_tiles * CELLS)
-    before, now, after = np.zeros(cells, dtype), np.zeros(cells, dtype), np.zeros(cells, dtype)
+    work = np.zeros(np.uint64(n_samples * tiles(n)) * GRADIENTS, dtype)
+    rows = Rows(
+        kept.membranes.ravel(),
+        kept.synapses.ravel(),
+        kept.adapted.ravel(),
+        asked.membranes.ravel(),
+        state.ravel(),
+        into.current.ravel(),
+        block.ravel() if to_weight or to_recurrent else block[:0].ravel(),
+    )
     spare = np.zeros(WIDTH, dtype)
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
     product = np.zeros((n_samples, width), dtype)
-    gs, slopes = np.empty(shape, dtype), np.empty(shape, dtype)
+    gs = np.empty(shape, dtype)
     active, n_active = np.empty(shape, np.int32), np.empty(n_samples, np.int64)
     has_spikes, none = asked.spikes.size > 0, neuron.one - neuron.one
-    for k in range(n_samples):
-        _recall(kept, state[first + k], neuron, first + k, n_steps - 1, now[k])
     for back in range(n_steps):
         t = n_steps - 1 - back
         for k in range(n_samples):
             for h in range(n):
                 gs[k, h] = asked.spikes[first + k, t, h] if has_spikes else none
-            surrogate_rows(neuron, kept.membranes[first + k, t], spare, slopes[k])
         taps_now = min(n_taps, back)
         if keeps_products:
             feed_back_delayed(products, late, t, gs)
-        elif delays:
-            _list_active(slopes, active, n_active)
-            feed_back_delayed_active(lam_syn, recurrent, late, t, n_steps, active, n_active, gs)
-        elif taps_now > 0:
-            _list_active(slopes, active, n_active)
-            if n_active.sum() < SPARSE * slopes.size:
+        elif taps_now > 0 or delays:
+            if is_compact:
+                _list_near(neuron, rows.membranes, first, t, n_steps, spare, active, n_active)
+            if delays:
+                feed_back_delayed_active(lam_syn, recurrent, late, t, n_steps, active, n_active, gs)
+            elif is_compact and n_active.sum() < SPARSE * gs.size:
                 _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
             else:
                 _feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
         lam_now = lam_syn[t % n_past]
-        for k in range(n_samples):
-            _recall(kept, state[first + k], neuron, first + k, t - 1, before[k])
-            write(gs[k], work[k], ASKED, GRADIENTS)
-            write(slopes[k], work[k], SLOPE, GRADIENTS)
-            if asked.membranes.size > 0:
-                write(asked.membranes[first + k, t], work[k], ASKED_MEM, GRADIENTS)
-            _retreat_all(neuron, before[k], now[k], after[k], work[k], learns, into.sums)
-            read(work[k], BY_SYN, GRADIENTS, lam_now[k])
-            if into.current.size > 0:
-                for h in range(n):
-                    into.current[first + k, t, h] = lam_now[k, h]
-            if to_weight or to_recurrent:
-                for h in range(n):
-                    block[k * n_block + t % n_block, h] = lam_now[k, h]
+        place = n_block, t % n_block
+        _retreat_all(
+            neuron, rows, gs, first, t, n_steps, work, lam_now, place, learns, into.sums, spare
+        )
         if keeps_products:
             products_of_taps(lam_now, panels, product, products[t % n_past])
-        after, now, before = now, before, after
         if t % n_block == 0:
             end = min(t + n_block, n_steps)
             if to_weight:
@@ -345,31 +357,111 @@ def scan_backward(
 @compiled
 def _retreat_all(
     neuron: Neuron,
-    before: Floats,
-    now: Floats,
-    after: Floats,
+    rows: Rows,
+    gs: Floats,
+    first: int,
+    t: int,
+    n_steps: int,
     work: Floats,
+    lam_now: Floats,
+    place: tuple[int, int],
     learns: bool,
     sums: Floats,
+    spare: Floats,
 ) -> None:
-    """Replace the gradients of all units at step t + 1 by those at step t; add those by coefficients if it learns."""
-    rules = rules_of(neuron)
-    for tile in range(np.uint64(tiles(neuron.n))):
-        cell, at = tile * CELLS, tile * GRADIENTS
-        back = retreat(
-            table_of(neuron, tile),
-            rules,
-            load(before, cell + FIRED),
-            load_cell(now, cell),
-            load(after, cell + SYN),
-            load_back(work, at),
-            load(work, at + ASKED_MEM),
-            load(work, at + ASKED),
-            load(work, at + SLOPE),
-        )
-        store_back(work, at, back)
-        if learns:
-            add_sums(neuron, tile, before[cell:], now[cell:], work[at:], 1, sums)
+    """Replace the gradients of all units at step t + 1, ``work``, by those at step t, from the gradients by spikes.
+
+    dL/dI is written to ``lam_now`` (sample, unit), to the currents and to step ``place[1]`` of ``place[0]`` of the
+    block, the gradients by coefficients are added if the layer ``learns``.
+    """
+    rules, n, n_tiles = rules_of(neuron), np.uint64(neuron.n), np.uint64(tiles(neuron.n))
+    by_spikes, lam, coefficients = gs.ravel(), lam_now.ravel(), neuron.table
+    membranes, synapses, adapted = rows.membranes, rows.synapses, rows.adapted
+    by_membranes, state, current, block = rows.by_membranes, rows.state, rows.current, rows.block
+    in_state = np.uint64(state.size) // np.uint64(membranes.size // n_steps) * n
+    for k in range(np.uint64(len(gs))):
+        sample = np.uint64(first) + k
+        at = (sample * np.uint64(n_steps) + np.uint64(t)) * n
+        at_block = (k * np.uint64(place[0]) + np.uint64(place[1])) * n
+        for tile in range(n_tiles):
+            now = _recalled(membranes, synapses, adapted, at, n, tile, rules, spare)
+            if t > 0:
+                before = _recalled(membranes, synapses, adapted, at - n, n, tile, rules, spare)
+            else:
+                before = _initial(state, sample * in_state, n, tile, spare)
+            after = asked_mem = rules.zero
+            if synapses.size > 0 and t + 1 < n_steps:
+                after = load_units(synapses, at + n, n, tile, spare)
+            if by_membranes.size > 0:
+                asked_mem = load_units(by_membranes, at, n, tile, spare)
+            asked = load_units(by_spikes, k * n, n, tile, spare)
+            slope = surrogate(neuron, rules, now.mem, spare)
+            cell = (k * n_tiles + tile) * GRADIENTS
+            back = load_back(work, cell)
+            table = table_of(coefficients, tile)
+            back = retreat(table, rules, before.fired, now, after, back, asked_mem, asked, slope)
+            store_back(work, cell, back)
+            store_units(lam, k * n, n, tile, back.by_syn, spare)
+            if current.size > 0:
+                store_units(current, at, n, tile, back.by_syn, spare)
+            if block.size > 0:
+                store_units(block, at_block, n, tile, back.by_syn, spare)
+            if learns:
+                add_step(neuron, rules, tile, before, now, back, sums)
+
+
+@inlined
+def _recalled(
+    membranes: Floats,
+    synapses: Floats,
+    adapted: Floats,
+    at: Index,
+    n: Index,
+    tile: Index,
+    rules: Rules,
+    spare: Floats,
+) -> Cell:
+    """Read the stored values of a tile from the rows at ``at``; those that are not stored are 0."""
+    mem = load_units(membranes, at, n, tile, spare)
+    syn = ad = rules.zero
+    if synapses.size > 0:
+        syn = load_units(synapses, at, n, tile, spare)
+    if adapted.size > 0:
+        ad = load_units(adapted, at, n, tile, spare)
+    return Cell(syn, mem, ad, at_least(mem, rules.threshold))
+
+
+@inlined
+def _initial(state: Floats, at: Index, n: Index, tile: Index, spare: Floats) -> Cell:
+    """Read the values of a tile before the first step from the state of a sample, which is at ``at``."""
+    return Cell(
+        load_units(state, at, n, tile, spare),
+        load_units(state, at + n, n, tile, spare),
+        load_units(state, at + np.uint64(2) * n, n, tile, spare),
+        load_units(state, at + np.uint64(STATE_ROWS) * n, n, tile, spare),
+    )
+
+
+@compiled
+def _list_near(
+    neuron: Neuron,
+    membranes: Floats,
+    first: int,
+    t: int,
+    n_steps: int,
+    spare: Floats,
+    active: Ints,
+    n_active: Offsets,
+) -> None:
+    """List the units of every sample in the support of a compact surrogate."""
+    rules, n = rules_of(neuron), np.uint64(neuron.n)
+    for k in range(len(n_active)):
+        at = np.uint64((first + k) * n_steps + t) * n
+        found, listed = active[k], 0
+        for tile in range(np.uint64(tiles(neuron.n))):
+            near = near_threshold(rules, load_units(membranes, at, n, tile, spare))
+            listed = append_units(bits(near) & units_of(tile, n), tile, found, listed)
+        n_active[k] = listed
 
 
 @compiled
@@ -412,26 +504,6 @@ def _feed_back(
 
 
 @compiled
-def _list_active(slopes: Floats, active: Ints, n_active: Offsets) -> None:
-    """List the units of every sample whose surrogate derivative is not 0."""
-    zero = slopes[0, 0] - slopes[0, 0]
-    n_samples, n = slopes.shape
-    for k in range(n_samples):
-        found = 0
-        for begin in range(0, n, _BLOCK):
-            end = min(begin + _BLOCK, n)
-            n_inside = 0
-            for h in range(begin, end):
-                n_inside += slopes[k, h] != zero
-            if n_inside == 0:
-                continue
-            for h in range(begin, end):  # every unit is written; only active ones are kept
-                active[k, found] = h
-                found += slopes[k, h] != zero
-        n_active[k] = found
-
-
-@compiled
 def _feed_back_active(
     lam_syn: Floats,
     recurrent: Floats,
@@ -446,23 +518,3 @@ def _feed_back_active(
         for s in range(n_taps):
             lam = lam_syn[(t + 1 + s) % lam_syn.shape[0], k]
             add_products(recurrent[s], active[k], n_active[k], lam, gs[k])
-
-
-@compiled
-def _recall(kept: Kept, state: Floats, neuron: Neuron, k: int, t: int, cells: Floats) -> None:
-    """Read the stored values of a step of sample k; before the first step, its state (row, unit)."""
-    if t < 0:
-        write(state[0], cells, SYN, CELLS)
-        write(state[1], cells, MEM, CELLS)
-        write(state[2], cells, AD, CELLS)
-        write(state[STATE_ROWS], cells, FIRED, CELLS)
-        return
-    write(kept.membranes[k, t], cells, MEM, CELLS)
-    threshold = fill(neuron.threshold, cells)
-    for tile in range(np.uint64(tiles(state.shape[1]))):
-        at = tile * CELLS
-        store(cells, at + FIRED, at_least(load(cells, at + MEM), threshold))
-    if kept.synapses.size > 0:
-        write(kept.synapses[k, t], cells, SYN, CELLS)
-    if kept.adapted.size > 0:
-        write(kept.adapted[k, t], cells, AD, CELLS)
