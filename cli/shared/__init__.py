@@ -4,6 +4,7 @@
 
     conversion        Shared by the commands that convert (and sweep): options, executors,
                       progress, and clean interruption
+    ending            Ending a command that runs until the user stops it
     lazy_group        A group of commands that imports a command only when it runs
     own_code          The option ``--model`` of a network of the user: its file is run, and only
                       because the user names it
