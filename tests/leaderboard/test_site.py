@@ -39,7 +39,7 @@ from spikebench.metrics.record import Latency, Metrics, NotApplicable
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 FORMULA = '=HYPERLINK("http://a.example")'
 VOID = {"meta", "link", "input", "img", "br", "path", "circle"}
-DOWNLOADS = ["leaderboard.json", "leaderboard.csv", "literature.csv"]
+DOWNLOADS = ["leaderboard.json", "leaderboard.csv", "literature.csv", "hardware.csv"]
 
 
 class Page(HTMLParser):
