@@ -2,6 +2,7 @@
 
 ::
 
+    build_facts       The option --version: version, commit, Python, and the libraries
     conversion        Shared by the commands that convert (and sweep): options, executors,
                       progress, and clean interruption
     ending            Ending a command that runs until the user stops it

@@ -94,7 +94,7 @@ def _params_of(spikes: SpikeFile) -> cochlea.CochleaParams:
         raise SpikeFileError(
             f"{name}: does not record its preset and parameters, so its stages are not known"
         )
-    params = encoder_of(made, spikes.n_units).params
+    params: cochlea.CochleaParams = encoder_of(made, spikes.n_units).params
     if made["parameters"] != asdict(params):
         raise SpikeFileError(
             f"{name}: made with other parameters than those of preset {made['preset']} in this version"
