@@ -393,7 +393,7 @@ input = "counts"                   # counts, binary, events, audio, other
 time_step_ms = 10.0
 time_steps = 100
 
-# One table per seed; report all trained seeds. A rank requires five.
+# {seeds}
 [[seeds]]
 seed = 0
 validation_accuracy = 0.0          # on the validation samples of {splits}
@@ -441,6 +441,9 @@ def write_kit(folder: Path, data: str, *, hardware: bool = False) -> list[Path]:
         protocol=_toml(known.dataset.split.protocol),
         track=f"{_toml(HARDWARE if hardware else 'spiking'):<25}",
         tracks="as it is, for measurements on a chip" if hardware else ", ".join(own),
+        seeds="One table per trained network on the chip; report all of them."
+        if hardware
+        else "One table per seed; report all trained seeds. A rank requires five.",
         predictions=PREDICTIONS_FILE,
         form=FORM_FILE,
         splits=SPLITS_FILE,
