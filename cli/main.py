@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 
+from cli.shared.build_facts import show_version
 from cli.shared.lazy_group import LazyGroup
-from spikebench import __version__
 from spikebench.errors import SpikebenchError
 from spikebench.records.text import os_error_text
 
@@ -93,7 +93,14 @@ _COMPLETION = (
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_COMPLETION,
 )
-@click.version_option(__version__, prog_name="spikebench")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version, the commit and the libraries, and exit.",
+)
 def group() -> None:
     """Convert audio to spikes, train and test models under one protocol, publish results that can be recomputed."""
 

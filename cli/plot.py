@@ -10,7 +10,7 @@ from cli.shared.plot_kinds import KINDS, Request
 
 
 @click.command()
-@click.argument("source", metavar="FILE|RESULT|RUN")
+@click.argument("source", metavar="FILE|RESULT|RUN|RESULTS")
 @click.option(
     "--kind",
     type=click.Choice(list(KINDS)),
@@ -35,7 +35,7 @@ from cli.shared.plot_kinds import KINDS, Request
 @click.option(
     "--data",
     metavar="FILE",
-    help="For the kind activity: the spike file, or the name of a data set, with the sample.",
+    help="The spike file, or the name of a data set, with the sample (activity), or to compare with (comparison).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture.")
 def plot(
@@ -57,8 +57,13 @@ def plot(
                           release probability
     classes      FILE     mean spikes of every class by unit and time
     frequencies  FILE     characteristic frequency of every unit
+    tuning       FILE     tuning curves of ten units: how much the membrane moves
+                          there for tones of all frequencies
+    comparison   FILE     how close FILE and --data are, paired by recordings
     confusion    RESULT   confusion matrix of the test samples, over all seeds
     latency      RESULT   test accuracy against the duration of the input
+    pareto       RESULTS  test accuracy against parameters, operations and spikes of
+                          all results in a folder, and the front that none beats
     training     RUN      loss and validation accuracy of every epoch
     parameters   RUN      learned time constants and delays
     activity     RUN      spikes of the hidden layers for sample --index of --data;
@@ -67,7 +72,8 @@ def plot(
     The audio is used only if its SHA-256 is the one stored in FILE. With the encoder cochlea, low units are high
     frequencies. The right axis of a sample gives the characteristic frequency of each unit if the encoder has them.
     FILE is a spike file or the name of a data set, RESULT a result or a leaderboard entry, RUN a run, a folder of runs,
-    or a RESULT with logs and weights (parameters and activity: of the first seed).
+    or a RESULT with logs and weights (parameters and activity: of the first seed). `spikebench compare --plot` draws
+    whether results differ, `spikebench data compare` has all options for two files.
     """  # noqa: D301
     from spikebench.plots.sample import write_figure
     from spikebench.records.whole_files import refuse_existing

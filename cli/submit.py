@@ -49,6 +49,11 @@ _OWN_ENTRIES = Path("leaderboard-entries")
     help="Write a form, the split of every sample and predictions to fill in into this folder, and exit.",
 )
 @click.option(
+    "--hardware",
+    is_flag=True,
+    help="With --kit: the form for measurements on a chip (power, energy, latency, throughput).",
+)
+@click.option(
     "--entries",
     type=click.Path(path_type=Path, file_okay=False),
     help=f"Folder of entries; by default {_ENTRIES} if it exists, else {_OWN_ENTRIES}.",
@@ -67,6 +72,7 @@ def submit(
     form: Path | None,
     data: str | None,
     kit: Path | None,
+    hardware: bool,
     entries: Path | None,
     overwrite: bool,
     as_json: bool,
@@ -79,14 +85,17 @@ def submit(
 
     PREDICTIONS.csv is for models that were trained elsewhere. First `spikebench submit --kit mine
     --data shd` writes a form and the samples. Then `spikebench submit mine/predictions.csv --form
-    mine/form.toml` checks and scores the completed files (columns seed,index,predicted).
+    mine/form.toml` checks and scores the completed files (columns seed,index,predicted). For a chip,
+    `submit --kit mine --hardware --data shd`: predictions are those of the chip, and power, energy, latency
+    and throughput are claims with unit, uncertainty, instrument and method, in a track of their own.
 
     Nothing is executed. The entry holds the SHA-256 of the weights, and with --weights the weights.
     Exit code 1: a check failed or the entry exists already; nothing was written.
     """
     if kit is not None:
-        _write_kit(kit, data or "digits", as_json)
+        _write_kit(kit, data or "digits", hardware, as_json)
         return
+    _refuse({"hardware": hardware}, "it belongs to --kit; a form says by itself what it contains")
     if source is None:
         raise click.UsageError("Missing argument 'RESULT_DIR|PREDICTIONS.csv'.")
     if entries is None:
@@ -169,10 +178,10 @@ def _raising(result: Result) -> str:
     return "spikebench verify raises it"
 
 
-def _write_kit(folder: Path, data: str, as_json: bool) -> None:
+def _write_kit(folder: Path, data: str, hardware: bool, as_json: bool) -> None:
     from leaderboard.claims.outside import write_kit
 
-    form, splits, predictions = write_kit(folder, data)
+    form, splits, predictions = write_kit(folder, data, hardware=hardware)
     if as_json:
         import json
 
@@ -181,5 +190,10 @@ def _write_kit(folder: Path, data: str, as_json: bool) -> None:
         return
     click.echo(f"Wrote {form} to fill in, {splits} (train, validation or test of every sample)")
     click.echo(f"and {predictions} (the test samples, for seed 0; one line per seed and sample).")
-    click.echo("Select on the validation samples, test each seed once, then:")
+    if hardware:
+        click.echo(
+            "Let the chip answer every test sample once per seed; fill in what you measured meanwhile, then:"
+        )
+    else:
+        click.echo("Select on the validation samples, test each seed once, then:")
     click.echo(f"  spikebench submit {predictions} --form {form}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import webbrowser
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.shared.ending import end_on_signals
 from cli.shared.sample import characteristic_frequencies, recording_finder
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def view(data: str, audio: Path | None, run: Path | None, port: int, no_browser:
     with SpikeFile(file) as spikes, SpikeFile(file) as heard, PageServer(port) as server:
         model = None if run is None else _model(heard, audio, run)
         server.application = _application(spikes, audio, model)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
+        end_on_signals()
         with contextlib.suppress(KeyboardInterrupt):
             click.echo(f"{server.address} (Ctrl-C ends it)")
             if not no_browser:

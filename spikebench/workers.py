@@ -1,20 +1,23 @@
 """Processes that share a job, behind the Executor interface of the standard library.
 
 Workers are forked from a fork server that has imported and prepared their modules once. They start fast,
-share its memory until they write to it, and share no threads and no open files with the parent. Every
-worker reads from a pipe whose other end only the parent holds. When the parent stops early or dies, the
-pipe closes and all workers exit at once, even during a call, so that no process is left behind.
+share its memory until they write to it, and share no threads and no open files with the parent. On Windows,
+which cannot fork, every worker is started anew (``spawn``) and imports its modules itself. Every worker
+reads from a pipe whose other end only the parent holds. When the parent stops early or dies, the pipe closes
+and all workers exit at once, even during a call, so that no process is left behind.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 PRELOAD_NOTE = "SPIKEBENCH_PRELOAD"
+_HAS_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,11 +103,13 @@ def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
     if jobs == 1:
         yield _InProcess()
         return
-    context = get_context("forkserver")
+    context = get_context("forkserver" if _can_fork() else "spawn")
     parent_lives, stop = context.Pipe(duplex=False)
     try:
-        _start_fork_server(preload, note)
-        pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=(parent_lives,))
+        if _can_fork():
+            _start_fork_server(preload, note)
+        work = (parent_lives, preload, note)
+        pool = _Pool(jobs, mp_context=context, initializer=_begin, initargs=work)
     except OSError as error:  # semaphores of a pool are in shared memory, which containers may lack
         stop.close()
         parent_lives.close()
@@ -123,25 +129,38 @@ def worker_pool(jobs: int, preload: str, note: str = "") -> Iterator[Executor]:
 
 
 def prepare_workers(preload: str) -> None:
-    """Start the fork server ahead of time, in the background.
+    """Start the fork server ahead of time, in the background; does nothing where processes are not forked.
 
     Parameters
     ----------
     preload
         Module that it imports.
     """
-    _start_fork_server(preload, "")
+    if _can_fork():
+        _start_fork_server(preload, "")
+
+
+def _can_fork() -> bool:
+    return "forkserver" in get_all_start_methods()
 
 
 def _start_fork_server(preload: str, note: str) -> None:
     """Start the fork server with Ctrl-C blocked: a terminal sends it to every process, and the parent handles it."""
+    from multiprocessing import forkserver, resource_tracker  # not on Windows
+
     forkserver.set_forkserver_preload([preload])
     # The tracker unblocks signals when it starts, so it comes first.
     resource_tracker.ensure_running()
+    with _noted(note), _signals_wait():
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _noted(note: str) -> Iterator[None]:
+    """Set the note for the import of the preloaded module."""
     os.environ[PRELOAD_NOTE] = note
     try:
-        with _signals_wait():
-            forkserver.ensure_running()
+        yield
     finally:
         del os.environ[PRELOAD_NOTE]
 
@@ -159,21 +178,29 @@ def _signals_wait() -> Iterator[None]:
     held: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {n: signal.signal(n, lambda number, frame: held.append(number)) for n in numbers}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if _HAS_MASKS else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for one, handler in before.items():
             signal.signal(one, handler)
         for late in held:
             signal.raise_signal(late)
 
 
-def _begin(parent_lives: Connection) -> None:
-    """Prepare a worker: accept SIGTERM, and exit with the parent."""
+def _begin(parent_lives: Connection, preload: str, note: str) -> None:
+    """Prepare a worker: import its module, accept SIGTERM, and exit with the parent."""
+    if preload not in sys.modules:  # not forked from a server that has imported it
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # a terminal sends it to every process, the parent handles it
+        with _noted(note):
+            importlib.import_module(preload)
     # A worker inherits the fork server's mask; with SIGTERM blocked, the pool could not end it.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if _HAS_MASKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def leave_with_parent() -> None:
         with contextlib.suppress(EOFError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import re
 from pathlib import Path
@@ -56,3 +57,20 @@ def test_the_script_splits_as_the_table_says(make_digits: ModuleType) -> None:
     for line in table[1:]:
         name, _, speaker, split = line.split(",")
         assert make_digits.split_of(int(speaker), name) == split
+
+
+def test_the_recorded_terminal_is_that_of_its_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "images"))
+    commands = importlib.import_module("demo").COMMANDS
+    svg = (ROOT / "docs" / "images" / "demo.svg").read_text(encoding="utf-8")
+    shown = html.unescape(re.sub(r"<[^>]+>", "", svg)).replace("\N{NO-BREAK SPACE}", " ")
+    for command in commands:
+        assert command in shown
+    assert not re.search(
+        r"@import|@font-face|url\(\s*['\"]?(?!#)|href=", svg
+    )  # nothing from elsewhere
+    # The figures in the text of the README are those that the same command printed there.
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("test accuracy", "validation accuracy", "speakers unseen", "spikes per sample"):
+        (figures,) = set(re.findall(rf"^      {name} +(.*)$", readme, re.MULTILINE))
+        assert " ".join(figures.split()) in " ".join(shown.split())

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def build(entries: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Write a static page that works from file:// and loads nothing from other addresses.
 
-    Also writes a page per entry (entries/), leaderboard.json, leaderboard.csv and literature.csv beside it. If nothing
-    that it was built from has changed since the last build, the page is left as it is.
+    Also writes a page per entry (entries/), leaderboard.json, leaderboard.csv, literature.csv and hardware.csv beside
+    it. If nothing that it was built from has changed since the last build, the page is left as it is.
     """
     from leaderboard.pages.site import DOWNLOADS, page_path
     from leaderboard.pages.up_to_date import identify_inputs, recall_build, remember_build

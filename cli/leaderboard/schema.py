@@ -8,7 +8,7 @@ import click
 @click.command()
 @click.argument("name")
 def schema(name: str) -> None:
-    """Print the JSON Schema of NAME: entry, result, run, verification or form."""
+    """Print the JSON Schema of NAME: entry, result, run, verification, form or hardware."""
     import json
 
     from leaderboard.claims.schemas import schema as find

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import unquote
 import click
 
 from cli.leaderboard.selection import entries_option
+from cli.shared.ending import end_on_signals
 
 HOST = "127.0.0.1"
 TYPES = {
@@ -50,8 +50,7 @@ def serve(entries: tuple[Path, ...], port: int) -> None:
         raise SpikebenchError(
             f"port {port} of {HOST}: {os_error_text(error)}; choose another with --port, or any free one with --port 0"
         ) from None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    end_on_signals()
     with server, temporary_folder("page") as folder:
         build_site(read_checked(entries), read_literature(), folder)
         server.offer(folder)

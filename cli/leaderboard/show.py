@@ -17,6 +17,7 @@ from cli.leaderboard.selection import entries_option, json_option, read_checked
 def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: bool) -> None:
     """Show the leaderboard in the terminal."""
     from leaderboard.claims.literature import read_literature
+    from leaderboard.standings.chips import chip_rows, split_boards
     from leaderboard.standings.ranking import build_boards
     from leaderboard.standings.table import measured_rows, to_json
 
@@ -31,7 +32,9 @@ def show(entries: tuple[Path, ...], dataset: str, literature: bool, as_json: boo
         boards = [board for board in boards if board.dataset == dataset]
         reports = [report for report in reports if report.dataset == dataset]
     if as_json:
-        click.echo(to_json(measured_rows(boards), reports), nl=False)
+        software, _ = split_boards(boards)
+        chips = [vars(row) for row in chip_rows(boards)]
+        click.echo(to_json(measured_rows(software), reports, chips), nl=False)
         return
     from leaderboard.pages.terminal import print_boards, print_literature
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.shared.plot_compared import draw_files, draw_pareto
 from cli.shared.sample import characteristic_frequencies, find_recording, recording_finder
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAX_STAGE_ROWS = 350
 _CLASS_BINS, _CLASS_ROWS = 100, 70
+_TONES_HZ, _TONES, _CURVES = (20.0, 24_000.0), 800, 10
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,26 @@ def _draw_frequencies(request: Request) -> Figure:
         )
     figure, (panel,) = panels(1, f"{file.name}: frequency map")
     draw_frequency_map(panel, frequencies)
+    return figure
+
+
+def _draw_tuning(request: Request) -> Figure:
+    import numpy as np
+
+    from spikebench.encoders.cochlea.stages import membrane_tuning
+    from spikebench.plots.frequencies import draw_tuning
+    from spikebench.plots.panels import panels
+    from spikebench.spike_files.reader import SpikeFile
+    from spikebench.store.locate import resolve
+
+    file, _ = resolve(request.source)
+    frequencies = np.geomspace(*_TONES_HZ, _TONES)
+    with SpikeFile(file) as spikes:
+        shown = np.linspace(0, spikes.n_units - 1, min(_CURVES, spikes.n_units)).round()
+        units = [int(unit) for unit in shown]
+        response = membrane_tuning(spikes, frequencies, units)
+    figure, (panel,) = panels(1, f"{file.name}: tuning curves of the membrane")
+    draw_tuning(panel, frequencies, response, units)
     return figure
 
 
@@ -211,7 +233,10 @@ KINDS: dict[str, tuple[Callable[[Request], Figure], tuple[str, ...], tuple[str, 
     "sample": (_draw_sample, ("--index",), ("--audio", "--stages")),
     "classes": (_draw_classes, (), ()),
     "frequencies": (_draw_frequencies, (), ()),
+    "tuning": (_draw_tuning, (), ()),
+    "comparison": (lambda request: draw_files(request.source, request.data), ("--data",), ()),
     "confusion": (_draw_confusion, (), ()),
+    "pareto": (lambda request: draw_pareto(Path(request.source)), (), ()),
     "latency": (_draw_latency, (), ()),
     "training": (_draw_training, (), ()),
     "parameters": (_draw_parameters, (), ()),

@@ -8,6 +8,8 @@
                  ahead, input
     entry        Entries: one folder per entry, ``entries/<dataset>/<id>/``, written whole and
                  validated on reading
+    hardware     Measurements on a chip: power, energy, latency and throughput, as those who measured
+                 them state them
     literature   Results reported in papers: ``literature.csv``, one row per number, validated on
                  reading
     outside      Entries made with other trainers: predictions by sample index, and a form with

@@ -24,6 +24,7 @@ Track = Literal[
     "continual",
     "online",
     "robust",
+    "hardware",
 ]
 TRACKS: dict[str, str] = {
     "spiking": "spiking networks",
@@ -34,6 +35,7 @@ TRACKS: dict[str, str] = {
     "continual": "one task after another",
     "online": "online learning",
     "robust": "under noise and faults",
+    "hardware": "measured on chips",
 }
 assert set(TRACKS) == set(get_args(Track))
 

@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leaderboard.checks.breakdown import Breakdown, break_down
 from leaderboard.checks.logs import check_logs, write_logs
@@ -40,6 +40,7 @@ from leaderboard.claims.declaration import (
     own_track,
     tracks_of,
 )
+from leaderboard.claims.hardware import HARDWARE, Hardware
 from leaderboard.claims.privacy import refuse_paths
 from leaderboard.claims.tier import (
     VERIFICATION_FILE,
@@ -106,7 +107,24 @@ OwnTrack = Literal[
     "continual",
     "online",
     "robust",
+    "hardware",
 ]
+
+
+def check_hardware(track: str, hardware: Hardware | None) -> None:
+    """Raise ValueError unless measurements on a chip are in their own track, and this track contains nothing else.
+
+    Parameters
+    ----------
+    track, hardware
+        Of an entry or a form.
+    """
+    if (track == HARDWARE) != (hardware is not None):
+        raise ValueError(
+            "track hardware needs the measurements of a chip; `spikebench submit --kit FOLDER --hardware` writes a form"
+            if hardware is None
+            else f"measurements on a chip belong to the track {HARDWARE}, not {track}"
+        )
 
 
 class Withdrawal(BaseModel):
@@ -140,6 +158,12 @@ class Entry(BaseModel):
     declared: Declarations
     result_sha256: Sha256
     withdrawn: Withdrawal | None = None
+    hardware: Hardware | None = Field(default=None, exclude_if=lambda measured: measured is None)
+
+    @model_validator(mode="after")
+    def _has_hardware(self) -> Self:
+        check_hardware(self.track, self.hardware)
+        return self
 
     @property
     def sha256(self) -> str:
@@ -202,6 +226,7 @@ def make_entry(
     citation: str = "",
     track: str = "",
     declared: Declarations | None = None,
+    hardware: Hardware | None = None,
     submitted: str = "",
 ) -> Entry:
     """Make the entry of a result; the same result always gets the same id.
@@ -220,6 +245,8 @@ def make_entry(
         By default ``spiking``, ``conventional-spikes`` or ``conventional-audio``, according to the model.
     declared
         By default derived from the result.
+    hardware
+        Measurements on a chip, for the track ``hardware``.
     submitted
         Date, as 2026-01-31; by default today (UTC).
 
@@ -249,6 +276,7 @@ def make_entry(
                 "submitted": submitted or datetime.now(UTC).date().isoformat(),
                 "track": track or own_track(result),
                 "declared": declared or declare(result),
+                "hardware": hardware,
                 "result_sha256": sha256,
             }
         )
@@ -481,6 +509,7 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
         raise ResultError(
             f"{path}: track spiking, but the model is not spiking according to the result"
         )
+    _check_measured(path, entry.hardware, result)
     if not isinstance(result.training.get("input"), dict):
         return  # not made by our trainer: cannot be derived
     said = declare(result)
@@ -497,6 +526,22 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
             raise ResultError(
                 f"{path}: declared.{name} is {claimed!r}, but the result has {found!r}"
             )
+
+
+def _check_measured(path: Path, hardware: Hardware | None, result: Result) -> None:
+    """Refuse measurements on a chip that do not fit the result, or beside what software counted."""
+    if hardware is None:
+        return
+    test_samples = result.dataset.split.test_samples
+    if hardware.samples > test_samples:
+        raise ResultError(
+            f"{path}: hardware.samples is {hardware.samples}, but there are {test_samples} test samples"
+        )
+    if any(seed.metrics is not None or seed.run_file is not None for seed in result.seeds):
+        raise ResultError(
+            f"{path}: measurements on a chip, but the result has a training log or cost metrics of software; submit "
+            "the predictions of the chip with a form"
+        )
 
 
 def withdraw(folder: Path, reason: str) -> Entry:

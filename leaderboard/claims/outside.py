@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leaderboard.claims.declaration import Declarations, Line
-from leaderboard.claims.entry import Entry, Link, OwnTrack, make_entry
+from leaderboard.claims.entry import Entry, Link, OwnTrack, check_hardware, make_entry
+from leaderboard.claims.hardware import HARDWARE, Hardware, hardware_form
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.protocol.opening import LabelledSamples, SplitLabels, read_split_labels
 from spikebench.protocol.results import (
@@ -90,6 +91,7 @@ class Form(_Part):
     declared: Declarations
     seeds: Annotated[list[FormSeed], Field(min_length=1, max_length=1000)]
     config: dict[str, Any] = {}
+    hardware: Hardware | None = None
 
     @model_validator(mode="after")
     def _each_seed_once(self) -> Self:
@@ -102,6 +104,7 @@ class Form(_Part):
             level = [x for one in inner for x in one if isinstance(x, dict | list)]
         if level:
             raise ValueError(f"config: nested deeper than {MAX_CONFIG_DEPTH} levels")
+        check_hardware(self.track, self.hardware)
         return self
 
 
@@ -267,6 +270,7 @@ def outside_result(
             citation=form.citation,
             track=form.track,
             declared=form.declared,
+            hardware=form.hardware,
         )
         yield folder, result, entry
 
@@ -367,7 +371,7 @@ authors = ""                       # A. Smith, B. Jones
 note = ""                          # for readers, in one line
 # link = "https://example.org/paper"
 citation = ""
-track = "spiking"                  # {tracks}
+track = {track} # {tracks}
 software = ""                      # with its version
 command = ""                       # that reproduces the predictions
 selected_on = "validation"         # validation, or none: the last epoch without selection
@@ -389,7 +393,7 @@ input = "counts"                   # counts, binary, events, audio, other
 time_step_ms = 10.0
 time_steps = 100
 
-# One table per seed; report all trained seeds. A rank requires five.
+# {seeds}
 [[seeds]]
 seed = 0
 validation_accuracy = 0.0          # on the validation samples of {splits}
@@ -400,7 +404,7 @@ selected_epoch = 0
 """
 
 
-def write_kit(folder: Path, data: str) -> list[Path]:
+def write_kit(folder: Path, data: str, *, hardware: bool = False) -> list[Path]:
     """Write the files for an entry made with another trainer: form, split of every sample, predictions to fill in.
 
     Parameters
@@ -409,6 +413,8 @@ def write_kit(folder: Path, data: str) -> list[Path]:
         Created if it does not exist.
     data
         A registered data set, or a spike file.
+    hardware
+        Whether the form is for measurements on a chip.
 
     Returns
     -------
@@ -429,14 +435,21 @@ def write_kit(folder: Path, data: str) -> list[Path]:
     known = read_split_labels(data)
     parts = {"train": known.train, "validation": known.validation, "test": known.test}
     splits = [f"{name},{index}" for name, part in parts.items() for index in part.index.tolist()]
+    own = [track for track in get_args(OwnTrack) if track != HARDWARE]
     form = _FORM.format(
         dataset=_toml(known.dataset.name),
         protocol=_toml(known.dataset.split.protocol),
-        tracks=", ".join(get_args(OwnTrack)),
+        track=f"{_toml(HARDWARE if hardware else 'spiking'):<25}",
+        tracks="as it is, for measurements on a chip" if hardware else ", ".join(own),
+        seeds="One table per trained network on the chip; report all of them."
+        if hardware
+        else "One table per seed; report all trained seeds. A rank requires five.",
         predictions=PREDICTIONS_FILE,
         form=FORM_FILE,
         splits=SPLITS_FILE,
     )
+    if hardware:
+        form += "\n" + hardware_form(known.dataset.split.test_samples)
     texts = [form, "\n".join(["split,index", *splits]) + "\n"]
     texts.append(
         "\n".join([",".join(_COLUMNS), *(f"0,{k}," for k in known.test.index.tolist())]) + "\n"

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from leaderboard.claims.entry import Entry
+from leaderboard.claims.hardware import Hardware
 from leaderboard.claims.outside import Form
 from leaderboard.claims.tier import Verifications
 from spikebench.errors import UnknownNameError
@@ -19,6 +20,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "run": Logs,
     "verification": Verifications,
     "form": Form,
+    "hardware": Hardware,
 }
 
 

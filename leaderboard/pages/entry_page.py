@@ -15,6 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from leaderboard.claims.entry import StoredEntry, printable
+from leaderboard.claims.hardware import FIGURES
 from leaderboard.claims.tier import THIS_MACHINE
 from leaderboard.pages.charts import Curve, latency_curve, shades, worst_confusions
 from leaderboard.pages.templating import cost, render
@@ -127,6 +128,8 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
         index=index,
         source=source,
         row=rows[0],
+        measured=stored.entry.hardware,
+        figures=FIGURES,
         rows=rows,
         n_classes=len(classes),
         rule=_cut(printable(result.dataset.split.rule)),

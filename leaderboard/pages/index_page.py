@@ -7,15 +7,17 @@ displayed, and the downloads contain all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 from markupsafe import Markup
 
 from leaderboard.claims.entry import StoredEntry, printable
+from leaderboard.claims.hardware import FIGURES
 from leaderboard.claims.literature import Report
 from leaderboard.pages.charts import strip_plots
 from leaderboard.pages.templating import inert_json, render
+from leaderboard.standings.chips import ChipTable
 from leaderboard.standings.ranking import Board
 from leaderboard.standings.table import Row
 
@@ -52,17 +54,24 @@ class Group:
     tiers: list[TierTables]
 
 
-def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence[Report]) -> str:
+def render_index(
+    boards: Sequence[Board],
+    rows: Sequence[Row],
+    reports: Sequence[Report],
+    chips: Sequence[ChipTable] = (),
+) -> str:
     """Render the page of all entries.
 
     Parameters
     ----------
     boards
-        The ranked entries.
+        The ranked entries, without those of the track ``hardware``.
     rows
         The same entries as flat rows, in the order of the boards.
     reports
         The literature.
+    chips
+        Measurements on chips.
 
     Returns
     -------
@@ -81,6 +90,8 @@ def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence
         data=_compact(boards, by_board, groups),
         current=[group for group in groups if group.first.protocol_in_use],
         older=[group for group in groups if not group.first.protocol_in_use],
+        chips=_first_chips(chips),
+        figures=FIGURES,
         reports=sorted(reports, key=lambda r: (order[r.dataset], -r.accuracy_percent)),
         plots=strip_plots(reports),
         datasets=list(dict.fromkeys([*sorted({row.dataset for row in rows}), *order])),
@@ -88,6 +99,15 @@ def render_index(boards: Sequence[Board], rows: Sequence[Row], reports: Sequence
         used_tracks={row.track for row in rows},
         used_tiers={row.tier for row in rows} | ({"reported"} if reports else set()),
     )
+
+
+def _first_chips(tables: Sequence[ChipTable]) -> list[tuple[ChipTable, int]]:
+    """Limit the rows of every table; the second number is that of the others, which the download contains."""
+    shown = [replace(table, rows=table.rows[:STATIC_ROWS]) for table in tables]
+    return [
+        (table, len(whole.rows) - len(table.rows))
+        for table, whole in zip(shown, tables, strict=True)
+    ]
 
 
 def _groups(boards: Sequence[Board], rows: Sequence[list[Row]]) -> list[Group]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from leaderboard.claims.declaration import TRACKS
+from leaderboard.claims.hardware import HARDWARE
 from leaderboard.claims.literature import Report
 from leaderboard.claims.tier import TIER_NAMES
 from leaderboard.standings.table import Row
@@ -36,7 +37,7 @@ _LIKE_SHD = ("shd", "shd-r")
 
 
 def unique_rows(rows: Sequence[Row]) -> list[Row]:
-    """Select the first row of every entry that is not withdrawn and whose protocol is in use.
+    """Select the first row of every entry that is not withdrawn, not of a chip, and whose protocol is in use.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def unique_rows(rows: Sequence[Row]) -> list[Row]:
     """
     first: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        if not row.withdrawn and row.protocol_in_use:
+        if not row.withdrawn and row.protocol_in_use and row.track != HARDWARE:
             first.setdefault((*_place(row), row.id), row)
     return sorted(first.values(), key=lambda row: (*_place(row), -row.test_accuracy, row.id))
 

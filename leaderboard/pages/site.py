@@ -14,6 +14,7 @@ from leaderboard.pages.entry_page import render_entry
 from leaderboard.pages.index_page import render_index
 from leaderboard.pages.templating import GENERATOR
 from leaderboard.program import program_sha256
+from leaderboard.standings.chips import chip_rows, chip_tables, chips_csv, split_boards
 from leaderboard.standings.ranking import Board, build_boards
 from leaderboard.standings.table import (
     Row,
@@ -29,7 +30,7 @@ from spikebench.records.whole_files import remove_partials, write_text
 from spikebench.workers import available_cores, worker_pool
 
 PAGE = "index.html"
-DOWNLOADS = ("leaderboard.json", "leaderboard.csv", "literature.csv")
+DOWNLOADS = ("leaderboard.json", "leaderboard.csv", "literature.csv", "hardware.csv")
 _HEAD_BYTES = 4096
 SEVERAL_PROCESSES_FROM, _PER_CALL = 1000, 50
 
@@ -77,7 +78,7 @@ def build_site(
     Returns
     -------
     list of Path
-        The page, then ``leaderboard.json``, ``leaderboard.csv`` and ``literature.csv`` beside it. The page of an entry
+        The page, then the files of ``DOWNLOADS`` beside it. The page of an entry
         is ``entries/<dataset>/<id>.html``, with all its data as JSON beside it.
 
     Raises
@@ -92,6 +93,8 @@ def build_site(
     boards = build_boards(entries)
     rows = measured_rows(boards)
     pages = _by_page(boards, rows, page.name)
+    software, _ = split_boards(boards)
+    counted, chips = measured_rows(software), chip_rows(boards)
     if root.exists() and not root.is_dir():
         raise ResultError(f"{root}: is not a folder; give one, or a file that ends in .html")
     try:
@@ -104,8 +107,13 @@ def build_site(
         with worker_pool(jobs, preload=__name__) as pool:
             parts = [own[i : i + _PER_CALL] for i in range(0, len(own), _PER_CALL)]
             written = [pool.submit(_write_some, part) for part in parts]
-            texts = (to_json(rows, reports), measured_csv(rows), literature_csv(reports))
-            index = render_index(boards, rows, reports)
+            texts = (
+                to_json(counted, reports, [vars(chip) for chip in chips]),
+                measured_csv(counted),
+                literature_csv(reports),
+                chips_csv(chips),
+            )
+            index = render_index(software, counted, reports, chip_tables(chips))
             for number, future in enumerate(written, 1):
                 future.result()
                 report_progress(min(number * _PER_CALL, len(own)), len(own))

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import printable
 from leaderboard.claims.tier import TIER_NAMES, TIERS
+from leaderboard.standings.chips import in_si
 from leaderboard.standings.ranking import MIN_SEEDS
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -90,6 +91,7 @@ def _environment() -> Environment:
         "cost": cost,
         "seconds": seconds,
         "clean": printable,
+        "si": in_si,
     }
     environment.globals |= {
         "generator": Markup(GENERATOR),

@@ -11,8 +11,10 @@ from rich.text import Text
 
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import printable
+from leaderboard.claims.hardware import FIGURES, HARDWARE
 from leaderboard.claims.literature import Report
 from leaderboard.claims.tier import TIER_NAMES
+from leaderboard.standings.chips import ChipRow, chip_rows, in_si
 from leaderboard.standings.ranking import Board
 from leaderboard.standings.table import Row, measured_row
 
@@ -42,8 +44,9 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
         _print_heading(group[0], console)
         for board in group:
             rows = [measured_row(board, ranked) for ranked in board.entries]
+            is_hardware = board.track == HARDWARE
             console.print(Text(f"{TIER_NAMES[board.tier]}: {TRACKS[board.track]}", style="bold"))
-            console.print(_board_table(rows))
+            console.print(_chip_table(chip_rows([board])) if is_hardware else _board_table(rows))
             reasons = dict.fromkeys(
                 f"{row.name}, {row.withdrawn}" if row.withdrawn else row.unranked_reason
                 for row in rows
@@ -95,6 +98,26 @@ def _board_table(rows: Sequence[Row]) -> Table:
             f"{row.parameters:,}{'' if row.parameters_counted else ' claimed'}",
             "–" if row.spikes_per_sample is None else f"{row.spikes_per_sample:,.0f}",
             str(row.seeds),
+        )
+    return table
+
+
+def _chip_table(rows: Sequence[ChipRow]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("device", overflow="fold", ratio=1)
+    for name in ("test", "energy", "idle", "active", "latency"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        rank = "–" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
+        how = f" ({row.scope}, {row.pace}, batch of {row.batch_size})"
+        shown = ("energy_per_sample_j", "idle_power_w", "active_power_w", "latency_s")
+        figures = [(row.figure(name), FIGURES[name][0]) for name in shown]
+        table.add_row(
+            rank,
+            Text(row.device + how),
+            _percent(row.test_accuracy),
+            *("–" if figure is None else in_si(figure[0], unit) for figure, unit in figures),
         )
     return table
 

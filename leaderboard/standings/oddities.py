@@ -21,6 +21,8 @@ languages
 validation
     Test accuracy minus the validation accuracy that selected the epoch is more than :data:`VALIDATION_GAP` above the
     usual difference.
+hardware
+    Energy per sample and active power divided by throughput differ by more than a factor of :data:`POWER_FACTOR`.
 
 The usual value is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`; else it is
 not known, and 0 takes its place: some test splits are easier than their validation speakers, and some languages than
@@ -47,6 +49,7 @@ SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
 LEAST_SAMPLES, P_VALUE, LEAST_SPREAD = 10, 1e-4, 0.05
 LANGUAGE_GAP, VALIDATION_GAP, LEAST_PEERS = 0.25, 0.1, 4
 WEAKNESS = 0.5
+POWER_FACTOR = 2.0
 
 
 def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
@@ -76,6 +79,7 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
             flags=(
                 *twins[stored.entry.id],
                 *_seeds(stored),
+                *_hardware(stored),
                 *_speakers(stored),
                 *_languages(stored, languages[stored.result.dataset.identity]),
                 *_validation(
@@ -122,6 +126,23 @@ def _seeds(stored: StoredEntry) -> list[str]:
     if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         return []
     return [f"the seeds {_list(numbers)} have gaps between them: were others left out?"]
+
+
+def _hardware(stored: StoredEntry) -> list[str]:
+    measured = stored.entry.hardware
+    if measured is None:
+        return []
+    energy, power, rate = (
+        measured.energy_per_sample_j,
+        measured.active_power_w,
+        measured.throughput_per_s,
+    )
+    if energy is None or power is None or rate is None:
+        return []
+    factor = energy.value * rate.value / power.value
+    if 1 / POWER_FACTOR <= factor <= POWER_FACTOR:
+        return []
+    return [f"the energy per sample is {factor:.2g} times active power divided by throughput"]
 
 
 def _speakers(stored: StoredEntry) -> list[str]:

@@ -6,7 +6,7 @@ overlaps that of the group's first entry; otherwise it opens the next group. All
 first. Comparison with the first entry, not with the neighbour, prevents a chain of small steps from tying the whole
 list together. An entry has no rank if it has fewer than five seeds, lacks a validation accuracy, is withdrawn, repeats
 predictions of an entry that had been withdrawn before, or if its labels were not compared with the data set while those
-of others were.
+of others were. The track ``hardware`` is ranked by energy instead, see :mod:`leaderboard.standings.energy`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from leaderboard.checks.registered import board_identity, is_published
 from leaderboard.claims.declaration import TRACKS
 from leaderboard.claims.entry import Entry, StoredEntry
+from leaderboard.claims.hardware import HARDWARE
 from leaderboard.claims.tier import TIERS
+from leaderboard.standings.energy import (
+    comparable,
+    energy_order,
+    energy_ranks,
+    why_no_energy_rank,
+)
 from spikebench.metrics.ranks import rank_intervals
 from spikebench.protocol.results import Result, Split
 from spikebench.protocol.splits import PROTOCOLS
@@ -83,6 +90,8 @@ def why_unranked(result: Result, entry: Entry | None = None) -> str:
     """
     if entry is not None and entry.withdrawn is not None:
         return f"withdrawn on {entry.withdrawn.date}: {entry.withdrawn.reason}"
+    if entry is not None and entry.hardware is not None:
+        return why_no_energy_rank(entry.hardware, result)
     count = len(result.seeds)
     if count < MIN_SEEDS:
         return f"{count} seed{'s' if count > 1 else ''}; a rank needs {MIN_SEEDS}"
@@ -134,23 +143,31 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
 def _rank(
     group: list[StoredEntry], withdrawn: Mapping[str, StoredEntry]
 ) -> tuple[RankedEntry, ...]:
-    ordered = sorted(group, key=lambda s: (-s.result.summary.test_mean, s.entry.id))
+    is_hardware = group[0].entry.track == HARDWARE
+    by_accuracy = sorted(group, key=lambda s: (-s.result.summary.test_mean, s.entry.id))
+    ordered = sorted(group, key=energy_order) if is_hardware else by_accuracy
     compared = any(stored.labels_compared for stored in ordered)
     reasons = {stored.entry.id: _why_unranked(stored, compared, withdrawn) for stored in ordered}
     ranked = [stored for stored in ordered if not reasons[stored.entry.id]]
     intervals = [stored.result.summary.test_interval for stored in ranked]
-    ranks = rank_intervals([(interval.low, interval.high) for interval in intervals])
+    by_interval = [(interval.low, interval.high) for interval in intervals]
+    ranks = energy_ranks(ranked) if is_hardware else rank_intervals(by_interval)
     by_id = {stored.entry.id: rank for stored, rank in zip(ranked, ranks, strict=True)}
-    shared = Counter(ranks)
+    shared = Counter((_place(stored), by_id[stored.entry.id]) for stored in ranked)
     return tuple(
         RankedEntry(
             stored,
             rank := by_id.get(stored.entry.id),
-            tied=rank is not None and shared[rank] > 1,
+            tied=rank is not None and shared[_place(stored), rank] > 1,
             reason=reasons[stored.entry.id],
         )
         for stored in ordered
     )
+
+
+def _place(stored: StoredEntry) -> object:
+    """Return what the entries of a board that share ranks have in common."""
+    return stored.entry.hardware and comparable(stored.entry.hardware)
 
 
 def _why_unranked(

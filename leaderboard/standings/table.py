@@ -237,7 +237,9 @@ def measured_rows(boards: Iterable[Board]) -> list[Row]:
     return [measured_row(board, ranked) for board in boards for ranked in board.entries]
 
 
-def to_json(rows: Sequence[Row], reports: Sequence[Report]) -> str:
+def to_json(
+    rows: Sequence[Row], reports: Sequence[Report], chips: Sequence[Mapping[str, object]] = ()
+) -> str:
     """Write measured entries and literature as one JSON text.
 
     Parameters
@@ -246,16 +248,20 @@ def to_json(rows: Sequence[Row], reports: Sequence[Report]) -> str:
         The measured entries.
     reports
         The literature.
+    chips
+        Rows of measurements on chips.
 
     Returns
     -------
     str
-        An object with ``measured`` (rows) and ``literature``. The full data of an entry are in the file beside its
-        page, see :func:`entry_json`.
+        An object with ``measured`` (rows), ``literature`` and, if there are any, ``hardware``. The full data of an
+        entry are in the file beside its page, see :func:`entry_json`.
     """
     measured = _json_lines(_columns(row) for row in rows)
     literature = _json_lines(report.model_dump(mode="json") for report in reports)
-    return f'{{"schema_version": {EXPORT_VERSION},\n"measured": {measured},\n"literature": {literature}}}\n'
+    hardware = f',\n"hardware": {_json_lines(chips)}' if chips else ""
+    parts = f'"measured": {measured},\n"literature": {literature}{hardware}'
+    return f'{{"schema_version": {EXPORT_VERSION},\n{parts}}}\n'
 
 
 def _json_lines(items: Iterable[Mapping[str, object]]) -> str:
@@ -298,7 +304,7 @@ def measured_csv(rows: Sequence[Row]) -> str:
     str
         A header and one line per entry.
     """
-    return _to_csv([field.name for field in fields(Row)], map(_columns, rows))
+    return to_csv([field.name for field in fields(Row)], map(_columns, rows))
 
 
 def _columns(row: Row) -> dict[str, object]:
@@ -318,10 +324,24 @@ def literature_csv(reports: Sequence[Report]) -> str:
     str
         A header and one line per reported number.
     """
-    return _to_csv(list(Report.model_fields), [report.model_dump() for report in reports])
+    return to_csv(list(Report.model_fields), [report.model_dump() for report in reports])
 
 
-def _to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Write a table as CSV that a spreadsheet opens without executing anything.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns.
+    rows
+        Cells by name.
+
+    Returns
+    -------
+    str
+        A header and one line per row.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)

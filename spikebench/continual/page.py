@@ -19,6 +19,7 @@ from spikebench.continual.report import (
 )
 from spikebench.errors import ResultError
 from spikebench.records.strict_json import read_record
+from spikebench.sweeps.study_folder import refuse_twice
 
 __all__ = ["page_text", "picture_name", "read_reports"]
 
@@ -51,7 +52,7 @@ def read_reports(folders: Sequence[Path]) -> list[ContinualReport]:
     Raises
     ------
     ResultError
-        If a folder has no report, or runs of it failed.
+        If a folder has no report, runs of it failed, or a study is given twice.
     """
     found = []
     for folder in folders:
@@ -62,6 +63,15 @@ def read_reports(folders: Sequence[Path]) -> list[ContinualReport]:
         if report.failed:
             raise ResultError(f"{folder}: {len(report.failed)} runs failed; repeat the study first")
         found.append(report)
+    names = [
+        [
+            picture_name("", report, tasks.name, model.model)
+            for tasks in report.tasks
+            for model in report.models
+        ]
+        for report in found
+    ]
+    refuse_twice(folders, names)
     return found
 
 

@@ -29,6 +29,7 @@ from spikebench.continual.tasks import TaskSequence
 from spikebench.continual.training import train_tasks
 from spikebench.metrics.chance import chance_level
 from spikebench.sweeps.jobs import run_jobs, trained_part
+from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import FAILURES, reason
 from spikebench.training.run import locked
@@ -74,6 +75,7 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
+        note_study(study.output, "continual", study.dataset)
         watch = StudyWatch(
             study.jobs, _part, lost=lambda why: _Outcome(None, why), progress=progress
         )

@@ -21,11 +21,12 @@ from spikebench.continual.methods import Method, parse_methods
 from spikebench.continual.run import Job, read_result
 from spikebench.continual.settings import ContinualSettings, model_preset, read_settings
 from spikebench.continual.tasks import TaskSequence, Tested, check_sequence, make_tasks
-from spikebench.continual.training import check_model, make_model
+from spikebench.continual.training import CHECKPOINT, check_model, make_model
 from spikebench.errors import ProtocolError, TrainingError
 from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord
+from spikebench.sweeps.study_folder import refuse_other_checkpoint, refuse_other_study
 from spikebench.training.inference import bin_samples
 
 __all__ = ["ContinualStudy", "plan_study", "tasks_of"]
@@ -171,8 +172,11 @@ def plan_study(
         for model, preset in presets.items()
         for method in listed
     ]
+    refuse_other_study(output, "continual", dataset)
     for job in jobs:
-        read_result(job)  # refuses the folder of another run
+        # Refuses the folder of another run, finished or interrupted.
+        if read_result(job) is None:
+            refuse_other_checkpoint(job.folder / CHECKPOINT, job.identity)
     _check(jobs)
     return ContinualStudy(
         data, dataset, output, chosen, presets, sequences, listed, seeds, tested, jobs

@@ -45,9 +45,16 @@ from spikebench.training.inference import (
 from spikebench.training.run import load_tensors, locked, save_tensors
 from spikebench.training.run_record import HISTORY_FILE, RunRecord
 
-__all__ = ["check_model", "make_model", "make_rule", "offered_classes", "train_tasks"]
+__all__ = [
+    "CHECKPOINT",
+    "check_model",
+    "make_model",
+    "make_rule",
+    "offered_classes",
+    "train_tasks",
+]
 
-_CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 # Settings of a preset that need validation during training or change the weights outside of the steps.
 _UNUSED = (
     "patience_epochs",
@@ -254,7 +261,7 @@ def _train(job: Job, sequence: TaskSequence, look: Callable[[], None]) -> Contin
         seconds=done.seconds,
     )
     write_result(job, result)
-    (job.folder / _CHECKPOINT).unlink(missing_ok=True)
+    (job.folder / CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
@@ -336,11 +343,11 @@ class _Done:
 def _save(job: Job, model: Classifier, rule: BackPropagation, done: _Done) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     note = {"run": job.identity} | vars(done)
-    save_tensors(job.folder / _CHECKPOINT, tensors | rule.state(), note)
+    save_tensors(job.folder / CHECKPOINT, tensors | rule.state(), note)
 
 
 def _load(job: Job, model: Classifier, rule: BackPropagation) -> _Done:
-    path = job.folder / _CHECKPOINT
+    path = job.folder / CHECKPOINT
     if not path.exists():
         return _Done([], [], 0.0)
     tensors, note = load_tensors(path)

@@ -131,7 +131,9 @@ class ConversionJournal:
         if self.path.is_symlink():
             raise ConversionStateError(f"{self._name}: is a link; remove it")
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666))
+            os.close(
+                os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+            )
         except OSError as error:
             raise ConversionStateError(
                 f"{self._name}: cannot be written: {os_error_text(error)}"

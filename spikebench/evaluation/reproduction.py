@@ -8,7 +8,6 @@ Data are found by a registered name or a path given by the user, never by a path
 from __future__ import annotations
 
 import math
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -42,6 +41,11 @@ from spikebench.training.inference import (
     run_model,
 )
 from spikebench.training.run_record import RunRecord
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 MOST_PARAMETERS = 20_000_000
 MOST_STEPS = 10_000
@@ -438,7 +442,7 @@ def bounded_memory(large: bool = False, device: str = "cpu") -> Iterator[None]:
     None
     """
     used = _data_bytes()
-    if large or used is None or device != "cpu":
+    if large or used is None or resource is None or device != "cpu":
         yield
         return
     before: tuple[Any, Any] = resource.getrlimit(resource.RLIMIT_DATA)

@@ -36,8 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.errors import DataError, ResultError
+from spikebench.records.locks import file_lock
 from spikebench.records.text import os_error_text
-from spikebench.records.whole_files import file_lock, file_sha256, file_sha256_once
+from spikebench.records.whole_files import file_sha256, file_sha256_once
 from spikebench.spike_files.layout import MAX_TIME_S, MAX_UNITS
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.store.folder import data_root

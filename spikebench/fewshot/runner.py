@@ -13,6 +13,7 @@ from spikebench.fewshot.report import FewShotReport, rows_of, write_report
 from spikebench.fewshot.study import Study
 from spikebench.fewshot.worker import HISTORY, FewShotJob, Outcome, run_job
 from spikebench.sweeps.jobs import run_jobs
+from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import software
 from spikebench.training.run import locked
@@ -50,6 +51,7 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
+        note_study(study.output, "fewshot", study.selection.dataset)
         watch = StudyWatch(
             study.jobs, _part, lost=lambda why: Outcome(None, failed=why), progress=progress
         )

@@ -23,6 +23,7 @@ from spikebench.learning.maml import Method
 from spikebench.models.base import model_class
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.records.strict_json import read_record
+from spikebench.sweeps.study_folder import refuse_other_study
 
 __all__ = ["METHODS", "Study", "plan_study"]
 
@@ -107,6 +108,7 @@ def plan_study(
     for model in networks:
         model_class(model)
     selection = open_selection(data)
+    refuse_other_study(output, "fewshot", selection.dataset)
     jobs: list[FewShotJob] = []
     for seed in range(seeds):
         for kind in chosen:

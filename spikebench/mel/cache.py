@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from spikebench.errors import DataError, ResultError
 from spikebench.mel.spectrogram import MelDesign, log_mel
 from spikebench.recordings.named import NamedRecordings
+from spikebench.records.locks import file_lock
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import (
-    file_lock,
     file_sha256,
     file_sha256_once,
     remove_partials,

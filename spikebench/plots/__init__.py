@@ -5,10 +5,10 @@
     classes      Plot of the mean spikes of a class
     confusion    Plot of a confusion matrix
     continual    Plot of learning task after task: accuracy on every task after every task
-    costs        Plot of accuracy against costs: parameters, operations, spikes
+    costs        Plot of accuracy against costs, with the Pareto front: parameters, operations, spikes
     fewshot      Plot of a study of few-shot learning: accuracy against inner steps
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
-    frequencies  Plot of the frequency map of an encoder: which unit answers to which frequency
+    frequencies  Plots of the frequencies of an encoder: frequency map and tuning curves
     latency      Plot of latency: accuracy over the time heard
     network      Plots of a trained network: learned values of its layers, and the spikes of a
                  hidden layer

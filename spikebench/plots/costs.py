@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from spikebench.plots.sample import GRID, INK, plain, style
 
-__all__ = ["Cost", "draw_costs"]
+__all__ = ["Cost", "draw_cost", "draw_costs", "pareto_front"]
 
 _SPIKING, _CONVENTIONAL = "#0b6e8f", "#b3541e"
 _PANELS = {
@@ -59,7 +59,7 @@ def draw_costs(costs: Sequence[Cost], title: str) -> Figure:
     panels = [figure.add_subplot(1, len(shown), number + 1) for number in range(len(shown))]
     for panel, kind in zip(panels, shown, strict=True):
         panel.sharey(panels[0])
-        _draw(panel, costs, kind)
+        draw_cost(panel, costs, kind)
     for panel in panels[:1]:
         panel.set_ylabel("test accuracy [%]")
     kinds = {one.spiking for one in costs}
@@ -71,11 +71,25 @@ def draw_costs(costs: Sequence[Cost], title: str) -> Figure:
         )
         if spiking in kinds
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
+    handles.append(
+        Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label="not beaten in both")
+    )
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
-def _draw(panel: Axes, costs: Sequence[Cost], kind: str) -> None:
+def draw_cost(panel: Axes, costs: Sequence[Cost], kind: str) -> None:
+    """Draw accuracies with their intervals against one cost, and the line of the networks that none beats in both.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    costs
+        The networks.
+    kind
+        ``parameters``, ``operations`` or ``spikes``.
+    """
     style(panel)
     panel.set_xscale("log")
     panel.grid(visible=True, color=GRID, linewidth=0.6)
@@ -95,5 +109,36 @@ def _draw(panel: Axes, costs: Sequence[Cost], kind: str) -> None:
             fontsize=7.5,
             color=INK,
         )
+    front = pareto_front(
+        [(getattr(one, kind), one.accuracy) for one in costs if getattr(one, kind)]
+    )
+    panel.plot(
+        [cost for cost, _ in front],
+        [100 * accuracy for _, accuracy in front],
+        color=INK,
+        linewidth=0.9,
+        linestyle="--",
+        zorder=1,
+    )
     panel.tick_params(which="minor", labelsize=7)
     panel.margins(x=0.25)
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Select the points that no other point beats in both cost and accuracy.
+
+    Parameters
+    ----------
+    points
+        (cost, accuracy) of every network.
+
+    Returns
+    -------
+    list of (float, float)
+        By rising cost and accuracy; of equal points one.
+    """
+    front: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(points, key=lambda one: (one[0], -one[1])):
+        if not front or accuracy > front[-1][1]:
+            front.append((cost, accuracy))
+    return front

@@ -15,7 +15,15 @@ from spikebench.fidelity.measures import NAMES
 from spikebench.fidelity.summary import interval_edges
 from spikebench.plots.sample import INK, plain, style
 
-__all__ = ["draw_comparison"]
+__all__ = [
+    "draw_classes",
+    "draw_comparison",
+    "draw_intervals",
+    "draw_profile",
+    "draw_rates",
+    "draw_spikes",
+    "draw_time",
+]
 
 _COLOURS = (
     "#0b6e8f",
@@ -46,13 +54,13 @@ def draw_comparison(comparison: Comparison, first: str, second: str) -> Figure:
     figure = Figure(figsize=(11.0, 1.0 + 2.9 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(rows, 2)
-    _draw_profile(figure.add_subplot(grid[0, :]), comparison)
-    _draw_spikes(figure.add_subplot(grid[1, 0]), comparison)
-    _draw_intervals(figure.add_subplot(grid[1, 1]), comparison)
-    _draw_rates(figure.add_subplot(grid[2, 0]), comparison)
-    _draw_time(figure.add_subplot(grid[2, 1]), comparison)
+    draw_profile(figure.add_subplot(grid[0, :]), comparison)
+    draw_spikes(figure.add_subplot(grid[1, 0]), comparison)
+    draw_intervals(figure.add_subplot(grid[1, 1]), comparison)
+    draw_rates(figure.add_subplot(grid[2, 0]), comparison)
+    draw_time(figure.add_subplot(grid[2, 1]), comparison)
     if with_classes:
-        _draw_classes(figure.add_subplot(grid[3, :]), comparison)
+        draw_classes(figure.add_subplot(grid[3, :]), comparison)
     for panel in figure.axes:
         style(panel)
     handles = [
@@ -63,7 +71,16 @@ def draw_comparison(comparison: Comparison, first: str, second: str) -> Figure:
     return figure
 
 
-def _draw_profile(panel: Axes, comparison: Comparison) -> None:
+def draw_profile(panel: Axes, comparison: Comparison) -> None:
+    """Draw the spikes per sample of every unit, of both files.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    comparison
+        The measured comparison.
+    """
     n_units = comparison.totals[0].channels.size
     width = band_width(n_units)
     starts = np.arange(0, n_units, width)
@@ -85,7 +102,16 @@ def _draw_profile(panel: Axes, comparison: Comparison) -> None:
     panel.set_title("   ·   ".join(verdicts), loc="left", fontsize=9, color=INK)
 
 
-def _draw_spikes(panel: Axes, comparison: Comparison) -> None:
+def draw_spikes(panel: Axes, comparison: Comparison) -> None:
+    """Draw the distribution of the number of spikes of a sample, of both files.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    comparison
+        The measured comparison.
+    """
     counts = [total.spikes for total in comparison.totals]
     if min(count.size for count in counts) < 2:
         _bars(panel, [float(count.mean()) for count in counts], "spikes", "{:,.0f}")
@@ -101,7 +127,16 @@ def _draw_spikes(panel: Axes, comparison: Comparison) -> None:
     _title(panel, comparison, "spikes")
 
 
-def _draw_intervals(panel: Axes, comparison: Comparison) -> None:
+def draw_intervals(panel: Axes, comparison: Comparison) -> None:
+    """Draw the distribution of the intervals between spikes of a unit, of both files.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    comparison
+        The measured comparison.
+    """
     steps = interval_edges(comparison.resolution)
     # Short intervals are a few steps of the time grid: bins are at least one step wide to keep them apart.
     bins = np.unique(
@@ -129,7 +164,16 @@ def _density(
     return density
 
 
-def _draw_rates(panel: Axes, comparison: Comparison) -> None:
+def draw_rates(panel: Axes, comparison: Comparison) -> None:
+    """Draw the rates in the silent tails, of both files.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    comparison
+        The measured comparison.
+    """
     _bars(
         panel,
         [total.rate for total in comparison.totals],
@@ -140,7 +184,16 @@ def _draw_rates(panel: Axes, comparison: Comparison) -> None:
     _title(panel, comparison, "spontaneous")
 
 
-def _draw_time(panel: Axes, comparison: Comparison) -> None:
+def draw_time(panel: Axes, comparison: Comparison) -> None:
+    """Draw the correlation over shifts in time, or the times of first spikes if samples are not paired.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    comparison
+        The measured comparison.
+    """
     if comparison.pairing.by:
         panel.plot(1e3 * LAGS, comparison.correlations, color=INK, linewidth=1.6)
         best = comparison.measures["time"].figures["lag_ms"]
@@ -170,7 +223,16 @@ def _draw_time(panel: Axes, comparison: Comparison) -> None:
     _title(panel, comparison, "time")
 
 
-def _draw_classes(panel: Axes, comparison: Comparison) -> None:
+def draw_classes(panel: Axes, comparison: Comparison) -> None:
+    """Draw the mean number of spikes of every class, of both files.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    comparison
+        The measured comparison.
+    """
     means = np.array([one.means for one in comparison.classes])
     panel.plot(means[:, 0], "o", color=_COLOURS[0], markersize=9, fillstyle="none")
     panel.plot(means[:, 1], "s", color=_COLOURS[1], markersize=4)

@@ -89,11 +89,11 @@ def draw_sample(
     figure.suptitle(plain(sample.title), x=0.01, ha="left", fontsize=11, color=INK)
     waiting = iter(axes)
     if recording is not None:
-        _draw_spectrogram(next(waiting), recording)
+        draw_spectrogram(next(waiting), recording)
     if stages is not None:
-        _draw_stage(next(waiting), stages, np.abs(stages.velocity), "membrane velocity", 50.0)
-        _draw_stage(next(waiting), stages, stages.p_fire, "release probability", None)
-    _draw_raster(axes[-1], sample, cf)
+        draw_stage(next(waiting), stages, np.abs(stages.velocity), "membrane velocity", 50.0)
+        draw_stage(next(waiting), stages, stages.p_fire, "release probability", None)
+    draw_raster(axes[-1], sample, cf)
     end = recording.duration if recording is not None else float(sample.times.max(initial=0.0))
     axes[-1].set_xlim(0.0, max(end, 1e-3))
     axes[-1].set_xlabel("time [s]")
@@ -102,7 +102,18 @@ def draw_sample(
     return figure
 
 
-def _draw_raster(panel: Axes, sample: Sample, cf: NDArray[np.float64] | None) -> None:
+def draw_raster(panel: Axes, sample: Sample, cf: NDArray[np.float64] | None = None) -> None:
+    """Draw the spikes of a sample.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    sample
+        The spikes.
+    cf
+        Characteristic frequency of each unit [Hz], for the right axis; None to draw none.
+    """
     size = float(np.clip(12_000 / max(sample.times.size, 1), 2.5, 14.0))
     panel.scatter(
         sample.times, sample.units, s=size, marker=".", color=_ACCENT, linewidths=0, rasterized=True
@@ -127,7 +138,16 @@ def _frequency_axis(panel: Axes, cf: NDArray[np.float64]) -> None:
     style(twin)
 
 
-def _draw_spectrogram(panel: Axes, recording: Recording) -> None:
+def draw_spectrogram(panel: Axes, recording: Recording) -> None:
+    """Draw the spectrogram of a recording.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    recording
+        The recording.
+    """
     rate = recording.sample_rate
     n_fft = 2 ** int(np.ceil(np.log2(0.02 * rate)))
     # A short clip has fewer samples than a window: pad with zeros to avoid librosa's warning.
@@ -151,14 +171,28 @@ def _draw_spectrogram(panel: Axes, recording: Recording) -> None:
     _colour_bar(panel, image, "level [dB]")
 
 
-def _draw_stage(
+def draw_stage(
     panel: Axes,
     stages: Stages,
     values: NDArray[np.float64],
     name: str,
     range_db: float | None,
 ) -> None:
-    """Draw channels over time, the largest value of each column; logarithmic where a range is given."""
+    """Draw channels over time, the largest value of each column.
+
+    Parameters
+    ----------
+    panel
+        Where to draw.
+    stages
+        Channels and sample rate.
+    values
+        At least 0, float64, shape (channels, time).
+    name
+        Title of the panel.
+    range_db
+        Range of a logarithmic scale below the maximum [dB]; None for a linear scale.
+    """
     step = max(1, -(-values.shape[1] // _MAX_COLUMNS))
     padded = np.pad(values, ((0, 0), (0, -values.shape[1] % step)))
     peaks = padded.reshape(values.shape[0], -1, step).max(axis=2)

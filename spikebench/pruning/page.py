@@ -14,6 +14,7 @@ from spikebench.errors import ResultError
 from spikebench.pruning.report import PruningReport, PruningRow, epochs_text, table_lines
 from spikebench.pruning.speed import LayerTime
 from spikebench.records.strict_json import read_record
+from spikebench.sweeps.study_folder import refuse_twice
 
 __all__ = ["page_text", "picture_name", "read_studies"]
 
@@ -37,9 +38,9 @@ def read_studies(folders: Sequence[Path]) -> list[tuple[PruningReport, str]]:
     Raises
     ------
     ResultError
-        If a folder has no report or command, or runs of it failed.
+        If a folder has no report or command, runs of it failed, or a study is given twice.
     """
-    found = []
+    found: list[tuple[PruningReport, str]] = []
     for folder in folders:
         path, command = folder / "pruning.json", folder / "command.txt"
         if not (path.is_file() and command.is_file()):
@@ -50,6 +51,8 @@ def read_studies(folders: Sequence[Path]) -> list[tuple[PruningReport, str]]:
         if report.failed:
             raise ResultError(f"{folder}: {len(report.failed)} runs failed; repeat the study first")
         found.append((report, command.read_text(encoding="utf-8").strip()))
+    names = [[picture_name("", report, one.model) for one in report.models] for report, _ in found]
+    refuse_twice(folders, names)
     return found
 
 

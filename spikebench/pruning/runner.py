@@ -21,6 +21,7 @@ from spikebench.pruning.speed import LayerTime, measured_times
 from spikebench.pruning.study import PruningStudy, samples_of
 from spikebench.pruning.training import START, PruningData, hidden_units, train_pruned
 from spikebench.sweeps.jobs import run_jobs, trained_part
+from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import FAILURES, reason
 from spikebench.training.inference import bin_samples
@@ -69,6 +70,7 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
+        note_study(study.output, "pruning", study.dataset)
         watch = StudyWatch(
             study.jobs, _part, lost=lambda why: _Outcome(None, why), progress=progress
         )

@@ -25,7 +25,14 @@ from spikebench.protocol.results import DatasetRecord
 from spikebench.pruning.methods import DENSE, parse_densities, parse_methods
 from spikebench.pruning.run import Job, Tested, read_result
 from spikebench.pruning.settings import PruningSettings, model_preset, read_settings
-from spikebench.pruning.training import PruningData, check_class, check_model, make_model
+from spikebench.pruning.training import (
+    CHECKPOINTS,
+    PruningData,
+    check_class,
+    check_model,
+    make_model,
+)
+from spikebench.sweeps.study_folder import refuse_other_checkpoint, refuse_other_study
 from spikebench.training.inference import bin_samples
 
 __all__ = ["PruningStudy", "plan_study", "samples_of"]
@@ -176,8 +183,12 @@ def plan_study(
         for model, preset in presets.items()
         for method, density in pairs
     ]
+    refuse_other_study(output, "pruning", dataset)
     for job in jobs:
-        read_result(job)  # refuses the folder of another run
+        # Refuses the folder of another run, finished or interrupted.
+        if read_result(job) is None:
+            for name in CHECKPOINTS:
+                refuse_other_checkpoint(job.folder / name, job.identity)
     _check(jobs)
     return PruningStudy(data, dataset, output, chosen, presets, listed, parts, seeds, tested, jobs)
 

@@ -51,6 +51,7 @@ from spikebench.training.run import load_tensors, locked, save_tensors
 from spikebench.training.run_record import HISTORY_FILE, RunRecord
 
 __all__ = [
+    "CHECKPOINTS",
     "START",
     "PruningData",
     "check_class",
@@ -60,9 +61,8 @@ __all__ = [
     "train_pruned",
 ]
 
-START, _TRANSFER, _CHECKPOINT = (
-    f"{name}.safetensors" for name in ("start", "transfer", "checkpoint")
-)
+CHECKPOINTS = ("start.safetensors", "transfer.safetensors", "checkpoint.safetensors")
+START, _TRANSFER, _CHECKPOINT = CHECKPOINTS
 # Settings of a preset that need a selection during training, or change the weights outside of the steps.
 _UNUSED = ("patience_epochs", "weight_average", "weight_bits", "refit_epochs")
 

@@ -47,7 +47,7 @@ def _begin() -> None:
             return
         # Without standard error or a free descriptor, the output is not muted.
         with contextlib.suppress(OSError):
-            nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            nowhere = os.open(os.devnull, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
             try:
                 _kept = os.dup(_STDERR)
                 os.dup2(nowhere, _STDERR)
@@ -77,4 +77,5 @@ def _begin_anew() -> None:
         _kept = -1
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing is forked
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -4,6 +4,7 @@
 
     fields       Base class and field types of all records in files: frozen, without unknown keys,
                  with bounded numbers
+    locks        Locks between processes, on POSIX systems and on Windows
     problems     Failed validations in plain words
     strict_json  JSON from untrusted sources: bounded size and depth, unique keys, finite numbers
     text         Untrusted text (file names, messages that contain them) escaped for terminals and

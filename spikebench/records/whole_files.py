@@ -1,9 +1,8 @@
-"""Files written completely or not at all, locks between processes, and the SHA-256 of files."""
+"""Files written completely or not at all, and the SHA-256 of files."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -11,12 +10,12 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from spikebench.errors import OutputError, OutputExistsError, ResultError
+from spikebench.records.locks import locking
 from spikebench.records.text import os_error_text, printable
 
 
@@ -46,6 +45,7 @@ def file_sha256(path: Path) -> str:
 
 
 _SETTLED_NS = 2_000_000_000  # a change soon after the last one may not change the time stamps
+_TRIALS_OF_REPLACING = 40
 _known_hashes: dict[tuple[int, ...], str] = {}
 
 
@@ -183,10 +183,33 @@ def write_bytes(path: Path, content: bytes) -> None:
     content
         Its contents.
     """
-    with _held_partial(path) as (partial, held):
-        with open(held, "wb", closefd=False) as file:
-            file.write(content)
-        os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Rename a finished temporary file, or replace the file of that name with it.
+
+    On Windows, a file that another process is reading cannot be replaced; this is tried again for two seconds.
+
+    Parameters
+    ----------
+    partial
+        The temporary file, which nobody has open.
+    path
+        The file to be, in the same file system.
+
+    Raises
+    ------
+    OSError
+        If it cannot be renamed.
+    """
+    for _ in range(_TRIALS_OF_REPLACING if os.name == "nt" else 0):
+        with contextlib.suppress(PermissionError):
+            os.replace(partial, path)
+            return
+        time.sleep(0.05)
+    os.replace(partial, path)
 
 
 @contextmanager
@@ -205,7 +228,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     with partial_file(path) as partial:
         yield partial
-        os.replace(partial, path)
+        put_in_place(partial, path)
 
 
 @contextmanager
@@ -224,24 +247,20 @@ def partial_file(path: Path) -> Iterator[Path]:
     Path
         Temporary file in the same folder, empty.
     """
-    with _held_partial(path) as (partial, _):
-        yield partial
-
-
-@contextmanager
-def _held_partial(path: Path) -> Iterator[tuple[Path, int]]:
-    """Make a :func:`partial_file`; yield its path and the open file that holds its lock."""
     while True:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-        held = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            # If another process took it for one that was left before it was locked, another name is tried.
-            if _try_to_lock(held) != "busy" and os.path.exists(partial):
-                yield partial, held
-                return
-        finally:
-            partial.unlink(missing_ok=True)
-            os.close(held)
+        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
+        with contextlib.ExitStack() as stack:
+            try:
+                state = stack.enter_context(locking(partial))
+            except FileNotFoundError:
+                continue  # another process took it for one that was left, before it was locked
+            try:
+                if state != "busy" and partial.exists():
+                    yield partial
+                    return
+            finally:
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -259,18 +278,20 @@ def partial_folder(path: Path) -> Iterator[Path]:
         Temporary folder in the same folder, empty, that only its owner may read.
     """
     while True:
-        temporary = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        try:
-            held = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue  # another process took it for one that was left, before it was locked
-        try:
-            if _try_to_lock(held) != "busy" and os.path.isdir(temporary):
-                yield Path(temporary)
-                return
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            os.close(held)
+        temporary = Path(
+            tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        )
+        with contextlib.ExitStack() as stack:
+            try:
+                state = stack.enter_context(locking(temporary))
+            except FileNotFoundError:
+                continue  # another process took it for one that was left, before it was locked
+            try:
+                if state != "busy" and temporary.is_dir():
+                    yield temporary
+                    return
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_partials(folder: Path, name: str = "*") -> None:
@@ -285,56 +306,15 @@ def remove_partials(folder: Path, name: str = "*") -> None:
     """
     for left in folder.glob(f".{name}.*.partial"):
         with contextlib.suppress(OSError):  # removed meanwhile
-            held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                if _try_to_lock(held) != "locked":
+            if left.is_symlink():
+                continue
+            with locking(left) as state:
+                if state != "locked":
                     continue
                 if left.is_dir():
                     shutil.rmtree(left, ignore_errors=True)
                 else:
                     left.unlink(missing_ok=True)
-            finally:
-                os.close(held)
-
-
-def _try_to_lock(file: int) -> Literal["locked", "busy", "unsupported"]:
-    """Lock an open file or folder; ``unsupported`` by file systems without locks."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "busy"
-    except OSError:
-        return "unsupported"
-    return "locked"
-
-
-@contextmanager
-def file_lock(path: Path, busy: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock that only one process can hold at a time; the system releases it when the process ends.
-
-    Parameters
-    ----------
-    path
-        The lock file; created if it does not exist, and not removed.
-    busy
-        Called if another process holds the lock; when it returns, the function waits for the lock.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    OSError
-        If the file cannot be created.
-    """
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            busy()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikebench.errors import SpikeFileError
 from spikebench.records.text import os_error_text, printable
-from spikebench.records.whole_files import refuse_existing
+from spikebench.records.whole_files import put_in_place, refuse_existing
 from spikebench.spike_files.layout import (
     ARRAYS,
     FORMAT,
@@ -280,10 +280,10 @@ class SpikeWriter:
         if self.speaker_names:
             self._write_array("extra/speaker_names", list(self.speaker_names))
         self._file.close()
-        with self._partial.open("rb") as file:
+        with self._partial.open("rb+") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
         refuse_existing(self.path, self._overwrite)
-        os.replace(self._partial, self.path)
+        put_in_place(self._partial, self.path)
 
     def _cannot_write(self, error: OSError) -> SpikeFileError:
         return SpikeFileError(f"{printable(str(self.path))}: cannot write: {os_error_text(error)}")

@@ -6,13 +6,13 @@ their hash is the published one, or the one pinned on first use (:mod:`spikebenc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
 from spikebench.records.text import printable
+from spikebench.records.whole_files import put_in_place
 from spikebench.store.pins import check_file, read_pins, wrong_file
 from spikebench.store.transfer import Progress, TransferError, discard, transfer
 
@@ -90,7 +90,7 @@ def _take(
         transfer(url, partial, download, comparable, progress)
         difference = _check(partial, download, folder, notify)
         if not difference:
-            os.replace(partial, target)
+            put_in_place(partial, target)
             discard(partial)
             return target
         discard(partial)

@@ -23,8 +23,9 @@ import platformdirs
 
 from spikebench.datasets.spec import DatasetSpec
 from spikebench.errors import DataError
+from spikebench.records.locks import file_lock
 from spikebench.records.text import os_error_text
-from spikebench.records.whole_files import file_lock, partial_folder, remove_partials
+from spikebench.records.whole_files import partial_folder, remove_partials
 
 __all__ = ["data_root", "folder_of", "locked", "part_paths", "temporary_folder"]
 

@@ -22,6 +22,7 @@ from typing import IO, cast
 from spikebench.datasets.spec import Download
 from spikebench.errors import DataError
 from spikebench.records.text import os_error_text, printable
+from spikebench.records.whole_files import put_in_place
 from spikebench.store.archive import Member, RefusedError, tar_members, zip_members
 
 __all__ = ["unpack_file", "unpack_recordings"]
@@ -63,7 +64,7 @@ def unpack_file(
                 os.fsync(file.fileno())
             if difference := check(partial):
                 raise RefusedError(f"its contents are not {target.name}: {difference}")
-            os.replace(partial, target)
+            put_in_place(partial, target)
         finally:
             partial.unlink(missing_ok=True)
 

@@ -30,6 +30,7 @@ from spikebench.substrate.fixed_point import FixedPoint
 from spikebench.substrate.ideal import Ideal
 from spikebench.substrate.report import SubstrateReport, make_report, write_report
 from spikebench.substrate.study import RUN_FILE, Job, LoopRun, Study
+from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.time_left import TimeLeft
 from spikebench.training.epochs import make_rule, one_epoch
@@ -68,6 +69,7 @@ def run_study(
     study.output.mkdir(parents=True, exist_ok=True)
     watch = _Watch(len(study.jobs), progress)
     with locked(study.output), one_thread():
+        note_study(study.output, "substrate", study.selection.dataset)
         runs = [_run(study, job, watch) for job in study.jobs]
         tested = cache(
             partial(_tested, study)

@@ -32,6 +32,7 @@ from spikebench.records.fields import Count, NonNegative, Record
 from spikebench.records.strict_json import read_record
 from spikebench.records.text import shareable
 from spikebench.substrate.settings import Settings, SubstrateName, read_settings
+from spikebench.sweeps.study_folder import refuse_other_study
 from spikebench.training.inference import bin_samples, build_model
 from spikebench.training.run_record import RunRecord
 
@@ -176,6 +177,7 @@ def plan_study(
             f"model {model} works on audio, a substrate on spikes; choose lif or rlif"
         )
     selection = open_selection(data)
+    refuse_other_study(output, "substrate", selection.dataset)
     rows = np.arange(0, len(selection.train), chosen.train.every_sample)
     train = bin_samples(selection.train.subset(rows), chosen.preset)
     jobs = []

@@ -2,10 +2,11 @@
 
 ::
 
-    jobs         Running jobs on an Executor, some at a time, while their progress is watched
-    report       The results of a sweep: one table, the best configuration first, as JSON and as CSV
-    runner       Training many seeds and configurations: parallel runs on an Executor, and one table
-    spec         The specification of a sweep: a TOML file of models, data, seeds, fixed settings and a grid
-    study_watch  Watching the runs of a study: how many are done, how much of the work, the time left
-    worker       The worker of a sweep: train one run and return its outcome
+    jobs          Running jobs on an Executor, some at a time, while their progress is watched
+    report        The results of a sweep: one table, the best configuration first, as JSON and as CSV
+    runner        Training many seeds and configurations: parallel runs on an Executor, and one table
+    spec          The specification of a sweep: a TOML file of models, data, seeds, fixed settings and a grid
+    study_folder  The folder of a study: its kind and its data, so that no other study is mixed into it
+    study_watch   Watching the runs of a study: how many are done, how much of the work, the time left
+    worker        The worker of a sweep: train one run and return its outcome
 """

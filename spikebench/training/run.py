@@ -31,13 +31,14 @@ from safetensors.torch import save_file
 from spikebench.errors import TrainingError
 from spikebench.events.dataset import SpikeDataset
 from spikebench.protocol.opening import SelectionData, open_test
+from spikebench.records.locks import file_lock
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import read_json
 from spikebench.records.text import printable
 from spikebench.records.whole_files import (
-    file_lock,
     make_readable,
     partial_file,
+    put_in_place,
     remove_partials,
     whole_file,
     write_bytes,
@@ -175,7 +176,7 @@ def create_run(folder: Path, record: RunRecord) -> bool:
         except OSError:  # a file system without hard links
             if (folder / RUN_FILE).exists():
                 return False
-            os.replace(partial, folder / RUN_FILE)
+            put_in_place(partial, folder / RUN_FILE)
     return True
 
 

@@ -187,7 +187,12 @@ def test_build_answers_in_json(run: Run, result: str, tmp_path: Path) -> None:
     said = json.loads(out)
     assert (said["page"], said["entries"], said["literature"]) == ("board.html", 1, 102)
     assert said["bytes"] == (tmp_path / "board.html").stat().st_size
-    assert said["downloads"] == ["leaderboard.json", "leaderboard.csv", "literature.csv"]
+    assert said["downloads"] == [
+        "leaderboard.json",
+        "leaderboard.csv",
+        "literature.csv",
+        "hardware.csv",
+    ]
 
 
 def test_build_stops_at_an_entry_that_was_edited(run: Run, result: str, tmp_path: Path) -> None:

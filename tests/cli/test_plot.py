@@ -77,6 +77,19 @@ def test_the_frequency_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run(capsys, "plot", "digits", "--kind", "frequencies", "-o", picture) == (0, "", "")
 
 
+def test_what_is_compared(
+    toy: Path, result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "a.svg"
+    words = ("plot", toy, "--kind", "comparison", "--data", toy, "-o", picture)
+    assert run(capsys, *words) == (0, "", "")
+    words = ("plot", result.parent, "--kind", "pareto", "-o", picture, "--overwrite")
+    assert run(capsys, *words) == (0, "", "")
+    assert "<svg" in picture.read_text()
+    words = ("plot", "digits", "--kind", "tuning", "-o", picture, "--overwrite")
+    assert run(capsys, *words) == (0, "", "")
+
+
 def test_refusals(
     toy: Path,
     result: Path,
@@ -95,6 +108,10 @@ def test_refusals(
         ((result, "--kind", "latency"), 1, "has no latency; measure it with"),
         (("none", "--kind", "confusion"), 1, "none"),
         (("none", "--kind", "training"), 1, "none: not a run"),
+        (("none", "--kind", "pareto"), 1, "none: no such folder; give a result"),
+        ((".", "--kind", "pareto"), 1, ".: contains no results; give a folder with 1 … 200"),
+        ((toy, "--kind", "comparison"), 2, "Missing option '--data', which the kind comparison"),
+        (("plain.h5", "--kind", "tuning"), 1, "plain.h5: "),
         ((toy, "--kind", "classes", "-o", "a.gif"), 1, "the suffix of a figure must be one of"),
     ]
     for words, expected, reason in tries:

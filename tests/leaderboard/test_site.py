@@ -39,7 +39,7 @@ from spikebench.metrics.record import Latency, Metrics, NotApplicable
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 FORMULA = '=HYPERLINK("http://a.example")'
 VOID = {"meta", "link", "input", "img", "br", "path", "circle"}
-DOWNLOADS = ["leaderboard.json", "leaderboard.csv", "literature.csv"]
+DOWNLOADS = ["leaderboard.json", "leaderboard.csv", "literature.csv", "hardware.csv"]
 
 
 class Page(HTMLParser):
@@ -535,7 +535,7 @@ def test_site_is_the_same_every_time(tmp_path: Path) -> None:
     for name, order in (("a", entries), ("b", entries[::-1])):
         build_site(order, read_literature(), tmp_path / name)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
-    assert len(files) == 8
+    assert len(files) == 9
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -549,7 +549,7 @@ def test_several_processes_write_the_same_pages(
     monkeypatch.setattr("leaderboard.pages.site.available_cores", lambda: 2)
     build_site(entries, [], tmp_path / "two")
     files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*")]
-    assert len(files) == 8
+    assert len(files) == 9
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 

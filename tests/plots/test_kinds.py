@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from spikebench.metrics.record import Latency
 from spikebench.plots.classes import draw_class
 from spikebench.plots.confusion import draw_confusion
-from spikebench.plots.frequencies import draw_frequency_map
+from spikebench.plots.costs import Cost, draw_cost, pareto_front
+from spikebench.plots.frequencies import draw_frequency_map, draw_tuning
 from spikebench.plots.latency import draw_latency
 from spikebench.plots.network import draw_activity, draw_values
 from spikebench.plots.panels import panels
@@ -59,6 +60,30 @@ def test_frequencies(panel: Axes) -> None:
     draw_frequency_map(panel, np.array([1000.0, 100.0]))
     assert panel.get_yscale() == "log"
     assert panel.lines[0].get_ydata() == pytest.approx([1000, 100])
+
+
+def test_tuning_curves_are_relative_to_their_peaks(panel: Axes) -> None:
+    tones = np.array([100.0, 200.0, 400.0])
+    draw_tuning(panel, tones, np.array([[1.0, 0.1], [0.5, 1.0], [0.0, 10.0]]), [9, 0])
+    first, second = (line.get_ydata() for line in panel.lines)
+    assert first == pytest.approx([0, -6.0206, -180], abs=1e-3)
+    assert second == pytest.approx([-40, -20, 0])
+    assert shown(panel) == "9 0"
+
+
+def cost(name: str, accuracy: float, parameters: float, spikes: float | None = None) -> Cost:
+    return Cost(name, True, accuracy, accuracy - 0.1, accuracy + 0.1, parameters, None, spikes)
+
+
+def test_the_front_is_what_nothing_beats_in_both(panel: Axes) -> None:
+    assert pareto_front([(3, 0.9), (1, 0.5), (2, 0.4), (1, 0.6), (3, 0.9), (4, 0.9)]) == [
+        (1, 0.6),
+        (3, 0.9),
+    ]
+    assert pareto_front([]) == []
+    draw_cost(panel, [cost("a", 0.5, 10), cost("b", 0.4, 100), cost("c", 0.8, 0)], "parameters")
+    assert panel.lines[-1].get_xydata() == pytest.approx(np.array([[10, 50]]))
+    assert shown(panel) == "a b"  # a cost of 0 has no place on a logarithmic axis
 
 
 def test_latency(panel: Axes) -> None:

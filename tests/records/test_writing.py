@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from spikebench.records.locks import file_lock
 from spikebench.records.text import os_error_text
-from spikebench.records.whole_files import file_lock, whole_file, write_text
+from spikebench.records.whole_files import whole_file, write_text
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
-"""The stages of the cochlea before the spikes, for a sample of a spike file."""
+"""The stages of the cochlea before the spikes, for a sample of a spike file, and the tuning of its membrane."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
 
 import cochlea
 from cochlea import Trace
@@ -14,7 +17,7 @@ from spikebench.recordings.decoding import Recording
 from spikebench.records.text import printable
 from spikebench.spike_files.reader import SpikeFile
 
-__all__ = ["trace_sample"]
+__all__ = ["membrane_tuning", "trace_sample"]
 
 
 def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int]) -> Trace:
@@ -42,6 +45,45 @@ def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int
     UnknownNameError
         If there is no such preset.
     """
+    params = _params_of(spikes)
+    if spikes.provenance.get("offsets_removed"):
+        recording = recording.without_offset()
+    return cochlea.trace(
+        recording.samples, recording.sample_rate, params, spikes.n_units, list(channels)
+    )
+
+
+def membrane_tuning(
+    spikes: SpikeFile, frequencies: NDArray[np.float64], channels: Sequence[int]
+) -> NDArray[np.float64]:
+    """Compute how much the membrane moves at some channels for tones of some frequencies.
+
+    Parameters
+    ----------
+    spikes
+        As for :func:`trace_sample`.
+    frequencies
+        Of the tones [Hz], float64, shape (tones,), positive.
+    channels
+        Indices of the channels.
+
+    Returns
+    -------
+    ndarray of float64, shape (tones, channels)
+        Amplitude of the velocity per unit input.
+
+    Raises
+    ------
+    SpikeFileError, UnknownNameError
+        As :func:`trace_sample`.
+    """
+    membrane = _params_of(spikes).basilar_membrane
+    places = cochlea.place(spikes.n_units, membrane)[list(channels)]
+    return np.abs(cochlea.transfer_function(frequencies, places, membrane))
+
+
+def _params_of(spikes: SpikeFile) -> cochlea.CochleaParams:
+    """Return the parameters with which a file was made."""
     made = spikes.provenance
     name = printable(str(spikes.path))
     if encoder_name(made) != Cochlea.name:
@@ -52,13 +94,9 @@ def trace_sample(spikes: SpikeFile, recording: Recording, channels: Sequence[int
         raise SpikeFileError(
             f"{name}: does not record its preset and parameters, so its stages are not known"
         )
-    params = encoder_of(made, spikes.n_units).params
+    params: cochlea.CochleaParams = encoder_of(made, spikes.n_units).params
     if made["parameters"] != asdict(params):
         raise SpikeFileError(
             f"{name}: made with other parameters than those of preset {made['preset']} in this version"
         )
-    if made.get("offsets_removed"):
-        recording = recording.without_offset()
-    return cochlea.trace(
-        recording.samples, recording.sample_rate, params, spikes.n_units, list(channels)
-    )
+    return params

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,18 @@ NEWEST = "only newer formats have; write it again with libver='earliest'"
 MAX_HEADER_BYTES = 2**23
 MAX_HEADERS = 2**14
 _GOES_ON = 0x10
+# Flags that Windows lacks, and the one that only Windows needs.
+_FLAGS = ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY")
+_READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in _FLAGS)
+_one_at_a_time = threading.Lock()
+
+
+def _read_at(file: int, size: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(file, size, offset)
+    with _one_at_a_time:  # Windows: the position is shared by all threads
+        os.lseek(file, offset, os.SEEK_SET)
+        return os.read(file, size)
 
 
 class ByteFile:
@@ -53,8 +66,8 @@ class ByteFile:
     _handle = -1
 
     def __init__(self, path: Path) -> None:
-        # Opening a pipe would wait for its writer.
-        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        # Opening a pipe would wait for its writer, but for O_NONBLOCK.
+        self._handle = os.open(path, _READ)
         try:
             status = os.fstat(self._handle)
             if stat.S_ISDIR(status.st_mode):
@@ -91,7 +104,7 @@ class ByteFile:
         """
         if offset < 0 or size < 0 or offset + size > self.size:
             raise ValueError("points outside the file")
-        data = os.pread(self._handle, size, offset)
+        data = _read_at(self._handle, size, offset)
         if len(data) != size:
             raise ValueError("points outside the file")
         return data
@@ -100,7 +113,9 @@ class ByteFile:
         """Fill a buffer from the file, with the same checks as :meth:`read`."""
         if offset < 0 or offset + len(buffer) > self.size:
             raise ValueError("points outside the file")
-        if os.preadv(self._handle, [buffer], offset) != len(buffer):
+        if not hasattr(os, "preadv"):
+            buffer[:] = self.read(offset, len(buffer))
+        elif os.preadv(self._handle, [buffer], offset) != len(buffer):
             raise ValueError("points outside the file")
 
     def _superblock(self) -> int:
