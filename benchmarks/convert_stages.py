@@ -38,6 +38,7 @@ A limit may not be reachable: hair and bushy cells are recursions, in which each
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 import cochlea
-from cochlea import basilar_membrane, bushy_cell, inverse_transform, pipeline
+from cochlea import basilar_membrane, bushy_cell, inverse_transform, lane_transform, pipeline
 from cochlea.lanes import LANES
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,7 @@ STAGES = (
 HAIR_OPERATIONS, HAZARD_OPERATIONS, BUSHY_OPERATIONS = 21, 27, 18
 FILTER_OPERATIONS = 2 * 2 * 15 + 6 + 2
 INTERPOLATION_OPERATIONS = 31
+FFT_OPERATIONS = 2.5  # times m·log₂ m, the usual count of a real FFT
 WEIGHT_OPERATIONS = 2 * 19
 
 
@@ -105,13 +107,17 @@ class _Needs:
         coeffs: basilar_membrane.BasilarMembraneCoeffs,
         rows: NDArray[np.int64],
         transform: inverse_transform.InverseTransform,
-        half: NDArray[np.complex128],
+        half: Floats,
     ) -> None:
         bins = int(spectrum.first_bin[coeffs.n_panels[rows]].sum())
-        kept = min(transform.n_bins, half.shape[1])
-        self.add("filter", 16 * LANES * kept, bins * FILTER_OPERATIONS)
+        self.add("filter", half.nbytes, bins * FILTER_OPERATIONS)
 
-    def transform(self, half: NDArray[np.complex128], length: int, **options: object) -> None:
+    def transform(
+        self, half: Floats, transform: lane_transform.LaneTransform, work: Floats, signal: Floats
+    ) -> None:
+        length = signal.shape[0]
+        needed = FFT_OPERATIONS * length * math.log2(length) * LANES
+        self.add("inverse FFT", half.nbytes + signal.nbytes, needed)
         self.inverse[length] += 1
 
     def interpolation(
@@ -154,7 +160,7 @@ def _clocks(needs: _Needs) -> Iterator[None]:
         (pipeline, "_prepare", "prepare", None),
         (basilar_membrane, "design_inverse_transform", "weights", needs.weights),
         (basilar_membrane, "_filter", "filter", needs.filter),
-        (np.fft, "irfft", "inverse FFT", needs.transform),
+        (inverse_transform, "run_lane_transform", "inverse FFT", needs.transform),
         (inverse_transform, "_interpolation_kernel", "interpolation", needs.interpolation),
         (pipeline, "hair_cell_block", "hair cells", needs.hair),
         (bushy_cell, "_hazards_of_block", "hazards", needs.hazard),
