@@ -97,7 +97,10 @@ def run_passes(
         Index in ``buffer`` at which the result begins.
     """
     x, y = source, buffer
-    stride, t, to = np.int64(1), np.int64(0), np.int64(0)
+    # Not literals, for which the passes would be compiled once more.
+    stride: Any = np.int64(1)
+    t: Any = np.int64(0)
+    to: Any = np.int64(0)
     rest = size
     for radix in radices:
         rest = rest // radix

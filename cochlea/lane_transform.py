@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +164,8 @@ def _columns_kernel(
     middle: Floats,
 ) -> None:
     """Compute Y, eqs. (F2) and (F4)."""
-    zero = load(half, lane) - load(half, lane)
+    zero = load(half, lane) * 0.0
+    start: Any = np.int64(0)  # not a literal, for which the passes would be compiled once more
     for b in range(size_b):
         for a in range(size_a):  # eq. (F2)
             k = a * size_b + b
@@ -179,7 +181,7 @@ def _columns_kernel(
             put(column, to, re - mirror_re, im + mirror_im, half_turns, turn)
             store(column, to, load(column, to) + (re + mirror_re))
             store(column, to + WIDTH, load(column, to + WIDTH) + (im - mirror_im))
-        at = run_passes(column, 0, size_a, radices, turns, buffer)
+        at = run_passes(column, start, size_a, radices, turns, buffer)
         for c in range(size_a):  # eq. (F4)
             re, im = load(buffer, at + c * PAIR), load(buffer, at + c * PAIR + WIDTH)
             put(middle, (c * size_b + b) * PAIR, re, im, between, b * size_a + c)

@@ -6,6 +6,8 @@ array of eight numbers; compiled, it is one value of LLVM, which is split to fit
 AVX-512, two with AVX2). The bits are the same: an operation on vectors is the IEEE operation on each number.
 """
 
+# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
+# numba's interface for new types has no type hints.
 from __future__ import annotations
 
 import operator
