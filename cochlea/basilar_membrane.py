@@ -539,8 +539,11 @@ def _filter_kernel(
                         at = (n - k) * 2 * LANES + lane
                         store(out, at, load(out, at) + y_re * correction[n - k])
                         store(out, at + LANES, load(out, at + LANES) - y_im * correction[n - k])
-    half[min(first_bin[n_used], n // 2 + 1) :] = 0.0
-    half[0, 1] = 0.0  # the mean is real
+    for k in range(min(first_bin[n_used], n // 2 + 1), half.shape[0]):
+        for lane in range(LANES):
+            half[k, 0, lane] = half[k, 1, lane] = 0.0
+    for lane in range(LANES):
+        half[0, 1, lane] = 0.0  # the mean is real
 
 
 @compiled
@@ -552,7 +555,8 @@ def _copy_powers(
     powers: NDArray[np.float64],
 ) -> None:
     """Copy the polynomials of a panel, one column per channel; those of channels that end below it are 0."""
-    powers[:] = 0.0
+    for i in range(powers.size):
+        powers[i] = 0.0
     for lane in range(rows.size):
         if panel < n_panels[rows[lane]]:
             source = polynomials[rows[lane], panel]

@@ -137,33 +137,32 @@ def run_lane_transform(
     largest = max(size_a, size_b) * PAIR
     column, buffer, middle = work[:largest], work[largest : 3 * largest], work[3 * largest :]
     for lane in range(0, LANES, WIDTH):
-        _columns_kernel(
+        _transform_kernel(
             *(half.reshape(-1), half.shape[0], lane, size_a, size_b),
-            *(transform.radices[0], transform.turns[0], transform.half_turns, transform.between),
-            *(column, buffer, middle),
-        )
-        _rows_kernel(
-            *(middle, lane, size_a, size_b, transform.radices[1], transform.turns[1]),
-            *(buffer, signal.reshape(-1)),
+            *(*transform.radices, *transform.turns, transform.half_turns, transform.between),
+            *(column, buffer, middle, signal.reshape(-1)),
         )
 
 
 @compiled
-def _columns_kernel(
+def _transform_kernel(
     half: Floats,
     n_bins: int,
     lane: int,
     size_a: int,
     size_b: int,
-    radices: NDArray[np.int64],
-    turns: Floats,
+    radices_a: NDArray[np.int64],
+    radices_b: NDArray[np.int64],
+    turns_a: Floats,
+    turns_b: Floats,
     half_turns: Floats,
     between: Floats,
     column: Floats,
     buffer: Floats,
     middle: Floats,
+    signal: Floats,
 ) -> None:
-    """Compute Y, eqs. (F2) and (F4)."""
+    """Transform the spectra of eight channels from ``lane`` on."""
     zero = load(half, lane) * 0.0
     start: Any = np.int64(0)  # not a literal, for which the passes would be compiled once more
     for b in range(size_b):
@@ -181,27 +180,13 @@ def _columns_kernel(
             put(column, to, re - mirror_re, im + mirror_im, half_turns, turn)
             store(column, to, load(column, to) + (re + mirror_re))
             store(column, to + WIDTH, load(column, to + WIDTH) + (im - mirror_im))
-        at = run_passes(column, start, size_a, radices, turns, buffer)
+        at = run_passes(column, start, size_a, radices_a, turns_a, buffer)
         for c in range(size_a):  # eq. (F4)
             re, im = load(buffer, at + c * PAIR), load(buffer, at + c * PAIR + WIDTH)
             put(middle, (c * size_b + b) * PAIR, re, im, between, b * size_a + c)
-
-
-@compiled
-def _rows_kernel(
-    middle: Floats,
-    lane: int,
-    size_a: int,
-    size_b: int,
-    radices: NDArray[np.int64],
-    turns: Floats,
-    buffer: Floats,
-    signal: Floats,
-) -> None:
-    """Compute z, eq. (F5), and store it as u, eq. (F3)."""
-    for c in range(size_a):
-        at = run_passes(middle, c * size_b * PAIR, size_b, radices, turns, buffer)
-        for d in range(size_b):
+    for c in range(size_a):  # eq. (F5)
+        at = run_passes(middle, c * size_b * PAIR, size_b, radices_b, turns_b, buffer)
+        for d in range(size_b):  # eq. (F3)
             to = 2 * (d * size_a + c) * LANES + lane
             store(signal, to, load(buffer, at + d * PAIR))
             store(signal, to + LANES, load(buffer, at + d * PAIR + WIDTH))
