@@ -139,7 +139,9 @@ def run_lane_transform(
     for lane in range(0, LANES, WIDTH):
         _transform_kernel(
             *(half.reshape(-1), half.shape[0], lane, size_a, size_b),
-            *(*transform.radices, *transform.turns, transform.half_turns, transform.between),
+            *transform.radices,
+            *transform.turns,
+            *(transform.half_turns, transform.between),
             *(column, buffer, middle, signal.reshape(-1)),
         )
 

@@ -20,6 +20,7 @@ Source of the words: Philox 4×64 with 10 rounds (Salmon, Moraes, Dror, Shaw 201
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def draw_waiting_times(
     bits = mantissa.view(np.int64)
     counter = np.zeros(4, dtype=np.uint64)
     # Setting the state costs a fifth of another generator.
-    state = {
+    state: Any = {
         "bit_generator": "Philox",
         "state": {"counter": counter, "key": key},
         "buffer": _NO_WORDS,
