@@ -199,8 +199,9 @@ def _stages_page(stages: dict[str, Any]) -> list[str]:
         "",
         f"{stages['clips']} words, {stages['channels']} channels, on one core, warm ({_commands(stages)}): "
         f"{stages['total_ms_per_clip']:.0f} ms per clip of {stages['audio_s'] / stages['clips']:.2f} s. "
-        "Milliseconds per clip; the limit is the largest of the three before it, which "
-        "`benchmarks/convert_stages.py` computes from these speeds, measured in the same run:",
+        "Milliseconds of processor time per clip; the limit is the largest of the three before it (of the inverse FFT, "
+        "which no library computes, the first two), which `benchmarks/convert_stages.py` computes "
+        "from these speeds, measured in the same run:",
         f"copies of a block {speeds['copy_block_bytes_per_s'] / 1e9:.0f} GB/s (larger than the caches: "
         f"{speeds['copy_memory_bytes_per_s'] / 1e9:.0f} GB/s), {speeds['operations_per_s'] / 1e9:.0f}·10⁹ additions "
         f"and multiplications, {speeds['divisions_per_s'] / 1e9:.1f}·10⁹ divisions per second.",

@@ -59,15 +59,17 @@ from cochlea.inverse_transform import (
     design_inverse_transform,
     design_window,
     run_inverse_transform,
-    sixteen,
 )
+from cochlea.lane_transform import aligned
 from cochlea.lanes import LANES
+from cochlea.vectors import WIDTH, load, store
 
 INTERPOLATION_BOUND = 1e-11  # |V interpolated − V| / max_f |V|, for each channel
 NEGLIGIBLE = 1e-12  # of max_f |V|: V is set to 0 above the cut-off of a channel
 _DEGREE = 15
 _PANELS_PER_OCTAVE = 14  # from _COARSE_BELOW up; satisfies the bound for damping 0.15
-_CHUNK = 256  # bins: their products stay in the first-level cache
+_POWERS = _DEGREE + 1
+_ABREAST = 4  # bins whose polynomials are evaluated together; the loop below is written for it
 _COARSE_BELOW = 32.0  # Hz; below it V has no resonance and two panels per octave suffice
 
 
@@ -428,26 +430,24 @@ def velocity_blocks(
     # Half octaves below n/2 bins, beyond which bins fold.
     levels = np.maximum(np.floor(-2 * np.log2(2 * ends)), 0).astype(np.int64)
     re, im = spectrum.bins.real.copy(), spectrum.bins.imag.copy()
-    velocity = np.empty((n, LANES))
-    all_half: NDArray[np.complex128] | None = None
-    all_points: NDArray[np.float64] | None = None
+    all_half = work = all_points = velocity = np.empty(0)
     # From the longest FFT to the shortest, so that all use the same memory.
     for level in np.unique(levels):
         n_bins = _bins_of_level(int(level), n, coeffs.sample_rate)
         transform = design_inverse_transform(n, n_bins, coeffs.window)
-        n_half, n_points = transform.length // 2 + 1, transform.length + LANES
-        if all_half is None or all_points is None:
-            all_half = np.empty(LANES * n_half, dtype=np.complex128)
-            all_points = np.empty(LANES * n_points)
-        half = all_half[: LANES * n_half].reshape(LANES, n_half)
-        points = all_points[: LANES * n_points].reshape(LANES, n_points)
+        sizes = (n_bins * 2 * LANES, transform.work_size, (transform.length + LANES) * LANES)
+        if any(a.size < size for a, size in zip((all_half, work, all_points), sizes, strict=True)):
+            # At once: large pieces of memory come in large pages.
+            all_half, work, all_points, velocity = aligned(*sizes, n * LANES)
+        half = all_half[: sizes[0]].reshape(n_bins, 2, LANES)
+        points = all_points[: sizes[2]].reshape(-1, LANES)
+        block = velocity.reshape(n, LANES)
         members = np.flatnonzero(levels == level)
         for first in range(0, members.size, LANES):
             rows = members[first : first + LANES]
             _filter(spectrum, re, im, coeffs, rows, transform, half)
-            run_inverse_transform(half, transform, points, velocity)
-            yield rows, velocity
-        del transform  # freed before the next one is made
+            run_inverse_transform(half, transform, work, points, block)
+            yield rows, block
 
 
 def _bins_of_level(level: int, n: int, sample_rate: int) -> int:
@@ -465,7 +465,7 @@ def _filter(
     coeffs: BasilarMembraneCoeffs,
     rows: NDArray[np.int64],
     transform: InverseTransform,
-    half: NDArray[np.complex128],
+    half: NDArray[np.float64],
 ) -> None:
     _filter_kernel(
         coeffs.polynomials.view(np.float64).reshape(*coeffs.polynomials.shape, 2),
@@ -476,17 +476,8 @@ def _filter(
         re,
         im,
         transform.correction,
-        half.view(np.float64).reshape(*half.shape, 2),
+        half,
     )
-
-
-@compiled
-def _polynomial(a: tuple[float, ...], x: float) -> float:
-    """Horner's rule, written out, so that the surrounding loop over bins runs in parallel."""
-    top = ((a[15] * x + a[14]) * x + a[13]) * x + a[12]
-    high = (((top * x + a[11]) * x + a[10]) * x + a[9]) * x + a[8]
-    middle = (((high * x + a[7]) * x + a[6]) * x + a[5]) * x + a[4]
-    return (((middle * x + a[3]) * x + a[2]) * x + a[1]) * x + a[0]
 
 
 @compiled
@@ -501,31 +492,74 @@ def _filter_kernel(
     correction: NDArray[np.float64],
     half: NDArray[np.float64],
 ) -> None:
-    """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform."""
+    """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform.
+
+    Four bins of eight channels at a time: eight polynomials, so that the processor need not wait for any of them.
+    """
     n = position.size
-    y_re, y_im = np.empty(_CHUNK), np.empty(_CHUNK)
-    for lane in range(half.shape[0]):
-        row = rows[lane] if lane < rows.size else 0
-        n_used = n_panels[row] if lane < rows.size else 0
-        out = half[lane]
-        for panel in range(n_used):
-            a = sixteen(polynomials[row, panel, :, 0])
-            b = sixteen(polynomials[row, panel, :, 1])
-            for start in range(first_bin[panel], first_bin[panel + 1], _CHUNK):
-                size = min(_CHUNK, first_bin[panel + 1] - start)
-                for k in range(size):
-                    x = position[start + k]
-                    re = _polynomial(a, x)
-                    im = _polynomial(b, x)
-                    y_re[k] = re * spectrum_re[start + k] - im * spectrum_im[start + k]
-                    y_im[k] = re * spectrum_im[start + k] + im * spectrum_re[start + k]
-                n_positive = min(max(n // 2 + 1 - start, 0), size)
-                for k in range(n_positive):
-                    out[start + k, 0] = correction[start + k] * y_re[k]
-                    out[start + k, 1] = correction[start + k] * y_im[k]
-                for k in range(n_positive, size):  # negative frequencies: conj(Y_(n−k))
-                    bin_ = n - start - k
-                    out[bin_, 0] += correction[bin_] * y_re[k]
-                    out[bin_, 1] -= correction[bin_] * y_im[k]
-        out[min(first_bin[n_used], n // 2 + 1) :] = 0.0
-        out[0, 1] = 0.0  # the mean is real
+    powers, products = np.empty(_POWERS * 2 * LANES), np.empty(_ABREAST * 2 * LANES)
+    out = half.reshape(-1)
+    n_used = 0
+    for row in rows:
+        n_used = max(n_used, n_panels[row])
+    for panel in range(n_used):
+        _copy_powers(polynomials, rows, n_panels, panel, powers)
+        end = first_bin[panel + 1]
+        for start in range(first_bin[panel], end, _ABREAST):
+            k1, k2, k3 = min(start + 1, n - 1), min(start + 2, n - 1), min(start + 3, n - 1)
+            x0, x1, x2, x3 = position[start], position[k1], position[k2], position[k3]
+            for lane in range(0, LANES, WIDTH):
+                a = (_POWERS - 1) * 2 * LANES + lane
+                re0 = re1 = re2 = re3 = load(powers, a)
+                im0 = im1 = im2 = im3 = load(powers, a + LANES)
+                for _ in range(_POWERS - 1):  # Horner's rule
+                    a -= 2 * LANES
+                    re, im = load(powers, a), load(powers, a + LANES)
+                    re0, re1, re2, re3 = re0 * x0 + re, re1 * x1 + re, re2 * x2 + re, re3 * x3 + re
+                    im0, im1, im2, im3 = im0 * x0 + im, im1 * x1 + im, im2 * x2 + im, im3 * x3 + im
+                store(products, lane, re0)
+                store(products, lane + LANES, im0)
+                store(products, lane + 2 * LANES, re1)
+                store(products, lane + 3 * LANES, im1)
+                store(products, lane + 4 * LANES, re2)
+                store(products, lane + 5 * LANES, im2)
+                store(products, lane + 6 * LANES, re3)
+                store(products, lane + 7 * LANES, im3)
+            for k in range(start, min(start + _ABREAST, end)):
+                x_re, x_im = spectrum_re[k], spectrum_im[k]
+                for lane in range(0, LANES, WIDTH):
+                    a = (k - start) * 2 * LANES + lane
+                    re, im = load(products, a), load(products, a + LANES)
+                    y_re, y_im = re * x_re - im * x_im, re * x_im + im * x_re
+                    if k <= n // 2:
+                        at = k * 2 * LANES + lane
+                        store(out, at, y_re * correction[k])
+                        store(out, at + LANES, y_im * correction[k])
+                    else:  # negative frequencies: conj(Y_(n−k))
+                        at = (n - k) * 2 * LANES + lane
+                        store(out, at, load(out, at) + y_re * correction[n - k])
+                        store(out, at + LANES, load(out, at + LANES) - y_im * correction[n - k])
+    for k in range(min(first_bin[n_used], n // 2 + 1), half.shape[0]):
+        for lane in range(LANES):
+            half[k, 0, lane] = half[k, 1, lane] = 0.0
+    for lane in range(LANES):
+        half[0, 1, lane] = 0.0  # the mean is real
+
+
+@compiled
+def _copy_powers(
+    polynomials: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    n_panels: NDArray[np.int64],
+    panel: int,
+    powers: NDArray[np.float64],
+) -> None:
+    """Copy the polynomials of a panel, one column per channel; those of channels that end below it are 0."""
+    for i in range(powers.size):
+        powers[i] = 0.0
+    for lane in range(rows.size):
+        if panel < n_panels[rows[lane]]:
+            source = polynomials[rows[lane], panel]
+            for power in range(_POWERS):
+                powers[power * 2 * LANES + lane] = source[power, 0]
+                powers[(power * 2 + 1) * LANES + lane] = source[power, 1]

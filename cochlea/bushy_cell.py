@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
 from cochlea.lanes import LANES, blocks_of
+from cochlea.vectors import WIDTH, load, store
 from cochlea.waiting_times import draw_waiting_times, philox_key
 
 _ROWS = 128  # of a block at a time in the first-level cache
@@ -296,15 +297,16 @@ def _hazards_of_block(
     hazard of 128 samples stands for λ. Parts of this size stay in the first-level cache.
     """
     expected[:] = 0.0
-    total = np.empty(LANES)
+    total, zeros = np.empty(LANES), np.zeros(LANES)
     values = block.reshape(-1)
     for start in range(0, block.shape[0], _ROWS):
         stop = min(start + _ROWS, block.shape[0])
         _hazard_kernel(values[start * LANES : stop * LANES])
-        total[:] = 0.0
-        for s in range(start, stop):
-            for lane in range(LANES):
-                total[lane] += block[s, lane]
+        low, high = load(zeros, 0), load(zeros, WIDTH)
+        for s in range(start * LANES, stop * LANES, LANES):
+            low, high = low + load(values, s), high + load(values, s + WIDTH)
+        store(total, 0, low)
+        store(total, WIDTH, high)
         for lane in range(LANES):
             busy = n_dead * total[lane] / (stop - start)
             expected[lane] += (

@@ -200,9 +200,9 @@ def _hair_cell_kernel(
     c_rest: float,
     w_rest: float,
 ) -> None:
-    q = np.full(LANES, q_rest)
-    c = np.full(LANES, c_rest)
-    w = np.full(LANES, w_rest)
+    q, c, w = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    for lane in range(LANES):
+        q[lane], c[lane], w[lane] = q_rest, c_rest, w_rest
     for s in range(block.shape[0]):
         for lane in range(LANES):
             drive = block[s, lane] + offset

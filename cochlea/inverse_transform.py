@@ -1,4 +1,4 @@
-"""Inverse Fourier transforms of any length, including primes, by an FFT of a longer, smooth length.
+"""Inverse Fourier transforms of any length, including primes, by an FFT of a longer, smooth, even length.
 
 A transform of ``n`` bins whose length is prime costs three times one of a smooth length. The real signal with the
 spectrum ``Y_k``, 0 ≤ k ≤ K ≤ n/2::
@@ -8,7 +8,7 @@ spectrum ``Y_k``, 0 ≤ k ≤ K ≤ n/2::
 is needed on n points but is band-limited, so it can be interpolated from m > 2K points::
 
     D_k = Y_k / (n·φ̂(k/m))                                                    (T2)
-    u_j = Re Σ_k D_k·e^(2πi·k·j/m),  j = 0 … m − 1, one real FFT of length m    (T3)
+    u_j = Re Σ_k D_k·e^(2πi·k·j/m),  j = 0 … m − 1, by :mod:`cochlea.lane_transform`    (T3)
     v_s = Σ_j φ(j − s·m/n)·u_j, over the 16 points j around s·m/n, cyclically      (T4)
 
 with the Kaiser-Bessel window φ of width w = 16 and its Fourier transform::
@@ -36,13 +36,14 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
+from cochlea.lane_transform import LaneTransform, design_lane_transform, run_lane_transform
 from cochlea.lanes import LANES
+from cochlea.vectors import WIDTH, load, store
 
 TRANSFORM_BOUND = 1e-11  # |v − direct transform| / max |v|
 OVERSAMPLING = 1.5  # minimum of σ
 _WIDTH = 16  # w; the loops below are written for it
 _DEGREE = 19  # likewise
-_TILE = 96  # points: those of sixteen channels fit into the first-level cache
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class InverseTransform:
     n_bins : int
         Number of bins that may be nonzero: K + 1.
     length : int
-        m, length of the FFT.
+        m, length of the FFT, even.
+    fft : LaneTransform
+        The FFT of that length.
     correction : ndarray of float64, shape (n_bins,)
-        1/(n·φ̂(k/m)), halved where a real FFT counts a bin twice.
+        1/(n·φ̂(k/m)), halved where a real transform counts a bin twice.
     first : ndarray of int64, shape (n,)
         First of the 16 points around each sample; it may be below 0 or end after m.
     weights : ndarray of float64, shape (n, 16)
@@ -68,9 +71,15 @@ class InverseTransform:
     n: int
     n_bins: int
     length: int
+    fft: LaneTransform
     correction: NDArray[np.float64]
     first: NDArray[np.int64]
     weights: NDArray[np.float64]
+
+    @property
+    def work_size(self) -> int:
+        """Numbers in the working memory of :func:`run_inverse_transform`."""
+        return self.fft.work_size
 
 
 @dataclass(frozen=True)
@@ -111,14 +120,15 @@ def design_inverse_transform(n: int, n_bins: int, window: Window | None = None) 
     """
     window = window or design_window()
     top = n_bins - 1
-    length = smooth_length(max(int(np.ceil(2 * OVERSAMPLING * top)), 2 * _WIDTH))
+    length = 2 * smooth_length(max(int(np.ceil(OVERSAMPLING * top)), _WIDTH))
     bins = np.arange(n_bins)
-    # c2r counts every bin but 0 twice; (T1) counts all once.
+    # (F1) counts every bin but 0 twice; (T1) counts all once.
     correction = np.where(bins == 0, 1.0, 0.5) / (n * window_transform(bins / length, window))
     first = np.empty(n, dtype=np.int64)
     weights = np.empty((n, _WIDTH))
     _weights_kernel(length, window.polynomials, first, weights)
-    return InverseTransform(n, n_bins, length, correction, first, weights)
+    fft = design_lane_transform(length)
+    return InverseTransform(n, n_bins, length, fft, correction, first, weights)
 
 
 def smooth_length(least: int) -> int:
@@ -132,7 +142,7 @@ def smooth_length(least: int) -> int:
     Returns
     -------
     int
-        A length for which a real FFT is fast.
+        A length for which an FFT is fast.
     """
     best = 1 << (least - 1).bit_length()
     fives = 1
@@ -238,8 +248,9 @@ def _weights_kernel(
 
 
 def run_inverse_transform(
-    half: NDArray[np.complex128],
+    half: NDArray[np.float64],
     transform: InverseTransform,
+    work: NDArray[np.float64],
     points: NDArray[np.float64],
     signal: NDArray[np.float64],
 ) -> None:
@@ -248,26 +259,28 @@ def run_inverse_transform(
     Parameters
     ----------
     half
-        D, complex128, shape (16, m//2 + 1): Y times ``correction``, 0 from ``n_bins`` on.
+        D, float64, shape (n_bins, 2, 16): Y times ``correction``, real and imaginary part, one column per channel.
     transform
         From :func:`design_inverse_transform`.
+    work
+        Working memory, float64, shape (at least ``transform.work_size``,). Allocating it here would take as long as
+        the FFT.
     points
-        Buffer for u, float64, shape (16, m + 16), with eight points of the other end before the first and after
-        the last; overwritten. Allocating it here would cost as much as the FFT.
+        Buffer for u, float64, shape (m + 16, 16), with eight points of the other end before the first and after
+        the last; overwritten.
     signal
         v, float64, shape (n, 16); overwritten.
     """
-    # Along rows: one channel at a time fits into the second-level cache, sixteen abreast do not.
     m, around = transform.length, _WIDTH // 2
-    np.fft.irfft(half, m, axis=1, norm="forward", out=points[:, around : m + around])
-    points[:, :around] = points[:, m : m + around]
-    points[:, m + around :] = points[:, around:_WIDTH]
+    run_lane_transform(half, transform.fft, work, points[around : m + around])
+    points[:around] = points[m : m + around]
+    points[m + around :] = points[around:_WIDTH]
     _interpolation_kernel(points, transform.first, transform.weights, signal)
 
 
 @compiled
 def sixteen(v: NDArray[np.float64]) -> tuple[float, ...]:
-    """Copy sixteen numbers out of an array, so that a loop over lanes keeps them in registers."""
+    """Copy sixteen numbers out of an array, so that a loop keeps them in registers."""
     low = (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7])
     return low + (v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15])  # noqa: RUF005
 
@@ -279,29 +292,19 @@ def _interpolation_kernel(
     weights: NDArray[np.float64],
     signal: NDArray[np.float64],
 ) -> None:
-    """Interpolate sixteen rows into sixteen columns, a tile of points in the first-level cache at a time."""
-    n = signal.shape[0]
-    tile = np.empty((_TILE + _WIDTH, LANES))
-    start = 0
-    while start < n:
-        left = first[start]  # −7 or more; column 8 of the points is the first point
-        stop = start
-        while stop < n and first[stop] - left <= _TILE:
-            stop += 1
-        size = first[stop - 1] - left + _WIDTH
-        for lane in range(LANES):
-            for j in range(size):
-                tile[j, lane] = points[lane, left + _WIDTH // 2 + j]
-        for s in range(start, stop):
-            w = sixteen(weights[s])
-            i = first[s] - left
-            p = tile[i : i + _WIDTH]
-            for lane in range(LANES):  # eq. (T4)
-                low = w[0] * p[0, lane] + w[1] * p[1, lane] + w[2] * p[2, lane] + w[3] * p[3, lane]
-                low += w[4] * p[4, lane] + w[5] * p[5, lane] + w[6] * p[6, lane] + w[7] * p[7, lane]
-                high = w[8] * p[8, lane] + w[9] * p[9, lane] + w[10] * p[10, lane]
-                high += w[11] * p[11, lane]
-                high += w[12] * p[12, lane] + w[13] * p[13, lane] + w[14] * p[14, lane]
-                high += w[15] * p[15, lane]
-                signal[s, lane] = low + high
-        start = stop
+    """Interpolate sixteen columns, eight at a time."""
+    u, v = points.reshape(-1), signal.reshape(-1)
+    for s in range(signal.shape[0]):
+        w = sixteen(weights[s])
+        for lane in range(0, LANES, WIDTH):  # eq. (T4)
+            p = (first[s] + _WIDTH // 2) * LANES + lane  # row 8 is the first point
+            low = load(u, p) * w[0] + load(u, p + 16) * w[1]
+            low = low + load(u, p + 32) * w[2] + load(u, p + 48) * w[3]
+            part = load(u, p + 64) * w[4] + load(u, p + 80) * w[5]
+            low = low + (part + load(u, p + 96) * w[6] + load(u, p + 112) * w[7])
+            high = load(u, p + 128) * w[8] + load(u, p + 144) * w[9] + load(u, p + 160) * w[10]
+            high = high + load(u, p + 176) * w[11]
+            part = load(u, p + 192) * w[12] + load(u, p + 208) * w[13] + load(u, p + 224) * w[14]
+            high = high + part
+            high = high + load(u, p + 240) * w[15]
+            store(v, s * LANES + lane, low + high)

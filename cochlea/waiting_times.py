@@ -20,6 +20,7 @@ Source of the words: Philox 4×64 with 10 rounds (Salmon, Moraes, Dror, Shaw 201
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,17 +87,21 @@ def draw_waiting_times(
     """
     generator = np.random.Philox(key=key)
     mantissa, exponent = np.empty((2, waits.shape[1]))
+    bits = mantissa.view(np.int64)
+    counter = np.zeros(4, dtype=np.uint64)
+    # Setting the state costs a fifth of another generator.
+    state: Any = {
+        "bit_generator": "Philox",
+        "state": {"counter": counter, "key": key},
+        "buffer": _NO_WORDS,
+        "buffer_pos": 4,
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
     for row, stream in zip(waits, streams, strict=False):
-        # Setting the state costs a fifth of another generator.
-        generator.state = {
-            "bit_generator": "Philox",
-            "state": {"counter": np.array([0, 0, stream, 0], dtype=np.uint64), "key": key},
-            "buffer": _NO_WORDS,
-            "buffer_pos": 4,
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
-        _split_kernel(generator.random_raw(row.size), mantissa, mantissa.view(np.int64), exponent)
+        counter[2] = stream
+        generator.state = state
+        _split_kernel(generator.random_raw(row.size), mantissa, bits, exponent)
         _logarithm_kernel(mantissa, exponent, row)
 
 

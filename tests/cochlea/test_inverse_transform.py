@@ -30,10 +30,11 @@ def test_equals_the_direct_transform(n: int, share: float, rng: np.random.Genera
     transform = design_inverse_transform(n, n_bins)
     wanted = rng.standard_normal((n_bins, 16)) + 1j * rng.standard_normal((n_bins, 16))
     wanted[0].imag = 0
-    half = np.zeros((16, transform.length // 2 + 1), dtype=np.complex128)
-    half[:, :n_bins] = (wanted * transform.correction[:, None]).T
+    corrected = wanted * transform.correction[:, None]
+    half = np.stack([corrected.real, corrected.imag], axis=1)
+    work, points = np.empty(transform.work_size), np.empty((transform.length + 16, 16))
     signal = np.empty((n, 16))
-    run_inverse_transform(half, transform, np.empty((16, transform.length + 16)), signal)
+    run_inverse_transform(half, transform, work, points, signal)
     full = np.zeros((n, 16), dtype=np.complex128)
     full[:n_bins] = wanted
     direct = np.fft.ifft(full, axis=0).real
@@ -58,7 +59,7 @@ def test_window_transform_is_that_of_the_window() -> None:
 
 
 def test_compiled_equals_uncompiled_bit_for_bit(rng: np.random.Generator) -> None:
-    points, polynomials = rng.standard_normal((16, 166)), design_window().polynomials
+    points, polynomials = rng.standard_normal((166, 16)), design_window().polynomials
     results = []
     for compiled in (True, False):
         first, weights, signal = np.empty(97, np.int64), np.empty((97, 16)), np.empty((97, 16))
