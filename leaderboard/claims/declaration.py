@@ -5,6 +5,7 @@ A result of our trainer already contains most of them; the result and the declar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -81,8 +82,8 @@ def declare(result: Result) -> Declarations:
     Returns
     -------
     Declarations
-        Without extra data or ensembles, which our trainer does not support, unless the result declares them
-        (``training.declared`` of ``Benchmark.evaluate``).
+        Without extra data, which our trainer does not support, and with the networks of ``model.members``, unless the
+        result declares them (``training.declared`` of ``Benchmark.evaluate``).
 
     Raises
     ------
@@ -102,7 +103,7 @@ def declare(result: Result) -> Declarations:
         return Declarations(
             augmentation=own.get("augmentation") or augmentation_of(result.training),
             extra_data=own.get("extra_data", NONE),
-            ensemble=own.get("ensemble", 1),
+            ensemble=own.get("ensemble", _members(result.model.config)),
             look_ahead=result.model.look_ahead,
             input=own.get("input", settings["mode"]),
             time_step_ms=step or None,
@@ -138,6 +139,12 @@ def augmentation_of(training: dict[str, Any]) -> str:
             if (names is None or name in names) and _number(value) > 0
         ]
     return ", ".join(changes)[:500] or NONE
+
+
+def _members(config: Mapping[str, object]) -> int:
+    """Return the number of networks of a model of our trainer."""
+    members = config.get("members", 1)
+    return members if isinstance(members, int) else 1
 
 
 def _number(value: object) -> float:

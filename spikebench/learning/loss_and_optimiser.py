@@ -76,13 +76,21 @@ def batch_loss(
     Returns
     -------
     Tensor of float32, shape ()
-        Cross-entropy and regulariser; the gradients of all shares sum to the gradient of the whole batch.
+        Cross-entropy (of an ensemble, the mean over its networks) and regulariser; the gradients of all shares sum to
+        the gradient of the whole batch.
     """
-    scores = output.scores.to(weights.dtype)  # products may have a lower precision
+    members = output.scores[None] if output.member_scores is None else output.member_scores
+    scores = members.to(weights.dtype)  # products may have a lower precision
     total = torch.nn.functional.cross_entropy(
-        scores, labels, weights, reduction="sum", label_smoothing=label_smoothing
+        scores.flatten(0, 1),
+        labels.repeat(len(scores)),
+        weights,
+        reduction="sum",
+        label_smoothing=label_smoothing,
     )
-    return total / denominator + activity_penalty(output, regulariser, n_batch, ranks)
+    return total / (denominator * len(scores)) + activity_penalty(
+        output, regulariser, n_batch, ranks
+    )
 
 
 def activity_penalty(

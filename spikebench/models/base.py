@@ -55,10 +55,13 @@ class Output:
         The class with the largest score is predicted.
     spikes : list of Spikes
         Spikes of the hidden layers; empty for a model without any.
+    member_scores : Tensor of float32, shape (network, batch, class), or None
+        Scores of the networks of an ensemble, which the loss takes one by one.
     """
 
     scores: torch.Tensor
     spikes: list[Spikes] = field(default_factory=list)
+    member_scores: torch.Tensor | None = None
 
 
 # So that it can be an argument or a result of an exported network.

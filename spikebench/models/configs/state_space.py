@@ -28,3 +28,6 @@ class StateSpaceConfig(ModelConfig):
     readout: ReadoutReduction = "softmax"
     surrogate: Surrogate = "boxcar"
     surrogate_slope: float = Field(default=2.0, gt=0)
+    members: int = Field(  # independent networks whose scores are averaged
+        default=1, ge=1, le=16, exclude_if=lambda members: members == 1
+    )
