@@ -72,8 +72,9 @@ def plot(
     The audio is used only if its SHA-256 is the one stored in FILE. With the encoder cochlea, low units are high
     frequencies. The right axis of a sample gives the characteristic frequency of each unit if the encoder has them.
     FILE is a spike file or the name of a data set, RESULT a result or a leaderboard entry, RUN a run, a folder of runs,
-    or a RESULT with logs and weights (parameters and activity: of the first seed). `spikebench compare --plot` draws
-    whether results differ, `spikebench data compare` has all options for two files.
+    or a RESULT with logs and weights (parameters and activity: of the first seed), RESULTS a folder of results or
+    entries. `spikebench compare --plot` draws whether results differ, `spikebench data compare` has all options for two
+    files.
     """  # noqa: D301
     from spikebench.plots.sample import write_figure
     from spikebench.records.whole_files import refuse_existing

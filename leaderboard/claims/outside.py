@@ -439,7 +439,7 @@ def write_kit(folder: Path, data: str, *, hardware: bool = False) -> list[Path]:
     form = _FORM.format(
         dataset=_toml(known.dataset.name),
         protocol=_toml(known.dataset.split.protocol),
-        track=f"{_toml(HARDWARE if hardware else 'spiking'):<25}",
+        track=f"{_toml(HARDWARE if hardware else 'spiking'):<26}",
         tracks="as it is, for measurements on a chip" if hardware else ", ".join(own),
         seeds="One table per trained network on the chip; report all of them."
         if hardware

@@ -3,7 +3,7 @@
 Figures are compared only if scope, pace and batch size are the same, and in a group of the same data, protocol, split
 and tier. In the order of their energy, an entry joins the group above it while its interval overlaps that of the
 group's first entry. An entry has no rank if its energy is missing or was not measured, or was measured on a part of the
-test samples only, or if the accuracy of the chip is not above chance. Energy does not buy accuracy: both are displayed.
+test samples only, or if the accuracy of the chip is not above chance. The accuracy is displayed beside the energy.
 """
 
 from __future__ import annotations

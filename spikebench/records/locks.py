@@ -1,7 +1,8 @@
-"""Locks between processes, by ``flock`` or, on Windows, by ``msvcrt.locking``; the system releases them at the end.
+"""Locks between processes, by ``flock`` or, on Windows, by ``msvcrt.locking``.
 
-Where there is ``flock``, a file or a folder is locked itself. On Windows, folders cannot be opened, and open files can
-be neither renamed nor removed; there a file of the same name with the ending ``.lock`` beside it is locked instead.
+The system releases the locks of a process that ends. Where there is ``flock``, a file or a folder is locked itself. On
+Windows, folders cannot be opened, and open files can be neither renamed nor removed; there a file of the same name with
+the ending ``.lock`` beside it is locked instead.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@
     readouts   The loops of the read-out: integrate spikes with a leak, reduce over time
     recurrent_delays  Recurrent spikes with delays: when they arrive, forward and backward
     scans      The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes,
-               whatever the neuron
+               for any neuron
     simd       Thirty-two numbers as one value, which compiled loops keep in registers of the
                processor
     spike_gradients  Gradients of spikes for units near their threshold only: those of the others are

@@ -12,8 +12,9 @@ which :func:`coefficients` computes from the parameters:
     A[t] = u·C + v·A[t−1] + m·R + k·S[t],   R = U[t]·(1 − l·S[t]) − ϑ'·S[t]
 
 The resets: zero c = 0, l = 1, z = 1, ϑ' = 0; restart c = l = 1, z = 0, ϑ' = 0; subtract c = l = z = 0, ϑ' = ϑ.
-A neuron of another form needs its own lines in :func:`advance`, :func:`retreat` and :func:`add_sums`, which compute one
-step of the 32 units of a tile (:mod:`spikebench.kernels.cpu.tiles`); scans loop over tiles and steps. PyTorch version:
+A neuron of another form needs its own lines in :func:`advance`, :func:`retreat` and the functions that add gradients by
+coefficients (:func:`_add_charging` and the next two), which compute one step of the 32 units of a tile
+(:mod:`spikebench.kernels.cpu.tiles`); scans loop over tiles and steps. PyTorch version:
 :mod:`spikebench.kernels.reference`.
 """
 

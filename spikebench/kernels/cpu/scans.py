@@ -1,8 +1,8 @@
 """The scan of the CPU kernels: samples, steps, recurrent inputs and lists of spikes, for any neuron.
 
 Every function on a batch processes some samples (``first`` … ``last``) and writes no memory of the others, so threads
-can share a batch. Rows have the width of the layer, so that compilers vectorise the loops over them.
-The equations are in :mod:`spikebench.kernels.cpu.neurons`.
+can share a batch. Currents, products and stored values are rows with the width of the layer; neurons are computed in
+tiles of 32 units. Their equations are in :mod:`spikebench.kernels.cpu.neurons`.
 """
 
 from __future__ import annotations
@@ -372,7 +372,7 @@ def _retreat_all(
     """Replace the gradients of all units at step t + 1, ``work``, by those at step t, from the gradients by spikes.
 
     dL/dI is written to ``lam_now`` (sample, unit), to the currents and to step ``place[1]`` of ``place[0]`` of the
-    block, the gradients by coefficients are added if the layer ``learns``.
+    block. The gradients by coefficients are added if the layer ``learns``.
     """
     rules, n, n_tiles = rules_of(neuron), np.uint64(neuron.n), np.uint64(tiles(neuron.n))
     by_spikes, lam, coefficients = gs.ravel(), lam_now.ravel(), neuron.table

@@ -60,7 +60,7 @@ def at_least(values: Vector, limits: Vector) -> Vector:
 
 
 def larger(values: Vector, others: Vector) -> Vector:
-    """Return the larger of two numbers; the second one if they cannot be compared."""
+    """Return the larger of two numbers; the second one if either is NaN."""
     return np.where(values > others, values, others)
 
 
