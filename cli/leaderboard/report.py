@@ -21,6 +21,7 @@ from cli.leaderboard.selection import entries_option, read_checked
 )
 def report(entries: tuple[Path, ...], output: Path) -> None:
     """Write a table and a picture of costs per data set, as Markdown for a repository."""
+    from leaderboard.claims.hardware import HARDWARE
     from leaderboard.claims.literature import read_literature
     from leaderboard.pages.report import by_data, report_markdown, unique_rows
     from leaderboard.standings.ranking import build_boards
@@ -29,7 +30,9 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
     from spikebench.plots.sample import write_figure
     from spikebench.records.whole_files import write_text
 
-    rows = unique_rows(measured_rows(build_boards(read_checked(entries))))
+    measured = measured_rows(build_boards(read_checked(entries)))
+    rows = unique_rows(measured)
+    chips = sum(row.track == HARDWARE for row in measured)
     pictures = {}
     for name, group in by_data(rows).items():
         costs = [
@@ -53,4 +56,9 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
         write_figure(draw_costs(costs, group[0].dataset), path)
         pictures[name] = picture.as_posix()
     write_text(output, report_markdown(rows, read_literature(), pictures))
-    click.echo(f"Wrote {output}: {len(rows)} entries on {len(pictures)} data sets.")
+    left = (
+        f" Measurements on chips have tables of their own on the page: {chips} left out."
+        if chips
+        else ""
+    )
+    click.echo(f"Wrote {output}: {len(rows)} entries on {len(pictures)} data sets.{left}")

@@ -43,7 +43,8 @@ def draw_pareto(folder: Path) -> Figure:
     files = sorted({path for depth in depths for path in folder.glob(depth)})
     if not files or len(files) > _MOST_RESULTS:
         raise ResultError(
-            f"{name}: contains {'no' if not files else len(files)} results; give a folder with 1 … {_MOST_RESULTS}"
+            f"{name}: contains {'no' if not files else len(files)} results (spikebench evaluate writes them); give a "
+            f"folder with 1 … {_MOST_RESULTS} results"
         )
     named = [one for path in files if (one := _named(path, read_result(path)))]
     if not named:

@@ -16,7 +16,7 @@ samples of the test split.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -45,13 +45,21 @@ Pace = Literal["real time", "accelerated"]
 
 
 def _check_day(text: str) -> str:
-    date.fromisoformat(text)  # raises ValueError for a day that does not exist
+    day = date.fromisoformat(text)  # raises ValueError for a day that does not exist
+    if day > datetime.now(UTC).date() + timedelta(days=1):  # it may be tomorrow elsewhere
+        raise ValueError(f"{text} is in the future")
     return text
 
 
-_Words = Annotated[str, Field(min_length=1, max_length=300), Line]
+def _check_words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+_Words = Annotated[str, Field(min_length=1, max_length=300), Line, AfterValidator(_check_words)]
 _Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_check_day)]
-_Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True)]
 
 
 class _Part(BaseModel):
@@ -104,9 +112,9 @@ class Hardware(_Part):
     batch_size: Annotated[Count, Field(ge=1)]
     samples: Annotated[Count, Field(ge=1)]
     repetitions: Annotated[Count, Field(ge=1)]
-    ambient_celsius: Annotated[float, Field(ge=-273.15, le=300)] | None = None
+    ambient_celsius: Annotated[float, Field(ge=-273.15, le=300, strict=True)] | None = None
     instrument: _Words
-    method: Annotated[str, Field(min_length=1, max_length=2000), Line]
+    method: Annotated[str, Field(min_length=1, max_length=2000), Line, AfterValidator(_check_words)]
     measured_by: _Words
     measured_on: _Day
     latency_from: Literal["first input", "last input"] | None = None

@@ -237,6 +237,8 @@ def _read(path: Path, use: Callable[[Any], T]) -> T:
     try:
         if not path.is_file():
             raise TrainingError("no such file")
+        if path.stat().st_size == 0:
+            raise TrainingError("empty file")
         if path.stat().st_size > MAX_BYTES:
             raise TrainingError(f"larger than {MAX_BYTES} bytes; not a network")
         _check_declared(path)
