@@ -109,7 +109,11 @@ def test_refusals(
         (("none", "--kind", "confusion"), 1, "none"),
         (("none", "--kind", "training"), 1, "none: not a run"),
         (("none", "--kind", "pareto"), 1, "none: no such folder; give a result"),
-        ((".", "--kind", "pareto"), 1, ".: contains no results; give a folder with 1 … 200"),
+        (
+            (".", "--kind", "pareto"),
+            1,
+            ".: contains no results (spikebench evaluate writes them); give a folder with 1 … 200 results",
+        ),
         ((toy, "--kind", "comparison"), 2, "Missing option '--data', which the kind comparison"),
         (("plain.h5", "--kind", "tuning"), 1, "plain.h5: "),
         ((toy, "--kind", "classes", "-o", "a.gif"), 1, "the suffix of a figure must be one of"),
