@@ -61,7 +61,7 @@ from spikebench.kernels.cpu.tiles import (
 from spikebench.kernels.scan import STATE_ROWS
 
 _ONE = np.uint64(1)
-_BLOCK = 32
+_BLOCK = 32  # steps of a tile that are computed before those of the next tile
 
 
 class Room(NamedTuple):
