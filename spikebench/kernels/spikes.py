@@ -13,9 +13,8 @@ import torch
 
 from spikebench.events.batches import EventBatch
 
-BITS = (
-    32  # units in a number of ``Spikes.near``: those of a tile of the CPU kernels (``cpu/simd.py``)
-)
+# Units in a number of ``Spikes.near``: those of a tile of the CPU kernels (``cpu/simd.py``).
+BITS = 32
 
 
 def near_shape(shape: torch.Size) -> tuple[int, int, int]:
