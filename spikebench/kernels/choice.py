@@ -35,7 +35,7 @@ class Kernels(Protocol):
 
     def lif_scan(
         self,
-        current: torch.Tensor | EventBatch,
+        current: torch.Tensor | EventBatch | Spikes,
         decay_syn: torch.Tensor,
         decay_mem: torch.Tensor,
         neuron: Neuron,
@@ -49,7 +49,7 @@ class Kernels(Protocol):
 
     def recurrent_lif_scan(
         self,
-        current: torch.Tensor | EventBatch,
+        current: torch.Tensor | EventBatch | Spikes,
         recurrent: torch.Tensor,
         decay_syn: torch.Tensor,
         decay_mem: torch.Tensor,

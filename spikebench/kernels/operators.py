@@ -20,6 +20,7 @@ from spikebench.kernels.fake import FAKES
 from spikebench.kernels.feed_forward import ONCE, feed_forward_scan
 from spikebench.kernels.neuron import COMPACT, Neuron, Parameters, Settings
 from spikebench.kernels.normalisation import Normalisation
+from spikebench.kernels.normalised_layer import normalised_layer
 from spikebench.kernels.recurrent_delays import RecurrentDelays
 from spikebench.kernels.scan import (
     REDUCTIONS,
@@ -31,6 +32,7 @@ from spikebench.kernels.scan import (
     check_scan,
     check_weight,
     n_neurons,
+    steps_of,
 )
 from spikebench.kernels.spikes import Spikes
 
@@ -48,7 +50,7 @@ def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Ten
     """Multiply events by weights to get currents; see :func:`spikebench.kernels.reference.event_linear`."""
     taps = check_weight(events, weight)
     handle = events.handle if isinstance(events, Spikes) else None
-    n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
+    n_steps = steps_of(events)
     near = events.near if isinstance(events, Spikes) else None
     current: torch.Tensor = _event_linear(*_cells(events), taps, handle, n_steps, near)
     return current
@@ -62,7 +64,7 @@ def delayed_linear(
     check_delays(weight, delay, n_taps)
     delays = delay.clamp(0, n_taps - 1).expand(weight.shape)
     handle = events.handle if isinstance(events, Spikes) else None
-    n_steps = events.shape[1] if isinstance(events, Spikes) else events.n_steps
+    n_steps = steps_of(events)
     current: torch.Tensor = _delayed_linear(
         *_cells(events), weight, delays, handle, n_taps, n_steps
     )
@@ -70,7 +72,7 @@ def delayed_linear(
 
 
 def lif_scan(
-    current: torch.Tensor | EventBatch,
+    current: torch.Tensor | EventBatch | Spikes,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
@@ -98,7 +100,7 @@ def lif_scan(
 
 
 def recurrent_lif_scan(
-    current: torch.Tensor | EventBatch,
+    current: torch.Tensor | EventBatch | Spikes,
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
@@ -120,7 +122,23 @@ def recurrent_lif_scan(
         raise ValueError(
             f"the kernels for {taps.device.type} have no equations for parameters of {type(adaptation).__name__}"
         )
-    if normalisation is not None and not isinstance(current, torch.Tensor):
+    if not isinstance(current, torch.Tensor) and (
+        normalisation is not None or isinstance(current, Spikes)
+    ):
+        n_steps = steps_of(current)
+        if normalisation is not None and len(taps) == 0 and _device(weights) is cpu and len(state) * n_steps > 1:
+            return normalised_layer(
+                _cells(current),
+                current if isinstance(current, Spikes) else None,
+                n_steps,
+                weights,
+                decay_syn.expand(n),
+                _parameters(decay_mem, adaptation, n),
+                state,
+                settings,
+                normalisation,
+                keep_membranes,
+            )
         current, weights = event_linear(current, weights), weights[:0, :0, :0]
     if isinstance(current, torch.Tensor):
         fits = len(taps) == 0 and _device(current) is cpu

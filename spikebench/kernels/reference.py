@@ -116,7 +116,7 @@ def delayed_linear(
 
 
 def lif_scan(
-    current: torch.Tensor | EventBatch,
+    current: torch.Tensor | EventBatch | Spikes,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,
     neuron: Neuron,
@@ -174,7 +174,7 @@ def lif_scan(
 
 
 def recurrent_lif_scan(
-    current: torch.Tensor | EventBatch,
+    current: torch.Tensor | EventBatch | Spikes,
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
     decay_mem: torch.Tensor,

@@ -92,7 +92,23 @@ def check_weight(
     return taps
 
 
-def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -> int:
+def steps_of(events: EventBatch | Spikes) -> int:
+    """Return the number of time steps of events.
+
+    Parameters
+    ----------
+    events
+        Events of the input, or spikes of a layer.
+
+    Returns
+    -------
+    int
+        Number of steps.
+    """
+    return events.n_steps if isinstance(events, EventBatch) else events.shape[1]
+
+
+def n_neurons(current: torch.Tensor | EventBatch | Spikes, weight: torch.Tensor | None) -> int:
     """Return the number of neurons of a scan.
 
     Parameters
@@ -108,10 +124,8 @@ def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -
     Raises
     ------
     ValueError
-        If events are given without weights, or currents with weights; if spikes of a layer or a scalar are given.
+        If events are given without weights, or currents with weights; if a scalar is given.
     """
-    if isinstance(current, Spikes):
-        raise ValueError("a scan does not accept the spikes of a layer: use event_linear first")
     if isinstance(current, torch.Tensor) == (weight is not None):
         raise ValueError("a scan accepts currents, or events with a weight")
     shape = (current if weight is None else weight).shape  # type: ignore[union-attr]
@@ -121,7 +135,7 @@ def n_neurons(current: torch.Tensor | EventBatch, weight: torch.Tensor | None) -
 
 
 def check_scan(
-    current: torch.Tensor | EventBatch,
+    current: torch.Tensor | EventBatch | Spikes,
     weight: torch.Tensor | None,
     recurrent: torch.Tensor,
     decay_syn: torch.Tensor,
@@ -165,9 +179,10 @@ def check_scan(
     else:
         assert weight is not None
         weights = check_weight(current, weight)
-        if current.n_steps < 1:
-            raise ValueError(f"a scan needs at least one step, the events have {current.n_steps}")
-        batch, first = len(current), weight
+        n_steps = steps_of(current)
+        if n_steps < 1:
+            raise ValueError(f"a scan needs at least one step, the events have {n_steps}")
+        batch, first = current.offsets.numel() - 1, weight
     if taps.ndim != 3 or taps.shape[1:] != (n, n):
         raise ValueError(
             f"recurrent weights of shape {tuple(recurrent.shape)} do not fit {n} units"

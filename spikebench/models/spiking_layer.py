@@ -108,15 +108,12 @@ class SpikingLayer:
         Scan
             Spikes and the new state.
         """
-        current: torch.Tensor | EventBatch
-        separate = self.delays is not None or self.normalisation is not None
-        if isinstance(source, EventBatch) and not separate:
-            current, weight = (
-                source,
-                self.weight,
-            )  # multiplied by the scan, without storing currents
+        current: torch.Tensor | EventBatch | Spikes
+        scaled = self.weight if gain == 1 else gain * self.weight
+        of_scan = isinstance(source, EventBatch) or self.normalisation is not None
+        if of_scan and self.delays is None:
+            current, weight = source, scaled  # multiplied by the scan
         else:
-            scaled = self.weight if gain == 1 else gain * self.weight
             current, weight = self._currents(kernels, source, scaled), None
         decay_syn = self._decay(self.tau_syn_ms, time_step)
         decay_mem = self.decay_mem

@@ -44,10 +44,10 @@ from spikebench.kernels.cpu.neurons import (
     store_back,
     store_cell,
     surrogate,
-    table_of,
+    terms_of,
 )
 from spikebench.kernels.cpu.scans import longer
-from spikebench.kernels.cpu.simd import Vector, bits, load, store
+from spikebench.kernels.cpu.simd import Vector, bits, load, prefetch, store
 from spikebench.kernels.cpu.spike_gradients import append_units
 from spikebench.kernels.cpu.tiles import (
     WIDTH,
@@ -61,11 +61,12 @@ from spikebench.kernels.cpu.tiles import (
 from spikebench.kernels.scan import STATE_ROWS
 
 _ONE = np.uint64(1)
+_AHEAD = np.uint64(32)
 _BLOCK = 32  # steps of a tile that are computed before those of the next tile
 
 
 class Room(NamedTuple):
-    """Memory of a thread: values, gradients and I of one step; gradients of some steps of a tile; one row of a tile."""
+    """Memory of a thread: values of one step; gradients and I of one step of a tile, gradients of some; one row."""
 
     now: Floats
     work: Floats
@@ -149,10 +150,11 @@ def _run_block(
     """
     rules, n = rules_of(neuron), np.uint64(neuron.n)
     for tile in range(np.uint64(tiles(neuron.n))):
-        table, norm = table_of(neuron.table, tile), normalisation_of(neuron.table, tile)
+        table, norm = terms_of(neuron, tile), normalisation_of(neuron.table, tile)
         cell = load_cell(now, tile * CELLS)
         for t in range(np.uint64(n_block)):
             at = begin + t * n
+            prefetch(current, at + _AHEAD * n + tile * WIDTH)
             x = _normalised(norm, load_units(current, at, n, tile, spare))
             cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
             fired[t, tile] = bits(cell.fired) & units_of(tile, n)
@@ -180,38 +182,35 @@ def run_back(
 ) -> None:
     """Propagate back: write the gradients by γ·x̂ + β, and add those by coefficients to ``sums``, tile after tile.
 
-    ``cells`` (tile, number) has room for the steps of a sample and for one before them. Gradients of the loss by spikes
-    and membranes are empty where there are none. Unless the layer ``learns``, only the gradients by γ and β are added.
+    ``cells`` has room for the steps of a tile of a sample and for one before them. Gradients of the loss by spikes and
+    membranes are empty where there are none. Unless the layer ``learns``, only the gradients by γ and β are added.
     """
     n_steps, n = current.shape[1], np.uint64(neuron.n)
     n_tiles, dtype = np.uint64(tiles(neuron.n)), current.dtype
     room = Room(
         np.zeros(n_tiles * CELLS, dtype),
-        np.zeros(n_tiles * GRADIENTS, dtype),
-        np.zeros(n_tiles * WIDTH, dtype),
+        np.zeros(GRADIENTS, dtype),
+        np.zeros(WIDTH, dtype),
         np.zeros(_BLOCK * GRADIENTS, dtype),
         np.zeros(WIDTH, dtype),
     )
-    kept, of_tile = cells.ravel(), np.uint64(cells.shape[1])
     given, out = current.ravel(), grad_current.ravel()
     asked, asked_mem = grad_spikes.ravel(), grad_membranes.ravel()
     for k in range(first, last):
         _begin(state[k], room.now)
+        whole = np.uint64(k * n_steps) * n
         for tile in range(n_tiles):
-            store_cell(kept, tile * of_tile, load_cell(room.now, tile * CELLS))
-            begin = np.uint64(k * n_steps) * n
-            _keep(neuron, tile, given, begin, n_steps, kept, tile * of_tile, room)
-        room.work[:] = 0
-        room.after[:] = 0
-        for later in range(0, n_steps, _BLOCK):
-            n_block = np.uint64(min(_BLOCK, n_steps - later))
-            start = np.uint64(n_steps - later) - n_block
-            begin = np.uint64(k * n_steps) * n + start * n
-            for tile in range(n_tiles):
-                at = tile * of_tile + start * CELLS
-                _back(neuron, tile, asked, asked_mem, begin, n_block, kept, at, out, room)
+            store_cell(cells, np.uint64(0), load_cell(room.now, tile * CELLS))
+            _keep(neuron, tile, given, asked, out, whole, n_steps, cells, room)
+            room.work[:] = 0
+            room.after[:] = 0
+            for later in range(0, n_steps, _BLOCK):
+                n_block = np.uint64(min(_BLOCK, n_steps - later))
+                start = np.uint64(n_steps - later) - n_block
+                at, begin = start * CELLS, whole + start * n
+                _back(neuron, tile, asked, asked_mem, begin, n_block, cells, at, out, room)
                 if learns:
-                    add_sums(neuron, tile, kept, at, room.backs, n_block, sums)
+                    add_sums(neuron, tile, cells, at, room.backs, n_block, sums)
                 if normalises:
                     _add_normalisation(neuron, tile, given, begin, n_block, sums, room)
 
@@ -221,20 +220,30 @@ def _keep(
     neuron: Neuron,
     tile: Index,
     current: Floats,
+    asked: Floats,
+    out: Floats,
     begin: Index,
     n_steps: int,
     cells: Floats,
-    first: Index,
     room: Room,
 ) -> None:
-    """Run a tile of a sample again from the values at ``first``, and keep those of all steps after them."""
+    """Run a tile of a sample again from the first values in ``cells``, and keep those of all steps after them."""
     rules, n, spare = rules_of(neuron), np.uint64(neuron.n), room.spare
-    table, norm = table_of(neuron.table, tile), normalisation_of(neuron.table, tile)
-    cell = load_cell(cells, first)
+    table, norm = terms_of(neuron, tile), normalisation_of(neuron.table, tile)
+    # The tile to be processed next: of this sample, or the first one of the next sample.
+    ahead = (tile + _ONE) * WIDTH
+    if ahead >= n:
+        ahead = np.uint64(n_steps) * n
+    cell = load_cell(cells, np.uint64(0))
     for t in range(np.uint64(n_steps)):
-        x = _normalised(norm, load_units(current, begin + t * n, n, tile, spare))
+        at = begin + t * n
+        later = at + ahead
+        prefetch(current, later)
+        prefetch(asked, later)
+        prefetch(out, later)
+        x = _normalised(norm, load_units(current, at, n, tile, spare))
         cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
-        store_cell(cells, first + (t + _ONE) * CELLS, cell)
+        store_cell(cells, (t + _ONE) * CELLS, cell)
 
 
 @inlined
@@ -260,8 +269,8 @@ def _back(
     for t in range(n_block):
         slope = surrogate(neuron, rules, load(cells, now + t * CELLS + MEM), spare)
         store(backs, t * GRADIENTS + SLOPE, slope)
-    table = table_of(neuron.table, tile)
-    back, after = load_back(room.work, tile * GRADIENTS), load(room.after, tile * WIDTH)
+    table = terms_of(neuron, tile)
+    back, after = load_back(room.work, np.uint64(0)), load(room.after, np.uint64(0))
     for later in range(n_block):
         t = n_block - _ONE - later
         at = begin + t * n
@@ -276,8 +285,8 @@ def _back(
         after = cell.syn
         store_units(grad_current, at, n, tile, back.by_syn, spare)
         store_back(backs, t * GRADIENTS, back)
-    store(room.after, tile * WIDTH, after)
-    store_back(room.work, tile * GRADIENTS, back)
+    store(room.after, np.uint64(0), after)
+    store_back(room.work, np.uint64(0), back)
 
 
 @inlined

@@ -92,11 +92,11 @@ def event_linear_backward(
 ) -> torch.Tensor:
     """Compute the gradient of the weights for events that arrive ``shift`` steps plus their tap later."""
     shape = (n_taps, n_units, grad.shape[2])
-    parts = _groups(len(grad), int(np.prod(shape)))
+    parts = groups(len(grad), int(np.prod(shape)))
     lists, gradient = _arrays(offsets, bins, units), _array(grad)
 
     def add(first: int, last: int) -> NDArray[Any]:
-        into = _zeros(shape, gradient.dtype)
+        into = zeros(shape, gradient.dtype)
         event_loops.add_weight_gradients(*lists, gradient, shift, into, first, last)
         return into
 
@@ -146,7 +146,7 @@ def delayed_linear_backward(
     size = delayed.samples(width, out.itemsize)
 
     def run(first: int, last: int) -> NDArray[Any]:
-        into = _zeros(shape, gradient.dtype)
+        into = zeros(shape, gradient.dtype)
         for begin, end in pieces(last - first, size):
             delayed.spread_gradients(
                 lists, connections, width, gradient, *into, out, first + begin, first + end
@@ -154,7 +154,7 @@ def delayed_linear_backward(
         return into
 
     total = np.zeros(shape, gradient.dtype)
-    for partial in run_in_threads(run, _groups(batch, int(np.prod(shape)))):
+    for partial in run_in_threads(run, groups(batch, int(np.prod(shape)))):
         total += partial
     if not to_weight:
         return weight.new_empty(0), weight.new_empty(0), spikes
@@ -254,7 +254,7 @@ def scan_backward(
 
     def run(first: int, last: int) -> list[NDArray[Any]]:
         block = aligned((PIECE * n_block, n), out.dtype)
-        weights, recurrents, sums = (_zeros(shape, out.dtype) for shape in shapes)
+        weights, recurrents, sums = (zeros(shape, out.dtype) for shape in shapes)
         by_row = recurrents.reshape(1, -1, n) if late.size and to_recurrent else recurrents
         into = scans.Gradients(out, weights, by_row, sums)
         for begin, end in pieces(last - first):
@@ -276,7 +276,7 @@ def scan_backward(
         return [weights, recurrents, sums]
 
     totals = [np.zeros(shape, out.dtype) for shape in shapes]
-    for partials in run_in_threads(run, _groups(batch, n_numbers)):
+    for partials in run_in_threads(run, groups(batch, n_numbers)):
         for total, partial in zip(totals, partials, strict=True):
             total += partial
     rows = untiled(totals[2], n)
@@ -381,15 +381,14 @@ def spikes_gradient(
     batch, n_steps, _ = grad.shape
     out = empty((batch, n_steps, weight.shape[1]), grad)
     taps = min(len(weight), n_steps)
-    if near is not None:
-        bits = _array(near).view(np.uint32)
-        if int(np.bitwise_count(bits).sum()) < spike_gradients.SPARSE_STEPS * out.numel():
-            given = _arrays(grad, weight, out)
-            run_in_threads(
-                lambda first, last: spike_gradients.propagate_to_near(*given, bits, first, last),
-                pieces(batch),
-            )
-            return out
+    bits = few_near(near, out)
+    if bits is not None:
+        given = _arrays(grad, weight, out)
+        run_in_threads(
+            lambda first, last: spike_gradients.propagate_to_near(*given, bits, first, last),
+            pieces(batch),
+        )
+        return out
     transposed = [np.ascontiguousarray(_array(weight[s]).T) for s in range(taps)]
     gradient, to_spikes = _arrays(grad, out)
 
@@ -401,6 +400,15 @@ def spikes_gradient(
 
     run_in_threads(multiply, pieces(batch))
     return out
+
+
+def few_near(near: torch.Tensor | None, spikes: torch.Tensor) -> NDArray[np.uint32] | None:
+    """Return the bits of ``near`` if so few are set that products unit by unit are faster for these spikes."""
+    if near is None:
+        return None
+    bits: NDArray[np.uint32] = _array(near).view(np.uint32)
+    few = int(np.bitwise_count(bits).sum()) < spike_gradients.SPARSE_STEPS * spikes.numel()
+    return bits if few else None
 
 
 def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:
@@ -437,21 +445,21 @@ def _panels(recurrent: NDArray[Any]) -> NDArray[Any]:
     n_taps, n, _ = recurrent.shape
     width = max(min(_PANEL // max(n, 1), 64, n) // 16 * 16, 16)
     n_panels = -(-n // width)
-    panels = _zeros((n_taps, n_panels, n, width), recurrent.dtype)
+    panels = zeros((n_taps, n_panels, n, width), recurrent.dtype)
     for p in range(n_panels):
         columns = recurrent[:, p * width : (p + 1) * width]  # (tap, to, from): rec = λ·Vᵀ
         panels[:, p, :, : columns.shape[1]] = columns.transpose(0, 2, 1)
     return panels
 
 
-def _groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
+def groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
     """Split a batch into groups, each with ``n_numbers`` gradients of its own."""
     n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
     size = -(-n_samples // n_groups)
     return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
 
 
-def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     array = aligned(shape, dtype)
     array[...] = 0
     return array

@@ -42,7 +42,12 @@ def moments(current: torch.Tensor) -> torch.Tensor:
         return sums
 
     total = sum(run_in_threads(add, pieces(len(given))), np.zeros((2, n)))
-    mean, square = total / (given.shape[0] * given.shape[1])
+    return moments_of(total, given.shape[0] * given.shape[1])
+
+
+def moments_of(sums: NDArray[np.float64], n_values: int) -> torch.Tensor:
+    """Compute means and variances from the sums of values and of their squares (2, unit)."""
+    mean, square = sums / n_values
     return torch.from_numpy(np.stack([mean, np.maximum(square - mean * mean, 0)]))
 
 
@@ -97,17 +102,41 @@ def scan_backward(
     Returns the gradients of the current and of α and the parameters (both empty unless requested), and of ``norm``.
     With ``of_batch``, its mean and deviation are those of the current.
     """
-    batch, n_steps, n = current.shape
     to_current, to_parameters = wanted
+    gradient, by_parameters, by_norm = neuron_gradients(
+        grads, current, layer, state, settings, to_parameters
+    )
+    if not to_current:
+        return gradient.new_empty(0, 0, 0), by_parameters, by_norm
+    if len(layer.norm):
+        given, out = _array(current), _array(gradient)
+        rows = by_current(layer, by_norm, given.shape[0] * given.shape[1])
+        run_in_threads(
+            lambda first, last: loops.normalise_back(out, given, rows, of_batch, first, last),
+            pieces(len(given)),
+        )
+    return gradient, by_parameters, by_norm
+
+
+def neuron_gradients(
+    grads: tuple[torch.Tensor, torch.Tensor],
+    current: torch.Tensor,
+    layer: Layer,
+    state: torch.Tensor,
+    settings: Settings,
+    to_parameters: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Propagate back through neurons: gradients of normalised currents, of α and the parameters, and of ``norm``."""
+    batch, n_steps, n = current.shape
     normalises = len(layer.norm) > 0
     gradient = empty(current.shape, current)
     given, state_, out, by_spikes, by_membranes = map(_array, (current, state, gradient, *grads))
     neuron = _neuron(layer, settings)
-    n_tiles = tiles(n)
+    n_sums = tiles(n) * int(neurons.SUMS)
 
     def run(first: int, last: int) -> Array:
-        cells = aligned((n_tiles, (n_steps + 1) * int(neurons.CELLS)), out.dtype)
-        sums = np.zeros(n_tiles * int(neurons.SUMS), out.dtype)
+        cells = aligned(((n_steps + 1) * int(neurons.CELLS),), out.dtype)
+        sums = np.zeros(n_sums, out.dtype)
         loops.run_back(
             *(neuron, given, state_, by_spikes, by_membranes, cells, out, sums),
             *(to_parameters, normalises, first, last),
@@ -116,24 +145,22 @@ def scan_backward(
 
     size = -(-batch // _MOST_PARTIALS)
     parts = pieces(batch, max(-(-size // PIECE) * PIECE, 1))
-    total = np.zeros(n_tiles * int(neurons.SUMS), out.dtype)
+    total = np.zeros(n_sums, out.dtype)
     for partial in run_in_threads(run, parts):
         total += partial
     rows = untiled(total, n)
-    by_gamma, by_beta = rows[len(neurons.NEURON) :]
-    if normalises and to_current:
-        gamma, _, mean, scale = _array(layer.norm)
-        means = np.stack([by_beta, by_gamma]) / max(batch * n_steps, 1)
-        back = np.stack([scale, -mean * scale, gamma * scale, *means]).astype(out.dtype)
-        run_in_threads(
-            lambda first, last: loops.normalise_back(out, given, back, of_batch, first, last),
-            pieces(batch),
-        )
     by_norm = np.zeros(tuple(layer.norm.shape), out.dtype)
-    by_norm[:2] = np.stack([by_gamma, by_beta])[: len(by_norm)]
+    by_norm[:2] = rows[len(neurons.NEURON) :][: len(by_norm)]
     by_parameters = neurons.by_parameters(rows, _array(layer.parameters), settings)
-    to_currents = gradient if to_current else gradient.new_empty(0, 0, 0)
-    return to_currents, torch.from_numpy(by_parameters), torch.from_numpy(by_norm)
+    return gradient, torch.from_numpy(by_parameters), torch.from_numpy(by_norm)
+
+
+def by_current(layer: Layer, by_norm: torch.Tensor, n_values: int) -> Array:
+    """Compute the rows with which gradients of normalised currents become those of currents: r, s, γ·r, two means."""
+    gamma, _, mean, scale = _array(layer.norm)
+    by_gamma, by_beta = _array(by_norm)[:2] / max(n_values, 1)
+    rows = np.stack([scale, -mean * scale, gamma * scale, by_beta, by_gamma])
+    return rows.astype(gamma.dtype)
 
 
 def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:
@@ -143,7 +170,8 @@ def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:
     if len(layer.norm):
         gamma, beta, mean, scale = _array(layer.norm)
         normalisation = np.stack([scale, -mean * scale, gamma, beta])
-    return neurons.layer(_array(layer.decay_syn), p, normalisation, settings)
+    made = neurons.layer(_array(layer.decay_syn), p, normalisation, settings)
+    return neurons.without_zeros(made)
 
 
 def _array(tensor: torch.Tensor) -> Array:

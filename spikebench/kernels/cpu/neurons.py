@@ -26,7 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.kernels.cpu.compiling import Floats, Index, Number, compiled, inlined
-from spikebench.kernels.cpu.simd import Vector, at_least, fill, larger, load, magnitude, store
+from spikebench.kernels.cpu.simd import (
+    Vector,
+    at_least,
+    fill,
+    larger,
+    load,
+    magnitude,
+    store,
+    where_given,
+)
 from spikebench.kernels.cpu.tiles import row, tiled
 from spikebench.kernels.neuron import (
     ADAPTIVE,
@@ -125,24 +134,25 @@ class Neuron(NamedTuple):
 
     ``leaves``, ``loses`` and ``silences`` are c, l and z; ``taken`` is ϑ'. Fields ending in ``_back`` have the same
     values if the reset is differentiated, else 0. The gradients by q, u and v are added up if the layer ``couples`` A
-    and U, those by m and k if it ``adapts``.
+    and U, those by m and k if it ``adapts``. Numbers of the reset, and ``adapts``, may be None, see
+    :func:`without_zeros`.
     """
 
     table: Floats
     n: int
     couples: bool
-    adapts: bool
+    adapts: bool | None
     threshold: Number
     slope: Number
     one: Number
     surrogate: int
-    leaves: Number
-    loses: Number
-    silences: Number
+    leaves: Number | None
+    loses: Number | None
+    silences: Number | None
     taken: Number
-    leaves_back: Number
-    loses_back: Number
-    silences_back: Number
+    leaves_back: Number | None
+    loses_back: Number | None
+    silences_back: Number | None
     taken_back: Number
 
 
@@ -205,6 +215,34 @@ def layer(
     )
 
 
+def without_zeros(neuron: Neuron) -> Neuron:
+    """Replace numbers that are 0 by None, for neurons whose spikes subtract and which do not adapt.
+
+    Loops for them are compiled without these terms. All others share one compiled loop.
+    """
+    forward = ("leaves", "loses", "silences")
+    zeros = [*forward, *(f"{name}_back" for name in forward), "adapts"]
+    if any(getattr(neuron, name) for name in zeros):
+        return neuron
+    return neuron._replace(**dict.fromkeys(zeros))
+
+
+@inlined
+def terms_of(neuron: Neuron, tile: Index) -> Table:
+    """Read the coefficients of a tile that the neurons have."""
+    table = table_of(neuron.table, tile)
+    return Table(
+        table.p,
+        table.q,
+        table.g,
+        table.u,
+        table.v,
+        where_given(neuron.adapts, table.m),
+        where_given(neuron.adapts, table.k),
+        table.alpha,
+    )
+
+
 @inlined
 def table_of(table: Floats, tile: Index) -> Table:
     """Read the coefficients of a tile from the table of a layer."""
@@ -238,8 +276,8 @@ def rules_of(neuron: Neuron) -> Rules:
     """Repeat the numbers of a layer for the units of a tile."""
     like = neuron.table
     return Rules(
-        fill(neuron.one, like),
-        fill(neuron.one - neuron.one, like),
+        fill(1, like),
+        fill(0, like),
         fill(neuron.threshold, like),
         fill(neuron.slope, like),
         fill(neuron.leaves, like),

@@ -5,7 +5,9 @@
     v = load(row, at)                     the numbers row[at:at + 32]
     store(row, at, u * v + fill(c, row))
 
-Arithmetic is per number: ``+``, ``-``, ``*``, ``/``. Compiled, such a value is a vector of LLVM, which splits it to
+Arithmetic is per number: ``+``, ``-``, ``*``, ``/``. A number may be None, which is 0: ``fill(None, row)`` and what is
+multiplied by it take no instruction, so that one set of equations serves neurons with and without some of their terms.
+Compiled, such a value is a vector of LLVM, which splits it to
 fit the processor; interpreted, it is a numpy array of 32 numbers. The bits are the same. Where a compiler vectorises a
 loop over arrays, it checks that they do not overlap, and keeps sums in memory.
 
@@ -32,6 +34,7 @@ Vector = Any  # thirty-two numbers
 Index = Any  # an unsigned integer
 Builder = Any  # numba passes untyped objects to code generators
 _I32 = ir.IntType(32)
+_LINE = 64  # bytes of a cache line
 
 
 def load(row: NDArray[Any], at: Index) -> Vector:
@@ -44,9 +47,18 @@ def store(row: NDArray[Any], at: Index, values: Vector) -> None:
     row[int(at) : int(at) + LANES] = values
 
 
-def fill(number: float, row: NDArray[Any]) -> Vector:
+def prefetch(row: NDArray[Any], at: Index) -> None:
+    """Bring row[at:at + 32] into the cache without waiting for it; the place need not exist."""
+
+
+def fill(number: float | None, row: NDArray[Any]) -> Vector:
     """Repeat a number, in the type of a row."""
-    return np.full(LANES, number, row.dtype)
+    return np.full(LANES, 0 if number is None else number, row.dtype)
+
+
+def where_given(number: float | None, values: Vector) -> Vector:
+    """Return values, or 0 if a number is None."""
+    return np.zeros_like(values) if number is None else values
 
 
 def magnitude(values: Vector) -> Vector:
@@ -125,6 +137,23 @@ def _store(typing: Any, row: Any, at: Any, values: Any) -> Any:  # noqa: ANN401
         return context.get_dummy_value()
 
     return types.void(row, at, values), generate
+
+
+@intrinsic
+def _prefetch(typing: Any, row: Any, at: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        place, size = _place(context, builder, signature.args, given)
+        byte = ir.IntType(8).as_pointer()
+        begin = builder.bitcast(place, byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, *(_I32,) * 3])
+        call = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
+        for_reading, second_cache, of_data = (ir.Constant(_I32, number) for number in (0, 2, 1))
+        for line in range(0, LANES * size, _LINE):
+            address = builder.gep(begin, [ir.Constant(_I32, line)])
+            builder.call(call, [address, for_reading, second_cache, of_data])
+        return context.get_dummy_value()
+
+    return types.void(row, at), generate
 
 
 @intrinsic
@@ -218,12 +247,58 @@ def _compiled_store(row: Any, at: Any, values: Any) -> Any:  # noqa: ANN401
     return store_
 
 
+@overload(prefetch, strict=False)
+def _compiled_prefetch(row: Any, at: Any) -> Any:  # noqa: ANN401
+    def prefetch_(row: Any, at: Any) -> None:  # noqa: ANN401
+        _prefetch(row, at)  # type: ignore[call-arg]
+
+    return prefetch_
+
+
 @overload(fill, strict=False)
 def _compiled_fill(number: Any, row: Any) -> Any:  # noqa: ANN401
     def fill_(number: Any, row: Any) -> Any:  # noqa: ANN401
         return _fill(number, row)  # type: ignore[call-arg]
 
-    return fill_
+    return _none_fill if _is_none(number) else fill_
+
+
+@overload(where_given, strict=False)
+def _compiled_where_given(number: Any, values: Any) -> Any:  # noqa: ANN401
+    def values_(number: Any, values: Any) -> Any:  # noqa: ANN401
+        return values
+
+    return _none_where_given if _is_none(number) else values_
+
+
+def _is_none(kind: types.Type) -> bool:
+    return isinstance(kind, types.NoneType)
+
+
+def _none_fill(number: Any, row: Any) -> None:  # noqa: ANN401
+    return None
+
+
+def _none_where_given(number: Any, values: Any) -> None:  # noqa: ANN401
+    return None
+
+
+def _none_of(a: Any, b: Any) -> None:  # noqa: ANN401
+    return None
+
+
+def _left(a: Any, b: Any) -> Any:  # noqa: ANN401
+    return a
+
+
+def _right(a: Any, b: Any) -> Any:  # noqa: ANN401
+    return b
+
+
+def _are_numbers(a: types.Type, b: types.Type) -> bool:
+    """Return whether two operands are vectors or None."""
+    kinds = (VectorType, types.NoneType)
+    return isinstance(a, kinds) and isinstance(b, kinds)
 
 
 @overload(operator.add)
@@ -231,7 +306,9 @@ def _compiled_add(a: Any, b: Any) -> Any:  # noqa: ANN401
     def add_(a: Any, b: Any) -> Any:  # noqa: ANN401
         return _add(a, b)  # type: ignore[call-arg]
 
-    return add_ if isinstance(a, VectorType) else None
+    if not _are_numbers(a, b):
+        return None
+    return _right if _is_none(a) else _left if _is_none(b) else add_
 
 
 @overload(operator.sub)
@@ -239,7 +316,9 @@ def _compiled_subtract(a: Any, b: Any) -> Any:  # noqa: ANN401
     def subtract_(a: Any, b: Any) -> Any:  # noqa: ANN401
         return _subtract(a, b)  # type: ignore[call-arg]
 
-    return subtract_ if isinstance(a, VectorType) else None
+    if not _are_numbers(a, b) or (_is_none(a) and not _is_none(b)):
+        return None
+    return _left if _is_none(b) else subtract_
 
 
 @overload(operator.mul)
@@ -247,7 +326,9 @@ def _compiled_multiply(a: Any, b: Any) -> Any:  # noqa: ANN401
     def multiply_(a: Any, b: Any) -> Any:  # noqa: ANN401
         return _multiply(a, b)  # type: ignore[call-arg]
 
-    return multiply_ if isinstance(a, VectorType) else None
+    if not _are_numbers(a, b):
+        return None
+    return _none_of if _is_none(a) or _is_none(b) else multiply_
 
 
 @overload(operator.truediv)

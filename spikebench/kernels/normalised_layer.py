@@ -1,0 +1,197 @@
+"""Feed-forward layers on a CPU whose currents come from events and are normalised, as a PyTorch operator with gradients.
+
+:func:`spikebench.kernels.operators.lif_scan` calls it. The same as :func:`spikebench.kernels.operators.event_linear`
+and :mod:`spikebench.kernels.feed_forward`, one after the other. In one operator, what is computed from the currents of
+a sample is computed while they are in the cache: in the forward pass their moments, in the backward pass the gradients
+of the weights and of the input spikes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from spikebench.kernels.cpu import launch_normalised as cpu
+from spikebench.kernels.cpu.launch_feed_forward import Layer
+from spikebench.kernels.feed_forward import ONCE
+from spikebench.kernels.neuron import Settings
+from spikebench.kernels.normalisation import Normalisation
+from spikebench.kernels.scan import Scan
+from spikebench.kernels.spikes import Spikes
+
+
+def normalised_layer(
+    cells: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    source: Spikes | None,
+    n_steps: int,
+    weight: torch.Tensor,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    state: torch.Tensor,
+    settings: Settings,
+    normalisation: Normalisation,
+    keep_membranes: bool,
+) -> Scan:
+    """Run a layer of neurons.
+
+    Parameters
+    ----------
+    cells
+        Offsets, bins and units of the events, checked.
+    source
+        The spikes that are these events, if gradients propagate to them.
+    n_steps
+        Number of time steps.
+    weight
+        Float (tap, input, unit).
+    decay_syn, parameters, state, settings, normalisation, keep_membranes
+        As in :func:`spikebench.kernels.feed_forward.feed_forward_scan`.
+
+    Returns
+    -------
+    Scan
+        Spikes, membranes, state.
+    """
+    of_batch = normalisation.of_batch
+    averages = torch.stack([normalisation.running_mean, normalisation.running_var])
+    handle, offsets, bins, fired, membranes, near, end, _, _, moments = _layer(
+        *cells,
+        weight,
+        None if source is None else source.handle,
+        None if source is None else source.near,
+        decay_syn,
+        parameters,
+        torch.stack([normalisation.weight, normalisation.bias]),
+        averages[:0] if of_batch else averages,
+        state,
+        n_steps,
+        *settings,
+        normalisation.epsilon,
+        keep_membranes,
+    )
+    if of_batch:
+        normalisation.follow(moments, len(state) * n_steps)
+    close = near if near.numel() else None
+    spikes = Spikes(offsets, bins, fired, handle, is_checked=True, near=close)
+    return Scan(spikes, membranes if keep_membranes else None, end)
+
+
+@torch.library.custom_op("spikebench::normalised_layer", mutates_args=())
+def _layer(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    handle: torch.Tensor | None,
+    near: torch.Tensor | None,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    affine: torch.Tensor,
+    averages: torch.Tensor,
+    state: torch.Tensor,
+    n_steps: int,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    epsilon: float,
+    keep_membranes: bool,
+) -> tuple[
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+]:
+    """Return the handle, offsets, bins and units of spikes, membranes, near, state, currents, ``norm`` and moments."""
+    current, moments = cpu.currents((offsets, bins, units), weight, n_steps, not len(averages))
+    mean, variance = averages.double() if len(averages) else moments
+    scale = torch.rsqrt(variance + epsilon)
+    norm = torch.cat([affine, torch.stack([mean, scale]).to(affine.dtype)])
+    settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
+    layer = Layer(decay_syn, parameters, norm)
+    found = cpu.scan(current, layer, state, settings, keep_membranes)
+    spikes = torch.zeros(1, dtype=current.dtype).as_strided(current.shape, (0, 0, 0))
+    return spikes, *found, current, norm, moments  # type: ignore[return-value]
+
+
+@torch.library.custom_op("spikebench::normalised_layer_backward", mutates_args=())
+def _layer_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    current: torch.Tensor,
+    norm: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    near: torch.Tensor | None,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    state: torch.Tensor,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    of_batch: bool,
+    to_weight: bool,
+    to_spikes: bool,
+    to_parameters: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    return cpu.backward(
+        (grad_spikes, grad_membranes),
+        current=current,
+        events=(offsets, bins, units),
+        weight=weight,
+        near=near,
+        layer=Layer(decay_syn, parameters, norm),
+        state=state,
+        settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
+        of_batch=of_batch,
+        wanted=(to_weight, to_spikes, to_parameters),
+    )
+
+
+def _context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
+    _, *spikes, _, near, end, current, norm, moments = output
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(*spikes, near, end, current, norm, moments)
+    offsets, bins, units, weight, _, close, decay_syn, parameters, _, averages, state = inputs[:11]
+    ctx.save_for_backward(
+        *(current, norm, offsets, bins, units, weight, close, decay_syn, parameters, state)
+    )
+    ctx.settings = (*inputs[12:18], not len(averages))
+
+
+def _gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
+    none = ctx.saved_tensors[0].new_empty(0, 0, 0)
+    asked = (none if g is None else g for g in (gradients[0], gradients[4]))
+    needs = ctx.needs_input_grad
+    weight, spikes, rows, norm = _layer_backward(
+        *(*asked, *ctx.saved_tensors, *ctx.settings),
+        *(needs[3], needs[4], needs[6] or needs[7]),
+    )
+    return (
+        *(None, None, None, weight if needs[3] else None, spikes if needs[4] else None, None),
+        *(rows[0] if needs[6] else None, rows[1:] if needs[7] else None),
+        norm[:2] if needs[8] else None,
+        *(None,) * 11,
+    )
+
+
+def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
+    raise RuntimeError(ONCE)
+
+
+_layer.register_autograd(_gradients, setup_context=_context)
+_layer_backward.register_autograd(_once)
