@@ -9,6 +9,8 @@
     names      Names of resets and surrogates, which settings share
     neuron     The neuron model of a scan: threshold, reset, adaptation, surrogate
     normalisation  Batch normalisation of currents: each neuron over the samples and steps of a batch
+    normalised_layer  Feed-forward layers on a CPU whose currents come from events and are normalised, as
+               a PyTorch operator
     operators  The kernels as PyTorch operators with gradients, executed by ``cpu`` or ``triton``
                according to the device
     recurrent_delays  Delays of recurrent spikes, one for each neuron that sends them

@@ -233,6 +233,80 @@ def _feed_forward_scan_backward(
     )
 
 
+def _normalised_layer(
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    once: bool,
+    weight: torch.Tensor,
+    handle: torch.Tensor | None,
+    near: torch.Tensor | None,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    affine: torch.Tensor,
+    averages: torch.Tensor,
+    state: torch.Tensor,
+    n_steps: int,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    epsilon: float,
+    keep_membranes: bool,
+) -> tuple[torch.Tensor, ...]:
+    shape = state.shape[0], n_steps, state.shape[2]
+    n_spikes = torch.library.get_ctx().new_dynamic_size()
+    close = near_shape(torch.Size(shape)) if surrogate in COMPACT else (0, 0, 0)
+    return (
+        state.new_empty_strided(shape, (0, 0, 0)),
+        state.new_empty(state.shape[0] + 1, dtype=torch.int64),
+        state.new_empty(n_spikes, dtype=torch.int32),
+        state.new_empty(n_spikes, dtype=torch.int32),
+        state.new_empty(shape if keep_membranes else (0, 0, 0)),
+        state.new_empty(close, dtype=torch.int32),
+        state.new_empty(state.shape),
+        state.new_empty(shape),
+        affine.new_empty(4, affine.shape[1]),
+        affine.new_empty(0 if len(averages) else 2, affine.shape[1], dtype=torch.float64),
+    )
+
+
+def _normalised_layer_backward(
+    grad_spikes: torch.Tensor,
+    grad_membranes: torch.Tensor,
+    current: torch.Tensor,
+    norm: torch.Tensor,
+    offsets: torch.Tensor,
+    bins: torch.Tensor,
+    units: torch.Tensor,
+    weight: torch.Tensor,
+    near: torch.Tensor | None,
+    decay_syn: torch.Tensor,
+    parameters: torch.Tensor,
+    state: torch.Tensor,
+    equations: int,
+    threshold: float,
+    slope: float,
+    reset: int,
+    reset_in_graph: bool,
+    surrogate: int,
+    once: bool,
+    of_batch: bool,
+    to_weight: bool,
+    to_spikes: bool,
+    to_parameters: bool,
+) -> Tensors4:
+    inputs = (current.shape[0], current.shape[1], weight.shape[0])
+    return (
+        weight.new_empty(weight.shape if to_weight else (0, 0)),
+        weight.new_empty(inputs if to_spikes else (0, 0, 0)),
+        parameters.new_empty(1 + parameters.shape[0], parameters.shape[1]),
+        norm.new_empty(norm.shape),
+    )
+
+
 def _leaky_readout(
     offsets: torch.Tensor,
     bins: torch.Tensor,
@@ -292,4 +366,6 @@ FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "lif_scan": _lif_scan,
     "lif_scan_backward": _lif_scan_backward,
     "near_threshold": _near_threshold,
+    "normalised_layer": _normalised_layer,
+    "normalised_layer_backward": _normalised_layer_backward,
 }

@@ -1,4 +1,4 @@
-"""Feed-forward layers on a CPU whose currents come from events and are normalised, as a PyTorch operator with gradients.
+"""Feed-forward layers on a CPU whose currents come from events and are normalised, as a PyTorch operator.
 
 :func:`spikebench.kernels.operators.lif_scan` calls it. The same as :func:`spikebench.kernels.operators.event_linear`
 and :mod:`spikebench.kernels.feed_forward`, one after the other. In one operator, what is computed from the currents of
@@ -12,19 +12,19 @@ from typing import Any
 
 import torch
 
+from spikebench.events.batches import EventBatch
 from spikebench.kernels.cpu import launch_normalised as cpu
 from spikebench.kernels.cpu.launch_feed_forward import Layer
 from spikebench.kernels.feed_forward import ONCE
 from spikebench.kernels.neuron import Settings
 from spikebench.kernels.normalisation import Normalisation
-from spikebench.kernels.scan import Scan
+from spikebench.kernels.scan import Scan, steps_of
 from spikebench.kernels.spikes import Spikes
 
 
 def normalised_layer(
+    events: EventBatch | Spikes,
     cells: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    source: Spikes | None,
-    n_steps: int,
     weight: torch.Tensor,
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
@@ -37,14 +37,12 @@ def normalised_layer(
 
     Parameters
     ----------
+    events
+        Events of the input, or spikes of another layer.
     cells
-        Offsets, bins and units of the events, checked.
-    source
-        The spikes that are these events, if gradients propagate to them.
-    n_steps
-        Number of time steps.
+        Their offsets, bins and units, checked.
     weight
-        Float (tap, input, unit).
+        Float (input, unit).
     decay_syn, parameters, state, settings, normalisation, keep_membranes
         As in :func:`spikebench.kernels.feed_forward.feed_forward_scan`.
 
@@ -53,13 +51,15 @@ def normalised_layer(
     Scan
         Spikes, membranes, state.
     """
-    of_batch = normalisation.of_batch
+    of_batch, n_steps = normalisation.of_batch, steps_of(events)
+    spikes = events if isinstance(events, Spikes) else None
     averages = torch.stack([normalisation.running_mean, normalisation.running_var])
     handle, offsets, bins, fired, membranes, near, end, _, _, moments = _layer(
         *cells,
+        spikes is not None,
         weight,
-        None if source is None else source.handle,
-        None if source is None else source.near,
+        None if spikes is None else spikes.handle,
+        None if spikes is None else spikes.near,
         decay_syn,
         parameters,
         torch.stack([normalisation.weight, normalisation.bias]),
@@ -73,8 +73,8 @@ def normalised_layer(
     if of_batch:
         normalisation.follow(moments, len(state) * n_steps)
     close = near if near.numel() else None
-    spikes = Spikes(offsets, bins, fired, handle, is_checked=True, near=close)
-    return Scan(spikes, membranes if keep_membranes else None, end)
+    fired_now = Spikes(offsets, bins, fired, handle, is_checked=True, near=close)
+    return Scan(fired_now, membranes if keep_membranes else None, end)
 
 
 @torch.library.custom_op("spikebench::normalised_layer", mutates_args=())
@@ -82,6 +82,7 @@ def _layer(
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
+    once: bool,
     weight: torch.Tensor,
     handle: torch.Tensor | None,
     near: torch.Tensor | None,
@@ -143,6 +144,7 @@ def _layer_backward(
     reset: int,
     reset_in_graph: bool,
     surrogate: int,
+    once: bool,
     of_batch: bool,
     to_weight: bool,
     to_spikes: bool,
@@ -152,6 +154,7 @@ def _layer_backward(
         (grad_spikes, grad_membranes),
         current=current,
         events=(offsets, bins, units),
+        once=once,
         weight=weight,
         near=near,
         layer=Layer(decay_syn, parameters, norm),
@@ -166,11 +169,9 @@ def _context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: A
     _, *spikes, _, near, end, current, norm, moments = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*spikes, near, end, current, norm, moments)
-    offsets, bins, units, weight, _, close, decay_syn, parameters, _, averages, state = inputs[:11]
-    ctx.save_for_backward(
-        *(current, norm, offsets, bins, units, weight, close, decay_syn, parameters, state)
-    )
-    ctx.settings = (*inputs[12:18], not len(averages))
+    *cells, once, weight, _, close, decay_syn, parameters, _, averages, state = inputs[:12]
+    ctx.save_for_backward(*(current, norm, *cells, weight, close, decay_syn, parameters, state))
+    ctx.settings = (*inputs[13:19], once, not len(averages))
 
 
 def _gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
@@ -179,12 +180,13 @@ def _gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  #
     needs = ctx.needs_input_grad
     weight, spikes, rows, norm = _layer_backward(
         *(*asked, *ctx.saved_tensors, *ctx.settings),
-        *(needs[3], needs[4], needs[6] or needs[7]),
+        *(needs[4], needs[5], needs[7] or needs[8]),
     )
     return (
-        *(None, None, None, weight if needs[3] else None, spikes if needs[4] else None, None),
-        *(rows[0] if needs[6] else None, rows[1:] if needs[7] else None),
-        norm[:2] if needs[8] else None,
+        *(None,) * 4,
+        *(weight if needs[4] else None, spikes if needs[5] else None, None),
+        *(rows[0] if needs[7] else None, rows[1:] if needs[8] else None),
+        norm[:2] if needs[9] else None,
         *(None,) * 11,
     )
 

@@ -122,16 +122,15 @@ def recurrent_lif_scan(
         raise ValueError(
             f"the kernels for {taps.device.type} have no equations for parameters of {type(adaptation).__name__}"
         )
-    if not isinstance(current, torch.Tensor) and (
-        normalisation is not None or isinstance(current, Spikes)
-    ):
-        n_steps = steps_of(current)
-        if normalisation is not None and len(taps) == 0 and _device(weights) is cpu and len(state) * n_steps > 1:
+    fits = len(taps) == 0 and _device(taps) is cpu
+    separate = normalisation is not None or isinstance(current, Spikes)
+    if separate and not isinstance(current, torch.Tensor):
+        has_variance = len(state) * steps_of(current) > 1
+        if normalisation is not None and fits and len(weights) == 1 and has_variance:
             return normalised_layer(
+                current,
                 _cells(current),
-                current if isinstance(current, Spikes) else None,
-                n_steps,
-                weights,
+                weights[0],
                 decay_syn.expand(n),
                 _parameters(decay_mem, adaptation, n),
                 state,
@@ -141,7 +140,6 @@ def recurrent_lif_scan(
             )
         current, weights = event_linear(current, weights), weights[:0, :0, :0]
     if isinstance(current, torch.Tensor):
-        fits = len(taps) == 0 and _device(current) is cpu
         if normalisation is not None and not (fits and current.shape[0] * current.shape[1] > 1):
             current, normalisation = normalisation.apply(current), None  # which refuses one value
         if fits:
@@ -161,7 +159,7 @@ def recurrent_lif_scan(
     if isinstance(current, torch.Tensor):
         given, n_steps, cells = current, current.shape[1], _no_cells(taps)
     else:
-        given, n_steps, cells = none, current.n_steps, _cells(current)
+        given, n_steps, cells = none, steps_of(current), _cells(current)
     parameters = _parameters(decay_mem, adaptation, n)
     layer = Layer(weights, decay_syn.expand(n), parameters, taps, late)
     learns = torch.is_grad_enabled()

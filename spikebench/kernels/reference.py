@@ -131,7 +131,7 @@ def lif_scan(
     Parameters
     ----------
     current
-        x, float (batch, time, unit); or events, from which x is computed with ``weight`` and without storing it.
+        x, float (batch, time, unit); or events, or spikes of another layer, from which x is computed with ``weight``.
     decay_syn, decay_mem
         α and β, float, a number or one per unit.
     neuron

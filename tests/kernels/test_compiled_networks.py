@@ -14,7 +14,7 @@ from helpers.kernel_cases import random_events
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spikebench.events.batches import EventBatch
-from spikebench.kernels import feed_forward, operators
+from spikebench.kernels import feed_forward, normalised_layer, operators
 from spikebench.kernels.fake import FAKES
 from spikebench.kernels.neuron import Adaptation, Neuron
 from spikebench.kernels.normalisation import Normalisation
@@ -87,6 +87,10 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
         )
         boxcar = Neuron(surrogate="boxcar")
         normed = operators.lif_scan(current, decay, decay, boxcar, normalisation=norm).spikes
+        again = operators.lif_scan(
+            normed, decay, decay, boxcar, weight=second[0], normalisation=norm
+        ).spikes
+        again.counts().sum().backward(retain_graph=True)
         (normed.counts().sum() + normed.dense().sum()).backward(retain_graph=True)
         operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths).sum().backward()
         operators._checked_cells(*operators._cells(batch), 3, 5, 4, True)
@@ -112,7 +116,8 @@ def test_every_operator_passes_the_checks_of_pytorch(name: str, calls: dict[str,
 
 
 def test_every_operator_has_a_fake() -> None:
-    named = [*vars(operators).items(), *vars(feed_forward).items()]
+    modules = (operators, feed_forward, normalised_layer)
+    named = [item for module in modules for item in vars(module).items()]
     kinds = [value for _, value in named if hasattr(value, "register_fake")]
     assert {kind._name for kind in kinds} == set(FAKES) - {"checked_lengths"}  # which is in scan.py
 

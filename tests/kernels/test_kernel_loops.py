@@ -280,6 +280,9 @@ def _vectors(row: np.ndarray, other: np.ndarray, out: np.ndarray, bits: np.ndarr
     for k in range(np.uint64(len(found))):
         simd.store(out, k * width, found[k])
     simd.store(out, np.uint64(len(found)) * width, simd.fill(0.3, row))
+    four = simd.totals(a, b, a - b, b * b)
+    for k in range(4):
+        out[9 * width + np.uint64(k)] = four[k]
     bits[0] = simd.bits(a)
     bits[1] = simd.lowest(simd.bits(simd.at_least(a, b)))
 
@@ -297,7 +300,7 @@ def test_vectors_compute_the_same_compiled_and_interpreted(
     row[3:7], other[:4] = [np.nan, np.inf, -0.0, 1.5], [1.0, np.inf, 0.0, 1.5]
     results = []
     for run in (_vectors, _vectors.py_func):
-        out, bits = np.zeros(8 * simd.LANES, dtype), np.zeros(2, np.uint64)
+        out, bits = np.zeros(10 * simd.LANES, dtype), np.zeros(2, np.uint64)
         with np.errstate(invalid="ignore"):
             run(row, other, out, bits)
         results.append((out, bits))

@@ -2,6 +2,7 @@
 
 ::
 
+    by_unit    Gradients of weights and of input spikes, unit by unit over some steps of a sample
     compiling  Compiling the loops of this package: one stamp for numba's cache of all their files
     delayed    The loops of connections with delays: an event arrives at two steps, whatever the
                longest delay is
@@ -12,6 +13,8 @@
                :mod:`spikebench.kernels.operators` calls them
     launch_feed_forward  Feed-forward layers with given currents on a CPU;
                :mod:`spikebench.kernels.feed_forward` calls these functions
+    launch_normalised  Feed-forward layers of events on a CPU;
+               :mod:`spikebench.kernels.normalised_layer` calls these functions
     memory     Array memory: aligned to cache lines, and reused for large arrays
     neurons    One step of a layer of neurons on a CPU, forward and backward, for recurrent and
                feed-forward layers
@@ -25,6 +28,7 @@
                processor
     spike_gradients  Gradients of spikes for units near their threshold only: those of the others are
                multiplied by 0
+    spike_lists  Lists of the spikes of a batch, from those that threads found
     threads    Threads that share a batch
     tiles      Rows of numbers in tiles of 32 units, tile after tile and row after row in each
     vectors    Adding rows of a table: the two inner loops of event-driven products, with explicit

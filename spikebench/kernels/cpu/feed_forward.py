@@ -98,10 +98,13 @@ def run(
     near: NDArray[np.uint32],
     end_state: Floats,
     counts: Ints,
+    found: Ints,
     first: int,
     last: int,
 ) -> Ints:
     """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
+
+    They are a part of ``found`` if it has room for them.
 
     Membranes (sample, step, unit) are stored unless their array is empty, and so are units near their threshold,
     ``near`` (sample, step, tile): a bit each.
@@ -111,7 +114,6 @@ def run(
     now = np.zeros(n_tiles * CELLS, current.dtype)
     fired = np.zeros((_BLOCK, n_tiles), np.uint64)
     spare = np.zeros(WIDTH, current.dtype)
-    found = np.empty((last - first) * current[0].size // 8 + 1024, dtype=np.int32)
     n_found = 0
     given, out = current.ravel(), membranes.ravel()
     for k in range(first, last):

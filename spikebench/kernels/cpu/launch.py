@@ -460,6 +460,7 @@ def groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Make an array of zeros, aligned to a cache line."""
     array = aligned(shape, dtype)
     array[...] = 0
     return array

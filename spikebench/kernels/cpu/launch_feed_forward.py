@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from spikebench.kernels.cpu import feed_forward as loops
 from spikebench.kernels.cpu import neurons
 from spikebench.kernels.cpu.memory import aligned, empty
+from spikebench.kernels.cpu.spike_lists import spike_lists
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiles, untiled
 from spikebench.kernels.neuron import COMPACT, Settings
 
+_UNITS = torch.empty(0, dtype=torch.int32)
 _MOST_PARTIALS = 8  # sums that are added at the end
 
 Array = NDArray[Any]
@@ -74,18 +76,16 @@ def scan(
     near = np.zeros((batch, n_steps, n_tiles) if is_compact else (0, 0, 0), np.uint32)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
+        room = empty(((last - first) * n_steps * neuron.n // 4 + 1024,), _UNITS)
         units: NDArray[np.int32] = loops.run(
-            neuron, given, state_, membranes_, near, end_, counts, first, last
+            neuron, given, state_, membranes_, near, end_, counts, room.numpy(), first, last
         )
         return units
 
-    units = np.concatenate([np.empty(0, np.int32), *run_in_threads(run, pieces(batch))])
-    offsets = np.zeros(batch + 1, np.int64)
-    np.cumsum(counts.sum(1), out=offsets[1:])
-    steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
-    bins = np.repeat(steps, counts.ravel())
+    parts = pieces(batch)
+    spikes = spike_lists(run_in_threads(run, parts), parts, counts)
     close = torch.from_numpy(near.view(np.int32))
-    return (*(torch.from_numpy(array) for array in (offsets, bins, units)), membranes, close, end)
+    return *spikes, membranes, close, end
 
 
 def scan_backward(

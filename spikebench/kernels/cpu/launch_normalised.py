@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikebench.kernels.cpu import by_unit
 from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu import feed_forward as loops
-from spikebench.kernels.cpu import spike_gradients
 from spikebench.kernels.cpu.launch import Cells, few_near, groups, zeros
 from spikebench.kernels.cpu.launch_feed_forward import (
     Layer,
@@ -29,15 +29,18 @@ Array = NDArray[Any]
 def currents(
     events: Cells, weight: torch.Tensor, n_steps: int, with_moments: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Multiply events by weights; compute means and variances per unit as well, float64 (2, unit), or (0, unit)."""
-    n = weight.shape[2]
+    """Multiply events by weights (input, unit); compute means and variances per unit as well: float64 (2, unit).
+
+    Without moments, they have no rows.
+    """
+    n = weight.shape[1]
     current = empty((events[0].numel() - 1, n_steps, n), weight)
     lists, weights, out = [_array(cell) for cell in events], _array(weight), _array(current)
 
     def run(first: int, last: int) -> NDArray[np.float64]:
         sums = np.zeros((2 if with_moments else 0, n))
         for k in range(first, last):
-            event_loops.add_currents(*lists, weights, out, k, k + 1)
+            event_loops.add_currents(*lists, weights[None], out, k, k + 1)
             if with_moments:
                 loops.add_moments(out, sums[0], sums[1], k, k + 1)
         return sums
@@ -52,6 +55,7 @@ def backward(
     grads: tuple[torch.Tensor, torch.Tensor],
     current: torch.Tensor,
     events: Cells,
+    once: bool,
     weight: torch.Tensor,
     near: torch.Tensor | None,
     layer: Layer,
@@ -70,26 +74,24 @@ def backward(
         grads, current, layer, state, settings, to_parameters
     )
     batch, n_steps, _ = current.shape
-    spikes = empty((batch, n_steps, weight.shape[1]) if to_spikes else (0, 0, 0), current)
+    spikes = empty((batch, n_steps, len(weight)) if to_spikes else (0, 0, 0), current)
     lists = [_array(cell) for cell in events]
     given, out, weights, to_input = map(_array, (current, gradient, weight, spikes))
     rows = by_current(layer, by_norm, batch * n_steps)
     bits = few_near(near, spikes) if to_spikes else None
-    transposed = np.ascontiguousarray(weights.transpose(0, 2, 1))
-    shape = weights.shape if to_weight else (0, 0, 0)
+    transposed = np.ascontiguousarray(weights.T)
+    shape = weights.shape if to_weight else (0, 0)
 
     def run(first: int, last: int) -> Array:
         into = zeros(shape, out.dtype)
         for k in range(first, last):
             loops.normalise_back(out, given, rows, of_batch, k, k + 1)
             if to_weight:
-                event_loops.add_weight_gradients(*lists, out, 0, into, k, k + 1)
+                by_unit.add_weight_gradients(*lists, once, out, into, k, k + 1)
             if bits is not None:
-                spike_gradients.propagate_to_near(out, weights, to_input, bits, k, k + 1)
+                by_unit.propagate_to_near(out, weights, to_input, bits, k, k + 1)
             elif to_spikes:
-                np.matmul(out[k], transposed[0], out=to_input[k])
-                for s in range(1, min(len(weights), n_steps)):
-                    to_input[k, : n_steps - s] += out[k, s:] @ transposed[s]
+                np.matmul(out[k], transposed, out=to_input[k])
         return into
 
     total = np.zeros(shape, out.dtype)

@@ -220,11 +220,17 @@ def without_zeros(neuron: Neuron) -> Neuron:
 
     Loops for them are compiled without these terms. All others share one compiled loop.
     """
-    forward = ("leaves", "loses", "silences")
-    zeros = [*forward, *(f"{name}_back" for name in forward), "adapts"]
-    if any(getattr(neuron, name) for name in zeros):
+    if neuron.adapts or neuron.leaves or neuron.loses or neuron.silences:
         return neuron
-    return neuron._replace(**dict.fromkeys(zeros))
+    return neuron._replace(
+        adapts=None,
+        leaves=None,
+        loses=None,
+        silences=None,
+        leaves_back=None,
+        loses_back=None,
+        silences_back=None,
+    )
 
 
 @inlined

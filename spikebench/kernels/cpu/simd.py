@@ -86,6 +86,17 @@ def lowest(mask: Index) -> Index:
     return np.uint64((int(mask) & -int(mask)).bit_length() - 1)
 
 
+def totals(
+    a: Vector, b: Vector, c: Vector, d: Vector
+) -> tuple[np.floating[Any], np.floating[Any], np.floating[Any], np.floating[Any]]:
+    """Add up the numbers of each of four vectors: halves, quarters, …; together, since it takes less time."""
+    numbers = np.stack([a, b, c, d])
+    while numbers.shape[1] > 1:
+        half = numbers.shape[1] // 2
+        numbers = numbers[:, :half] + numbers[:, half:]
+    return numbers[0, 0], numbers[1, 0], numbers[2, 0], numbers[3, 0]
+
+
 class VectorType(types.Type):
     """The type of a vector in compiled loops."""
 
@@ -230,6 +241,37 @@ def _lowest(typing: Any, mask: Any) -> Any:  # noqa: ANN401
     return types.uint64(types.uint64), generate
 
 
+@intrinsic
+def _totals(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
+    answer = types.UniTuple(a.number, 4)  # type: ignore[no-untyped-call]
+
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        n_groups = 4
+        one, other = (_halves_added(builder, given[k], given[k + 1], 2) for k in (0, 2))
+        joined = _halves_added(builder, one, other, n_groups)
+        while joined.type.count > n_groups:
+            joined = _halves_added(builder, joined, None, n_groups)
+        numbers = [builder.extract_element(joined, ir.Constant(_I32, k)) for k in range(n_groups)]
+        return context.make_tuple(builder, answer, numbers)
+
+    return answer(a, b, c, d), generate
+
+
+def _halves_added(builder: Builder, one: Builder, other: Builder, n_groups: int) -> Builder:
+    """Add the second half of every group of numbers to the first; the groups are those of one or two vectors."""
+    size = one.type.count
+    number = (size if other is None else 2 * size) // n_groups
+    half = number // 2
+    firsts = [g * number + h for g in range(n_groups) for h in range(half)]
+    kind = ir.VectorType(_I32, len(firsts))
+    second = ir.Constant(one.type, ir.Undefined) if other is None else other
+
+    def chosen(places: list[int]) -> Builder:
+        return builder.shuffle_vector(one, second, ir.Constant(kind, places))
+
+    return builder.fadd(chosen(firsts), chosen([place + half for place in firsts]))
+
+
 # numba needs a qualified name for every compiled function, see :mod:`spikebench.kernels.cpu.vectors`.
 @overload(load, strict=False)
 def _compiled_load(row: Any, at: Any) -> Any:  # noqa: ANN401
@@ -299,6 +341,14 @@ def _are_numbers(a: types.Type, b: types.Type) -> bool:
     """Return whether two operands are vectors or None."""
     kinds = (VectorType, types.NoneType)
     return isinstance(a, kinds) and isinstance(b, kinds)
+
+
+@overload(totals, strict=False)
+def _compiled_totals(a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
+    def totals_(a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
+        return _totals(a, b, c, d)  # type: ignore[call-arg]
+
+    return totals_
 
 
 @overload(operator.add)

@@ -1,0 +1,185 @@
+"""Layers of events with normalised currents in one operator: the reference, two operators in turn, plain loops."""
+
+from __future__ import annotations
+
+import itertools
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.kernel_cases import random_events
+
+from spikebench.events.batches import EventBatch
+from spikebench.kernels import operators, reference
+from spikebench.kernels.cpu import by_unit, events, feed_forward, neurons, spike_lists, tiles
+from spikebench.kernels.neuron import RESETS, Adaptation, Neuron, Parameters, Rotation
+from spikebench.kernels.normalisation import Normalisation
+from spikebench.kernels.scan import Scan
+
+N_STEPS = 70  # more than the steps of a block
+SIZES = (6, 135, 70)  # inputs and two layers: four tiles side by side, and tiles that are not full
+SUBTRACT = Neuron(reset="subtract", reset_in_graph=True, surrogate="boxcar", slope=3.0)
+Leaves = dict[str, torch.Tensor]
+
+
+def leaves_of(rng: np.random.Generator, sizes: tuple[int, ...], dtype: torch.dtype) -> Leaves:
+    arrays = {}
+    for k, (n_in, n) in enumerate(itertools.pairwise(sizes)):
+        arrays |= {
+            f"weight{k}": rng.normal(0, 1, (n_in, n)),
+            f"gamma{k}": rng.normal(1, 0.3, n),
+            f"beta{k}": rng.normal(0.2, 0.3, n),
+            f"decay{k}": rng.uniform(0.3, 0.9, n),
+            f"turn{k}": rng.uniform(0.1, 0.4, n),
+            f"gain{k}": rng.uniform(0.4, 0.9, n),
+        }
+    return {
+        name: torch.from_numpy(array).to(dtype).requires_grad_() for name, array in arrays.items()
+    }
+
+
+def network(
+    kernels: ModuleType,
+    batch: EventBatch,
+    leaves: Leaves,
+    neuron: Neuron,
+    of_batch: bool = True,
+    kind: type[Parameters] | None = Rotation,
+    in_turn: bool = False,
+) -> tuple[list[Scan], list[torch.Tensor]]:
+    """Run two layers; return their scans, and running averages."""
+    scans: list[Scan] = []
+    averages = []
+    source: Any = batch
+    for k in range(2):
+        decay, turn, gain = (leaves[f"{name}{k}"] for name in ("decay", "turn", "gain"))
+        made = {None: None, Rotation: (turn, gain), Adaptation: (decay, turn, gain)}[kind]
+        norm = Normalisation(
+            *(leaves[f"gamma{k}"], leaves[f"beta{k}"], decay.detach() + 0, decay.detach() + 0),
+            *(torch.tensor(0), of_batch, 0.3, 1e-5),
+        )
+        weight: torch.Tensor | None = leaves[f"weight{k}"]
+        if in_turn:
+            source, weight = kernels.event_linear(source, weight), None
+        scans.append(
+            kernels.lif_scan(
+                *(source, torch.zeros_like(decay), decay, neuron),
+                kind(*made) if kind and made else None,
+                keep_membranes=True,
+                weight=weight,
+                normalisation=norm,
+            )
+        )
+        source = scans[-1].spikes
+        averages += [norm.running_mean, norm.running_var, norm.n_batches]
+    return scans, averages
+
+
+def outcome(*args: Any, **kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401
+    """Return what a network computes, and all gradients."""
+    leaves: Leaves = args[2]
+    scans, averages = network(*args, **kwargs)
+    factors = np.random.default_rng(1)
+    loss = torch.zeros((), dtype=leaves["gain0"].dtype)
+    for scan in scans:
+        assert scan.membranes is not None
+        shape = scan.membranes.shape
+        one, other = (torch.from_numpy(factors.normal(size=shape)).to(loss) for _ in range(2))
+        loss = loss + (one * scan.spikes.dense()).sum() + (other * scan.membranes).sum()
+    grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    found = [tensor for scan in scans for tensor in (scan.spikes.units, scan.membranes, scan.state)]
+    return [*found, *averages, *(grad for grad in grads if grad is not None)]
+
+
+@pytest.mark.parametrize("surrogate", ["boxcar", "arctan"])  # few gradients of spikes, and all
+@pytest.mark.parametrize("of_batch", [True, False])
+@pytest.mark.parametrize("mode", ["counts", "binary"])
+def test_layers_do_what_the_reference_does(
+    surrogate: str, of_batch: bool, mode: str, rng: np.random.Generator
+) -> None:
+    batch = random_events(rng, 5, N_STEPS, SIZES[0], mode)
+    leaves = leaves_of(rng, SIZES, torch.float64)
+    neuron = Neuron(reset="subtract", reset_in_graph=True, surrogate=surrogate, slope=3.0)
+    found = outcome(operators, batch, leaves, neuron, of_batch)
+    expected = outcome(reference, batch, leaves, neuron, of_batch)
+    assert 1000 < len(found[0]) < 5 * N_STEPS * SIZES[1] // 2
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", [None, Adaptation, Rotation])
+@pytest.mark.parametrize("reset", RESETS)
+def test_one_operator_does_what_two_do_in_turn(
+    kind: type[Parameters] | None, reset: str, rng: np.random.Generator
+) -> None:
+    batch = random_events(rng, 20, 9, 6)
+    leaves = leaves_of(rng, (6, 33, 5), torch.float64)
+    neuron = Neuron(reset=reset, reset_in_graph=True, surrogate="boxcar", slope=1.0)
+    found = outcome(operators, batch, leaves, neuron, True, kind)
+    expected = outcome(operators, batch, leaves, neuron, True, kind, in_turn=True)
+    assert len(found[0]) > 50
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    batch = random_events(rng, 3, 7, 4)
+    leaves = leaves_of(rng, (4, 37, 5), dtype)
+    compiled = outcome(operators, batch, leaves, SUBTRACT)
+    for module in (by_unit, events, feed_forward, neurons, spike_lists, tiles):
+        for name, loop in list(vars(module).items()):
+            if hasattr(loop, "py_func"):
+                monkeypatch.setattr(module, name, loop.py_func)
+    plain = outcome(operators, batch, leaves, SUBTRACT)
+    assert len(compiled[0]) > 10
+    for found, expected in zip(plain, compiled, strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_neurons_without_terms_have_the_bits_of_those_with_them(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    batch = random_events(rng, 3, 40, 6)
+    leaves = leaves_of(rng, (6, 40, 9), torch.float32)
+    short = outcome(operators, batch, leaves, SUBTRACT)
+    monkeypatch.setattr(neurons, "without_zeros", lambda neuron: neuron)
+    whole = outcome(operators, batch, leaves, SUBTRACT)
+    assert all(torch.equal(a, b) for a, b in zip(short, whole, strict=True))
+
+
+@pytest.mark.parametrize("n", [5, 128, 300])
+def test_gradients_of_weights_by_unit_are_those_event_by_event(
+    n: int, rng: np.random.Generator
+) -> None:
+    batch = random_events(rng, 4, 150, 9)
+    lists = [tensor.contiguous().numpy() for tensor in (batch.offsets, batch.bins, batch.units)]
+    gradient = rng.normal(size=(4, 150, n)).astype(np.float32)
+    expected = np.zeros((1, 9, n), np.float32)
+    events.add_weight_gradients(*lists, gradient, 0, expected, 0, 4)
+    found = np.zeros((9, n), np.float32)
+    by_unit.add_weight_gradients(*lists, False, gradient, found, 0, 4)
+    np.testing.assert_allclose(found, expected[0], rtol=1e-4, atol=1e-4)
+    cells = operators._cells(random_events(rng, 4, 150, 9, "binary"))
+    lists = [tensor.contiguous().numpy() for tensor in cells]
+    for into in (expected, found):
+        into[...] = 0
+    events.add_weight_gradients(*lists, gradient, 0, expected, 0, 4)
+    by_unit.add_weight_gradients(*lists, True, gradient, found, 0, 4)
+    assert np.abs(found).max() > 5
+    np.testing.assert_array_equal(found, expected[0])
+
+
+def test_spikes_are_weighted_by_a_scan_without_normalisation_too(rng: np.random.Generator) -> None:
+    batch = random_events(rng, 3, 12, 4)
+    first, second = (torch.from_numpy(rng.normal(0.5, 1, size)) for size in ((4, 6), (6, 5)))
+    decay = torch.tensor(0.5, dtype=torch.float64)
+    found = []
+    for kernels in (operators, reference):
+        spikes = kernels.lif_scan(batch, decay, decay, Neuron(), weight=2 * first).spikes
+        scan = kernels.lif_scan(spikes, decay, decay, Neuron(), None, None, True, 3 * second)
+        found.append([spikes.units, scan.spikes.units, scan.membranes])
+    assert len(found[0][1]) > 5
+    torch.testing.assert_close(found[0], found[1])
