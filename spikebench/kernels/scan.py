@@ -182,7 +182,8 @@ def check_scan(
         n_steps = steps_of(current)
         if n_steps < 1:
             raise ValueError(f"a scan needs at least one step, the events have {n_steps}")
-        batch, first = current.offsets.numel() - 1, weight
+        batch = len(current if isinstance(current, EventBatch) else current.handle)
+        first = weight
     if taps.ndim != 3 or taps.shape[1:] != (n, n):
         raise ValueError(
             f"recurrent weights of shape {tuple(recurrent.shape)} do not fit {n} units"

@@ -84,8 +84,11 @@ WRONG_SCANS: dict[str, tuple[dict[str, object], str]] = {
     "whole currents": ({"current": torch.zeros(2, 4, 3, dtype=torch.int32)}, "must be floats"),
     "events without weights": ({"current": EVENTS}, "currents, or events with a weight"),
     "currents with weights": ({"weight": torch.zeros(5, 3)}, "currents, or events with a weight"),
-    "spikes of a layer": (
-        {"current": Spikes.from_dense(torch.zeros(2, 4, 5)), "weight": torch.zeros(5, 3)}, "event_linear"),
+    "spikes without weights": (
+        {"current": Spikes.from_dense(torch.zeros(2, 4, 5))}, "currents, or events with a weight"),
+    "spikes of other inputs": (
+        {"current": Spikes.from_dense(torch.zeros(2, 4, 5)), "weight": torch.zeros(6, 3)},
+        r"\(6, 3\) do not fit 5 inputs"),
     "weights of other inputs": (
         {"current": EVENTS, "weight": torch.zeros(4, 3)}, r"\(4, 3\) do not fit 5 inputs"),
     "whole weights": ({"current": EVENTS, "weight": torch.zeros(5, 3, dtype=torch.int64)}, "must be floats"),
