@@ -12,12 +12,12 @@ from spikebench.kernels.cpu import feed_forward as loops
 from spikebench.kernels.cpu import neurons
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.spike_lists import spike_lists
-from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
+from spikebench.kernels.cpu.threads import pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiles, untiled
 from spikebench.kernels.neuron import COMPACT, Settings
 
 _UNITS = torch.empty(0, dtype=torch.int32)
-_MOST_PARTIALS = 8  # sums that are added at the end
+SAMPLES = 4  # of a piece: the fewer, the less a thread waits for the last piece of another
 
 Array = NDArray[Any]
 
@@ -82,7 +82,7 @@ def scan(
         )
         return units
 
-    parts = pieces(batch)
+    parts = pieces(batch, SAMPLES)
     spikes = spike_lists(run_in_threads(run, parts), parts, counts)
     close = torch.from_numpy(near.view(np.int32))
     return *spikes, membranes, close, end
@@ -143,10 +143,8 @@ def neuron_gradients(
         )
         return sums
 
-    size = -(-batch // _MOST_PARTIALS)
-    parts = pieces(batch, max(-(-size // PIECE) * PIECE, 1))
     total = np.zeros(n_sums, out.dtype)
-    for partial in run_in_threads(run, parts):
+    for partial in run_in_threads(run, pieces(batch, SAMPLES)):
         total += partial
     rows = untiled(total, n)
     by_norm = np.zeros(tuple(layer.norm.shape), out.dtype)

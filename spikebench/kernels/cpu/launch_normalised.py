@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from spikebench.kernels.cpu import by_unit
 from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu import feed_forward as loops
-from spikebench.kernels.cpu.launch import Cells, few_near, groups, zeros
+from spikebench.kernels.cpu.launch import Cells, few_near, zeros
 from spikebench.kernels.cpu.launch_feed_forward import (
+    SAMPLES,
     Layer,
     by_current,
     moments_of,
@@ -22,6 +23,9 @@ from spikebench.kernels.cpu.launch_feed_forward import scan as scan
 from spikebench.kernels.cpu.memory import empty
 from spikebench.kernels.cpu.threads import pieces, run_in_threads
 from spikebench.kernels.neuron import Settings
+
+_MOST_PARTIALS = 16  # gradients that are summed at the end
+_PARTIAL_NUMBERS = 1 << 24  # in all of them
 
 Array = NDArray[Any]
 
@@ -45,7 +49,7 @@ def currents(
                 loops.add_moments(out, sums[0], sums[1], k, k + 1)
         return sums
 
-    parts = run_in_threads(run, pieces(len(current)))
+    parts = run_in_threads(run, pieces(len(current), SAMPLES))
     if not with_moments:
         return current, torch.zeros(0, n, dtype=torch.float64)
     return current, moments_of(sum(parts, np.zeros((2, n))), out.shape[0] * out.shape[1])
@@ -95,9 +99,15 @@ def backward(
         return into
 
     total = np.zeros(shape, out.dtype)
-    for partial in run_in_threads(run, groups(batch, int(np.prod(shape)))):
+    for partial in run_in_threads(run, pieces(batch, _samples(batch, int(np.prod(shape))))):
         total += partial
     return torch.from_numpy(total), spikes, by_parameters, by_norm
+
+
+def _samples(batch: int, n_numbers: int) -> int:
+    """Return the samples of a piece with ``n_numbers`` gradients of its own; it does not depend on the threads."""
+    n_partials = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
+    return max(-(-batch // n_partials), 1)
 
 
 def _array(tensor: torch.Tensor) -> Array:
