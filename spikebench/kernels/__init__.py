@@ -18,6 +18,7 @@
                any float type, any derivative
     scan       Arguments and results common to all kernels: adaptation, states, the result of a
                scan, and checks
+    softmax_sum  Sums over time of the probabilities at each step, on a CPU, as a PyTorch operator
     spikes     Spikes of a layer as events, with a tensor that carries their gradients
     cpu/       The kernels on a CPU: compiled loops on several threads
     triton/    The kernels on a GPU, written in Triton

@@ -74,6 +74,11 @@ class Kernels(Protocol):
     ) -> torch.Tensor:
         """Integrate spikes with a leak and reduce over time."""
 
+    def softmax_sum(
+        self, trace: torch.Tensor, bias: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        """Add up the probabilities at each step of a read-out."""
+
 
 def choose_kernels(device: torch.device | str, name: KernelName = "events") -> Kernels:
     """Choose the kernels for a device.

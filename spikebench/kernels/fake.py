@@ -351,6 +351,16 @@ def _leaky_readout_backward(
     )
 
 
+def _softmax_sum(trace: torch.Tensor, bias: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    return trace.new_empty(trace.shape[0], trace.shape[2])
+
+
+def _softmax_sum_backward(
+    grad: torch.Tensor, trace: torch.Tensor, bias: torch.Tensor, inside: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return trace.new_empty(trace.shape), bias.new_empty(bias.shape)
+
+
 FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "checked_cells": _checked_cells,
     "checked_lengths": _checked_lengths,
@@ -368,4 +378,6 @@ FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "near_threshold": _near_threshold,
     "normalised_layer": _normalised_layer,
     "normalised_layer_backward": _normalised_layer_backward,
+    "softmax_sum": _softmax_sum,
+    "softmax_sum_backward": _softmax_sum_backward,
 }

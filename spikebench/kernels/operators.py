@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from spikebench.events.batches import EventBatch
+from spikebench.kernels import reference
+from spikebench.kernels import softmax_sum as sums
 from spikebench.kernels.cpu import launch as cpu
 from spikebench.kernels.delays import check_delays
 from spikebench.kernels.fake import FAKES
@@ -36,7 +38,14 @@ from spikebench.kernels.scan import (
 )
 from spikebench.kernels.spikes import Spikes
 
-__all__ = ["delayed_linear", "event_linear", "leaky_readout", "lif_scan", "recurrent_lif_scan"]
+__all__ = [
+    "delayed_linear",
+    "event_linear",
+    "leaky_readout",
+    "lif_scan",
+    "recurrent_lif_scan",
+    "softmax_sum",
+]
 
 _WRONG = {
     1: "the offsets do not fit the events",
@@ -211,6 +220,13 @@ def leaky_readout(
     )
     answer: torch.Tensor = trace if reduction == "trace" else scores
     return answer
+
+
+def softmax_sum(trace: torch.Tensor, bias: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Add up the probabilities at each step; see :func:`spikebench.kernels.reference.softmax_sum`."""
+    if trace.device.type != "cpu":
+        return reference.softmax_sum(trace, bias, inside)
+    return sums.softmax_sum(trace, bias, inside)
 
 
 def _parameters(decay_mem: torch.Tensor, adaptation: Parameters | None, n: int) -> torch.Tensor:

@@ -382,3 +382,23 @@ class _Spike(torch.autograd.Function):
 def _spike(distance: torch.Tensor, neuron: Neuron) -> torch.Tensor:
     spikes: torch.Tensor = _Spike.apply(distance, neuron)  # type: ignore[no-untyped-call]
     return spikes
+
+
+def softmax_sum(trace: torch.Tensor, bias: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Add up the probabilities at each step of a read-out, Σ_t softmax(O[t] + bias).
+
+    Parameters
+    ----------
+    trace
+        O, float (batch, time, class).
+    bias
+        Float (class,).
+    inside
+        Which steps count, bool (batch, time).
+
+    Returns
+    -------
+    Tensor of float, shape (batch, class)
+        Their sums.
+    """
+    return (torch.softmax(trace + bias, 2) * inside[..., None]).sum(1)

@@ -70,16 +70,16 @@ class LeakyReadout(nn.Module):
         weight = self.weight if gain == 1 else gain * self.weight
         if self.reduction == "softmax" or (self.skip and self.reduction != "last"):
             trace = kernels.leaky_readout(spikes, weight, decay, "trace")
-            return self._reduced(trace, lengths)
+            return self._reduced(kernels, trace, lengths)
         lasting = None
         if self.reduction != "max" and lengths is not None:
             lasting = lengths.clamp(min=1)
         return self.bias + kernels.leaky_readout(spikes, weight, decay, self.reduction, lasting)
 
-    def _reduced(self, trace: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+    def _reduced(
+        self, kernels: Kernels, trace: torch.Tensor, lengths: torch.Tensor | None
+    ) -> torch.Tensor:
         """Reduce the steps of a clip that are not skipped, float (batch, class)."""
-        if self.reduction == "softmax":
-            trace = torch.softmax(trace + self.bias, 2)
         steps = torch.arange(trace.shape[1], device=trace.device)
         ends = steps.new_full((len(trace), 1), len(steps))
         if lengths is not None and self.reduction != "max":
@@ -87,10 +87,12 @@ class LeakyReadout(nn.Module):
         inside = (steps < ends) & (steps >= (ends - 1).clamp(max=self.skip))
         if self.reduction == "max":
             return self.bias + trace.masked_fill(~inside[..., None], -math.inf).amax(1)
+        if self.reduction == "softmax":
+            return kernels.softmax_sum(trace, self.bias, inside)
         total = (trace * inside[..., None]).sum(1)
         if self.reduction == "mean":
             total = total / inside.sum(1, keepdim=True)
-        return total if self.reduction == "softmax" else self.bias + total
+        return self.bias + total
 
     def account(self, account: Account, kernels: Kernels, spikes: Spikes) -> None:
         """Count the operations for the spikes of the last layer; all steps count, whatever the reduction."""
@@ -120,7 +122,7 @@ class LeakyReadout(nn.Module):
             if before is not None:
                 summary = torch.where((lengths > 0)[:, None], summary, before)
         elif self.reduction == "softmax":
-            summary = self._reduced(trace, lengths) + (0 if before is None else before)
+            summary = self._reduced(kernels, trace, lengths) + (0 if before is None else before)
         else:
             inside = torch.arange(trace.shape[1], device=trace.device) < lengths[:, None]
             summary = (trace * inside[..., None]).sum(1) + (0 if before is None else before)

@@ -14,7 +14,7 @@ from helpers.kernel_cases import random_events
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spikebench.events.batches import EventBatch
-from spikebench.kernels import feed_forward, normalised_layer, operators
+from spikebench.kernels import feed_forward, normalised_layer, operators, softmax_sum
 from spikebench.kernels.fake import FAKES
 from spikebench.kernels.neuron import Adaptation, Neuron
 from spikebench.kernels.normalisation import Normalisation
@@ -92,7 +92,12 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
         ).spikes
         again.counts().sum().backward(retain_graph=True)
         (normed.counts().sum() + normed.dense().sum()).backward(retain_graph=True)
-        operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths).sum().backward()
+        scores = operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths)
+        scores.sum().backward(retain_graph=True)
+        trace = operators.leaky_readout(spikes, readout, decay[:2], "trace")
+        operators.softmax_sum(
+            trace, readout[0], torch.ones(3, 5, device=device) > 0
+        ).sum().backward()
         operators._checked_cells(*operators._cells(batch), 3, 5, 4, True)
         torch.ops.spikebench.checked_lengths(lengths, 5)
     return recorder.calls
@@ -116,7 +121,7 @@ def test_every_operator_passes_the_checks_of_pytorch(name: str, calls: dict[str,
 
 
 def test_every_operator_has_a_fake() -> None:
-    modules = (operators, feed_forward, normalised_layer)
+    modules = (operators, feed_forward, normalised_layer, softmax_sum)
     named = [item for module in modules for item in vars(module).items()]
     kinds = [value for _, value in named if hasattr(value, "register_fake")]
     assert {kind._name for kind in kinds} == set(FAKES) - {"checked_lengths"}  # which is in scan.py

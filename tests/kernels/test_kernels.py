@@ -369,3 +369,17 @@ def test_taps_beyond_the_end_do_nothing(kernels: ModuleType, n_steps: int) -> No
     scan.membranes.sum().backward()
     assert weight.grad.flatten().tolist() == [0.5, 0, 0, 0]
     assert not recurrent.grad.any()
+
+
+def test_sums_of_probabilities_and_their_gradients(rng: np.random.Generator) -> None:
+    trace, bias, factors = (
+        torch.from_numpy(rng.normal(size=size)) for size in ((37, 6, 4), (4,), (37, 4))
+    )
+    inside = torch.from_numpy(rng.random((37, 6)) < 0.6)
+    found = []
+    for kernels in (operators, reference):
+        leaves = [trace.clone().requires_grad_(), bias.clone().requires_grad_()]
+        scores = kernels.softmax_sum(*leaves, inside)
+        found.append([scores, *torch.autograd.grad((factors * scores).sum(), leaves)])
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0][0].sum(1), inside.sum(1).double())

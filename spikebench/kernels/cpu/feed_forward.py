@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from spikebench.kernels.cpu.compiling import Floats, Index, Ints, compiled, inlined
 from spikebench.kernels.cpu.neurons import (
     AD,
+    BOXCAR,
     BY_BETA,
     BY_GAMMA,
     BY_SYN,
@@ -31,10 +32,13 @@ from spikebench.kernels.cpu.neurons import (
     SLOPE,
     SUMS,
     SYN,
+    TRIANGLE,
     Neuron,
     Normalised,
     add_sums,
     advance,
+    compact_surrogate,
+    keep_back,
     load_back,
     load_cell,
     near_threshold,
@@ -268,9 +272,11 @@ def _back(
     """
     rules, n, now = rules_of(neuron), np.uint64(neuron.n), before + CELLS
     backs, spare = room.backs, room.spare
-    for t in range(n_block):
-        slope = surrogate(neuron, rules, load(cells, now + t * CELLS + MEM), spare)
-        store(backs, t * GRADIENTS + SLOPE, slope)
+    is_compact = neuron.surrogate in (TRIANGLE, BOXCAR)
+    if not is_compact:  # those with exponential functions are computed number by number
+        for t in range(n_block):
+            slope = surrogate(neuron, rules, load(cells, now + t * CELLS + MEM), spare)
+            store(backs, t * GRADIENTS + SLOPE, slope)
     table = terms_of(neuron, tile)
     back, after = load_back(room.work, np.uint64(0)), load(room.after, np.uint64(0))
     for later in range(n_block):
@@ -281,12 +287,15 @@ def _back(
             by_spike = load_units(asked, at, n, tile, spare)
         if asked_mem.size > 0:
             by_mem = load_units(asked_mem, at, n, tile, spare)
-        slope = load(backs, t * GRADIENTS + SLOPE)
         fired, cell = load(cells, before + t * CELLS + FIRED), load_cell(cells, now + t * CELLS)
+        if is_compact:
+            slope = compact_surrogate(neuron.surrogate, rules, cell.mem)
+        else:
+            slope = load(backs, t * GRADIENTS + SLOPE)
         back = retreat(table, rules, fired, cell, after, back, by_mem, by_spike, slope)
         after = cell.syn
         store_units(grad_current, at, n, tile, back.by_syn, spare)
-        store_back(backs, t * GRADIENTS, back)
+        keep_back(backs, t * GRADIENTS, back)
     store(room.after, np.uint64(0), after)
     store_back(room.work, np.uint64(0), back)
 

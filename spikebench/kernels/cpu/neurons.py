@@ -69,7 +69,7 @@ _BY_P, _BY_Q, _BY_G, _BY_U, _BY_V, _BY_M, _BY_K, _BY_ALPHA, BY_GAMMA, BY_BETA = 
 SUMS = row(10)
 
 _FAST_SIGMOID, _LOGISTIC = SURROGATES["fast_sigmoid"], SURROGATES["logistic"]
-_ARCTAN, _TRIANGLE, _BOXCAR = SURROGATES["arctan"], SURROGATES["triangle"], SURROGATES["boxcar"]
+_ARCTAN, TRIANGLE, BOXCAR = SURROGATES["arctan"], SURROGATES["triangle"], SURROGATES["boxcar"]
 
 
 class Table(NamedTuple):
@@ -338,6 +338,14 @@ def store_back(work: Floats, at: Index, back: Back) -> None:
 
 
 @inlined
+def keep_back(backs: Floats, at: Index, back: Back) -> None:
+    """Write the gradients that :func:`add_sums` reads to the tile at ``at``."""
+    store(backs, at + BY_AD, back.by_ad)
+    store(backs, at + BY_SYN, back.by_syn)
+    store(backs, at + THROUGH, back.through)
+
+
+@inlined
 def _carried(rules: Rules, cell: Cell) -> Vector:
     """Compute C of the next step."""
     return cell.mem * (rules.one - rules.leaves * cell.fired) - rules.taken * cell.fired
@@ -510,13 +518,19 @@ def surrogate(neuron: Neuron, rules: Rules, mem: Vector, spare: Floats) -> Vecto
         return one / (below * below)
     if kind == _ARCTAN:
         return one / (one + x * x)
-    if kind == _TRIANGLE:
-        return larger(one - rules.slope * magnitude(far), rules.zero)
-    if kind == _BOXCAR:
-        return near_threshold(rules, mem)
+    if kind in (TRIANGLE, BOXCAR):
+        return compact_surrogate(kind, rules, mem)
     store(spare, np.uint64(0), x)
     _exponential_surrogate(kind, spare, neuron.one)
     return load(spare, np.uint64(0))
+
+
+@inlined
+def compact_surrogate(kind: int, rules: Rules, mem: Vector) -> Vector:
+    """Compute the triangle or the boxcar."""
+    if kind == TRIANGLE:
+        return larger(rules.one - rules.slope * magnitude(mem - rules.threshold), rules.zero)
+    return near_threshold(rules, mem)
 
 
 @compiled
