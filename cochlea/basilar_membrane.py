@@ -62,7 +62,7 @@ from cochlea.inverse_transform import (
 )
 from cochlea.lane_transform import aligned
 from cochlea.lanes import LANES
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import WIDTH, Vector, load, store, straight
 
 INTERPOLATION_BOUND = 1e-11  # |V interpolated − V| / max_f |V|, for each channel
 NEGLIGIBLE = 1e-12  # of max_f |V|: V is set to 0 above the cut-off of a channel
@@ -480,6 +480,59 @@ def _filter(
     )
 
 
+@straight
+def _evaluate(
+    powers: NDArray[np.float64], xs: tuple[float, ...], products: NDArray[np.float64]
+) -> None:
+    """Evaluate the polynomials of sixteen channels at four places: complex numbers, place by place."""
+    for lane in range(0, 2 * LANES, WIDTH):  # real parts, then imaginary parts
+        values = [load(powers, (_POWERS - 1) * 2 * LANES + lane)] * _ABREAST
+        for power in range(_POWERS - 2, -1, -1):  # Horner's rule
+            coefficient = load(powers, power * 2 * LANES + lane)
+            values = [value * x + coefficient for value, x in zip(values, xs, strict=True)]
+        for place, value in enumerate(values):
+            store(products, place * 2 * LANES + lane, value)
+
+
+def _multiplied(
+    products: NDArray[np.float64], at: int, x_re: float, x_im: float
+) -> tuple[Vector, Vector]:
+    re, im = load(products, at), load(products, at + LANES)
+    return re * x_re - im * x_im, re * x_im + im * x_re
+
+
+@straight
+def _store_bin(
+    products: NDArray[np.float64],
+    at: int,
+    x_re: float,
+    x_im: float,
+    factor: float,
+    half: NDArray[np.float64],
+    to: int,
+) -> None:
+    for lane in range(0, LANES, WIDTH):
+        re, im = _multiplied(products, at + lane, x_re, x_im)
+        store(half, to + lane, re * factor)
+        store(half, to + lane + LANES, im * factor)
+
+
+@straight
+def _add_conjugate(
+    products: NDArray[np.float64],
+    at: int,
+    x_re: float,
+    x_im: float,
+    factor: float,
+    half: NDArray[np.float64],
+    to: int,
+) -> None:
+    for lane in range(0, LANES, WIDTH):
+        re, im = _multiplied(products, at + lane, x_re, x_im)
+        store(half, to + lane, load(half, to + lane) + re * factor)
+        store(half, to + lane + LANES, load(half, to + lane + LANES) - im * factor)
+
+
 @compiled
 def _filter_kernel(
     polynomials: NDArray[np.float64],
@@ -494,7 +547,7 @@ def _filter_kernel(
 ) -> None:
     """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform.
 
-    Four bins of eight channels at a time: eight polynomials, so that the processor need not wait for any of them.
+    Four bins of eight channels at a time, so that the processor need not wait for any of their polynomials.
     """
     n = position.size
     powers, products = np.empty(_POWERS * 2 * LANES), np.empty(_ABREAST * 2 * LANES)
@@ -503,63 +556,28 @@ def _filter_kernel(
     for row in rows:
         n_used = max(n_used, n_panels[row])
     for panel in range(n_used):
-        _copy_powers(polynomials, rows, n_panels, panel, powers)
+        # One column per channel; the polynomials of channels that end below the panel are 0.
+        for lane in range(LANES):
+            used = lane < rows.size and panel < n_panels[rows[lane]]
+            row = rows[lane] if used else 0
+            for power in range(_POWERS):
+                for part in range(2):
+                    value = polynomials[row, panel, power, part] if used else 0.0
+                    powers[(power * 2 + part) * LANES + lane] = value
         end = first_bin[panel + 1]
         for start in range(first_bin[panel], end, _ABREAST):
             k1, k2, k3 = min(start + 1, n - 1), min(start + 2, n - 1), min(start + 3, n - 1)
-            x0, x1, x2, x3 = position[start], position[k1], position[k2], position[k3]
-            for lane in range(0, LANES, WIDTH):
-                a = (_POWERS - 1) * 2 * LANES + lane
-                re0 = re1 = re2 = re3 = load(powers, a)
-                im0 = im1 = im2 = im3 = load(powers, a + LANES)
-                for _ in range(_POWERS - 1):  # Horner's rule
-                    a -= 2 * LANES
-                    re, im = load(powers, a), load(powers, a + LANES)
-                    re0, re1, re2, re3 = re0 * x0 + re, re1 * x1 + re, re2 * x2 + re, re3 * x3 + re
-                    im0, im1, im2, im3 = im0 * x0 + im, im1 * x1 + im, im2 * x2 + im, im3 * x3 + im
-                store(products, lane, re0)
-                store(products, lane + LANES, im0)
-                store(products, lane + 2 * LANES, re1)
-                store(products, lane + 3 * LANES, im1)
-                store(products, lane + 4 * LANES, re2)
-                store(products, lane + 5 * LANES, im2)
-                store(products, lane + 6 * LANES, re3)
-                store(products, lane + 7 * LANES, im3)
+            _evaluate(powers, (position[start], position[k1], position[k2], position[k3]), products)
             for k in range(start, min(start + _ABREAST, end)):
-                x_re, x_im = spectrum_re[k], spectrum_im[k]
-                for lane in range(0, LANES, WIDTH):
-                    a = (k - start) * 2 * LANES + lane
-                    re, im = load(products, a), load(products, a + LANES)
-                    y_re, y_im = re * x_re - im * x_im, re * x_im + im * x_re
-                    if k <= n // 2:
-                        at = k * 2 * LANES + lane
-                        store(out, at, y_re * correction[k])
-                        store(out, at + LANES, y_im * correction[k])
-                    else:  # negative frequencies: conj(Y_(n−k))
-                        at = (n - k) * 2 * LANES + lane
-                        store(out, at, load(out, at) + y_re * correction[n - k])
-                        store(out, at + LANES, load(out, at + LANES) - y_im * correction[n - k])
+                at, x_re, x_im = (k - start) * 2 * LANES, spectrum_re[k], spectrum_im[k]
+                if k <= n // 2:
+                    to = k * 2 * LANES
+                    _store_bin(products, at, x_re, x_im, correction[k], out, to)
+                else:  # negative frequencies: conj(Y_(n−k))
+                    to = (n - k) * 2 * LANES
+                    _add_conjugate(products, at, x_re, x_im, correction[n - k], out, to)
     for k in range(min(first_bin[n_used], n // 2 + 1), half.shape[0]):
         for lane in range(LANES):
             half[k, 0, lane] = half[k, 1, lane] = 0.0
     for lane in range(LANES):
         half[0, 1, lane] = 0.0  # the mean is real
-
-
-@compiled
-def _copy_powers(
-    polynomials: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    n_panels: NDArray[np.int64],
-    panel: int,
-    powers: NDArray[np.float64],
-) -> None:
-    """Copy the polynomials of a panel, one column per channel; those of channels that end below it are 0."""
-    for i in range(powers.size):
-        powers[i] = 0.0
-    for lane in range(rows.size):
-        if panel < n_panels[rows[lane]]:
-            source = polynomials[rows[lane], panel]
-            for power in range(_POWERS):
-                powers[power * 2 * LANES + lane] = source[power, 0]
-                powers[(power * 2 + 1) * LANES + lane] = source[power, 1]

@@ -24,15 +24,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
-from cochlea.fft_passes import PAIR, put, radices_of, run_passes, turns_of
+from cochlea.fft_passes import (
+    PAIR,
+    Pairs,
+    for_each_radix,
+    put,
+    radices_of,
+    run_passes,
+    turns_of,
+)
 from cochlea.lanes import LANES
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import WIDTH, Vector, load, repeated, store, straight
 
 Floats = NDArray[np.float64]
 _LINE = 8  # numbers in a cache line
@@ -146,6 +153,44 @@ def run_lane_transform(
         )
 
 
+@straight
+def _fold(
+    column: Floats,
+    to: int,
+    re: Vector,
+    im: Vector,
+    mirror_re: Vector,
+    mirror_im: Vector,
+    half_turns: Floats,
+    turn: int,
+) -> None:
+    """Store Z, eq. (F2)."""
+    cos, sin = half_turns[turn, 0], half_turns[turn, 1]
+    dr, di = re - mirror_re, im + mirror_im
+    store(column, to, dr * cos - di * sin + (re + mirror_re))
+    store(column, to + WIDTH, dr * sin + di * cos + (im - mirror_im))
+
+
+def _put_all(
+    results: Pairs, y: Floats, to: int, over: int, factors: Floats, t: int, further: int
+) -> None:
+    """Store Y, eq. (F4)."""
+    for j, (re, im) in enumerate(results):
+        put(y, to + j * over, re, im, factors, t + j * further)
+
+
+def _store_all(results: Pairs, y: Floats, to: int, over: int) -> None:
+    """Store even and odd samples, eq. (F3)."""
+    for j, (re, im) in enumerate(results):
+        store(y, to + j * over, re)
+        store(y, to + j * over + LANES, im)
+
+
+# The last pass of each of the two steps stores its results where the next step, or the caller, needs them.
+_put_two, _put_three, _put_four, _put_five = for_each_radix(_put_all)
+_store_two, _store_three, _store_four, _store_five = for_each_radix(_store_all)
+
+
 @compiled
 def _transform_kernel(
     half: Floats,
@@ -165,13 +210,16 @@ def _transform_kernel(
     signal: Floats,
 ) -> None:
     """Transform the spectra of eight channels from ``lane`` on."""
-    zero = load(half, lane) * 0.0
-    start: Any = np.int64(0)  # not a literal, for which the passes would be compiled once more
+    last_a, last_b = radices_a[-1], radices_b[-1]
+    first_a, first_b = radices_a[:-1], radices_b[:-1]
+    stride_a, stride_b = size_a // last_a, size_b // last_b
+    step_a, step_b = stride_a * PAIR, stride_b * PAIR
+    over_a, over_b = step_a * size_b, 2 * stride_b * size_a * LANES
+    zero = repeated(0.0)
     for b in range(size_b):
-        for a in range(size_a):  # eq. (F2)
+        for a in range(size_a):
             k = a * size_b + b
             mirror = size_a * size_b - k
-            turn, to = b * size_a + a, a * PAIR
             re = im = mirror_re = mirror_im = zero
             if k < n_bins:
                 re = load(half, k * 2 * LANES + lane)
@@ -179,16 +227,29 @@ def _transform_kernel(
             if mirror < n_bins:
                 mirror_re = load(half, mirror * 2 * LANES + lane)
                 mirror_im = load(half, mirror * 2 * LANES + LANES + lane)
-            put(column, to, re - mirror_re, im + mirror_im, half_turns, turn)
-            store(column, to, load(column, to) + (re + mirror_re))
-            store(column, to + WIDTH, load(column, to + WIDTH) + (im - mirror_im))
-        at = run_passes(column, start, size_a, radices_a, turns_a, buffer)
-        for c in range(size_a):  # eq. (F4)
-            re, im = load(buffer, at + c * PAIR), load(buffer, at + c * PAIR + WIDTH)
-            put(middle, (c * size_b + b) * PAIR, re, im, between, b * size_a + c)
+            _fold(column, a * PAIR, re, im, mirror_re, mirror_im, half_turns, b * size_a + a)
+        at = run_passes(column, 0, size_a, first_a, turns_a, buffer)
+        x = buffer if first_a.size > 0 else column
+        for c in range(stride_a):
+            i, to, t = at + c * PAIR, (c * size_b + b) * PAIR, b * size_a + c
+            if last_a == 5:
+                _put_five(x, i, step_a, middle, to, over_a, between, t, stride_a)
+            elif last_a == 4:
+                _put_four(x, i, step_a, middle, to, over_a, between, t, stride_a)
+            elif last_a == 3:
+                _put_three(x, i, step_a, middle, to, over_a, between, t, stride_a)
+            else:
+                _put_two(x, i, step_a, middle, to, over_a, between, t, stride_a)
     for c in range(size_a):  # eq. (F5)
-        at = run_passes(middle, c * size_b * PAIR, size_b, radices_b, turns_b, buffer)
-        for d in range(size_b):  # eq. (F3)
-            to = 2 * (d * size_a + c) * LANES + lane
-            store(signal, to, load(buffer, at + d * PAIR))
-            store(signal, to + LANES, load(buffer, at + d * PAIR + WIDTH))
+        at = run_passes(middle, c * size_b * PAIR, size_b, first_b, turns_b, buffer)
+        x = buffer if first_b.size > 0 else middle
+        for d in range(stride_b):
+            i, to = at + d * PAIR, 2 * (d * size_a + c) * LANES + lane
+            if last_b == 5:
+                _store_five(x, i, step_b, signal, to, over_b)
+            elif last_b == 4:
+                _store_four(x, i, step_b, signal, to, over_b)
+            elif last_b == 3:
+                _store_three(x, i, step_b, signal, to, over_b)
+            else:
+                _store_two(x, i, step_b, signal, to, over_b)

@@ -1,27 +1,26 @@
-"""Eight numbers side by side: parts of an array that a compiled loop keeps in registers.
+"""Eight numbers side by side, and straight-line functions of them that compile fast.
 
-A compiler cannot prove that parts of two arrays do not overlap, so it checks every pair of them or works on one
-number at a time. Loops that are written with :func:`load` and :func:`store` need neither. Interpreted, a vector is an
-array of eight numbers; compiled, it is one value of LLVM, which is split to fit the processor (one register with
-AVX-512, two with AVX2). The bits are the same: an operation on vectors is the IEEE operation on each number.
+A *straight-line function* has no branch that depends on its arguments: arithmetic, comparisons, :func:`select`,
+:func:`load` and :func:`store`. Interpreted, a vector is an array of eight numbers. To compile a call, numba runs the
+function once on symbols, which note the instructions of LLVM; this takes far less time than numba's own analysis of
+each operation. The bits are the same: an operation on vectors is the IEEE operation on each number. LLVM splits a
+vector to fit the processor (one register with AVX-512, two with AVX2).
+
+Parts of arrays that a loop writes with :func:`store` and reads with :func:`load` need no proof that they do not
+overlap, which a compiler needs before it vectorises a loop by itself.
 """
 
 # mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 # numba's interface for new types has no type hints.
 from __future__ import annotations
 
-import operator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
-from numba.core.typing.templates import (
-    AbstractTemplate,
-    ConcreteTemplate,
-    infer_global,
-    signature,
-)
+from numba.core import cgutils, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 from numpy.typing import NDArray
 
@@ -29,9 +28,181 @@ WIDTH = 8
 
 Floats = NDArray[np.float64]
 Internal = Any  # numba passes untyped objects to code generators
+Vector = Any  # an array of eight numbers, or its symbol
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def load(flat: Floats, at: int) -> Any:  # noqa: ANN401
+class _VectorType(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="eight_float64")
+
+
+_VECTOR = _VectorType()
+_DOUBLE, _INTEGER, _INDEX = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
+_LLVM_VECTOR = ir.VectorType(_DOUBLE, WIDTH)
+_KINDS = {_DOUBLE: types.float64, _INTEGER: types.int64, _LLVM_VECTOR: _VECTOR}
+
+
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Internal, kind: Internal) -> None:
+        super().__init__(manager, kind, _LLVM_VECTOR)
+
+
+def _noted(of_floats: str, of_integers: str = "", swapped: bool = False) -> Internal:
+    """Return the method of an operator: it notes an instruction."""
+
+    def method(self: Symbol, other: Internal) -> Symbol:
+        a, b = self.with_type_of(other)
+        a, b = (b, a) if swapped else (a, b)
+        name = of_integers if a.type == _INTEGER else of_floats
+        return Symbol(self.builder, getattr(self.builder, name)(a, b))
+
+    return method
+
+
+def _compared(sign: str) -> Internal:
+    def method(self: Symbol, other: Internal) -> Symbol:
+        return Symbol(self.builder, self.builder.fcmp_ordered(sign, *self.with_type_of(other)))
+
+    return method
+
+
+class Symbol:
+    """A number, an index, a vector or a mask of a function that is being compiled."""
+
+    def __init__(self, builder: Internal, value: Internal) -> None:
+        self.builder, self.value = builder, value
+
+    __add__ = __radd__ = _noted("fadd", "add")
+    __sub__, __rsub__ = _noted("fsub", "sub"), _noted("fsub", "sub", swapped=True)
+    __mul__ = __rmul__ = _noted("fmul", "mul")
+    __truediv__, __rtruediv__ = _noted("fdiv"), _noted("fdiv", swapped=True)
+    __and__ = _noted("and_")
+
+    def __invert__(self) -> Symbol:
+        return Symbol(self.builder, self.builder.not_(self.value))
+
+    __lt__, __le__, __gt__, __ge__ = (_compared(sign) for sign in ("<", "<=", ">", ">="))
+
+    def with_type_of(self, other: Internal) -> tuple[Internal, Internal]:
+        """Return both values; where one is a vector, the other is repeated eight times."""
+        if not isinstance(other, Symbol):
+            kind = _INTEGER if self.value.type == _INTEGER else _DOUBLE
+            other = Symbol(self.builder, ir.Constant(kind, other))
+        if self.value.type == other.value.type:
+            return self.value, other.value
+        return self.repeated(), other.repeated()
+
+    def repeated(self) -> Internal:
+        """Return eight copies of a number; of a vector, itself."""
+        if self.value.type != _DOUBLE:
+            return self.value
+        nothing = ir.Constant(_LLVM_VECTOR, ir.Undefined)
+        first = self.builder.insert_element(nothing, self.value, ir.Constant(_INDEX, 0))
+        zeros = ir.Constant(ir.VectorType(_INDEX, WIDTH), [0] * WIDTH)
+        return self.builder.shuffle_vector(first, nothing, zeros)
+
+
+class _ArraySymbol:
+    """A contiguous array of a function that is being compiled; indices are not checked."""
+
+    def __init__(self, builder: Internal, data: Internal, shape: list[Internal]) -> None:
+        self.builder, self.data, self.shape = builder, data, shape
+
+    def __getitem__(self, index: Internal) -> Symbol:
+        indices = index if isinstance(index, tuple) else (index,)
+        at = indices[0]
+        for size, i in zip(self.shape[1:], indices[1:], strict=True):
+            at = Symbol(self.builder, size) * at + i
+        return Symbol(self.builder, self.builder.load(self.builder.gep(self.data, [_index(at)])))
+
+    def vector_at(self, at: Symbol) -> Internal:
+        place = self.builder.gep(self.data, [_index(at)])
+        return self.builder.bitcast(place, _LLVM_VECTOR.as_pointer())
+
+
+def _index(index: Internal) -> Internal:
+    return index.value if isinstance(index, Symbol) else ir.Constant(_INTEGER, index)
+
+
+def straight(function: _Function) -> _Function:
+    """Make a straight-line function known to numba.
+
+    Parameters
+    ----------
+    function
+        Function of contiguous arrays, vectors, numbers and indices. Called by a compiled function, it returns nothing,
+        one of these, or a tuple of them; called by another straight-line function, anything.
+
+    Returns
+    -------
+    callable
+        The same function; it is also its ``.py_func``, as of compiled ones.
+    """
+
+    class _Template(AbstractTemplate):
+        key = function
+
+        def generic(self, args: Internal, kws: Internal) -> Internal:
+            return signature(_kind_of(function(*map(_unknown, args))), *args)
+
+    infer_global(function, types.Function(_Template))
+
+    @lower_builtin(function, types.VarArg(types.Any))
+    def _lower(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
+        symbols = (_symbol(context, builder, *pair) for pair in zip(sig.args, args, strict=True))
+        return _value(context, builder, sig.return_type, function(*symbols))
+
+    function.py_func = function  # type: ignore[attr-defined]
+    return function
+
+
+def _kind_of(result: Internal) -> Internal:
+    if result is None:
+        return types.none
+    if isinstance(result, tuple):
+        return types.Tuple([_kind_of(one) for one in result])
+    return _KINDS[result.value.type]
+
+
+def _unknown(kind: Internal) -> Internal:
+    """Return a symbol whose instructions are thrown away."""
+    if isinstance(kind, types.BaseTuple):
+        return tuple(map(_unknown, kind))
+    function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "unknown")
+    builder = ir.IRBuilder(function.append_basic_block())
+    if isinstance(kind, types.Array):
+        number = _INTEGER if isinstance(kind.dtype, types.Integer) else _DOUBLE
+        data = ir.Constant(number.as_pointer(), ir.Undefined)
+        return _ArraySymbol(builder, data, [ir.Constant(_INTEGER, ir.Undefined)] * kind.ndim)
+    if isinstance(kind, _VectorType):
+        return Symbol(builder, ir.Constant(_LLVM_VECTOR, ir.Undefined))
+    number = _INTEGER if isinstance(kind, types.Integer) else _DOUBLE
+    return Symbol(builder, ir.Constant(number, ir.Undefined))
+
+
+def _symbol(context: Internal, builder: Internal, kind: Internal, value: Internal) -> Internal:
+    if isinstance(kind, types.BaseTuple):
+        values = cgutils.unpack_tuple(builder, value, len(kind))
+        return tuple(_symbol(context, builder, *pair) for pair in zip(kind, values, strict=True))
+    if not isinstance(kind, types.Array):
+        return Symbol(builder, value)
+    array = context.make_array(kind)(context, builder, value)
+    return _ArraySymbol(builder, array.data, cgutils.unpack_tuple(builder, array.shape, kind.ndim))
+
+
+def _value(context: Internal, builder: Internal, kind: Internal, result: Internal) -> Internal:
+    if result is None:
+        return context.get_dummy_value()
+    if not isinstance(result, tuple):
+        return result.value
+    values = [_value(context, builder, *pair) for pair in zip(kind, result, strict=True)]
+    return context.make_tuple(builder, kind, values)
+
+
+@straight
+def load(flat: Floats, at: int) -> Vector:
     """Read a vector.
 
     Parameters
@@ -44,12 +215,17 @@ def load(flat: Floats, at: int) -> Any:  # noqa: ANN401
     Returns
     -------
     vector
-        Vectors can be added, subtracted, and multiplied by a number on the right.
+        The eight numbers.
     """
-    return flat[at : at + WIDTH].copy()
+    if not isinstance(flat, _ArraySymbol):
+        return flat[at : at + WIDTH].copy()
+    loaded = flat.builder.load(flat.vector_at(at))
+    loaded.align = 8
+    return Symbol(flat.builder, loaded)
 
 
-def store(flat: Floats, at: int, vector: Any) -> None:  # noqa: ANN401
+@straight
+def store(flat: Floats, at: int, vector: Vector) -> None:
     """Write a vector.
 
     Parameters
@@ -57,87 +233,99 @@ def store(flat: Floats, at: int, vector: Any) -> None:  # noqa: ANN401
     flat, at
         As for :func:`load`.
     vector
-        From :func:`load`, or computed from such vectors.
+        The eight numbers, or one for all.
     """
-    flat[at : at + WIDTH] = vector
+    if not isinstance(flat, _ArraySymbol):
+        flat[at : at + WIDTH] = vector
+        return
+    flat.builder.store(vector.repeated(), flat.vector_at(at)).align = 8
 
 
-class _Vector(types.Type):
-    def __init__(self) -> None:
-        super().__init__(name="eight_float64")
+@straight
+def repeated(number: float) -> Vector:
+    """Make a vector of one number.
+
+    Parameters
+    ----------
+    number
+        The number.
+
+    Returns
+    -------
+    vector
+        Eight times the number.
+    """
+    if not isinstance(number, Symbol):
+        return np.full(WIDTH, number)
+    return Symbol(number.builder, number.repeated())
 
 
-_VECTOR = _Vector()
-_LLVM_VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
+@straight
+def gather(flat: Floats, indices: Vector) -> Vector:
+    """Read eight numbers.
+
+    Parameters
+    ----------
+    flat
+        float64, one-dimensional, contiguous.
+    indices
+        Eight indices as float64; the compiled function does not check them.
+
+    Returns
+    -------
+    vector
+        The eight numbers.
+    """
+    if not isinstance(flat, _ArraySymbol):
+        return flat[indices.astype(np.int64)]
+    builder = flat.builder
+    whole = builder.fptosi(indices.value, ir.VectorType(_INTEGER, WIDTH))
+    gathered = ir.Constant(_LLVM_VECTOR, ir.Undefined)
+    for lane in range(WIDTH):
+        at = ir.Constant(_INDEX, lane)
+        place = builder.gep(flat.data, [builder.extract_element(whole, at)])
+        gathered = builder.insert_element(gathered, builder.load(place), at)
+    return Symbol(builder, gathered)
 
 
-@register_model(_Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Internal, kind: Internal) -> None:
-        super().__init__(manager, kind, _LLVM_VECTOR)
+@straight
+def select(mask: Vector, yes: Vector, no: Vector) -> Vector:
+    """Choose between numbers.
+
+    Parameters
+    ----------
+    mask
+        A comparison of vectors.
+    yes, no
+        Vectors, or numbers that stand for eight.
+
+    Returns
+    -------
+    vector
+        Of ``yes`` where the mask is true, else of ``no``.
+    """
+    if not isinstance(mask, Symbol):
+        return np.where(mask, yes, no)
+    zeros = Symbol(mask.builder, ir.Constant(_LLVM_VECTOR, [0.0] * WIDTH))
+    chosen = (zeros.with_type_of(one)[1] for one in (yes, no))
+    return Symbol(mask.builder, mask.builder.select(mask.value, *chosen))
 
 
-@infer_global(load)
-class _Load(AbstractTemplate):
-    def generic(self, args: Internal, kws: Internal) -> Internal:
-        return signature(_VECTOR, args[0], types.intp)
+@straight
+def bits(mask: Vector) -> Any:  # noqa: ANN401
+    """Return a mask as a whole number.
 
+    Parameters
+    ----------
+    mask
+        A comparison of vectors.
 
-@infer_global(store)
-class _Store(AbstractTemplate):
-    def generic(self, args: Internal, kws: Internal) -> Internal:
-        return signature(types.void, args[0], types.intp, _VECTOR)
-
-
-@infer_global(operator.add)
-class _Add(ConcreteTemplate):
-    cases = [signature(_VECTOR, _VECTOR, _VECTOR)]  # noqa: RUF012
-
-
-@infer_global(operator.sub)
-class _Subtract(ConcreteTemplate):
-    cases = [signature(_VECTOR, _VECTOR, _VECTOR)]  # noqa: RUF012
-
-
-@infer_global(operator.mul)
-class _Scale(ConcreteTemplate):
-    cases = [signature(_VECTOR, _VECTOR, types.float64)]  # noqa: RUF012
-
-
-def _place(
-    context: Internal, builder: Internal, kind: Internal, flat: Internal, at: Internal
-) -> Internal:
-    data = context.make_array(kind)(context, builder, flat).data
-    return builder.bitcast(builder.gep(data, [at]), _LLVM_VECTOR.as_pointer())
-
-
-@lower_builtin(load, types.Array, types.intp)
-def _load(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    loaded = builder.load(_place(context, builder, sig.args[0], *args))
-    loaded.align = 8
-    return loaded
-
-
-@lower_builtin(store, types.Array, types.intp, _VECTOR)
-def _store(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    stored = builder.store(args[2], _place(context, builder, sig.args[0], *args[:2]))
-    stored.align = 8
-    return context.get_dummy_value()
-
-
-@lower_builtin(operator.add, _VECTOR, _VECTOR)
-def _add(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    return builder.fadd(*args)
-
-
-@lower_builtin(operator.sub, _VECTOR, _VECTOR)
-def _subtract(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    return builder.fsub(*args)
-
-
-@lower_builtin(operator.mul, _VECTOR, types.float64)
-def _scale(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    index, nothing = ir.IntType(32), ir.Constant(_LLVM_VECTOR, ir.Undefined)
-    first = builder.insert_element(nothing, args[1], ir.Constant(index, 0))
-    zeros = ir.Constant(ir.VectorType(index, WIDTH), [0] * WIDTH)
-    return builder.fmul(args[0], builder.shuffle_vector(first, nothing, zeros))
+    Returns
+    -------
+    int
+        The sum of 2^lane over the lanes where it is true.
+    """
+    if not isinstance(mask, Symbol):
+        return int((mask * 2 ** np.arange(WIDTH)).sum())
+    byte = mask.builder.bitcast(mask.value, ir.IntType(WIDTH))
+    return Symbol(mask.builder, mask.builder.zext(byte, _INTEGER))
