@@ -482,16 +482,19 @@ def _filter(
 
 @straight
 def _evaluate(
-    powers: NDArray[np.float64], xs: tuple[float, ...], products: NDArray[np.float64]
+    powers: NDArray[np.float64], lane: int, xs: tuple[float, ...], products: NDArray[np.float64]
 ) -> None:
-    """Evaluate the polynomials of sixteen channels at four places: complex numbers, place by place."""
-    for lane in range(0, 2 * LANES, WIDTH):  # real parts, then imaginary parts
-        values = [load(powers, (_POWERS - 1) * 2 * LANES + lane)] * _ABREAST
-        for power in range(_POWERS - 2, -1, -1):  # Horner's rule
-            coefficient = load(powers, power * 2 * LANES + lane)
-            values = [value * x + coefficient for value, x in zip(values, xs, strict=True)]
-        for place, value in enumerate(values):
-            store(products, place * 2 * LANES + lane, value)
+    """Evaluate the polynomials of eight channels at four places: complex numbers, place by place."""
+    parts = (0, LANES)
+    last = (_POWERS - 1) * 2 * LANES
+    values = [load(powers, lane + (last + part)) for part in parts for _ in xs]
+    for power in range(_POWERS - 2, -1, -1):  # Horner's rule
+        re, im = (load(powers, lane + (power * 2 * LANES + part)) for part in parts)
+        added = [re] * _ABREAST + [im] * _ABREAST
+        values = [v * x + a for v, x, a in zip(values, xs * 2, added, strict=True)]
+    for place in range(_ABREAST):
+        store(products, lane + place * 2 * LANES, values[place])
+        store(products, lane + (place * 2 + 1) * LANES, values[place + _ABREAST])
 
 
 def _multiplied(
@@ -551,7 +554,6 @@ def _filter_kernel(
     """
     n = position.size
     powers, products = np.empty(_POWERS * 2 * LANES), np.empty(_ABREAST * 2 * LANES)
-    out = half.reshape(-1)
     n_used = 0
     for row in rows:
         n_used = max(n_used, n_panels[row])
@@ -567,15 +569,17 @@ def _filter_kernel(
         end = first_bin[panel + 1]
         for start in range(first_bin[panel], end, _ABREAST):
             k1, k2, k3 = min(start + 1, n - 1), min(start + 2, n - 1), min(start + 3, n - 1)
-            _evaluate(powers, (position[start], position[k1], position[k2], position[k3]), products)
+            places = (position[start], position[k1], position[k2], position[k3])
+            for lane in range(0, LANES, WIDTH):
+                _evaluate(powers, lane, places, products)
             for k in range(start, min(start + _ABREAST, end)):
                 at, x_re, x_im = (k - start) * 2 * LANES, spectrum_re[k], spectrum_im[k]
                 if k <= n // 2:
                     to = k * 2 * LANES
-                    _store_bin(products, at, x_re, x_im, correction[k], out, to)
+                    _store_bin(products, at, x_re, x_im, correction[k], half, to)
                 else:  # negative frequencies: conj(Y_(n−k))
                     to = (n - k) * 2 * LANES
-                    _add_conjugate(products, at, x_re, x_im, correction[n - k], out, to)
+                    _add_conjugate(products, at, x_re, x_im, correction[n - k], half, to)
     for k in range(min(first_bin[n_used], n // 2 + 1), half.shape[0]):
         for lane in range(LANES):
             half[k, 0, lane] = half[k, 1, lane] = 0.0

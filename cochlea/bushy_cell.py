@@ -436,7 +436,6 @@ def _bushy_cell_kernel(
     All lanes take the first event of a sample without a branch; further events of the sample are rare.
     """
     per_lane = waits.shape[1]
-    hazard_of, wait_of = hazard.reshape(-1), waits.reshape(-1)
     returning = np.zeros(n_dead * LANES)  # trains whose dead time ends, by sample mod n_dead
     state, before = np.zeros(_ROWS_OF_TRAINS * LANES), np.empty(LANES)
     for lane in range(LANES):
@@ -449,14 +448,14 @@ def _bushy_cell_kernel(
     cells = (zero, zero, zero, zero, zero, zero)
     slot = 0
     for s in range(hazard.shape[0]):
-        trains, waits_before, more = _release(trains, hazard_of, s * LANES, returning, slot)
+        trains, waits_before, more = _release(trains, hazard, s * LANES, returning, slot)
         if more > 0:
             _stored(state, trains)
             _stored(before, waits_before)
             for lane in range(LANES):
                 if (more >> lane) & 1 == 0:
                     continue
-                left, wait = hazard_of[s * LANES + lane], before[lane]
+                left, wait = hazard[s, lane], before[lane]
                 all_free = state[_AVAILABLE + lane] + 1.0
                 free = all_free
                 k = int(state[_INDEX + lane]) - 1
@@ -465,14 +464,14 @@ def _bushy_cell_kernel(
                     free -= 1.0
                     if k >= (lane + 1) * per_lane - _SENTINELS:
                         return False
-                    wait = wait_of[k]
+                    wait = waits[lane, k - lane * per_lane]
                     k += 1
                 returning[slot + lane] = state[_EVENTS + lane] = all_free - free
                 state[_AVAILABLE + lane] = free
                 state[_TO_NEXT + lane] = wait - free * left if free > 0.0 else wait
                 state[_INDEX + lane] = k
             trains = _loaded(state)
-        trains = _follow(trains, wait_of)
+        trains = _follow(trains, waits)
         now = float(s)
         cells, fired = _integrate(cells, trains, now, now + n_ref, decay_mem, decay_syn, gain)
         if fired > 0:

@@ -27,4 +27,4 @@ def compiled(function: _Function) -> _Function:
     callable
         The compiled function, with the same signature.
     """
-    return cast("_Function", njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("_Function", njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function))

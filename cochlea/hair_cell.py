@@ -232,6 +232,6 @@ def _hair_cell_kernel(
     membrane = (offset, scale, pool_size)
     rates = (replenish, release, loss_and_reuptake, reuptake, reprocess, firing)
     q, c, w = repeated(q_rest), repeated(c_rest), repeated(w_rest)
-    state, values = (q, c, w, q, c, w), block.reshape(-1)
+    state = (q, c, w, q, c, w)
     for s in range(block.shape[0]):
-        state = _step(state, values, s * LANES, membrane, rates)
+        state = _step(state, block, s * LANES, membrane, rates)

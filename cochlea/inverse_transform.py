@@ -245,13 +245,12 @@ def _weights_kernel(
 ) -> None:
     """Compute the points around s·m/n in integer arithmetic, and φ at their distances."""
     n, width = weights.shape
-    p, w = polynomials.reshape(-1), weights.reshape(-1)
     for s in range(n):
         floor = s * length // n
         first[s] = floor + 1 - width // 2
         # Point `first + j` is in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
         x = 1.0 - 2.0 * (s * length - floor * n) / n
-        _weights_at(p, x, w, s * width)
+        _weights_at(polynomials, x, weights, s * width)
 
 
 def run_inverse_transform(
@@ -288,19 +287,19 @@ def run_inverse_transform(
 @straight
 def _sum_of_points(
     points: NDArray[np.float64],
-    at: int,
+    first: int,
     weights: NDArray[np.float64],
     s: int,
     signal: NDArray[np.float64],
-    to: int,
 ) -> None:
     """Interpolate a sample of sixteen columns, eq. (T4)."""
     w = [weights[s, j] for j in range(_WIDTH)]
+    at = (first + _WIDTH // 2) * LANES  # row 8 is the first point
     for lane in range(0, LANES, WIDTH):
-        v = [load(points, at + lane + j * LANES) * w[j] for j in range(_WIDTH)]
+        v = [load(points, at + (lane + j * LANES)) * w[j] for j in range(_WIDTH)]
         low = (v[0] + v[1] + v[2] + v[3]) + (v[4] + v[5] + v[6] + v[7])
         high = (v[8] + v[9] + v[10] + v[11]) + (v[12] + v[13] + v[14]) + v[15]
-        store(signal, to + lane, low + high)
+        store(signal, s * LANES + lane, low + high)
 
 
 @compiled
@@ -311,7 +310,5 @@ def _interpolation_kernel(
     signal: NDArray[np.float64],
 ) -> None:
     """Interpolate sixteen columns."""
-    u, v = points.reshape(-1), signal.reshape(-1)
     for s in range(signal.shape[0]):
-        at = (first[s] + _WIDTH // 2) * LANES  # row 8 is the first point
-        _sum_of_points(u, at, weights, s, v, s * LANES)
+        _sum_of_points(points, first[s], weights, s, signal)

@@ -228,7 +228,7 @@ def _transform_kernel(
                 mirror_re = load(half, mirror * 2 * LANES + lane)
                 mirror_im = load(half, mirror * 2 * LANES + LANES + lane)
             _fold(column, a * PAIR, re, im, mirror_re, mirror_im, half_turns, b * size_a + a)
-        at = run_passes(column, 0, size_a, first_a, turns_a, buffer)
+        at = run_passes(column, b - b, size_a, first_a, turns_a, buffer)
         x = buffer if first_a.size > 0 else column
         for c in range(stride_a):
             i, to, t = at + c * PAIR, (c * size_b + b) * PAIR, b * size_a + c

@@ -145,7 +145,10 @@ def straight(function: _Function) -> _Function:
         key = function
 
         def generic(self, args: Internal, kws: Internal) -> Internal:
-            return signature(_kind_of(function(*map(_unknown, args))), *args)
+            nowhere = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "nowhere")
+            builder = ir.IRBuilder(nowhere.append_basic_block())
+            unknown = (_unknown(builder, kind) for kind in args)
+            return signature(_kind_of(function(*unknown)), *args)
 
     infer_global(function, types.Function(_Template))
 
@@ -166,12 +169,10 @@ def _kind_of(result: Internal) -> Internal:
     return _KINDS[result.value.type]
 
 
-def _unknown(kind: Internal) -> Internal:
-    """Return a symbol whose instructions are thrown away."""
+def _unknown(builder: Internal, kind: Internal) -> Internal:
+    """Return a symbol without a value, to learn the kind of a result."""
     if isinstance(kind, types.BaseTuple):
-        return tuple(map(_unknown, kind))
-    function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "unknown")
-    builder = ir.IRBuilder(function.append_basic_block())
+        return tuple(_unknown(builder, one) for one in kind)
     if isinstance(kind, types.Array):
         number = _INTEGER if isinstance(kind.dtype, types.Integer) else _DOUBLE
         data = ir.Constant(number.as_pointer(), ir.Undefined)
@@ -208,9 +209,9 @@ def load(flat: Floats, at: int) -> Vector:
     Parameters
     ----------
     flat
-        float64, one-dimensional, contiguous.
+        float64, contiguous, any number of dimensions.
     at
-        Index of the first of the eight numbers; the compiled function does not check it.
+        Index of the first of the eight numbers in the order of memory; the compiled function does not check it.
 
     Returns
     -------
@@ -218,7 +219,7 @@ def load(flat: Floats, at: int) -> Vector:
         The eight numbers.
     """
     if not isinstance(flat, _ArraySymbol):
-        return flat[at : at + WIDTH].copy()
+        return flat.reshape(-1)[at : at + WIDTH].copy()
     loaded = flat.builder.load(flat.vector_at(at))
     loaded.align = 8
     return Symbol(flat.builder, loaded)
@@ -236,7 +237,7 @@ def store(flat: Floats, at: int, vector: Vector) -> None:
         The eight numbers, or one for all.
     """
     if not isinstance(flat, _ArraySymbol):
-        flat[at : at + WIDTH] = vector
+        flat.reshape(-1)[at : at + WIDTH] = vector
         return
     flat.builder.store(vector.repeated(), flat.vector_at(at)).align = 8
 
@@ -267,9 +268,9 @@ def gather(flat: Floats, indices: Vector) -> Vector:
     Parameters
     ----------
     flat
-        float64, one-dimensional, contiguous.
+        As for :func:`load`.
     indices
-        Eight indices as float64; the compiled function does not check them.
+        Eight indices in the order of memory as float64; the compiled function does not check them.
 
     Returns
     -------
@@ -277,7 +278,7 @@ def gather(flat: Floats, indices: Vector) -> Vector:
         The eight numbers.
     """
     if not isinstance(flat, _ArraySymbol):
-        return flat[indices.astype(np.int64)]
+        return flat.reshape(-1)[indices.astype(np.int64)]
     builder = flat.builder
     whole = builder.fptosi(indices.value, ir.VectorType(_INTEGER, WIDTH))
     gathered = ir.Constant(_LLVM_VECTOR, ir.Undefined)
