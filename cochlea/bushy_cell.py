@@ -52,13 +52,15 @@ from cochlea.vectors import (
     gather,
     load,
     repeated,
+    root,
     select,
     store,
     straight,
 )
 from cochlea.waiting_times import draw_waiting_times, philox_key
 
-_ROWS = 128  # of a block at a time in the first-level cache
+_ROWS = 128  # of a block, whose mean hazard estimates the number of events
+_ROOTS = 7  # bring the smallest survival, 2⁻⁵³, above 3/4
 _SENTINELS = 2  # infinite waiting times after those of a cell
 # Where the rows of the state of the trains of sixteen cells begin.
 _AVAILABLE, _TO_NEXT, _FOLLOWING, _INDEX, _EVENTS = range(0, 5 * LANES, LANES)
@@ -252,25 +254,19 @@ def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
     ndarray of float64, same shape
         Hazards.
     """
-    hazard = np.array(p_fire, dtype=np.float64, order="C")
-    _hazard_kernel(hazard.reshape(-1))
-    return hazard
+    hazard = np.zeros(-(-np.size(p_fire) // WIDTH) * WIDTH)
+    hazard[: np.size(p_fire)] = np.ravel(p_fire)
+    _hazard_kernel(hazard)
+    return hazard[: np.size(p_fire)].reshape(np.shape(p_fire))
 
 
-@straight
 def _artanh_twice(p: Vector) -> Vector:
     z = p / (2.0 - p)
     s = z * z
     # 2·Σ z^(2j+1)/(2j+1), j = 0 … 10: the first omitted term is below 1e-17 of the sum for p ≤ 1/4.
-    sum_ = 1.0 / 19.0 + s * (1.0 / 21.0)
-    sum_ = 1.0 / 17.0 + s * sum_
-    sum_ = 1.0 / 15.0 + s * sum_
-    sum_ = 1.0 / 13.0 + s * sum_
-    sum_ = 1.0 / 11.0 + s * sum_
-    sum_ = 1.0 / 9.0 + s * sum_
-    sum_ = 1.0 / 7.0 + s * sum_
-    sum_ = 1.0 / 5.0 + s * sum_
-    sum_ = 1.0 / 3.0 + s * sum_
+    sum_ = 1.0 / 21.0
+    for odd in range(19, 1, -2):
+        sum_ = 1.0 / odd + s * sum_
     return 2.0 * z + 2.0 * z * (s * sum_)
 
 
@@ -283,36 +279,31 @@ def _small_hazards(values: NDArray[np.float64], at: int) -> int:
     return bits(~small)
 
 
+@straight
+def _large_hazards(values: NDArray[np.float64], at: int) -> None:
+    """Convert those of eight probabilities that are negative by now."""
+    value = load(values, at)
+    possible = value > -1.0
+    survival, factor = select(possible, value + 1.0, 1.0), 1.0
+    for _ in range(_ROOTS):
+        again = survival < 0.75
+        survival = select(again, root(survival), survival)
+        factor = select(again, factor * 2.0, factor)
+    hazard = select(possible, factor * _artanh_twice(1.0 - survival), np.inf)
+    store(values, at, select(value < 0.0, hazard, value))
+
+
 @compiled
 def _hazard_kernel(values: NDArray[np.float64]) -> None:
-    """Convert probabilities to hazards, in place."""
-    large = 0
-    n_abreast = values.size // WIDTH * WIDTH
-    for s in range(0, n_abreast, WIDTH):
-        large |= _small_hazards(values, s)
-    for s in range(n_abreast, values.size):
-        p = values[s]
-        values[s] = _artanh_twice(p) if p <= 0.25 else -p
-        large |= 1 if p > 0.25 else 0
-    if large == 0:
-        return
-    for s in range(values.size):
-        if values[s] >= 0.0:
-            continue
-        survival = 1.0 + values[s]
-        if survival <= 0.0:
-            values[s] = np.inf
-        else:
-            factor = 1.0
-            while survival < 0.75:
-                survival = np.sqrt(survival)
-                factor *= 2.0
-            values[s] = factor * _artanh_twice(1.0 - survival)
+    """Convert probabilities to hazards, in place; their number is a multiple of eight."""
+    for at in range(0, values.size, WIDTH):
+        if _small_hazards(values, at) > 0:
+            _large_hazards(values, at)
 
 
 @straight
-def _plus(sums: Vector, values: NDArray[np.float64], at: int) -> Vector:
-    return sums + load(values, at)
+def _plus(sums: tuple[Vector, ...], values: NDArray[np.float64], at: int) -> tuple[Vector, ...]:
+    return tuple(one + load(values, at + half * WIDTH) for half, one in enumerate(sums))
 
 
 @compiled
@@ -322,19 +313,20 @@ def _hazards_of_block(
     """Convert probabilities to hazards, in place, and estimate the events of a train, column by column.
 
     A train with the constant hazard λ is free during the share 1/(1 + D·λ) of the time, D = ``n_dead``. The mean
-    hazard of 128 samples stands for λ. Parts of this size stay in the first-level cache.
+    hazard of 128 samples stands for λ.
     """
-    expected[:] = 0.0
     total = np.empty(LANES)
-    values = block.reshape(-1)
+    for lane in range(LANES):
+        expected[lane] = 0.0
     for start in range(0, block.shape[0], _ROWS):
         stop = min(start + _ROWS, block.shape[0])
-        _hazard_kernel(values[start * LANES : stop * LANES])
-        low, high = repeated(0.0), repeated(0.0)
-        for s in range(start * LANES, stop * LANES, LANES):
-            low, high = _plus(low, values, s), _plus(high, values, s + WIDTH)
-        store(total, 0, low)
-        store(total, WIDTH, high)
+        sums = (repeated(0.0), repeated(0.0))
+        for s in range(start, stop):
+            for at in range(s * LANES, (s + 1) * LANES, WIDTH):
+                if _small_hazards(block, at) > 0:
+                    _large_hazards(block, at)
+            sums = _plus(sums, block, s * LANES)
+        _stored(total, sums)
         for lane in range(LANES):
             busy = n_dead * total[lane] / (stop - start)
             expected[lane] += (

@@ -78,7 +78,7 @@ class Symbol:
     __sub__, __rsub__ = _noted("fsub", "sub"), _noted("fsub", "sub", swapped=True)
     __mul__ = __rmul__ = _noted("fmul", "mul")
     __truediv__, __rtruediv__ = _noted("fdiv"), _noted("fdiv", swapped=True)
-    __and__ = _noted("and_")
+    __and__, __xor__ = _noted("and_"), _noted("", "xor")
 
     def __invert__(self) -> Symbol:
         return Symbol(self.builder, self.builder.not_(self.value))
@@ -111,19 +111,20 @@ class _ArraySymbol:
         self.builder, self.data, self.shape = builder, data, shape
 
     def __getitem__(self, index: Internal) -> Symbol:
-        indices = index if isinstance(index, tuple) else (index,)
-        at = indices[0]
-        for size, i in zip(self.shape[1:], indices[1:], strict=True):
+        return Symbol(self.builder, self.builder.load(self._place(index)))
+
+    def __setitem__(self, index: Internal, number: Symbol) -> None:
+        self.builder.store(number.value, self._place(index))
+
+    def vector_at(self, at: Internal) -> Internal:
+        return self.builder.bitcast(self._place(at), _LLVM_VECTOR.as_pointer())
+
+    def _place(self, index: Internal) -> Internal:
+        at, *others = index if isinstance(index, tuple) else (index,)
+        for size, i in zip(self.shape[1:], others, strict=False):
             at = Symbol(self.builder, size) * at + i
-        return Symbol(self.builder, self.builder.load(self.builder.gep(self.data, [_index(at)])))
-
-    def vector_at(self, at: Symbol) -> Internal:
-        place = self.builder.gep(self.data, [_index(at)])
-        return self.builder.bitcast(place, _LLVM_VECTOR.as_pointer())
-
-
-def _index(index: Internal) -> Internal:
-    return index.value if isinstance(index, Symbol) else ir.Constant(_INTEGER, index)
+        value = at.value if isinstance(at, Symbol) else ir.Constant(_INTEGER, at)
+        return self.builder.gep(self.data, [value])
 
 
 def straight(function: _Function) -> _Function:
@@ -330,3 +331,48 @@ def bits(mask: Vector) -> Any:  # noqa: ANN401
         return int((mask * 2 ** np.arange(WIDTH)).sum())
     byte = mask.builder.bitcast(mask.value, ir.IntType(WIDTH))
     return Symbol(mask.builder, mask.builder.zext(byte, _INTEGER))
+
+
+@straight
+def root(vector: Vector) -> Vector:
+    """Compute square roots.
+
+    Parameters
+    ----------
+    vector
+        Numbers that are not negative.
+
+    Returns
+    -------
+    vector
+        Their square roots.
+    """
+    if not isinstance(vector, Symbol):
+        return np.sqrt(vector)
+    builder, kind = vector.builder, ir.FunctionType(_LLVM_VECTOR, [_LLVM_VECTOR])
+    name = f"llvm.sqrt.v{WIDTH}f64"
+    sqrt = cgutils.get_or_insert_function(builder.module, kind, name)
+    return Symbol(builder, builder.call(sqrt, [vector.value]))
+
+
+@straight
+def product(a: int, b: int) -> tuple[Any, Any]:
+    """Multiply two numbers of 64 bits without a sign.
+
+    Parameters
+    ----------
+    a, b
+        0 … 2⁶⁴ − 1.
+
+    Returns
+    -------
+    high, low : int
+        The product is high·2⁶⁴ + low.
+    """
+    if not isinstance(a, Symbol):
+        return divmod(int(a) * int(b), 2**64)
+    builder, long = a.builder, ir.IntType(128)
+    whole = builder.mul(*(builder.zext(factor, long) for factor in a.with_type_of(b)))
+    high = builder.lshr(whole, ir.Constant(long, 64))
+    parts = [Symbol(builder, builder.trunc(part, _INTEGER)) for part in (high, whole)]
+    return parts[0], parts[1]
