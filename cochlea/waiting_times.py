@@ -93,18 +93,21 @@ def draw_waiting_times(
     mantissa, exponent = np.empty((2, count))
     bits = mantissa.view(np.int64)
     keys = (key + _WEYL * np.arange(_ROUNDS, dtype=np.uint64)[:, None]).reshape(-1)
+    counter = np.zeros(2, np.uint64)
     for row, stream in zip(waits, streams, strict=False):
-        _words_kernel(keys, np.uint64(stream), words)
+        counter[:] = (0, stream)
+        _words_kernel(keys, counter, words)
         _split_kernel(words[:count], mantissa, bits, exponent)
         _logarithm_kernel(mantissa, exponent, row)
 
 
 @straight
 def _draw_four(
-    keys: NDArray[np.uint64], counter: int, stream: int, words: NDArray[np.uint64], at: int
+    keys: NDArray[np.uint64], counter: NDArray[np.uint64], words: NDArray[np.uint64], at: int
 ) -> None:
-    """Encrypt a counter, Philox 4×64."""
-    a, b, c, d = counter, 0, stream, 0
+    """Count, and encrypt the counter: Philox 4×64."""
+    a, b, c, d = counter[0] + 1, 0, counter[1], 0
+    counter[0] = a
     for round_ in range(_ROUNDS):
         a_high, a_low = product(a, _FACTORS[0])
         c_high, c_low = product(c, _FACTORS[1])
@@ -114,10 +117,16 @@ def _draw_four(
 
 
 @compiled
-def _words_kernel(keys: NDArray[np.uint64], stream: int, words: NDArray[np.uint64]) -> None:
-    """Draw the first words of a stream; their number is a multiple of four."""
+def _words_kernel(
+    keys: NDArray[np.uint64], counter: NDArray[np.uint64], words: NDArray[np.uint64]
+) -> None:
+    """Draw the next words; their number is a multiple of four.
+
+    The counter is in memory, so that the compiler does not draw several fours with vector instructions, which have no
+    product of 128 bits.
+    """
     for at in range(0, words.size, 4):
-        _draw_four(keys, at // 4 + 1, stream, words, at)  # NumPy counts before it draws
+        _draw_four(keys, counter, words, at)
 
 
 @compiled
