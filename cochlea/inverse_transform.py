@@ -225,15 +225,18 @@ def design_window() -> Window:
 
 
 @straight
-def _weights_at(
-    polynomials: NDArray[np.float64], x: float, weights: NDArray[np.float64], to: int
+def _weights_of_four(
+    polynomials: NDArray[np.float64], weights: NDArray[np.float64], samples: tuple[int, ...]
 ) -> None:
-    """Evaluate the polynomials of all pieces."""
+    """Replace the position of four samples, in the first column, by the polynomials of all pieces."""
+    xs = [weights[s, 0] for s in samples]
     for piece in range(0, _WIDTH, WIDTH):
-        y = load(polynomials, _DEGREE * _WIDTH + piece)
+        values = [load(polynomials, _DEGREE * _WIDTH + piece)] * len(xs)
         for power in range(_DEGREE - 1, -1, -1):  # Horner's rule
-            y = y * x + load(polynomials, power * _WIDTH + piece)
-        store(weights, to + piece, y)
+            added = load(polynomials, power * _WIDTH + piece)
+            values = [value * x + added for value, x in zip(values, xs, strict=True)]
+        for s, value in zip(samples, values, strict=True):
+            store(weights, s * _WIDTH + piece, value)
 
 
 @compiled
@@ -249,8 +252,10 @@ def _weights_kernel(
         floor = s * length // n
         first[s] = floor + 1 - width // 2
         # Point `first + j` is in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
-        x = 1.0 - 2.0 * (s * length - floor * n) / n
-        _weights_at(polynomials, x, weights, s * width)
+        weights[s, 0] = 1.0 - 2.0 * (s * length - floor * n) / n
+    for s in range(0, n, 4):  # together, so that the processor need not wait for any of them
+        samples = (s, min(s + 1, n - 1), min(s + 2, n - 1), min(s + 3, n - 1))
+        _weights_of_four(polynomials, weights, samples)
 
 
 def run_inverse_transform(
