@@ -481,12 +481,31 @@ def _filter(
 
 
 @straight
-def _evaluate(
-    powers: NDArray[np.float64], lane: int, xs: tuple[float, ...], products: NDArray[np.float64]
+def _copy(
+    polynomials: NDArray[np.float64],
+    row: int,
+    panel: int,
+    powers: NDArray[np.float64],
+    lane: int,
 ) -> None:
-    """Evaluate the polynomials of eight channels at four places: complex numbers, place by place."""
+    """Copy the polynomial of a channel into a column."""
+    for power in range(_POWERS):
+        for part in range(2):
+            powers[(power * 2 + part) * LANES + lane] = polynomials[row, panel, power, part]
+
+
+@straight
+def _evaluate(
+    powers: NDArray[np.float64],
+    lane: int,
+    position: NDArray[np.float64],
+    bins: tuple[int, ...],
+    products: NDArray[np.float64],
+) -> None:
+    """Evaluate the polynomials of eight channels at four bins: complex numbers, bin by bin."""
     parts = (0, LANES)
     last = (_POWERS - 1) * 2 * LANES
+    xs = [position[k] for k in bins]
     values = [load(powers, lane + (last + part)) for part in parts for _ in xs]
     for power in range(_POWERS - 2, -1, -1):  # Horner's rule
         re, im = (load(powers, lane + (power * 2 * LANES + part)) for part in parts)
@@ -498,42 +517,50 @@ def _evaluate(
 
 
 def _multiplied(
-    products: NDArray[np.float64], at: int, x_re: float, x_im: float
+    products: NDArray[np.float64], at: int, spectrum: tuple[NDArray[np.float64], ...], k: int
 ) -> tuple[Vector, Vector]:
     re, im = load(products, at), load(products, at + LANES)
+    x_re, x_im = (part[k] for part in spectrum)
     return re * x_re - im * x_im, re * x_im + im * x_re
 
 
 @straight
 def _store_bin(
     products: NDArray[np.float64],
-    at: int,
-    x_re: float,
-    x_im: float,
-    factor: float,
+    number: int,
+    spectrum: tuple[NDArray[np.float64], ...],
+    k: int,
+    correction: NDArray[np.float64],
     half: NDArray[np.float64],
     to: int,
 ) -> None:
     for lane in range(0, LANES, WIDTH):
-        re, im = _multiplied(products, at + lane, x_re, x_im)
-        store(half, to + lane, re * factor)
-        store(half, to + lane + LANES, im * factor)
+        re, im = _multiplied(products, number * 2 * LANES + lane, spectrum, k)
+        store(half, to * 2 * LANES + lane, re * correction[to])
+        store(half, to * 2 * LANES + LANES + lane, im * correction[to])
 
 
 @straight
 def _add_conjugate(
     products: NDArray[np.float64],
-    at: int,
-    x_re: float,
-    x_im: float,
-    factor: float,
+    number: int,
+    spectrum: tuple[NDArray[np.float64], ...],
+    k: int,
+    correction: NDArray[np.float64],
     half: NDArray[np.float64],
     to: int,
 ) -> None:
     for lane in range(0, LANES, WIDTH):
-        re, im = _multiplied(products, at + lane, x_re, x_im)
-        store(half, to + lane, load(half, to + lane) + re * factor)
-        store(half, to + lane + LANES, load(half, to + lane + LANES) - im * factor)
+        at = to * 2 * LANES + lane
+        re, im = _multiplied(products, number * 2 * LANES + lane, spectrum, k)
+        store(half, at, load(half, at) + re * correction[to])
+        store(half, at + LANES, load(half, at + LANES) - im * correction[to])
+
+
+@straight
+def _clear(array: NDArray[np.float64], at: int) -> None:
+    for lane in range(0, LANES, WIDTH):
+        store(array, at + lane, 0.0)
 
 
 @compiled
@@ -554,34 +581,33 @@ def _filter_kernel(
     """
     n = position.size
     powers, products = np.empty(_POWERS * 2 * LANES), np.empty(_ABREAST * 2 * LANES)
+    spectrum = (spectrum_re, spectrum_im)
     n_used = 0
     for row in rows:
-        n_used = max(n_used, n_panels[row])
+        n_used = n_panels[row] if n_panels[row] > n_used else n_used
     for panel in range(n_used):
-        # One column per channel; the polynomials of channels that end below the panel are 0.
-        for lane in range(LANES):
-            used = lane < rows.size and panel < n_panels[rows[lane]]
-            row = rows[lane] if used else 0
-            for power in range(_POWERS):
-                for part in range(2):
-                    value = polynomials[row, panel, power, part] if used else 0.0
-                    powers[(power * 2 + part) * LANES + lane] = value
+        for at in range(0, powers.size, LANES):
+            _clear(powers, at)
+        for lane, row in enumerate(rows):
+            if panel < n_panels[row]:
+                _copy(polynomials, row, panel, powers, lane)
         end = first_bin[panel + 1]
         for start in range(first_bin[panel], end, _ABREAST):
-            k1, k2, k3 = min(start + 1, n - 1), min(start + 2, n - 1), min(start + 3, n - 1)
-            places = (position[start], position[k1], position[k2], position[k3])
+            # Those past the end are evaluated, but not used.
+            k1 = start + 1 if start + 1 < n else start
+            k2 = start + 2 if start + 2 < n else start
+            k3 = start + 3 if start + 3 < n else start
             for lane in range(0, LANES, WIDTH):
-                _evaluate(powers, lane, places, products)
-            for k in range(start, min(start + _ABREAST, end)):
-                at, x_re, x_im = (k - start) * 2 * LANES, spectrum_re[k], spectrum_im[k]
+                _evaluate(powers, lane, position, (start, k1, k2, k3), products)
+            for number in range(_ABREAST):
+                k = start + number
+                if k >= end:
+                    break
                 if k <= n // 2:
-                    to = k * 2 * LANES
-                    _store_bin(products, at, x_re, x_im, correction[k], half, to)
+                    _store_bin(products, number, spectrum, k, correction, half, k)
                 else:  # negative frequencies: conj(Y_(n−k))
-                    to = (n - k) * 2 * LANES
-                    _add_conjugate(products, at, x_re, x_im, correction[n - k], half, to)
-    for k in range(min(first_bin[n_used], n // 2 + 1), half.shape[0]):
-        for lane in range(LANES):
-            half[k, 0, lane] = half[k, 1, lane] = 0.0
-    for lane in range(LANES):
-        half[0, 1, lane] = 0.0  # the mean is real
+                    _add_conjugate(products, number, spectrum, k, correction, half, n - k)
+    cleared = first_bin[n_used] if first_bin[n_used] < n // 2 + 1 else n // 2 + 1
+    for at in range(cleared * 2 * LANES, half.size, LANES):
+        _clear(half, at)
+    _clear(half, LANES)  # the mean is real

@@ -319,7 +319,7 @@ def _hazards_of_block(
     for lane in range(LANES):
         expected[lane] = 0.0
     for start in range(0, block.shape[0], _ROWS):
-        stop = min(start + _ROWS, block.shape[0])
+        stop = start + _ROWS if start + _ROWS < block.shape[0] else block.shape[0]
         sums = (repeated(0.0), repeated(0.0))
         for s in range(start, stop):
             for at in range(s * LANES, (s + 1) * LANES, WIDTH):

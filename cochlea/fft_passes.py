@@ -142,33 +142,40 @@ def for_each_radix(finish: Callable[..., None]) -> tuple[Callable[..., None], ..
     Parameters
     ----------
     finish
-        Function that stores the results: called with a list of real and imaginary parts, and the arguments that follow.
+        Function that stores the results. It is called with them (real and imaginary parts), the radix, s, p, q of eq.
+        (P1), and the arguments that follow.
 
     Returns
     -------
     tuple of four callables
-        Straight-line functions for the radices 2, 3, 4 and 5 with the arguments ``x, at, step``, where the vectors are
-        and how many numbers apart, and those of ``finish``.
+        Straight-line functions for the radices 2, 3, 4 and 5, with the arguments ``x, at`` (the vectors, and the index
+        at which they begin), n/r, s, p, q of eq. (P1), and those that follow.
     """
 
-    def combined(sums: Callable[[Floats, int, int], Pairs]) -> Callable[..., None]:
+    def combined(radix: int, sums: Callable[[Floats, int, int], Pairs]) -> Callable[..., None]:
         @straight
-        def run(x: Floats, at: int, step: int, *rest: Any) -> None:  # noqa: ANN401
-            finish(sums(x, at, step), *rest)
+        def run(
+            x: Floats, at: int, rest: int, stride: int, p: int, q: int, *others: Any  # noqa: ANN401
+        ) -> None:
+            results = sums(x, at + (q + stride * p) * PAIR, rest * stride * PAIR)
+            finish(results, radix, stride, p, q, *others)
 
         return run
 
-    return combined(_two), combined(_three), combined(_four), combined(_five)
+    return combined(2, _two), combined(3, _three), combined(4, _four), combined(5, _five)
 
 
-def _turn(results: Pairs, y: Floats, to: int, over: int, turns: Floats, t: int) -> None:
-    """Store the results ``over`` numbers apart, all but the first multiplied by the factors from ``t`` on."""
+def _turn(
+    results: Pairs, radix: int, stride: int, p: int, q: int, y: Floats, to: int, turns: Floats, t: int
+) -> None:
+    """Multiply all but the first result by the factors of the pass, from ``t`` on, and store them."""
     for j, (re, im) in enumerate(results):
+        place = to + (q + stride * (p * radix + j)) * PAIR
         if j == 0:
-            store(y, to, re)
-            store(y, to + WIDTH, im)
+            store(y, place, re)
+            store(y, place + WIDTH, im)
         else:
-            put(y, to + j * over, re, im, turns, t + (j - 1))
+            put(y, place, re, im, turns, t + p * (radix - 1) + (j - 1))
 
 
 _pass_of_two, _pass_of_three, _pass_of_four, _pass_of_five = for_each_radix(_turn)
@@ -205,18 +212,16 @@ def run_passes(
     rest = size
     for radix in radices:
         rest = rest // radix
-        step, over = rest * stride * PAIR, stride * PAIR
         for p in range(rest):
             for q in range(stride):
-                i, o = at + (q + stride * p) * PAIR, to + (q + stride * radix * p) * PAIR
                 if radix == 5:
-                    _pass_of_five(x, i, step, y, o, over, turns, t + 4 * p)
+                    _pass_of_five(x, at, rest, stride, p, q, y, to, turns, t)
                 elif radix == 4:
-                    _pass_of_four(x, i, step, y, o, over, turns, t + 3 * p)
+                    _pass_of_four(x, at, rest, stride, p, q, y, to, turns, t)
                 elif radix == 3:
-                    _pass_of_three(x, i, step, y, o, over, turns, t + 2 * p)
+                    _pass_of_three(x, at, rest, stride, p, q, y, to, turns, t)
                 else:
-                    _pass_of_two(x, i, step, y, o, over, turns, t + p)
+                    _pass_of_two(x, at, rest, stride, p, q, y, to, turns, t)
         t += rest * (radix - 1)
         stride *= radix
         x, at, to = buffer, to, size * PAIR - to

@@ -254,7 +254,10 @@ def _weights_kernel(
         # Point `first + j` is in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
         weights[s, 0] = 1.0 - 2.0 * (s * length - floor * n) / n
     for s in range(0, n, 4):  # together, so that the processor need not wait for any of them
-        samples = (s, min(s + 1, n - 1), min(s + 2, n - 1), min(s + 3, n - 1))
+        s1 = s + 1 if s + 1 < n else s
+        s2 = s + 2 if s + 2 < n else s
+        s3 = s + 3 if s + 3 < n else s
+        samples = (s, s1, s2, s3)
         _weights_of_four(polynomials, weights, samples)
 
 

@@ -145,45 +145,70 @@ def run_lane_transform(
     column, buffer, middle = work[:largest], work[largest : 3 * largest], work[3 * largest :]
     for lane in range(0, LANES, WIDTH):
         _transform_kernel(
-            *(half.reshape(-1), half.shape[0], lane, size_a, size_b),
-            *transform.radices,
+            *(half, half.shape[0], lane, size_a, size_b),
+            *(radices[:-1] for radices in transform.radices),
+            *(int(radices[-1]) for radices in transform.radices),
             *transform.turns,
             *(transform.half_turns, transform.between),
-            *(column, buffer, middle, signal.reshape(-1)),
+            *(column, buffer, middle, signal),
         )
+
+
+@straight
+def _bin(half: Floats, k: int, lane: int) -> tuple[Vector, Vector]:
+    return load(half, k * 2 * LANES + lane), load(half, k * 2 * LANES + LANES + lane)
 
 
 @straight
 def _fold(
     column: Floats,
-    to: int,
-    re: Vector,
-    im: Vector,
-    mirror_re: Vector,
-    mirror_im: Vector,
+    a: int,
+    d: tuple[Vector, Vector],
+    mirrored: tuple[Vector, Vector],
     half_turns: Floats,
     turn: int,
 ) -> None:
     """Store Z, eq. (F2)."""
     cos, sin = half_turns[turn, 0], half_turns[turn, 1]
-    dr, di = re - mirror_re, im + mirror_im
-    store(column, to, dr * cos - di * sin + (re + mirror_re))
-    store(column, to + WIDTH, dr * sin + di * cos + (im - mirror_im))
+    re, im = d[0] - mirrored[0], d[1] + mirrored[1]
+    store(column, a * PAIR, re * cos - im * sin + (d[0] + mirrored[0]))
+    store(column, a * PAIR + WIDTH, re * sin + im * cos + (d[1] - mirrored[1]))
 
 
 def _put_all(
-    results: Pairs, y: Floats, to: int, over: int, factors: Floats, t: int, further: int
+    results: Pairs,
+    radix: int,
+    stride: int,
+    p: int,
+    q: int,
+    middle: Floats,
+    b: int,
+    size_a: int,
+    size_b: int,
+    between: Floats,
 ) -> None:
     """Store Y, eq. (F4)."""
     for j, (re, im) in enumerate(results):
-        put(y, to + j * over, re, im, factors, t + j * further)
+        c = q + stride * j
+        put(middle, (c * size_b + b) * PAIR, re, im, between, b * size_a + c)
 
 
-def _store_all(results: Pairs, y: Floats, to: int, over: int) -> None:
-    """Store even and odd samples, eq. (F3)."""
+def _store_all(
+    results: Pairs,
+    radix: int,
+    stride: int,
+    p: int,
+    q: int,
+    signal: Floats,
+    c: int,
+    size_a: int,
+    lane: int,
+) -> None:
+    """Store even and odd samples, eqs. (F3) and (F5)."""
     for j, (re, im) in enumerate(results):
-        store(y, to + j * over, re)
-        store(y, to + j * over + LANES, im)
+        to = ((q + stride * j) * size_a + c) * 2 * LANES + lane
+        store(signal, to, re)
+        store(signal, to + LANES, im)
 
 
 # The last pass of each of the two steps stores its results where the next step, or the caller, needs them.
@@ -200,6 +225,8 @@ def _transform_kernel(
     size_b: int,
     radices_a: NDArray[np.int64],
     radices_b: NDArray[np.int64],
+    last_a: int,
+    last_b: int,
     turns_a: Floats,
     turns_b: Floats,
     half_turns: Floats,
@@ -209,47 +236,38 @@ def _transform_kernel(
     middle: Floats,
     signal: Floats,
 ) -> None:
-    """Transform the spectra of eight channels from ``lane`` on."""
-    last_a, last_b = radices_a[-1], radices_b[-1]
-    first_a, first_b = radices_a[:-1], radices_b[:-1]
-    stride_a, stride_b = size_a // last_a, size_b // last_b
-    step_a, step_b = stride_a * PAIR, stride_b * PAIR
-    over_a, over_b = step_a * size_b, 2 * stride_b * size_a * LANES
-    zero = repeated(0.0)
+    """Transform the spectra of eight channels from ``lane`` on; the last radices are separate."""
+    start = 0 * size_a  # not a literal, for which the passes would be compiled once more
+    stride = size_a // last_a
+    nothing = (repeated(0.0), repeated(0.0))
     for b in range(size_b):
         for a in range(size_a):
             k = a * size_b + b
             mirror = size_a * size_b - k
-            re = im = mirror_re = mirror_im = zero
-            if k < n_bins:
-                re = load(half, k * 2 * LANES + lane)
-                im = load(half, k * 2 * LANES + LANES + lane)
-            if mirror < n_bins:
-                mirror_re = load(half, mirror * 2 * LANES + lane)
-                mirror_im = load(half, mirror * 2 * LANES + LANES + lane)
-            _fold(column, a * PAIR, re, im, mirror_re, mirror_im, half_turns, b * size_a + a)
-        at = run_passes(column, b - b, size_a, first_a, turns_a, buffer)
-        x = buffer if first_a.size > 0 else column
-        for c in range(stride_a):
-            i, to, t = at + c * PAIR, (c * size_b + b) * PAIR, b * size_a + c
+            d = _bin(half, k, lane) if k < n_bins else nothing
+            mirrored = _bin(half, mirror, lane) if mirror < n_bins else nothing
+            _fold(column, a, d, mirrored, half_turns, b * size_a + a)
+        at = run_passes(column, start, size_a, radices_a, turns_a, buffer)
+        x = buffer if stride > 1 else column
+        for q in range(stride):
             if last_a == 5:
-                _put_five(x, i, step_a, middle, to, over_a, between, t, stride_a)
+                _put_five(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
             elif last_a == 4:
-                _put_four(x, i, step_a, middle, to, over_a, between, t, stride_a)
+                _put_four(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
             elif last_a == 3:
-                _put_three(x, i, step_a, middle, to, over_a, between, t, stride_a)
+                _put_three(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
             else:
-                _put_two(x, i, step_a, middle, to, over_a, between, t, stride_a)
-    for c in range(size_a):  # eq. (F5)
-        at = run_passes(middle, c * size_b * PAIR, size_b, first_b, turns_b, buffer)
-        x = buffer if first_b.size > 0 else middle
-        for d in range(stride_b):
-            i, to = at + d * PAIR, 2 * (d * size_a + c) * LANES + lane
+                _put_two(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
+    stride = size_b // last_b
+    for c in range(size_a):
+        at = run_passes(middle, c * size_b * PAIR, size_b, radices_b, turns_b, buffer)
+        x = buffer if stride > 1 else middle
+        for q in range(stride):
             if last_b == 5:
-                _store_five(x, i, step_b, signal, to, over_b)
+                _store_five(x, at, 1, stride, 0, q, signal, c, size_a, lane)
             elif last_b == 4:
-                _store_four(x, i, step_b, signal, to, over_b)
+                _store_four(x, at, 1, stride, 0, q, signal, c, size_a, lane)
             elif last_b == 3:
-                _store_three(x, i, step_b, signal, to, over_b)
+                _store_three(x, at, 1, stride, 0, q, signal, c, size_a, lane)
             else:
-                _store_two(x, i, step_b, signal, to, over_b)
+                _store_two(x, at, 1, stride, 0, q, signal, c, size_a, lane)

@@ -203,6 +203,11 @@ def _value(context: Internal, builder: Internal, kind: Internal, result: Interna
     return context.make_tuple(builder, kind, values)
 
 
+def _vector(builder: Internal, number: Internal) -> Internal:
+    """Return a vector, or eight times a number."""
+    return Symbol(builder, ir.Constant(_LLVM_VECTOR, [0.0] * WIDTH)).with_type_of(number)[1]
+
+
 @straight
 def load(flat: Floats, at: int) -> Vector:
     """Read a vector.
@@ -240,7 +245,7 @@ def store(flat: Floats, at: int, vector: Vector) -> None:
     if not isinstance(flat, _ArraySymbol):
         flat.reshape(-1)[at : at + WIDTH] = vector
         return
-    flat.builder.store(vector.repeated(), flat.vector_at(at)).align = 8
+    flat.builder.store(_vector(flat.builder, vector), flat.vector_at(at)).align = 8
 
 
 @straight
@@ -308,8 +313,7 @@ def select(mask: Vector, yes: Vector, no: Vector) -> Vector:
     """
     if not isinstance(mask, Symbol):
         return np.where(mask, yes, no)
-    zeros = Symbol(mask.builder, ir.Constant(_LLVM_VECTOR, [0.0] * WIDTH))
-    chosen = (zeros.with_type_of(one)[1] for one in (yes, no))
+    chosen = (_vector(mask.builder, one) for one in (yes, no))
     return Symbol(mask.builder, mask.builder.select(mask.value, *chosen))
 
 
