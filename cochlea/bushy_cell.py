@@ -276,7 +276,8 @@ def _small_hazards(values: NDArray[np.float64], at: int) -> int:
     p = load(values, at)
     small = p <= 0.25
     store(values, at, select(small, _artanh_twice(p), p * -1.0))
-    return bits(~small)
+    noted: int = bits(~small)
+    return noted
 
 
 @straight

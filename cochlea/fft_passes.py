@@ -92,9 +92,7 @@ def put(y: Floats, at: int, re: Vector, im: Vector, turns: Floats, t: int) -> No
 
 
 def _group(x: Floats, at: int, step: int, radix: int) -> Pairs:
-    return [
-        (load(x, at + i * step), load(x, at + i * step + WIDTH)) for i in range(radix)
-    ]
+    return [(load(x, at + i * step), load(x, at + i * step + WIDTH)) for i in range(radix)]
 
 
 # The sums of eq. (P1): from a group of vectors, ``step`` numbers apart, to their transform.
@@ -155,7 +153,13 @@ def for_each_radix(finish: Callable[..., None]) -> tuple[Callable[..., None], ..
     def combined(radix: int, sums: Callable[[Floats, int, int], Pairs]) -> Callable[..., None]:
         @straight
         def run(
-            x: Floats, at: int, rest: int, stride: int, p: int, q: int, *others: Any  # noqa: ANN401
+            x: Floats,
+            at: int,
+            rest: int,
+            stride: int,
+            p: int,
+            q: int,
+            *others: Any,  # noqa: ANN401
         ) -> None:
             results = sums(x, at + (q + stride * p) * PAIR, rest * stride * PAIR)
             finish(results, radix, stride, p, q, *others)
@@ -166,7 +170,15 @@ def for_each_radix(finish: Callable[..., None]) -> tuple[Callable[..., None], ..
 
 
 def _turn(
-    results: Pairs, radix: int, stride: int, p: int, q: int, y: Floats, to: int, turns: Floats, t: int
+    results: Pairs,
+    radix: int,
+    stride: int,
+    p: int,
+    q: int,
+    y: Floats,
+    to: int,
+    turns: Floats,
+    t: int,
 ) -> None:
     """Multiply all but the first result by the factors of the pass, from ``t`` on, and store them."""
     for j, (re, im) in enumerate(results):

@@ -143,11 +143,11 @@ def run_lane_transform(
     size_a, size_b = transform.sizes
     largest = max(size_a, size_b) * PAIR
     column, buffer, middle = work[:largest], work[largest : 3 * largest], work[3 * largest :]
+    radices_a, radices_b = transform.radices
     for lane in range(0, LANES, WIDTH):
         _transform_kernel(
             *(half, half.shape[0], lane, size_a, size_b),
-            *(radices[:-1] for radices in transform.radices),
-            *(int(radices[-1]) for radices in transform.radices),
+            *(radices_a[:-1], radices_b[:-1], int(radices_a[-1]), int(radices_b[-1])),
             *transform.turns,
             *(transform.half_turns, transform.between),
             *(column, buffer, middle, signal),
