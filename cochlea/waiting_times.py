@@ -11,8 +11,8 @@ computed::
 
 Every step is an integer operation or + − × ÷ on float64, whose rounding IEEE 754 defines; the logarithm of a
 mathematical library is not used. So a waiting time depends only on key, stream and index. The words are those of
-``numpy.random.Philox`` (tested), computed here: asking NumPy for them takes longer than the rest. The largest waiting time is 53·ln 2 = 36.7; an
-exact exponential variable exceeds it with probability 1e-16.
+``numpy.random.Philox`` (tested), computed here: asking NumPy for them takes longer than the rest. The largest waiting
+time is 53·ln 2 = 36.7; an exact exponential variable exceeds it with probability 1e-16.
 
 Source of the words: Philox 4×64 with 10 rounds (Salmon, Moraes, Dror, Shaw 2011, doi:10.1145/2063384.2063405).
 """
