@@ -93,11 +93,11 @@ def draw_waiting_times(
     mantissa, exponent = np.empty((2, count))
     bits = mantissa.view(np.int64)
     keys = (key + _WEYL * np.arange(_ROUNDS, dtype=np.uint64)[:, None]).reshape(-1)
-    counter = np.zeros(2, np.uint64)
+    used, counter = words[:count], np.empty(2, np.uint64)
     for row, stream in zip(waits, streams, strict=False):
-        counter[:] = (0, stream)
+        counter[0], counter[1] = 0, stream
         _words_kernel(keys, counter, words)
-        _split_kernel(words[:count], mantissa, bits, exponent)
+        _split_kernel(used, mantissa, bits, exponent)
         _logarithm_kernel(mantissa, exponent, row)
 
 
