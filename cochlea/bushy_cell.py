@@ -429,9 +429,12 @@ def _bushy_cell_kernel(
     All lanes take the first event of a sample without a branch; further events of the sample are rare.
     """
     per_lane = waits.shape[1]
-    returning = np.zeros(n_dead * LANES)  # trains whose dead time ends, by sample mod n_dead
-    state, before = np.zeros(_ROWS_OF_TRAINS * LANES), np.empty(LANES)
+    returning = np.empty(n_dead * LANES)  # trains whose dead time ends, by sample mod n_dead
+    for i in range(returning.size):
+        returning[i] = 0.0
+    state, before = np.empty(_ROWS_OF_TRAINS * LANES), np.empty(LANES)
     for lane in range(LANES):
+        state[_EVENTS + lane] = 0.0
         state[_AVAILABLE + lane] = n_trains
         state[_TO_NEXT + lane] = waits[lane, 0]
         state[_FOLLOWING + lane] = waits[lane, 1]
