@@ -62,7 +62,7 @@ from cochlea.inverse_transform import (
 )
 from cochlea.lane_transform import aligned
 from cochlea.lanes import LANES
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import WIDTH, Vector, load, store, straight
 
 INTERPOLATION_BOUND = 1e-11  # |V interpolated − V| / max_f |V|, for each channel
 NEGLIGIBLE = 1e-12  # of max_f |V|: V is set to 0 above the cut-off of a channel
@@ -480,6 +480,89 @@ def _filter(
     )
 
 
+@straight
+def _copy(
+    polynomials: NDArray[np.float64],
+    row: int,
+    panel: int,
+    powers: NDArray[np.float64],
+    lane: int,
+) -> None:
+    """Copy the polynomial of a channel into a column."""
+    for power in range(_POWERS):
+        for part in range(2):
+            powers[(power * 2 + part) * LANES + lane] = polynomials[row, panel, power, part]
+
+
+@straight
+def _evaluate(
+    powers: NDArray[np.float64],
+    lane: int,
+    position: NDArray[np.float64],
+    bins: tuple[int, ...],
+    products: NDArray[np.float64],
+) -> None:
+    """Evaluate the polynomials of eight channels at four bins: complex numbers, bin by bin."""
+    parts = (0, LANES)
+    last = (_POWERS - 1) * 2 * LANES
+    xs = [position[k] for k in bins]
+    values = [load(powers, lane + (last + part)) for part in parts for _ in xs]
+    for power in range(_POWERS - 2, -1, -1):  # Horner's rule
+        re, im = (load(powers, lane + (power * 2 * LANES + part)) for part in parts)
+        added = [re] * _ABREAST + [im] * _ABREAST
+        values = [v * x + a for v, x, a in zip(values, xs * 2, added, strict=True)]
+    for place in range(_ABREAST):
+        store(products, lane + place * 2 * LANES, values[place])
+        store(products, lane + (place * 2 + 1) * LANES, values[place + _ABREAST])
+
+
+def _multiplied(
+    products: NDArray[np.float64], at: int, spectrum: tuple[NDArray[np.float64], ...], k: int
+) -> tuple[Vector, Vector]:
+    re, im = load(products, at), load(products, at + LANES)
+    x_re, x_im = (part[k] for part in spectrum)
+    return re * x_re - im * x_im, re * x_im + im * x_re
+
+
+@straight
+def _store_bin(
+    products: NDArray[np.float64],
+    number: int,
+    spectrum: tuple[NDArray[np.float64], ...],
+    k: int,
+    correction: NDArray[np.float64],
+    half: NDArray[np.float64],
+    to: int,
+) -> None:
+    for lane in range(0, LANES, WIDTH):
+        re, im = _multiplied(products, number * 2 * LANES + lane, spectrum, k)
+        store(half, to * 2 * LANES + lane, re * correction[to])
+        store(half, to * 2 * LANES + LANES + lane, im * correction[to])
+
+
+@straight
+def _add_conjugate(
+    products: NDArray[np.float64],
+    number: int,
+    spectrum: tuple[NDArray[np.float64], ...],
+    k: int,
+    correction: NDArray[np.float64],
+    half: NDArray[np.float64],
+    to: int,
+) -> None:
+    for lane in range(0, LANES, WIDTH):
+        at = to * 2 * LANES + lane
+        re, im = _multiplied(products, number * 2 * LANES + lane, spectrum, k)
+        store(half, at, load(half, at) + re * correction[to])
+        store(half, at + LANES, load(half, at + LANES) - im * correction[to])
+
+
+@straight
+def _clear(array: NDArray[np.float64], at: int) -> None:
+    for lane in range(0, LANES, WIDTH):
+        store(array, at + lane, 0.0)
+
+
 @compiled
 def _filter_kernel(
     polynomials: NDArray[np.float64],
@@ -494,72 +577,37 @@ def _filter_kernel(
 ) -> None:
     """Multiply by V, take the Hermitian part, and multiply by the correction of the inverse transform.
 
-    Four bins of eight channels at a time: eight polynomials, so that the processor need not wait for any of them.
+    Four bins of eight channels at a time, so that the processor need not wait for any of their polynomials.
     """
     n = position.size
     powers, products = np.empty(_POWERS * 2 * LANES), np.empty(_ABREAST * 2 * LANES)
-    out = half.reshape(-1)
+    spectrum = (spectrum_re, spectrum_im)
     n_used = 0
     for row in rows:
-        n_used = max(n_used, n_panels[row])
+        n_used = n_panels[row] if n_panels[row] > n_used else n_used
     for panel in range(n_used):
-        _copy_powers(polynomials, rows, n_panels, panel, powers)
+        for at in range(0, powers.size, LANES):
+            _clear(powers, at)
+        for lane, row in enumerate(rows):
+            if panel < n_panels[row]:
+                _copy(polynomials, row, panel, powers, lane)
         end = first_bin[panel + 1]
         for start in range(first_bin[panel], end, _ABREAST):
-            k1, k2, k3 = min(start + 1, n - 1), min(start + 2, n - 1), min(start + 3, n - 1)
-            x0, x1, x2, x3 = position[start], position[k1], position[k2], position[k3]
+            # Those past the end are evaluated, but not used.
+            k1 = start + 1 if start + 1 < n else start
+            k2 = start + 2 if start + 2 < n else start
+            k3 = start + 3 if start + 3 < n else start
             for lane in range(0, LANES, WIDTH):
-                a = (_POWERS - 1) * 2 * LANES + lane
-                re0 = re1 = re2 = re3 = load(powers, a)
-                im0 = im1 = im2 = im3 = load(powers, a + LANES)
-                for _ in range(_POWERS - 1):  # Horner's rule
-                    a -= 2 * LANES
-                    re, im = load(powers, a), load(powers, a + LANES)
-                    re0, re1, re2, re3 = re0 * x0 + re, re1 * x1 + re, re2 * x2 + re, re3 * x3 + re
-                    im0, im1, im2, im3 = im0 * x0 + im, im1 * x1 + im, im2 * x2 + im, im3 * x3 + im
-                store(products, lane, re0)
-                store(products, lane + LANES, im0)
-                store(products, lane + 2 * LANES, re1)
-                store(products, lane + 3 * LANES, im1)
-                store(products, lane + 4 * LANES, re2)
-                store(products, lane + 5 * LANES, im2)
-                store(products, lane + 6 * LANES, re3)
-                store(products, lane + 7 * LANES, im3)
-            for k in range(start, min(start + _ABREAST, end)):
-                x_re, x_im = spectrum_re[k], spectrum_im[k]
-                for lane in range(0, LANES, WIDTH):
-                    a = (k - start) * 2 * LANES + lane
-                    re, im = load(products, a), load(products, a + LANES)
-                    y_re, y_im = re * x_re - im * x_im, re * x_im + im * x_re
-                    if k <= n // 2:
-                        at = k * 2 * LANES + lane
-                        store(out, at, y_re * correction[k])
-                        store(out, at + LANES, y_im * correction[k])
-                    else:  # negative frequencies: conj(Y_(n−k))
-                        at = (n - k) * 2 * LANES + lane
-                        store(out, at, load(out, at) + y_re * correction[n - k])
-                        store(out, at + LANES, load(out, at + LANES) - y_im * correction[n - k])
-    for k in range(min(first_bin[n_used], n // 2 + 1), half.shape[0]):
-        for lane in range(LANES):
-            half[k, 0, lane] = half[k, 1, lane] = 0.0
-    for lane in range(LANES):
-        half[0, 1, lane] = 0.0  # the mean is real
-
-
-@compiled
-def _copy_powers(
-    polynomials: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    n_panels: NDArray[np.int64],
-    panel: int,
-    powers: NDArray[np.float64],
-) -> None:
-    """Copy the polynomials of a panel, one column per channel; those of channels that end below it are 0."""
-    for i in range(powers.size):
-        powers[i] = 0.0
-    for lane in range(rows.size):
-        if panel < n_panels[rows[lane]]:
-            source = polynomials[rows[lane], panel]
-            for power in range(_POWERS):
-                powers[power * 2 * LANES + lane] = source[power, 0]
-                powers[(power * 2 + 1) * LANES + lane] = source[power, 1]
+                _evaluate(powers, lane, position, (start, k1, k2, k3), products)
+            for number in range(_ABREAST):
+                k = start + number
+                if k >= end:
+                    break
+                if k <= n // 2:
+                    _store_bin(products, number, spectrum, k, correction, half, k)
+                else:  # negative frequencies: conj(Y_(n−k))
+                    _add_conjugate(products, number, spectrum, k, correction, half, n - k)
+    cleared = first_bin[n_used] if first_bin[n_used] < n // 2 + 1 else n // 2 + 1
+    for at in range(cleared * 2 * LANES, half.size, LANES):
+        _clear(half, at)
+    _clear(half, LANES)  # the mean is real

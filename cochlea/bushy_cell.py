@@ -45,13 +45,26 @@ from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
 from cochlea.lanes import LANES, blocks_of
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import (
+    WIDTH,
+    Vector,
+    bits,
+    gather,
+    load,
+    repeated,
+    root,
+    select,
+    store,
+    straight,
+)
 from cochlea.waiting_times import draw_waiting_times, philox_key
 
-_ROWS = 128  # of a block at a time in the first-level cache
+_ROWS = 128  # of a block, whose mean hazard estimates the number of events
+_ROOTS = 7  # bring the smallest survival, 2⁻⁵³, above 3/4
 _SENTINELS = 2  # infinite waiting times after those of a cell
-# Rows of the state of sixteen cells.
-_AVAILABLE, _TO_NEXT, _FOLLOWING, _BEFORE, _WAIT_BEFORE, _MORE, _V, _I, _READY = range(9)
+# Where the rows of the state of the trains of sixteen cells begin.
+_AVAILABLE, _TO_NEXT, _FOLLOWING, _INDEX, _EVENTS = range(0, 5 * LANES, LANES)
+_ROWS_OF_TRAINS = 5
 
 
 @dataclass(frozen=True)
@@ -241,50 +254,57 @@ def release_hazard(p_fire: NDArray[np.float64]) -> NDArray[np.float64]:
     ndarray of float64, same shape
         Hazards.
     """
-    hazard = np.array(p_fire, dtype=np.float64, order="C")
-    _hazard_kernel(hazard.reshape(-1))
-    return hazard
+    hazard = np.zeros(-(-np.size(p_fire) // WIDTH) * WIDTH)
+    hazard[: np.size(p_fire)] = np.ravel(p_fire)
+    _hazard_kernel(hazard)
+    return hazard[: np.size(p_fire)].reshape(np.shape(p_fire))
 
 
-@compiled
-def _artanh_twice(p: float) -> float:
+def _artanh_twice(p: Vector) -> Vector:
     z = p / (2.0 - p)
     s = z * z
     # 2·Σ z^(2j+1)/(2j+1), j = 0 … 10: the first omitted term is below 1e-17 of the sum for p ≤ 1/4.
-    sum_ = 1.0 / 19.0 + s * (1.0 / 21.0)
-    sum_ = 1.0 / 17.0 + s * sum_
-    sum_ = 1.0 / 15.0 + s * sum_
-    sum_ = 1.0 / 13.0 + s * sum_
-    sum_ = 1.0 / 11.0 + s * sum_
-    sum_ = 1.0 / 9.0 + s * sum_
-    sum_ = 1.0 / 7.0 + s * sum_
-    sum_ = 1.0 / 5.0 + s * sum_
-    sum_ = 1.0 / 3.0 + s * sum_
+    sum_ = 1.0 / 21.0
+    for odd in range(19, 1, -2):
+        sum_ = 1.0 / odd + s * sum_
     return 2.0 * z + 2.0 * z * (s * sum_)
+
+
+@straight
+def _small_hazards(values: NDArray[np.float64], at: int) -> int:
+    """Convert eight probabilities up to 1/4; larger ones become negative and are noted in the result."""
+    p = load(values, at)
+    small = p <= 0.25
+    store(values, at, select(small, _artanh_twice(p), p * -1.0))
+    noted: int = bits(~small)
+    return noted
+
+
+@straight
+def _large_hazards(values: NDArray[np.float64], at: int) -> None:
+    """Convert those of eight probabilities that are negative by now."""
+    value = load(values, at)
+    possible = value > -1.0
+    survival, factor = select(possible, value + 1.0, 1.0), 1.0
+    for _ in range(_ROOTS):
+        again = survival < 0.75
+        survival = select(again, root(survival), survival)
+        factor = select(again, factor * 2.0, factor)
+    hazard = select(possible, factor * _artanh_twice(1.0 - survival), np.inf)
+    store(values, at, select(value < 0.0, hazard, value))
 
 
 @compiled
 def _hazard_kernel(values: NDArray[np.float64]) -> None:
-    """Convert probabilities to hazards, in place."""
-    n_large = 0
-    for s in range(values.size):
-        p = values[s]
-        values[s] = _artanh_twice(p) if p <= 0.25 else -p  # for the second pass
-        n_large += 1 if p > 0.25 else 0
-    if n_large == 0:
-        return
-    for s in range(values.size):
-        if values[s] >= 0.0:
-            continue
-        survival = 1.0 + values[s]
-        if survival <= 0.0:
-            values[s] = np.inf
-        else:
-            factor = 1.0
-            while survival < 0.75:
-                survival = np.sqrt(survival)
-                factor *= 2.0
-            values[s] = factor * _artanh_twice(1.0 - survival)
+    """Convert probabilities to hazards, in place; their number is a multiple of eight."""
+    for at in range(0, values.size, WIDTH):
+        if _small_hazards(values, at) > 0:
+            _large_hazards(values, at)
+
+
+@straight
+def _plus(sums: tuple[Vector, ...], values: NDArray[np.float64], at: int) -> tuple[Vector, ...]:
+    return tuple(one + load(values, at + half * WIDTH) for half, one in enumerate(sums))
 
 
 @compiled
@@ -294,24 +314,100 @@ def _hazards_of_block(
     """Convert probabilities to hazards, in place, and estimate the events of a train, column by column.
 
     A train with the constant hazard λ is free during the share 1/(1 + D·λ) of the time, D = ``n_dead``. The mean
-    hazard of 128 samples stands for λ. Parts of this size stay in the first-level cache.
+    hazard of 128 samples stands for λ.
     """
-    expected[:] = 0.0
-    total, zeros = np.empty(LANES), np.zeros(LANES)
-    values = block.reshape(-1)
+    total = np.empty(LANES)
+    for lane in range(LANES):
+        expected[lane] = 0.0
     for start in range(0, block.shape[0], _ROWS):
-        stop = min(start + _ROWS, block.shape[0])
-        _hazard_kernel(values[start * LANES : stop * LANES])
-        low, high = load(zeros, 0), load(zeros, WIDTH)
-        for s in range(start * LANES, stop * LANES, LANES):
-            low, high = low + load(values, s), high + load(values, s + WIDTH)
-        store(total, 0, low)
-        store(total, WIDTH, high)
+        stop = start + _ROWS if start + _ROWS < block.shape[0] else block.shape[0]
+        sums = (repeated(0.0), repeated(0.0))
+        for s in range(start, stop):
+            for at in range(s * LANES, (s + 1) * LANES, WIDTH):
+                if _small_hazards(block, at) > 0:
+                    _large_hazards(block, at)
+            sums = _plus(sums, block, s * LANES)
+        _stored(total, sums)
         for lane in range(LANES):
             busy = n_dead * total[lane] / (stop - start)
             expected[lane] += (
                 total[lane] / (1.0 + busy) if busy < np.inf else (stop - start) / n_dead
             )
+
+
+@straight
+def _loaded(state: NDArray[np.float64]) -> tuple[Vector, ...]:
+    """Read the state of sixteen cells: the two halves of each row in turn."""
+    return tuple(load(state, at) for at in range(0, _ROWS_OF_TRAINS * LANES, WIDTH))
+
+
+@straight
+def _stored(state: NDArray[np.float64], trains: tuple[Vector, ...]) -> None:
+    for number, vector in enumerate(trains):
+        store(state, number * WIDTH, vector)
+
+
+@straight
+def _release(
+    trains: tuple[Vector, ...],
+    hazard: NDArray[np.float64],
+    at: int,
+    returning: NDArray[np.float64],
+    slot: int,
+) -> tuple[tuple[Vector, ...], tuple[Vector, ...], int]:
+    """Take the first event of a sample, eqs. (B2) and (B3).
+
+    Returns the new state, the waiting times before, and a bit for each cell that has more events in this sample.
+    """
+    states, before, more_bits = [], [], []
+    for half in range(2):
+        available, wait, following, index, _ = trains[half::2]
+        left = load(hazard, at + half * WIDTH)
+        free = available + load(returning, slot + half * WIDTH)
+        some = free > 0.0
+        spent = select(some, free * left, 0.0)
+        hit = some & (spent >= wait)  # eq. (B2)
+        event = select(hit, 1.0, 0.0)
+        after = following - (free - event) * (left - wait / free)  # eq. (B3)
+        to_next = select(hit, after, wait - spent)
+        store(returning, slot + half * WIDTH, event)
+        states.append((free - event, to_next, following, index + event, event))
+        before.append(wait)
+        more_bits.append(bits(hit & ~(after > 0.0)))
+    trains = tuple(vector for row in zip(*states, strict=True) for vector in row)
+    return trains, tuple(before), more_bits[0] + more_bits[1] * 256
+
+
+@straight
+def _follow(trains: tuple[Vector, ...], waits: NDArray[np.float64]) -> tuple[Vector, ...]:
+    """Look up the waiting times after the next event."""
+    rows = trains[:4], [gather(waits, index) for index in trains[6:8]], trains[6:]
+    return tuple(vector for row in rows for vector in row)
+
+
+@straight
+def _integrate(
+    cells: tuple[Vector, ...],
+    trains: tuple[Vector, ...],
+    now: float,
+    awake_at: float,
+    decay_mem: float,
+    decay_syn: float,
+    gain: float,
+) -> tuple[tuple[Vector, ...], int]:
+    """Compute the state of sixteen cells, and a bit for each one that fires, eqs. (B4)–(B6)."""
+    states, fire_bits = [], []
+    for half in range(2):
+        v, i, ready = cells[half::2]
+        fire = v >= 1.0  # v is 0 until the cell is awake
+        i = i * decay_syn + trains[8 + half]  # eq. (B5)
+        charged = v * decay_mem + i * gain  # eqs. (B4), (B6)
+        charged = select(charged < 1.0, charged, 1.0)
+        charged = select(ready <= now, charged, v)
+        states.append((select(fire, 0.0, charged), i, select(fire, awake_at, ready)))
+        fire_bits.append(bits(fire))
+    cells = tuple(vector for row in zip(*states, strict=True) for vector in row)
+    return cells, fire_bits[0] + fire_bits[1] * 256
 
 
 @compiled
@@ -332,79 +428,56 @@ def _bushy_cell_kernel(
     The last two waiting times of each cell are infinite, so that they can be looked up without a check.
     All lanes take the first event of a sample without a branch; further events of the sample are rare.
     """
-    returning = np.zeros((n_dead, LANES))  # trains whose dead time ends, by sample mod n_dead
-    # Rows of one array: known not to overlap, and all float64, so that the loops over lanes are vectorised.
-    state = np.zeros((9, LANES))
-    wait_of = waits.reshape(-1)
-    following = np.empty(LANES, dtype=np.uint64)  # index of the waiting time after the next event
+    per_lane = waits.shape[1]
+    returning = np.empty(n_dead * LANES)  # trains whose dead time ends, by sample mod n_dead
+    for i in range(returning.size):
+        returning[i] = 0.0
+    state, before = np.empty(_ROWS_OF_TRAINS * LANES), np.empty(LANES)
     for lane in range(LANES):
-        state[_AVAILABLE, lane] = n_trains
-        state[_TO_NEXT, lane] = waits[lane, 0]
-        state[_FOLLOWING, lane] = waits[lane, 1]
-        following[lane] = lane * waits.shape[1] + 1
-    counts[:] = 0
+        state[_EVENTS + lane] = 0.0
+        state[_AVAILABLE + lane] = n_trains
+        state[_TO_NEXT + lane] = waits[lane, 0]
+        state[_FOLLOWING + lane] = waits[lane, 1]
+        state[_INDEX + lane] = lane * per_lane + 1
+        counts[lane] = 0
+    trains, zero = _loaded(state), repeated(0.0)
+    cells = (zero, zero, zero, zero, zero, zero)
     slot = 0
-    now = 0.0
     for s in range(hazard.shape[0]):
-        n_more = 0
-        for lane in range(LANES):
-            free = state[_AVAILABLE, lane] + returning[slot, lane]
-            wait = state[_TO_NEXT, lane]
-            spent = free * hazard[s, lane] if free > 0.0 else 0.0
-            hit = 1.0 if spent >= wait else 0.0  # eq. (B2)
-            hit = hit if free > 0.0 else 0.0
-            left = hazard[s, lane] - wait / free  # eq. (B3)
-            after = state[_FOLLOWING, lane] - (free - hit) * left
-            more = hit if not after > 0.0 else 0.0
-            state[_BEFORE, lane], state[_WAIT_BEFORE, lane], state[_MORE, lane] = free, wait, more
-            state[_AVAILABLE, lane] = free - hit
-            state[_TO_NEXT, lane] = after if hit > 0.0 else wait - spent
-            returning[slot, lane] = hit
-            n_more += 1 if more > 0.0 else 0
-        if n_more > 0:
+        trains, waits_before, more = _release(trains, hazard, s * LANES, returning, slot)
+        if more > 0:
+            _stored(state, trains)
+            _stored(before, waits_before)
             for lane in range(LANES):
-                if state[_MORE, lane] == 0.0:
+                if (more >> lane) & 1 == 0:
                     continue
-                left, free = hazard[s, lane], state[_BEFORE, lane]
-                wait = state[_WAIT_BEFORE, lane]
-                last = np.uint64((lane + 1) * waits.shape[1] - _SENTINELS)
-                k = following[lane]
+                left, wait = hazard[s, lane], before[lane]
+                all_free = state[_AVAILABLE + lane] + 1.0
+                free = all_free
+                k = int(state[_INDEX + lane]) - 1
                 while free > 0.0 and free * left >= wait:  # eq. (B2)
                     left -= wait / free  # eq. (B3)
                     free -= 1.0
-                    if k >= last:
+                    if k >= (lane + 1) * per_lane - _SENTINELS:
                         return False
-                    wait = wait_of[k]
-                    k += np.uint64(1)
-                returning[slot, lane] = state[_BEFORE, lane] - free
-                state[_AVAILABLE, lane] = free
-                state[_TO_NEXT, lane] = wait - free * left if free > 0.0 else wait
-                following[lane] = k - np.uint64(1)  # one more below
-        n_fire = 0
-        for lane in range(LANES):
-            events = returning[slot, lane]
-            following[lane] += np.uint64(1) if events > 0.0 else np.uint64(0)
-            v = state[_V, lane]
-            awake = now >= state[_READY, lane]
-            fire = v >= 1.0  # v is 0 until the cell is awake
-            i = state[_I, lane] * decay_syn + events  # eq. (B5)
-            charged = v * decay_mem + gain * i  # eqs. (B4), (B6)
-            charged = charged if charged < 1.0 else 1.0
-            charged = charged if awake else v
-            state[_I, lane] = i
-            state[_V, lane] = 0.0 if fire else charged
-            state[_READY, lane] = now + n_ref if fire else state[_READY, lane]
-            n_fire += 1 if fire else 0
-        for lane in range(LANES):
-            state[_FOLLOWING, lane] = wait_of[following[lane]]
-        if n_fire > 0:
+                    wait = waits[lane, k - lane * per_lane]
+                    k += 1
+                returning[slot + lane] = state[_EVENTS + lane] = all_free - free
+                state[_AVAILABLE + lane] = free
+                state[_TO_NEXT + lane] = wait - free * left if free > 0.0 else wait
+                state[_INDEX + lane] = k
+            trains = _loaded(state)
+        trains = _follow(trains, waits)
+        now = float(s)
+        cells, fired = _integrate(cells, trains, now, now + n_ref, decay_mem, decay_syn, gain)
+        if fired > 0:
             for lane in range(LANES):
-                if state[_READY, lane] == now + n_ref:
+                if (fired >> lane) & 1 == 1:
                     spikes[lane, counts[lane]] = s - 1
                     counts[lane] += 1
-        slot = slot + 1 if slot + 1 < n_dead else 0
-        now += 1.0
+        slot = slot + LANES if slot + LANES < n_dead * LANES else 0
+    _stored(state, trains)
     enough = True
     for lane in range(LANES):  # past the first infinite one only if it was used
-        enough = enough and following[lane] < np.uint64((lane + 1) * waits.shape[1] - 1)
+        enough = enough and state[_INDEX + lane] < (lane + 1) * per_lane - 1
     return enough

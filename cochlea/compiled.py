@@ -7,10 +7,17 @@ gives the same bits compiled and interpreted, on every processor; tests check th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
+# No wrapper for calls from C, which nothing needs: it takes time to compile.
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+}
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
@@ -27,4 +34,4 @@ def compiled(function: _Function) -> _Function:
     callable
         The compiled function, with the same signature.
     """
-    return cast("_Function", njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("_Function", njit(**_OPTIONS)(function))

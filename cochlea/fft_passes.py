@@ -13,16 +13,18 @@ Source: Van Loan (1992), Computational Frameworks for the Fast Fourier Transform
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import WIDTH, Vector, load, store, straight
 
 Floats = NDArray[np.float64]
 PAIR = 2 * WIDTH  # numbers of a complex vector
+Pairs = list[tuple[Vector, Vector]]  # real and imaginary parts
 
 _SIN3 = math.sin(2 * math.pi / 3)
 _COS51, _COS52 = math.cos(0.4 * math.pi), math.cos(0.8 * math.pi)
@@ -71,55 +73,8 @@ def turns_of(size: int) -> Floats:
     return np.concatenate(parts).view(np.float64).reshape(-1, 2)
 
 
-@compiled
-def run_passes(
-    source: Floats,
-    at: int,
-    size: int,
-    radices: NDArray[np.int64],
-    turns: Floats,
-    buffer: Floats,
-) -> int:
-    """Transform ``size`` complex vectors, eq. (P1).
-
-    Parameters
-    ----------
-    source, at
-        float64, shape (n,), and the index at which the vectors begin; not changed.
-    size, radices, turns
-        Length of the transform; :func:`radices_of` and :func:`turns_of` it.
-    buffer
-        float64, shape (at least 2·16·size,); overwritten.
-
-    Returns
-    -------
-    int
-        Index in ``buffer`` at which the result begins.
-    """
-    x, y = source, buffer
-    # Not literals, for which the passes would be compiled once more.
-    stride: Any = np.int64(1)
-    t: Any = np.int64(0)
-    to: Any = np.int64(0)
-    rest = size
-    for radix in radices:
-        rest = rest // radix
-        if radix == 5:
-            _five(x, at, y, to, rest, stride, turns, t)
-        elif radix == 4:
-            _four(x, at, y, to, rest, stride, turns, t)
-        elif radix == 3:
-            _three(x, at, y, to, rest, stride, turns, t)
-        else:
-            _two(x, at, y, to, rest, stride, turns, t)
-        t += rest * (radix - 1)
-        stride *= radix
-        x, at, to = buffer, to, size * PAIR - to
-    return at
-
-
-@compiled
-def put(y: Floats, at: int, re: Any, im: Any, turns: Floats, t: int) -> None:  # noqa: ANN401
+@straight
+def put(y: Floats, at: int, re: Vector, im: Vector, turns: Floats, t: int) -> None:
     """Multiply a complex vector by a factor and store it.
 
     Parameters
@@ -136,87 +91,150 @@ def put(y: Floats, at: int, re: Any, im: Any, turns: Floats, t: int) -> None:  #
     store(y, at + WIDTH, re * sin + im * cos)
 
 
-@compiled
-def _two(
-    x: Floats, at: int, y: Floats, to: int, rest: int, stride: int, turns: Floats, t: int
+def _group(x: Floats, at: int, step: int, radix: int) -> Pairs:
+    return [(load(x, at + i * step), load(x, at + i * step + WIDTH)) for i in range(radix)]
+
+
+# The sums of eq. (P1): from a group of vectors, ``step`` numbers apart, to their transform.
+
+
+@straight
+def _two(x: Floats, at: int, step: int) -> Pairs:
+    (ar, ai), (br, bi) = _group(x, at, step, 2)
+    return [(ar + br, ai + bi), (ar - br, ai - bi)]
+
+
+@straight
+def _three(x: Floats, at: int, step: int) -> Pairs:
+    (ar, ai), (br, bi), (cr, ci) = _group(x, at, step, 3)
+    sr, si = br + cr, bi + ci
+    dr, di = (br - cr) * _SIN3, (bi - ci) * _SIN3
+    mr, mi = ar - sr * 0.5, ai - si * 0.5
+    return [(ar + sr, ai + si), (mr - di, mi + dr), (mr + di, mi - dr)]
+
+
+@straight
+def _four(x: Floats, at: int, step: int) -> Pairs:
+    (ar, ai), (br, bi), (cr, ci), (dr, di) = _group(x, at, step, 4)
+    er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
+    gr, gi, hr, hi = br + dr, bi + di, br - dr, bi - di
+    return [(er + gr, ei + gi), (fr - hi, fi + hr), (er - gr, ei - gi), (fr + hi, fi - hr)]
+
+
+@straight
+def _five(x: Floats, at: int, step: int) -> Pairs:
+    (ar, ai), (br, bi), (cr, ci), (dr, di), (er, ei) = _group(x, at, step, 5)
+    pr, pi, qr, qi = br + er, bi + ei, cr + dr, ci + di
+    ur, ui, vr, vi = br - er, bi - ei, cr - dr, ci - di
+    mr, mi = ar + pr * _COS51 + qr * _COS52, ai + pi * _COS51 + qi * _COS52
+    nr, ni = ur * _SIN51 + vr * _SIN52, ui * _SIN51 + vi * _SIN52
+    kr, ki = ar + pr * _COS52 + qr * _COS51, ai + pi * _COS52 + qi * _COS51
+    lr, li = ur * _SIN52 - vr * _SIN51, ui * _SIN52 - vi * _SIN51
+    ends = [(kr - li, ki + lr), (kr + li, ki - lr)]
+    return [(ar + pr + qr, ai + pi + qi), (mr - ni, mi + nr), *ends, (mr + ni, mi - nr)]
+
+
+def for_each_radix(finish: Callable[..., None]) -> tuple[Callable[..., None], ...]:
+    """Combine the sums of each radix with what is done with their results.
+
+    Parameters
+    ----------
+    finish
+        Function that stores the results. It is called with them (real and imaginary parts), the radix, s, p, q of eq.
+        (P1), and the arguments that follow.
+
+    Returns
+    -------
+    tuple of four callables
+        Straight-line functions for the radices 2, 3, 4 and 5, with the arguments ``x, at`` (the vectors, and the index
+        at which they begin), n/r, s, p, q of eq. (P1), and those that follow.
+    """
+
+    def combined(radix: int, sums: Callable[[Floats, int, int], Pairs]) -> Callable[..., None]:
+        @straight
+        def run(
+            x: Floats,
+            at: int,
+            rest: int,
+            stride: int,
+            p: int,
+            q: int,
+            *others: Any,  # noqa: ANN401
+        ) -> None:
+            results = sums(x, at + (q + stride * p) * PAIR, rest * stride * PAIR)
+            finish(results, radix, stride, p, q, *others)
+
+        return run
+
+    return combined(2, _two), combined(3, _three), combined(4, _four), combined(5, _five)
+
+
+def _turn(
+    results: Pairs,
+    radix: int,
+    stride: int,
+    p: int,
+    q: int,
+    y: Floats,
+    to: int,
+    turns: Floats,
+    t: int,
 ) -> None:
-    step, over = rest * stride * PAIR, stride * PAIR
-    for p in range(rest):
-        for q in range(stride):
-            i, o = at + (q + stride * p) * PAIR, to + (q + stride * 2 * p) * PAIR
-            ar, ai = load(x, i), load(x, i + WIDTH)
-            br, bi = load(x, i + step), load(x, i + step + WIDTH)
-            store(y, o, ar + br)
-            store(y, o + WIDTH, ai + bi)
-            put(y, o + over, ar - br, ai - bi, turns, t + p)
+    """Multiply all but the first result by the factors of the pass, from ``t`` on, and store them."""
+    for j, (re, im) in enumerate(results):
+        place = to + (q + stride * (p * radix + j)) * PAIR
+        if j == 0:
+            store(y, place, re)
+            store(y, place + WIDTH, im)
+        else:
+            put(y, place, re, im, turns, t + p * (radix - 1) + (j - 1))
+
+
+_pass_of_two, _pass_of_three, _pass_of_four, _pass_of_five = for_each_radix(_turn)
 
 
 @compiled
-def _three(
-    x: Floats, at: int, y: Floats, to: int, rest: int, stride: int, turns: Floats, t: int
-) -> None:
-    step, over = rest * stride * PAIR, stride * PAIR
-    for p in range(rest):
-        turn = t + 2 * p
-        for q in range(stride):
-            i, o = at + (q + stride * p) * PAIR, to + (q + stride * 3 * p) * PAIR
-            ar, ai = load(x, i), load(x, i + WIDTH)
-            br, bi = load(x, i + step), load(x, i + step + WIDTH)
-            cr, ci = load(x, i + 2 * step), load(x, i + 2 * step + WIDTH)
-            sr, si = br + cr, bi + ci
-            dr, di = (br - cr) * _SIN3, (bi - ci) * _SIN3
-            store(y, o, ar + sr)
-            store(y, o + WIDTH, ai + si)
-            mr, mi = ar - sr * 0.5, ai - si * 0.5
-            put(y, o + over, mr - di, mi + dr, turns, turn)
-            put(y, o + 2 * over, mr + di, mi - dr, turns, turn + 1)
+def run_passes(
+    source: Floats,
+    at: int,
+    size: int,
+    radices: NDArray[np.int64],
+    turns: Floats,
+    buffer: Floats,
+) -> int:
+    """Transform ``size`` complex vectors, eq. (P1).
 
+    Parameters
+    ----------
+    source, at
+        float64, shape (n,), and the index at which the vectors begin; not changed.
+    size, radices, turns
+        Length of the transform; :func:`radices_of` and :func:`turns_of` it. With fewer radices, the later passes are
+        left out.
+    buffer
+        float64, shape (at least 2·16·size,); overwritten.
 
-@compiled
-def _four(
-    x: Floats, at: int, y: Floats, to: int, rest: int, stride: int, turns: Floats, t: int
-) -> None:
-    step, over = rest * stride * PAIR, stride * PAIR
-    for p in range(rest):
-        turn = t + 3 * p
-        for q in range(stride):
-            i, o = at + (q + stride * p) * PAIR, to + (q + stride * 4 * p) * PAIR
-            ar, ai = load(x, i), load(x, i + WIDTH)
-            br, bi = load(x, i + step), load(x, i + step + WIDTH)
-            cr, ci = load(x, i + 2 * step), load(x, i + 2 * step + WIDTH)
-            dr, di = load(x, i + 3 * step), load(x, i + 3 * step + WIDTH)
-            er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
-            gr, gi, hr, hi = br + dr, bi + di, br - dr, bi - di
-            store(y, o, er + gr)
-            store(y, o + WIDTH, ei + gi)
-            put(y, o + over, fr - hi, fi + hr, turns, turn)
-            put(y, o + 2 * over, er - gr, ei - gi, turns, turn + 1)
-            put(y, o + 3 * over, fr + hi, fi - hr, turns, turn + 2)
-
-
-@compiled
-def _five(
-    x: Floats, at: int, y: Floats, to: int, rest: int, stride: int, turns: Floats, t: int
-) -> None:
-    step, over = rest * stride * PAIR, stride * PAIR
-    for p in range(rest):
-        turn = t + 4 * p
-        for q in range(stride):
-            i, o = at + (q + stride * p) * PAIR, to + (q + stride * 5 * p) * PAIR
-            ar, ai = load(x, i), load(x, i + WIDTH)
-            br, bi = load(x, i + step), load(x, i + step + WIDTH)
-            cr, ci = load(x, i + 2 * step), load(x, i + 2 * step + WIDTH)
-            dr, di = load(x, i + 3 * step), load(x, i + 3 * step + WIDTH)
-            er, ei = load(x, i + 4 * step), load(x, i + 4 * step + WIDTH)
-            pr, pi, qr, qi = br + er, bi + ei, cr + dr, ci + di
-            ur, ui, vr, vi = br - er, bi - ei, cr - dr, ci - di
-            store(y, o, ar + pr + qr)
-            store(y, o + WIDTH, ai + pi + qi)
-            mr, mi = ar + pr * _COS51 + qr * _COS52, ai + pi * _COS51 + qi * _COS52
-            nr, ni = ur * _SIN51 + vr * _SIN52, ui * _SIN51 + vi * _SIN52
-            put(y, o + over, mr - ni, mi + nr, turns, turn)
-            put(y, o + 4 * over, mr + ni, mi - nr, turns, turn + 3)
-            mr, mi = ar + pr * _COS52 + qr * _COS51, ai + pi * _COS52 + qi * _COS51
-            nr, ni = ur * _SIN52 - vr * _SIN51, ui * _SIN52 - vi * _SIN51
-            put(y, o + 2 * over, mr - ni, mi + nr, turns, turn + 1)
-            put(y, o + 3 * over, mr + ni, mi - nr, turns, turn + 2)
+    Returns
+    -------
+    int
+        Index in ``buffer`` at which the result begins.
+    """
+    x, y = source, buffer
+    stride, t, to = 1, 0, 0
+    rest = size
+    for radix in radices:
+        rest = rest // radix
+        for p in range(rest):
+            for q in range(stride):
+                if radix == 5:
+                    _pass_of_five(x, at, rest, stride, p, q, y, to, turns, t)
+                elif radix == 4:
+                    _pass_of_four(x, at, rest, stride, p, q, y, to, turns, t)
+                elif radix == 3:
+                    _pass_of_three(x, at, rest, stride, p, q, y, to, turns, t)
+                else:
+                    _pass_of_two(x, at, rest, stride, p, q, y, to, turns, t)
+        t += rest * (radix - 1)
+        stride *= radix
+        x, at, to = buffer, to, size * PAIR - to
+    return at

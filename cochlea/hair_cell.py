@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
 from cochlea.lanes import LANES, blocks_of
+from cochlea.vectors import WIDTH, Vector, load, repeated, select, store, straight
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,34 @@ def hair_cell_block(block: NDArray[np.float64], coeffs: HairCellCoeffs) -> None:
     )
 
 
+@straight
+def _step(
+    state: tuple[Vector, ...],
+    block: NDArray[np.float64],
+    at: int,
+    membrane: tuple[float, float, float],
+    rates: tuple[float, ...],
+) -> tuple[Vector, ...]:
+    """Compute one sample of sixteen cells, in place; return the new q, c and w of either half."""
+    offset, scale, pool_size = membrane
+    replenish, release, loss_and_reuptake, reuptake, reprocess, firing = rates
+    new = []
+    for half in range(2):
+        q, c, w = state[half * 3 : half * 3 + 3]
+        drive = load(block, at + half * WIDTH) + offset
+        k = select(drive > 0.0, drive * release / (drive + scale), 0.0)  # eq. (H1)
+        supply = select(q < pool_size, (pool_size - q) * replenish, 0.0)  # eq. (H2)
+        eject = k * q  # eq. (H3)
+        back = w * reprocess
+        q_new = q + supply - eject + back  # eq. (H4)
+        c_new = c + eject - c * loss_and_reuptake  # eq. (H5)
+        w_new = w + c * reuptake - back  # eq. (H6)
+        c = select(c_new > 0.0, c_new, 0.0)
+        new += [select(q_new > 0.0, q_new, 0.0), c, select(w_new > 0.0, w_new, 0.0)]
+        store(block, at + half * WIDTH, c * firing)  # eq. (H7)
+    return tuple(new)
+
+
 @compiled
 def _hair_cell_kernel(
     block: NDArray[np.float64],
@@ -200,21 +229,9 @@ def _hair_cell_kernel(
     c_rest: float,
     w_rest: float,
 ) -> None:
-    q, c, w = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    for lane in range(LANES):
-        q[lane], c[lane], w[lane] = q_rest, c_rest, w_rest
+    membrane = (offset, scale, pool_size)
+    rates = (replenish, release, loss_and_reuptake, reuptake, reprocess, firing)
+    q, c, w = repeated(q_rest), repeated(c_rest), repeated(w_rest)
+    state = (q, c, w, q, c, w)
     for s in range(block.shape[0]):
-        for lane in range(LANES):
-            drive = block[s, lane] + offset
-            k = release * drive / (drive + scale) if drive > 0.0 else 0.0  # eq. (H1)
-            supply = replenish * (pool_size - q[lane])
-            supply = supply if q[lane] < pool_size else 0.0  # eq. (H2)
-            eject = k * q[lane]  # eq. (H3)
-            back = reprocess * w[lane]
-            q_new = q[lane] + supply - eject + back  # eq. (H4)
-            c_new = c[lane] + eject - loss_and_reuptake * c[lane]  # eq. (H5)
-            w_new = w[lane] + reuptake * c[lane] - back  # eq. (H6)
-            q[lane] = q_new if q_new > 0.0 else 0.0
-            c[lane] = c_new if c_new > 0.0 else 0.0
-            w[lane] = w_new if w_new > 0.0 else 0.0
-            block[s, lane] = firing * c[lane]  # eq. (H7)
+        state = _step(state, block, s * LANES, membrane, rates)

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from cochlea.compiled import compiled
 from cochlea.lane_transform import LaneTransform, design_lane_transform, run_lane_transform
 from cochlea.lanes import LANES
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import WIDTH, load, store, straight
 
 TRANSFORM_BOUND = 1e-11  # |v − direct transform| / max |v|
 OVERSAMPLING = 1.5  # minimum of σ
@@ -224,6 +224,21 @@ def design_window() -> Window:
     return Window(beta, float(i0_beta), polynomials)
 
 
+@straight
+def _weights_of_four(
+    polynomials: NDArray[np.float64], weights: NDArray[np.float64], samples: tuple[int, ...]
+) -> None:
+    """Replace the position of four samples, in the first column, by the polynomials of all pieces."""
+    xs = [weights[s, 0] for s in samples]
+    for piece in range(0, _WIDTH, WIDTH):
+        values = [load(polynomials, _DEGREE * _WIDTH + piece)] * len(xs)
+        for power in range(_DEGREE - 1, -1, -1):  # Horner's rule
+            added = load(polynomials, power * _WIDTH + piece)
+            values = [value * x + added for value, x in zip(values, xs, strict=True)]
+        for s, value in zip(samples, values, strict=True):
+            store(weights, s * _WIDTH + piece, value)
+
+
 @compiled
 def _weights_kernel(
     length: int,
@@ -233,18 +248,17 @@ def _weights_kernel(
 ) -> None:
     """Compute the points around s·m/n in integer arithmetic, and φ at their distances."""
     n, width = weights.shape
-    p = polynomials
     for s in range(n):
         floor = s * length // n
         first[s] = floor + 1 - width // 2
         # Point `first + j` is in piece j, at 1 − (s·m/n − floor) from the piece's lower end.
-        x = 1.0 - 2.0 * (s * length - floor * n) / n
-        for j in range(_WIDTH):  # Horner's rule, written out, so that it runs in parallel
-            y = (((p[19, j] * x + p[18, j]) * x + p[17, j]) * x + p[16, j]) * x + p[15, j]
-            y = ((((y * x + p[14, j]) * x + p[13, j]) * x + p[12, j]) * x + p[11, j]) * x + p[10, j]
-            y = ((((y * x + p[9, j]) * x + p[8, j]) * x + p[7, j]) * x + p[6, j]) * x + p[5, j]
-            y = ((((y * x + p[4, j]) * x + p[3, j]) * x + p[2, j]) * x + p[1, j]) * x + p[0, j]
-            weights[s, j] = y
+        weights[s, 0] = 1.0 - 2.0 * (s * length - floor * n) / n
+    for s in range(0, n, 4):  # together, so that the processor need not wait for any of them
+        s1 = s + 1 if s + 1 < n else s
+        s2 = s + 2 if s + 2 < n else s
+        s3 = s + 3 if s + 3 < n else s
+        samples = (s, s1, s2, s3)
+        _weights_of_four(polynomials, weights, samples)
 
 
 def run_inverse_transform(
@@ -278,11 +292,22 @@ def run_inverse_transform(
     _interpolation_kernel(points, transform.first, transform.weights, signal)
 
 
-@compiled
-def sixteen(v: NDArray[np.float64]) -> tuple[float, ...]:
-    """Copy sixteen numbers out of an array, so that a loop keeps them in registers."""
-    low = (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7])
-    return low + (v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15])  # noqa: RUF005
+@straight
+def _sum_of_points(
+    points: NDArray[np.float64],
+    first: int,
+    weights: NDArray[np.float64],
+    s: int,
+    signal: NDArray[np.float64],
+) -> None:
+    """Interpolate a sample of sixteen columns, eq. (T4)."""
+    w = [weights[s, j] for j in range(_WIDTH)]
+    at = (first + _WIDTH // 2) * LANES  # row 8 is the first point
+    for lane in range(0, LANES, WIDTH):
+        v = [load(points, at + (lane + j * LANES)) * w[j] for j in range(_WIDTH)]
+        low = (v[0] + v[1] + v[2] + v[3]) + (v[4] + v[5] + v[6] + v[7])
+        high = (v[8] + v[9] + v[10] + v[11]) + (v[12] + v[13] + v[14]) + v[15]
+        store(signal, s * LANES + lane, low + high)
 
 
 @compiled
@@ -292,19 +317,6 @@ def _interpolation_kernel(
     weights: NDArray[np.float64],
     signal: NDArray[np.float64],
 ) -> None:
-    """Interpolate sixteen columns, eight at a time."""
-    u, v = points.reshape(-1), signal.reshape(-1)
+    """Interpolate sixteen columns."""
     for s in range(signal.shape[0]):
-        w = sixteen(weights[s])
-        for lane in range(0, LANES, WIDTH):  # eq. (T4)
-            p = (first[s] + _WIDTH // 2) * LANES + lane  # row 8 is the first point
-            low = load(u, p) * w[0] + load(u, p + 16) * w[1]
-            low = low + load(u, p + 32) * w[2] + load(u, p + 48) * w[3]
-            part = load(u, p + 64) * w[4] + load(u, p + 80) * w[5]
-            low = low + (part + load(u, p + 96) * w[6] + load(u, p + 112) * w[7])
-            high = load(u, p + 128) * w[8] + load(u, p + 144) * w[9] + load(u, p + 160) * w[10]
-            high = high + load(u, p + 176) * w[11]
-            part = load(u, p + 192) * w[12] + load(u, p + 208) * w[13] + load(u, p + 224) * w[14]
-            high = high + part
-            high = high + load(u, p + 240) * w[15]
-            store(v, s * LANES + lane, low + high)
+        _sum_of_points(points, first[s], weights, s, signal)

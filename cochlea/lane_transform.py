@@ -24,15 +24,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cochlea.compiled import compiled
-from cochlea.fft_passes import PAIR, put, radices_of, run_passes, turns_of
+from cochlea.fft_passes import (
+    PAIR,
+    Pairs,
+    for_each_radix,
+    put,
+    radices_of,
+    run_passes,
+    turns_of,
+)
 from cochlea.lanes import LANES
-from cochlea.vectors import WIDTH, load, store
+from cochlea.vectors import WIDTH, Vector, load, repeated, store, straight
 
 Floats = NDArray[np.float64]
 _LINE = 8  # numbers in a cache line
@@ -136,14 +143,77 @@ def run_lane_transform(
     size_a, size_b = transform.sizes
     largest = max(size_a, size_b) * PAIR
     column, buffer, middle = work[:largest], work[largest : 3 * largest], work[3 * largest :]
+    radices_a, radices_b = transform.radices
     for lane in range(0, LANES, WIDTH):
         _transform_kernel(
-            *(half.reshape(-1), half.shape[0], lane, size_a, size_b),
-            *transform.radices,
+            *(half, half.shape[0], lane, size_a, size_b),
+            *(radices_a[:-1], radices_b[:-1], int(radices_a[-1]), int(radices_b[-1])),
             *transform.turns,
             *(transform.half_turns, transform.between),
-            *(column, buffer, middle, signal.reshape(-1)),
+            *(column, buffer, middle, signal),
         )
+
+
+@straight
+def _bin(half: Floats, k: int, lane: int) -> tuple[Vector, Vector]:
+    return load(half, k * 2 * LANES + lane), load(half, k * 2 * LANES + LANES + lane)
+
+
+@straight
+def _fold(
+    column: Floats,
+    a: int,
+    d: tuple[Vector, Vector],
+    mirrored: tuple[Vector, Vector],
+    half_turns: Floats,
+    turn: int,
+) -> None:
+    """Store Z, eq. (F2)."""
+    cos, sin = half_turns[turn, 0], half_turns[turn, 1]
+    re, im = d[0] - mirrored[0], d[1] + mirrored[1]
+    store(column, a * PAIR, re * cos - im * sin + (d[0] + mirrored[0]))
+    store(column, a * PAIR + WIDTH, re * sin + im * cos + (d[1] - mirrored[1]))
+
+
+def _put_all(
+    results: Pairs,
+    radix: int,
+    stride: int,
+    p: int,
+    q: int,
+    middle: Floats,
+    b: int,
+    size_a: int,
+    size_b: int,
+    between: Floats,
+) -> None:
+    """Store Y, eq. (F4)."""
+    for j, (re, im) in enumerate(results):
+        c = q + stride * j
+        put(middle, (c * size_b + b) * PAIR, re, im, between, b * size_a + c)
+
+
+def _store_all(
+    results: Pairs,
+    radix: int,
+    stride: int,
+    p: int,
+    q: int,
+    signal: Floats,
+    c: int,
+    size_a: int,
+    lane: int,
+) -> None:
+    """Store even and odd samples, eqs. (F3) and (F5)."""
+    for j, (re, im) in enumerate(results):
+        to = ((q + stride * j) * size_a + c) * 2 * LANES + lane
+        store(signal, to, re)
+        store(signal, to + LANES, im)
+
+
+# The last pass of each of the two steps stores its results where the next step, or the caller, needs them.
+_put_two, _put_three, _put_four, _put_five = for_each_radix(_put_all)
+_store_two, _store_three, _store_four, _store_five = for_each_radix(_store_all)
 
 
 @compiled
@@ -155,6 +225,8 @@ def _transform_kernel(
     size_b: int,
     radices_a: NDArray[np.int64],
     radices_b: NDArray[np.int64],
+    last_a: int,
+    last_b: int,
     turns_a: Floats,
     turns_b: Floats,
     half_turns: Floats,
@@ -164,31 +236,38 @@ def _transform_kernel(
     middle: Floats,
     signal: Floats,
 ) -> None:
-    """Transform the spectra of eight channels from ``lane`` on."""
-    zero = load(half, lane) * 0.0
-    start: Any = np.int64(0)  # not a literal, for which the passes would be compiled once more
+    """Transform the spectra of eight channels from ``lane`` on; the last radices are separate."""
+    start = 0 * size_a  # not a literal, for which the passes would be compiled once more
+    stride = size_a // last_a
+    nothing = (repeated(0.0), repeated(0.0))
     for b in range(size_b):
-        for a in range(size_a):  # eq. (F2)
+        for a in range(size_a):
             k = a * size_b + b
             mirror = size_a * size_b - k
-            turn, to = b * size_a + a, a * PAIR
-            re = im = mirror_re = mirror_im = zero
-            if k < n_bins:
-                re = load(half, k * 2 * LANES + lane)
-                im = load(half, k * 2 * LANES + LANES + lane)
-            if mirror < n_bins:
-                mirror_re = load(half, mirror * 2 * LANES + lane)
-                mirror_im = load(half, mirror * 2 * LANES + LANES + lane)
-            put(column, to, re - mirror_re, im + mirror_im, half_turns, turn)
-            store(column, to, load(column, to) + (re + mirror_re))
-            store(column, to + WIDTH, load(column, to + WIDTH) + (im - mirror_im))
+            d = _bin(half, k, lane) if k < n_bins else nothing
+            mirrored = _bin(half, mirror, lane) if mirror < n_bins else nothing
+            _fold(column, a, d, mirrored, half_turns, b * size_a + a)
         at = run_passes(column, start, size_a, radices_a, turns_a, buffer)
-        for c in range(size_a):  # eq. (F4)
-            re, im = load(buffer, at + c * PAIR), load(buffer, at + c * PAIR + WIDTH)
-            put(middle, (c * size_b + b) * PAIR, re, im, between, b * size_a + c)
-    for c in range(size_a):  # eq. (F5)
+        x = buffer if stride > 1 else column
+        for q in range(stride):
+            if last_a == 5:
+                _put_five(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
+            elif last_a == 4:
+                _put_four(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
+            elif last_a == 3:
+                _put_three(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
+            else:
+                _put_two(x, at, 1, stride, 0, q, middle, b, size_a, size_b, between)
+    stride = size_b // last_b
+    for c in range(size_a):
         at = run_passes(middle, c * size_b * PAIR, size_b, radices_b, turns_b, buffer)
-        for d in range(size_b):  # eq. (F3)
-            to = 2 * (d * size_a + c) * LANES + lane
-            store(signal, to, load(buffer, at + d * PAIR))
-            store(signal, to + LANES, load(buffer, at + d * PAIR + WIDTH))
+        x = buffer if stride > 1 else middle
+        for q in range(stride):
+            if last_b == 5:
+                _store_five(x, at, 1, stride, 0, q, signal, c, size_a, lane)
+            elif last_b == 4:
+                _store_four(x, at, 1, stride, 0, q, signal, c, size_a, lane)
+            elif last_b == 3:
+                _store_three(x, at, 1, stride, 0, q, signal, c, size_a, lane)
+            else:
+                _store_two(x, at, 1, stride, 0, q, signal, c, size_a, lane)

@@ -1,143 +1,218 @@
-"""Eight numbers side by side: parts of an array that a compiled loop keeps in registers.
+"""Eight numbers side by side: the operations that straight-line functions have beside arithmetic and comparisons.
 
-A compiler cannot prove that parts of two arrays do not overlap, so it checks every pair of them or works on one
-number at a time. Loops that are written with :func:`load` and :func:`store` need neither. Interpreted, a vector is an
-array of eight numbers; compiled, it is one value of LLVM, which is split to fit the processor (one register with
-AVX-512, two with AVX2). The bits are the same: an operation on vectors is the IEEE operation on each number.
+Interpreted, a vector is an array of eight numbers (:mod:`cochlea.symbols` describes the compiled form). Parts of arrays
+that a loop writes with :func:`store` and reads with :func:`load` need no proof that they do not overlap, which a
+compiler needs before it vectorises a loop by itself.
 """
 
-# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
-# numba's interface for new types has no type hints.
+# mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
-from numba.core.typing.templates import (
-    AbstractTemplate,
-    ConcreteTemplate,
-    infer_global,
-    signature,
-)
-from numba.extending import lower_builtin, models, register_model
+from numba.core import cgutils
 from numpy.typing import NDArray
 
-WIDTH = 8
+from cochlea.symbols import (
+    INTEGER,
+    LANE,
+    LLVM_VECTOR,
+    WIDTH,
+    ArraySymbol,
+    Symbol,
+    straight,
+    vector,
+)
+
+__all__ = [
+    "WIDTH",
+    "Vector",
+    "bits",
+    "gather",
+    "load",
+    "product",
+    "repeated",
+    "root",
+    "select",
+    "store",
+    "straight",
+]
 
 Floats = NDArray[np.float64]
-Internal = Any  # numba passes untyped objects to code generators
+Vector = Any  # an array of eight numbers, or its symbol
 
 
-def load(flat: Floats, at: int) -> Any:  # noqa: ANN401
+@straight
+def load(flat: Floats, at: int) -> Vector:
     """Read a vector.
 
     Parameters
     ----------
     flat
-        float64, one-dimensional, contiguous.
+        float64, contiguous, any number of dimensions.
     at
-        Index of the first of the eight numbers; the compiled function does not check it.
+        Index of the first of the eight numbers in the order of memory; the compiled function does not check it.
 
     Returns
     -------
     vector
-        Vectors can be added, subtracted, and multiplied by a number on the right.
+        The eight numbers.
     """
-    return flat[at : at + WIDTH].copy()
+    if not isinstance(flat, ArraySymbol):
+        return flat.reshape(-1)[at : at + WIDTH].copy()
+    loaded = flat.builder.load(flat.vector_at(at))
+    loaded.align = 8
+    return Symbol(flat.builder, loaded)
 
 
-def store(flat: Floats, at: int, vector: Any) -> None:  # noqa: ANN401
+@straight
+def store(flat: Floats, at: int, numbers: Vector) -> None:
     """Write a vector.
 
     Parameters
     ----------
     flat, at
         As for :func:`load`.
-    vector
-        From :func:`load`, or computed from such vectors.
+    numbers
+        The eight numbers, or one for all.
     """
-    flat[at : at + WIDTH] = vector
+    if not isinstance(flat, ArraySymbol):
+        flat.reshape(-1)[at : at + WIDTH] = numbers
+        return
+    flat.builder.store(vector(flat.builder, numbers), flat.vector_at(at)).align = 8
 
 
-class _Vector(types.Type):
-    def __init__(self) -> None:
-        super().__init__(name="eight_float64")
+@straight
+def repeated(number: float) -> Vector:
+    """Make a vector of one number.
+
+    Parameters
+    ----------
+    number
+        The number.
+
+    Returns
+    -------
+    vector
+        Eight times the number.
+    """
+    if not isinstance(number, Symbol):
+        return np.full(WIDTH, number)
+    return Symbol(number.builder, number.repeated())
 
 
-_VECTOR = _Vector()
-_LLVM_VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
+@straight
+def gather(flat: Floats, indices: Vector) -> Vector:
+    """Read eight numbers.
+
+    Parameters
+    ----------
+    flat
+        As for :func:`load`.
+    indices
+        Eight indices in the order of memory as float64; the compiled function does not check them.
+
+    Returns
+    -------
+    vector
+        The eight numbers.
+    """
+    if not isinstance(flat, ArraySymbol):
+        return flat.reshape(-1)[indices.astype(np.int64)]
+    builder = flat.builder
+    whole = builder.fptosi(indices.value, ir.VectorType(INTEGER, WIDTH))
+    gathered = ir.Constant(LLVM_VECTOR, ir.Undefined)
+    for lane in range(WIDTH):
+        at = ir.Constant(LANE, lane)
+        place = builder.gep(flat.data, [builder.extract_element(whole, at)])
+        gathered = builder.insert_element(gathered, builder.load(place), at)
+    return Symbol(builder, gathered)
 
 
-@register_model(_Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Internal, kind: Internal) -> None:
-        super().__init__(manager, kind, _LLVM_VECTOR)
+@straight
+def select(mask: Vector, yes: Vector, no: Vector) -> Vector:
+    """Choose between numbers.
+
+    Parameters
+    ----------
+    mask
+        A comparison of vectors.
+    yes, no
+        Vectors, or numbers that stand for eight.
+
+    Returns
+    -------
+    vector
+        Of ``yes`` where the mask is true, else of ``no``.
+    """
+    if not isinstance(mask, Symbol):
+        return np.where(mask, yes, no)
+    chosen = (vector(mask.builder, one) for one in (yes, no))
+    return Symbol(mask.builder, mask.builder.select(mask.value, *chosen))
 
 
-@infer_global(load)
-class _Load(AbstractTemplate):
-    def generic(self, args: Internal, kws: Internal) -> Internal:
-        return signature(_VECTOR, args[0], types.intp)
+@straight
+def bits(mask: Vector) -> Any:  # noqa: ANN401
+    """Return a mask as a whole number.
+
+    Parameters
+    ----------
+    mask
+        A comparison of vectors.
+
+    Returns
+    -------
+    int
+        The sum of 2^lane over the lanes where it is true.
+    """
+    if not isinstance(mask, Symbol):
+        return int((mask * 2 ** np.arange(WIDTH)).sum())
+    byte = mask.builder.bitcast(mask.value, ir.IntType(WIDTH))
+    return Symbol(mask.builder, mask.builder.zext(byte, INTEGER))
 
 
-@infer_global(store)
-class _Store(AbstractTemplate):
-    def generic(self, args: Internal, kws: Internal) -> Internal:
-        return signature(types.void, args[0], types.intp, _VECTOR)
+@straight
+def root(numbers: Vector) -> Vector:
+    """Compute square roots.
+
+    Parameters
+    ----------
+    numbers
+        Numbers that are not negative.
+
+    Returns
+    -------
+    vector
+        Their square roots.
+    """
+    if not isinstance(numbers, Symbol):
+        return np.sqrt(numbers)
+    builder, kind = numbers.builder, ir.FunctionType(LLVM_VECTOR, [LLVM_VECTOR])
+    name = f"llvm.sqrt.v{WIDTH}f64"
+    sqrt = cgutils.get_or_insert_function(builder.module, kind, name)
+    return Symbol(builder, builder.call(sqrt, [numbers.value]))
 
 
-@infer_global(operator.add)
-class _Add(ConcreteTemplate):
-    cases = [signature(_VECTOR, _VECTOR, _VECTOR)]  # noqa: RUF012
+@straight
+def product(a: int, b: int) -> tuple[Any, Any]:
+    """Multiply two numbers of 64 bits without a sign.
 
+    Parameters
+    ----------
+    a, b
+        0 … 2⁶⁴ − 1.
 
-@infer_global(operator.sub)
-class _Subtract(ConcreteTemplate):
-    cases = [signature(_VECTOR, _VECTOR, _VECTOR)]  # noqa: RUF012
-
-
-@infer_global(operator.mul)
-class _Scale(ConcreteTemplate):
-    cases = [signature(_VECTOR, _VECTOR, types.float64)]  # noqa: RUF012
-
-
-def _place(
-    context: Internal, builder: Internal, kind: Internal, flat: Internal, at: Internal
-) -> Internal:
-    data = context.make_array(kind)(context, builder, flat).data
-    return builder.bitcast(builder.gep(data, [at]), _LLVM_VECTOR.as_pointer())
-
-
-@lower_builtin(load, types.Array, types.intp)
-def _load(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    loaded = builder.load(_place(context, builder, sig.args[0], *args))
-    loaded.align = 8
-    return loaded
-
-
-@lower_builtin(store, types.Array, types.intp, _VECTOR)
-def _store(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    stored = builder.store(args[2], _place(context, builder, sig.args[0], *args[:2]))
-    stored.align = 8
-    return context.get_dummy_value()
-
-
-@lower_builtin(operator.add, _VECTOR, _VECTOR)
-def _add(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    return builder.fadd(*args)
-
-
-@lower_builtin(operator.sub, _VECTOR, _VECTOR)
-def _subtract(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    return builder.fsub(*args)
-
-
-@lower_builtin(operator.mul, _VECTOR, types.float64)
-def _scale(context: Internal, builder: Internal, sig: Internal, args: Internal) -> Internal:
-    index, nothing = ir.IntType(32), ir.Constant(_LLVM_VECTOR, ir.Undefined)
-    first = builder.insert_element(nothing, args[1], ir.Constant(index, 0))
-    zeros = ir.Constant(ir.VectorType(index, WIDTH), [0] * WIDTH)
-    return builder.fmul(args[0], builder.shuffle_vector(first, nothing, zeros))
+    Returns
+    -------
+    high, low : int
+        The product is high·2⁶⁴ + low.
+    """
+    if not isinstance(a, Symbol):
+        return divmod(int(a) * int(b), 2**64)
+    builder, long = a.builder, ir.IntType(128)
+    whole = builder.mul(*(builder.zext(factor, long) for factor in a.with_type_of(b)))
+    high = builder.lshr(whole, ir.Constant(long, 64))
+    parts = [Symbol(builder, builder.trunc(part, INTEGER)) for part in (high, whole)]
+    return parts[0], parts[1]

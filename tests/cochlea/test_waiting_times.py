@@ -9,12 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cochlea.waiting_times import (
     _logarithm_kernel,
     _split_kernel,
+    _words_kernel,
     draw_waiting_times,
     philox_key,
     waiting_times,
 )
 
 _MASK = 2**64 - 1
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 KNOWN = [
     "0x1.b34375e3a86e5p-5",
     "0x1.e17f98d33e315p-2",
@@ -51,6 +53,22 @@ def test_the_words_are_those_of_philox() -> None:
         -math.log(((word >> 11) + 1) * 2.0**-53) for word in philox_words(key.tolist(), 699, 50)
     ]
     assert_allclose(waiting_times(key, 699, 50), expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("stream", [0, 699, 2**64 - 1])
+def test_the_words_are_those_of_numpy_compiled_and_interpreted(stream: int) -> None:
+    key, count = philox_key([2, 7]), 40
+    generator = np.random.Philox(key=key, counter=np.array([0, 0, stream, 0], np.uint64))
+    expected = generator.random_raw(count)
+    keys = np.array(
+        [(int(k) + r * w) & _MASK for r in range(10) for k, w in zip(key, WEYL, strict=True)],
+        np.uint64,
+    )
+    for kernel in (_words_kernel, _words_kernel.py_func):  # type: ignore[attr-defined]
+        words, counter = np.empty(count, np.uint64), np.array([0, stream], np.uint64)
+        kernel(keys, counter, words[: count // 2])
+        kernel(keys, counter, words[count // 2 :])  # goes on where it stopped
+        assert_array_equal(words, expected)
 
 
 def test_the_numbers_are_known() -> None:

@@ -4,6 +4,9 @@ A file holds the arrays of a :class:`cochlea.BasilarMembraneCoeffs` bit for bit.
 that determines them: parameters, rate, channels, the source of the design, the versions of the libraries, the machine
 and the vector instructions that numpy uses. A file that is damaged or cannot be read is computed again. Only the files
 that were used last are kept; one that another process still needs is in its memory, or is computed again.
+
+Where no design is stored, the loops of the cochlea are usually not compiled either. Both happen at the same time: the
+design is computed by the libraries, mostly without the interpreter's lock, the compiler needs it for most of its time.
 """
 
 from __future__ import annotations
@@ -14,8 +17,11 @@ import io
 import json
 import os
 import platform
+import sys
+import threading
 import zipfile
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +37,8 @@ __all__ = ["stored_design"]
 VARIABLE = "SPIKEBENCH_DESIGNS"
 LEAST_CHANNELS = 100  # fewer are designed as fast as they are read
 MOST_FILES = 8  # of 26 MB for 700 channels
+SWITCH_S = 5e-5  # of the interpreter between threads; at its default the design would wait 5 ms for the lock each time
+_ONE_AT_A_TIME = threading.Lock()
 _ARRAYS = ("edges", "polynomials", "n_panels")
 _WINDOW = ("window", "window_polynomials")
 
@@ -60,17 +68,39 @@ def stored_design(
     if n_channels < LEAST_CHANNELS:
         return cochlea.design_basilar_membrane(rate, n_channels, None, params)
     path = design_path(rate, n_channels, params, software)
-    # Damage is found by the checksums of the archive; in its headers it raises errors of many types.
-    with contextlib.suppress(Exception):
-        design = _read(path, rate)
+    with _ONE_AT_A_TIME:
+        # Damage is found by the checksums of the archive; in its headers it raises errors of many types.
+        with contextlib.suppress(Exception):
+            design = _read(path, rate)
+            with contextlib.suppress(OSError):
+                os.utime(path)  # used last
+            return design
+        design = _compute(rate, n_channels, params)
         with contextlib.suppress(OSError):
-            os.utime(path)  # used last
+            _write(path, design)
+            _remove_least_recent(path.parent)
         return design
-    design = cochlea.design_basilar_membrane(rate, n_channels, None, params)
-    with contextlib.suppress(OSError):
-        _write(path, design)
-        _remove_least_recent(path.parent)
-    return design
+
+
+def _compute(
+    rate: int, n_channels: int, params: cochlea.BasilarMembraneParams
+) -> cochlea.BasilarMembraneCoeffs:
+    """Compute a design while this thread compiles the loops."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            design = beside.submit(cochlea.design_basilar_membrane, rate, n_channels, None, params)
+            _compile_loops()
+            return design.result()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _compile_loops() -> None:
+    """Encode something short by a membrane of one channel, whose design takes little time."""
+    preset = replace(cochlea.PRESETS["shd"], input_rate=None)
+    cochlea.encode(np.sin(np.arange(400.0)), 4000, preset, 1)
 
 
 def design_path(

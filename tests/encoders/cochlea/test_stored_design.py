@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,16 @@ import platformdirs
 import pytest
 
 import cochlea
-from cochlea import BasilarMembraneCoeffs, BasilarMembraneParams
+from cochlea import (
+    BasilarMembraneCoeffs,
+    BasilarMembraneParams,
+    basilar_membrane,
+    bushy_cell,
+    hair_cell,
+    inverse_transform,
+    lane_transform,
+    waiting_times,
+)
 from spikebench.encoders.cochlea import stored_design as module
 from spikebench.encoders.cochlea.stored_design import design_path, stored_design
 
@@ -49,6 +60,64 @@ def test_a_stored_design_has_the_same_bits(folder: Path, monkeypatch: pytest.Mon
     assert [path.suffix for path in folder.iterdir()] == [".npz"]  # nothing partial is left
     monkeypatch.setattr(cochlea, "design_basilar_membrane", None)  # not called from here on
     assert bits(again()) == computed
+
+
+def test_loops_are_compiled_while_the_design_is_computed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither waits for the other, and the interpreter switches between threads as before."""
+    both, before = threading.Barrier(2), sys.getswitchinterval()
+    compile_loops, compute = module._compile_loops, cochlea.design_basilar_membrane
+
+    def compiled() -> None:
+        both.wait(10)
+        compile_loops()
+
+    def computed(rate: int, n_channels: int, *rest: object) -> BasilarMembraneCoeffs:
+        if n_channels == CHANNELS:
+            both.wait(10)
+        return compute(rate, n_channels, *rest)
+
+    wanted = bits(compute(RATE, CHANNELS, None, PARAMS))
+    monkeypatch.setattr(module, "_compile_loops", compiled)
+    monkeypatch.setattr(cochlea, "design_basilar_membrane", computed)
+    assert bits(again()) == wanted
+    assert sys.getswitchinterval() == before
+
+
+def test_an_error_of_the_design_is_raised(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise FloatingPointError("of the design")
+
+    before = sys.getswitchinterval()
+    monkeypatch.setattr(cochlea, "design_basilar_membrane", fail)
+    with pytest.raises(FloatingPointError, match="of the design"):
+        again()
+    assert sys.getswitchinterval() == before
+    assert not folder.exists()
+
+
+def test_the_loops_of_a_conversion_are_compiled_ahead(folder: Path) -> None:
+    """A conversion compiles nothing that is not compiled beside the design: the same types of all arguments."""
+    kernels = (
+        (basilar_membrane, "_filter_kernel"),
+        (inverse_transform, "_weights_kernel"),
+        (inverse_transform, "_interpolation_kernel"),
+        (lane_transform, "_transform_kernel"),
+        (hair_cell, "_hair_cell_kernel"),
+        (bushy_cell, "_hazards_of_block"),
+        (bushy_cell, "_bushy_cell_kernel"),
+        (waiting_times, "_words_kernel"),
+        (waiting_times, "_split_kernel"),
+        (waiting_times, "_logarithm_kernel"),
+    )
+    again()
+    membrane = again()  # read from the file
+    known = [set(getattr(place, name).signatures) for place, name in kernels]
+    assert all(known)
+    preset = replace(cochlea.PRESETS["shd"], input_rate=None)
+    cochlea.encode(np.sin(np.arange(900.0)), RATE, preset, CHANNELS, [1, 2], membrane)
+    assert known == [set(getattr(place, name).signatures) for place, name in kernels]
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "header", "encrypted"])
