@@ -176,8 +176,7 @@ def scan_forward(
         begin = n_slopes
         for t in range(n_steps):
             at = ((0 if weighs else k) * n_steps + t) * n
-            for h in range(n):
-                arrived[h] = decay_syn[h] * arrived[h] + steps[at + h]
+            _decay_and_add(table, steps, np.uint64(at), np.uint64(n), arrived, spare)
             if delays:
                 add_arrived(recurrent, arriving, n_arriving, t, syn)
             else:
@@ -210,6 +209,16 @@ def scan_forward(
         read(now, AD, CELLS, end_state[k, 2])
         _end_spikes(found, starts, state, k, end_state)
     return found[:n_found], slopes[:n_slopes]
+
+
+@inlined
+def _decay_and_add(
+    table: Floats, steps: Floats, at: Index, n: Index, syn: Floats, spare: Floats
+) -> None:
+    """I[t] = α·I[t − 1] + the currents of a step, which are at ``at``."""
+    for tile in range((n + WIDTH - _ONE) // WIDTH):
+        alpha, place = table_of(table, tile).alpha, tile * WIDTH
+        store(syn, place, alpha * load(syn, place) + load_units(steps, at, n, tile, spare))
 
 
 @inlined
