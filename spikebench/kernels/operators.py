@@ -165,7 +165,9 @@ def recurrent_lif_scan(
     )
     listed = (near, near_handle) if has_near else (None, None)
     return Scan(
-        Spikes(offsets, bins, fired, handle, is_checked=True, near=listed[0], near_handle=listed[1]),
+        Spikes(
+            offsets, bins, fired, handle, is_checked=True, near=listed[0], near_handle=listed[1]
+        ),
         membranes if keep_membranes else None,
         end,
     )
@@ -519,7 +521,7 @@ def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...
     membranes, *rest = ctx.saved_tensors
     none = membranes.new_empty(0, 0, 0)
     grad_spikes, grad_membranes = (none if g is None else g for g in (gradients[0], gradients[4]))
-    grad_near = none[:, 0, 0] if gradients[-1] is None else gradients[-1]
+    grad_near = none.flatten() if gradients[-1] is None else gradients[-1]
     needs = ctx.needs_input_grad
     current, weight, recurrent, decays = _scan_backward(
         grad_spikes,

@@ -17,7 +17,7 @@ from spikebench.events.batches import EventBatch
 BITS = 32
 
 
-def near_shape(shape: torch.Size) -> tuple[int, int, int]:
+def near_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return the shape of :attr:`Spikes.near` of spikes (batch, time, unit)."""
     return shape[0], shape[1], (shape[2] + BITS - 1) // BITS
 

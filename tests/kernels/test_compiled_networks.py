@@ -87,7 +87,8 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
         )
         boxcar = Neuron(surrogate="boxcar")
         normed = operators.lif_scan(current, decay, decay, boxcar, normalisation=norm).spikes
-        (normed.counts().sum() + normed.dense().sum()).backward(retain_graph=True)
+        counts = normed.counts().sum() + scan.spikes.counts().sum()
+        (counts + normed.dense().sum()).backward(retain_graph=True)
         operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths).sum().backward()
         operators._checked_cells(*operators._cells(batch), 3, 5, 4, True)
         torch.ops.spikebench.checked_lengths(lengths, 5)

@@ -30,7 +30,7 @@ from spikebench.kernels.scan import REDUCTIONS, STATE_ROWS, Layer
 from spikebench.kernels.spikes import near_shape
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies and are faster
-_BLOCK_BYTES = 1 << 17  # of gradients that stay in the cache until they are added to the weights
+_BLOCK_BYTES = 1 << 18  # of gradients that stay in the cache until they are added to the weights
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
 _PARAMETERS = 5  # counted among them, of α and the neuron: fixed, so that all neurons get the same groups of samples
@@ -183,7 +183,7 @@ def scan(
     """
     batch, _, n = state.shape
     kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep[:3]]
-    near = torch.empty(near_shape((batch, n_steps, n)) if keep[3] else (0, 0, 0), dtype=torch.int32)
+    near = empty(near_shape((batch, n_steps, n)) if keep[3] else (0, 0, 0), events[1])
     end = empty(state.shape, state)  # contiguous, whatever the layout of ``state``
     counts = np.zeros((batch, n_steps), np.int32)
     weight, decay_syn, recurrent, current_, state_, end_ = _arrays(
@@ -198,8 +198,9 @@ def scan(
     late, close = _late(layer), scans.Near(_bits(near), np.zeros(batch, np.int64))
 
     def run(first: int, last: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        own = aligned((1, n_steps if len(weight) else 0, n), end_.dtype)
-        found: tuple[NDArray[np.int32], NDArray[Any]] = scans.scan_forward(
+        own = _array(empty((1, n_steps if len(weight) else 0, n), state))
+        found, derivatives = _array(empty((2, n_steps * n), state))
+        units, slopes = scans.scan_forward(
             own,
             current_,
             lists,
@@ -213,20 +214,24 @@ def scan(
             close,
             end_,
             counts,
+            found.view(np.int32),
+            derivatives,
             first,
             last,
         )
-        return found
+        return units.copy(), slopes.copy()  # the memory of both lists is used again
 
     lists_of_pieces = run_in_threads(run, pieces(batch))
     units = np.concatenate([np.empty(0, np.int32), *(units for units, _ in lists_of_pieces)])
-    slopes = np.concatenate([np.empty(0, end_.dtype), *(slopes for _, slopes in lists_of_pieces)])
+    slopes = empty((sum(slopes.size for _, slopes in lists_of_pieces),), state)
+    if lists_of_pieces:
+        np.concatenate([slopes for _, slopes in lists_of_pieces], out=_array(slopes))
     offsets = np.zeros(batch + 1, np.int64)
     np.cumsum(counts.sum(1), out=offsets[1:])
     steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
     bins = np.repeat(steps, counts.ravel())
     cells = (torch.from_numpy(array) for array in (offsets, bins, units))
-    return (*cells, *kept, end, near, torch.from_numpy(slopes))
+    return (*cells, *kept, end, near, slopes)
 
 
 def scan_backward(
@@ -258,29 +263,47 @@ def scan_backward(
     n_numbers = sum(int(np.prod(shape)) for shape in shapes[:2]) + _PARAMETERS * n
     n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), n_steps), 1)
     propagate = _from_near if kept[0].numel() == 0 else _from_membranes
-    back = propagate(grads, kept, near, (spikes, events), layer, state, n_steps, settings, to_recurrent)
-    needs_block = to_weight or to_recurrent
+    back = propagate(
+        grads, kept, near, (spikes, events), layer, state, n_steps, settings, to_recurrent
+    )
+    groups = _groups(batch, n_numbers)
+    partials = [_array(empty((len(groups), _padded(shape)), state)) for shape in shapes]
 
-    def run(first: int, last: int) -> list[NDArray[Any]]:
-        block = aligned((PIECE * n_block if needs_block else 0, n), out.dtype)
-        weights, recurrents, sums = (_zeros(shape, out.dtype) for shape in shapes)
-        by_row = recurrents
+    def run(first: int, last: int) -> None:
+        block = aligned((PIECE * n_block if to_weight or to_recurrent else 0, n), out.dtype)
+        weights, recurrents, sums = _rows(partials, shapes, groups.index((first, last)))
+        for partial in (weights, recurrents, sums):
+            partial[...] = 0
         if layer.late is not None and to_recurrent:
-            by_row = recurrents.reshape(1, -1, n)
-        into = scans.Gradients(out, weights, by_row, sums)
+            recurrents = recurrents.reshape(1, -1, n)
+        into = scans.Gradients(out, weights, recurrents, sums)
         for begin, end in pieces(last - first):
             rows = block[: (end - begin) * n_block]
             back(rows, n_block, into, first + begin, first + end)
-        return [weights, recurrents, sums]
 
+    run_in_threads(run, groups)
     totals = [np.zeros(shape, out.dtype) for shape in shapes]
-    for partials in run_in_threads(run, _groups(batch, n_numbers)):
-        for total, partial in zip(totals, partials, strict=True):
+    for group in range(len(groups)):
+        for total, partial in zip(totals, _rows(partials, shapes, group), strict=True):
             total += partial
     rows = untiled(totals[2], n)
     totals[2] = neurons.by_parameters(rows, _array(layer.parameters), settings)
     to_weights, to_recurrents, to_parameters = (torch.from_numpy(total) for total in totals)
     return grad_current, to_weights, to_recurrents, to_parameters
+
+
+def _padded(shape: tuple[int, ...]) -> int:
+    """Return the size of an array in a row of arrays that all begin on a cache line."""
+    return -(-int(np.prod(shape)) // LANES) * LANES
+
+
+def _rows(
+    arrays: list[NDArray[Any]], shapes: tuple[tuple[int, ...], ...], number: int
+) -> list[NDArray[Any]]:
+    return [
+        array[number, : int(np.prod(shape))].reshape(shape)
+        for array, shape in zip(arrays, shapes, strict=True)
+    ]
 
 
 def _from_membranes(
@@ -304,13 +327,15 @@ def _from_membranes(
         past = _array(state[:, STATE_ROWS:])
         own = event_loops.Events(*recurrent_delays.list_arrivals(own, late, past, n_steps))
     recurrent = _array(layer.recurrent)
-    given = (asked, was, own, _events(lists[1]), recurrent, _panels(recurrent), late, neuron)
+    events = _events(lists[1])
+    given = (asked, was, own, events, recurrent, _panels(recurrent), late, neuron)
     state_ = _array(state)
 
     def back(
         block: NDArray[Any], n_block: int, into: scans.Gradients, first: int, last: int
     ) -> None:
-        scans.scan_backward(*given, state_, block, n_block, into, first, last)
+        order = _order(own, events, first, last, lists[0][1])
+        scans.scan_backward(*given, state_, block, n_block, order, into, first, last)
 
     return back
 
@@ -332,17 +357,36 @@ def _from_near(
     recurrent = _array(layer.recurrent)
     padded = _zeros((*recurrent.shape[:2], tiles(recurrent.shape[2]) * LANES), recurrent.dtype)
     padded[:, :, : recurrent.shape[2]] = recurrent
-    given = (cells, _events(lists[0]), _events(lists[1]), padded, _panels(padded))
+    own, events = _events(lists[0]), _events(lists[1])
+    given = (cells, own, events, padded, _panels(padded))
     neuron, state_ = _neuron(layer, settings), _array(state)
 
     def back(
         block: NDArray[Any], n_block: int, into: scans.Gradients, first: int, last: int
     ) -> None:
+        order = _order(own, events, first, last, lists[0][1])
         leaky_back.scan_back_leaky(
-            *given, neuron, state_, n_steps, block, n_block, into, first, last
+            *given, neuron, state_, n_steps, block, n_block, order, into, first, last
         )
 
     return back
+
+
+def _order(
+    spikes: event_loops.Events,
+    events: event_loops.Events,
+    first: int,
+    last: int,
+    like: torch.Tensor,
+) -> NDArray[np.int32]:
+    """Make room for as many events as some samples have."""
+    sizes = [
+        int(lists.offsets[last] - lists.offsets[first])
+        for lists in (spikes, events)
+        if len(lists.offsets) > last
+    ]
+    order: NDArray[np.int32] = _array(empty((max(sizes),), like))
+    return order
 
 
 def _everywhere(

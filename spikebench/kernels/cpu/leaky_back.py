@@ -31,7 +31,6 @@ from spikebench.kernels.cpu.tiles import WIDTH, load_units, store_units, tiles
 from spikebench.kernels.scan import STATE_ROWS
 
 
-
 class NearCells(NamedTuple):
     """Cells near their threshold: bits (sample, step, tile), places of samples (sample + 1,); one number for each cell.
 
@@ -75,6 +74,7 @@ def scan_back_leaky(
     n_steps: int,
     block: Floats,
     n_block: int,
+    order: Ints,
     into: Gradients,
     first: int,
     last: int,
@@ -88,11 +88,6 @@ def scan_back_leaky(
     padded = n_tiles * LANES
     cursors = cursors_behind(events, first, last, into.weight)
     spike_cursors = cursors_behind(spikes, first, last, into.recurrent)
-    n_order = max(
-        spikes.offsets[last] - spikes.offsets[first] if into.recurrent.size > 0 else 0,
-        events.offsets[last] - events.offsets[first] if into.weight.size > 0 else 0,
-    )
-    order = np.empty(n_order, np.int32)
     places = np.empty(max(into.weight.shape[1], into.recurrent.shape[1]) + 1, np.int64)
     dtype = near.slopes.dtype
     n_past = state.shape[1] - STATE_ROWS
@@ -110,8 +105,14 @@ def scan_back_leaky(
     )
     for k in range(n_samples):
         work.spike_places[k] = _mark_fired(
-            spikes.bins, spikes.units, spikes.offsets[first + k], work.spike_places[k], n_steps - 1, work.fired,
-            ((n_steps - 1) % 2 * n_samples + k) * n_tiles, n_tiles,
+            spikes.bins,
+            spikes.units,
+            spikes.offsets[first + k],
+            work.spike_places[k],
+            n_steps - 1,
+            work.fired,
+            ((n_steps - 1) % 2 * n_samples + k) * n_tiles,
+            n_tiles,
         )
     product_ = np.zeros((n_samples, panels.shape[3]), dtype)
     fed_back = np.zeros((panels.shape[1], n_samples, panels.shape[3]), dtype)
@@ -123,22 +124,64 @@ def scan_back_leaky(
         if few:
             for k in range(n_samples):
                 _retreat_steps(
-                    near, spikes, recurrent, neuron, state, n_steps, few, work, block, into,
-                    first, n_samples, n_block, k, k + 1, begin, end,
+                    near,
+                    spikes,
+                    recurrent,
+                    neuron,
+                    state,
+                    n_steps,
+                    few,
+                    work,
+                    block,
+                    into,
+                    first,
+                    n_samples,
+                    n_block,
+                    k,
+                    k + 1,
+                    begin,
+                    end,
                 )
         else:
             for back in range(end - begin):
                 t = end - 1 - back
                 by_spikes[:] = 0
-                feed_back(ring, panels, t, min(len(recurrent), n_steps - 1 - t), product_, fed_back, by_spikes)
+                feed_back(
+                    ring,
+                    panels,
+                    t,
+                    min(len(recurrent), n_steps - 1 - t),
+                    product_,
+                    fed_back,
+                    by_spikes,
+                )
                 _retreat_steps(
-                    near, spikes, recurrent, neuron, state, n_steps, few, work, block, into,
-                    first, n_samples, n_block, 0, n_samples, t, t + 1,
+                    near,
+                    spikes,
+                    recurrent,
+                    neuron,
+                    state,
+                    n_steps,
+                    few,
+                    work,
+                    block,
+                    into,
+                    first,
+                    n_samples,
+                    n_block,
+                    0,
+                    n_samples,
+                    t,
+                    t + 1,
                 )
         if into.weight.size > 0:
-            add_sorted_gradients(events, first, cursors, begin, end, 0, block, order, places, into.weight)
+            add_sorted_gradients(
+                events, first, cursors, begin, end, 0, block, order, places, into.weight
+            )
         if into.recurrent.size > 0:
-            add_sorted_gradients(spikes, first, spike_cursors, begin, end, 1, block, order, places, into.recurrent)
+            add_sorted_gradients(
+                spikes, first, spike_cursors, begin, end, 1, block, order, places, into.recurrent
+            )
         end = begin
 
 
@@ -202,7 +245,9 @@ def _retreat_steps(
                     by_spikes[begin_active + active[e]] = 0
             for s in range(taps_now):
                 row = (t + 1 + s) % n_past * n_samples + k
-                _add_products(taps, s, n, n_tiles, by_syn, row, active, begin_active, listed, by_spikes)
+                _add_products(
+                    taps, s, n, n_tiles, by_syn, row, active, begin_active, listed, by_spikes
+                )
             near_places[k] -= listed - begin_active
             place = near_places[k] - begin_active
             jumps_at = k * n_tiles * LANES
@@ -216,14 +261,30 @@ def _retreat_steps(
                 jumps[jumps_at + unit] = slopes[place + e] * gradient
             if t > 0:
                 spike_places[k] = _mark_fired(
-                    bins, units, offsets[first + k], spike_places[k], t - 1, fired,
-                    ((t + 1) % 2 * n_samples + k) * n_tiles, n_tiles,
+                    bins,
+                    units,
+                    offsets[first + k],
+                    spike_places[k],
+                    t - 1,
+                    fired,
+                    ((t + 1) % 2 * n_samples + k) * n_tiles,
+                    n_tiles,
                 )
             _retreat_all(
-                neuron, table, fired,
+                neuron,
+                table,
+                fired,
                 (t % 2 * n_samples + k, (t + 1) % 2 * n_samples + k, slot + k, slot_after + k, k),
-                initial, ((first + k) * in_state + STATE_ROWS * n) if t == 0 else -1,
-                through, by_syn, jumps, currents, step * n, rows, (k * n_block + t % n_block) * n, spare,
+                initial,
+                ((first + k) * in_state + STATE_ROWS * n) if t == 0 else -1,
+                through,
+                by_syn,
+                jumps,
+                currents,
+                step * n,
+                rows,
+                (k * n_block + t % n_block) * n,
+                spare,
             )
             for e in range(begin_active, listed):
                 jumps[jumps_at + active[e]] = 0

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 _LINE = 64  # bytes
-_LEAST = 1 << 20  # bytes; smaller arrays are not worth keeping
-_MOST_FREE = 6  # free pieces in the pool
+_LEAST = 1 << 19  # bytes; smaller arrays are not worth keeping
+_MOST_FREE = 8  # free pieces in the pool
 
 _free: deque[NDArray[np.uint8]] = deque()
 
@@ -84,7 +84,10 @@ def _take(size: int) -> NDArray[np.uint8]:
         if size <= memory.size <= 2 * size:
             return memory
         _free.append(memory)
-    return np.empty(size, np.uint8)
+    part = 1 << max(
+        size.bit_length() - 4, 0
+    )  # rounded up: lists of spikes have another size in every step
+    return np.empty(-(-size // part) * part, np.uint8)
 
 
 def _give_back(memory: NDArray[np.uint8]) -> None:

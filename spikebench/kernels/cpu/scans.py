@@ -27,7 +27,6 @@ from spikebench.kernels.cpu.neurons import (
     FIRED,
     GRADIENTS,
     MEM,
-    SYN,
     Cell,
     Neuron,
     Rules,
@@ -133,6 +132,8 @@ def scan_forward(
     near: Near,
     end_state: Floats,
     counts: Ints,
+    found: Ints,
+    slopes: Floats,
     first: int,
     last: int,
 ) -> tuple[Ints, Floats]:
@@ -141,6 +142,7 @@ def scan_forward(
     Currents are given, or, if there are weights, computed from the events one sample at a time in ``own``. Membranes,
     synapses and adaptation are stored unless their arrays are empty, and so are the bits of the units near their
     threshold, whose surrogate derivatives are returned, in order. ``late`` (unit) is empty without recurrent delays.
+    Both lists are written to ``found`` and ``slopes`` if these have room for them.
     """
     n_steps, n = counts.shape[1], decay_syn.size
     delays = late.size > 0
@@ -149,7 +151,6 @@ def scan_forward(
     n_arriving = np.zeros(len(arriving), dtype=np.int64)
     weighs = weight.shape[0] > 0  # by taps: an input without units has weights too
     steps, taps = (own if weighs else current).ravel(), recurrent.ravel()
-    found, slopes = np.empty(0, np.int32), np.empty(0, decay_syn.dtype)
     n_found = n_slopes = 0
     starts = np.zeros(n_steps + 1, dtype=np.int64)
     now = np.zeros(np.uint64(tiles(n)) * CELLS, decay_syn.dtype)
@@ -215,7 +216,7 @@ def scan_forward(
 def _decay_and_add(
     table: Floats, steps: Floats, at: Index, n: Index, syn: Floats, spare: Floats
 ) -> None:
-    """I[t] = α·I[t − 1] + the currents of a step, which are at ``at``."""
+    """Compute I[t] = α·I[t − 1] + the currents of a step, which are at ``at``."""
     for tile in range((n + WIDTH - _ONE) // WIDTH):
         alpha, place = table_of(table, tile).alpha, tile * WIDTH
         store(syn, place, alpha * load(syn, place) + load_units(steps, at, n, tile, spare))
@@ -333,6 +334,7 @@ def scan_backward(
     state: Floats,
     block: Floats,
     n_block: int,
+    order: Ints,
     into: Gradients,
     first: int,
     last: int,
@@ -342,7 +344,8 @@ def scan_backward(
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns, since small products
     are faster. No product is needed where a surrogate with compact support is 0: if few units are near their threshold,
     only their rows of ``recurrent`` are used. ``block`` (sample · step, unit) stores dL/dI of some steps, from which
-    the gradients of the weights are computed. ``sums`` is computed only if I is stored.
+    the gradients of the weights are computed; ``order`` has room for the events of these samples. ``sums`` is computed
+    only if I is stored.
 
     With recurrent delays, ``late`` (unit) is not empty; ``spikes`` are then the arrivals at the taps of all units, and
     the gradient of the recurrent weights has the shape (1, tap · from, to).
@@ -352,10 +355,6 @@ def scan_backward(
     to_weight, to_recurrent = into.weight.size > 0, into.recurrent.size > 0
     cursors = cursors_behind(events, first, last, into.weight)
     spike_cursors = cursors_behind(spikes, first, last, into.recurrent)
-    n_order = spikes.offsets[last] - spikes.offsets[first]
-    if to_weight:
-        n_order = max(n_order, events.offsets[last] - events.offsets[first])
-    order = np.empty(n_order, np.int32)
     places = np.empty(max(into.weight.shape[1], into.recurrent.shape[1]) + 1, np.int64)
     n_taps, _, _ = recurrent.shape
     _, n_panels, _, width = panels.shape

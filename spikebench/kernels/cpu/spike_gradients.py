@@ -113,7 +113,9 @@ def gather_near(
         for t in range(n_steps):
             at = np.uint64(k * n_rows + (t if n_rows > 1 else 0)) * n
             for tile in range(np.uint64(near.shape[2])):
-                mask = np.uint64(masks[np.uint64(k * n_steps + t) * np.uint64(near.shape[2]) + tile])
+                mask = np.uint64(
+                    masks[np.uint64(k * n_steps + t) * np.uint64(near.shape[2]) + tile]
+                )
                 while mask != _NONE:
                     out[place] = rows[at + tile * WIDTH + lowest(mask)]
                     place += 1

@@ -259,7 +259,9 @@ def scan(
         ),
         (*kept, raster, end, lists, torch.empty_like(lists[..., 0])),
         *(n_steps, n, n_rows, n_taps, len(parameters)),
-        **{f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep[:3], strict=True)},
+        **{
+            f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep[:3], strict=True)
+        },
         EQUATIONS=settings.equations,
         RECURS=n_taps > 0,
         DELAYS=late is not None,
