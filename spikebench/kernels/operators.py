@@ -430,15 +430,17 @@ def _scan(
     torch.Tensor,
     torch.Tensor,
 ]:
-    found = _device(state).scan(
+    none = state.new_empty((0, 0, 0), dtype=torch.int32), state.new_empty(0)
+    given = (
         current,
         (offsets, bins, units),
         Layer(weight, decay_syn, parameters, recurrent, late),
         state,
         n_steps,
         Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
-        (keep_membranes, keep_synapses, keep_adaptation, keep_near),
+        (keep_membranes, keep_synapses, keep_adaptation),
     )
+    found: Any = cpu.scan_near(*given) if keep_near else (*_device(state).scan(*given), *none)
     shape = (state.shape[0], n_steps, state.shape[2])
     handle, near_handle = (state.new_zeros(1) for _ in range(2))
     slopes = found[-1]
@@ -488,18 +490,19 @@ def _scan_backward(
     # On a GPU, a state of zeros is used like any other, since looking at it would wait for all kernels before.
     starts = before_start and (state.is_cuda or bool(state.any()))
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-    found = _device(state).scan_backward(
-        (grad_spikes, grad_membranes, grad_near),
-        kept=(membranes, synapses, adapted),
-        near=(near, slopes),
-        spikes=spikes,
-        events=(offsets, bins, units),
-        layer=Layer(weight, decay_syn, parameters, recurrent, late),
-        state=state,
-        n_steps=n_steps,
-        settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
-        wanted=(to_current or starts, to_weight, to_recurrent),
-    )
+    lists = spikes, (offsets, bins, units)
+    layer = Layer(weight, decay_syn, parameters, recurrent, late)
+    settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
+    kept, wanted = (membranes, synapses, adapted), (to_current or starts, to_weight, to_recurrent)
+    if near.shape[1]:
+        grads = (grad_spikes, grad_membranes, grad_near)
+        found = cpu.scan_backward_near(
+            grads, kept, (near, slopes), *lists, layer, state, n_steps, settings, wanted
+        )
+    else:
+        found = _device(state).scan_backward(
+            (grad_spikes, grad_membranes), kept, *lists, layer, state, settings, wanted
+        )
     if before_start and found[0].numel():  # spikes before the first step
         for s in range(len(recurrent)):
             for t in range(min(s + 1, found[0].shape[1])):
@@ -611,7 +614,7 @@ def _readout_backward(
         trace=trace,
         peaks=peaks,
         n_steps=n_steps,
-        near=None if near_handle is None else near,
+        **({} if near_handle is None else {"near": near}),
     )
     return found
 

@@ -175,15 +175,42 @@ def scan(
     state: torch.Tensor,
     n_steps: int,
     settings: Settings,
-    keep: tuple[bool, bool, bool, bool],
+    keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
-    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state, near units, surrogate derivatives.
+    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (empty unless requested)."""
+    return _scan(current, events, layer, state, n_steps, settings, keep, False)[:7]
 
-    Empty unless requested. The last two are as in :class:`spikebench.kernels.spikes.Spikes`, and of those units.
+
+def scan_near(
+    current: torch.Tensor,
+    events: Cells,
+    layer: Layer,
+    state: torch.Tensor,
+    n_steps: int,
+    settings: Settings,
+    keep: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, ...]:
+    """Run neurons, see :func:`scan`, and list the units near their threshold and their surrogate derivatives.
+
+    Two more results: :attr:`spikebench.kernels.spikes.Spikes.near` and, in its order, a derivative for each unit.
     """
+    return _scan(current, events, layer, state, n_steps, settings, keep, True)
+
+
+def _scan(
+    current: torch.Tensor,
+    events: Cells,
+    layer: Layer,
+    state: torch.Tensor,
+    n_steps: int,
+    settings: Settings,
+    keep: tuple[bool, bool, bool],
+    keep_near: bool,
+) -> tuple[torch.Tensor, ...]:
     batch, _, n = state.shape
-    kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep[:3]]
-    near = empty(near_shape((batch, n_steps, n)) if keep[3] else (0, 0, 0), events[1])
+    kept = [empty((batch, n_steps, n) if wanted else (0, 0, 0), state) for wanted in keep]
+    near_size = near_shape((batch, n_steps, n)) if keep_near else (0, 0, 0)
+    near = empty(near_size, torch.empty(0, dtype=torch.int32))
     end = empty(state.shape, state)  # contiguous, whatever the layout of ``state``
     counts = np.zeros((batch, n_steps), np.int32)
     weight, decay_syn, recurrent, current_, state_, end_ = _arrays(
@@ -235,6 +262,25 @@ def scan(
 
 
 def scan_backward(
+    grads: tuple[torch.Tensor, torch.Tensor],
+    kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    spikes: Cells,
+    events: Cells,
+    layer: Layer,
+    state: torch.Tensor,
+    settings: Settings,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Propagate back through a scan, from the gradients of spikes and membranes (empty where there are none).
+
+    Returns the gradients of the current, the weights and the recurrent weights (empty unless requested), and of α
+    and the parameters per unit.
+    """
+    back = _from_membranes(grads, kept, (spikes, events), layer, state, settings, wanted[2])
+    return _scan_backward(back, layer, state, kept[0].shape[1], settings, wanted)
+
+
+def scan_backward_near(
     grads: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     near: tuple[torch.Tensor, torch.Tensor],
@@ -246,11 +292,30 @@ def scan_backward(
     settings: Settings,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Propagate back through a scan, from the gradients of spikes, of membranes and of near spikes (empty if none).
+    """Propagate back through a scan, see :func:`scan_backward`, also from the gradients of near spikes, a list.
 
-    Returns the gradients of the current, the weights and the recurrent weights (empty unless requested), and of α
-    and the parameters per unit. If no membranes were kept, those of α and the parameters are 0: they must not be used.
+    ``near`` are the last results of :func:`scan_near`. Without membranes, the gradients of α and the parameters are 0:
+    they must not be used.
     """
+    of_spikes, of_membranes, of_near = grads
+    if kept[0].numel():
+        if of_near.numel():
+            of_spikes = _everywhere(of_near, near[0], of_spikes, kept[0])
+        asked = of_spikes, of_membranes
+        return scan_backward(asked, kept, spikes, events, layer, state, settings, wanted)
+    back = _from_near((of_near, of_spikes), near, (spikes, events), layer, state, n_steps, settings)
+    return _scan_backward(back, layer, state, n_steps, settings, wanted)
+
+
+def _scan_backward(
+    back: _Back,
+    layer: Layer,
+    state: torch.Tensor,
+    n_steps: int,
+    settings: Settings,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Run the loops of a scan back on all samples, and add their gradients."""
     batch, _, n = state.shape
     to_current, to_weight, to_recurrent = wanted
     grad_current = empty((batch, n_steps, n) if to_current else (0, 0, 0), state)
@@ -262,10 +327,6 @@ def scan_backward(
     )
     n_numbers = sum(int(np.prod(shape)) for shape in shapes[:2]) + _PARAMETERS * n
     n_block = max(min(_BLOCK_BYTES // (PIECE * max(n, 1) * out.itemsize), n_steps), 1)
-    propagate = _from_near if kept[0].numel() == 0 else _from_membranes
-    back = propagate(
-        grads, kept, near, (spikes, events), layer, state, n_steps, settings, to_recurrent
-    )
     groups = _groups(batch, n_numbers)
     partials = [_array(empty((len(groups), _padded(shape)), state)) for shape in shapes]
 
@@ -307,25 +368,20 @@ def _rows(
 
 
 def _from_membranes(
-    grads: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    grads: tuple[torch.Tensor, torch.Tensor],
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    near: tuple[torch.Tensor, torch.Tensor],
     lists: tuple[Cells, Cells],
     layer: Layer,
     state: torch.Tensor,
-    n_steps: int,
     settings: Settings,
     to_recurrent: bool,
 ) -> _Back:
     """Prepare the scan back that reads membranes."""
-    grad_spikes, grad_membranes, grad_near = grads
-    if grad_near.numel():
-        grad_spikes = _everywhere(grad_near, near[0], grad_spikes, kept[0])
-    asked, was = scans.Asked(*_arrays(grad_spikes, grad_membranes)), scans.Kept(*_arrays(*kept))
+    asked, was = scans.Asked(*_arrays(*grads)), scans.Kept(*_arrays(*kept))
     neuron, late, own = _neuron(layer, settings), _late(layer), _events(lists[0])
     if to_recurrent and late.size:
         past = _array(state[:, STATE_ROWS:])
-        own = event_loops.Events(*recurrent_delays.list_arrivals(own, late, past, n_steps))
+        own = event_loops.Events(*recurrent_delays.list_arrivals(own, late, past, kept[0].shape[1]))
     recurrent = _array(layer.recurrent)
     events = _events(lists[1])
     given = (asked, was, own, events, recurrent, _panels(recurrent), late, neuron)
@@ -341,18 +397,16 @@ def _from_membranes(
 
 
 def _from_near(
-    grads: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    grads: tuple[torch.Tensor, torch.Tensor],
     near: tuple[torch.Tensor, torch.Tensor],
     lists: tuple[Cells, Cells],
     layer: Layer,
     state: torch.Tensor,
     n_steps: int,
     settings: Settings,
-    to_recurrent: bool,
 ) -> _Back:
-    """Prepare the scan back that needs the units near their threshold only."""
-    slopes, asked, everywhere = _arrays(near[1], grads[2], grads[0])
+    """Prepare the scan back that needs the units near their threshold only; gradients of near and of all spikes."""
+    slopes, asked, everywhere = _arrays(near[1], *grads)
     cells = leaky_back.NearCells(_bits(near[0]), _places(near[0]), slopes, asked, everywhere)
     recurrent = _array(layer.recurrent)
     padded = _zeros((*recurrent.shape[:2], tiles(recurrent.shape[2]) * LANES), recurrent.dtype)
@@ -443,7 +497,7 @@ def readout_backward(
     trace: torch.Tensor,
     peaks: torch.Tensor,
     n_steps: int,
-    near: torch.Tensor | None,
+    near: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Propagate back through a read-out: gradients of spikes, weights and decay.
 

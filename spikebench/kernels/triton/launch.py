@@ -236,15 +236,15 @@ def scan(
     state: torch.Tensor,
     n_steps: int,
     settings: Settings,
-    keep: tuple[bool, bool, bool, bool],
+    keep: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, ...]:
-    """Run neurons; see :func:`spikebench.kernels.cpu.launch.scan`. A GPU lists no units near their threshold."""
+    """Run neurons: offsets, bins, units, membranes, synapses, adaptation, state (empty unless requested)."""
     batch, n_rows, n = state.shape
     weight, decay_syn, parameters, recurrent, late = layer
     n_taps = len(recurrent)
     if len(weight):
         current = event_linear(*events, weight, n_steps)
-    kept = [state.new_empty((batch, n_steps, n) if wanted else (0, 0, 0)) for wanted in keep[:3]]
+    kept = [state.new_empty((batch, n_steps, n) if wanted else (0, 0, 0)) for wanted in keep]
     raster = torch.empty(batch, n_steps, n, dtype=torch.uint8, device=state.device)
     end = torch.empty(state.shape, dtype=state.dtype, device=state.device)
     lists = torch.empty(batch, n_taps + 1, n, dtype=torch.int32, device=state.device)
@@ -259,9 +259,7 @@ def scan(
         ),
         (*kept, raster, end, lists, torch.empty_like(lists[..., 0])),
         *(n_steps, n, n_rows, n_taps, len(parameters)),
-        **{
-            f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep[:3], strict=True)
-        },
+        **{f"KEEPS_{name}": kept for name, kept in zip(("MEM", "SYN", "AD"), keep, strict=True)},
         EQUATIONS=settings.equations,
         RECURS=n_taps > 0,
         DELAYS=late is not None,
@@ -278,26 +276,23 @@ def scan(
     _, bins, units = raster.nonzero(as_tuple=True)
     sizes = raster.sum((1, 2), dtype=torch.int64)
     offsets = torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
-    none = bins.new_empty((0, 0, 0), dtype=torch.int32), state.new_empty(0)
-    return (offsets, bins.int(), units.int(), *kept, end, *none)
+    return (offsets, bins.int(), units.int(), *kept, end)
 
 
 def scan_backward(
-    grads: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    grads: tuple[torch.Tensor, torch.Tensor],
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    near: tuple[torch.Tensor, torch.Tensor],
     spikes: Cells,
     events: Cells,
     layer: Layer,
     state: torch.Tensor,
-    n_steps: int,
     settings: Settings,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Propagate back through a scan; see :func:`spikebench.kernels.cpu.launch.scan_backward`. ``near`` is empty."""
+    """Propagate back through a scan; see :func:`spikebench.kernels.cpu.launch.scan_backward`."""
     weight, decay_syn, parameters, recurrent, late = layer
-    grad_spikes, grad_membranes, _ = grads
-    batch, _, n = kept[0].shape
+    grad_spikes, grad_membranes = grads
+    batch, n_steps, n = kept[0].shape
     n_rows, n_taps = state.shape[1], len(recurrent)
     numbers = (_number(settings.threshold, state), _number(settings.slope, state))
     lanes = _power(n)
@@ -387,9 +382,8 @@ def readout_backward(
     trace: torch.Tensor,
     peaks: torch.Tensor,
     n_steps: int,
-    near: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Propagate back through a read-out: gradients of spikes, weights and decay; ``near`` is None."""
+    """Propagate back through a read-out: gradients of spikes, weights and decay."""
     batch, (n_units, n) = lengths.numel(), weight.shape
     has_trace = trace.numel() > 0
     current = trace  # not read without a trace
