@@ -124,23 +124,9 @@ def scan_back_leaky(
         if few:
             for k in range(n_samples):
                 _retreat_steps(
-                    near,
-                    spikes,
-                    recurrent,
-                    neuron,
-                    state,
-                    n_steps,
-                    few,
-                    work,
-                    block,
-                    into,
-                    first,
-                    n_samples,
-                    n_block,
-                    k,
-                    k + 1,
-                    begin,
-                    end,
+                    *(near, spikes, recurrent, neuron, state, n_steps, few, work),
+                    *(block, into, first, n_samples, n_block),
+                    *(k, k + 1, begin, end),
                 )
         else:
             for back in range(end - begin):
@@ -156,23 +142,9 @@ def scan_back_leaky(
                     by_spikes,
                 )
                 _retreat_steps(
-                    near,
-                    spikes,
-                    recurrent,
-                    neuron,
-                    state,
-                    n_steps,
-                    few,
-                    work,
-                    block,
-                    into,
-                    first,
-                    n_samples,
-                    n_block,
-                    0,
-                    n_samples,
-                    t,
-                    t + 1,
+                    *(near, spikes, recurrent, neuron, state, n_steps, few, work),
+                    *(block, into, first, n_samples, n_block),
+                    *(0, n_samples, t, t + 1),
                 )
         if into.weight.size > 0:
             add_sorted_gradients(
