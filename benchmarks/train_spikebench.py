@@ -268,8 +268,9 @@ def limits(network: Network, batch: EventBatch, n_hidden: int, spikes: float) ->
     added = 2 * n_hidden * (n_events + (spikes * n if recurrent else 0))
     # λ·Vᵀ, for the cells whose spike has a gradient.
     multiplied = 2 * active * cells * n_hidden if recurrent else 0
-    # Membranes are written and read, so are the gradients of spikes; events are read twice.
-    moved = 4 * cells * 4 + 2 * 8 * n_events
+    # Of active cells, surrogate derivatives and gradients are written and read, of all cells a bit that says which are
+    # active; events are read twice.
+    moved = 4 * 4 * active * cells + 2 * cells / 8 + 2 * 8 * n_events
     rates = machine_rates(n_hidden)
     seconds = {
         "additions of rows": added / (rates["products_per_s"] / 2),  # a product counts two

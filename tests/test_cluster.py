@@ -123,8 +123,8 @@ def test_the_scheduler_goes_away_and_the_rest_is_done_here(
     _, err = process.communicate()
     assert process.returncode == 1
     assert err.splitlines()[-1] == (
-        f"spikebench: the scheduler at {passing.address} is gone; finished recordings are kept, run "
-        "the same command again to resume"
+        f"spikebench: the scheduler at {passing.address} is no longer reachable; finished recordings are "
+        "kept, run the same command again to resume"
     )
     assert "Traceback" not in err
     assert "distributed" not in err

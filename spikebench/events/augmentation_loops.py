@@ -65,8 +65,8 @@ def change_many(
     bins: NDArray[np.int32],
     new_units: NDArray[np.int32],
     lengths: NDArray[np.int64],
-) -> None:
-    """Change samples by a plan and sort their spikes into bins.
+) -> bool:
+    """Change samples by a plan and sort their spikes into bins; return whether ``bins`` has room for them.
 
     Times must be sorted and finite, and units below ``n_units``: neither is checked here.
     """
@@ -108,12 +108,15 @@ def change_many(
             steps[e] = step if seconds[e] >= 0 else n_steps + 1
         if unit_jitter > 0:
             jitter_units(moved[:n], steps, unit_jitter, n_units, n_steps + 1, words, state)
+        if at + n > bins.size:
+            return False
         size = sort_bins(steps[:n], moved, places, bins[at:], new_units[at:])
         lengths[row] = bins[at + size - 1] + 1 if size else 0
         if places[n_steps] > size:
             lengths[row] = n_steps  # a spike is after the last bin
         at += size
         new_offsets[row + 1] = at
+    return True
 
 
 @compiled
@@ -236,9 +239,15 @@ def sort_bins(
     kept = int(places[places.size - 2])
     for k in range(quarter):
         for q in range(4):
-            put(np.uint64(k) + np.uint64(q) * quarter, steps, units, places, bins, new_units)
+            put(np.uint64(k) + np.uint64(q) * quarter, steps, units, places, new_units)
     for k in range(np.uint64(4) * quarter, n):
-        put(np.uint64(k), steps, units, places, bins, new_units)
+        put(np.uint64(k), steps, units, places, new_units)
+    begin = np.uint64(0)
+    for t in range(places.size - 2):
+        end = np.uint64(places[t])
+        for k in range(begin, end):
+            bins[k] = t
+        begin = end
     return kept
 
 
@@ -248,14 +257,13 @@ def put(
     steps: NDArray[np.int32],
     units: NDArray[np.int32],
     places: NDArray[np.uint32],
-    bins: NDArray[np.int32],
     new_units: NDArray[np.int32],
 ) -> None:
-    """Write a spike to the next place of its bin."""
+    """Write the unit of a spike to the next place of its bin."""
     step = np.uint32(steps[e])
     place = places[step]
     places[step] = place + np.uint32(1)
-    bins[place], new_units[place] = steps[e], units[e]
+    new_units[place] = units[e]
 
 
 @compiled

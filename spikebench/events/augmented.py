@@ -104,26 +104,26 @@ class AugmentedSamples:
         data, changes, samples = self.samples.samples, self.changes, self.samples
         events = data.events
         plan = self.plan(chosen, seed)
-        sizes = np.diff(events.offsets)
-        most = sizes[plan.first].sum() + sizes[plan.mate[plan.mate >= 0]].sum()
         offsets = np.zeros(chosen.size + 1, dtype=np.int64)
         lengths = np.zeros(chosen.size, dtype=np.int64)
-        bins, units = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
-        change_many(
-            events.offsets,
-            events.times,
-            events.units,
-            plan,
-            changes.time_jitter,
-            changes.unit_jitter,
-            samples.time_step,
-            samples.n_steps,
-            data.n_units,
-            offsets,
-            bins,
-            units,
-            lengths,
-        )
+        for room in _rooms(np.diff(events.offsets), plan):
+            bins, units = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+            if change_many(
+                events.offsets,
+                events.times,
+                events.units,
+                plan,
+                changes.time_jitter,
+                changes.unit_jitter,
+                samples.time_step,
+                samples.n_steps,
+                data.n_units,
+                offsets,
+                bins,
+                units,
+                lengths,
+            ):
+                break
         size, group = int(offsets[-1]), np.int32(samples.group_units)
         grouped = units[:size] // group if group > 1 else units[:size]
         durations = self._durations(plan)
@@ -184,6 +184,18 @@ class AugmentedSamples:
             mask_end=start + span,
             state=keys + places[-1],
         )
+
+
+def _rooms(sizes: NDArray[np.int64], plan: Plan) -> tuple[int, int]:
+    """Return numbers of spikes to make room for: one that practically always suffices, and one that does.
+
+    The first access to memory takes time; the number of kept spikes is binomial.
+    """
+    of_rows = sizes[plan.first] + np.where(plan.mate < 0, 0, sizes[plan.mate])
+    share = plan.kept / 2.0**64
+    likely = (of_rows * share).sum() + 8 * np.sqrt((of_rows * share * (1 - share)).sum())
+    most = int(of_rows.sum())
+    return min(int(likely) + 64, most), most
 
 
 def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -41,8 +41,9 @@ def _event_linear(
     units: torch.Tensor,
     weight: torch.Tensor,
     handle: torch.Tensor | None,
-    n_steps: int,
     near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
+    n_steps: int,
 ) -> torch.Tensor:
     return weight.new_empty(offsets.shape[0] - 1, n_steps, weight.shape[2])
 
@@ -54,10 +55,13 @@ def _event_linear_backward(
     units: torch.Tensor,
     weight: torch.Tensor,
     near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     to_weight: bool,
     to_spikes: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    inputs = (grad.shape[0], grad.shape[1], weight.shape[1])
+    inputs: tuple[int, ...] = (grad.shape[0], grad.shape[1], weight.shape[1])
+    if near_handle is not None:
+        inputs = (near_handle.shape[0],)
     return (
         weight.new_empty(weight.shape if to_weight else (0,)),
         weight.new_empty(inputs if to_spikes else (0,)),
@@ -118,9 +122,12 @@ def _lif_scan(
     keep_membranes: bool,
     keep_synapses: bool,
     keep_adaptation: bool,
+    keep_near: bool,
 ) -> tuple[torch.Tensor, ...]:
     batch, _, n = state.shape
     n_spikes = torch.library.get_ctx().new_dynamic_size()
+    n_near = torch.library.get_ctx().new_dynamic_size() if keep_near else 0
+    near = near_shape((batch, n_steps, n)) if keep_near else (0, 0, 0)
     kept = (
         state.new_empty((batch, n_steps, n) if wanted else (0, 0, 0))
         for wanted in (keep_membranes, keep_synapses, keep_adaptation)
@@ -132,15 +139,21 @@ def _lif_scan(
         state.new_empty(n_spikes, dtype=torch.int32),
         *kept,
         state.new_empty(state.shape),
+        state.new_empty(near, dtype=torch.int32),
+        state.new_empty(n_near),
+        state.new_empty_strided((n_near,), (0,)),
     )
 
 
 def _lif_scan_backward(
     grad_spikes: torch.Tensor,
     grad_membranes: torch.Tensor,
+    grad_near: torch.Tensor,
     membranes: torch.Tensor,
     synapses: torch.Tensor,
     adapted: torch.Tensor,
+    near: torch.Tensor,
+    slopes: torch.Tensor,
     spike_offsets: torch.Tensor,
     spike_bins: torch.Tensor,
     spike_units: torch.Tensor,
@@ -153,6 +166,7 @@ def _lif_scan_backward(
     recurrent: torch.Tensor,
     late: torch.Tensor | None,
     state: torch.Tensor,
+    n_steps: int,
     equations: int,
     threshold: float,
     slope: float,
@@ -163,17 +177,19 @@ def _lif_scan_backward(
     to_weight: bool,
     to_recurrent: bool,
 ) -> Tensors4:
-    none = (0, 0, 0)
+    none, shape = (0, 0, 0), (state.shape[0], n_steps, state.shape[2])
     return (
-        membranes.new_empty(membranes.shape if to_current else none),
+        state.new_empty(shape if to_current else none),
         weight.new_empty(weight.shape if to_weight else none),
         recurrent.new_empty(recurrent.shape if to_recurrent else none),
         parameters.new_empty(1 + parameters.shape[0], parameters.shape[1]),
     )
 
 
-def _near_threshold(membranes: torch.Tensor, threshold: float, slope: float) -> torch.Tensor:
-    return membranes.new_empty(near_shape(membranes.shape), dtype=torch.int32)
+def _gather_near(
+    values: torch.Tensor, near: torch.Tensor, near_handle: torch.Tensor
+) -> torch.Tensor:
+    return values.new_empty(near_handle.shape)
 
 
 def _current_moments(current: torch.Tensor) -> torch.Tensor:
@@ -311,7 +327,9 @@ def _leaky_readout(
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
-    handle: torch.Tensor,
+    handle: torch.Tensor | None,
+    near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     weight: torch.Tensor,
     decay: torch.Tensor,
     lengths: torch.Tensor,
@@ -340,12 +358,15 @@ def _leaky_readout_backward(
     start: torch.Tensor,
     trace: torch.Tensor,
     peaks: torch.Tensor,
+    near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     reduction: int,
     n_steps: int,
 ) -> Tensors3:
     n_units, n = weight.shape
+    spikes = (lengths.shape[0], n_steps, n_units)
     return (
-        weight.new_empty(lengths.shape[0], n_steps, n_units),
+        weight.new_empty(spikes if near_handle is None else near_handle.shape),
         weight.new_empty(n_units, n),
         weight.new_empty(n),
     )
@@ -371,11 +392,11 @@ FAKES: dict[str, Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]] = {
     "event_linear_backward": _event_linear_backward,
     "feed_forward_scan": _feed_forward_scan,
     "feed_forward_scan_backward": _feed_forward_scan_backward,
+    "gather_near": _gather_near,
     "leaky_readout": _leaky_readout,
     "leaky_readout_backward": _leaky_readout_backward,
     "lif_scan": _lif_scan,
     "lif_scan_backward": _lif_scan_backward,
-    "near_threshold": _near_threshold,
     "normalised_layer": _normalised_layer,
     "normalised_layer_backward": _normalised_layer_backward,
     "softmax_sum": _softmax_sum,

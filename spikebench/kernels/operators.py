@@ -58,10 +58,9 @@ _WRONG = {
 def event_linear(events: EventBatch | Spikes, weight: torch.Tensor) -> torch.Tensor:
     """Multiply events by weights to get currents; see :func:`spikebench.kernels.reference.event_linear`."""
     taps = check_weight(events, weight)
-    handle = events.handle if isinstance(events, Spikes) else None
     n_steps = steps_of(events)
-    near = events.near if isinstance(events, Spikes) else None
-    current: torch.Tensor = _event_linear(*_cells(events), taps, handle, n_steps, near)
+    handles = events.handles() if isinstance(events, Spikes) else (None, None, None)
+    current: torch.Tensor = _event_linear(*_cells(events), taps, *handles, n_steps)
     return current
 
 
@@ -174,23 +173,26 @@ def recurrent_lif_scan(
     learns = torch.is_grad_enabled()
     decays_learn = learns and (decay_syn.requires_grad or parameters.requires_grad)
     needs = learns and any(tensor.requires_grad for tensor in (given, *layer[:4]))
-    in_reset = needs and neuron.reset_in_graph and neuron.reset == "zero"
-    handle, offsets, bins, fired, membranes, _, _, end = _scan(
+    in_reset = needs and neuron.reset_in_graph
+    has_near = needs and settings.surrogate in COMPACT and _device(taps) is cpu
+    suffices = has_near and adaptation is None and late is None and not (decays_learn or in_reset)
+    handle, offsets, bins, fired, membranes, _, _, end, near, _, near_handle = _scan(
         given,
         *cells,
         *layer,
         state,
         n_steps,
         *settings,
-        needs or keep_membranes,
-        decays_learn or in_reset,
+        (needs and not suffices) or keep_membranes,
+        decays_learn or (in_reset and neuron.reset == "zero"),
         needs and adaptation is not None,
+        has_near,
     )
-    near = None
-    if needs and settings.surrogate in COMPACT and _device(taps) is cpu:
-        near = _near_threshold(membranes.detach(), settings.threshold, settings.slope)
+    listed = (near, near_handle) if has_near else (None, None)
     return Scan(
-        Spikes(offsets, bins, fired, handle, is_checked=True, near=near),
+        Spikes(
+            offsets, bins, fired, handle, is_checked=True, near=listed[0], near_handle=listed[1]
+        ),
         membranes if keep_membranes else None,
         end,
     )
@@ -206,7 +208,7 @@ def leaky_readout(
 ) -> torch.Tensor:
     """Integrate spikes and reduce; see :func:`spikebench.kernels.reference.leaky_readout`."""
     lengths, start = check_readout(spikes, weight, decay, reduction, lengths, start)
-    given = (*_cells(spikes), spikes.handle)
+    given = (*_cells(spikes), *spikes.handles())
     decays = decay.expand(weight.shape[1])
     scores, trace, _ = _readout(
         *given,
@@ -329,8 +331,9 @@ def _event_linear(
     units: torch.Tensor,
     weight: torch.Tensor,
     handle: torch.Tensor | None,
-    n_steps: int,
     near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
+    n_steps: int,
 ) -> torch.Tensor:
     current: torch.Tensor = _device(weight).event_linear(offsets, bins, units, weight, n_steps)
     return current
@@ -344,6 +347,7 @@ def _event_linear_backward(
     units: torch.Tensor,
     weight: torch.Tensor,
     near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     to_weight: bool,
     to_spikes: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -352,20 +356,22 @@ def _event_linear_backward(
     weights, spikes = weight.new_empty(0), weight.new_empty(0)
     if to_weight:
         weights = kernels.event_linear_backward(offsets, bins, units, grad, n_taps, n_units, 0)
-    if to_spikes:
+    if to_spikes and near is not None and near_handle is not None:
+        spikes = kernels.near_spikes_gradient(grad, weight, near)
+    elif to_spikes:
         spikes = kernels.spikes_gradient(grad, weight, near)
     return weights, spikes
 
 
 def _event_linear_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-    ctx.save_for_backward(*inputs[:4], inputs[6])
+    ctx.save_for_backward(*inputs[:4], *inputs[5:7])
 
 
 def _event_linear_gradients(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # noqa: ANN401
-    needs = ctx.needs_input_grad
-    weights, spikes = _event_linear_backward(grad, *ctx.saved_tensors, needs[3], needs[4])
-    found = weights if needs[3] else None, spikes if needs[4] else None
-    return None, None, None, *found, None, None
+    _, _, _, to_weight, to_all, _, to_near, _ = ctx.needs_input_grad
+    weights, spikes = _event_linear_backward(grad, *ctx.saved_tensors, to_weight, to_all or to_near)
+    found = weights if to_weight else None, spikes if to_all else None
+    return None, None, None, *found, None, spikes if to_near else None, None
 
 
 @torch.library.custom_op("spikebench::delayed_linear", mutates_args=())
@@ -442,6 +448,7 @@ def _scan(
     keep_membranes: bool,
     keep_synapses: bool,
     keep_adaptation: bool,
+    keep_near: bool,
 ) -> tuple[
     torch.Tensor,
     torch.Tensor,
@@ -451,8 +458,12 @@ def _scan(
     torch.Tensor,
     torch.Tensor,
     torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
+    torch.Tensor,
 ]:
-    found = _device(state).scan(
+    none = state.new_empty((0, 0, 0), dtype=torch.int32), state.new_empty(0)
+    given = (
         current,
         (offsets, bins, units),
         Layer(weight, decay_syn, parameters, recurrent, late),
@@ -461,18 +472,27 @@ def _scan(
         Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
         (keep_membranes, keep_synapses, keep_adaptation),
     )
+    found: Any = cpu.scan_near(*given) if keep_near else (*_device(state).scan(*given), *none)
     shape = (state.shape[0], n_steps, state.shape[2])
-    handle = torch.zeros(1, dtype=state.dtype, device=state.device)
-    return (handle.as_strided(shape, (0, 0, 0)), *found)
+    handle, near_handle = (state.new_zeros(1) for _ in range(2))
+    slopes = found[-1]
+    return (
+        handle.as_strided(shape, (0, 0, 0)),
+        *found,
+        near_handle.as_strided(slopes.shape, (0,)),
+    )
 
 
 @torch.library.custom_op("spikebench::lif_scan_backward", mutates_args=())
 def _scan_backward(
     grad_spikes: torch.Tensor,
     grad_membranes: torch.Tensor,
+    grad_near: torch.Tensor,
     membranes: torch.Tensor,
     synapses: torch.Tensor,
     adapted: torch.Tensor,
+    near: torch.Tensor,
+    slopes: torch.Tensor,
     spike_offsets: torch.Tensor,
     spike_bins: torch.Tensor,
     spike_units: torch.Tensor,
@@ -485,6 +505,7 @@ def _scan_backward(
     recurrent: torch.Tensor,
     late: torch.Tensor | None,
     state: torch.Tensor,
+    n_steps: int,
     equations: int,
     threshold: float,
     slope: float,
@@ -501,16 +522,19 @@ def _scan_backward(
     # On a GPU, a state of zeros is used like any other, since looking at it would wait for all kernels before.
     starts = before_start and (state.is_cuda or bool(state.any()))
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-    found = _device(membranes).scan_backward(
-        (grad_spikes, grad_membranes),
-        kept=(membranes, synapses, adapted),
-        spikes=spikes,
-        events=(offsets, bins, units),
-        layer=Layer(weight, decay_syn, parameters, recurrent, late),
-        state=state,
-        settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
-        wanted=(to_current or starts, to_weight, to_recurrent),
-    )
+    lists = spikes, (offsets, bins, units)
+    layer = Layer(weight, decay_syn, parameters, recurrent, late)
+    settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
+    kept, wanted = (membranes, synapses, adapted), (to_current or starts, to_weight, to_recurrent)
+    if near.shape[1]:
+        grads = (grad_spikes, grad_membranes, grad_near)
+        found = cpu.scan_backward_near(
+            grads, kept, (near, slopes), *lists, layer, state, n_steps, settings, wanted
+        )
+    else:
+        found = _device(state).scan_backward(
+            (grad_spikes, grad_membranes), kept, *lists, layer, state, settings, wanted
+        )
     if before_start and found[0].numel():  # spikes before the first step
         for s in range(len(recurrent)):
             for t in range(min(s + 1, found[0].shape[1])):
@@ -521,21 +545,23 @@ def _scan_backward(
 
 
 def _scan_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-    _, *spikes, membranes, synapses, adapted, end = output
+    _, *spikes, membranes, synapses, adapted, end, near, slopes, _ = output
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(*spikes, synapses, adapted, end)
-    ctx.save_for_backward(membranes, synapses, adapted, *spikes, *inputs[1:10])
-    ctx.settings = inputs[11:17]
+    ctx.mark_non_differentiable(*spikes, synapses, adapted, end, near, slopes)
+    ctx.save_for_backward(membranes, synapses, adapted, near, slopes, *spikes, *inputs[1:10])
+    ctx.settings = inputs[10:17]
 
 
 def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
     membranes, *rest = ctx.saved_tensors
     none = membranes.new_empty(0, 0, 0)
     grad_spikes, grad_membranes = (none if g is None else g for g in (gradients[0], gradients[4]))
+    grad_near = none.flatten() if gradients[-1] is None else gradients[-1]
     needs = ctx.needs_input_grad
     current, weight, recurrent, decays = _scan_backward(
         grad_spikes,
         grad_membranes,
+        grad_near,
         membranes,
         *rest,
         *ctx.settings,
@@ -547,14 +573,16 @@ def _scan_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...
         *(current if needs[0] else None, None, None, None, weight if needs[4] else None),
         *(decays[0] if needs[5] else None, decays[1:] if needs[6] else None),
         recurrent if needs[7] else None,
-        *(None,) * 12,
+        *(None,) * 13,
     )
 
 
-@torch.library.custom_op("spikebench::near_threshold", mutates_args=())
-def _near_threshold(membranes: torch.Tensor, threshold: float, slope: float) -> torch.Tensor:
-    """List the units in the support of a compact surrogate, see :attr:`Spikes.near`."""
-    return cpu.near_threshold(membranes, threshold, slope)
+@torch.library.custom_op("spikebench::gather_near", mutates_args=())
+def _gather_near(
+    values: torch.Tensor, near: torch.Tensor, near_handle: torch.Tensor
+) -> torch.Tensor:
+    """List the values of the cells near their threshold, see :attr:`Spikes.near`; one step stands for all."""
+    return cpu.gather_near(values, near)
 
 
 @torch.library.custom_op("spikebench::leaky_readout", mutates_args=())
@@ -562,7 +590,9 @@ def _readout(
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
-    handle: torch.Tensor,
+    handle: torch.Tensor | None,
+    near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     weight: torch.Tensor,
     decay: torch.Tensor,
     lengths: torch.Tensor,
@@ -598,6 +628,8 @@ def _readout_backward(
     start: torch.Tensor,
     trace: torch.Tensor,
     peaks: torch.Tensor,
+    near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     reduction: int,
     n_steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -614,6 +646,7 @@ def _readout_backward(
         trace=trace,
         peaks=peaks,
         n_steps=n_steps,
+        **({} if near_handle is None else {"near": near}),
     )
     return found
 
@@ -622,18 +655,19 @@ def _readout_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  #
     _, trace, peaks = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(peaks)
-    ctx.save_for_backward(*inputs[:3], *inputs[4:8], trace, peaks)
-    ctx.reduction, ctx.n_steps = inputs[8:10]
+    ctx.save_for_backward(*inputs[:3], *inputs[6:10], trace, peaks, *inputs[4:6])
+    ctx.reduction, ctx.n_steps = inputs[10:12]
 
 
 def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
     grad = gradients[1] if ctx.reduction == REDUCTIONS["trace"] else gradients[0]
     if grad is None:
-        return (None,) * 11
+        return (None,) * 13
     spikes, weights, decays = _readout_backward(
         grad, *ctx.saved_tensors, ctx.reduction, ctx.n_steps
     )
-    return None, None, None, spikes, weights, decays, *(None,) * 5
+    handles = (spikes, None, None) if ctx.saved_tensors[-1] is None else (None, None, spikes)
+    return None, None, None, *handles, weights, decays, *(None,) * 5
 
 
 def _once(ctx: Any, *gradients: Any) -> None:  # noqa: ANN401
@@ -649,7 +683,7 @@ for _operator, _gradients, _context in (
     (_delayed_linear_backward, _once, None),
     (_scan_backward, _once, None),
     (_readout_backward, _once, None),
-    (_near_threshold, _once, None),
+    (_gather_near, _once, None),
 ):
     _operator.register_autograd(_gradients, setup_context=_context)
 for _name, _fake in FAKES.items():

@@ -17,7 +17,7 @@ from spikebench.events.batches import EventBatch
 BITS = 32
 
 
-def near_shape(shape: torch.Size) -> tuple[int, int, int]:
+def near_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return the shape of :attr:`Spikes.near` of spikes (batch, time, unit)."""
     return shape[0], shape[1], (shape[2] + BITS - 1) // BITS
 
@@ -41,6 +41,9 @@ class Spikes:
     near : Tensor of int32, shape (batch, time, ceil(unit / 32)), or None
         A bit for every cell whose gradient is used, the lowest for the first of 32 neurons; the others are too far from
         their threshold, where a surrogate with compact support is 0. None: all gradients may be used.
+    near_handle : Tensor of float, shape (cells in near,), or None
+        Tensor that carries the gradients of these cells in the place of ``handle``, in the order (batch, time, unit),
+        for whatever computes no others.
     """
 
     offsets: torch.Tensor
@@ -50,6 +53,7 @@ class Spikes:
     is_raster: bool = False
     is_checked: bool = False
     near: torch.Tensor | None = None
+    near_handle: torch.Tensor | None = None
 
     @classmethod
     def from_dense(cls, dense: torch.Tensor) -> Spikes:
@@ -75,6 +79,16 @@ class Spikes:
         """Batch, time, unit."""
         return self.handle.shape
 
+    def handles(self) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """Return handle, near and near handle for an operator that uses only one of both handles.
+
+        Returns
+        -------
+        tuple of Tensor or None
+            Without the handle if there is one for the cells near their threshold.
+        """
+        return (self.handle if self.near_handle is None else None), self.near, self.near_handle
+
     def dense(self) -> torch.Tensor:
         """Return the raster.
 
@@ -98,7 +112,9 @@ class Spikes:
         """
         if self.is_raster:
             return self.handle.sum(1)
-        counts: torch.Tensor = _Counts.apply(self.handle, *self._cells())  # type: ignore[no-untyped-call]
+        counts: torch.Tensor = _Counts.apply(  # type: ignore[no-untyped-call]
+            self.handle, self.near, self.near_handle, *self._cells()
+        )
         return counts
 
     def mean_count(self) -> float:
@@ -221,16 +237,33 @@ class _Masked(torch.autograd.Function):
 class _Counts(torch.autograd.Function):
     @staticmethod
     def forward(
-        handle: torch.Tensor, rows: torch.Tensor, bins: torch.Tensor, units: torch.Tensor
+        handle: torch.Tensor,
+        near: torch.Tensor | None,
+        near_handle: torch.Tensor | None,
+        rows: torch.Tensor,
+        bins: torch.Tensor,
+        units: torch.Tensor,
     ) -> torch.Tensor:
         batch, _, n_units = handle.shape
         cells = torch.bincount(rows * n_units + units, minlength=batch * n_units)
         return cells.view(batch, n_units).to(handle.dtype)
 
     @staticmethod
-    def setup_context(ctx: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def setup_context(
+        ctx: torch.autograd.function.FunctionCtx,
+        inputs: tuple[torch.Tensor, ...],
+        output: torch.Tensor,
+    ) -> None:
         ctx.shape = inputs[0].shape  # type: ignore[attr-defined]
+        ctx.save_for_backward(*inputs[1:3])
 
     @staticmethod
-    def backward(ctx: object, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        return gradients[0][:, None].expand(ctx.shape), None, None, None  # type: ignore[attr-defined]
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, *gradients: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
+        near, near_handle = ctx.saved_tensors  # type: ignore[attr-defined]
+        every_step = gradients[0][:, None]
+        if near_handle is None:
+            return every_step.expand(ctx.shape), *(None,) * 5  # type: ignore[attr-defined]
+        listed = torch.ops.spikebench.gather_near(every_step, near, near_handle)
+        return None, None, listed, None, None, None

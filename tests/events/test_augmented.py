@@ -12,6 +12,7 @@ from helpers.augmented_one_by_one import augmented_batch
 from scipy.stats import ks_2samp
 
 from spikebench.compiled import compiled
+from spikebench.events import augmented
 from spikebench.events.augmentation_loops import Plan
 from spikebench.events.augmented import AugmentedSamples, Changes
 from spikebench.events.batches import BinnedSamples, EventBatch
@@ -249,3 +250,19 @@ def test_all_spikes_removed(rng: np.random.Generator) -> None:
     assert batch.bins.numel() == 0
     assert batch.offsets.tolist() == [0] * (N_SAMPLES + 1)
     assert batch.lengths[7] == 0  # of unknown duration
+
+
+def test_a_batch_with_more_spikes_than_expected_gets_more_room(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, chosen = AugmentedSamples(made(rng), STRONG), np.arange(N_SAMPLES)
+    expected = samples.batch(chosen, (0, 1))
+    rooms = augmented._rooms
+    likely, most = rooms(np.full(N_SAMPLES, 300), samples.plan(chosen, (0, 1)))
+    assert expected.bins.numel() < likely < most
+    monkeypatch.setattr(
+        augmented, "_rooms", lambda *given: (expected.bins.numel() // 2, rooms(*given)[1])
+    )
+    found = samples.batch(chosen, (0, 1))
+    for name in ("offsets", "bins", "units", "lengths"):
+        assert torch.equal(getattr(found, name), getattr(expected, name))

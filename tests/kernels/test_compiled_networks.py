@@ -91,7 +91,8 @@ def calls(request: pytest.FixtureRequest) -> dict[str, Call]:
             normed, decay, decay, boxcar, weight=second[0], normalisation=norm
         ).spikes
         again.counts().sum().backward(retain_graph=True)
-        (normed.counts().sum() + normed.dense().sum()).backward(retain_graph=True)
+        counts = normed.counts().sum() + scan.spikes.counts().sum()
+        (counts + normed.dense().sum()).backward(retain_graph=True)
         scores = operators.leaky_readout(spikes, readout, decay[:2], "mean", lengths)
         scores.sum().backward(retain_graph=True)
         trace = operators.leaky_readout(spikes, readout, decay[:2], "trace")

@@ -9,6 +9,8 @@
     events     The loops over events: checks, currents, gradients of weights
     feed_forward  The loops of feed-forward layers with given currents: normalise, run the neurons,
                propagate back
+    leaky_back  The way back through a layer of leaky neurons from the units near their threshold only:
+               no membrane is needed
     launch     The kernels on a CPU: compiled loops, shared among threads;
                :mod:`spikebench.kernels.operators` calls them
     launch_feed_forward  Feed-forward layers with given currents on a CPU;

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.kernels.cpu.compiling import Floats, Ints, Offsets, compiled
-from spikebench.kernels.cpu.vectors import spread_row, sum_rows
+from spikebench.kernels.cpu.vectors import spread_row, sum_rows_at
 
 
 class Events(NamedTuple):
@@ -72,17 +72,19 @@ def add_currents(
 ) -> None:
     """current[k, t + s] = Σ weight[s, unit] over the events at t; current need not be initialised."""
     n_taps = weight.shape[0]
+    n_units, n = weight.shape[1], weight.shape[2]
     n_steps = current.shape[1]
+    table, sums = weight.ravel(), current.ravel()
     for k in range(first, last):
         current[k] = 0
         for s in range(n_taps):
-            table = weight[s]
             e, end = offsets[k], offsets[k + 1]
             while e < end and bins[e] + s < n_steps:
                 t, begin = bins[e], e
                 while e < end and bins[e] == t:
                     e += 1
-                sum_rows(table, units, begin, e, current[k, t + s])
+                at = (k * n_steps + t + s) * n
+                sum_rows_at(table, s * n_units * n, units, begin, e, sums, at, n)
 
 
 @compiled
@@ -132,7 +134,8 @@ def add_sorted_gradients(
     offsets, bins, units = events
     n_samples, n_taps = cursors.shape
     n_rows = lam.shape[0] // n_samples
-    n_units = into.shape[1]
+    n_units, n = into.shape[1], into.shape[2]
+    rows, sums = lam.ravel(), into.ravel()
     for s in range(n_taps):
         later = shift + s
         places[:] = 0
@@ -157,5 +160,5 @@ def add_sorted_gradients(
         done = 0
         for u in range(n_units):
             if places[u] > done:
-                sum_rows(lam, order, done, places[u], into[s, u])
+                sum_rows_at(rows, 0, order, done, places[u], sums, (s * n_units + u) * n, n)
                 done = places[u]

@@ -2,8 +2,8 @@
 
 A vector that crosses a cache line is read twice; adding aligned rows of tables took half the time. Membranes and their
 gradients have the same size in every training step, and the first access of a process to a page costs more than
-writing it. Memory is therefore returned to a pool when its last tensor is deleted, and reused for the next array of
-about its size.
+writing it. Memory is therefore returned to a pool of small or of large pieces when its last tensor is deleted, and
+reused for the next array of about its size.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 _LINE = 64  # bytes
-_LEAST = 1 << 20  # bytes; smaller arrays are not worth keeping
-_MOST_FREE = 6  # free pieces in the pool
+_LEAST = 1 << 19  # bytes; smaller arrays are not worth keeping
+_LARGE = 1 << 23  # bytes; lists of spikes, which come and go, do not displace membranes
+_MOST_FREE = 6  # free pieces in each pool
 
-_free: deque[NDArray[np.uint8]] = deque()
+_small: deque[NDArray[np.uint8]] = deque()
+_large: deque[NDArray[np.uint8]] = deque()
 
 
 def empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
@@ -76,21 +78,30 @@ def _on_edge(memory: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 def _take(size: int) -> NDArray[np.uint8]:
     """Take a free piece that is not much too large, or allocate one."""
-    for _ in range(len(_free)):
+    free = _pool(size)
+    for _ in range(len(free)):
         try:
-            memory = _free.popleft()
+            memory = free.popleft()
         except IndexError:  # another thread took it
             break
         if size <= memory.size <= 2 * size:
             return memory
-        _free.append(memory)
-    return np.empty(size, np.uint8)
+        free.append(memory)
+    part = 1 << max(
+        size.bit_length() - 4, 0
+    )  # rounded up: lists of spikes have another size in every step
+    return np.empty(-(-size // part) * part, np.uint8)
 
 
 def _give_back(memory: NDArray[np.uint8]) -> None:
-    _free.append(memory)
-    if len(_free) > _MOST_FREE:
+    free = _pool(memory.size)
+    free.append(memory)
+    if len(free) > _MOST_FREE:
         try:
-            _free.popleft()  # the oldest one
+            free.popleft()  # the oldest one
         except IndexError:
             return
+
+
+def _pool(size: int) -> deque[NDArray[np.uint8]]:
+    return _large if size >= _LARGE else _small

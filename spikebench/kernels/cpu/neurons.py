@@ -365,6 +365,14 @@ def advance(table: Table, rules: Rules, before: Cell, syn: Vector) -> Cell:
 
 
 @inlined
+def advance_leaky(table: Table, rules: Rules, before: Cell, syn: Vector) -> Cell:
+    """Do what :func:`advance` does where A is not used."""
+    charged = table.p * _carried(rules, before) + table.g * syn
+    mem = charged * (rules.one - rules.silences * before.fired)
+    return Cell(syn, mem, before.ad, at_least(mem, rules.threshold))
+
+
+@inlined
 def retreat(
     table: Table,
     rules: Rules,

@@ -7,9 +7,10 @@ tiles of 32 units. Their equations are in :mod:`spikebench.kernels.cpu.neurons`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikebench.kernels.cpu.compiling import (
     Floats,
@@ -26,12 +27,12 @@ from spikebench.kernels.cpu.neurons import (
     FIRED,
     GRADIENTS,
     MEM,
-    SYN,
     Cell,
     Neuron,
     Rules,
     add_step,
     advance,
+    advance_leaky,
     load_back,
     load_cell,
     near_threshold,
@@ -50,8 +51,8 @@ from spikebench.kernels.cpu.recurrent_delays import (
     products_of_taps,
     send,
 )
-from spikebench.kernels.cpu.simd import at_least, bits
-from spikebench.kernels.cpu.spike_gradients import SPARSE, add_products, append_units
+from spikebench.kernels.cpu.simd import at_least, bits, load, lowest, store
+from spikebench.kernels.cpu.spike_gradients import SPARSE, Bits, add_products, append_units
 from spikebench.kernels.cpu.tiles import (
     WIDTH,
     load_units,
@@ -61,10 +62,11 @@ from spikebench.kernels.cpu.tiles import (
     units_of,
     write,
 )
-from spikebench.kernels.cpu.vectors import sum_rows
+from spikebench.kernels.cpu.vectors import sum_rows_at
 from spikebench.kernels.neuron import SURROGATES
 from spikebench.kernels.scan import STATE_ROWS
 
+_NONE, _ONE = np.uint64(0), np.uint64(1)
 _TRIANGLE, _BOXCAR = SURROGATES["triangle"], SURROGATES["boxcar"]  # 0 far from the threshold
 
 
@@ -74,6 +76,13 @@ class Kept(NamedTuple):
     membranes: Floats
     synapses: Floats
     adapted: Floats
+
+
+class Near(NamedTuple):
+    """Units near their threshold: bits (sample, step, tile), empty if not stored; their number in every sample."""
+
+    bits: Bits
+    counts: Offsets
 
 
 class Asked(NamedTuple):
@@ -120,15 +129,20 @@ def scan_forward(
     neuron: Neuron,
     state: Floats,
     kept: Kept,
+    near: Near,
     end_state: Floats,
     counts: Ints,
+    found: Ints,
+    slopes: Floats,
     first: int,
     last: int,
-) -> Ints:
+) -> tuple[Ints, Floats]:
     """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
 
     Currents are given, or, if there are weights, computed from the events one sample at a time in ``own``. Membranes,
-    synapses and adaptation are stored unless their arrays are empty. ``late`` (unit) is empty without recurrent delays.
+    synapses and adaptation are stored unless their arrays are empty, and so are the bits of the units near their
+    threshold, whose surrogate derivatives are returned, in order. ``late`` (unit) is empty without recurrent delays.
+    Both lists are written to ``found`` and ``slopes`` if these have room for them.
     """
     n_steps, n = counts.shape[1], decay_syn.size
     delays = late.size > 0
@@ -136,88 +150,160 @@ def scan_forward(
     arriving = np.empty((n_past if delays else 0, 2 * n), dtype=np.int32)
     n_arriving = np.zeros(len(arriving), dtype=np.int64)
     weighs = weight.shape[0] > 0  # by taps: an input without units has weights too
-    found = np.empty(1024, dtype=np.int32)
-    n_found = 0
+    steps, taps = (own if weighs else current).ravel(), recurrent.ravel()
+    n_found = n_slopes = 0
     starts = np.zeros(n_steps + 1, dtype=np.int64)
     now = np.zeros(np.uint64(tiles(n)) * CELLS, decay_syn.dtype)
-    syn = np.empty(n, decay_syn.dtype)
+    arrived = np.zeros(np.uint64(tiles(n)) * WIDTH, decay_syn.dtype)
+    spare = np.zeros(WIDTH, decay_syn.dtype)
+    membranes, synapses, adapted = (
+        kept.membranes.ravel(),
+        kept.synapses.ravel(),
+        kept.adapted.ravel(),
+    )
+    near_bits, table, syn = near.bits.ravel(), neuron.table, arrived[:n]
     for k in range(first, last):
         if weighs:
             add_currents(events.offsets[k : k + 2], events.bins, events.units, weight, own, 0, 1)
-        step = own[0] if weighs else current[k]
         syn[:] = state[k, 0]
         write(state[k, 1], now, MEM, CELLS)
         write(state[k, 2], now, AD, CELLS)
         write(state[k, STATE_ROWS], now, FIRED, CELLS)
         if delays:
             arrive_again(state[k, STATE_ROWS:], late, arriving, n_arriving)
+        found = longer(found, n_found, n_steps * n)
+        if near_bits.size > 0:
+            slopes = longer(slopes, n_slopes, n_steps * n)
+        begin = n_slopes
         for t in range(n_steps):
-            for h in range(n):
-                syn[h] = decay_syn[h] * syn[h] + step[t, h]
+            at = ((0 if weighs else k) * n_steps + t) * n
+            _decay_and_add(table, steps, np.uint64(at), np.uint64(n), arrived, spare)
             if delays:
                 add_arrived(recurrent, arriving, n_arriving, t, syn)
             else:
-                _add_recurrent(recurrent, found, starts, state, k, t, syn)
-            write(syn, now, SYN, CELLS)
-            found = longer(found, n_found, n)
+                _add_recurrent(taps, found, starts, state, k, t, arrived, n)
             starts[t] = n_found
-            n_found = _advance_all(neuron, now, found, n_found)
+            n_found, n_slopes = _advance_all(
+                neuron,
+                table,
+                now,
+                arrived,
+                membranes,
+                synapses,
+                adapted,
+                near_bits,
+                np.uint64(k * n_steps + t),
+                found,
+                n_found,
+                slopes,
+                n_slopes,
+                spare,
+            )
             starts[t + 1] = n_found
-            counts[k, t] = starts[t + 1] - starts[t]
+            counts[k, t] = n_found - starts[t]
             if delays:
                 send(found, starts[t], n_found, late, t, arriving, n_arriving)
-            if kept.membranes.size > 0:
-                read(now, MEM, CELLS, kept.membranes[k, t])
-            if kept.synapses.size > 0:
-                for h in range(n):
-                    kept.synapses[k, t, h] = syn[h]
-            if kept.adapted.size > 0:
-                read(now, AD, CELLS, kept.adapted[k, t])
+        if near_bits.size > 0:
+            near.counts[k] = n_slopes - begin
         end_state[k, 0] = syn
         read(now, MEM, CELLS, end_state[k, 1])
         read(now, AD, CELLS, end_state[k, 2])
         _end_spikes(found, starts, state, k, end_state)
-    return found[:n_found]
+    return found[:n_found], slopes[:n_slopes]
 
 
-@compiled
+@inlined
+def _decay_and_add(
+    table: Floats, steps: Floats, at: Index, n: Index, syn: Floats, spare: Floats
+) -> None:
+    """Compute I[t] = α·I[t − 1] + the currents of a step, which are at ``at``."""
+    for tile in range((n + WIDTH - _ONE) // WIDTH):
+        alpha, place = table_of(table, tile).alpha, tile * WIDTH
+        store(syn, place, alpha * load(syn, place) + load_units(steps, at, n, tile, spare))
+
+
+@inlined
 def _add_recurrent(
-    recurrent: Floats, found: Ints, starts: Offsets, state: Floats, k: int, t: int, syn: Floats
+    taps: Floats,
+    found: Ints,
+    starts: Offsets,
+    state: Floats,
+    k: int,
+    t: int,
+    syn: Floats,
+    n: int,
 ) -> None:
     """I += Σ V[s] of the units that fired at t − 1 − s."""
-    for s in range(recurrent.shape[0]):
+    for s in range(taps.size // max(n * n, 1)):
         before = t - 1 - s
         if before >= 0:
-            sum_rows(recurrent[s], found, starts[before], starts[before + 1], syn)
+            sum_rows_at(taps, s * n * n, found, starts[before], starts[before + 1], syn, 0, n)
         else:
-            for u in range(syn.size):
+            for u in range(n):
                 if state[k, STATE_ROWS + s - t, u] > 0:
-                    for h in range(syn.size):
-                        syn[h] += recurrent[s, u, h]
+                    for h in range(n):
+                        syn[h] += taps[(s * n + u) * n + h]
 
 
 @compiled
-def longer(found: Ints, n_found: int, n_new: int) -> Ints:
+def longer(found: NDArray[Any], n_found: int, n_new: int) -> NDArray[Any]:
     """Return a list with the same ``n_found`` numbers and room for some more: the list itself if it has it."""
     if found.size >= n_found + n_new:
         return found
-    larger_list = np.empty(2 * found.size + n_new, dtype=np.int32)
+    larger_list = np.empty(2 * found.size + n_new, found.dtype)
     larger_list[:n_found] = found[:n_found]
     return larger_list
 
 
-@compiled
-def _advance_all(neuron: Neuron, now: Floats, found: Ints, n_found: int) -> int:
-    """Advance all units by one step, in place, where I[t] is given; append those that fire, return the new number."""
-    rules, table = rules_of(neuron), neuron.table
-    for tile in range(np.uint64(tiles(neuron.n))):
+@inlined
+def _advance_all(
+    neuron: Neuron,
+    table: Floats,
+    now: Floats,
+    syn: Floats,
+    membranes: Floats,
+    synapses: Floats,
+    adapted: Floats,
+    near: Bits,
+    step: Index,
+    found: Ints,
+    n_found: int,
+    slopes: Floats,
+    n_slopes: int,
+    spare: Floats,
+) -> tuple[int, int]:
+    """Advance all units by one step, in place, where I[t] is given; append those that fire, return the new number.
+
+    ``step`` counts the steps of all samples. The same for the surrogate derivatives of the units near their threshold.
+    """
+    rules, n, n_tiles = rules_of(neuron), np.uint64(neuron.n), np.uint64(tiles(neuron.n))
+    changes = neuron.couples or neuron.adapts
+    for tile in range(n_tiles):
         at = tile * CELLS
-        before = load_cell(now, at)
-        cell = advance(table_of(table, tile), rules, before, before.syn)
+        before, reached = load_cell(now, at), load(syn, tile * WIDTH)
+        if changes:
+            cell = advance(table_of(table, tile), rules, before, reached)
+        else:
+            cell = advance_leaky(table_of(table, tile), rules, before, reached)
         store_cell(now, at, cell)
-        mask = bits(cell.fired) & units_of(tile, np.uint64(neuron.n))
-        n_found = append_units(mask, tile, found, n_found)
-    return n_found
+        existing = units_of(tile, n)
+        n_found = append_units(bits(cell.fired) & existing, tile, found, n_found)
+        if membranes.size > 0:
+            store_units(membranes, step * n, n, tile, cell.mem, spare)
+        if synapses.size > 0:
+            store_units(synapses, step * n, n, tile, reached, spare)
+        if adapted.size > 0:
+            store_units(adapted, step * n, n, tile, cell.ad, spare)
+        if near.size > 0:
+            mask = bits(near_threshold(rules, cell.mem)) & existing
+            near[step * n_tiles + tile] = mask
+            if mask != _NONE:
+                store(spare, _NONE, surrogate(neuron, rules, cell.mem, spare))
+                while mask != _NONE:
+                    slopes[n_slopes] = spare[lowest(mask)]
+                    n_slopes += 1
+                    mask &= mask - _ONE
+    return n_found, n_slopes
 
 
 @compiled
@@ -247,6 +333,8 @@ def scan_backward(
     neuron: Neuron,
     state: Floats,
     block: Floats,
+    n_block: int,
+    order: Ints,
     into: Gradients,
     first: int,
     last: int,
@@ -256,21 +344,17 @@ def scan_backward(
     ``panels`` (tap, panel, from, to) hold the transposed recurrent weights in blocks of columns, since small products
     are faster. No product is needed where a surrogate with compact support is 0: if few units are near their threshold,
     only their rows of ``recurrent`` are used. ``block`` (sample · step, unit) stores dL/dI of some steps, from which
-    the gradients of the weights are computed. ``sums`` is computed only if I is stored.
+    the gradients of the weights are computed; ``order`` has room for the events of these samples. ``sums`` is computed
+    only if I is stored.
 
     With recurrent delays, ``late`` (unit) is not empty; ``spikes`` are then the arrivals at the taps of all units, and
     the gradient of the recurrent weights has the shape (1, tap · from, to).
     """
     n_samples = last - first
     _, n_steps, n = kept.membranes.shape
-    n_block = block.shape[0] // n_samples
     to_weight, to_recurrent = into.weight.size > 0, into.recurrent.size > 0
-    cursors = _cursors(events, first, last, into.weight)
-    spike_cursors = _cursors(spikes, first, last, into.recurrent)
-    n_order = spikes.offsets[last] - spikes.offsets[first]
-    if to_weight:
-        n_order = max(n_order, events.offsets[last] - events.offsets[first])
-    order = np.empty(n_order, np.int32)
+    cursors = cursors_behind(events, first, last, into.weight)
+    spike_cursors = cursors_behind(spikes, first, last, into.recurrent)
     places = np.empty(max(into.weight.shape[1], into.recurrent.shape[1]) + 1, np.int64)
     n_taps, _, _ = recurrent.shape
     _, n_panels, _, width = panels.shape
@@ -292,7 +376,7 @@ def scan_backward(
         asked.membranes.ravel(),
         state.ravel(),
         into.current.ravel(),
-        block.ravel() if to_weight or to_recurrent else block[:0].ravel(),
+        block.ravel(),
     )
     spare = np.zeros(WIDTH, dtype)
     fed_back = np.zeros((n_panels, n_samples, width), dtype)
@@ -316,7 +400,7 @@ def scan_backward(
             elif is_compact and n_active.sum() < SPARSE * gs.size:
                 _feed_back_active(lam_syn, recurrent, t, taps_now, active, n_active, gs)
             else:
-                _feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
+                feed_back(lam_syn, panels, t, taps_now, product, fed_back, gs)
         lam_now = lam_syn[t % n_past]
         place = n_block, t % n_block
         _retreat_all(
@@ -465,7 +549,7 @@ def _list_near(
 
 
 @compiled
-def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
+def cursors_behind(events: Events, first: int, last: int, into: Floats) -> Offsets:
     """Set a cursor behind all events of every sample, for every tap of the requested gradients."""
     cursors = np.empty((last - first, into.shape[0] if into.size > 0 else 0), np.int64)
     for k in range(cursors.shape[0]):
@@ -475,7 +559,7 @@ def _cursors(events: Events, first: int, last: int, into: Floats) -> Offsets:
 
 
 @compiled
-def _feed_back(
+def feed_back(
     lam_syn: Floats,
     panels: Floats,
     t: int,
@@ -513,7 +597,7 @@ def _feed_back_active(
     n_active: Offsets,
     gs: Floats,
 ) -> None:
-    """Like :func:`_feed_back`, only for the active units: the gradients by spikes of the others are not used."""
+    """Like :func:`feed_back`, only for the active units: the gradients by spikes of the others are not used."""
     for k in range(len(gs)):
         for s in range(n_taps):
             lam = lam_syn[(t + 1 + s) % lam_syn.shape[0], k]

@@ -97,6 +97,19 @@ def totals(
     return numbers[0, 0], numbers[1, 0], numbers[2, 0], numbers[3, 0]
 
 
+def spread(mask: Index, row: NDArray[Any]) -> Vector:
+    """Return 1 where a bit of an unsigned integer is set, else 0, in the type of a row."""
+    return np.array([int(mask) >> h & 1 for h in range(LANES)], row.dtype)
+
+
+def total(values: Vector) -> Any:  # noqa: ANN401
+    """Add the numbers: both halves, then both halves of their sum, down to one."""
+    while len(values) > 1:
+        half = len(values) // 2
+        values = values[:half] + values[half:]
+    return values[0]
+
+
 class VectorType(types.Type):
     """The type of a vector in compiled loops."""
 
@@ -272,6 +285,33 @@ def _halves_added(builder: Builder, one: Builder, other: Builder, n_groups: int)
     return builder.fadd(chosen(firsts), chosen([place + half for place in firsts]))
 
 
+def _spread(typing: Any, mask: Any, row: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        flags = builder.bitcast(
+            builder.trunc(given[0], ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES)
+        )
+        number = context.get_value_type(row.dtype)
+        return builder.uitofp(flags, ir.VectorType(number, LANES))
+
+    return VectorType(row.dtype)(types.uint64, row), generate
+
+
+@intrinsic
+def _total(typing: Any, a: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        value, n = given[0], LANES
+        while n > 1:
+            n //= 2
+            none = ir.Constant(value.type, ir.Undefined)
+            half = ir.VectorType(_I32, n)
+            low = builder.shuffle_vector(value, none, ir.Constant(half, list(range(n))))
+            high = builder.shuffle_vector(value, none, ir.Constant(half, list(range(n, 2 * n))))
+            value = builder.fadd(low, high)
+        return builder.extract_element(value, ir.Constant(_I32, 0))
+
+    return a.number(a), generate
+
+
 # numba needs a qualified name for every compiled function, see :mod:`spikebench.kernels.cpu.vectors`.
 @overload(load, strict=False)
 def _compiled_load(row: Any, at: Any) -> Any:  # noqa: ANN401
@@ -427,3 +467,19 @@ def _compiled_lowest(mask: Any) -> Any:  # noqa: ANN401
         return _lowest(mask)  # type: ignore[call-arg]
 
     return lowest_
+
+
+@overload(spread, strict=False)
+def _compiled_spread(mask: Any, row: Any) -> Any:  # noqa: ANN401
+    def spread_(mask: Any, row: Any) -> Any:  # noqa: ANN401
+        return _spread(mask, row)  # type: ignore[call-arg]
+
+    return spread_
+
+
+@overload(total, strict=False)
+def _compiled_total(values: Any) -> Any:  # noqa: ANN401
+    def total_(values: Any) -> Any:  # noqa: ANN401
+        return _total(values)  # type: ignore[call-arg]
+
+    return total_

@@ -14,11 +14,12 @@ from spikebench.kernels.cpu.compiling import (
     Index,
     Ints,
     Number,
+    Offsets,
     compiled,
     compiled_in_any_order,
     inlined,
 )
-from spikebench.kernels.cpu.simd import at_least, bits, fill, lowest, magnitude
+from spikebench.kernels.cpu.simd import at_least, bits, fill, load, lowest, magnitude, total
 from spikebench.kernels.cpu.tiles import WIDTH, load_units, tiles, units_of
 
 # Shares of units near their threshold up to which products are computed unit by unit: of a step, and of all steps,
@@ -67,6 +68,78 @@ def propagate_to_near(
                 add_products(weight[s], active, n_active, gradient[k, t + s], row)
 
 
+@compiled
+def list_gradients_near(
+    gradient: Floats,
+    weight: Floats,
+    near: Bits,
+    places: Offsets,
+    out: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Do the same as :func:`propagate_to_near`, but list the results of the units near their threshold, in order.
+
+    Those of sample k begin at ``places[k]``.
+    """
+    n_taps, n_units, _ = weight.shape
+    n_steps = gradient.shape[1]
+    active, row = np.empty(n_units, np.int32), np.zeros(n_units, out.dtype)
+    for k in range(first, last):
+        place = places[k]
+        for t in range(n_steps):
+            n_active = 0
+            for tile in range(np.uint64(near.shape[2])):
+                mask = np.uint64(near[k, t, tile])
+                n_active = append_units(mask, tile, active, n_active)
+            for e in range(n_active):
+                row[active[e]] = 0
+            for s in range(min(n_taps, n_steps - t)):
+                add_products(weight[s], active, n_active, gradient[k, t + s], row)
+            for e in range(n_active):
+                out[place] = row[active[e]]
+                place += 1
+
+
+@compiled
+def gather_near(
+    values: Floats, near: Bits, places: Offsets, out: Floats, first: int, last: int
+) -> None:
+    """List the values (sample, step, unit) of the units near their threshold, in order; one step stands for all."""
+    n_steps, n, n_rows = near.shape[1], np.uint64(values.shape[2]), values.shape[1]
+    rows, masks = values.ravel(), near.ravel()
+    for k in range(first, last):
+        place = places[k]
+        for t in range(n_steps):
+            at = np.uint64(k * n_rows + (t if n_rows > 1 else 0)) * n
+            for tile in range(np.uint64(near.shape[2])):
+                mask = np.uint64(
+                    masks[np.uint64(k * n_steps + t) * np.uint64(near.shape[2]) + tile]
+                )
+                while mask != _NONE:
+                    out[place] = rows[at + tile * WIDTH + lowest(mask)]
+                    place += 1
+                    mask &= mask - _ONE
+
+
+@compiled
+def scatter_near(
+    listed: Floats, near: Bits, places: Offsets, values: Floats, first: int, last: int
+) -> None:
+    """Add what :func:`gather_near` lists to the values (sample, step, unit)."""
+    n_steps, n = near.shape[1], np.uint64(values.shape[2])
+    rows, masks = values.ravel(), near.ravel()
+    for k in range(first, last):
+        place = places[k]
+        for step in range(np.uint64(k * n_steps), np.uint64((k + 1) * n_steps)):
+            for tile in range(np.uint64(near.shape[2])):
+                mask = np.uint64(masks[step * np.uint64(near.shape[2]) + tile])
+                while mask != _NONE:
+                    rows[step * n + tile * WIDTH + lowest(mask)] += listed[place]
+                    place += 1
+                    mask &= mask - _ONE
+
+
 @inlined
 def append_units(mask: Index, tile: Index, found: Ints, n_found: int) -> int:
     """Append the units of a tile whose bits are set to those found before; return the new number."""
@@ -76,6 +149,15 @@ def append_units(mask: Index, tile: Index, found: Ints, n_found: int) -> int:
         n_found += 1
         mask &= mask - _ONE  # clears the lowest bit
     return n_found
+
+
+@inlined
+def product(table: Floats, begin: Index, row: Floats, at: Index, n: Index) -> Number:
+    """Σ table[begin + h]·row[at + h] over h < n, a whole number of tiles."""
+    sums = load(table, begin) * load(row, at)
+    for tile in range(_ONE, n // WIDTH):
+        sums = sums + load(table, begin + tile * WIDTH) * load(row, at + tile * WIDTH)
+    return total(sums)
 
 
 @compiled_in_any_order

@@ -50,6 +50,42 @@ def spread_row(
             table[unit, h] += row[h]
 
 
+def sum_rows_at(
+    table: NDArray[Any],
+    start: int,
+    which: NDArray[np.int32],
+    begin: int,
+    end: int,
+    rows: NDArray[Any],
+    at: int,
+    n: int,
+) -> None:
+    """Like :func:`sum_rows`, for rows of n numbers: those of the table from ``start`` on, and the row at ``at``.
+
+    Both arrays have one dimension: in a loop, a row of an array would be an object whose references are counted.
+    """
+    for e in range(begin, end):
+        place = int(start) + int(which[e]) * int(n)
+        for h in range(int(n)):
+            rows[int(at) + h] += table[place + h]
+
+
+def spread_row_at(
+    table: NDArray[Any],
+    which: NDArray[np.int32],
+    begin: int,
+    end: int,
+    rows: NDArray[Any],
+    at: int,
+    n: int,
+) -> None:
+    """Like :func:`spread_row`, for arrays of one dimension with rows of n numbers, and the row at ``at``."""
+    for e in range(begin, end):
+        place = int(which[e]) * int(n)
+        for h in range(int(n)):
+            table[place + h] += rows[int(at) + h]
+
+
 def _data(context: Builder, builder: Builder, kind: Builder, value: Builder) -> Builder:
     return context.make_array(kind)(context, builder, value).data
 
@@ -94,19 +130,28 @@ def _tiles(builder: Builder, n: Builder, tile: Callable[[Builder, int, int], Non
 
 
 @intrinsic
-def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
-    signature = types.void(table, which, types.intp, types.intp, row)
+def _sum_rows(
+    typing: Any,  # noqa: ANN401
+    table: Any,  # noqa: ANN401
+    start: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    end: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    at: Any,  # noqa: ANN401
+    n: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    place = types.intp
+    signature = types.void(table, place, which, place, place, rows, place, place)
 
     def generate(
         context: Builder, builder: Builder, signature: Builder, values: Builder
     ) -> Builder:
         kinds = signature.args
-        rows, events, total = (_data(context, builder, kinds[i], values[i]) for i in (0, 1, 4))
-        first, last = values[2], values[3]
-        n = builder.extract_value(
-            context.make_array(kinds[4])(context, builder, values[4]).shape, 0
-        )
-        size = context.get_abi_sizeof(context.get_data_type(kinds[4].dtype))
+        rows, events, total = (_data(context, builder, kinds[i], values[i]) for i in (0, 2, 5))
+        rows, total = builder.gep(rows, [values[1]]), builder.gep(total, [values[6]])
+        first, last, n = values[3], values[4], values[7]
+        size = context.get_abi_sizeof(context.get_data_type(kinds[5].dtype))
 
         def tile(at: Builder, n_vectors: int, n_numbers: int) -> None:
             places = [
@@ -144,18 +189,26 @@ def _sum_rows(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: An
 
 
 @intrinsic
-def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
-    signature = types.void(table, which, types.intp, types.intp, row)
+def _spread_row(
+    typing: Any,  # noqa: ANN401
+    table: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    end: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    at: Any,  # noqa: ANN401
+    n: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    place = types.intp
+    signature = types.void(table, which, place, place, rows, place, place)
 
     def generate(
         context: Builder, builder: Builder, signature: Builder, values: Builder
     ) -> Builder:
         kinds = signature.args
         rows, events, given = (_data(context, builder, kinds[i], values[i]) for i in (0, 1, 4))
-        first, last = values[2], values[3]
-        n = builder.extract_value(
-            context.make_array(kinds[4])(context, builder, values[4]).shape, 0
-        )
+        given = builder.gep(given, [values[5]])
+        first, last, n = values[2], values[3], values[6]
         size = context.get_abi_sizeof(context.get_data_type(kinds[4].dtype))
 
         def tile(at: Builder, n_vectors: int, n_numbers: int) -> None:
@@ -182,11 +235,36 @@ def _spread_row(typing: Any, table: Any, which: Any, begin: Any, end: Any, row: 
 # name, types and a number counted in the process that compiled it. Two functions of one qualified name (local functions
 # of one function) would take each other's place when loops compiled in different processes are loaded together.
 def _sum_with_vectors(table: Any, which: Any, begin: Any, end: Any, row: Any) -> None:  # noqa: ANN401
-    _sum_rows(table, which, begin, end, row)  # type: ignore[call-arg]  # counts the typing context
+    _sum_rows(table, 0, which, begin, end, row, 0, row.size)  # type: ignore[call-arg]  # counts the typing context
 
 
 def _spread_with_vectors(table: Any, which: Any, begin: Any, end: Any, row: Any) -> None:  # noqa: ANN401
-    _spread_row(table, which, begin, end, row)  # type: ignore[call-arg]
+    _spread_row(table, which, begin, end, row, 0, row.size)  # type: ignore[call-arg]
+
+
+def _sum_at_with_vectors(
+    table: Any,  # noqa: ANN401
+    start: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    end: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    at: Any,  # noqa: ANN401
+    n: Any,  # noqa: ANN401
+) -> None:
+    _sum_rows(table, start, which, begin, end, rows, at, n)  # type: ignore[call-arg]
+
+
+def _spread_at_with_vectors(
+    table: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    end: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    at: Any,  # noqa: ANN401
+    n: Any,  # noqa: ANN401
+) -> None:
+    _spread_row(table, which, begin, end, rows, at, n)  # type: ignore[call-arg]
 
 
 def _vectors_or_plain(
@@ -208,3 +286,32 @@ def _compiled_sum(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any
 @overload(spread_row, strict=False)
 def _compiled_spread(table: Any, which: Any, begin: Any, end: Any, row: Any) -> Any:  # noqa: ANN401
     return _vectors_or_plain(_spread_with_vectors, spread_row, (table, which, begin, end, row))
+
+
+@overload(sum_rows_at, strict=False)
+def _compiled_sum_at(
+    table: Any,  # noqa: ANN401
+    start: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    end: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    at: Any,  # noqa: ANN401
+    n: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    kinds = (table, start, which, begin, end, rows, at, n)
+    return _vectors_or_plain(_sum_at_with_vectors, sum_rows_at, kinds)
+
+
+@overload(spread_row_at, strict=False)
+def _compiled_spread_at(
+    table: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    end: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    at: Any,  # noqa: ANN401
+    n: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    kinds = (table, which, begin, end, rows, at, n)
+    return _vectors_or_plain(_spread_at_with_vectors, spread_row_at, kinds)
