@@ -285,6 +285,7 @@ def _halves_added(builder: Builder, one: Builder, other: Builder, n_groups: int)
     return builder.fadd(chosen(firsts), chosen([place + half for place in firsts]))
 
 
+@intrinsic
 def _spread(typing: Any, mask: Any, row: Any) -> Any:  # noqa: ANN401
     def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
         flags = builder.bitcast(
