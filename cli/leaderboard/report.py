@@ -49,7 +49,10 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
                 spikes=row.spikes_per_sample if row.spiking else None,
             )
             for row in group
+            if not row.task
         ]
+        if not costs:
+            continue
         picture = Path("images") / f"results-{name}.png"
         path = output.parent / picture
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record, Sha256
 from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.test_answers import TestAnswers
 
 __all__ = ["RESULT_FILE", "ContinualRun", "Job", "read_result", "write_result"]
 
@@ -82,7 +83,8 @@ class ContinualRun(Record):
 
     ``accuracies`` has one row per training, in order, and one column per task: the accuracy on its tested samples.
     Joint training has one row. ``kept_samples`` is the number of samples that replay keeps after the last task,
-    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests.
+    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests. ``answers`` are those of the
+    test split, ``validation_accuracy`` the accuracy on the validation samples after the last task, beside them.
     """
 
     format_version: Literal[1] = 1
@@ -96,6 +98,10 @@ class ContinualRun(Record):
     kept_spikes: Count = 0
     test_opened: Count = 0
     seconds: NonNegative
+    validation_accuracy: Fraction | None = Field(
+        default=None, exclude_if=lambda found: found is None
+    )
+    answers: TestAnswers | None = Field(default=None, exclude_if=lambda answers: answers is None)
 
 
 def read_result(job: Job) -> ContinualRun | None:

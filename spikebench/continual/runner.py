@@ -27,6 +27,7 @@ from spikebench.continual.run import ContinualRun, Job, read_result
 from spikebench.continual.study import ContinualStudy, tasks_of
 from spikebench.continual.tasks import TaskSequence
 from spikebench.continual.training import train_tasks
+from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.chance import chance_level
 from spikebench.sweeps.jobs import run_jobs, trained_part
 from spikebench.sweeps.study_folder import note_study
@@ -92,9 +93,16 @@ def run_study(
 def _run(job: Job, look: Callable[[], None] | None) -> _Outcome:
     """Train a run to its end; a failed run raises no exception."""
     try:
-        return _Outcome(read_result(job) or train_tasks(job, tasks_of(job), look))
+        return _Outcome(read_result(job) or train_tasks(job, tasks_of(job), look, _validation(job)))
     except FAILURES as error:
         return _Outcome(None, reason(error))
+
+
+def _validation(job: Job) -> list[SpikeDataset]:
+    """Return the validation samples of a run on the test split; none for speakers, whose samples are all trained."""
+    if job.tested != "test" or job.sequence == "speakers":
+        return []
+    return [task.test for task in tasks_of(replace(job, tested="validation")).tasks]
 
 
 def _part(job: Job) -> float:

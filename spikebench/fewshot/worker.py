@@ -30,7 +30,7 @@ from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.fewshot.settings import FewShotInput, FewShotSettings
-from spikebench.fewshot.tasks import Kind, Pool, Purpose, Tasks, TaskSource
+from spikebench.fewshot.tasks import Pool, Tasks, TaskSource
 from spikebench.kernels.choice import choose_kernels
 from spikebench.learning.maml import (
     IGNORED,
@@ -47,6 +47,7 @@ from spikebench.learning.maml import (
 from spikebench.learning.task_batches import Weights, runs_at_once, task_scores
 from spikebench.models.base import Classifier, DataShape, model_class
 from spikebench.presets.preset import make_lists, read_preset
+from spikebench.protocol.few_shot import FIRST_EVALUATED, Kind, Purpose, usable_samples
 from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
@@ -61,9 +62,8 @@ __all__ = ["Curve", "FewShotJob", "Outcome", "RunFile", "build", "open_tasks", "
 
 Tested = Literal["validation", "test"]
 RUN, STATE, HISTORY = "run.json", "state.safetensors", "history.csv"
-_EVALUATED = 1_000_000  # number of the first task of the evaluation; those before it select
 _AT_ONCE = 20  # tasks of the evaluation in one pass
-_MAX_BYTES = 256 * 1024 * 1024
+MAX_CURVE_BYTES = 256 * 1024 * 1024
 
 
 class RunFile(Record):
@@ -109,6 +109,11 @@ class Curve(Record):
     seconds: NonNegative
     graph_bytes: Count
     iteration: Count = Field(description="of the selected weights")
+    validation_accuracy: Fraction | None = Field(
+        default=None, exclude_if=lambda found: found is None
+    )
+    label: list[list[Count]] = Field(default=[], exclude_if=lambda labels: not labels)
+    predicted: list[list[Count]] = Field(default=[], exclude_if=lambda answers: not answers)
 
 
 @dataclass(frozen=True)
@@ -174,8 +179,7 @@ def open_tasks(
     if purpose == "test":
         samples = open_test(selection)
         only = dataset.split.test_only_speakers
-        if kind == "speaker" and only:
-            samples = samples.subset(np.isin(samples.speakers, only))
+        samples = samples.subset(usable_samples(kind, purpose, samples.speakers, only))
         pool = _pool_of(samples, settings.input, n_steps)
     else:
         pool = _pool(selection.data, dataset.sha256, purpose, settings.input, n_steps)
@@ -305,7 +309,7 @@ def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
     kept = job.folder / f"curve-{job.tested}.json"
     evaluation = run.settings.evaluation.model_dump(mode="json")
     try:
-        found = read_record(kept, Curve, _MAX_BYTES)
+        found = read_record(kept, Curve, MAX_CURVE_BYTES)
     except ResultError:
         found = None
     if found is None or found.evaluation != evaluation or found.iteration != state.best_iteration:
@@ -381,9 +385,8 @@ def _validate(
         state.history.append((state.iteration, loss, 0.0))
         return
     numbers = range(run.settings.meta.validation_tasks)
-    curves = _adapt_all(
-        model, weights, run, tasks, numbers, run.settings.step_size(run.model, run.kind)
-    )
+    size = run.settings.step_size(run.model, run.kind)
+    curves = _accuracies(*_adapt_all(model, weights, run, tasks, numbers, size))
     accuracy = float(curves.mean(0).max())
     if accuracy > max((one[2] for one in state.history), default=-1.0):
         state.best, state.best_iteration = weights, state.iteration
@@ -397,23 +400,29 @@ def _adapt_all(
     tasks: TaskSource,
     numbers: range,
     step_size: float,
-) -> NDArray[np.float64]:
-    """Adapt to tasks; return the accuracies in the queries, float64, shape (task, 1 + steps)."""
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Adapt to tasks; return labels (query,) and predictions (1 + steps, query) of every task, int64."""
     model.kernels = choose_kernels("cpu", "events")
     names, steps = adapted_names(model, run.method), run.settings.evaluation.steps
-    at_once, found = runs_at_once(model), []
+    at_once = runs_at_once(model)
+    labels: list[NDArray[np.int64]] = []
+    predicted: list[NDArray[np.int64]] = []
     for first in range(numbers.start, numbers.stop, _AT_ONCE):
         drawn = tasks.draw(run.seed, range(first, min(first + _AT_ONCE, numbers.stop)))
         now = _leaves(start(weights, drawn.n_tasks, run.bits))
-        curve = [_accuracies(model, now, drawn, at_once)]
+        answers = [_answers(model, now, drawn, at_once)]
         for _ in range(steps):
             after = inner_step(
                 model, now, drawn.support, names, step_size, run.bits, at_once=at_once
             )
             now = _leaves(after)
-            curve.append(_accuracies(model, now, drawn, at_once))
-        found.append(np.stack(curve, axis=1))
-    return np.concatenate(found)
+            answers.append(_answers(model, now, drawn, at_once))
+        asked = drawn.query.labels.view(drawn.n_tasks, -1).numpy()
+        for number, row in enumerate(asked):
+            is_query = row != IGNORED
+            labels.append(row[is_query])
+            predicted.append(np.stack([one[number, is_query] for one in answers]))
+    return labels, predicted
 
 
 def _leaves(weights: Weights) -> Weights:
@@ -421,14 +430,20 @@ def _leaves(weights: Weights) -> Weights:
 
 
 @torch.no_grad()
+def _answers(model: Classifier, weights: Weights, drawn: Tasks, at_once: bool) -> NDArray[np.int64]:
+    """Answer the queries of every task, int64, shape (task, query)."""
+    predicted: NDArray[np.int64] = (
+        task_scores(model, weights, drawn.query, at_once).argmax(2).numpy()
+    )
+    return predicted
+
+
 def _accuracies(
-    model: Classifier, weights: Weights, drawn: Tasks, at_once: bool
+    labels: list[NDArray[np.int64]], predicted: list[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """Compute the accuracy in the queries of every task, float64, shape (task,)."""
-    predicted = task_scores(model, weights, drawn.query, at_once).argmax(2)
-    labels = drawn.query.labels.view(drawn.n_tasks, -1)
-    right = (predicted == labels).sum(1).double() / (labels != IGNORED).sum(1)
-    return right.numpy()
+    """Compute the accuracy of every task after every step, float64, shape (task, 1 + steps)."""
+    both = zip(labels, predicted, strict=True)
+    return np.stack([(answers == label).mean(axis=1) for label, answers in both])
 
 
 def _evaluate(
@@ -456,14 +471,16 @@ def _evaluate(
     selecting = range(settings.meta.validation_tasks)
     best = (-1.0, 0.0, 0)
     for size in sizes:
-        means = _adapt_all(model, weights, run, validation, selecting, size).mean(0)
+        found = _adapt_all(model, weights, run, validation, selecting, size)
+        means = _accuracies(*found).mean(0)
         steps = int(means.argmax())
         best = max(best, (float(means[steps]), size, steps), key=lambda one: one[0])
-    numbers = range(_EVALUATED, _EVALUATED + settings.evaluation.tasks)
-    found = _adapt_all(model, weights, run, tasks, numbers, best[1])
+    numbers = range(FIRST_EVALUATED, FIRST_EVALUATED + settings.evaluation.tasks)
+    labels, predicted = _adapt_all(model, weights, run, tasks, numbers, best[1])
+    is_test = tasks.purpose == "test"
     return Curve(
         evaluation=settings.evaluation.model_dump(mode="json"),
-        accuracies=found.tolist(),
+        accuracies=_accuracies(labels, predicted).tolist(),
         steps=best[2],
         step_size=best[1],
         chance=tasks.chance,
@@ -471,6 +488,9 @@ def _evaluate(
         seconds=float(np.median(state.seconds)),
         graph_bytes=state.graph_bytes,
         iteration=state.best_iteration,
+        validation_accuracy=best[0] if is_test else None,
+        label=[row.tolist() for row in labels] if is_test else [],
+        predicted=[rows[best[2]].tolist() for rows in predicted] if is_test else [],
     )
 
 

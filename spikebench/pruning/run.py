@@ -20,12 +20,14 @@ from typing import Literal
 from pydantic import Field
 
 from spikebench.errors import ResultError, TrainingError
+from spikebench.metrics.record import Metrics
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
 from spikebench.pruning.settings import PruningSettings
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record, Sha256
 from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.test_answers import TestAnswers
 
 __all__ = [
     "RESULT_FILE",
@@ -98,7 +100,8 @@ class PruningRun(Record):
     ``accuracies`` has the validation accuracy before training and after every epoch, ``accuracy`` is that of the last
     weights on the tested samples. Operations are means per tested sample, of all products of the network; ``distances``
     those of :class:`spikebench.learning.tangent_transfer.TangentTransfer`: step, kernel, scores. ``choice_seconds`` and
-    ``seconds`` are the processor time of choosing the mask and of training without tests.
+    ``seconds`` are the processor time of choosing the mask and of training without tests. ``answers`` and ``metrics`` are
+    those of the test split.
     """
 
     format_version: Literal[1] = 1
@@ -114,6 +117,8 @@ class PruningRun(Record):
     test_opened: Count = 0
     choice_seconds: NonNegative
     seconds: NonNegative
+    answers: TestAnswers | None = Field(default=None, exclude_if=lambda answers: answers is None)
+    metrics: Metrics | None = Field(default=None, exclude_if=lambda metrics: metrics is None)
 
 
 def read_result(job: Job) -> PruningRun | None:

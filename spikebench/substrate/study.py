@@ -46,7 +46,7 @@ RUN_FILE = "run.json"
 
 
 class LoopRun(Record):
-    """Contents of ``run.json``: what was trained, and what it took.
+    """Contents of ``run.json``: what was trained, what it took, and how often the test split was opened for it.
 
     ``seconds_per_batch`` is the processor time of a training step, forward and backward; ``recorded_bytes`` the memory
     of the recording of a batch.
@@ -66,11 +66,13 @@ class LoopRun(Record):
     seconds_per_batch: NonNegative = 0.0
     recorded_bytes: Count = 0
     weights_sha256: str = ""
+    test_opened: Count = Field(default=0, exclude_if=lambda opened: not opened)
 
     @property
     def identity(self) -> str:
         """What must be equal in the same run, as text."""
         measured = {"software", "loss", "seconds_per_batch", "recorded_bytes", "weights_sha256"}
+        measured.add("test_opened")
         return self.model_dump_json(exclude=measured)
 
 

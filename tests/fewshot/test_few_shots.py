@@ -18,8 +18,9 @@ from spikebench.fewshot.report import FewShotReport, rows_of
 from spikebench.fewshot.runner import run_study
 from spikebench.fewshot.settings import read_settings
 from spikebench.fewshot.study import Study, plan_study
-from spikebench.fewshot.tasks import Kind, Purpose, TaskSource, classes_of
+from spikebench.fewshot.tasks import TaskSource
 from spikebench.fewshot.worker import Curve, Outcome, open_tasks
+from spikebench.protocol.few_shot import Kind, Purpose, classes_of
 from spikebench.protocol.opening import open_selection
 from spikebench.records.strict_json import read_record
 from spikebench.sweeps.study_watch import StudyProgress
