@@ -12,6 +12,7 @@ import click
 
 from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
+from cli.shared.study import print_results
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def continual(
         raise click.UsageError("give one DATA (a data set, a spike file or permuted-digits)")
     from cli.shared.training_session import resume_hint
     from spikebench.continual.report import file_name
+    from spikebench.continual.results import write_results
     from spikebench.continual.runner import run_study
     from spikebench.continual.study import plan_study
     from spikebench.errors import TrainingError
@@ -165,6 +167,7 @@ def continual(
     words[2] = shareable(data[0])
     write_text(folder / "command.txt", shlex.join(words) + "\n")
     pictures = _draw(folder, report, file_name(report.tested, ""))
+    results = write_results(study, shlex.join(words))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:
@@ -176,6 +179,7 @@ def continual(
         click.echo(f"table: {folder / file_name(report.tested, '.csv')}")
         for picture in pictures:
             click.echo(f"picture: {picture}")
+        print_results(folder, results)
         click.echo(f"test split opened: {report.test_opened} times")
     if report.failed:
         raise TrainingError(

@@ -11,6 +11,7 @@ import click
 
 from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
+from cli.shared.study import print_results
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def fewshot(
     from spikebench.errors import TrainingError
     from spikebench.fewshot.page import markdown, write_page
     from spikebench.fewshot.report import file_name
+    from spikebench.fewshot.results import write_results
     from spikebench.fewshot.runner import run_study
     from spikebench.fewshot.study import plan_study
     from spikebench.records.whole_files import write_text
@@ -166,6 +168,10 @@ def fewshot(
     write_text(
         folder / file_name(report.tested, ".md"), markdown(report, command, picture.name) + "\n"
     )
+    from spikebench.records.text import shareable
+
+    words[2] = shareable(data)
+    results = write_results(study, shlex.join(words))
     if page is not None:
         beside = page.with_name(f"{page.stem}-{folder.name}.png")
         write_page(page, folder.name, markdown(report, command, beside.name))
@@ -180,6 +186,7 @@ def fewshot(
             click.echo(f"failed: {folder / failed.run}: {failed.failed}")
         click.echo(f"table: {folder / file_name(report.tested, '.md')}")
         click.echo(f"picture: {picture}")
+        print_results(folder, results)
         click.echo(f"test split opened: {report.test_opened} times")
     if report.failed:
         raise TrainingError(

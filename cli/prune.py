@@ -12,6 +12,7 @@ import click
 
 from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
+from cli.shared.study import print_results
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def prune(
     from cli.shared.training_session import resume_hint
     from spikebench.errors import TrainingError
     from spikebench.pruning.report import file_name
+    from spikebench.pruning.results import write_results
     from spikebench.pruning.runner import run_study
     from spikebench.pruning.study import plan_study
 
@@ -163,6 +165,7 @@ def prune(
     words[2] = shareable(data[0])
     write_text(folder / "command.txt", shlex.join(words) + "\n")
     pictures = _draw(folder, report, file_name(report.tested, ""))
+    results = write_results(study, shlex.join(words))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:
@@ -174,6 +177,7 @@ def prune(
         click.echo(f"table: {folder / file_name(report.tested, '.csv')}")
         for picture in pictures:
             click.echo(f"picture: {picture}")
+        print_results(folder, results)
         click.echo(f"test split opened: {report.test_opened} times")
     if report.failed:
         raise TrainingError(

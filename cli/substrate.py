@@ -11,6 +11,7 @@ import click
 
 from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
+from cli.shared.study import print_results
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def substrate(
     """  # noqa: D301
     from cli.shared.training_session import warn_of_copies
     from spikebench.substrate.report import file_name, markdown
+    from spikebench.substrate.results import write_results
     from spikebench.substrate.runner import run_study
     from spikebench.substrate.study import plan_study
 
@@ -129,6 +131,7 @@ def substrate(
         raise
     from spikebench.plots.sample import write_figure
     from spikebench.plots.substrate import draw_substrate
+    from spikebench.records.text import shareable
     from spikebench.substrate.page import picture_of, write_page
 
     picture = folder / file_name(report.tested, ".png")
@@ -136,6 +139,8 @@ def substrate(
     if page is not None:
         write_page(page, report, shlex.join(command))
         write_figure(draw_substrate(report), picture_of(page, report))
+    words[2] = shareable(data)
+    results = write_results(study, shlex.join(words[:-2]))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
         return
@@ -143,6 +148,7 @@ def substrate(
     click.echo(f"Intervals: {report.interval}.")
     click.echo(f"table: {folder / file_name(report.tested, '.csv')}")
     click.echo(f"picture: {picture}")
+    print_results(folder, results)
 
 
 def _command(

@@ -33,6 +33,7 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
     measured = measured_rows(build_boards(read_checked(entries)))
     rows = unique_rows(measured)
     chips = sum(row.track == HARDWARE for row in measured)
+    output.parent.mkdir(parents=True, exist_ok=True)
     pictures = {}
     for name, group in by_data(rows).items():
         costs = [

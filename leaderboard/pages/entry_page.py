@@ -180,7 +180,7 @@ def _repetition(result: Result) -> str:
         )
     if result.study is not None:
         return (
-            "The command repeats the study; its results depend on the settings below and on the version of the program. "
+            "The command repeats the study; results depend on the settings below and on the version of the program. "
             "Accuracies follow from the predictions."
         )
     if any(seed.run_file is None for seed in result.seeds):

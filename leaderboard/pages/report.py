@@ -24,8 +24,8 @@ _STUDIES = {
     "robust": "Pruned before training ([tangent_transfer.md](methods/tangent_transfer.md)), or on an emulated chip "
     "([hardware_in_the_loop.md](methods/hardware_in_the_loop.md)); tested on all test samples, with the weights after "
     "the last epoch.",
-    "continual": "One task after another ([synaptic_intelligence.md](methods/synaptic_intelligence.md)). Test: over all "
-    "tested samples after the last task; average: mean over tasks; `joint` learns all tasks at once, an upper bound.",
+    "continual": "One task after another ([synaptic_intelligence.md](methods/synaptic_intelligence.md)). Test: over "
+    "all tested samples after the last task; average: mean over tasks; `joint`: all at once, an upper bound.",
     "few-shot": "Tasks drawn from the test split ([maml.md](methods/maml.md)). Test: mean over tasks.",
 }
 _NOTES = f"""\

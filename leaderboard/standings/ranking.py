@@ -2,11 +2,12 @@
 
 Entries are compared only on the same data (by fingerprint) under the same protocol with the same split, in the same
 tier and track, and studies only with the same task. In the order of their mean test accuracy, an entry joins the group
-above it while its 95 % interval overlaps that of the group's first entry; otherwise it opens the next group. All entries of a group have the rank of its
-first. Comparison with the first entry, not with the neighbour, prevents a chain of small steps from tying the whole
-list together. An entry has no rank if it has fewer than five seeds, lacks a validation accuracy, is withdrawn, repeats
-predictions of an entry that had been withdrawn before, or if its labels were not compared with the data set while those
-of others were. The track ``hardware`` is ranked by energy instead, see :mod:`leaderboard.standings.energy`.
+above it while its 95 % interval overlaps that of the group's first entry; otherwise it opens the next group. All
+entries of a group have the rank of its first. Comparison with the first entry, not with the neighbour, prevents a chain
+of small steps from tying the whole list together. An entry has no rank if it has fewer than five seeds, lacks a
+validation accuracy, is withdrawn, repeats predictions of an entry that had been withdrawn before, or if its labels were
+not compared with the data set while those of others were. The track ``hardware`` is ranked by energy instead, see
+:mod:`leaderboard.standings.energy`.
 """
 
 from __future__ import annotations

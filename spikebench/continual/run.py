@@ -83,8 +83,8 @@ class ContinualRun(Record):
 
     ``accuracies`` has one row per training, in order, and one column per task: the accuracy on its tested samples.
     Joint training has one row. ``kept_samples`` is the number of samples that replay keeps after the last task,
-    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests. ``answers`` are those of the
-    test split, ``validation_accuracy`` the accuracy on the validation samples after the last task, beside them.
+    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests. ``answers`` are those
+    of the test split, ``validation_accuracy`` the accuracy on the validation samples after the last task beside them.
     """
 
     format_version: Literal[1] = 1

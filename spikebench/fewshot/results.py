@@ -15,6 +15,7 @@ from spikebench.fewshot.worker import (
     FewShotJob,
     RunFile,
     build,
+    config_of,
     open_tasks,
 )
 from spikebench.protocol.results import ModelRecord
@@ -80,7 +81,7 @@ def _write(study: Study, jobs: list[FewShotJob], curves: list[Curve], command: s
             name=run.model,
             spiking=model.spiking,
             parameters=curves[0].n_parameters,
-            config=model.config.model_dump(mode="json"),
+            config=config_of(run, jobs[0].data).model_dump(mode="json"),
             look_ahead=model.looks_ahead,
         ),
         {"input": settings.input.model_dump(mode="json"), "study": own},

@@ -46,6 +46,7 @@ from spikebench.learning.maml import (
 )
 from spikebench.learning.task_batches import Weights, runs_at_once, task_scores
 from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.configs.base import ModelConfig
 from spikebench.presets.preset import make_lists, read_preset
 from spikebench.protocol.few_shot import FIRST_EVALUATED, Kind, Purpose, usable_samples
 from spikebench.protocol.opening import SelectionData, open_test
@@ -232,14 +233,7 @@ def build(run: RunFile, data: str, tasks: TaskSource, n_outputs: int) -> Classif
     TrainingError
         If the model or its configuration cannot be used.
     """
-    kind, pool = model_class(run.model), tasks.pool
-    check_class(run.model, kind)
-    table = read_preset(run.model, None, (), data).model | run.settings.network(run.model).config
-    make_lists(table, kind.Config)
-    try:
-        config = kind.Config.model_validate(table)
-    except ValidationError as error:
-        raise TrainingError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
+    kind, pool, config = model_class(run.model), tasks.pool, config_of(run, data)
     shape = DataShape(
         n_units=pool.n_units,
         n_classes=n_outputs,
@@ -252,6 +246,34 @@ def build(run: RunFile, data: str, tasks: TaskSource, n_outputs: int) -> Classif
         model = kind(config, shape)
     check_model(run.model, model, run.method, run.settings.meta.kernels)
     return model.eval()
+
+
+def config_of(run: RunFile, data: str) -> ModelConfig:
+    """Read the configuration of the network of a run.
+
+    Parameters
+    ----------
+    run, data
+        As for :func:`build`.
+
+    Returns
+    -------
+    ModelConfig
+        That of the preset, with the changes of the settings.
+
+    Raises
+    ------
+    TrainingError
+        If the model or its configuration cannot be used.
+    """
+    kind = model_class(run.model)
+    check_class(run.model, kind)
+    table = read_preset(run.model, None, (), data).model | run.settings.network(run.model).config
+    make_lists(table, kind.Config)
+    try:
+        return kind.Config.model_validate(table)
+    except ValidationError as error:
+        raise TrainingError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
 
 
 def run_job(job: FewShotJob, look: Callable[[], None] = lambda: None) -> Outcome:

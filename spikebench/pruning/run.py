@@ -100,8 +100,8 @@ class PruningRun(Record):
     ``accuracies`` has the validation accuracy before training and after every epoch, ``accuracy`` is that of the last
     weights on the tested samples. Operations are means per tested sample, of all products of the network; ``distances``
     those of :class:`spikebench.learning.tangent_transfer.TangentTransfer`: step, kernel, scores. ``choice_seconds`` and
-    ``seconds`` are the processor time of choosing the mask and of training without tests. ``answers`` and ``metrics`` are
-    those of the test split.
+    ``seconds`` are the processor time of choosing the mask and of training without tests. ``answers`` and ``metrics``
+    are those of the test split.
     """
 
     format_version: Literal[1] = 1
