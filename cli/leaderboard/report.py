@@ -65,4 +65,4 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
         if chips
         else ""
     )
-    click.echo(f"Wrote {output}: {len(rows)} entries on {len(pictures)} data sets.{left}")
+    click.echo(f"Wrote {output}: {len(rows)} entries on {len(by_data(rows))} data sets.{left}")

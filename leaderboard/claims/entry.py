@@ -29,7 +29,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leaderboard.checks.breakdown import Breakdown, break_down
+from leaderboard.checks.breakdown import Breakdown, break_down, fingerprints
 from leaderboard.checks.logs import check_logs, write_logs
 from leaderboard.checks.recomputation import check_result
 from leaderboard.checks.size import count_parameters
@@ -55,7 +55,7 @@ from leaderboard.claims.tier import (
     tier_of,
 )
 from spikebench.errors import OutputExistsError, ResultError
-from spikebench.protocol.results import RESULT_FILE, Result, write_result
+from spikebench.protocol.results import RESULT_FILE, Predictions, Result, write_result
 from spikebench.protocol.studies import FewShotStudy
 from spikebench.records.fields import Sha256
 from spikebench.records.problems import first_problem
@@ -466,7 +466,7 @@ def read_entry(folder: Path) -> StoredEntry:
         entry,
         result,
         folder,
-        break_down(predictions, _classes(result)),
+        _break_down(result, predictions),
         verifications,
         signers=find_signers(verifications),
         parameters_counted=counted,
@@ -474,9 +474,11 @@ def read_entry(folder: Path) -> StoredEntry:
     )
 
 
-def _classes(result: Result) -> list[str]:
-    """Return the names of the labels; none for few-shot tasks, whose labels are drawn."""
-    return [] if isinstance(result.study, FewShotStudy) else result.dataset.classes
+def _break_down(result: Result, predictions: list[Predictions]) -> Breakdown:
+    """Compute the accuracy of groups of samples; few-shot tasks of two seeds are of other samples, and have none."""
+    if isinstance(result.study, FewShotStudy):
+        return Breakdown(fingerprints=fingerprints(predictions))
+    return break_down(predictions, result.dataset.classes)
 
 
 def _refuse_missing(folder: Path) -> None:

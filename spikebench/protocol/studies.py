@@ -182,12 +182,8 @@ class SubstrateStudy(Record):
     def compared_as(self) -> str:
         """What results that are compared have in common, in words."""
         said = json.dumps(self.settings, sort_keys=True).encode()
-        device = (
-            "another device than that of the training"
-            if self.condition == "transferred"
-            else "a device"
-        )
-        return f"{device} of the emulated {self.substrate} chip, settings {hashlib.sha256(said).hexdigest()[:6]}"
+        chip = f"emulated {self.substrate} chip, settings {hashlib.sha256(said).hexdigest()[:6]}"
+        return f"{chip}, trained on another device" if self.condition == "transferred" else chip
 
     @property
     def name(self) -> str:
