@@ -53,8 +53,6 @@ class Row:
     data_fingerprint: str
     tier: str
     track: str
-    task: str
-    method: str
     rank: int | None
     tied: bool
     unranked_reason: str
@@ -71,10 +69,6 @@ class Row:
     seen_accuracy: float | None
     unseen_accuracy: float | None
     language_accuracy: dict[str, float]
-    chance: float
-    average_accuracy: float | None
-    forgetting: float | None
-    backward_transfer: float | None
     parameters: int
     parameters_counted: bool
     labels_compared: bool
@@ -108,6 +102,12 @@ class Row:
     note: str
     link: str
     citation: str
+    task: str
+    method: str
+    chance: float
+    average_accuracy: float | None
+    forgetting: float | None
+    backward_transfer: float | None
 
 
 def measured_row(board: Board, ranked: RankedEntry) -> Row:
