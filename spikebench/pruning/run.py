@@ -19,14 +19,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from spikebench.errors import ResultError, TrainingError
 from spikebench.metrics.record import Metrics
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
 from spikebench.pruning.settings import PruningSettings
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record, Sha256
-from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_runs import read_run_result
 from spikebench.sweeps.test_answers import TestAnswers
 
 __all__ = [
@@ -139,16 +138,7 @@ def read_result(job: Job) -> PruningRun | None:
     TrainingError
         If the folder contains the result of another run, or a damaged one.
     """
-    path = job.folder / RESULT_FILE
-    if not path.exists():
-        return None
-    try:
-        found = read_record(path, PruningRun)
-    except ResultError as error:
-        raise TrainingError(f"{error}; delete the file to repeat the run") from None
-    if found.identity != job.identity:
-        raise TrainingError(f"{job.folder}: contains another run; choose another folder with -o")
-    return found
+    return read_run_result(job.folder / RESULT_FILE, PruningRun, job.identity)
 
 
 def write_result(job: Job, result: PruningRun) -> None:
