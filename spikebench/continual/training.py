@@ -33,6 +33,7 @@ from spikebench.learning.ranks import Ranks
 from spikebench.learning.synaptic_intelligence import SynapticIntelligence
 from spikebench.models.base import Classifier, Output, model_class
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_settings import refuse_unused
 from spikebench.sweeps.test_answers import TestAnswers
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.epochs import one_epoch
@@ -57,13 +58,6 @@ __all__ = [
 ]
 
 CHECKPOINT = "checkpoint.safetensors"
-# Settings of a preset that need validation during training or change the weights outside of the steps.
-_UNUSED = (
-    "patience_epochs",
-    "weight_average",
-    "weight_bits",
-    "refit_epochs",
-)
 
 
 def check_model(job: Job, masked: bool) -> None:
@@ -89,15 +83,7 @@ def check_model(job: Job, masked: bool) -> None:
             "spikes, such as lif, rlif, adlif, lstm or mlp_counts"
         )
     settings = job.preset.training
-    for name in _UNUSED:
-        if getattr(settings, name):
-            raise TrainingError(
-                f"model {job.model}: training.{name} cannot be used task after task; add --set training.{name}=0"
-            )
-    if settings.schedule == "plateau":
-        raise TrainingError(
-            f"model {job.model}: the schedule plateau needs validation; add --set training.schedule=constant"
-        )
+    refuse_unused(job.model, job.preset, kind.spiking, "task after task")
     if masked and settings.label_smoothing:
         raise TrainingError(
             f"model {job.model}: label smoothing needs all classes; add --set training.label_smoothing=0, or choose "

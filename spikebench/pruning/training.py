@@ -40,6 +40,7 @@ from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.pruning.methods import DENSE
 from spikebench.pruning.run import Job, KeptWeights, PruningRun, read_result, write_result
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_settings import refuse_unused
 from spikebench.sweeps.test_answers import TestAnswers
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.epochs import one_epoch
@@ -67,8 +68,6 @@ __all__ = [
 
 CHECKPOINTS = ("start.safetensors", "transfer.safetensors", "checkpoint.safetensors")
 START, _TRANSFER, _CHECKPOINT = CHECKPOINTS
-# Settings of a preset that need a selection during training, or change the weights outside of the steps.
-_UNUSED = ("patience_epochs", "weight_average", "weight_bits", "refit_epochs")
 
 
 @dataclass(frozen=True)
@@ -115,19 +114,7 @@ def check_model(job: Job, model: Classifier) -> None:
     TrainingError
         One line with the remedy.
     """
-    settings = job.preset.training
-    for name in _UNUSED:
-        if getattr(settings, name):
-            raise TrainingError(
-                f"model {job.model}: training.{name} cannot be used here; add --set training.{name}=0"
-            )
-    if settings.schedule == "plateau":
-        raise TrainingError(
-            f"model {job.model}: the schedule plateau selects on validation samples; add --set "
-            "training.schedule=constant"
-        )
-    if job.preset.learning:
-        raise TrainingError("pruned networks are trained by back-propagation; remove learning.…")
+    refuse_unused(job.model, job.preset, model.spiking)
     if type(model).account is Classifier.account:
         raise TrainingError(
             f"model {job.model} does not count its operations; choose lif, rlif or mlp_counts"

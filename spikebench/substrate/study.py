@@ -33,6 +33,7 @@ from spikebench.records.strict_json import read_record
 from spikebench.records.text import shareable
 from spikebench.substrate.settings import Settings, SubstrateName, read_settings
 from spikebench.sweeps.study_folder import refuse_other_study
+from spikebench.sweeps.study_settings import refuse_unused
 from spikebench.training.inference import bin_samples, build_model
 from spikebench.training.run_record import RunRecord
 
@@ -178,6 +179,7 @@ def plan_study(
         raise TrainingError(
             f"model {model} works on audio, a substrate on spikes; choose lif or rlif"
         )
+    refuse_unused(model, chosen.preset, True)
     selection = open_selection(data)
     refuse_other_study(output, "substrate", selection.dataset)
     rows = np.arange(0, len(selection.train), chosen.train.every_sample)

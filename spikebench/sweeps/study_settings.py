@@ -19,7 +19,17 @@ from spikebench.models import check_model_name
 from spikebench.presets.preset import OWN_PRESETS, Preset, read_preset
 from spikebench.records.problems import invalid
 
-__all__ = ["StrictSettings", "StudyTables", "read_model_preset", "read_tables"]
+__all__ = [
+    "StrictSettings",
+    "StudyTables",
+    "named",
+    "read_model_preset",
+    "read_tables",
+    "refuse_unused",
+]
+
+# Settings that need a selection during training, or change the weights outside of the steps.
+_UNUSED = ("patience_epochs", "weight_average", "weight_bits", "refit_epochs")
 
 
 class StrictSettings(BaseModel):
@@ -130,3 +140,71 @@ def read_model_preset(
     ]
     given = [one for one in overrides if one.partition(".")[0].strip() != package]
     return read_preset(model, None, [*own, *given], data)
+
+
+def refuse_unused(model: str, preset: Preset, spiking: bool, where: str = "here") -> None:
+    """Refuse settings of a model that a study, which trains all epochs by back-propagation, would ignore.
+
+    Parameters
+    ----------
+    model, preset
+        The model and its settings.
+    spiking
+        Whether it is spiking, and therefore trained in float32 only.
+    where
+        Where they cannot be used, in words.
+
+    Raises
+    ------
+    TrainingError
+        One line with the remedy.
+    """
+    settings = preset.training
+    for name in _UNUSED:
+        if getattr(settings, name):
+            raise TrainingError(
+                f"model {model}: training.{name} cannot be used {where}; add --set training.{name}=0"
+            )
+    if settings.schedule == "plateau":
+        raise TrainingError(
+            f"model {model}: the schedule plateau needs validation; add --set training.schedule=constant"
+        )
+    if preset.learning.get("rule", "bptt") != "bptt" or len(preset.learning) > 1:
+        raise TrainingError(
+            f"model {model}: is trained by back-propagation {where}; remove learning.…, or train it by: "
+            f"spikebench train --model {model} --learning RULE"
+        )
+    if spiking and settings.precision != "float32":
+        raise TrainingError(
+            f"model {model} is trained in float32 only; add --set training.precision=float32"
+        )
+
+
+def named(given: Sequence[str], otherwise: Sequence[str], option: str) -> list[str]:
+    """Split what an option names, each may be several separated by commas.
+
+    Parameters
+    ----------
+    given
+        Values of the option.
+    otherwise
+        Names if it is not given.
+    option
+        The option, for the message.
+
+    Returns
+    -------
+    list of str
+        Each once, in order.
+
+    Raises
+    ------
+    TrainingError
+        If the option is given and names nothing.
+    """
+    words = [word.strip() for one in given or otherwise for word in one.split(",") if word.strip()]
+    if not words:
+        raise TrainingError(
+            f"{option} names nothing; leave it out, or give names such as {otherwise[0]}"
+        )
+    return list(dict.fromkeys(words))
