@@ -11,7 +11,9 @@ The folder of a run::
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -54,7 +56,7 @@ from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import read_record
-from spikebench.records.whole_files import write_text
+from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.sweeps.worker import FAILURES, open_once, reason
 from spikebench.training.inference import one_thread, seed_of
 from spikebench.training.run import load_tensors, locked, save_tensors
@@ -68,7 +70,11 @@ MAX_CURVE_BYTES = 256 * 1024 * 1024
 
 
 class RunFile(Record):
-    """Contents of ``run.json``: what is trained on which data."""
+    """Contents of ``run.json``: what is trained on which data.
+
+    ``opened_for`` is the SHA-256 of the weights and settings for which the test split was opened last: the same test,
+    repeated after an interruption, counts once.
+    """
 
     format_version: Literal[1] = 1
     kind: Kind
@@ -79,13 +85,19 @@ class RunFile(Record):
     settings: FewShotSettings
     dataset: DatasetRecord
     test_opened: Count = 0
+    opened_for: str = Field(default="", exclude_if=lambda opening: not opening)
 
     def is_same(self, other: RunFile) -> bool:
         """Whether both are the same training."""
         # The number of evaluated tasks may differ: only the curve is then computed again.
         mine, its = (
             one.model_dump(
-                exclude={"test_opened": True, "settings": {"evaluation"}, "dataset": True}
+                exclude={
+                    "test_opened": True,
+                    "opened_for": True,
+                    "settings": {"evaluation"},
+                    "dataset": True,
+                }
             )
             for one in (self, other)
         )
@@ -302,7 +314,8 @@ def run_job(job: FewShotJob, look: Callable[[], None] = lambda: None) -> Outcome
 def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
     path = job.folder / RUN
     run = read_record(path, RunFile) if path.exists() else job.run
-    run = job.run.model_copy(update={"test_opened": run.test_opened})
+    counted = {"test_opened": run.test_opened, "opened_for": run.opened_for}
+    run = job.run.model_copy(update=counted)
     write_text(path, run.model_dump_json(indent=2) + "\n")
     selection = open_once(job.data, run.dataset.sha256)
     train = open_tasks(selection, run.settings, run.kind, "train")
@@ -337,12 +350,23 @@ def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
     if found is None or found.evaluation != evaluation or found.iteration != state.best_iteration:
         tasks = validation
         if job.tested == "test":
-            run = run.model_copy(update={"test_opened": run.test_opened + 1})
-            write_text(path, run.model_dump_json(indent=2) + "\n")
+            run = _counted(job.folder, run, evaluation)
             tasks = open_tasks(selection, run.settings, run.kind, "test")
         found = _evaluate(model, state, run, job.data, train, validation, tasks)
         write_text(kept, found.model_dump_json() + "\n")
     return Outcome(found, run.test_opened)
+
+
+def _counted(folder: Path, run: RunFile, evaluation: dict[str, Any]) -> RunFile:
+    """Count an opening of the test split, unless it was opened for the same weights and settings before."""
+    said = f"{file_sha256(folder / STATE)} {json.dumps(evaluation, sort_keys=True)}"
+    opening = hashlib.sha256(said.encode()).hexdigest()
+    if run.opened_for == opening:
+        return run
+    update = {"test_opened": run.test_opened + 1, "opened_for": opening}
+    counted = run.model_copy(update=update)
+    write_text(folder / RUN, counted.model_dump_json(indent=2) + "\n")
+    return counted
 
 
 def _iteration(model: Classifier, state: _State, run: RunFile, tasks: TaskSource) -> float:

@@ -191,10 +191,8 @@ def _answers(
     """Test a network in all its conditions, unless it has been."""
     if (kept := read_answers(study, job, run, split)) is not None:
         return kept
-    if split == "test":  # counted before it is opened
-        before = read_record(job.folder / RUN_FILE, LoopRun)
-        counted = before.model_copy(update={"test_opened": before.test_opened + 1})
-        write_text(job.folder / RUN_FILE, counted.model_dump_json(indent=2) + "\n")
+    if split == "test":
+        _count(job, f"{run.weights_sha256} {_places(study, run)}")
     record, samples = study.record(job), tested(split)
     model = load_weights(job.folder / WEIGHTS_FILE, record)
     binned = bin_samples(samples, record.preset)
@@ -207,6 +205,15 @@ def _answers(
     )
     write_text(job.folder / f"answers-{split}.json", answers.model_dump_json() + "\n")
     return answers
+
+
+def _count(job: Job, opening: str) -> None:
+    """Count an opening of the test split before it is opened, unless it was opened for the same test before."""
+    before = read_record(job.folder / RUN_FILE, LoopRun)
+    if before.opened_for != opening:
+        update = {"test_opened": before.test_opened + 1, "opened_for": opening}
+        counted = before.model_copy(update=update)
+        write_text(job.folder / RUN_FILE, counted.model_dump_json(indent=2) + "\n")
 
 
 def read_answers(study: Study, job: Job, run: LoopRun, split: Tested) -> Answers | None:

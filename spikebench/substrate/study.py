@@ -50,7 +50,8 @@ class LoopRun(Record):
     """Contents of ``run.json``: what was trained, what it took, and how often the test split was opened for it.
 
     ``seconds_per_batch`` is the processor time of a training step, forward and backward; ``recorded_bytes`` the memory
-    of the recording of a batch.
+    of the recording of a batch. ``opened_for`` are the weights and devices for which the test split was opened last, so
+    that the same test counts once, also if it was interrupted.
     """
 
     format_version: Literal[1] = 1
@@ -68,12 +69,13 @@ class LoopRun(Record):
     recorded_bytes: Count = 0
     weights_sha256: str = ""
     test_opened: Count = Field(default=0, exclude_if=lambda opened: not opened)
+    opened_for: str = Field(default="", exclude_if=lambda opening: not opening)
 
     @property
     def identity(self) -> str:
         """What must be equal in the same run, as text."""
         measured = {"software", "loss", "seconds_per_batch", "recorded_bytes", "weights_sha256"}
-        measured.add("test_opened")
+        measured |= {"test_opened", "opened_for"}
         return self.model_dump_json(exclude=measured)
 
 
