@@ -146,18 +146,18 @@ def _section(rows: Sequence[Row], reports: Sequence[Report], picture: str | None
     parts += ["\n".join(beside)] if beside else []
     for track, own in studies.items():
         if own:
-            title = TRACKS[track].partition(":")[0].capitalize()
-            parts += [f"### {title} on {_cell(dataset)}", _STUDIES[track], _study_table(track, own)]
+            title = f"### Track `{track}`: {TRACKS[track]}"
+            parts += [title, _STUDIES[track], _study_table(track, own)]
     return parts
 
 
 def _study_table(track: str, rows: Sequence[Row]) -> str:
     """Write the table of a track of studies: by task, then by falling accuracy."""
     ordered = sorted(rows, key=lambda row: (row.task, -row.test_accuracy, row.id))
-    is_continual, is_part = track == "continual", track == "few-shot"
+    is_continual, is_drawn = track == "continual", track == "few-shot"
     head = ["entry", *([] if track == "online" else ["task"]), "test [%]", "chance"]
     head += ["average", "forgetting", "backward transfer"] if is_continual else []
-    head += [] if is_part else ["seen", "unseen"]
+    head += [] if is_drawn else ["seen", "unseen"]
     head += ["validation", "spikes", "AC", "parameters", "seeds"]
     lines = []
     for row in ordered:
@@ -166,7 +166,7 @@ def _study_table(track: str, rows: Sequence[Row]) -> str:
         if is_continual:
             line += [_percent(row.average_accuracy), _percent(row.forgetting)]
             line += [_percent(row.backward_transfer)]
-        line += [] if is_part else [_percent(row.seen_accuracy), _percent(row.unseen_accuracy)]
+        line += [] if is_drawn else [_percent(row.seen_accuracy), _percent(row.unseen_accuracy)]
         line += [_percent(row.validation_accuracy), _short(row.spikes_per_sample)]
         lines.append([*line, _short(row.effective_ac), f"{row.parameters:,}", str(row.seeds)])
     return _table(head, lines)

@@ -103,7 +103,7 @@ def test_the_page_and_the_report_show_them(
     assert "new speaker, 5-way 1-shot: rank 1" in own
     assert 'id="confusions"' not in own
     text = report_markdown(unique_rows(measured_rows(boards)), [], {})
-    assert "### Few examples per class on digits" in text
+    assert "### Track `few-shot`: few examples per class" in text
     assert "| lif, si:1 | 10 pairs, the task is told |" in text
     print_boards(boards)
     assert "Recomputed: few examples per class: new words, 3-way 1-shot" in capsys.readouterr().out
