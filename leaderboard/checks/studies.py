@@ -18,7 +18,7 @@ from spikebench.protocol.results import Predictions, Result, SeedRecord
 from spikebench.protocol.stages import (
     Queries,
     continual_scores,
-    drawn_queries,
+    drawn_labels,
     few_shot_interval,
     read_queries,
     read_stages,
@@ -30,7 +30,7 @@ from spikebench.records.whole_files import plain_file
 
 __all__ = ["MAX_TESTED_TASKS", "check_continual", "check_few_shot", "stages_size"]
 
-MAX_TESTED_TASKS = 20_000  # of all seeds: each is drawn again
+MAX_TESTED_TASKS, MAX_QUERIES = 20_000, 1_000_000  # of all seeds: each task is drawn again
 
 
 def stages_size(folder: Path, result: Result, record: SeedRecord, where: str) -> int:
@@ -173,10 +173,14 @@ def check_few_shot(
         raise ResultError(f"{where}: study.ways is {study.ways}, but there are {classes} classes")
     n_labels = classes if study.task == "speaker" else study.ways
     test = registered_test(result.dataset, where)
-    predictions = []
+    predictions: list[Predictions] = []
+    total = 0
     for record in result.seeds:
         path = folder / record.predictions_file
         queries = read_queries(path, record.predictions_sha256, study)
+        total += queries[0].size
+        if total > MAX_QUERIES:
+            raise ResultError(f"{path}: more than {MAX_QUERIES:,} queries of all seeds")
         for column in queries[1:]:
             if column.min() < 0 or column.max() >= n_labels:
                 raise ResultError(f"{path}: a label is outside 0 … {n_labels - 1}")
@@ -200,11 +204,13 @@ def _check_drawn(
     test: tuple[np.ndarray, np.ndarray, np.ndarray],
     where: str,
 ) -> None:
+    asked = np.split(queries[1], np.flatnonzero(np.diff(queries[0])) + 1)
+    drawn = drawn_labels(study, result.dataset, record.seed, test[1], test[2])
     try:
-        task, label = drawn_queries(study, result.dataset, record.seed, test[1], test[2])
+        same = all(own.tolist() == labels for own, labels in zip(asked, drawn, strict=True))
     except ProtocolError as error:
         raise ResultError(f"{where}: {error}") from None
-    if not (np.array_equal(task, queries[0]) and np.array_equal(label, queries[1])):
+    if not same:
         raise ResultError(
             f"{where}: tasks and labels are not those that seed {record.seed} draws from the test split of "
             f"{result.dataset.name!r}"

@@ -294,7 +294,9 @@ class Draws:
         for place in rng.permutation(len(found)).tolist():
             one: list[int] = []
             for word in words:
-                left = [k for k in takes[word, found[place]].tolist() if k not in {*used, *one}]
+                left = [
+                    k for k in takes[word, found[place]].tolist() if k not in used and k not in one
+                ]
                 if left:
                     one.append(left[int(rng.integers(len(left)))])
             if len(one) == len(words):

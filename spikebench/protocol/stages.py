@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ __all__ = [
     "Queries",
     "columns_text",
     "continual_scores",
-    "drawn_queries",
+    "drawn_labels",
     "few_shot_interval",
     "read_queries",
     "read_stages",
@@ -198,14 +199,14 @@ def read_queries(path: Path, sha256: str | None, study: FewShotStudy) -> Queries
     return task, label, predicted
 
 
-def drawn_queries(
+def drawn_labels(
     study: FewShotStudy,
     dataset: DatasetRecord,
     seed: int,
     labels: NDArray[np.int64],
     speakers: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw the tested tasks of a seed again.
+) -> Iterator[list[int]]:
+    """Draw the tested tasks of a seed again, one after the other.
 
     Parameters
     ----------
@@ -214,10 +215,10 @@ def drawn_queries(
     labels, speakers
         Of the samples of its test split, in the order of the file.
 
-    Returns
-    -------
-    task, label : ndarray of int64, shape (queries,)
-        As in the file of a result.
+    Yields
+    ------
+    list of int
+        Labels of the queries of a task, as in the file of a result.
 
     Raises
     ------
@@ -228,12 +229,9 @@ def drawn_queries(
     sizes = Sizes(study.ways, study.shots, study.queries, study.words)
     takes = takes_of(labels[kept], speakers[kept], study.most_takes)
     draws = Draws(takes, study.task, "test", sizes, len(dataset.classes), dataset.name)
-    found: list[tuple[int, int]] = []
     for number in range(study.tested_tasks):
         _, queries = draws.draw(seed, FIRST_EVALUATED + number)
-        found += [(number, label) for _, label in queries]
-    task, label = np.array(found, dtype=np.int64).T
-    return task, label
+        yield [label for _, label in queries]
 
 
 def few_shot_interval(queries: Queries) -> tuple[float, Interval]:

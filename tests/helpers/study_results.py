@@ -11,7 +11,7 @@ import numpy as np
 
 from spikebench.protocol.opening import SplitLabels, read_split_labels
 from spikebench.protocol.results import ModelRecord
-from spikebench.protocol.stages import Queries, drawn_queries
+from spikebench.protocol.stages import Queries, drawn_labels
 from spikebench.protocol.studies import (
     ContinualStudy,
     FewShotStudy,
@@ -56,7 +56,9 @@ def answers_of(study: Study, seed: int, skill: float) -> TestAnswers | Queries:
     data = digits()
     index, label, speaker = data.test.index, data.test.labels, data.test.speakers
     if isinstance(study, FewShotStudy):
-        task, asked = drawn_queries(study, data.dataset, seed, label, speaker)
+        drawn = list(drawn_labels(study, data.dataset, seed, label, speaker))
+        task = np.repeat(np.arange(len(drawn)), [len(one) for one in drawn])
+        asked = np.concatenate([np.array(one, np.int64) for one in drawn])
         wrong = rng.integers(0, study.ways, asked.size)
         return task, asked, np.where(rng.random(asked.size) < skill, asked, wrong)
     n_stages, partner = 1, {c: (c + 1) % 20 for c in range(20)}
