@@ -106,10 +106,10 @@ METHODS = (
         "traces and fixed feedback",
     ),
     Method(
-        "local losses, two layers of 128",
+        "local losses, two layers of 64",
         "rtrl.md",
         "local_losses",
-        {"model.hidden_units": "[128, 128]"},
+        {"model.hidden_units": "[64, 64]"},
         "yes, within a layer",
         "yes",
         "traces and a read-out per layer",

@@ -23,6 +23,7 @@ __all__ = [
     "Stages",
     "Study",
     "SubstrateStudy",
+    "other_task",
 ]
 
 Positive = Annotated[Count, Field(ge=1)]
@@ -194,3 +195,19 @@ class SubstrateStudy(Record):
 Study = Annotated[
     ContinualStudy | FewShotStudy | PruningStudy | SubstrateStudy, Field(discriminator="kind")
 ]
+
+
+def other_task(study: Study | None) -> str:
+    """Say which task a study has that differs from classifying the test samples of a data set.
+
+    Parameters
+    ----------
+    study
+        Of a result; None for a classifier.
+
+    Returns
+    -------
+    str
+        Empty for a classifier, also if it is pruned or on a chip.
+    """
+    return study.compared_as if isinstance(study, ContinualStudy | FewShotStudy) else ""

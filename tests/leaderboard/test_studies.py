@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.commands import run
 from helpers.leaderboard_results import make_result
 from helpers.study_results import (
     STUDIES,
@@ -29,6 +30,8 @@ from spikebench.errors import ResultError
 from spikebench.protocol.results import Predictions, Result, read_result
 from spikebench.protocol.stages import continual_scores
 from spikebench.protocol.studies import Study
+
+CHIP = STUDIES["substrate"]
 
 
 def stored(folder: Path, study: Study, seeds: int = 5, skill: float = 0.6) -> StoredEntry:
@@ -137,6 +140,29 @@ def test_the_measures_follow_from_the_predictions() -> None:
     assert found.learned == pytest.approx(1.0)
     assert found.forgetting == pytest.approx(0.5)
     assert found.backward_transfer == pytest.approx(-0.5)
+
+
+def test_other_tasks_are_not_compared_with_classification(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = make_study_result(tmp_path / "a", STUDIES["pruning"])
+    told = make_study_result(tmp_path / "b", continual_study())
+    few = make_study_result(tmp_path / "c", few_shot_study())
+    code, out, err = run(capsys, "compare", plain, told)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "different tasks, classification of all classes and 10 pairs, the task is told" in err
+    code, _, err = run(capsys, "compare", few, plain)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "is of few-shot tasks, which every seed draws anew" in err
+    code, _, err = run(capsys, "plot", few, "--kind", "confusion", "-o", tmp_path / "x.png")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "has no confusion matrix, because few-shot tasks have none" in err
+    code, _, err = run(capsys, "plot", few, "--kind", "pareto", "-o", tmp_path / "x.png")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "are of few-shot tasks or of one task after another" in err
+    code, out, err = run(capsys, "compare", plain, make_study_result(tmp_path / "d", CHIP))
+    assert (code, err) == (0, "")
+    assert "lif, snip" in out
 
 
 def with_rule(folder: Path, learning: dict[str, object]) -> Result:
