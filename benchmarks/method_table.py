@@ -27,11 +27,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from method_rtrl import interval, random_batch, toml
+from method_rtrl import random_batch, toml
 
 from spikebench.learning.few_bits import rounded_in
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import rule_class, rule_name
+from spikebench.metrics.classification import seed_interval
 from spikebench.models.base import DataShape, model_class
 from spikebench.presets.preset import read_preset
 from spikebench.protocol.opening import open_selection
@@ -49,7 +50,15 @@ COMMON = {
     "regulariser.lower_strength": "0.0",
     "regulariser.upper_strength": "0.0",
 }
-NETWORK = {"model.hidden_units": "[128]", "model.readout": "mean"}
+# As in the preset of lif; the presets of studies have others.
+NETWORK = {
+    "model.hidden_units": "[128]",
+    "model.readout": "mean",
+    "model.init_fluctuation": "0.15",
+    "model.tau_readout_ms": "100.0",
+    "input.mode": "counts",
+    "training.schedule": "cosine",
+}
 Part = dict[str, Any]
 
 
@@ -371,13 +380,13 @@ def write_page(
     for method, part in zip(METHODS, rows, strict=True):
         megabytes = " / ".join(f"{one:.1f}" for one in part["memory"])
         bits = "4, in training" if "training.weight_bits" in method.settings else bits_needed(part)
-        cells = [f"[{method.name}]({method.page})", interval(part["accuracies"]), megabytes, bits]
+        cells = [f"[{method.name}]({method.page})", percent(part["accuracies"]), megabytes, bits]
         cells += [f"{np.mean(part['spikes']):,.0f}", method.space, method.time, method.chip]
         lines.append(f"| {' | '.join(cells)} |")
     varied = ["| variation | accuracy [%] | spikes |", "|---|---|---|"]
     for name, page, part in others:
         spikes = f"{np.mean(part['spikes']):,.0f}" if "spikes" in part else ""
-        varied.append(f"| [{name}]({page}) | {interval(part['accuracies'])} | {spikes} |")
+        varied.append(f"| [{name}]({page}) | {percent(part['accuracies'])} | {spikes} |")
     methods = ["| method | command | page |", "|---|---|---|"]
     for name, command, page in LISTED:
         link = f"../{page}" if page.startswith("training") else page
@@ -398,6 +407,15 @@ def write_page(
     for name, value in parts.items():
         text = text.replace(name, value)
     options.page.write_text(text, encoding="utf-8")
+
+
+def percent(values: Sequence[float]) -> str:
+    """Write a mean with its 95 % interval over seeds, which needs spread."""
+    found = np.array(values)
+    if found.size < 2 or np.all(found == found[0]):
+        return f"{100 * found.mean():.1f}"
+    low, high, _ = seed_interval(found)
+    return f"{100 * found.mean():.1f} ({100 * low:.1f} – {100 * high:.1f})"
 
 
 def bits_needed(part: Part) -> str:

@@ -215,8 +215,8 @@ def _check_same(
         )
     tasks = other_task(result.study), other_task(result2.study)
     if tasks[0] != tasks[1]:
-        one, two = (task or "classification of all classes" for task in tasks)
-        raise ResultError(f"{both}: different tasks, {one} and {two}")
+        said = " and ".join(task or "classification of all classes" for task in tasks)
+        raise ResultError(f"{both}: different tasks, {said}")
     if not samples.same_samples(samples2):
         raise ResultError(
             f"{both}: they were tested on different samples (index, label or speaker differ)"
