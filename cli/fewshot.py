@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress.study import study_progress
-from cli.shared.conversion import stop_cleanly
+from cli.shared.study import list_runs, print_files, refuse_failed, repeated, running, study_options
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -58,24 +56,11 @@ if TYPE_CHECKING:
     help="Evaluate in tasks of the test split instead of the validation samples; the split is opened once per run.",
 )
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the study.  [default: runs/…]",
-)
-@click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the results into this Markdown page too, in the part with the name of the folder of the study.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    help="Processes, each with one thread of torch.  [default: one per core]",
-)
-@click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--quiet", is_flag=True, help="Print only errors and the table.")
+@study_options
 def fewshot(
     data: str,
     kinds: tuple[str, ...],
@@ -116,10 +101,10 @@ def fewshot(
     again. A run that fails is listed and does not stop the others; the exit code is then 1. Definitions:
     docs/methods/maml.md.
     """  # noqa: D301
-    from cli.shared.training_session import resume_hint, warn_of_copies
-    from spikebench.errors import TrainingError
+    from cli.shared.training_session import warn_of_copies
     from spikebench.fewshot.page import markdown, write_page
     from spikebench.fewshot.report import file_name
+    from spikebench.fewshot.results import write_results
     from spikebench.fewshot.runner import run_study
     from spikebench.fewshot.study import plan_study
     from spikebench.records.whole_files import write_text
@@ -144,18 +129,11 @@ def fewshot(
     if not quiet:
         click.echo(_opening(study), err=True)
     words = ["spikebench", "fewshot", data]
-    for option, values in (("--task", kinds), ("--model", models), ("--method", methods)):
-        words += [word for value in values for word in (option, value)]
-    words += [word for number in bits for word in ("--bits", str(number))]
-    words += ["--seeds", str(seeds)]
-    words += [word for setting in settings for word in ("--set", setting)]
+    words += repeated({"--task": kinds, "--model": models, "--method": methods, "--bits": bits})
+    words += ["--seeds", str(seeds), *repeated({"--set": settings})]
     words += ["--test"] if on_test else []
     again = [*words, *(["--workers", str(workers)] if workers else []), "-o", str(folder)]
-    with (
-        resume_hint(shlex.join(again)),
-        stop_cleanly(()) as check,
-        study_progress(quiet, check, "fewshot") as progress,
-    ):
+    with running("fewshot", again, quiet) as progress:
         report = run_study(study, workers=workers, progress=progress)
     from spikebench.plots.fewshot import draw_fewshot
     from spikebench.plots.sample import write_figure
@@ -166,6 +144,10 @@ def fewshot(
     write_text(
         folder / file_name(report.tested, ".md"), markdown(report, command, picture.name) + "\n"
     )
+    from spikebench.records.text import shareable
+
+    words[2] = shareable(data)
+    results = write_results(study, shlex.join(words))
     if page is not None:
         beside = page.with_name(f"{page.stem}-{folder.name}.png")
         write_page(page, folder.name, markdown(report, command, beside.name))
@@ -176,15 +158,8 @@ def fewshot(
         from cli.text.fewshot import print_study
 
         print_study(report)
-        for failed in report.failed:
-            click.echo(f"failed: {folder / failed.run}: {failed.failed}")
-        click.echo(f"table: {folder / file_name(report.tested, '.md')}")
-        click.echo(f"picture: {picture}")
-        click.echo(f"test split opened: {report.test_opened} times")
-    if report.failed:
-        raise TrainingError(
-            f"{len(report.failed)} of {len(study.jobs)} runs failed, the first: {report.failed[0].failed}"
-        )
+        print_files(folder, report, file_name(report.tested, ".md"), [picture], results)
+    refuse_failed(report, len(study.jobs))
 
 
 def _opening(study: Study) -> str:
@@ -210,9 +185,4 @@ def _list_runs(study: Study, as_json: bool) -> None:
         }
         for job in study.jobs
     ]
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        click.echo(row["folder"])
-    click.echo(f"{len(rows)} runs")
+    list_runs(rows, as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress.study import study_progress
-from cli.shared.conversion import stop_cleanly
+from cli.shared.study import list_runs, print_files, refuse_failed, repeated, running, study_options
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -57,24 +55,11 @@ if TYPE_CHECKING:
     help="Test on the test split instead of the validation samples; opened once per run, which the result counts.",
 )
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the study.  [default: runs/…]",
-)
-@click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Train nothing; write a page (Markdown, with pictures beside it) of the finished STUDY folders.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    help="Processes, each with one thread of torch.  [default: one per core]",
-)
-@click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--quiet", is_flag=True, help="Print only errors and the table.")
+@study_options
 def prune(
     data: tuple[str, ...],
     models: tuple[str, ...],
@@ -120,9 +105,8 @@ def prune(
         return
     if len(data) != 1:
         raise click.UsageError("give one DATA (a data set, a spike file or permuted-digits)")
-    from cli.shared.training_session import resume_hint
-    from spikebench.errors import TrainingError
     from spikebench.pruning.report import file_name
+    from spikebench.pruning.results import write_results
     from spikebench.pruning.runner import run_study
     from spikebench.pruning.study import plan_study
 
@@ -141,21 +125,13 @@ def prune(
         _list_runs(study, as_json)
         return
     words = ["spikebench", "prune", data[0]]
-    for option, given in (
-        ("--model", models),
-        ("--methods", methods),
-        ("--densities", densities),
-        ("--set", settings),
-    ):
-        words += [word for one in given for word in (option, one)]
+    words += repeated(
+        {"--model": models, "--methods": methods, "--densities": densities, "--set": settings}
+    )
     words += ["--seeds", str(seeds), *(["--test"] if on_test else [])]
     if not quiet:
         click.echo(_opening(study), err=True)
-    with (
-        resume_hint(shlex.join([*words, "-o", str(folder)])),
-        stop_cleanly(()) as check,
-        study_progress(quiet, check, "prune") as progress,
-    ):
+    with running("prune", [*words, "-o", str(folder)], quiet) as progress:
         report = run_study(study, workers=workers, progress=progress)
     from spikebench.records.text import shareable
     from spikebench.records.whole_files import write_text
@@ -163,22 +139,15 @@ def prune(
     words[2] = shareable(data[0])
     write_text(folder / "command.txt", shlex.join(words) + "\n")
     pictures = _draw(folder, report, file_name(report.tested, ""))
+    results = write_results(study, shlex.join(words))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:
         from cli.text.pruning import print_pruning
 
         print_pruning(report)
-        for failed in report.failed:
-            click.echo(f"failed: {folder / failed.run}: {failed.failed}")
-        click.echo(f"table: {folder / file_name(report.tested, '.csv')}")
-        for picture in pictures:
-            click.echo(f"picture: {picture}")
-        click.echo(f"test split opened: {report.test_opened} times")
-    if report.failed:
-        raise TrainingError(
-            f"{len(report.failed)} of {len(study.jobs)} runs failed, the first: {report.failed[0].failed}"
-        )
+        print_files(folder, report, file_name(report.tested, ".csv"), pictures, results)
+    refuse_failed(report, len(study.jobs))
 
 
 def _draw(folder: Path, report: PruningReport, stem: str) -> list[Path]:
@@ -231,9 +200,4 @@ def _list_runs(study: PruningStudy, as_json: bool) -> None:
         }
         for job in study.jobs
     ]
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        click.echo(f"{row['status']:<6}  {row['folder']}")
-    click.echo(f"{len(rows)} runs, {sum(row['status'] == 'done' for row in rows)} done")
+    list_runs(rows, as_json)

@@ -30,7 +30,7 @@ _OWN_ENTRIES = Path("leaderboard-entries")
 @click.option("--citation", default="", help="How to cite it, in one line.")
 @click.option(
     "--track",
-    help="Track.  [default: spiking, conventional-spikes or conventional-audio, according to the model]",
+    help="Track.  [default: that of a study, online for an online rule, else according to the model]",
 )
 @click.option(
     "--weights",
@@ -79,7 +79,8 @@ def submit(
 ) -> None:
     """Check a result and write a leaderboard entry.
 
-    RESULT_DIR is a folder that `spikebench evaluate -o` wrote. Its files must be complete and unchanged.
+    RESULT_DIR is a folder that `spikebench evaluate -o` wrote, or a folder below `results` of a study with --test
+    (fewshot, continual, prune, substrate). Its files must be complete and unchanged.
     Every accuracy, interval and confusion matrix must follow from the predictions. The test split must
     have been opened once per seed and must not have selected the epoch. The log of every run must agree.
 
@@ -151,9 +152,11 @@ def _print_outcome(
         said |= {"test_accuracy": result.summary.test_mean, "unranked_reason": reason}
         click.echo(json.dumps(said | {"tracks": tracks}, ensure_ascii=False))
         return
-    count, size = len(result.seeds), result.dataset.split.test_samples
+    count, size = len(result.seeds), f"{result.dataset.split.test_samples:,} predictions"
+    if result.study is not None:
+        size = "predictions"
     click.echo(
-        f"Checked: {count} seed{'s' if count > 1 else ''} with {size:,} predictions each; accuracies, "
+        f"Checked: {count} seed{'s' if count > 1 else ''} with {size} each; accuracies, "
         f"intervals and confusion matrices follow from them ({100 * result.summary.test_mean:.1f} %)."
     )
     if result.is_refitted:
@@ -168,6 +171,8 @@ def _print_outcome(
 
 def _raising(result: Result) -> str:
     """Say whether the tier can be raised."""
+    if result.study is not None:
+        return "the command repeats the study"
     if result.model.code_sha256 is not None:
         from spikebench.records.text import printable
 

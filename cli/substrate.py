@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +10,7 @@ import click
 
 from cli.progress.study import study_progress
 from cli.shared.conversion import stop_cleanly
+from cli.shared.study import list_runs, print_results, serial_study_options
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -49,19 +49,11 @@ if TYPE_CHECKING:
     help="Test on the test split instead of the validation samples; it is opened once, and only if a test is missing.",
 )
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the study.  [default: runs/…]",
-)
-@click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write table and picture into this Markdown file, as the section of the data set and the substrate.",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--quiet", is_flag=True, help="Print only errors and the table.")
+@serial_study_options
 def substrate(
     data: str,
     model: str,
@@ -98,6 +90,7 @@ def substrate(
     """  # noqa: D301
     from cli.shared.training_session import warn_of_copies
     from spikebench.substrate.report import file_name, markdown
+    from spikebench.substrate.results import write_results
     from spikebench.substrate.runner import run_study
     from spikebench.substrate.study import plan_study
 
@@ -129,6 +122,7 @@ def substrate(
         raise
     from spikebench.plots.sample import write_figure
     from spikebench.plots.substrate import draw_substrate
+    from spikebench.records.text import shareable
     from spikebench.substrate.page import picture_of, write_page
 
     picture = folder / file_name(report.tested, ".png")
@@ -136,6 +130,8 @@ def substrate(
     if page is not None:
         write_page(page, report, shlex.join(command))
         write_figure(draw_substrate(report), picture_of(page, report))
+    words[2] = shareable(data)
+    results = write_results(study, shlex.join(words[:-2]))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
         return
@@ -143,6 +139,7 @@ def substrate(
     click.echo(f"Intervals: {report.interval}.")
     click.echo(f"table: {folder / file_name(report.tested, '.csv')}")
     click.echo(f"picture: {picture}")
+    print_results(folder, results)
 
 
 def _command(
@@ -175,9 +172,4 @@ def _list_runs(study: Study, as_json: bool) -> None:
         {"folder": str(job.folder), "status": "trained" if job.is_trained else "new"}
         for job in study.jobs
     ]
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        click.echo(f"{row['status']:<8}  {row['folder']}")
-    click.echo(f"{len(rows)} runs, {sum(job.is_trained for job in study.jobs)} trained")
+    list_runs(rows, as_json, "trained")

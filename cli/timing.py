@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress.study import study_progress
-from cli.shared.conversion import stop_cleanly
+from cli.shared.study import list_runs, print_files, refuse_failed, running, study_options
 from cli.shared.training_options import default_folder
 
 if TYPE_CHECKING:
@@ -48,20 +45,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Test on the test split instead of the validation samples. It is opened once per run, and counted there.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the study.  [default: runs/…]",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    help="Processes, each with one thread of torch.  [default: one per core]",
-)
-@click.option("--dry-run", is_flag=True, help="Check everything and list the runs; train nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--quiet", is_flag=True, help="Print only errors and the table.")
+@study_options
 def timing(
     runs: tuple[Path, ...],
     data: str,
@@ -109,8 +93,7 @@ def timing(
         raise click.UsageError("give RUN, or --model to train a model; DATA is the last argument")
     if not models and (seeds or settings):
         raise click.UsageError("--seeds and --set are for --model; a RUN has its own")
-    from cli.shared.training_session import resume_hint, warn_of_copies
-    from spikebench.errors import TrainingError
+    from cli.shared.training_session import warn_of_copies
     from spikebench.timing.report import file_name
     from spikebench.timing.runner import run_study
     from spikebench.timing.study import plan_study
@@ -142,11 +125,7 @@ def timing(
     words += ["--clean-only"] if clean_only else []
     words += ["--test"] if on_test else []
     words += ["--workers", str(workers)] if workers else []
-    with (
-        resume_hint(shlex.join([*words, "-o", str(folder), data])),
-        stop_cleanly(()) as check,
-        study_progress(quiet, check, "timing") as progress,
-    ):
+    with running("timing", [*words, "-o", str(folder), data], quiet) as progress:
         report = run_study(study, workers=workers, progress=progress)
     from spikebench.plots.sample import write_figure
     from spikebench.plots.timing import draw_study
@@ -159,15 +138,8 @@ def timing(
         from cli.text.timing import print_study
 
         print_study(report)
-        for failed in report.failed:
-            click.echo(f"failed: {folder / failed.run}: {failed.failed}")
-        click.echo(f"table: {folder / file_name(report.tested, '.csv')}")
-        click.echo(f"picture: {picture}")
-        click.echo(f"test split opened: {report.test_opened} times")
-    if report.failed:
-        raise TrainingError(
-            f"{len(report.failed)} of {len(study.jobs)} runs failed, the first: {report.failed[0].failed}"
-        )
+        print_files(folder, report, file_name(report.tested, ".csv"), [picture])
+    refuse_failed(report, len(study.jobs))
 
 
 def _opening(study: Study) -> str:
@@ -197,10 +169,4 @@ def _list_runs(study: Study, as_json: bool) -> None:
         }
         for job in study.jobs
     ]
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        click.echo(f"{row['status']:<8}  {row['folder']}")
-    trained = sum(job.is_trained for job in study.jobs)
-    click.echo(f"{len(rows)} runs, {trained} trained")
+    list_runs(rows, as_json, "trained")

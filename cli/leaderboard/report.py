@@ -33,6 +33,7 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
     measured = measured_rows(build_boards(read_checked(entries)))
     rows = unique_rows(measured)
     chips = sum(row.track == HARDWARE for row in measured)
+    output.parent.mkdir(parents=True, exist_ok=True)
     pictures = {}
     for name, group in by_data(rows).items():
         costs = [
@@ -49,7 +50,10 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
                 spikes=row.spikes_per_sample if row.spiking else None,
             )
             for row in group
+            if not row.task
         ]
+        if not costs:
+            continue
         picture = Path("images") / f"results-{name}.png"
         path = output.parent / picture
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,4 +65,4 @@ def report(entries: tuple[Path, ...], output: Path) -> None:
         if chips
         else ""
     )
-    click.echo(f"Wrote {output}: {len(rows)} entries on {len(pictures)} data sets.{left}")
+    click.echo(f"Wrote {output}: {len(rows)} entries on {len(by_data(rows))} data sets.{left}")

@@ -48,7 +48,9 @@ def draw_pareto(folder: Path) -> Figure:
         )
     named = [one for path in files if (one := _named(path, read_result(path)))]
     if not named:
-        raise ResultError(f"{name}: all its entries are withdrawn")
+        raise ResultError(
+            f"{name}: all its entries are withdrawn, or are of few-shot tasks or of one task after another"
+        )
     results = [result for _, result in named]
     for result in results:
         if difference := result.dataset.first_difference(results[0].dataset):
@@ -61,10 +63,13 @@ def draw_pareto(folder: Path) -> Figure:
 
 
 def _named(path: Path, result: Result) -> tuple[str, Result] | None:
-    """Return a result with the name of its entry or model; None for a withdrawn entry."""
+    """Return a result with the name of its entry or model; None for a withdrawn entry, and for another task."""
     from leaderboard.claims.entry import ENTRY_FILE, Entry
+    from spikebench.protocol.studies import other_task
     from spikebench.records.strict_json import read_record
 
+    if other_task(result.study):
+        return None
     if not (path.parent / ENTRY_FILE).is_file():
         return result.model.name, result
     entry = read_record(path.parent / ENTRY_FILE, Entry)

@@ -128,11 +128,16 @@ def _draw_tuning(request: Request) -> Figure:
 def _draw_confusion(request: Request) -> Figure:
     import numpy as np
 
+    from spikebench.errors import ResultError
     from spikebench.plots.confusion import draw_confusion
     from spikebench.plots.panels import panels
     from spikebench.protocol.results import read_result
 
     result = read_result(Path(request.source))
+    if not all(seed.confusion for seed in result.seeds):
+        raise ResultError(
+            f"{request.source}: has no confusion matrix, because few-shot tasks have none"
+        )
     matrix = np.array([seed.confusion for seed in result.seeds], dtype=np.int64).sum(0)
     side = max(4.5, 0.32 * len(result.dataset.classes) + 1.5)
     seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"

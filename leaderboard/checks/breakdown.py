@@ -70,9 +70,25 @@ def break_down(predictions: Sequence[Predictions], classes: Sequence[str]) -> Br
             if speaker >= 0
         ),
         languages=_languages(correct, label, classes),
-        fingerprints=tuple(
-            hashlib.sha256(row).hexdigest() for row in np.ascontiguousarray(said, dtype="<i4")
-        ),
+        fingerprints=fingerprints(ordered),
+    )
+
+
+def fingerprints(predictions: Sequence[Predictions]) -> tuple[str, ...]:
+    """Compute the SHA-256 of the predictions of every seed.
+
+    Parameters
+    ----------
+    predictions
+        One set per seed, sorted by index.
+
+    Returns
+    -------
+    tuple of str
+        64 lower-case hexadecimal digits each.
+    """
+    return tuple(
+        hashlib.sha256(one.predicted.astype("<i4").tobytes()).hexdigest() for one in predictions
     )
 
 

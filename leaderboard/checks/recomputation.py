@@ -7,7 +7,6 @@ its weights only the SHA-256 is compared. A claim is accepted if it agrees withi
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,12 +14,13 @@ from typing import Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from leaderboard.checks.agreement import compare, compare_interval
 from leaderboard.checks.logs import check_log
 from leaderboard.checks.registered import check_registered
+from leaderboard.checks.studies import check_continual, check_few_shot, stages_size
 from spikebench.errors import ResultError
 from spikebench.protocol.results import (
     RESULT_FILE,
-    Interval,
     Predictions,
     Result,
     SeedRecord,
@@ -29,6 +29,7 @@ from spikebench.protocol.results import (
 )
 from spikebench.protocol.scoring import score_all, summarise
 from spikebench.protocol.splits import LEAVE_ONE_OUT, ORACLE
+from spikebench.protocol.studies import ContinualStudy, FewShotStudy
 from spikebench.records.strict_json import MAX_JSON_BYTES
 from spikebench.records.whole_files import check_sha256, file_sha256, plain_file
 from spikebench.training.run_record import read_run_log
@@ -45,7 +46,6 @@ _FOLD_REFUSED = (
     "validation split of its protocol"
 )
 _CONDITION_REFUSED = "trained on changed spikes (spikebench timing). An entry is trained on the spikes of its data set"
-RELATIVE_TOLERANCE = 1e-9
 
 
 Weights = Literal["needed", "if there", "not looked at"]
@@ -104,9 +104,15 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
         )
     result = read_result(plain_file(folder, RESULT_FILE))
     where = f"{folder / RESULT_FILE}"
+    if result.study is not None and weights == "needed":
+        weights = "if there"  # a study selects no epoch on the samples that are tested
     _check_protocol(result, where)
     _check_files(folder, result, weights)
-    predictions: list[Predictions] = []
+    if isinstance(result.study, FewShotStudy):
+        predictions, compared = check_few_shot(folder, result, result.study, where)
+        _check_summary(result, where)
+        return result, predictions, compared
+    predictions = []
     for record in result.seeds:
         path = folder / record.predictions_file
         found = read_predictions(path, record.predictions_sha256).in_order()
@@ -122,7 +128,13 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
         raise ResultError(f"{where}: its test samples have more than {MAX_SPEAKERS} speakers")
     _check_scores(result, predictions, where)
     _check_summary(result, where)
-    compared = check_registered(result.dataset, predictions[0], where)
+    is_part = False
+    if isinstance(result.study, ContinualStudy):
+        check_continual(folder, result, result.study, predictions, where)
+        is_part = result.study.is_part
+    compared = check_registered(
+        result.dataset, predictions[0], where, trained_speakers_only=is_part
+    )
     return result, predictions, compared
 
 
@@ -167,6 +179,7 @@ def _check_files(folder: Path, result: Result, weights: Weights) -> None:
         total += path.stat().st_size
         if total > MAX_TOTAL_BYTES:
             raise ResultError(f"{path}: all predictions together exceed {MAX_TOTAL_BYTES} bytes")
+        total += stages_size(folder, result, record, str(folder / RESULT_FILE))
         if (record.weights_file is None) != (record.weights_sha256 is None):
             raise ResultError(
                 f"{folder / RESULT_FILE}, seed {record.seed}: weights_file and weights_sha256 "
@@ -227,11 +240,10 @@ def _note(weights: Path) -> dict[str, object]:
 
 def _check_size(result: Result, record: SeedRecord, predictions: Predictions, where: str) -> None:
     n_classes = len(result.dataset.classes)
-    size = predictions.label.size
-    if size != result.dataset.split.test_samples:
-        raise ResultError(
-            f"{where}: {size} predictions for {result.dataset.split.test_samples} test samples"
-        )
+    size, test_samples = predictions.label.size, result.dataset.split.test_samples
+    is_part = isinstance(result.study, ContinualStudy) and result.study.is_part
+    if size > test_samples or (size < test_samples and not is_part):
+        raise ResultError(f"{where}: {size} predictions for {test_samples} test samples")
     if predictions.index[0] < 0:
         raise ResultError(f"{where}: a sample index is negative")
     # Checked before any matrix is made: 10,000 claimed classes alone would allocate 800 MB.
@@ -249,8 +261,8 @@ def _check_scores(result: Result, predictions: Sequence[Predictions], where: str
         if found.confusion != record.confusion:
             raise ResultError(f"{seed}: the confusion matrix does not match the predictions")
         for name in ("test_accuracy", "seen_accuracy", "unseen_accuracy"):
-            _compare(seed, name, getattr(record, name), getattr(found, name))
-        _compare_interval(seed, record.test_interval, found.test_interval)
+            compare(seed, name, getattr(record, name), getattr(found, name))
+        compare_interval(seed, record.test_interval, found.test_interval)
 
 
 def _check_summary(result: Result, where: str) -> None:
@@ -259,24 +271,5 @@ def _check_summary(result: Result, where: str) -> None:
     if summary.seeds != found.seeds:
         raise ResultError(f"{where}: claims {summary.seeds} seeds, but there are {found.seeds}")
     for name in ("test_mean", "validation_mean", "test_std"):
-        _compare(where, name, getattr(summary, name), getattr(found, name))
-    _compare_interval(where, summary.test_interval, found.test_interval)
-
-
-def _compare_interval(where: str, claimed: Interval, found: Interval) -> None:
-    _compare(where, "test_interval.low", claimed.low, found.low)
-    _compare(where, "test_interval.high", claimed.high, found.high)
-    if claimed.method != found.method:
-        raise ResultError(
-            f"{where}: test_interval.method is {claimed.method[:80]!r}, recomputed {found.method!r}"
-        )
-
-
-def _compare(where: str, what: str, claimed: float | None, found: float | None) -> None:
-    if claimed is None or found is None:
-        agree = claimed is found
-    else:
-        # The absolute tolerance is for spreads of exactly 0, which rounding may miss by an ulp.
-        agree = math.isclose(claimed, found, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-15)
-    if not agree:
-        raise ResultError(f"{where}: {what} is claimed {claimed}, but the predictions give {found}")
+        compare(where, name, getattr(summary, name), getattr(found, name))
+    compare_interval(where, summary.test_interval, found.test_interval)

@@ -26,10 +26,16 @@ from spikebench.store.locate import locate
 
 # Few of their letters look like one of the Latin script, and only among such: a name is of one script.
 _OTHER_SCRIPTS = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ARABIC", "HEBREW", "DEVANAGARI"}
-_Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
-def check_registered(claimed: DatasetRecord, predictions: Predictions, where: str) -> bool:
+def check_registered(
+    claimed: DatasetRecord,
+    predictions: Predictions,
+    where: str,
+    *,
+    trained_speakers_only: bool = False,
+) -> bool:
     """Compare a result with the registered data set of its name, fingerprint or SHA-256.
 
     Parameters
@@ -40,6 +46,8 @@ def check_registered(claimed: DatasetRecord, predictions: Predictions, where: st
         Of any seed, sorted by index.
     where
         The result file, for messages.
+    trained_speakers_only
+        Whether the samples of speakers that are only in the test split are not tested.
 
     Returns
     -------
@@ -51,6 +59,38 @@ def check_registered(claimed: DatasetRecord, predictions: Predictions, where: st
     ResultError
         If anything differs, or the name can be confused with that of a registered data set.
     """
+    test = registered_test(claimed, where)
+    if test is None:
+        if claimed.name in DATASETS and not trained_speakers_only:
+            _check_predictions(predictions, load_spec(claimed.name), where)
+        return False
+    if trained_speakers_only:
+        tested = ~np.isin(test[2], claimed.split.test_only_speakers)
+        test = test[0][tested], test[1][tested], test[2][tested]
+    _compare_columns(predictions, test, claimed.name, where)
+    return True
+
+
+def registered_test(claimed: DatasetRecord, where: str) -> Columns | None:
+    """Compare the data set of a result with the registered one, and return the samples of its test split.
+
+    Parameters
+    ----------
+    claimed
+        Data set of the result.
+    where
+        The result file, for messages.
+
+    Returns
+    -------
+    (index, label, speaker) or None
+        int64, shape (samples,); None if they are not known here.
+
+    Raises
+    ------
+    ResultError
+        As for :func:`check_registered`.
+    """
     _check_name(claimed, where)
     _check_fingerprint(claimed, where)
     if claimed.name in DATASETS:
@@ -58,22 +98,17 @@ def check_registered(claimed: DatasetRecord, predictions: Predictions, where: st
         if spec.kind != "audio":  # spikes made from recordings may have any units and any split
             _check_published_sha256(claimed, spec, where)
             _check_facts(claimed, spec, where)
-    compared = False
+    test: Columns | None = None
     if (known := _known_split(claimed.name)) is not None:
         for field, value in known[0]:
             if getattr(claimed.split, field) != value:
                 raise _differs(where, f"split.{field}", claimed.name)
-        _compare_columns(predictions, known[1], claimed.name, where)
-        compared = True
+        test = known[1]
     if name := _known_name(claimed):
         dataset, test = _registered_test(name)
         if field := claimed.first_difference(dataset):
             raise _differs(where, field, name)
-        _compare_columns(predictions, test, name, where)
-        compared = True
-    if not compared and claimed.name in DATASETS:
-        _check_predictions(predictions, load_spec(claimed.name), where)
-    return compared
+    return test
 
 
 def _check_name(claimed: DatasetRecord, where: str) -> None:
@@ -231,7 +266,7 @@ def _check_predictions(predictions: Predictions, spec: DatasetSpec, where: str) 
 
 
 @lru_cache(maxsize=8)
-def _known_split(name: str) -> tuple[Split, _Columns] | None:
+def _known_split(name: str) -> tuple[Split, Columns] | None:
     """Return the split that follows from the names of the recordings; index, label and speaker of its test samples."""
     registered = load_recipe(name).registered if name in RECIPES else None
     if registered is None:
@@ -243,7 +278,7 @@ def _known_split(name: str) -> tuple[Split, _Columns] | None:
     return found.record, (found.test, labels[found.test], speakers[found.test])
 
 
-def _compare_columns(predictions: Predictions, test: _Columns, name: str, where: str) -> None:
+def _compare_columns(predictions: Predictions, test: Columns, name: str, where: str) -> None:
     columns = (predictions.index, predictions.label, predictions.speaker)
     for what, column, truth in zip(("index", "label", "speaker"), columns, test, strict=True):
         if not np.array_equal(column, truth):
@@ -276,6 +311,6 @@ def _same_file(name: str, claimed: DatasetRecord) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _registered_test(name: str) -> tuple[DatasetRecord, _Columns]:
+def _registered_test(name: str) -> tuple[DatasetRecord, Columns]:
     found = read_split_labels(name)
     return found.dataset, (found.test.index, found.test.labels, found.test.speakers)

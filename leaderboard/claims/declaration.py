@@ -35,10 +35,16 @@ TRACKS: dict[str, str] = {
     "few-shot": "few examples per class",
     "continual": "one task after another",
     "online": "online learning",
-    "robust": "under noise and faults",
+    "robust": "with pruned weights, or on an imperfect chip",
     "hardware": "measured on chips",
 }
 assert set(TRACKS) == set(get_args(Track))
+# Tracks of studies, and the commands that make their results.
+STUDY_TRACKS = {
+    "few-shot": "spikebench fewshot",
+    "continual": "spikebench continual",
+    "robust": "spikebench prune, spikebench substrate",
+}
 
 CONSTRAINED_STEPS, CONSTRAINED_STEP_MS, CONSTRAINED_PARAMETERS = 100, 10.0, 100_000
 
@@ -151,6 +157,28 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else 0.0
 
 
+def is_online(result: Result) -> bool:
+    """Ask whether a model was trained by a rule whose memory does not grow with the length of the input.
+
+    Parameters
+    ----------
+    result
+        The result.
+
+    Returns
+    -------
+    bool
+        True for the rules ``eprop``, ``local_losses``, ``superspike``, and ``rtrl`` but for its gradients
+        ``bptt`` and ``truncated``.
+    """
+    learning = result.training.get("learning")
+    settings = learning if isinstance(learning, dict) else {}
+    gradient = settings.get("gradient", "block_diagonal")
+    return settings.get("rule") in ("eprop", "local_losses", "superspike") or (
+        settings.get("rule") == "rtrl" and gradient in ("block_diagonal", "exact")
+    )
+
+
 def own_track(result: Result) -> str:
     """Return the track of a result made by our trainer.
 
@@ -162,8 +190,13 @@ def own_track(result: Result) -> str:
     Returns
     -------
     str
-        ``spiking``, ``conventional-spikes`` or ``conventional-audio``, according to the model and its input.
+        That of its study; ``online`` if it was trained so; else ``spiking``, ``conventional-spikes`` or
+        ``conventional-audio``, according to the model and its input.
     """
+    if result.study is not None:
+        return result.study.track
+    if is_online(result):
+        return "online"
     if result.model.spiking:
         return "spiking"
     settings = result.training.get("input")

@@ -7,6 +7,7 @@ An entry contains
     entry.json               authors and declarations (Entry)
     result.json              the claims, and how they were made
     predictions-seed0.csv    label and prediction of every test sample, one file per seed
+    stages-seed0.csv         of learning task after task: predictions after every training
     run.json                 settings, and the numbers of every epoch, one log per seed
     weights-seed0.safetensors   optional; result.json has their SHA-256 in any case
     verification.json        the verifications, see leaderboard.claims.tier
@@ -28,15 +29,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leaderboard.checks.breakdown import Breakdown, break_down
+from leaderboard.checks.breakdown import Breakdown, break_down, fingerprints
 from leaderboard.checks.logs import check_logs, write_logs
 from leaderboard.checks.recomputation import check_result
 from leaderboard.checks.size import count_parameters
 from leaderboard.claims.declaration import (
     AUDIO,
+    STUDY_TRACKS,
     Declarations,
     Line,
     declare,
+    is_online,
     own_track,
     tracks_of,
 )
@@ -52,7 +55,8 @@ from leaderboard.claims.tier import (
     tier_of,
 )
 from spikebench.errors import OutputExistsError, ResultError
-from spikebench.protocol.results import RESULT_FILE, Result, write_result
+from spikebench.protocol.results import RESULT_FILE, Predictions, Result, write_result
+from spikebench.protocol.studies import FewShotStudy
 from spikebench.records.fields import Sha256
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import MAX_JSON_BYTES, read_bytes, read_record
@@ -261,14 +265,15 @@ def make_entry(
         If a text is too long or cannot be printed, or a link is not valid.
     """
     sha256 = hashlib.sha256(_result_text(result).encode()).hexdigest()
+    study = f", {result.study.name}" if result.study else ""
     count = len(result.seeds)
     seeds = f"{count}-seed{'s' if count > 1 else ''}"
     try:
         return Entry.model_validate(
             {
-                "id": f"{slug(result.model.name, 'model')}-{seeds}-{sha256[:8]}",
+                "id": f"{slug(result.model.name + study, 'model')}-{seeds}-{sha256[:8]}",
                 "dataset": slug(result.dataset.name, "data"),
-                "name": name or printable(result.model.name)[:100],
+                "name": name or printable(result.model.name + study)[:100],
                 "authors": authors,
                 "note": note,
                 "link": link,
@@ -395,6 +400,7 @@ def _fill(folder: Path, source: Path, entry: Entry, result: Result, *, weights: 
     write_text(folder / ENTRY_FILE, entry.model_dump_json(indent=2) + "\n")
     for record in result.seeds:
         names = [record.predictions_file, record.weights_file if weights else None]
+        names.append(record.stages.file if record.stages else None)
         for name in filter(None, names):
             shutil.copyfile(plain_file(source, name), folder / name, follow_symlinks=False)
     if all(record.run_file for record in result.seeds):
@@ -460,12 +466,19 @@ def read_entry(folder: Path) -> StoredEntry:
         entry,
         result,
         folder,
-        break_down(predictions, result.dataset.classes),
+        _break_down(result, predictions),
         verifications,
         signers=find_signers(verifications),
         parameters_counted=counted,
         labels_compared=compared,
     )
+
+
+def _break_down(result: Result, predictions: list[Predictions]) -> Breakdown:
+    """Compute the accuracy of groups of samples; few-shot tasks of two seeds are of other samples, and have none."""
+    if isinstance(result.study, FewShotStudy):
+        return Breakdown(fingerprints=fingerprints(predictions))
+    return break_down(predictions, result.dataset.classes)
 
 
 def _refuse_missing(folder: Path) -> None:
@@ -492,6 +505,7 @@ def _steering(content: bytes) -> str:
 def _check_files(folder: Path, result: Result) -> None:
     """Refuse files that do not belong to an entry."""
     known = {ENTRY_FILE, RESULT_FILE, LOGS_FILE, VERIFICATION_FILE}
+    known |= {record.stages.file for record in result.seeds if record.stages}
     for record in result.seeds:
         known |= {record.predictions_file, record.weights_file or RESULT_FILE}
     with os.scandir(folder) as found:
@@ -510,6 +524,7 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
             f"{path}: track spiking, but the model is not spiking according to the result"
         )
     _check_measured(path, entry.hardware, result)
+    _check_study(path, entry.track, result)
     if not isinstance(result.training.get("input"), dict):
         return  # not made by our trainer: cannot be derived
     said = declare(result)
@@ -526,6 +541,25 @@ def _check_declared(path: Path, entry: Entry, result: Result) -> None:
             raise ResultError(
                 f"{path}: declared.{name} is {claimed!r}, but the result has {found!r}"
             )
+
+
+def _check_study(path: Path, track: str, result: Result) -> None:
+    """Refuse a study in another track than its own, and other results in the tracks of studies."""
+    if result.study is not None:
+        if track != result.study.track:
+            raise ResultError(
+                f"{path}: track {track}, but a study of {result.study.kind} belongs to the track {result.study.track}"
+            )
+        return
+    if track in STUDY_TRACKS:
+        raise ResultError(
+            f"{path}: the track {track} has results of studies only: {STUDY_TRACKS[track]} --test writes them"
+        )
+    ours = isinstance(result.training.get("input"), dict)
+    if track == "online" and ours and not is_online(result):
+        raise ResultError(
+            f"{path}: track online, but the model was not trained by an online rule; leave out --track"
+        )
 
 
 def _check_measured(path: Path, hardware: Hardware | None, result: Result) -> None:

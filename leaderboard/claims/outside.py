@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leaderboard.claims.declaration import Declarations, Line
+from leaderboard.claims.declaration import STUDY_TRACKS, Declarations, Line
 from leaderboard.claims.entry import Entry, Link, OwnTrack, check_hardware, make_entry
 from leaderboard.claims.hardware import HARDWARE, Hardware, hardware_form
 from spikebench.errors import OutputExistsError, ResultError
@@ -435,7 +435,7 @@ def write_kit(folder: Path, data: str, *, hardware: bool = False) -> list[Path]:
     known = read_split_labels(data)
     parts = {"train": known.train, "validation": known.validation, "test": known.test}
     splits = [f"{name},{index}" for name, part in parts.items() for index in part.index.tolist()]
-    own = [track for track in get_args(OwnTrack) if track != HARDWARE]
+    own = [track for track in get_args(OwnTrack) if track not in (HARDWARE, *STUDY_TRACKS)]
     form = _FORM.format(
         dataset=_toml(known.dataset.name),
         protocol=_toml(known.dataset.split.protocol),

@@ -120,7 +120,9 @@ def render_entry(stored: StoredEntry, rows: Sequence[Row], index: str, source: s
     result = stored.result
     metrics = [seed.metrics or Metrics() for seed in result.seeds]
     classes = [printable(name)[:40] for name in result.dataset.classes]
-    confusion = np.array([seed.confusion for seed in result.seeds]).sum(axis=0)
+    # Few-shot tasks have none.
+    matrices = [seed.confusion for seed in result.seeds if seed.confusion]
+    confusion = np.array(matrices or [[[0]]]).sum(axis=0)
     return render(
         "entry.html.j2",
         _STYLES,
@@ -175,6 +177,11 @@ def _repetition(result: Result) -> str:
             f"The network is {_cut(printable(model.name))}, a file of its authors that is not part of the entry "
             f"(SHA-256 {model.code_sha256}). Whoever has the file can repeat the training: "
             "spikebench verify ENTRY --training --model FILE.py:CLASS."
+        )
+    if result.study is not None:
+        return (
+            "The command repeats the study; results depend on the settings below and on the version of the program. "
+            "Accuracies follow from the predictions."
         )
     if any(seed.run_file is None for seed in result.seeds):
         return (

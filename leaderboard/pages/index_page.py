@@ -27,10 +27,11 @@ _STYLES, _SCRIPTS = ("base.css", "index.css"), ("pareto.js", "index.js")
 
 @dataclass(frozen=True)
 class Track:
-    """One table: its rows, and the number of further rows that only the script displays."""
+    """One table: its rows, and the number of further rows that only the script displays; ``task`` of studies."""
 
     number: int
     name: str
+    task: str
     rows: list[Row]
     hidden: int
 
@@ -122,7 +123,13 @@ def _groups(boards: Sequence[Board], rows: Sequence[list[Row]]) -> list[Group]:
                 shown = min(STATIC_ROWS_PER_BOARD, left, len(rows[number]))
                 left -= shown
                 tracks.append(
-                    Track(number, board.track, rows[number][:shown], len(rows[number]) - shown)
+                    Track(
+                        number,
+                        board.track,
+                        board.task,
+                        rows[number][:shown],
+                        len(rows[number]) - shown,
+                    )
                 )
             tiers.append(TierTables(tier, tracks))
         first = numbered[0][0]
@@ -162,7 +169,8 @@ def _compact(boards: Sequence[Board], rows: Sequence[list[Row]], groups: list[Gr
                 numbers[row.page] = len(entries)
                 entries.append(_compact_entry(row, ranked.stored, text, tables))
             places += [numbers[row.page], row.rank or 0, int(row.tied)]
-        placed.append([of_group[number], board.tier, board.track, places])
+        shared = [own[0].chance, board.task]
+        placed.append([of_group[number], board.tier, board.track, places, *shared])
     return inert_json(
         {
             "texts": list(text.numbers),

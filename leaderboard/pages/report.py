@@ -17,6 +17,17 @@ _COST = (
     "training [s/epoch]",
 )
 _ENERGY = "horowitz-45nm"
+_OWN_TABLES = ("online", "robust", "continual", "few-shot")  # tracks
+_STUDIES = {
+    "online": "Trained by a rule whose memory does not grow with the length of a word "
+    "([rtrl.md](methods/rtrl.md), [superspike.md](methods/superspike.md)); tested like the models above.",
+    "robust": "Pruned before training ([tangent_transfer.md](methods/tangent_transfer.md)), or on an emulated chip "
+    "([hardware_in_the_loop.md](methods/hardware_in_the_loop.md)); tested on all test samples, with the weights after "
+    "the last epoch.",
+    "continual": "One task after another ([synaptic_intelligence.md](methods/synaptic_intelligence.md)). Test: over "
+    "all tested samples after the last task; average: mean over tasks; `joint`: all at once, an upper bound.",
+    "few-shot": "Tasks drawn from the test split ([maml.md](methods/maml.md)). Test: mean over tasks.",
+}
 _NOTES = f"""\
 Test: mean accuracy and 95 % interval, over seeds, or over speakers for models without randomness. Seen, unseen:
 accuracy on test speakers that are, or are not, in the training split; languages: on the test samples of each. kB:
@@ -116,19 +127,53 @@ def report_markdown(
 
 def _section(rows: Sequence[Row], reports: Sequence[Report], picture: str | None) -> list[str]:
     first, dataset = rows[0], rows[0].dataset
+    studies = {track: [row for row in rows if row.track == track] for track in _OWN_TABLES}
+    rows = [row for row in rows if row.track not in _OWN_TABLES]
     languages = map(_cell, first.language_accuracy)
     voices = ", synthetic voices" if first.synthetic else ""
     parts = [
         f"## {_cell(dataset)}",
         f"{first.test_samples:,} test samples{voices}; protocol {_cell(first.protocol)}, data "
         f"`{(first.data_fingerprint or first.data_sha256)[:12]}`.",
-        _table((*_ACCURACY, *languages, "validation", "seeds"), [_accuracy(r) for r in rows]),
-        _table(_COST, [_cost(row) for row in rows]),
     ]
+    if rows:
+        head = (*_ACCURACY, *languages, "validation", "seeds")
+        parts += [_table(head, [_accuracy(row) for row in rows])]
+        parts += [_table(_COST, [_cost(row) for row in rows])]
     if picture is not None:
         parts.append(f"![Test accuracy against costs on {_cell(dataset)}]({picture})")
     beside = _beside_paper(rows, reports) if dataset in _LIKE_SHD else []
-    return [*parts, *(["\n".join(beside)] if beside else [])]
+    parts += ["\n".join(beside)] if beside else []
+    for track, own in studies.items():
+        if own:
+            title = f"### Track `{track}`: {TRACKS[track]}"
+            parts += [title, _STUDIES[track], _study_table(track, own)]
+    return parts
+
+
+def _study_table(track: str, rows: Sequence[Row]) -> str:
+    """Write the table of a track of studies: by task, then by falling accuracy."""
+    ordered = sorted(rows, key=lambda row: (row.task, -row.test_accuracy, row.id))
+    is_continual, is_drawn = track == "continual", track == "few-shot"
+    head = ["entry", *([] if track == "online" else ["task"]), "test [%]", "chance"]
+    head += ["average", "forgetting", "backward transfer"] if is_continual else []
+    head += [] if is_drawn else ["seen", "unseen"]
+    head += ["validation", "spikes", "AC", "parameters", "seeds"]
+    lines = []
+    for row in ordered:
+        line = [_name(row), *([] if track == "online" else [_cell(row.task)])]
+        line += [_test(row), _percent(row.chance)]
+        if is_continual:
+            line += [_percent(row.average_accuracy), _percent(row.forgetting)]
+            line += [_percent(row.backward_transfer)]
+        line += [] if is_drawn else [_percent(row.seen_accuracy), _percent(row.unseen_accuracy)]
+        line += [_percent(row.validation_accuracy), _short(row.spikes_per_sample)]
+        lines.append([*line, _short(row.effective_ac), f"{row.parameters:,}", str(row.seeds)])
+    return _table(head, lines)
+
+
+def _test(row: Row) -> str:
+    return f"{100 * row.test_accuracy:.1f} ({100 * row.test_low:.1f} – {100 * row.test_high:.1f})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -145,7 +190,7 @@ def _accuracy(row: Row) -> list[str]:
         _name(row),
         TRACKS[row.track].partition(":")[0],
         TIER_NAMES[row.tier].lower(),
-        f"{100 * row.test_accuracy:.1f} ({100 * row.test_low:.1f} – {100 * row.test_high:.1f})",
+        _test(row),
         *(_percent(value) for value in (row.seen_accuracy, row.unseen_accuracy)),
         *(_percent(value) for value in row.language_accuracy.values()),
         _percent(row.validation_accuracy),

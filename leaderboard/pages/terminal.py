@@ -45,7 +45,8 @@ def print_boards(boards: Sequence[Board], console: Console | None = None) -> Non
         for board in group:
             rows = [measured_row(board, ranked) for ranked in board.entries]
             is_hardware = board.track == HARDWARE
-            console.print(Text(f"{TIER_NAMES[board.tier]}: {TRACKS[board.track]}", style="bold"))
+            track = f"{TRACKS[board.track]}: {board.task}" if board.task else TRACKS[board.track]
+            console.print(Text(f"{TIER_NAMES[board.tier]}: {track}", style="bold"))
             console.print(_chip_table(chip_rows([board])) if is_hardware else _board_table(rows))
             reasons = dict.fromkeys(
                 f"{row.name}, {row.withdrawn}" if row.withdrawn else row.unranked_reason

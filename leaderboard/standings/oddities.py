@@ -21,13 +21,16 @@ languages
 validation
     Test accuracy minus the validation accuracy that selected the epoch is more than :data:`VALIDATION_GAP` above the
     usual difference.
+single head
+    Learning task after task, said to choose among all classes, never predicts a class of another task.
 hardware
     Energy per sample and active power divided by throughput differ by more than a factor of :data:`POWER_FACTOR`.
 
 The usual value is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`; else it is
 not known, and 0 takes its place: some test splits are easier than their validation speakers, and some languages than
 others. A refitted entry was trained on more samples than the validated model, so its gap is compared with those of the
-refitted entries, if there are at least :data:`LEAST_PEERS` of them.
+refitted entries, if there are at least :data:`LEAST_PEERS` of them. Studies (few-shot, task after task, pruned, on a
+chip) are not compared with usual values.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ from scipy.special import bdtr, bdtrc
 from leaderboard.checks.breakdown import GroupAccuracy
 from leaderboard.claims.entry import StoredEntry
 from spikebench.protocol.results import read_predictions
+from spikebench.protocol.studies import ContinualStudy, FewShotStudy
 
 SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
 LEAST_SAMPLES, P_VALUE, LEAST_SPREAD = 10, 1e-4, 0.05
@@ -66,13 +70,23 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
         The same entries with ``flags``; equal predictions are searched among all of them.
     """
     twins = _twins(entries)
-    languages, validation = _usual(entries, _language_gap), _usual(entries, _validation_gap)
-    refitted = [stored for stored in entries if stored.result.is_refitted]
-    others = [stored for stored in entries if not stored.result.is_refitted]
+    usual = [stored for stored in entries if stored.result.study is None]
+    languages, validation = _usual(usual, _language_gap), _usual(usual, _validation_gap)
+    refitted = [stored for stored in usual if stored.result.is_refitted]
+    others = [stored for stored in usual if not stored.result.is_refitted]
     of_kind = {
         True: _usual(refitted, _validation_gap, validation),
         False: _usual(others, _validation_gap, validation),
     }
+
+    def compared(stored: StoredEntry) -> list[str]:
+        identity = stored.result.dataset.identity
+        return [
+            *_speakers(stored),
+            *_languages(stored, languages[identity]),
+            *_validation(stored, of_kind[stored.result.is_refitted][identity]),
+        ]
+
     return [
         replace(
             stored,
@@ -80,15 +94,24 @@ def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
                 *twins[stored.entry.id],
                 *_seeds(stored),
                 *_hardware(stored),
-                *_speakers(stored),
-                *_languages(stored, languages[stored.result.dataset.identity]),
-                *_validation(
-                    stored, of_kind[stored.result.is_refitted][stored.result.dataset.identity]
-                ),
+                *(_single_head(stored) if stored.result.study else compared(stored)),
             ),
         )
         for stored in entries
     ]
+
+
+def _single_head(stored: StoredEntry) -> list[str]:
+    """Find a network that is said to choose among all classes, but never leaves those of the task."""
+    study = stored.result.study
+    if not isinstance(study, ContinualStudy) or study.is_told or study.is_part:
+        return []
+    task_of = {label: number for number, group in enumerate(study.tasks) for label in group}
+    for record in stored.result.seeds:
+        for label, row in enumerate(record.confusion):
+            if any(n and task_of.get(said) != task_of.get(label) for said, n in enumerate(row)):
+                return []
+    return ["the task is said not to be told, but every prediction is a class of the right task"]
 
 
 def _twins(entries: Iterable[StoredEntry]) -> defaultdict[str, list[str]]:
@@ -277,6 +300,7 @@ def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> d
         own = None
         for other in entries:
             same_data = other.result.dataset == stored.result.dataset
+            same_data &= _samples(other) == _samples(stored)
             if other.entry.id == stored.entry.id or not same_data:
                 continue
             own = _mistakes(stored) if own is None else own
@@ -286,6 +310,14 @@ def flag_copies(new: Sequence[StoredEntry], entries: Sequence[StoredEntry]) -> d
                     f"{shared} of {of} mistakes are the same as those of {other.entry.id}"
                 )
     return found
+
+
+def _samples(stored: StoredEntry) -> object:
+    """Return what the entries of a data set that are tested on the same samples have in common."""
+    study = stored.result.study
+    if isinstance(study, FewShotStudy):
+        return stored.entry.id  # drawn by seed: nothing to compare
+    return isinstance(study, ContinualStudy) and study.is_part
 
 
 def _mistakes(stored: StoredEntry) -> NDArray[np.int64]:

@@ -1,12 +1,13 @@
 """Ranks as tie groups: entries that do not differ significantly share a rank.
 
 Entries are compared only on the same data (by fingerprint) under the same protocol with the same split, in the same
-tier and track. In the order of their mean test accuracy, an entry joins the group above it while its 95 % interval
-overlaps that of the group's first entry; otherwise it opens the next group. All entries of a group have the rank of its
-first. Comparison with the first entry, not with the neighbour, prevents a chain of small steps from tying the whole
-list together. An entry has no rank if it has fewer than five seeds, lacks a validation accuracy, is withdrawn, repeats
-predictions of an entry that had been withdrawn before, or if its labels were not compared with the data set while those
-of others were. The track ``hardware`` is ranked by energy instead, see :mod:`leaderboard.standings.energy`.
+tier and track, and studies only with the same task. In the order of their mean test accuracy, an entry joins the group
+above it while its 95 % interval overlaps that of the group's first entry; otherwise it opens the next group. All
+entries of a group have the rank of its first. Comparison with the first entry, not with the neighbour, prevents a chain
+of small steps from tying the whole list together. An entry has no rank if it has fewer than five seeds, lacks a
+validation accuracy, is withdrawn, repeats predictions of an entry that had been withdrawn before, or if its labels were
+not compared with the data set while those of others were. The track ``hardware`` is ranked by energy instead, see
+:mod:`leaderboard.standings.energy`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from leaderboard.standings.energy import (
 from spikebench.metrics.ranks import rank_intervals
 from spikebench.protocol.results import Result, Split
 from spikebench.protocol.splits import PROTOCOLS
+from spikebench.protocol.studies import ContinualStudy, FewShotStudy
 
 MIN_SEEDS = 5
+MIN_TASKS = 600  # few-shot tasks of all seeds
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class RankedEntry:
 class Board:
     """Entries of one tier and track with the same data, protocol and split, the best mean first.
 
-    ``is_current`` is false for a version of a protocol that has been replaced.
+    ``is_current`` is false for a version of a protocol that has been replaced. ``task`` is what studies on it have in
+    common, empty for classifiers.
     """
 
     dataset: str
@@ -56,6 +60,7 @@ class Board:
     tier: str
     track: str
     entries: tuple[RankedEntry, ...]
+    task: str = ""
 
     @property
     def protocol(self) -> str:
@@ -97,6 +102,11 @@ def why_unranked(result: Result, entry: Entry | None = None) -> str:
         return f"{count} seed{'s' if count > 1 else ''}; a rank needs {MIN_SEEDS}"
     if any(record.validation_accuracy is None for record in result.seeds):
         return "no validation accuracy; a rank needs one for every seed"
+    study = result.study
+    if isinstance(study, ContinualStudy) and study.is_joint:
+        return "all tasks at once: an upper bound, not learning task after task"
+    if isinstance(study, FewShotStudy) and count * study.tested_tasks < MIN_TASKS:
+        return f"{count * study.tested_tasks} few-shot tasks; a rank needs {MIN_TASKS}"
     return ""
 
 
@@ -114,7 +124,7 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
         Sorted by name of the data set, SHA-256, protocol (those in use first), split, tier (the best checked first)
         and track. An entry that belongs to several tracks is on each of their boards.
     """
-    groups: dict[tuple[str, str, bool, str, str, int, int], list[StoredEntry]] = {}
+    groups: dict[tuple[str, str, bool, str, str, int, int, str], list[StoredEntry]] = {}
     withdrawn: dict[str, StoredEntry] = {}  # SHA-256 of predictions → entry
     for stored in entries:
         for predictions in stored.breakdown.fingerprints if stored.entry.withdrawn else ():
@@ -124,9 +134,11 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
         # Other samples or speakers make another board; the split of published files is that of their protocol.
         split = "" if is_published(data) else data.split.model_dump_json()
         tier = list(TIERS).index(stored.tier)
+        study = stored.result.study
+        task = study.compared_as if study else ""
         for track in stored.tracks:
             place = (data.name, board_identity(data), protocol not in PROTOCOLS, protocol, split)
-            groups.setdefault((*place, tier, list(TRACKS).index(track)), []).append(stored)
+            groups.setdefault((*place, tier, list(TRACKS).index(track), task), []).append(stored)
     return [
         Board(
             dataset=key[0],
@@ -135,6 +147,7 @@ def build_boards(entries: Iterable[StoredEntry]) -> list[Board]:
             tier=list(TIERS)[key[5]],
             track=list(TRACKS)[key[6]],
             entries=_rank(groups[key], withdrawn),
+            task=key[7],
         )
         for key in sorted(groups)
     ]

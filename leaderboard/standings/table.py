@@ -13,7 +13,8 @@ from leaderboard.claims.entry import StoredEntry, printable
 from leaderboard.claims.literature import Report
 from leaderboard.standings.ranking import Board, RankedEntry
 from spikebench.metrics.record import Latency, Metrics, NotApplicable
-from spikebench.protocol.results import SeedRecord
+from spikebench.protocol.results import Result, SeedRecord
+from spikebench.protocol.studies import ContinualStudy, FewShotStudy
 
 EXPORT_VERSION = 2
 
@@ -39,7 +40,9 @@ class Row:
 
     Accuracies are fractions, costs are per sample; all are means over the seeds, and null if unknown or not applicable
     for any of the seeds. ``energy_picojoules`` is keyed by the name of the cost table, ``language_accuracy`` by that of
-    the language, and empty for data of one language.
+    the language, and empty for data of one language. ``task`` and ``method`` are those of a study, empty for
+    classifiers; ``average_accuracy`` (mean over tasks), ``forgetting`` and ``backward_transfer`` of learning task after
+    task. ``chance`` is the accuracy of a guess among the classes that are offered.
     """
 
     dataset: str
@@ -99,6 +102,12 @@ class Row:
     note: str
     link: str
     citation: str
+    task: str
+    method: str
+    chance: float
+    average_accuracy: float | None
+    forgetting: float | None
+    backward_transfer: float | None
 
 
 def measured_row(board: Board, ranked: RankedEntry) -> Row:
@@ -120,6 +129,7 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
     entry, result, declared = stored.entry, stored.result, stored.entry.declared
     data, summary, seeds = result.dataset, result.summary, result.seeds
     metrics = [seed.metrics or Metrics() for seed in seeds]
+    scores = [seed.stages.scores if seed.stages else None for seed in seeds]
     return Row(
         dataset=printable(data.name),
         synthetic=data.synthetic,
@@ -129,6 +139,8 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         data_fingerprint=data.fingerprint or "",
         tier=board.tier,
         track=board.track,
+        task=board.task,
+        method=result.study.name if result.study else "",
         rank=ranked.rank,
         tied=ranked.tied,
         unranked_reason=ranked.reason,
@@ -145,6 +157,10 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         seen_accuracy=_mean(seed.seen_accuracy for seed in seeds),
         unseen_accuracy=_mean(seed.unseen_accuracy for seed in seeds),
         language_accuracy={one.name: one.accuracy for one in stored.breakdown.languages},
+        chance=_chance(result),
+        average_accuracy=_mean(one.average if one else None for one in scores),
+        forgetting=_mean(one.forgetting if one else None for one in scores),
+        backward_transfer=_mean(one.backward_transfer if one else None for one in scores),
         parameters=result.model.parameters,
         parameters_counted=stored.parameters_known,
         labels_compared=stored.labels_compared,
@@ -179,6 +195,16 @@ def measured_row(board: Board, ranked: RankedEntry) -> Row:
         link=entry.link or "",
         citation=entry.citation,
     )
+
+
+def _chance(result: Result) -> float:
+    """Return the accuracy of a guess; where a task is told, the mean over tasks."""
+    study = result.study
+    if isinstance(study, FewShotStudy):
+        return 1 / study.ways
+    if isinstance(study, ContinualStudy) and study.is_told:
+        return fmean(1 / len(group) for group in study.tasks)
+    return 1 / len(result.dataset.classes)
 
 
 def page_of(stored: StoredEntry) -> str:

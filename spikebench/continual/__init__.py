@@ -3,11 +3,11 @@
 ::
 
     costs     What a method adds to a step of training: processor time, operations, numbers that are kept
-    measures  Average accuracy, forgetting and backward transfer of a matrix of accuracies
     methods   The compared methods and their strengths
     page      The page of finished studies, as Markdown
     permuted  Ten permutations of the pixels of scikit-learn's digits
     report    The results of a study, as JSON, CSV and a table in Markdown
+    results   The results of a study that was tested on the test split, for the leaderboard
     run       The result of one run, kept so that an interrupted study continues
     runner    Running all trainings of a study, several at a time
     settings  Settings of a study, TOML with strict keys, and the presets of the data sets

@@ -1,6 +1,6 @@
 """The results of a study, as JSON, CSV and a table in Markdown.
 
-Measures and intervals are those of :mod:`spikebench.continual.measures`. The change is the difference of the average
+Measures and intervals are those of :mod:`spikebench.metrics.forgetting`. The change is the difference of the average
 accuracy from that of fine-tuning (``none``) with the same seeds, paired by seed.
 """
 
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from spikebench.continual.costs import StepCost
-from spikebench.continual.measures import (
+from spikebench.continual.methods import Method
+from spikebench.continual.run import ContinualRun, Row
+from spikebench.continual.settings import ContinualSettings
+from spikebench.continual.tasks import Tested
+from spikebench.metrics.forgetting import (
     average_accuracy,
     backward_transfer,
     forgetting,
     interval,
     learned_accuracy,
 )
-from spikebench.continual.methods import Method
-from spikebench.continual.run import ContinualRun, Row
-from spikebench.continual.settings import ContinualSettings
-from spikebench.continual.tasks import Tested
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record

@@ -20,12 +20,12 @@ from pydantic import Field
 from spikebench.continual.methods import Method
 from spikebench.continual.settings import ContinualSettings
 from spikebench.continual.tasks import Tested
-from spikebench.errors import ResultError, TrainingError
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record, Sha256
-from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_runs import read_run_result
+from spikebench.sweeps.test_answers import TestAnswers
 
 __all__ = ["RESULT_FILE", "ContinualRun", "Job", "read_result", "write_result"]
 
@@ -82,7 +82,8 @@ class ContinualRun(Record):
 
     ``accuracies`` has one row per training, in order, and one column per task: the accuracy on its tested samples.
     Joint training has one row. ``kept_samples`` is the number of samples that replay keeps after the last task,
-    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests.
+    ``kept_spikes`` that of their spikes; ``seconds`` is the time of training without tests. ``answers`` are those
+    of the test split, ``validation_accuracy`` the accuracy on the validation samples after the last task beside them.
     """
 
     format_version: Literal[1] = 1
@@ -96,6 +97,10 @@ class ContinualRun(Record):
     kept_spikes: Count = 0
     test_opened: Count = 0
     seconds: NonNegative
+    validation_accuracy: Fraction | None = Field(
+        default=None, exclude_if=lambda found: found is None
+    )
+    answers: TestAnswers | None = Field(default=None, exclude_if=lambda answers: answers is None)
 
 
 def read_result(job: Job) -> ContinualRun | None:
@@ -116,16 +121,7 @@ def read_result(job: Job) -> ContinualRun | None:
     TrainingError
         If the folder contains the result of another run, or a damaged one.
     """
-    path = job.folder / RESULT_FILE
-    if not path.exists():
-        return None
-    try:
-        found = read_record(path, ContinualRun)
-    except ResultError as error:
-        raise TrainingError(f"{error}; delete the file to repeat the run") from None
-    if found.identity != job.identity:
-        raise TrainingError(f"{job.folder}: contains another run; choose another folder with -o")
-    return found
+    return read_run_result(job.folder / RESULT_FILE, ContinualRun, job.identity)
 
 
 def write_result(job: Job, result: ContinualRun) -> None:

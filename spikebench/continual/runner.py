@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,23 +28,16 @@ from spikebench.continual.run import ContinualRun, Job, read_result
 from spikebench.continual.study import ContinualStudy, tasks_of
 from spikebench.continual.tasks import TaskSequence
 from spikebench.continual.training import train_tasks
+from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.chance import chance_level
-from spikebench.sweeps.jobs import run_jobs, trained_part
+from spikebench.sweeps.jobs import trained_part
 from spikebench.sweeps.study_folder import note_study
-from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
+from spikebench.sweeps.study_runs import Ended, run_all
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.sweeps.worker import FAILURES, reason
 from spikebench.training.run import locked
-from spikebench.workers import available_cores, worker_pool
 
 __all__ = ["run_study"]
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """The outcome of a job: its result, or the reason why it failed."""
-
-    result: ContinualRun | None
-    failed: str = ""
 
 
 def run_study(
@@ -76,25 +70,33 @@ def run_study(
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
         note_study(study.output, "continual", study.dataset)
-        watch = StudyWatch(
-            study.jobs, _part, lost=lambda why: _Outcome(None, why), progress=progress
+        outcomes = run_all(
+            study.jobs,
+            _run,
+            _part,
+            partial(Ended[ContinualRun], None),
+            "spikebench.continual.training",
+            workers,
+            progress,
         )
-        count = min(workers or available_cores(), len(study.jobs))
-        # Within this process no other thread watches the run, so progress is reported after every epoch.
-        look = watch.look if count == 1 else None
-        with worker_pool(count, "spikebench.continual.training") as pool:
-            run_jobs(study.jobs, lambda job: pool.submit(_run, job, look), lambda: count, watch)
-        report = _report(study, watch.outcomes)
+        report = _report(study, outcomes)
         write_report(study.output, report)
     return report
 
 
-def _run(job: Job, look: Callable[[], None] | None) -> _Outcome:
+def _run(job: Job, look: Callable[[], None] | None) -> Ended[ContinualRun]:
     """Train a run to its end; a failed run raises no exception."""
     try:
-        return _Outcome(read_result(job) or train_tasks(job, tasks_of(job), look))
+        return Ended(read_result(job) or train_tasks(job, tasks_of(job), look, _validation(job)))
     except FAILURES as error:
-        return _Outcome(None, reason(error))
+        return Ended(None, reason(error))
+
+
+def _validation(job: Job) -> list[SpikeDataset]:
+    """Return the validation samples of a run on the test split; none for speakers, whose samples are all trained."""
+    if job.tested != "test" or job.sequence == "speakers":
+        return []
+    return [task.test for task in tasks_of(replace(job, tested="validation")).tasks]
 
 
 def _part(job: Job) -> float:
@@ -109,7 +111,7 @@ def _n_tasks(job: Job) -> int:
     return len(tasks_of(replace(job, tested="validation")).tasks)
 
 
-def _report(study: ContinualStudy, outcomes: dict[Path, _Outcome]) -> ContinualReport:
+def _report(study: ContinualStudy, outcomes: dict[Path, Ended[ContinualRun]]) -> ContinualReport:
     rows = []
     for sequence in study.sequences:
         for model in study.models:
@@ -173,7 +175,7 @@ def _costs(study: ContinualStudy, done: set[str]) -> list[StepCost]:
     return measured_costs(study.output / "costs.json", jobs)
 
 
-def _seed(job: Job, outcome: _Outcome, study: ContinualStudy) -> ContinualSeed:
+def _seed(job: Job, outcome: Ended[ContinualRun], study: ContinualStudy) -> ContinualSeed:
     return ContinualSeed(
         seed=job.seed,
         run=job.folder.relative_to(study.output).as_posix(),

@@ -27,6 +27,7 @@ from spikebench.presets.preset import Preset
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.protocol.results import DatasetRecord
 from spikebench.sweeps.study_folder import refuse_other_checkpoint, refuse_other_study
+from spikebench.sweeps.study_settings import named
 from spikebench.training.inference import bin_samples
 
 __all__ = ["ContinualStudy", "plan_study", "tasks_of"]
@@ -143,14 +144,14 @@ def plan_study(
     study = read_settings(data, settings)
     chosen = study.continual
     listed = parse_methods(methods or chosen.methods, chosen.strengths.model_dump())
-    names = _words(models) or list(chosen.models)
+    names = named(models, chosen.models, "--model")
     presets = {name: model_preset(name, data, study, settings) for name in names}
     if data == permuted.NAME and tested == "test":
         raise TrainingError(f"{data} has no test split; leave out --test")
     _opened.cache_clear()
     _made.cache_clear()
     dataset, _ = _opened(data)
-    sequences = _words(tasks) or list(chosen.tasks)
+    sequences = named(tasks, chosen.tasks, "--tasks")
     for sequence in sequences:
         check_sequence(sequence, dataset)
     output = output.absolute()
@@ -181,11 +182,6 @@ def plan_study(
     return ContinualStudy(
         data, dataset, output, chosen, presets, sequences, listed, seeds, tested, jobs
     )
-
-
-def _words(given: Sequence[str]) -> list[str]:
-    words = [word.strip() for one in given for word in one.split(",") if word.strip()]
-    return list(dict.fromkeys(words))
 
 
 def _folder(

@@ -22,7 +22,7 @@ split only are no task.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,9 +32,10 @@ from numpy.typing import NDArray
 from spikebench.continual import permuted
 from spikebench.errors import ProtocolError, TrainingError, UnknownNameError
 from spikebench.events.dataset import SpikeDataset
-from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS, LANGUAGES
+from spikebench.naming.conventions.heidelberg_digits import HEIDELBERG_DIGITS
 from spikebench.protocol.opening import SelectionData, open_test, open_training
 from spikebench.protocol.results import DatasetRecord
+from spikebench.protocol.task_groups import class_groups
 
 __all__ = ["SEQUENCES", "Task", "TaskSequence", "Tested", "check_sequence", "make_tasks"]
 
@@ -148,7 +149,7 @@ def make_tasks(
     elif name == "speakers":
         tasks = _speakers(selection, tested)
     else:
-        groups = _pairs(dataset.classes) if name.startswith("pairs") else _languages()
+        groups = class_groups(name, dataset.classes)
         if not name.endswith(":single"):
             offered = np.zeros((len(dataset.classes),) * 2, dtype=bool)
             for group in groups.values():
@@ -168,19 +169,6 @@ def make_tasks(
     if len(found) < 2:
         raise ProtocolError(f"{dataset.name} has a single task; choose other --tasks")
     return TaskSequence(name, tuple(found), offered)
-
-
-def _pairs(classes: Sequence[str]) -> dict[str, list[int]]:
-    starts = range(0, len(classes) - 1, 2)
-    ends = [*starts[1:], len(classes)]
-    groups = [list(range(*both)) for both in zip(starts, ends, strict=True)]
-    return {"/".join(classes[k] for k in group): group for group in groups}
-
-
-def _languages() -> dict[str, list[int]]:
-    return {
-        name: [HEIDELBERG_DIGITS.index(word) for word in words] for name, words in LANGUAGES.items()
-    }
 
 
 def _of_classes(samples: SpikeDataset, classes: list[int]) -> SpikeDataset:

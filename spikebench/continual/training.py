@@ -10,12 +10,13 @@ task sets the scale of the initial weights.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from spikebench import __version__
 from spikebench.continual.methods import Method
@@ -32,6 +33,8 @@ from spikebench.learning.ranks import Ranks
 from spikebench.learning.synaptic_intelligence import SynapticIntelligence
 from spikebench.models.base import Classifier, Output, model_class
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_settings import refuse_unused
+from spikebench.sweeps.test_answers import TestAnswers
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.epochs import one_epoch
 from spikebench.training.inference import (
@@ -55,13 +58,6 @@ __all__ = [
 ]
 
 CHECKPOINT = "checkpoint.safetensors"
-# Settings of a preset that need validation during training or change the weights outside of the steps.
-_UNUSED = (
-    "patience_epochs",
-    "weight_average",
-    "weight_bits",
-    "refit_epochs",
-)
 
 
 def check_model(job: Job, masked: bool) -> None:
@@ -87,15 +83,7 @@ def check_model(job: Job, masked: bool) -> None:
             "spikes, such as lif, rlif, adlif, lstm or mlp_counts"
         )
     settings = job.preset.training
-    for name in _UNUSED:
-        if getattr(settings, name):
-            raise TrainingError(
-                f"model {job.model}: training.{name} cannot be used task after task; add --set training.{name}=0"
-            )
-    if settings.schedule == "plateau":
-        raise TrainingError(
-            f"model {job.model}: the schedule plateau needs validation; add --set training.schedule=constant"
-        )
+    refuse_unused(job.model, job.preset, kind.spiking, "task after task")
     if masked and settings.label_smoothing:
         raise TrainingError(
             f"model {job.model}: label smoothing needs all classes; add --set training.label_smoothing=0, or choose "
@@ -196,7 +184,10 @@ def offered_classes(model: Classifier, offered: np.ndarray | None) -> Iterator[N
 
 
 def train_tasks(
-    job: Job, sequence: TaskSequence, look: Callable[[], None] | None = None
+    job: Job,
+    sequence: TaskSequence,
+    look: Callable[[], None] | None = None,
+    validation: Sequence[SpikeDataset] = (),
 ) -> ContinualRun:
     """Train and test one run, continuing after its last complete task.
 
@@ -208,6 +199,8 @@ def train_tasks(
         Its tasks.
     look
         Called after every epoch.
+    validation
+        Validation samples, on which the last weights are tested too if the tasks are tested on the test split.
 
     Returns
     -------
@@ -222,10 +215,15 @@ def train_tasks(
     job.folder.mkdir(parents=True, exist_ok=True)
     with locked(job.folder), one_thread():
         found = read_result(job)
-        return found or _train(job, sequence, look or (lambda: None))
+        return found or _train(job, sequence, look or (lambda: None), validation)
 
 
-def _train(job: Job, sequence: TaskSequence, look: Callable[[], None]) -> ContinualRun:
+def _train(
+    job: Job,
+    sequence: TaskSequence,
+    look: Callable[[], None],
+    validation: Sequence[SpikeDataset],
+) -> ContinualRun:
     first = bin_samples(sequence.tasks[0].train, job.preset)
     model, record = make_model(job, first)
     rule = make_rule(job, model)
@@ -245,9 +243,19 @@ def _train(job: Job, sequence: TaskSequence, look: Callable[[], None]) -> Contin
                 if isinstance(rule, ConsolidatingRule):
                     rule.end_task(samples)
                 done.seconds += time.perf_counter() - began
-                done.rows.append([_accuracy(model, test, job) for test in tests])
+                answers = [_predicted(model, test, job) for test in tests]
+                done.rows.append(
+                    [
+                        float(np.mean(found == test.labels))
+                        for found, test in zip(answers, tests, strict=True)
+                    ]
+                )
+                if job.tested == "test":
+                    done.predicted.append(np.concatenate(answers).tolist())
                 _save(job, model, rule, done)
             kept.add(own, stage)
+        known = [bin_samples(samples, job.preset) for samples in validation]
+        right = [np.mean(_predicted(model, one, job) == one.labels) * len(one) for one in known]
     result = ContinualRun(
         identity=job.identity,
         tasks=[task.name for task in sequence.tasks],
@@ -259,6 +267,8 @@ def _train(job: Job, sequence: TaskSequence, look: Callable[[], None]) -> Contin
         kept_spikes=sum(int(some.spike_counts.sum()) for some in kept.samples),
         test_opened=int(job.tested == "test"),
         seconds=done.seconds,
+        validation_accuracy=float(sum(right) / sum(map(len, known))) if known else None,
+        answers=_answers(sequence, done.predicted),
     )
     write_result(job, result)
     (job.folder / CHECKPOINT).unlink(missing_ok=True)
@@ -297,9 +307,21 @@ def _one_task(
         look()
 
 
-def _accuracy(model: Classifier, samples: BinnedSamples, job: Job) -> float:
-    answers = run_model(model, samples, job.preset.training.batch_size)
-    return float(np.mean(answers.predicted == samples.labels))
+def _predicted(model: Classifier, samples: BinnedSamples, job: Job) -> NDArray[np.int64]:
+    return run_model(model, samples, job.preset.training.batch_size).predicted
+
+
+def _answers(sequence: TaskSequence, predicted: list[list[int]]) -> TestAnswers | None:
+    """Keep the predictions after every training, for the samples of all tasks."""
+    if not predicted:
+        return None
+    tests = [task.test for task in sequence.tasks]
+    return TestAnswers(
+        index=np.concatenate([one.index for one in tests]).tolist(),
+        label=np.concatenate([one.labels for one in tests]).tolist(),
+        speaker=np.concatenate([one.speakers for one in tests]).tolist(),
+        predicted=predicted,
+    )
 
 
 def _all(sequence: TaskSequence) -> SpikeDataset:
@@ -334,10 +356,19 @@ class _Memory:
 
 
 class _Done:
-    """What a run has done: accuracies after every task, lines of the history, and the time of training [s]."""
+    """What a run has done: accuracies after every task, lines of the history, and the time of training [s].
 
-    def __init__(self, rows: list[list[float]], history: list[str], seconds: float) -> None:
-        self.rows, self.history, self.seconds = rows, history, seconds
+    ``predicted`` are the predictions after every task, if the test split is tested.
+    """
+
+    def __init__(
+        self,
+        rows: list[list[float]],
+        history: list[str],
+        seconds: float,
+        predicted: list[list[int]],
+    ) -> None:
+        self.rows, self.history, self.seconds, self.predicted = rows, history, seconds, predicted
 
 
 def _save(job: Job, model: Classifier, rule: BackPropagation, done: _Done) -> None:
@@ -349,7 +380,7 @@ def _save(job: Job, model: Classifier, rule: BackPropagation, done: _Done) -> No
 def _load(job: Job, model: Classifier, rule: BackPropagation) -> _Done:
     path = job.folder / CHECKPOINT
     if not path.exists():
-        return _Done([], [], 0.0)
+        return _Done([], [], 0.0, [])
     tensors, note = load_tensors(path)
     if note.get("run") != job.identity:
         raise TrainingError(f"{job.folder}: contains another run; choose another folder with -o")
@@ -361,7 +392,8 @@ def _load(job: Job, model: Classifier, rule: BackPropagation) -> _Done:
     try:
         check_tensors(weights, model.state_dict())
         check_tensors(tensors, rule.state())
-        done = _Done(note["rows"], note["history"], note["seconds"])
+        predicted = note["predicted"] if job.tested == "test" else []
+        done = _Done(note["rows"], note["history"], note["seconds"], predicted)
     except (KeyError, ValueError) as error:
         raise TrainingError(
             f"{path}: does not fit this run: {error}; delete it to restart the run"

@@ -30,6 +30,7 @@ from spikebench.protocol.results import (
     read_predictions,
     read_result,
 )
+from spikebench.protocol.studies import FewShotStudy, other_task
 from spikebench.records.whole_files import check_sha256, plain_file
 from spikebench.training.result_logs import read_logs
 
@@ -146,6 +147,10 @@ def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
         raise ResultError(f"{folder}: not a folder; give the folder of a result or of an entry")
     result = read_result(plain_file(folder, RESULT_FILE))
     where = f"{folder / RESULT_FILE}"
+    if isinstance(result.study, FewShotStudy):
+        raise ResultError(
+            f"{where}: is of few-shot tasks, which every seed draws anew; spikebench leaderboard show compares entries"
+        )
     seeds = [record.seed for record in result.seeds]
     if len(set(seeds)) != len(seeds):
         raise ResultError(f"{where}: a seed appears twice; each may count once")
@@ -208,6 +213,10 @@ def _check_same(
         raise ResultError(
             f"{both}: different protocols, {data.split.protocol!r} and {data2.split.protocol!r}"
         )
+    tasks = other_task(result.study), other_task(result2.study)
+    if tasks[0] != tasks[1]:
+        said = " and ".join(task or "classification of all classes" for task in tasks)
+        raise ResultError(f"{both}: different tasks, {said}")
     if not samples.same_samples(samples2):
         raise ResultError(
             f"{both}: they were tested on different samples (index, label or speaker differ)"
@@ -220,7 +229,13 @@ def _names(results: Sequence[tuple[Path, Result]]) -> list[str]:
     Equal names get the name of the folder appended; a folder that is given twice also gets its position.
     """
     models = [
-        f"{result.model.name}, refitted" if result.is_refitted else result.model.name
+        ", ".join(
+            [
+                result.model.name,
+                *([result.study.name] if result.study else []),
+                *(["refitted"] if result.is_refitted else []),
+            ]
+        )
         for _, result in results
     ]
     names = [

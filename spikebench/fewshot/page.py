@@ -11,7 +11,7 @@ from pathlib import Path
 from spikebench.errors import OutputError
 from spikebench.fewshot.report import FewShotReport, FewShotRow
 from spikebench.fewshot.study import kind_title
-from spikebench.fewshot.tasks import KINDS
+from spikebench.protocol.few_shot import KINDS
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import write_text
 

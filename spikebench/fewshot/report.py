@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from spikebench.fewshot.settings import FewShotSettings
-from spikebench.fewshot.tasks import Kind
 from spikebench.fewshot.worker import Curve, Outcome, RunFile, Tested
 from spikebench.learning.maml import Method
 from spikebench.metrics.classification import by_speaker, seed_interval, speaker_intervals
+from spikebench.protocol.few_shot import Kind
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from spikebench.fewshot.report import FewShotReport, rows_of, write_report
 from spikebench.fewshot.study import Study
 from spikebench.fewshot.worker import HISTORY, FewShotJob, Outcome, run_job
-from spikebench.sweeps.jobs import run_jobs
 from spikebench.sweeps.study_folder import note_study
-from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
+from spikebench.sweeps.study_runs import run_all
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.sweeps.worker import software
 from spikebench.training.run import locked
-from spikebench.workers import available_cores, worker_pool
 
 __all__ = ["run_study"]
 
@@ -52,34 +52,27 @@ def run_study(
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
         note_study(study.output, "fewshot", study.selection.dataset)
-        watch = StudyWatch(
-            study.jobs, _part, lost=lambda why: Outcome(None, failed=why), progress=progress
+        outcomes = run_all(
+            study.jobs,
+            _run,
+            _part,
+            partial(Outcome, None, 0),
+            "spikebench.fewshot.worker",
+            workers,
+            progress,
         )
-        count = min(workers or available_cores(), len(study.jobs))
-        with worker_pool(count, "spikebench.fewshot.worker") as pool:
-            run_jobs(
-                study.jobs,
-                # Within this process no other thread watches the run.
-                lambda job: (
-                    pool.submit(run_job, job, watch.look)
-                    if count == 1
-                    else pool.submit(run_job, job)
-                ),
-                lambda: count,
-                watch,
-            )
         report = FewShotReport(
             software=software(),
             dataset=study.selection.dataset,
             tested=study.tested,
-            test_opened=sum(one.test_opened for one in watch.outcomes.values()),
+            test_opened=sum(one.test_opened for one in outcomes.values()),
             settings=study.settings,
             rows=rows_of(
                 [
                     (
                         job.run,
                         job.folder.relative_to(study.output).as_posix(),
-                        _without_paths(watch.outcomes[job.folder], study.output),
+                        _without_paths(outcomes[job.folder], study.output),
                     )
                     for job in study.jobs
                 ]
@@ -87,6 +80,10 @@ def run_study(
         )
         write_report(study.output, report)
     return report
+
+
+def _run(job: FewShotJob, look: Callable[[], None] | None) -> Outcome:
+    return run_job(job, look or (lambda: None))
 
 
 def _without_paths(outcome: Outcome, output: Path) -> Outcome:

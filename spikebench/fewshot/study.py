@@ -17,10 +17,10 @@ from typing import get_args
 
 from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.fewshot.settings import FewShotSettings, read_settings
-from spikebench.fewshot.tasks import KINDS, Kind
 from spikebench.fewshot.worker import RUN, FewShotJob, RunFile, Tested, build, open_tasks
 from spikebench.learning.maml import Method
 from spikebench.models.base import model_class
+from spikebench.protocol.few_shot import KINDS, Kind
 from spikebench.protocol.opening import SelectionData, open_selection
 from spikebench.records.strict_json import read_record
 from spikebench.sweeps.study_folder import refuse_other_study

@@ -11,7 +11,9 @@ The folder of a run::
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -30,7 +32,7 @@ from spikebench.errors import ProtocolError, ResultError, TrainingError
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.fewshot.settings import FewShotInput, FewShotSettings
-from spikebench.fewshot.tasks import Kind, Pool, Purpose, Tasks, TaskSource
+from spikebench.fewshot.tasks import Pool, Tasks, TaskSource
 from spikebench.kernels.choice import choose_kernels
 from spikebench.learning.maml import (
     IGNORED,
@@ -46,13 +48,15 @@ from spikebench.learning.maml import (
 )
 from spikebench.learning.task_batches import Weights, runs_at_once, task_scores
 from spikebench.models.base import Classifier, DataShape, model_class
+from spikebench.models.configs.base import ModelConfig
 from spikebench.presets.preset import make_lists, read_preset
+from spikebench.protocol.few_shot import FIRST_EVALUATED, Kind, Purpose, usable_samples
 from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.protocol.results import DatasetRecord
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import read_record
-from spikebench.records.whole_files import write_text
+from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.sweeps.worker import FAILURES, open_once, reason
 from spikebench.training.inference import one_thread, seed_of
 from spikebench.training.run import load_tensors, locked, save_tensors
@@ -61,13 +65,16 @@ __all__ = ["Curve", "FewShotJob", "Outcome", "RunFile", "build", "open_tasks", "
 
 Tested = Literal["validation", "test"]
 RUN, STATE, HISTORY = "run.json", "state.safetensors", "history.csv"
-_EVALUATED = 1_000_000  # number of the first task of the evaluation; those before it select
 _AT_ONCE = 20  # tasks of the evaluation in one pass
-_MAX_BYTES = 256 * 1024 * 1024
+MAX_CURVE_BYTES = 256 * 1024 * 1024
 
 
 class RunFile(Record):
-    """Contents of ``run.json``: what is trained on which data."""
+    """Contents of ``run.json``: what is trained on which data.
+
+    ``opened_for`` is the SHA-256 of the weights and settings for which the test split was opened last: the same test,
+    repeated after an interruption, counts once.
+    """
 
     format_version: Literal[1] = 1
     kind: Kind
@@ -78,13 +85,19 @@ class RunFile(Record):
     settings: FewShotSettings
     dataset: DatasetRecord
     test_opened: Count = 0
+    opened_for: str = Field(default="", exclude_if=lambda opening: not opening)
 
     def is_same(self, other: RunFile) -> bool:
         """Whether both are the same training."""
         # The number of evaluated tasks may differ: only the curve is then computed again.
         mine, its = (
             one.model_dump(
-                exclude={"test_opened": True, "settings": {"evaluation"}, "dataset": True}
+                exclude={
+                    "test_opened": True,
+                    "opened_for": True,
+                    "settings": {"evaluation"},
+                    "dataset": True,
+                }
             )
             for one in (self, other)
         )
@@ -109,6 +122,11 @@ class Curve(Record):
     seconds: NonNegative
     graph_bytes: Count
     iteration: Count = Field(description="of the selected weights")
+    validation_accuracy: Fraction | None = Field(
+        default=None, exclude_if=lambda found: found is None
+    )
+    label: list[list[Count]] = Field(default=[], exclude_if=lambda labels: not labels)
+    predicted: list[list[Count]] = Field(default=[], exclude_if=lambda answers: not answers)
 
 
 @dataclass(frozen=True)
@@ -174,8 +192,7 @@ def open_tasks(
     if purpose == "test":
         samples = open_test(selection)
         only = dataset.split.test_only_speakers
-        if kind == "speaker" and only:
-            samples = samples.subset(np.isin(samples.speakers, only))
+        samples = samples.subset(usable_samples(kind, purpose, samples.speakers, only))
         pool = _pool_of(samples, settings.input, n_steps)
     else:
         pool = _pool(selection.data, dataset.sha256, purpose, settings.input, n_steps)
@@ -228,14 +245,7 @@ def build(run: RunFile, data: str, tasks: TaskSource, n_outputs: int) -> Classif
     TrainingError
         If the model or its configuration cannot be used.
     """
-    kind, pool = model_class(run.model), tasks.pool
-    check_class(run.model, kind)
-    table = read_preset(run.model, None, (), data).model | run.settings.network(run.model).config
-    make_lists(table, kind.Config)
-    try:
-        config = kind.Config.model_validate(table)
-    except ValidationError as error:
-        raise TrainingError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
+    kind, pool, config = model_class(run.model), tasks.pool, config_of(run, data)
     shape = DataShape(
         n_units=pool.n_units,
         n_classes=n_outputs,
@@ -248,6 +258,34 @@ def build(run: RunFile, data: str, tasks: TaskSource, n_outputs: int) -> Classif
         model = kind(config, shape)
     check_model(run.model, model, run.method, run.settings.meta.kernels)
     return model.eval()
+
+
+def config_of(run: RunFile, data: str) -> ModelConfig:
+    """Read the configuration of the network of a run.
+
+    Parameters
+    ----------
+    run, data
+        As for :func:`build`.
+
+    Returns
+    -------
+    ModelConfig
+        That of the preset, with the changes of the settings.
+
+    Raises
+    ------
+    TrainingError
+        If the model or its configuration cannot be used.
+    """
+    kind = model_class(run.model)
+    check_class(run.model, kind)
+    table = read_preset(run.model, None, (), data).model | run.settings.network(run.model).config
+    make_lists(table, kind.Config)
+    try:
+        return kind.Config.model_validate(table)
+    except ValidationError as error:
+        raise TrainingError(f"model {run.model}: {first_problem(error, kind.Config)}") from None
 
 
 def run_job(job: FewShotJob, look: Callable[[], None] = lambda: None) -> Outcome:
@@ -276,7 +314,8 @@ def run_job(job: FewShotJob, look: Callable[[], None] = lambda: None) -> Outcome
 def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
     path = job.folder / RUN
     run = read_record(path, RunFile) if path.exists() else job.run
-    run = job.run.model_copy(update={"test_opened": run.test_opened})
+    counted = {"test_opened": run.test_opened, "opened_for": run.opened_for}
+    run = job.run.model_copy(update=counted)
     write_text(path, run.model_dump_json(indent=2) + "\n")
     selection = open_once(job.data, run.dataset.sha256)
     train = open_tasks(selection, run.settings, run.kind, "train")
@@ -305,18 +344,29 @@ def _run(job: FewShotJob, look: Callable[[], None]) -> Outcome:
     kept = job.folder / f"curve-{job.tested}.json"
     evaluation = run.settings.evaluation.model_dump(mode="json")
     try:
-        found = read_record(kept, Curve, _MAX_BYTES)
+        found = read_record(kept, Curve, MAX_CURVE_BYTES)
     except ResultError:
         found = None
     if found is None or found.evaluation != evaluation or found.iteration != state.best_iteration:
         tasks = validation
         if job.tested == "test":
-            run = run.model_copy(update={"test_opened": run.test_opened + 1})
-            write_text(path, run.model_dump_json(indent=2) + "\n")
+            run = _counted(job.folder, run, evaluation)
             tasks = open_tasks(selection, run.settings, run.kind, "test")
         found = _evaluate(model, state, run, job.data, train, validation, tasks)
         write_text(kept, found.model_dump_json() + "\n")
     return Outcome(found, run.test_opened)
+
+
+def _counted(folder: Path, run: RunFile, evaluation: dict[str, Any]) -> RunFile:
+    """Count an opening of the test split, unless it was opened for the same weights and settings before."""
+    said = f"{file_sha256(folder / STATE)} {json.dumps(evaluation, sort_keys=True)}"
+    opening = hashlib.sha256(said.encode()).hexdigest()
+    if run.opened_for == opening:
+        return run
+    update = {"test_opened": run.test_opened + 1, "opened_for": opening}
+    counted = run.model_copy(update=update)
+    write_text(folder / RUN, counted.model_dump_json(indent=2) + "\n")
+    return counted
 
 
 def _iteration(model: Classifier, state: _State, run: RunFile, tasks: TaskSource) -> float:
@@ -381,9 +431,8 @@ def _validate(
         state.history.append((state.iteration, loss, 0.0))
         return
     numbers = range(run.settings.meta.validation_tasks)
-    curves = _adapt_all(
-        model, weights, run, tasks, numbers, run.settings.step_size(run.model, run.kind)
-    )
+    size = run.settings.step_size(run.model, run.kind)
+    curves = _accuracies(*_adapt_all(model, weights, run, tasks, numbers, size))
     accuracy = float(curves.mean(0).max())
     if accuracy > max((one[2] for one in state.history), default=-1.0):
         state.best, state.best_iteration = weights, state.iteration
@@ -397,23 +446,29 @@ def _adapt_all(
     tasks: TaskSource,
     numbers: range,
     step_size: float,
-) -> NDArray[np.float64]:
-    """Adapt to tasks; return the accuracies in the queries, float64, shape (task, 1 + steps)."""
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Adapt to tasks; return labels (query,) and predictions (1 + steps, query) of every task, int64."""
     model.kernels = choose_kernels("cpu", "events")
     names, steps = adapted_names(model, run.method), run.settings.evaluation.steps
-    at_once, found = runs_at_once(model), []
+    at_once = runs_at_once(model)
+    labels: list[NDArray[np.int64]] = []
+    predicted: list[NDArray[np.int64]] = []
     for first in range(numbers.start, numbers.stop, _AT_ONCE):
         drawn = tasks.draw(run.seed, range(first, min(first + _AT_ONCE, numbers.stop)))
         now = _leaves(start(weights, drawn.n_tasks, run.bits))
-        curve = [_accuracies(model, now, drawn, at_once)]
+        answers = [_answers(model, now, drawn, at_once)]
         for _ in range(steps):
             after = inner_step(
                 model, now, drawn.support, names, step_size, run.bits, at_once=at_once
             )
             now = _leaves(after)
-            curve.append(_accuracies(model, now, drawn, at_once))
-        found.append(np.stack(curve, axis=1))
-    return np.concatenate(found)
+            answers.append(_answers(model, now, drawn, at_once))
+        asked = drawn.query.labels.view(drawn.n_tasks, -1).numpy()
+        for number, row in enumerate(asked):
+            is_query = row != IGNORED
+            labels.append(row[is_query])
+            predicted.append(np.stack([one[number, is_query] for one in answers]))
+    return labels, predicted
 
 
 def _leaves(weights: Weights) -> Weights:
@@ -421,14 +476,20 @@ def _leaves(weights: Weights) -> Weights:
 
 
 @torch.no_grad()
+def _answers(model: Classifier, weights: Weights, drawn: Tasks, at_once: bool) -> NDArray[np.int64]:
+    """Answer the queries of every task, int64, shape (task, query)."""
+    predicted: NDArray[np.int64] = (
+        task_scores(model, weights, drawn.query, at_once).argmax(2).numpy()
+    )
+    return predicted
+
+
 def _accuracies(
-    model: Classifier, weights: Weights, drawn: Tasks, at_once: bool
+    labels: list[NDArray[np.int64]], predicted: list[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """Compute the accuracy in the queries of every task, float64, shape (task,)."""
-    predicted = task_scores(model, weights, drawn.query, at_once).argmax(2)
-    labels = drawn.query.labels.view(drawn.n_tasks, -1)
-    right = (predicted == labels).sum(1).double() / (labels != IGNORED).sum(1)
-    return right.numpy()
+    """Compute the accuracy of every task after every step, float64, shape (task, 1 + steps)."""
+    both = zip(labels, predicted, strict=True)
+    return np.stack([(answers == label).mean(axis=1) for label, answers in both])
 
 
 def _evaluate(
@@ -456,14 +517,16 @@ def _evaluate(
     selecting = range(settings.meta.validation_tasks)
     best = (-1.0, 0.0, 0)
     for size in sizes:
-        means = _adapt_all(model, weights, run, validation, selecting, size).mean(0)
+        found = _adapt_all(model, weights, run, validation, selecting, size)
+        means = _accuracies(*found).mean(0)
         steps = int(means.argmax())
         best = max(best, (float(means[steps]), size, steps), key=lambda one: one[0])
-    numbers = range(_EVALUATED, _EVALUATED + settings.evaluation.tasks)
-    found = _adapt_all(model, weights, run, tasks, numbers, best[1])
+    numbers = range(FIRST_EVALUATED, FIRST_EVALUATED + settings.evaluation.tasks)
+    labels, predicted = _adapt_all(model, weights, run, tasks, numbers, best[1])
+    is_test = tasks.purpose == "test"
     return Curve(
         evaluation=settings.evaluation.model_dump(mode="json"),
-        accuracies=found.tolist(),
+        accuracies=_accuracies(labels, predicted).tolist(),
         steps=best[2],
         step_size=best[1],
         chance=tasks.chance,
@@ -471,6 +534,9 @@ def _evaluate(
         seconds=float(np.median(state.seconds)),
         graph_bytes=state.graph_bytes,
         iteration=state.best_iteration,
+        validation_accuracy=best[0] if is_test else None,
+        label=[row.tolist() for row in labels] if is_test else [],
+        predicted=[rows[best[2]].tolist() for rows in predicted] if is_test else [],
     )
 
 

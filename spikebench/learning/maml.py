@@ -99,6 +99,10 @@ def check_model(name: str, model: Classifier, method: Method, kernels: str) -> N
             f"model {name} has running averages of all tasks, which inner steps do not change; "
             "choose a network without normalisation, such as lif, rlif or gru"
         )
+    if method == "maml" and not model.second_derivatives:
+        raise TrainingError(
+            f"model {name} has no second derivatives, which method maml needs; choose the method fomaml or anil"
+        )
     if method not in SECOND_ORDER or not isinstance(model, SpikingNetwork):
         return
     if kernels != "reference":

@@ -8,6 +8,7 @@
     cost            Cost metrics of a model, from its operations on all test samples;
                     ``docs/metrics.md`` is the specification
     cost_table      Named tables of the energy per operation, and the resulting energy
+    forgetting      Average accuracy, forgetting and backward transfer of a matrix of accuracies
     latency         Accuracy over time, and the time from which on it stays above 95 % of the final
                     accuracy
     operations      Operations of a batch, counted for every bundle of weights and every layer

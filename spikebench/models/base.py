@@ -99,6 +99,7 @@ class Classifier(nn.Module):
     )
     learning: ClassVar[str] = "bptt"  # its learning rule, see spikebench.learning
     on_audio: ClassVar[bool] = False  # whether its input is mel features
+    second_derivatives: ClassVar[bool] = True  # whether its gradients can be differentiated again
 
     def __init__(self, config: ModelConfig, shape: DataShape) -> None:
         super().__init__()

@@ -176,6 +176,7 @@ class EventSSM(Classifier):
     """State-space layers on events; the score of a class is a linear read-out of the mean over all tokens."""
 
     Config: ClassVar[type[ModelConfig]] = EventSSMConfig
+    second_derivatives: ClassVar[bool] = False  # of the mean of embeddings
     spiking = False
 
     def __init__(self, config: EventSSMConfig, shape: DataShape) -> None:

@@ -25,6 +25,7 @@ from spikebench.patterns.task import (
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import read_json
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_folder import note_study, refuse_other_study
 
 FEEDBACK: tuple[Feedback, ...] = ("symmetric", "random", "uniform")
 _MOST_POINTS = 200  # of a curve
@@ -182,9 +183,11 @@ def run_study(
     Raises
     ------
     TrainingError
-        If the folder contains a run with other settings, or a run fails.
+        If the folder contains another study, or a run with other settings, or a run fails.
     """
+    refuse_other_study(folder, "patterns", None)
     folder.mkdir(parents=True, exist_ok=True)
+    note_study(folder, "patterns", None)
     plan = [(task, kind, seed) for task in tasks for kind in feedback for seed in range(seeds)]
     found: list[PatternRun] = []
     for number, (task, kind, seed) in enumerate(plan):

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from spikebench.continual.measures import interval
 from spikebench.continual.report import ContinualReport, ContinualRow
+from spikebench.metrics.forgetting import interval
 from spikebench.plots.sample import GRID, INK, plain, style
 
 __all__ = ["draw_continual"]

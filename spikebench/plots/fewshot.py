@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 
 from spikebench.fewshot.report import FewShotReport, FewShotRow
 from spikebench.fewshot.study import kind_title
-from spikebench.fewshot.tasks import KINDS
 from spikebench.plots.sample import GRID, INK, plain, style
+from spikebench.protocol.few_shot import KINDS
 
 __all__ = ["draw_fewshot"]
 

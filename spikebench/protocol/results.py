@@ -17,6 +17,7 @@ This module imports neither torch nor numba, so that importing it is fast.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ from spikebench.encoders import DEFAULT_ENCODER
 from spikebench.errors import ResultError
 from spikebench.metrics.record import Metrics
 from spikebench.protocol.predictions import COLUMNS, read_columns
+from spikebench.protocol.studies import Stages, Study
 from spikebench.records.fields import Count, FileName, Fraction, Name, NonNegative, Record, Sha256
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import parse_json, read_bytes
@@ -143,6 +145,8 @@ class SeedRecord(Record):
     together, after which the model was tested (0 for a model that is not trained in epochs); it is null or absent
     without a refit. ``validation_accuracy``, ``epochs`` and ``selected_epoch`` describe the training before the refit.
     After a refit, ``seen_accuracy`` includes the samples of validation speakers.
+    ``stages`` are the predictions after every training, of learning task after task only. For few-shot tasks the
+    accuracy is the mean over tasks, and ``confusion`` is empty.
     """
 
     seed: Count
@@ -168,6 +172,7 @@ class SeedRecord(Record):
     metrics: Metrics | None = None
     # Omitted from files if there is none, to keep the format of older results.
     refit_epochs: Count | None = Field(default=None, exclude_if=lambda epochs: epochs is None)
+    stages: Stages | None = Field(default=None, exclude_if=lambda stages: stages is None)
 
 
 class Summary(Record):
@@ -181,7 +186,10 @@ class Summary(Record):
 
 
 class Result(Record):
-    """One evaluation of one model on one data set, over one or more seeds."""
+    """One evaluation of one model on one data set, over one or more seeds.
+
+    ``study`` is null or absent for a classifier of the data set.
+    """
 
     schema_version: Literal[1, 2] = 2
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
@@ -193,6 +201,7 @@ class Result(Record):
     seeds: Annotated[list[SeedRecord], Field(min_length=1, max_length=1000)]
     summary: Summary
     environment: dict[str, str]
+    study: Study | None = Field(default=None, exclude_if=lambda study: study is None)
 
     @property
     def is_refitted(self) -> bool:
@@ -332,16 +341,43 @@ def read_predictions(path: Path, sha256: str | None = None) -> Predictions:
         If the file is missing, too large, or has another SHA-256, or contains anything but the four integer
         columns, or an index twice.
     """
+    columns = read_column_file(path, COLUMNS, sha256)
+    index = columns[0]
+    if not (index[1:] > index[:-1]).all() and np.unique(index).size != index.size:
+        raise ResultError(f"{path}: a sample index appears twice")
+    return Predictions(**dict(zip(COLUMNS, columns, strict=True)))
+
+
+def read_column_file(
+    path: Path, names: Sequence[str], sha256: str | None = None
+) -> tuple[NDArray[np.int64], ...]:
+    """Read a CSV file of whole numbers; the file is untrusted.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+    names
+        Names of its columns.
+    sha256
+        Required SHA-256 of the file, if one was claimed.
+
+    Returns
+    -------
+    tuple of ndarray
+        One per column, see :func:`spikebench.protocol.predictions.read_columns`.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing, too large, or has another SHA-256, or contains anything but these columns.
+    """
     try:
         if path.stat().st_size > MAX_PREDICTIONS_BYTES:
             raise ResultError(f"{path}: larger than {MAX_PREDICTIONS_BYTES} bytes")
         content = path.read_bytes()
         if sha256 is not None:
             check_sha256(path, hashlib.sha256(content).hexdigest(), sha256)
-        columns = read_columns(content)
+        return read_columns(content, names)
     except (OSError, ValueError) as error:
         raise ResultError(f"{path}: {error}") from None
-    index = columns[0]
-    if not (index[1:] > index[:-1]).all() and np.unique(index).size != index.size:
-        raise ResultError(f"{path}: a sample index appears twice")
-    return Predictions(**dict(zip(COLUMNS, columns, strict=True)))

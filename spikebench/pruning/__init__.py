@@ -5,6 +5,7 @@
     methods   The compared methods, and how many weights they keep where
     page      The page of finished studies, as Markdown
     report    The results of a study, as JSON, CSV and a table in Markdown
+    results   The results of a study that was tested on the test split, for the leaderboard
     run       The result of one run, kept so that an interrupted study continues
     runner    Running all trainings of a study, several at a time
     settings  Settings of a study, TOML with strict keys, and the presets of the data sets

@@ -4,7 +4,7 @@
 and ``gain`` that from ``random`` at the same density, both paired by seed. ``epochs`` is the number of epochs until the
 validation accuracy first reaches 90 % of that of the dense network of the same seed after its last epoch, the mean over
 the seeds that reach it. Intervals are 95 % Student t intervals
-over seeds, none for one seed or without spread (:func:`spikebench.continual.measures.interval`).
+over seeds, none for one seed or without spread (:func:`spikebench.metrics.forgetting.interval`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from spikebench.continual.measures import interval
+from spikebench.metrics.forgetting import interval
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
 from spikebench.pruning.methods import DENSE

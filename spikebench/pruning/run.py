@@ -19,13 +19,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from spikebench.errors import ResultError, TrainingError
+from spikebench.metrics.record import Metrics
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
 from spikebench.pruning.settings import PruningSettings
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record, Sha256
-from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_runs import read_run_result
+from spikebench.sweeps.test_answers import TestAnswers
 
 __all__ = [
     "RESULT_FILE",
@@ -98,7 +99,8 @@ class PruningRun(Record):
     ``accuracies`` has the validation accuracy before training and after every epoch, ``accuracy`` is that of the last
     weights on the tested samples. Operations are means per tested sample, of all products of the network; ``distances``
     those of :class:`spikebench.learning.tangent_transfer.TangentTransfer`: step, kernel, scores. ``choice_seconds`` and
-    ``seconds`` are the processor time of choosing the mask and of training without tests.
+    ``seconds`` are the processor time of choosing the mask and of training without tests. ``answers`` and ``metrics``
+    are those of the test split.
     """
 
     format_version: Literal[1] = 1
@@ -114,6 +116,8 @@ class PruningRun(Record):
     test_opened: Count = 0
     choice_seconds: NonNegative
     seconds: NonNegative
+    answers: TestAnswers | None = Field(default=None, exclude_if=lambda answers: answers is None)
+    metrics: Metrics | None = Field(default=None, exclude_if=lambda metrics: metrics is None)
 
 
 def read_result(job: Job) -> PruningRun | None:
@@ -134,16 +138,7 @@ def read_result(job: Job) -> PruningRun | None:
     TrainingError
         If the folder contains the result of another run, or a damaged one.
     """
-    path = job.folder / RESULT_FILE
-    if not path.exists():
-        return None
-    try:
-        found = read_record(path, PruningRun)
-    except ResultError as error:
-        raise TrainingError(f"{error}; delete the file to repeat the run") from None
-    if found.identity != job.identity:
-        raise TrainingError(f"{job.folder}: contains another run; choose another folder with -o")
-    return found
+    return read_run_result(job.folder / RESULT_FILE, PruningRun, job.identity)
 
 
 def write_result(job: Job, result: PruningRun) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,25 +21,17 @@ from spikebench.pruning.run import Job, PruningRun, read_result
 from spikebench.pruning.speed import LayerTime, measured_times
 from spikebench.pruning.study import PruningStudy, samples_of
 from spikebench.pruning.training import START, PruningData, hidden_units, train_pruned
-from spikebench.sweeps.jobs import run_jobs, trained_part
+from spikebench.sweeps.jobs import trained_part
 from spikebench.sweeps.study_folder import note_study
-from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
+from spikebench.sweeps.study_runs import Ended, run_all
+from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.sweeps.worker import FAILURES, reason
 from spikebench.training.inference import bin_samples
 from spikebench.training.run import locked
-from spikebench.workers import available_cores, worker_pool
 
 __all__ = ["run_study"]
 
 _TIMED_BATCH = 32  # samples
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """The outcome of a job: its result, or the reason why it failed."""
-
-    result: PruningRun | None
-    failed: str = ""
 
 
 def run_study(
@@ -71,25 +64,26 @@ def run_study(
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output):
         note_study(study.output, "pruning", study.dataset)
-        watch = StudyWatch(
-            study.jobs, _part, lost=lambda why: _Outcome(None, why), progress=progress
+        outcomes = run_all(
+            study.jobs,
+            _run,
+            _part,
+            partial(Ended[PruningRun], None),
+            "spikebench.pruning.training",
+            workers,
+            progress,
         )
-        count = min(workers or available_cores(), len(study.jobs))
-        # Within this process no other thread watches the run, so progress is reported after every epoch.
-        look = watch.look if count == 1 else None
-        with worker_pool(count, "spikebench.pruning.training") as pool:
-            run_jobs(study.jobs, lambda job: pool.submit(_run, job, look), lambda: count, watch)
-        report = _report(study, watch.outcomes)
+        report = _report(study, outcomes)
         write_report(study.output, report)
     return report
 
 
-def _run(job: Job, look: Callable[[], None] | None) -> _Outcome:
+def _run(job: Job, look: Callable[[], None] | None) -> Ended[PruningRun]:
     """Train a run to its end; a failed run raises no exception."""
     try:
-        return _Outcome(read_result(job) or train_pruned(job, samples_of(job), look))
+        return Ended(read_result(job) or train_pruned(job, samples_of(job), look))
     except FAILURES as error:
-        return _Outcome(None, reason(error))
+        return Ended(None, reason(error))
 
 
 def _part(job: Job) -> float:
@@ -102,7 +96,7 @@ def _part(job: Job) -> float:
     return 0.5 * (job.folder / START).exists() + 0.5 * trained
 
 
-def _report(study: PruningStudy, outcomes: dict[Path, _Outcome]) -> PruningReport:
+def _report(study: PruningStudy, outcomes: dict[Path, Ended[PruningRun]]) -> PruningReport:
     rows = []
     for model in study.models:
         pairs = [(DENSE, 1.0)]
@@ -139,7 +133,9 @@ def _closed(job: Job) -> PruningData:
     return samples_of(replace(job, tested="validation"))
 
 
-def _ended(study: PruningStudy, job: Job, outcome: _Outcome) -> tuple[str, PruningRun | str]:
+def _ended(
+    study: PruningStudy, job: Job, outcome: Ended[PruningRun]
+) -> tuple[str, PruningRun | str]:
     folder = job.folder.relative_to(study.output).as_posix()
     return folder, outcome.result or outcome.failed.replace(f"{study.output}{os.sep}", "")
 

@@ -33,6 +33,7 @@ from spikebench.pruning.training import (
     make_model,
 )
 from spikebench.sweeps.study_folder import refuse_other_checkpoint, refuse_other_study
+from spikebench.sweeps.study_settings import named
 from spikebench.training.inference import bin_samples
 
 __all__ = ["PruningStudy", "plan_study", "samples_of"]
@@ -154,8 +155,7 @@ def plan_study(
     chosen = study.pruning
     listed = parse_methods(methods or chosen.methods)
     parts = parse_densities(densities or chosen.densities)
-    words = [one.strip() for given in models or chosen.models for one in given.split(",")]
-    names = list(dict.fromkeys(word for word in words if word))
+    names = named(models, chosen.models, "--model")
     for name in names:
         check_class(name)
     presets = {name: model_preset(name, data, study, settings) for name in names}

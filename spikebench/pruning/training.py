@@ -19,6 +19,7 @@ import torch
 
 from spikebench import __version__
 from spikebench.errors import TrainingError
+from spikebench.evaluation.measurement import measure_cost
 from spikebench.events.batches import BinnedSamples
 from spikebench.events.dataset import SpikeDataset
 from spikebench.learning.few_bits import connections
@@ -31,12 +32,16 @@ from spikebench.learning.synflow import layers_of, synflow_masks
 from spikebench.learning.tangent_kernel import check_tangents
 from spikebench.learning.tangent_transfer import TangentTransfer
 from spikebench.learning.unlabelled import UnlabelledSamples
+from spikebench.metrics.cost import GROUPS
+from spikebench.metrics.cost_table import COST_TABLES, read_cost_tables
 from spikebench.metrics.operations import Account
 from spikebench.models.base import Classifier, model_class
 from spikebench.models.spiking_network import SpikingNetwork
 from spikebench.pruning.methods import DENSE
 from spikebench.pruning.run import Job, KeptWeights, PruningRun, read_result, write_result
 from spikebench.records.whole_files import write_text
+from spikebench.sweeps.study_settings import refuse_unused
+from spikebench.sweeps.test_answers import TestAnswers
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.epochs import one_epoch
 from spikebench.training.inference import (
@@ -63,8 +68,6 @@ __all__ = [
 
 CHECKPOINTS = ("start.safetensors", "transfer.safetensors", "checkpoint.safetensors")
 START, _TRANSFER, _CHECKPOINT = CHECKPOINTS
-# Settings of a preset that need a selection during training, or change the weights outside of the steps.
-_UNUSED = ("patience_epochs", "weight_average", "weight_bits", "refit_epochs")
 
 
 @dataclass(frozen=True)
@@ -111,19 +114,7 @@ def check_model(job: Job, model: Classifier) -> None:
     TrainingError
         One line with the remedy.
     """
-    settings = job.preset.training
-    for name in _UNUSED:
-        if getattr(settings, name):
-            raise TrainingError(
-                f"model {job.model}: training.{name} cannot be used here; add --set training.{name}=0"
-            )
-    if settings.schedule == "plateau":
-        raise TrainingError(
-            f"model {job.model}: the schedule plateau selects on validation samples; add --set "
-            "training.schedule=constant"
-        )
-    if job.preset.learning:
-        raise TrainingError("pruned networks are trained by back-propagation; remove learning.…")
+    refuse_unused(job.model, job.preset, model.spiking)
     if type(model).account is Classifier.account:
         raise TrainingError(
             f"model {job.model} does not count its operations; choose lif, rlif or mlp_counts"
@@ -252,21 +243,28 @@ def _train(job: Job, data: PruningData, look: Callable[[], None]) -> PruningRun:
         done.history.append(f"{epoch},{loss:.6g},{done.accuracies[-1]:.6g},{rate:.6g}")
         _save(job, model, rule, done)
         look()
-    result = _result(job, model, bin_samples(data.tested, job.preset), start, done)
+    result = _result(job, model, data.tested, start, done)
     write_result(job, result)
     (job.folder / _CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
 def _result(
-    job: Job, model: Classifier, tested: BinnedSamples, start: _Start, done: _Done
+    job: Job, model: Classifier, samples: SpikeDataset, start: _Start, done: _Done
 ) -> PruningRun:
-    account = _account(model, tested, job.preset.training.batch_size)
+    tested, size = bin_samples(samples, job.preset), job.preset.training.batch_size
+    account = _account(model, tested, size)
     hidden = sum(layer.nonzero or 0 for layer in account.layers) if model.spiking else 0
+    predicted = run_model(model, tested, size).predicted
+    is_test = job.tested == "test"
+    metrics = None
+    if is_test:
+        tables = read_cost_tables(COST_TABLES)
+        metrics = measure_cost(model, job.model, tested, predicted, size, GROUPS, tables)
     return PruningRun(
         identity=job.identity,
         accuracies=done.accuracies,
-        accuracy=_accuracy(model, tested, job),
+        accuracy=float(np.mean(predicted == tested.labels)),
         tested_samples=len(tested),
         kept=[
             KeptWeights(
@@ -280,9 +278,11 @@ def _result(
         dense_operations=sum(one.dense for one in account.bundles) / account.samples,
         spikes=hidden / account.samples,
         distances=start.distances,
-        test_opened=int(job.tested == "test"),
+        test_opened=int(is_test),
         choice_seconds=start.seconds,
         seconds=done.seconds,
+        answers=TestAnswers.of(samples, [predicted]) if is_test else None,
+        metrics=metrics,
     )
 
 

@@ -9,6 +9,7 @@
     integers  Weights as integers times a step
     page      The page of a study: a section for each data set and substrate
     report    The results of a study: one row per condition, as JSON, CSV and Markdown
+    results   The results of a study that was tested on the test split, for the leaderboard
     runner    Training and testing all runs of a study
     settings  Settings of substrates and study, and the presets of data sets
     study     The plan of a study: trainings and conditions, checked before anything starts

@@ -53,6 +53,9 @@ class Answers(Record):
 
     format_version: Literal[1] = 1
     weights_sha256: str
+    index: Annotated[list[Count], Field(max_length=_MAX_SAMPLES)] = Field(
+        default=[], exclude_if=lambda index: not index
+    )
     label: Annotated[list[Count], Field(max_length=_MAX_SAMPLES)]
     speaker: Annotated[list[int], Field(max_length=_MAX_SAMPLES)]
     devices: list[DeviceAnswers]

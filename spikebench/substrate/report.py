@@ -28,6 +28,7 @@ from spikebench.substrate.settings import Settings, SubstrateName
 from spikebench.substrate.study import ACTIVITIES, Activity, LoopRun, Study, Tested, Trained
 
 __all__ = [
+    "TRAINED",
     "Difference",
     "SubstrateReport",
     "SubstrateRow",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 Signed = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
-_TRAINED: dict[Condition, Trained] = {
+TRAINED: dict[Condition, Trained] = {
     "software": "software",
     "deployed": "software",
     "in the loop": "loop",
@@ -130,7 +131,7 @@ def make_report(
             chosen = [
                 (run, one)
                 for run, one in zip(runs, answers, strict=True)
-                if run.activity == activity and run.trained == _TRAINED[condition]
+                if run.activity == activity and run.trained == TRAINED[condition]
             ]
             made = _row(condition, activity, chosen, rows)
             if made is not None:

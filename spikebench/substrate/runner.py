@@ -29,7 +29,7 @@ from spikebench.substrate.answers import Answers, Condition, DeviceAnswers, answ
 from spikebench.substrate.fixed_point import FixedPoint
 from spikebench.substrate.ideal import Ideal
 from spikebench.substrate.report import SubstrateReport, make_report, write_report
-from spikebench.substrate.study import RUN_FILE, Job, LoopRun, Study
+from spikebench.substrate.study import RUN_FILE, Job, LoopRun, Study, Tested
 from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress
 from spikebench.time_left import TimeLeft
@@ -37,7 +37,7 @@ from spikebench.training.epochs import make_rule, one_epoch
 from spikebench.training.inference import bin_samples, build_model, load_weights, one_thread
 from spikebench.training.run import WEIGHTS_FILE, locked, save_tensors
 
-__all__ = ["run_study"]
+__all__ = ["read_answers", "run_study"]
 
 _TEST_BATCH = 128  # samples
 _TRIAL_OF_TEST = 1_000_000  # added to the seed: the noise of the test is not that of the training
@@ -71,11 +71,14 @@ def run_study(
     with locked(study.output), one_thread():
         note_study(study.output, "substrate", study.selection.dataset)
         runs = [_run(study, job, watch) for job in study.jobs]
-        tested = cache(
-            partial(_tested, study)
-        )  # opened once, and only if there is something to test
-        pairs = zip(study.jobs, runs, strict=True)
-        answers = [_answers(study, job, run, tested) for job, run in pairs]
+        tested = cache(partial(_tested, study))  # opened only if there is something to test
+        pairs = list(zip(study.jobs, runs, strict=True))
+        if (
+            study.tested == "test"
+        ):  # a result states the validation accuracy beside that of the test
+            for job, run in pairs:
+                _answers(study, job, run, tested, "validation")
+        answers = [_answers(study, job, run, tested, study.tested) for job, run in pairs]
         report = make_report(study, runs, answers)
         write_report(study.output, report)
     return report
@@ -178,35 +181,63 @@ def _device(
     return Analog(network, study.settings.analog, model.kernels, device, trial)
 
 
-def _tested(study: Study) -> SpikeDataset:
-    if study.tested == "validation":
-        return study.selection.validation
-    return open_test(study.selection)
+def _tested(study: Study, split: Tested) -> SpikeDataset:
+    return study.selection.validation if split == "validation" else open_test(study.selection)
 
 
-def _answers(study: Study, job: Job, run: LoopRun, tested: Callable[[], SpikeDataset]) -> Answers:
+def _answers(
+    study: Study, job: Job, run: LoopRun, tested: Callable[[Tested], SpikeDataset], split: Tested
+) -> Answers:
     """Test a network in all its conditions, unless it has been."""
-    path = job.folder / f"answers-{study.tested}.json"
-    places = _places(study, run)
-    try:
-        kept = read_record(path, Answers, _MAX_BYTES)
-        if kept.weights_sha256 == run.weights_sha256 and places == [
-            (one.condition, one.device) for one in kept.devices
-        ]:
-            return kept
-    except ResultError:
-        pass
-    record, samples = study.record(job), tested()
+    if (kept := read_answers(study, job, run, split)) is not None:
+        return kept
+    if split == "test":
+        _count(job, f"{run.weights_sha256} {_places(study, run)}")
+    record, samples = study.record(job), tested(split)
     model = load_weights(job.folder / WEIGHTS_FILE, record)
     binned = bin_samples(samples, record.preset)
     answers = Answers(
         weights_sha256=run.weights_sha256,
+        index=samples.index.tolist(),
         label=samples.labels.tolist(),
         speaker=samples.speakers.tolist(),
-        devices=[_answer(study, model, binned, run, *place) for place in places],
+        devices=[_answer(study, model, binned, run, *place) for place in _places(study, run)],
     )
-    write_text(path, answers.model_dump_json() + "\n")
+    write_text(job.folder / f"answers-{split}.json", answers.model_dump_json() + "\n")
     return answers
+
+
+def _count(job: Job, opening: str) -> None:
+    """Count an opening of the test split before it is opened, unless it was opened for the same test before."""
+    before = read_record(job.folder / RUN_FILE, LoopRun)
+    if before.opened_for != opening:
+        update = {"test_opened": before.test_opened + 1, "opened_for": opening}
+        counted = before.model_copy(update=update)
+        write_text(job.folder / RUN_FILE, counted.model_dump_json(indent=2) + "\n")
+
+
+def read_answers(study: Study, job: Job, run: LoopRun, split: Tested) -> Answers | None:
+    """Read the kept answers of a network.
+
+    Parameters
+    ----------
+    study, job, run
+        The network.
+    split
+        The samples that were tested.
+
+    Returns
+    -------
+    Answers or None
+        None if it was not tested on all devices of the study with these weights.
+    """
+    try:
+        kept = read_record(job.folder / f"answers-{split}.json", Answers, _MAX_BYTES)
+    except ResultError:
+        return None
+    places = [(one.condition, one.device) for one in kept.devices]
+    same = kept.weights_sha256 == run.weights_sha256 and places == _places(study, run)
+    return kept if same else None
 
 
 def _answer(

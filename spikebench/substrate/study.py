@@ -33,6 +33,7 @@ from spikebench.records.strict_json import read_record
 from spikebench.records.text import shareable
 from spikebench.substrate.settings import Settings, SubstrateName, read_settings
 from spikebench.sweeps.study_folder import refuse_other_study
+from spikebench.sweeps.study_settings import refuse_unused
 from spikebench.training.inference import bin_samples, build_model
 from spikebench.training.run_record import RunRecord
 
@@ -46,10 +47,11 @@ RUN_FILE = "run.json"
 
 
 class LoopRun(Record):
-    """Contents of ``run.json``: what was trained, and what it took.
+    """Contents of ``run.json``: what was trained, what it took, and how often the test split was opened for it.
 
     ``seconds_per_batch`` is the processor time of a training step, forward and backward; ``recorded_bytes`` the memory
-    of the recording of a batch.
+    of the recording of a batch. ``opened_for`` are the weights and devices for which the test split was opened last, so
+    that the same test counts once, also if it was interrupted.
     """
 
     format_version: Literal[1] = 1
@@ -66,11 +68,14 @@ class LoopRun(Record):
     seconds_per_batch: NonNegative = 0.0
     recorded_bytes: Count = 0
     weights_sha256: str = ""
+    test_opened: Count = Field(default=0, exclude_if=lambda opened: not opened)
+    opened_for: str = Field(default="", exclude_if=lambda opening: not opening)
 
     @property
     def identity(self) -> str:
         """What must be equal in the same run, as text."""
         measured = {"software", "loss", "seconds_per_batch", "recorded_bytes", "weights_sha256"}
+        measured |= {"test_opened", "opened_for"}
         return self.model_dump_json(exclude=measured)
 
 
@@ -176,6 +181,7 @@ def plan_study(
         raise TrainingError(
             f"model {model} works on audio, a substrate on spikes; choose lif or rlif"
         )
+    refuse_unused(model, chosen.preset, True)
     selection = open_selection(data)
     refuse_other_study(output, "substrate", selection.dataset)
     rows = np.arange(0, len(selection.train), chosen.train.every_sample)

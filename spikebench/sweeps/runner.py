@@ -31,6 +31,7 @@ from spikebench.sweeps.report import (
     write_report,
 )
 from spikebench.sweeps.spec import Configuration, SweepSpec, list_configurations
+from spikebench.sweeps.study_folder import note_study, refuse_other_study
 from spikebench.sweeps.worker import Outcome, Task, finished, software, train_run
 from spikebench.time_left import TimeLeft
 from spikebench.training.loop import start_run
@@ -127,6 +128,7 @@ def plan_sweep(spec: SweepSpec, output: Path, device: str | None = "cpu") -> Swe
         for configuration in configurations
     ]
     selection, refit = open_selection(spec.data, audio=_audio(spec)), spec.refit
+    refuse_other_study(output, "sweep", selection.dataset)
     records = {}
     built = set()
     with tempfile.TemporaryDirectory() as scratch:
@@ -210,6 +212,7 @@ def run_sweep(
     """
     sweep.output.mkdir(parents=True, exist_ok=True)
     with locked(sweep.output), active(sweep.output) as sign:
+        note_study(sweep.output, "sweep", sweep.selection.dataset)
         outcomes = {
             folder: finished(folder, record)
             for folder, record in sweep.records.items()

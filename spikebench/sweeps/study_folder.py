@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 
 from spikebench.errors import ResultError, TrainingError
@@ -30,7 +31,7 @@ __all__ = [
 
 STUDY_FILE = "study.json"
 
-StudyKind = Literal["pruning", "continual", "fewshot", "substrate"]
+StudyKind = Literal["pruning", "continual", "fewshot", "substrate", "timing", "patterns", "sweep"]
 # First part of the name of a report: what is in a folder that contains one.
 _REPORTS = {
     "pruning": "a study of pruning",
@@ -46,14 +47,14 @@ _REPORTS = {
 
 
 class StudyNote(Record):
-    """Contents of ``study.json``: the kind of the study, and its data."""
+    """Contents of ``study.json``: the kind of the study, and its data; none for spike patterns, which are drawn."""
 
     schema_version: Literal[1] = 1
     kind: StudyKind
-    dataset: DatasetRecord
+    dataset: DatasetRecord | None = Field(default=None, exclude_if=lambda dataset: dataset is None)
 
 
-def refuse_other_study(folder: Path, kind: StudyKind, dataset: DatasetRecord) -> None:
+def refuse_other_study(folder: Path, kind: StudyKind, dataset: DatasetRecord | None) -> None:
     """Raise if a folder is in use by something else than this study; nothing is written.
 
     Parameters
@@ -76,6 +77,8 @@ def refuse_other_study(folder: Path, kind: StudyKind, dataset: DatasetRecord) ->
             raise TrainingError(f"{error}; choose another folder with -o") from None
         if note.kind != kind:
             raise _other(folder, _REPORTS[note.kind])
+        if not note.dataset or not dataset:
+            return
         if difference := note.dataset.first_difference(dataset):
             name = printable(note.dataset.name)
             raise _other(folder, f"{_REPORTS[kind]} on other data ({name}, another {difference})")
@@ -85,7 +88,7 @@ def refuse_other_study(folder: Path, kind: StudyKind, dataset: DatasetRecord) ->
             raise _other(folder, what)
 
 
-def note_study(folder: Path, kind: StudyKind, dataset: DatasetRecord) -> None:
+def note_study(folder: Path, kind: StudyKind, dataset: DatasetRecord | None) -> None:
     """Note which study a folder contains.
 
     Parameters

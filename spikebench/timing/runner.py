@@ -14,6 +14,7 @@ from spikebench import __version__
 from spikebench.events.conditions import CLEAN, Condition
 from spikebench.records.text import shareable
 from spikebench.sweeps.jobs import active, run_jobs, trained_part
+from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import Task, software
 from spikebench.timing.answers import Answers
@@ -63,6 +64,7 @@ def run_study(
     """
     study.output.mkdir(parents=True, exist_ok=True)
     with locked(study.output), active(study.output) as sign:
+        note_study(study.output, "timing", study.selection.dataset)
         watch = StudyWatch(
             study.jobs,
             part=_part,

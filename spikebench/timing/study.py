@@ -21,6 +21,7 @@ from spikebench.errors import ProtocolError, TrainingError
 from spikebench.events.conditions import CLEAN, Condition, select_conditions
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.sweeps.study_folder import refuse_other_study
 from spikebench.timing.answers import Tested
 from spikebench.training.loop import start_run
 from spikebench.training.run import RUN_FILE, WEIGHTS_FILE, find_runs, read_run
@@ -152,6 +153,7 @@ def plan_study(
     select_conditions(conditions)  # a wrong name is reported before anything is opened
     output = output.absolute()
     selection = open_selection(data)
+    refuse_other_study(output, "timing", selection.dataset)
     chosen = select_conditions(conditions, selection.dataset.n_units)
     entries = _entries(selection, runs, models, seeds, settings, tested)
     _check_presets([entry for entry in entries if None in entry.seeds.values()], selection)

@@ -110,6 +110,10 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(
         (["toy.h5", "--set", "model.x=1"], 1, "model lif: "),
         (["toy.h5", "--set", "training.weight_average=0.9"], 1, "--set training.weight_average=0"),
         (["toy.h5", "--set", "training.schedule=plateau"], 1, "--set training.schedule=constant"),
+        (["toy.h5", "--set", "learning.rule=rtrl"], 1, "back-propagation task after task; remove"),
+        (["toy.h5", "--model", "lif", "--set", "training.precision=bfloat16"], 1, "in float32"),
+        (["toy.h5", "--tasks", ""], 1, "--tasks names nothing; leave it out, or give names such"),
+        (["toy.h5", "--model", ","], 1, "--model names nothing; leave it out, or give names such"),
         (["permuted-digits", "--test"], 1, "permuted-digits has no test split; leave out --test"),
     ],
 )

@@ -88,6 +88,11 @@ def test_a_run_that_fails_is_told_at_the_end(
     ("words", "code", "message"),
     [
         ([], 2, "Missing argument 'DATA'"),
+        (
+            ["toy.h5", "--model", "event_ssm"],
+            1,
+            "which method maml needs; choose the method fomaml",
+        ),
         (["gone.h5"], 1, "no such file: 'gone.h5'"),
         (["toy.h5", "--model", "svm"], 1, "svm is not trained by gradients"),
         (["toy.h5", "--method", "mamal"], 1, "unknown method 'mamal'"),

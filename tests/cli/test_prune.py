@@ -113,6 +113,17 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(
         (["toy.h5", "--set", "pruning.ntt.steps=0"], 1, "pruning.ntt.steps"),
         (["toy.h5", "--set", "training.weight_bits=4"], 1, "add --set training.weight_bits=0"),
         (["toy.h5", "--set", "training.schedule=plateau"], 1, "training.schedule=constant"),
+        (
+            ["toy.h5", "--set", "learning.rule=eprop"],
+            1,
+            "by back-propagation here; remove learning",
+        ),
+        (["toy.h5", "--set", "training.precision=bfloat16"], 1, "model lif is trained in float32"),
+        (
+            ["toy.h5", "--model", ""],
+            1,
+            "--model names nothing; leave it out, or give names such as",
+        ),
         (["permuted-digits", "--test"], 1, "permuted-digits has no test split; leave out --test"),
     ],
 )

@@ -73,6 +73,11 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(
     ("words", "code", "message"),
     [
         ([], 2, "Missing argument 'DATA'"),
+        (["toy.h5", "--set", "learning.rule=rtrl"], 1, "by back-propagation here; remove learning"),
+        (["toy.h5", "--set", "training.weight_bits=4"], 1, "add --set training.weight_bits=0"),
+        (["toy.h5", "--set", "training.weight_average=0.9"], 1, "--set training.weight_average=0"),
+        (["toy.h5", "--set", "training.schedule=plateau"], 1, "--set training.schedule=constant"),
+        (["toy.h5", "--set", "training.patience_epochs=1"], 1, "--set training.patience_epochs=0"),
         (["toy.h5", "--seeds", "1"], 2, "1 is not in the range"),
         (["toy.h5", "--on", "paper"], 2, "'paper' is not one of 'analog', 'fixed-point'"),
         (["gone.h5"], 1, "no such file: 'gone.h5'"),

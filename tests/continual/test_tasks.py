@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from helpers.toy import write_toy
 
-from spikebench.continual.measures import (
-    average_accuracy,
-    backward_transfer,
-    forgetting,
-    interval,
-    learned_accuracy,
-)
 from spikebench.continual.methods import Method, parse_methods
 from spikebench.continual.permuted import N_TASKS, permuted_digits, record
 from spikebench.continual.settings import model_preset, read_settings
 from spikebench.continual.tasks import check_sequence, make_tasks
 from spikebench.errors import SpikebenchError
 from spikebench.metrics.classification import seed_interval
+from spikebench.metrics.forgetting import (
+    average_accuracy,
+    backward_transfer,
+    forgetting,
+    interval,
+    learned_accuracy,
+)
 from spikebench.protocol.opening import SelectionData, open_selection, open_test
 
 USUAL = {"si": 0.5, "ewc": 10.0, "replay": 2.0}

@@ -18,8 +18,9 @@ from spikebench.fewshot.report import FewShotReport, rows_of
 from spikebench.fewshot.runner import run_study
 from spikebench.fewshot.settings import read_settings
 from spikebench.fewshot.study import Study, plan_study
-from spikebench.fewshot.tasks import Kind, Purpose, TaskSource, classes_of
+from spikebench.fewshot.tasks import TaskSource
 from spikebench.fewshot.worker import Curve, Outcome, open_tasks
+from spikebench.protocol.few_shot import Kind, Purpose, classes_of
 from spikebench.protocol.opening import open_selection
 from spikebench.records.strict_json import read_record
 from spikebench.sweeps.study_watch import StudyProgress
@@ -207,6 +208,13 @@ def test_the_test_split_is_opened_once_per_run_and_counted(toy: Path, tmp_path: 
     assert opened.test_opened == 2
     assert run_study(plan(toy, tmp_path / "out", tested="test", **options), workers=1) == opened
     assert (tmp_path / "out" / "fewshot-test.json").exists()
+    # A test that was interrupted is repeated, and counted once; one of more tasks is another test.
+    curve = tmp_path / "out" / "speaker" / "mlp_counts" / "maml" / "seed0" / "curve-test.json"
+    curve.unlink()
+    assert run_study(plan(toy, tmp_path / "out", tested="test", **options), workers=1) == opened
+    more = {**options, "overrides": ["evaluation.tasks=7"]}
+    again = run_study(plan(toy, tmp_path / "out", tested="test", **more), workers=1)
+    assert again.test_opened == 4
     only = tasks(toy, "speaker", "test").pool.speakers
     assert set(only).isdisjoint(tasks(toy, "speaker", "train").pool.speakers)
 

@@ -65,6 +65,38 @@ def test_a_dry_run_refuses_the_folder_of_another_study(
     assert "on other data (toy, another fingerprint); choose another" in run(capsys, *words)[2]
 
 
+@pytest.mark.parametrize("command", ["timing", "sweep", "patterns"])
+def test_timing_sweeps_and_patterns_refuse_and_note_too(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "spec.toml").write_text(
+        'model = "svm"\ndata = "toy.h5"\nseeds = 1\n[settings]\n"input.duration_ms" = 300.0\n'
+    )
+    words = {
+        "timing": ["timing", "--model", "svm", "--conditions", "counts", "--clean-only", "toy.h5"],
+        "sweep": ["sweep", "spec.toml"],
+        "patterns": [
+            *("patterns", "--task", "random:1", "--feedback", "uniform", "--seeds", "1"),
+            *("--set", "presentations=2", "--set", "duration_ms=20"),
+        ],
+    }[command]
+    data = open_selection("toy.h5").dataset
+    (folder / "other").mkdir()
+    note_study(folder / "other", "continual", data)
+    code, out, err = run(capsys, *words, "-o", "other", "--quiet")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "other: contains a study of continual learning; choose another folder with -o" in err
+    assert [path.name for path in (folder / "other").iterdir()] == [STUDY_FILE]
+    for _ in range(2):  # its own folder is used again
+        code, _, err = run(capsys, *words, "-o", "own", "--quiet")
+        assert (code, err) == (0, "")
+    note = json.loads((folder / "own" / STUDY_FILE).read_text())
+    assert (note["kind"], "dataset" in note) == (command, command != "patterns")
+    code, _, err = run(capsys, "prune", "toy.h5", *STUDIES["prune"], "--dry-run", "-o", "own")
+    assert code == 1
+    assert "own: contains a s" in err
+
+
 def test_an_interrupted_run_of_other_settings_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

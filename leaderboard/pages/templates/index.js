@@ -78,7 +78,7 @@
   }
 
   function row(item) {
-    const { entry, group, rank, tied } = item;
+    const { entry, chance, rank, tied } = item;
     const place = make("td", { class: "rank" });
     if (rank === null) {
       place.append(make("span", { "aria-hidden": "true" }, "–"), make("span", { class: "unseen" }, "no rank"));
@@ -99,7 +99,7 @@
       "tbody", {},
       make(
         "tr", {}, place, nameCell(item),
-        make("td", { class: "wide" }, make("div", {}, figures, glyph(entry, 1 / group.classes))),
+        make("td", { class: "wide" }, make("div", {}, figures, glyph(entry, chance))),
         ...numbers.map((text) => make("td", { class: "num" }, text)),
       ),
     );
@@ -108,12 +108,12 @@
   // ---- tables: each has items {values, words(), facts, body()}, in their original order
 
   function measuredItems(board) {
-    const [groupNumber, tier, track, places] = board;
+    const [groupNumber, tier, track, places, chance, task] = board;
     const group = groups[groupNumber];
     const items = [];
     for (let at = 0; at < places.length; at += 3) {
       const entry = entries[places[at]];
-      const item = { entry, group, tier, track, rank: places[at + 1] || null, tied: places[at + 2] === 1 };
+      const item = { entry, group, tier, track, chance, task, rank: places[at + 1] || null, tied: places[at + 2] === 1 };
       item.value = (key) => (key === "rank" ? item.rank : entry[key]);
       item.facts = {
         dataset: group.dataset, protocol: group.protocol, tier, track,

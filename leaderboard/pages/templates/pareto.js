@@ -19,14 +19,15 @@ function paretoPlot({ data, groups, make, draw, change, cost, percent }) {
     ["conventional-audio", "conventional on audio", "triangle"], ["other", "other tracks", "diamond"],
   ];
   const kindOf = (item) => (KINDS.some(([name]) => name === item.track) ? item.track : "other");
-  const placeOf = ({ group, tier }) => `${group.dataset}/${group.protocol}/${group.sha256}/${tier}`;
+  const placeOf = ({ group, tier, task }) => `${group.dataset}/${group.protocol}/${group.sha256}/${tier}/${task}`;
 
   const places = new Map();
-  for (const [number, tier] of data.boards) {
+  for (const [number, tier, , , , task] of data.boards) {
     const group = groups[number];
     const same = groups.filter((one) => one.dataset === group.dataset && one.protocol === group.protocol);
-    const words = `${group.dataset}, ${group.protocol}${same.length > 1 ? ` (${group.sha256})` : ""}, ${tier}`;
-    places.set(placeOf({ group, tier }), words.replace("-training", " training").replace("-inference", " inference"));
+    const where = `${group.dataset}, ${group.protocol}${same.length > 1 ? ` (${group.sha256})` : ""}`;
+    const words = `${where}, ${tier}${task ? `: ${task}` : ""}`;
+    places.set(placeOf({ group, tier, task }), words.replace("-training", " training").replace("-inference", " inference"));
   }
   for (const [place, words] of places) byId("points").append(make("option", { value: place }, words));
   for (const [name, [words]] of COSTS) byId("x").append(make("option", { value: name }, words));
