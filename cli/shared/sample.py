@@ -71,9 +71,9 @@ def _recorded_root(spikes: SpikeFile) -> Path:
 def characteristic_frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:
     """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none or is unknown."""
     from spikebench.encoders.provenance import encoder_of
-    from spikebench.errors import UnknownNameError
+    from spikebench.errors import SpikebenchError
 
     try:
         return encoder_of(spikes.provenance, spikes.n_units).characteristic_frequencies()
-    except UnknownNameError:
+    except SpikebenchError:
         return None

@@ -163,7 +163,7 @@ def convert(
             encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
             output,
-            n_units=options.n_channels,
+            n_units=encoder.n_units,
             keys=named.keys,
             provenance=made_by,
             time_dtype=options.time_dtype,
@@ -250,6 +250,7 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     UnknownNameError
         If there is no such encoder or preset.
     """
+    encoder = options.make_encoder()
     digest = hashlib.sha256()
     for i, clip in enumerate(names.clips):
         digest.update(clip.key + b"\0%d\0%d\0" % (names.labels[i], names.speakers[i]))
@@ -257,8 +258,8 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
     return as_asked(
         {
-            **_provenance(source, options.make_encoder(), options, names),
-            "channels": options.n_channels,
+            **_provenance(source, encoder, options, names),
+            "channels": encoder.n_units,
             "max_duration": options.max_duration,
             "keep_offset": options.keep_offset,
             "time_dtype": options.time_dtype,
