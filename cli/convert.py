@@ -36,6 +36,12 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     help="Change one parameter of the encoder, e.g. threshold=0.2; may be repeated.",
 )
 @click.option(
+    "--spikes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Find the threshold with which a training recording has N spikes on average.",
+)
+@click.option(
     "--channels",
     "n_channels",
     type=click.IntRange(1, 65_536),
@@ -95,6 +101,7 @@ def convert(
     encoder: str,
     preset: str | None,
     settings: tuple[str, ...],
+    spikes: int | None,
     n_channels: int | None,
     native_rate: bool,
     seed: int,
@@ -154,6 +161,7 @@ def convert(
         encoder=encoder,
         preset=preset,
         settings=read_settings(settings),
+        spikes=spikes,
         n_channels=n_channels,
         native_rate=native_rate,
         seed=seed,

@@ -64,6 +64,9 @@ class ConversionOptions:
         Name of the encoder, see :data:`spikebench.encoders.ENCODERS`.
     settings
         Parameters of the encoder that differ from the preset.
+    spikes
+        Mean number of spikes per recording of the training split, for which a parameter of the encoder is found
+        (:mod:`spikebench.conversion.budget`); None leaves it as it is.
     """
 
     preset: str | None = None
@@ -82,6 +85,7 @@ class ConversionOptions:
     keep_offset: bool = False
     encoder: str = DEFAULT_ENCODER
     settings: Mapping[str, Any] = field(default_factory=dict)
+    spikes: int | None = None
 
     def make_encoder(self) -> Encoder:
         """Create the encoder.

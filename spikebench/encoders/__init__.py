@@ -5,6 +5,7 @@ The interface of an encoder is defined in :mod:`spikebench.encoders.encoder`.
 ::
 
     bens_spiker         The encoder ``bens_spiker``: Ben's spiker algorithm on mel levels
+    budget              The parameter of an encoder that gives a wanted number of spikes
     clip                Encoding of one recording, as a worker runs it: bytes of the file to spikes
     cochlea/            The encoder ``cochlea``: basilar membrane, hair cells and bushy cells, on a
                         CPU and on a GPU

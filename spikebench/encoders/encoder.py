@@ -348,7 +348,8 @@ class Encoder(ABC):
         Spikes
             As :meth:`encode` returns them.
         """
-        return self.encode(*signal, seed)
+        samples, sample_rate = signal
+        return self.encode(samples, sample_rate, seed)
 
     def decode(self, spikes: Spikes, duration: float) -> Levels | None:
         """Get the levels of the bands back from the spikes, as far as the code keeps them.

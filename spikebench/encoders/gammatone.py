@@ -107,11 +107,20 @@ class Gammatone(Encoder):
 
         sound, rate = signal
         p = self.params
-        pole = design_gammatone(self.characteristic_frequencies(), rate)
+        real, imaginary, gain = design_gammatone(self.characteristic_frequencies(), rate)
         decay = np.exp(-1e3 / (p.tau_mem_ms * rate))
         n_ref = round(p.tau_ref_ms * 1e-3 * rate)
-        neuron = (p.compression, float(decay), p.threshold, n_ref)
-        at, units = run_bands(np.ascontiguousarray(sound), *pole, ORDER, *neuron)
+        at, units = run_bands(
+            np.ascontiguousarray(sound),
+            real,
+            imaginary,
+            gain,
+            ORDER,
+            compression=p.compression,
+            decay=float(decay),
+            threshold=p.threshold,
+            n_ref=n_ref,
+        )
         order = np.lexsort((units, at))
         return Spikes(at[order] / rate, units[order].astype(np.uint16))
 

@@ -196,9 +196,10 @@ class MelEncoder(Encoder):
 
     def at_frames(self, signs: NDArray[np.int8], signal: MelSignal) -> Spikes:
         """Return a spike at the end of every frame and band whose sign is not 0, shape (frame, band)."""
-        frames, bands = np.nonzero(signs)
+        frames, bands = signs.nonzero()
         falls = signs[frames, bands] < 0
-        return self.in_order((frames + 1) * signal.time_step, bands + self.n_bands * falls, signal)
+        times = np.asarray((frames + 1) * signal.time_step, np.float64)
+        return self.in_order(times, bands + self.n_bands * falls, signal)
 
     def sums(
         self, times: NDArray[np.float64], units: NDArray[np.int64], n_frames: int, time_step: float
@@ -206,5 +207,5 @@ class MelEncoder(Encoder):
         """Count the spikes of each frame and band, falling ones as −1, float64, shape (n_frames, band)."""
         signs = np.where(units < self.n_bands, 1.0, -1.0)
         cells = frame_of(times, time_step, n_frames) * self.n_bands + units % self.n_bands
-        counts = np.bincount(cells, signs, n_frames * self.n_bands)
+        counts = np.bincount(cells, signs, n_frames * self.n_bands).astype(np.float64)
         return counts.reshape(n_frames, self.n_bands)
