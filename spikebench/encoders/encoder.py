@@ -54,11 +54,14 @@ class Levels(NamedTuple):
         From one frame to the next [s]; the level of frame k holds from k to k + 1 steps.
     frequencies : ndarray of float64, shape (band,)
         Characteristic frequency of each band [Hz].
+    floor : float
+        Level of silence [dB].
     """
 
     levels: NDArray[np.float64]
     time_step: float
     frequencies: NDArray[np.float64]
+    floor: float
 
 
 class SpikeControl(NamedTuple):

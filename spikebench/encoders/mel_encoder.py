@@ -179,7 +179,8 @@ class MelEncoder(Encoder):
         n_frames = max(int(np.ceil(duration / time_step - 1e-6)), 1)
         units = spikes.units.astype(np.int64)
         levels = self.decoded(spikes.times, units, n_frames, time_step)
-        return Levels(levels, time_step, self.characteristic_frequencies()[: self.n_bands])
+        frequencies = self.characteristic_frequencies()[: self.n_bands]
+        return Levels(levels, time_step, frequencies, self.params.floor_db)
 
     def characteristic_frequencies(self) -> NDArray[np.float64]:
         """Compute the centre of the band of each unit [Hz], float64, shape (n_units,)."""

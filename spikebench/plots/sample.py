@@ -126,12 +126,17 @@ def draw_raster(panel: Axes, sample: Sample, cf: NDArray[np.float64] | None = No
 
 
 def _frequency_axis(panel: Axes, cf: NDArray[np.float64]) -> None:
-    """Mark characteristic frequencies at their units; frequency decreases with the unit number."""
-    shown = [f for f in _FREQUENCIES if cf.min() <= f <= cf.max()]
-    at = np.interp(np.log(shown), np.log(cf[::-1]), np.arange(cf.size)[::-1])
+    """Mark characteristic frequencies at their units, which decrease within every part that is marked by itself."""
+    shown, at = [], []
+    # Units that fire when a level falls begin again at the highest frequency.
+    for units in np.split(np.arange(cf.size), np.flatnonzero(np.diff(cf) > 0) + 1):
+        part = cf[units]
+        inside = [f for f in _FREQUENCIES if part.min() <= f <= part.max()]
+        shown += inside
+        at += np.interp(np.log(inside), np.log(part[::-1]), units[::-1]).tolist()
     twin = panel.twinx()
     twin.set_ylim(panel.get_ylim())
-    twin.yaxis.set_major_locator(FixedLocator(at.tolist()))
+    twin.yaxis.set_major_locator(FixedLocator(at))
     twin.yaxis.set_minor_locator(NullLocator())
     twin.set_yticklabels([f"{f // 1000} k" if f >= 1000 else str(f) for f in shown])
     twin.set_ylabel("characteristic\nfrequency [Hz]")
