@@ -50,6 +50,7 @@ LAYERS = {
             "evaluation",
             "fidelity",
             "sweeps",
+            "codes",
             "timing",
             "patterns",
             "substrate",

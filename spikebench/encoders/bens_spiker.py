@@ -85,6 +85,11 @@ class BensSpiker(MelEncoder):
 
     params: BensSpikerParams
 
+    @property
+    def look_ahead(self) -> float:
+        """How much sound after its time a spike may depend on [s]: the frames that the filter covers."""
+        return (len(self._filter()) - 1) * self.params.hop_ms * 1e-3
+
     def fire(self, signal: MelSignal, seed: Sequence[int]) -> Spikes:
         """Fire where a filter fits below the rest of the level, eqs. (B1) and (B2)."""
         kernel = self._filter()[:, None]

@@ -287,6 +287,14 @@ class Encoder(ABC):
         """Whether a constant offset of a recording is always kept."""
         return False
 
+    @property
+    def look_ahead(self) -> float | None:
+        """How much sound after its time a spike may depend on [s]; None if it is not known.
+
+        It counts neither the level of the recording, to which all encoders scale it, nor the resampling.
+        """
+        return None
+
     @abstractmethod
     def encode(self, samples: NDArray[np.float64], sample_rate: int, seed: Sequence[int]) -> Spikes:
         """Encode one clip.

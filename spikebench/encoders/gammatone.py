@@ -88,6 +88,11 @@ class Gammatone(Encoder):
 
     params: GammatoneParams
 
+    @property
+    def look_ahead(self) -> float:
+        """How much sound after its time a spike may depend on: none, filters and neurons are causal."""
+        return 0.0
+
     def encode(self, samples: NDArray[np.float64], sample_rate: int, seed: Sequence[int]) -> Spikes:
         """Encode one clip; see :meth:`spikebench.encoders.encoder.Encoder.encode`."""
         return self.fire(self.signal(samples, sample_rate), seed)

@@ -113,6 +113,11 @@ class MelEncoder(Encoder):
         """Number of bands."""
         return self.n_units // self.polarities
 
+    @property
+    def look_ahead(self) -> float:
+        """How much sound after its time a spike may depend on [s]: up to the end of its frame."""
+        return self.params.hop_ms * 1e-3
+
     def design(self, rate: int) -> MelDesign:
         """Return the parameters of the features at a sample rate [Hz].
 

@@ -69,6 +69,11 @@ class MovingWindow(MelEncoder):
 
     params: MovingWindowParams
 
+    @property
+    def look_ahead(self) -> float:
+        """How much sound after its time a spike may depend on: none, it is fired at the end of its frame."""
+        return 0.0
+
     def fire(self, signal: MelSignal, seed: Sequence[int]) -> Spikes:
         """Compare the levels with their moving average, eqs. (W1) to (W3)."""
         width, step = self._width(signal.time_step), self.params.threshold_db

@@ -65,6 +65,11 @@ class StepForward(MelEncoder):
 
     params: StepForwardParams
 
+    @property
+    def look_ahead(self) -> float:
+        """How much sound after its time a spike may depend on: none, it is fired at the end of its frame."""
+        return 0.0
+
     def fire(self, signal: MelSignal, seed: Sequence[int]) -> Spikes:
         """Follow the levels by steps, eqs. (F1) and (F2)."""
         step = self.params.threshold_db

@@ -93,6 +93,22 @@ def test_a_tone_is_where_its_frequency_is(encoder: Encoder) -> None:
     assert 700 < np.average(cf, weights=counts) < 1500
 
 
+def test_spikes_depend_on_no_sound_from_after_the_look_ahead(encoder: Encoder) -> None:
+    samples = np.random.default_rng(0).standard_normal(4800)
+    other = samples.copy()
+    other[2400:] *= -np.sign(np.random.default_rng(1).standard_normal(2400))  # of the same level
+    if encoder.name == "mel_rate":
+        pytest.skip("the random numbers of all frames are drawn in one row")
+    assert encoder.look_ahead is not None
+    first, second = (encoder.encode(one, RATE, [0]) for one in (samples, other))
+    before = [times <= 0.15 - encoder.look_ahead + 1e-9 for times, _ in (first, second)]
+    assert before[0].sum() > 30
+    for one, two in zip(first, second, strict=True):
+        assert_allclose(one[before[0]], two[before[1]], rtol=0, atol=1e-6)
+    after = [np.sort(times[times > 0.151 + encoder.look_ahead]) for times, _ in (first, second)]
+    assert after[0].shape != after[1].shape or np.any(after[0] != after[1])
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_settings_are_kept_with_the_spikes(name: str) -> None:
     encoder = make_encoder(name, None, 32)
