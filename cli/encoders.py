@@ -125,8 +125,8 @@ def encoders(
         list_configurations(_spec(output / f"{codes[0].name}.h5", models, seeds, settings))
     options = ConversionOptions(labels=labels, speakers=speakers, split=split)
     rows = [
-        _row(code, audio, output, options, words, jobs, quiet, models, seeds, settings)
-        for code in codes
+        _row(code, k == 0, audio, output, options, words, jobs, quiet, models, seeds, settings)
+        for k, code in enumerate(codes)
     ]
     software = make_encoder(codes[0].encoder).software()
     report = EncoderReport(software=software, audio=shareable(str(audio)), rows=rows)
@@ -144,6 +144,7 @@ def encoders(
 
 def _row(
     code: Code,
+    is_first: bool,
     audio: Path,
     output: Path,
     options: ConversionOptions,
@@ -161,9 +162,9 @@ def _row(
     path = output / f"{code.name}.h5"
     with running([path], quiet, None) as here:
         here.notify(f"{code.name}:")
-        convert_code(
-            code, audio, output, options, jobs=jobs, notify=here.notify, progress=here.progress
-        )
+        # What is said about the recordings is the same for all codes.
+        notify = here.notify if is_first else lambda text: None
+        convert_code(code, audio, output, options, jobs=jobs, notify=notify, progress=here.progress)
     measures = measure_code(path, audio, words)
     found = _train(path, models, seeds, settings, jobs, quiet) if models else []
     return CodeRow(file=path.name, budget=code.spikes, measures=measures, accuracies=found)

@@ -79,7 +79,7 @@ def listen(
                 f"{file}: there is no sample {index}; the file has {spikes.n_samples}, counted from 0"
             )
         encoder = encoder_behind(spikes)
-        frequencies = encoder and encoder.characteristic_frequencies()
+        frequencies = None if encoder is None else encoder.characteristic_frequencies()
         if encoder is None or frequencies is None:
             raise SpikebenchError(
                 f"{file}: the encoder of its spikes is unknown or has no characteristic frequencies; "

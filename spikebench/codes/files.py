@@ -70,7 +70,8 @@ def list_codes(encoders: Sequence[str], budgets: Sequence[int]) -> list[Code]:
         if name not in ENCODERS:
             raise UnknownNameError("encoder", name, ENCODERS)
     chosen = list(dict.fromkeys(encoders)) or list(ENCODERS)
-    return [Code(name, spikes) for spikes in dict.fromkeys(budgets or [None]) for name in chosen]
+    wanted: list[int | None] = [*dict.fromkeys(budgets)] or [None]
+    return [Code(name, spikes) for spikes in wanted for name in chosen]
 
 
 def convert_code(
