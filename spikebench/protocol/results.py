@@ -76,6 +76,9 @@ class Encoding(BaseModel):
     )
     time_origin: Literal["clip-start", "first-spike"] = "first-spike"
 
+    def __hash__(self) -> int:  # a dict has none
+        return hash(self.model_dump_json())
+
 
 PUBLISHED_ENCODING = Encoding()
 

@@ -159,6 +159,7 @@ def test_numbers_of_units_that_do_not_suit(name: str, n_units: int, message: str
 def test_records_keep_settings() -> None:
     encoding = Encoding(encoder="gammatone", preset="default", settings={"threshold": 0.2})
     assert Encoding.model_validate_json(encoding.model_dump_json()) == encoding
+    assert len({encoding, encoding.model_copy(), Encoding(encoder="gammatone")}) == 2
     assert "settings" not in Encoding(encoder="gammatone").model_dump_json()
 
 
