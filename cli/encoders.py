@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from spikebench.encoders import ENCODERS
 
 if TYPE_CHECKING:
     from spikebench.codes.files import Code
+    from spikebench.codes.measures import CodeMeasures
     from spikebench.codes.report import CodeRow, ModelAccuracy
     from spikebench.conversion.job import ConversionOptions
     from spikebench.sweeps.spec import SweepSpec
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     help="Draw the first of these recordings in every code: .png, .pdf or .svg.",
 )
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]")
+@click.option("--restart", is_flag=True, help="Discard the work of an interrupted conversion.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="Print only errors and the table.")
 def encoders(
@@ -91,6 +94,7 @@ def encoders(
     words: int,
     picture: Path | None,
     jobs: int | None,
+    restart: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -110,7 +114,7 @@ def encoders(
     measures.
     """  # noqa: D301
     from spikebench.codes.files import list_codes
-    from spikebench.codes.report import EncoderReport, table, write_report
+    from spikebench.codes.report import CodeRow, EncoderReport, table, write_report
     from spikebench.conversion.job import ConversionOptions
     from spikebench.encoders.encoder import make_encoder
     from spikebench.errors import TrainingError
@@ -124,10 +128,15 @@ def encoders(
     if models:
         list_configurations(_spec(output / f"{codes[0].name}.h5", models, seeds, settings))
     options = ConversionOptions(labels=labels, speakers=speakers, split=split)
-    rows = [
-        _row(code, k == 0, audio, output, options, words, jobs, quiet, models, seeds, settings)
-        for k, code in enumerate(codes)
-    ]
+    study = _Study(audio, output, options, words, jobs, restart, quiet)
+    rows = []
+    for k, code in enumerate(codes):
+        measures = study.measure(code, is_first=k == 0)
+        path = study.path(code)
+        found = study.train(_spec(path, models, seeds, settings), path) if models else []
+        rows.append(
+            CodeRow(file=path.name, budget=code.spikes, measures=measures, accuracies=found)
+        )
     software = make_encoder(codes[0].encoder).software()
     report = EncoderReport(software=software, audio=shareable(str(audio)), rows=rows)
     write_report(output, report)
@@ -142,48 +151,49 @@ def encoders(
         raise TrainingError(f"{failed} runs failed; their folders in {output} have the reasons")
 
 
-def _row(
-    code: Code,
-    is_first: bool,
-    audio: Path,
-    output: Path,
-    options: ConversionOptions,
-    words: int,
-    jobs: int | None,
-    quiet: bool,
-    models: tuple[str, ...],
-    seeds: int,
-    settings: tuple[str, ...],
-) -> CodeRow:
-    from spikebench.codes.files import convert_code
-    from spikebench.codes.measures import measure_code
-    from spikebench.codes.report import CodeRow
+@dataclass(frozen=True)
+class _Study:
+    """The options of a comparison, and its steps for one code."""
 
-    path = output / f"{code.name}.h5"
-    with running([path], quiet, None) as here:
-        here.notify(f"{code.name}:")
-        # What is said about the recordings is the same for all codes.
-        notify = here.notify if is_first else lambda text: None
-        convert_code(code, audio, output, options, jobs=jobs, notify=notify, progress=here.progress)
-    measures = measure_code(path, audio, words)
-    found = _train(path, models, seeds, settings, jobs, quiet) if models else []
-    return CodeRow(file=path.name, budget=code.spikes, measures=measures, accuracies=found)
+    audio: Path
+    output: Path
+    options: ConversionOptions
+    words: int
+    jobs: int | None
+    restart: bool
+    quiet: bool
 
+    def path(self, code: Code) -> Path:
+        return self.output / f"{code.name}.h5"
 
-def _train(
-    path: Path,
-    models: tuple[str, ...],
-    seeds: int,
-    settings: tuple[str, ...],
-    jobs: int | None,
-    quiet: bool,
-) -> list[ModelAccuracy]:
-    from spikebench.codes.report import accuracies
-    from spikebench.sweeps.runner import plan_sweep, run_sweep
+    def measure(self, code: Code, *, is_first: bool) -> CodeMeasures:
+        """Convert the recordings, and measure the spikes."""
+        from spikebench.codes.files import convert_code
+        from spikebench.codes.measures import measure_code
 
-    plan = plan_sweep(_spec(path, models, seeds, settings), path.parent / f"runs-{path.stem}")
-    with stop_cleanly(()) as check, sweep_progress(quiet, check) as progress:
-        return accuracies(run_sweep(plan, workers=jobs, progress=progress))
+        with running([self.path(code)], self.quiet, None) as here:
+            here.notify(f"{code.name}:")
+            path = convert_code(
+                code,
+                self.audio,
+                self.output,
+                self.options,
+                jobs=self.jobs,
+                restart=self.restart,
+                # What is said about the recordings is the same for all codes.
+                notify=here.notify if is_first else lambda text: None,
+                progress=here.progress,
+            )
+        return measure_code(path, self.audio, self.words)
+
+    def train(self, spec: SweepSpec, path: Path) -> list[ModelAccuracy]:
+        """Train the models on the spikes."""
+        from spikebench.codes.report import accuracies
+        from spikebench.sweeps.runner import plan_sweep, run_sweep
+
+        plan = plan_sweep(spec, path.parent / f"runs-{path.stem}")
+        with stop_cleanly(()) as check, sweep_progress(self.quiet, check) as progress:
+            return accuracies(run_sweep(plan, workers=self.jobs, progress=progress))
 
 
 def _spec(path: Path, models: tuple[str, ...], seeds: int, settings: tuple[str, ...]) -> SweepSpec:

@@ -81,6 +81,7 @@ def convert_code(
     options: ConversionOptions,
     *,
     jobs: int | Callable[[], int] | None = None,
+    restart: bool = False,
     notify: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
@@ -96,7 +97,7 @@ def convert_code(
         Folder of the comparison.
     options
         Options of the conversion apart from encoder and budget.
-    jobs, notify, progress
+    jobs, restart, notify, progress
         As for :func:`spikebench.conversion.runner.convert`.
 
     Returns
@@ -130,6 +131,7 @@ def convert_code(
         path,
         replace(options, spikes=code.spikes),
         jobs=jobs,
+        restart=restart,
         describe=lambda n_samples: {_MARK: mark},
         notify=notify,
         progress=progress,

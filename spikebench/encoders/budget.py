@@ -133,7 +133,7 @@ def fit_budget(
             f"{fewest:,.0f} to {most:,.0f} can, with the other settings as they are"
         )
     while len(tried) < _MOST_STEPS:
-        middle = math.sqrt(low * high)  # eq. (B1)
+        middle = float(f"{math.sqrt(low * high):.6g}")  # eq. (B1)
         found = count(middle)
         if abs(found - budget) <= _CLOSE * budget:
             break
