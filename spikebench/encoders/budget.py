@@ -5,10 +5,10 @@
     n(θ) = mean number of spikes of the recordings with the parameter θ
     θ    ← √(low · high), and the half of the range that contains the wanted number is kept       (B1)
 
-until n(θ) is within 0.5 % of the wanted number, or 24 times. The mean, not the median, is what a link or a chip that
-runs all day has to carry. The seeds of the recordings stay the same, so the result is determined by recordings and
-seed. The count of some codes jumps, so the mean that was reached is returned too; of all that were tried, the closest
-is taken.
+until n(θ) is within 0.5 % of the wanted number, 24 values were tried, or six digits of θ do not suffice. The mean, not
+the median, is what a link or a chip that runs all day has to carry. The seeds of the recordings stay the same, so the
+result is determined by recordings and seed. The count of some codes jumps, so the mean that was reached is returned
+too; of all that were tried, the closest is taken.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def fit_budget(
         )
     while len(tried) < _MOST_STEPS:
         middle = float(f"{math.sqrt(low * high):.6g}")  # eq. (B1)
+        if middle in tried:  # six digits are no longer enough to halve the range
+            break
         found = count(middle)
         if abs(found - budget) <= _CLOSE * budget:
             break
