@@ -2,10 +2,11 @@
 
     python benchmarks/listen.py FOLDER
 
-The argument is a folder of Heidelberg Digits. Evenly chosen words are converted with the preset ``shd`` and 700 and 70
-channels, and turned back into sounds as ``spikebench listen`` does. The
-correlation of spectrograms (``spikebench/resynthesis/similarity.py``) is measured with the recording itself and with
-the recording of the next chosen word of another class. Writes ``benchmarks/results/listen.md`` and ``listen.json``.
+The argument is a folder of Heidelberg Digits. Evenly chosen words are converted by the cochlea (preset ``shd``, 700 and
+70 channels) and by every other encoder with its first preset and its default number of units, and turned back into
+sounds as ``spikebench listen`` does. The correlation of spectrograms (``spikebench/resynthesis/similarity.py``) is
+measured with the recording itself and with the recording of the next chosen word of another class. Writes
+``benchmarks/results/listen.md`` and ``listen.json``.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
+from spikebench.encoders import ENCODERS
 from spikebench.encoders.encoder import make_encoder
 from spikebench.recordings.decoding import Recording, read_clip
 from spikebench.recordings.search import find_clips
+from spikebench.resynthesis.decoded import sound_of_spikes
 from spikebench.resynthesis.similarity import spectrogram_correlation
-from spikebench.resynthesis.sound import spikes_to_sound
 
 RESULTS = Path(__file__).parent / "results"
-CHANNELS = (700, 70)
+ROWS = (
+    ("cochlea", 700),
+    ("cochlea", 70),
+    *((name, None) for name in ENCODERS if name != "cochlea"),
+)
 
 
 def choose(folder: Path, words: int) -> list[tuple[str, Recording]]:
@@ -40,23 +46,26 @@ def _word(stem: str) -> str:
     return f"{language} {digit}"
 
 
-def measure(words: list[tuple[str, Recording]], channels: int) -> dict[str, object]:
-    """Measure all words with a number of channels."""
-    encoder = make_encoder("cochlea", "shd", channels)
+def measure(
+    words: list[tuple[str, Recording]], name: str, n_units: int | None
+) -> dict[str, object]:
+    """Measure all words with an encoder."""
+    encoder = make_encoder(name, None, n_units)
     frequencies = encoder.characteristic_frequencies()
     assert frequencies is not None
-    own, other = [], []
+    own, other, counts = [], [], []
     for k, (label, recording) in enumerate(words):
         spikes = encoder.encode(recording.samples, recording.sample_rate, [0, k])
-        duration = recording.samples.size / recording.sample_rate
-        sound = spikes_to_sound(spikes.times, spikes.units.astype(np.int64), frequencies, duration)
+        sound = sound_of_spikes(spikes, frequencies, recording.duration, encoder.decode)
+        counts.append(spikes.times.size)
         following = [*words[k + 1 :], *words[:k]]
         unrelated = next(one for name, one in following if name != label)
         for against, into in ((recording, own), (unrelated, other)):
             into.append(
                 spectrogram_correlation(against.samples, against.sample_rate, sound, 16_000)
             )
-    return {"channels": channels, "own": own, "other": other}
+    row = {"encoder": name, "units": encoder.n_units, "spikes": float(np.mean(counts))}
+    return {**row, "own": own, "other": other}
 
 
 def page(report: dict[str, object]) -> str:
@@ -67,8 +76,9 @@ def page(report: dict[str, object]) -> str:
         f"Made by `python benchmarks/listen.py FOLDER`; its docstring describes the measurement. {report['date']}, "
         f"{report['words']} Heidelberg Digits.",
         "",
-        "| channels | correlation with the recording, mean (5 to 95 % of words) | with another word |",
-        "|---|---|---|",
+        "| encoder | units | spikes per word | correlation with the recording, mean (5 to 95 % of words) "
+        "| with another word |",
+        "|---|---|---|---|---|",
     ]
     for row in report["rows"]:  # type: ignore[attr-defined]
         cells = []
@@ -76,7 +86,8 @@ def page(report: dict[str, object]) -> str:
             values = np.asarray(row[name])
             low, high = np.quantile(values, [0.05, 0.95])
             cells.append(f"{values.mean():.2f} ({low:.2f} to {high:.2f})")
-        lines.append(f"| {row['channels']} | {cells[0]} | {cells[1]} |")
+        what = f"{row['encoder']} | {row['units']} | {row['spikes']:,.0f}"
+        lines.append(f"| {what} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines) + "\n"
 
 
@@ -85,15 +96,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--words", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
     words = choose(given.folder, given.words)
     report = {
         "date": datetime.now(UTC).date().isoformat(),
         "words": len(words),
-        "rows": [measure(words, channels) for channels in CHANNELS],
+        "rows": [measure(words, *row) for row in ROWS],
     }
-    (RESULTS / "listen.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "listen.md").write_text(page(report), encoding="utf-8")
+    (given.output / "listen.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (given.output / "listen.md").write_text(page(report), encoding="utf-8")
     print(page(report))
 
 

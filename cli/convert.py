@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cli.shared.conversion import device_option, print_reports, report_as_json, run_options, running
+from cli.shared.encoder_settings import read_settings
 from spikebench.encoders import DEFAULT_ENCODER, ENCODERS
 from spikebench.naming.conventions import CONVENTIONS
 
@@ -28,12 +29,23 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     "--preset", help="Parameters of the encoder; cochlea: shd or lauscher.  [default: the first]"
 )
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one parameter of the encoder, e.g. threshold=0.2; may be repeated.",
+)
+@click.option(
+    "--spikes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Find the threshold with which a training recording has N spikes on average.",
+)
+@click.option(
     "--channels",
     "n_channels",
-    default=700,
-    show_default=True,
     type=click.IntRange(1, 65_536),
-    help="Units; channels of the cochlea.",
+    help="Units; channels of the cochlea.  [default: of the encoder, cochlea: 700]",
 )
 @click.option("--native-rate", is_flag=True, help="Do not resample to the preset's rate.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
@@ -88,7 +100,9 @@ def convert(
     output: Path,
     encoder: str,
     preset: str | None,
-    n_channels: int,
+    settings: tuple[str, ...],
+    spikes: int | None,
+    n_channels: int | None,
     native_rate: bool,
     seed: int,
     jobs: int | None,
@@ -146,6 +160,8 @@ def convert(
     options = ConversionOptions(
         encoder=encoder,
         preset=preset,
+        settings=read_settings(settings),
+        spikes=spikes,
         n_channels=n_channels,
         native_rate=native_rate,
         seed=seed,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.shared.sample import characteristic_frequencies, find_recording
+from cli.shared.sample import encoder_behind, find_recording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,14 +56,17 @@ def listen(
     """Make a sound of the spikes of one sample of FILE.
 
     Every unit becomes a tone at its characteristic frequency, louder the more it fires; units up to 1,500 Hz keep the
-    phase of their spikes. The sound is a rough reconstruction. If the recording is available, the correlation of both
-    spectrograms is printed: 1 for equal spectrograms, about 0.5 on average for two different words (docs/listening.md).
+    phase of their spikes. Spikes that code levels, as those of the mel encoders, are decoded. The sound is a rough
+    reconstruction. If the recording is available, the correlation of both spectrograms is printed: 1 for equal
+    spectrograms, about 0.5 on average for two different words (docs/listening.md).
     FILE is a spike file or the name of a data set whose encoder has characteristic frequencies.
     """
+    from spikebench.encoders.encoder import Spikes
     from spikebench.errors import SpikebenchError
     from spikebench.records.whole_files import refuse_existing
+    from spikebench.resynthesis.decoded import sound_of_spikes
     from spikebench.resynthesis.similarity import spectrogram_correlation
-    from spikebench.resynthesis.sound import SoundDesign, sound_format, spikes_to_sound, write_sound
+    from spikebench.resynthesis.sound import SoundDesign, sound_format, write_sound
     from spikebench.spike_files.reader import SpikeFile
     from spikebench.store.locate import resolve
 
@@ -75,16 +78,21 @@ def listen(
             raise SpikebenchError(
                 f"{file}: there is no sample {index}; the file has {spikes.n_samples}, counted from 0"
             )
-        frequencies = characteristic_frequencies(spikes)
-        if frequencies is None:
+        encoder = encoder_behind(spikes)
+        frequencies = None if encoder is None else encoder.characteristic_frequencies()
+        if encoder is None or frequencies is None:
             raise SpikebenchError(
                 f"{file}: the encoder of its spikes is unknown or has no characteristic frequencies; "
                 "listen needs a spike file of: spikebench convert"
             )
         times, units = spikes.events(index)
         duration = _duration(spikes, index, times)
-        sound = spikes_to_sound(
-            times, units, frequencies, duration, SoundDesign(sample_rate=sample_rate)
+        sound = sound_of_spikes(
+            Spikes(times, units.astype("uint16")),
+            frequencies,
+            duration,
+            encoder.decode,
+            SoundDesign(sample_rate=sample_rate),
         )
         recording = find_recording(
             spikes, index, audio, required=audio is not None, without="no similarity"

@@ -20,6 +20,7 @@ _MOST_DETAILS = 50
 # imports no command, and therefore neither torch nor numba.
 COMMANDS = {
     "convert": ("cli.convert:convert", "Convert audio to spikes."),
+    "encoders": ("cli.encoders:encoders", "Compare encoders on the same recordings."),
     "info": ("cli.info:info", "Show the contents of a spike file."),
     "plot": ("cli.plot:plot", "Draw a sample, classes, a result, or a trained model."),
     "view": ("cli.view:view", "Look at a spike file and listen to it, in a browser."),

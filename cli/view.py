@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.shared.ending import end_on_signals
-from cli.shared.sample import characteristic_frequencies, recording_finder
+from cli.shared.sample import encoder_behind, recording_finder
 
 if TYPE_CHECKING:
     from spikebench.spike_files.reader import SpikeFile
@@ -69,8 +69,10 @@ def _application(spikes: SpikeFile, audio: Path | None, model: Answers | None) -
     from spikebench.viewer.application import Application
     from spikebench.viewer.sounds import Sounds
 
-    frequencies = characteristic_frequencies(spikes)
-    sounds = Sounds(spikes, frequencies, recording_finder(spikes, audio))
+    encoder = encoder_behind(spikes)
+    frequencies = None if encoder is None else encoder.characteristic_frequencies()
+    decode = {} if encoder is None else {"decode": encoder.decode}
+    sounds = Sounds(spikes, frequencies, recording_finder(spikes, audio), **decode)
     return Application(spikes, frequencies, sounds, model)
 
 

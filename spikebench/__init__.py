@@ -10,6 +10,7 @@
     open_selection     the training and validation samples of a data set, without the test split
     convert            recordings into a spike file
     ConversionOptions  options of a conversion
+    make_encoder       an encoder by its name: from the samples of a recording to spikes
     read_preset        settings of a model
     train              train a model and select it on validation samples
     Benchmark          the protocol for a network that your own code trains
@@ -42,6 +43,7 @@ PUBLIC = {
     "open_selection": "spikebench.protocol.opening:open_selection",
     "convert": "spikebench.conversion.runner:convert",
     "ConversionOptions": "spikebench.conversion.job:ConversionOptions",
+    "make_encoder": "spikebench.encoders.encoder:make_encoder",
     "read_preset": "spikebench.presets.preset:read_preset",
     "train": "spikebench.training.train:train",
     "Benchmark": "spikebench.evaluation.benchmark:Benchmark",
@@ -60,6 +62,7 @@ PUBLIC = {
 if TYPE_CHECKING:
     from spikebench.conversion.job import ConversionOptions as ConversionOptions
     from spikebench.conversion.runner import convert as convert
+    from spikebench.encoders.encoder import make_encoder as make_encoder
     from spikebench.errors import SpikebenchError as SpikebenchError
     from spikebench.evaluation.benchmark import Benchmark as Benchmark
     from spikebench.evaluation.final_test import evaluate as evaluate

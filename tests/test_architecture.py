@@ -24,7 +24,16 @@ PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
 LAYERS = {
     "spikebench": (
         *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings"),
-        *("naming", "spike_files", "datasets", "store", "encoders", "conversion", "events"),
+        *(
+            "naming",
+            "spike_files",
+            "datasets",
+            "store",
+            "bands",
+            "encoders",
+            "conversion",
+            "events",
+        ),
         *(
             "mel",
             "resynthesis",
@@ -41,6 +50,7 @@ LAYERS = {
             "evaluation",
             "fidelity",
             "sweeps",
+            "codes",
             "timing",
             "patterns",
             "substrate",

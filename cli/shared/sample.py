@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from spikebench.encoders.encoder import Encoder
     from spikebench.recordings.decoding import Recording
     from spikebench.spike_files.reader import SpikeFile
 
@@ -68,12 +69,18 @@ def _recorded_root(spikes: SpikeFile) -> Path:
     return next((place for place in (named, *above) if place.exists()), named)
 
 
-def characteristic_frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:
-    """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none or is unknown."""
+def encoder_behind(spikes: SpikeFile) -> Encoder | None:
+    """Return the encoder that made a spike file; None if it is unknown."""
     from spikebench.encoders.provenance import encoder_of
-    from spikebench.errors import UnknownNameError
+    from spikebench.errors import SpikebenchError
 
     try:
-        return encoder_of(spikes.provenance, spikes.n_units).characteristic_frequencies()
-    except UnknownNameError:
+        return encoder_of(spikes.provenance, spikes.n_units)
+    except SpikebenchError:
         return None
+
+
+def characteristic_frequencies(spikes: SpikeFile) -> NDArray[np.float64] | None:
+    """Characteristic frequencies [Hz], shape (n_units,); None if the encoder has none or is unknown."""
+    encoder = encoder_behind(spikes)
+    return None if encoder is None else encoder.characteristic_frequencies()

@@ -2,6 +2,7 @@
 
 ::
 
+    budget        The encoder with a wanted number of spikes, found on training recordings only
     job           The steps of one conversion: read and encode the unfinished recordings, store
                   them in the journal, write the spike file from it
     journal       Finished recordings of a conversion, stored beside its output: ``OUT.h5.partial``

@@ -6,10 +6,11 @@ The code is independent of where the encoder runs (any Executor) and of the comm
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spikebench.conversion.journal import ConversionJournal, DoneClip, DonePiece
 from spikebench.encoders import DEFAULT_ENCODER
@@ -35,7 +36,8 @@ class ConversionOptions:
     preset
         Name of a preset of the encoder; its first one if None.
     n_channels
-        Units of the encoder; those of the cochlea are channels along the membrane.
+        Units of the encoder; those of the cochlea are channels along the membrane. None: as many as the encoder has
+        by default.
     native_rate
         Keep the sampling rate of each recording, regardless of the preset.
     seed
@@ -60,10 +62,15 @@ class ConversionOptions:
         (:attr:`spikebench.encoders.encoder.Encoder.keeps_offset`).
     encoder
         Name of the encoder, see :data:`spikebench.encoders.ENCODERS`.
+    settings
+        Parameters of the encoder that differ from the preset.
+    spikes
+        Mean number of spikes per recording of the training split, for which a parameter of the encoder is found
+        (:mod:`spikebench.conversion.budget`); None leaves it as it is.
     """
 
     preset: str | None = None
-    n_channels: int = 700
+    n_channels: int | None = None
     native_rate: bool = False
     seed: int = 0
     labels: str = "auto"
@@ -77,6 +84,8 @@ class ConversionOptions:
     device: str = "cpu"
     keep_offset: bool = False
     encoder: str = DEFAULT_ENCODER
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    spikes: int | None = None
 
     def make_encoder(self) -> Encoder:
         """Create the encoder.
@@ -89,10 +98,16 @@ class ConversionOptions:
         Raises
         ------
         UnknownNameError
-            If there is no such encoder or preset.
+            If there is no such encoder, preset or setting.
+        SpikebenchError
+            If a setting is out of bounds, or the number of units does not suit the encoder.
         """
         return make_encoder(
-            self.encoder, self.preset, self.n_channels, native_rate=self.native_rate
+            self.encoder,
+            self.preset,
+            self.n_channels,
+            native_rate=self.native_rate,
+            settings=self.settings,
         )
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikebench.conversion.budget import settle_budget
 from spikebench.conversion.job import (
     ConversionOptions,
     Job,
@@ -133,7 +134,7 @@ def convert(
     """
     started = time.monotonic()
     options = options or ConversionOptions()
-    encoder = options.make_encoder()
+    options.make_encoder()  # raises if it does not exist
     _check_options(options, executor)
     # A run killed after writing the file leaves its journal: checked once the journal is open.
     may_be_done = output.is_file() and journal_path(output).exists() and not restart
@@ -150,6 +151,8 @@ def convert(
     notices = named.notices if clips else []  # without recordings there is nothing to report
     for line in [*notices, *(f"skipped {one.file}: {one.reason}" for one in skipped)]:
         notify(line)
+    options, budget = settle_budget(options, named, notify, progress)
+    encoder = options.make_encoder()
     job = Job(source, encoder, options, named, [stamp(clip) for clip in named.clips], notify)
     made_by = _provenance(source, encoder, options, named)
     asked = request(source, options, named)
@@ -163,7 +166,7 @@ def convert(
             encode_all(job, journal, pool, window, resumed, progress)
         writer = SpikeWriter(
             output,
-            n_units=options.n_channels,
+            n_units=encoder.n_units,
             keys=named.keys,
             provenance=made_by,
             time_dtype=options.time_dtype,
@@ -174,7 +177,7 @@ def convert(
             seconds = write_samples(job, journal, writer, skipped)
             if names is None:  # a caller that gives names also decides on the classes
                 _settle_classes(named, writer, notify)
-            writer.annotate(describe(writer.n_samples))
+            writer.annotate({**budget, **describe(writer.n_samples)})
             if writer.n_samples == 0:
                 journal.finish()
                 raise NothingConvertedError(
@@ -250,6 +253,7 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     UnknownNameError
         If there is no such encoder or preset.
     """
+    encoder = options.make_encoder()
     digest = hashlib.sha256()
     for i, clip in enumerate(names.clips):
         digest.update(clip.key + b"\0%d\0%d\0" % (names.labels[i], names.speakers[i]))
@@ -257,8 +261,8 @@ def request(source: Path, options: ConversionOptions, names: ClipNames) -> dict[
     digest.update("\0".join([*names.keys, "", *names.speaker_names]).encode())
     return as_asked(
         {
-            **_provenance(source, options.make_encoder(), options, names),
-            "channels": options.n_channels,
+            **_provenance(source, encoder, options, names),
+            "channels": encoder.n_units,
             "max_duration": options.max_duration,
             "keep_offset": options.keep_offset,
             "time_dtype": options.time_dtype,
@@ -290,6 +294,8 @@ def _workers(
 def _check_options(options: ConversionOptions, executor: Executor | None) -> None:
     if not 0 < options.max_duration < math.inf:
         raise SpikebenchError(f"the longest duration must be positive, got {options.max_duration}")
+    if options.spikes is not None and options.spikes < 1:
+        raise SpikebenchError(f"the number of spikes must be positive, got {options.spikes}")
     if options.segment is not None and not 0.01 <= options.segment <= options.max_duration:
         raise SpikebenchError(
             f"a segment must be between 0.01 s and the longest duration ({options.max_duration:g} s), "

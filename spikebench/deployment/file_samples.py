@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spikebench.bands.mel import log_mel
 from spikebench.deployment.closed import closed_samples
 from spikebench.deployment.prediction import Listener
 from spikebench.deployment.recording import MelSample
 from spikebench.errors import ProtocolError
 from spikebench.events.dataset import Sample
-from spikebench.mel.spectrogram import log_mel
 from spikebench.recordings.decoding import Recording
 from spikebench.records.text import printable
 from spikebench.spike_files.reader import SpikeFile

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.bands.mel import MelDesign, log_mel
 from spikebench.encoders.clip import EncodingSettings, encode_clip
 from spikebench.encoders.encoder import make_encoder
 from spikebench.errors import AudioError
 from spikebench.events.dataset import Sample
-from spikebench.mel.spectrogram import MelDesign, log_mel
 from spikebench.protocol.results import Encoding
 from spikebench.recordings.decoding import read_bytes, read_clip
 from spikebench.recordings.search import Clip
@@ -90,7 +90,7 @@ def encode_recording(clip: Clip, n_units: int, encoding: Encoding, seed: int = 0
     UnknownNameError
         If there is no such encoder or preset.
     """
-    encoder = make_encoder(encoding.encoder, encoding.preset, n_units)
+    encoder = make_encoder(encoding.encoder, encoding.preset, n_units, settings=encoding.settings)
     settings = EncodingSettings(
         encoder=encoder,
         seed=seed,

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from spikebench import __version__
 from spikebench.encoders import ENCODERS
+from spikebench.encoders.settings import changed, differences
 from spikebench.errors import SpikebenchError, UnknownNameError
 
-__all__ = ["DeviceEncoder", "Encoder", "Spikes", "make_encoder"]
+__all__ = ["DeviceEncoder", "Encoder", "Levels", "SpikeControl", "Spikes", "make_encoder"]
 
 
 class Spikes(NamedTuple):
@@ -40,6 +41,43 @@ class Spikes(NamedTuple):
 
     times: NDArray[np.float64]
     units: NDArray[np.uint16]
+
+
+class Levels(NamedTuple):
+    """Levels of frequency bands that a decoder gets back from spikes.
+
+    Attributes
+    ----------
+    levels : ndarray of float64, shape (frame, band)
+        Levels [dB]; band 0 is the highest.
+    time_step : float
+        From one frame to the next [s]; the level of frame k holds from k to k + 1 steps.
+    frequencies : ndarray of float64, shape (band,)
+        Characteristic frequency of each band [Hz].
+    floor : float
+        Level of silence [dB].
+    """
+
+    levels: NDArray[np.float64]
+    time_step: float
+    frequencies: NDArray[np.float64]
+    floor: float
+
+
+class SpikeControl(NamedTuple):
+    """The parameter that sets how many spikes an encoder gives, and its range.
+
+    Attributes
+    ----------
+    setting : str
+        Name of the parameter.
+    least, most : float
+        Positive bounds between which it is searched for a number of spikes.
+    """
+
+    setting: str
+    least: float
+    most: float
 
 
 class DeviceEncoder(Protocol):
@@ -121,6 +159,12 @@ class Encoder(ABC):
         Parameters by name; the first is the default.
     libraries
         Packages on whose versions the bits of a spike depend.
+    default_units
+        Number of units if none is given.
+    polarities
+        1, or 2 if the first half of the units fires when a level rises, and the second half when it falls.
+    control
+        The parameter that sets the number of spikes; None if there is none.
     preset
         Name of the parameters.
     params
@@ -134,6 +178,9 @@ class Encoder(ABC):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Any]]
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+    default_units: ClassVar[int] = 700
+    polarities: ClassVar[int] = 1
+    control: ClassVar[SpikeControl | None] = None
 
     preset: str
     params: Any
@@ -141,7 +188,12 @@ class Encoder(ABC):
 
     @classmethod
     def from_preset(
-        cls, preset: str | None = None, n_units: int = 700, *, native_rate: bool = False
+        cls,
+        preset: str | None = None,
+        n_units: int | None = None,
+        *,
+        native_rate: bool = False,
+        settings: Mapping[str, object] | None = None,
     ) -> Self:
         """Create an encoder.
 
@@ -150,9 +202,11 @@ class Encoder(ABC):
         preset
             Name of a preset; the default one if None.
         n_units
-            Number of units.
+            Number of units; :attr:`default_units` if None.
         native_rate
             Keep the rate of each recording, regardless of the preset.
+        settings
+            Parameters that differ from the preset.
 
         Returns
         -------
@@ -162,15 +216,49 @@ class Encoder(ABC):
         Raises
         ------
         UnknownNameError
-            If there is no such preset.
+            If there is no such preset or parameter.
+        SpikebenchError
+            If a parameter is out of bounds, or the number of units does not suit the encoder.
         """
         name = next(iter(cls.presets)) if preset is None else preset
         if name not in cls.presets:
             raise UnknownNameError("preset", name, cls.presets)
-        params = cls.presets[name]
+        params = changed(cls.presets[name], settings or {}, cls.name)
         if native_rate and getattr(params, "input_rate", None) is not None:
             params = replace(params, input_rate=None)
-        return cls(name, params, n_units)
+        encoder = cls(name, params, cls.default_units if n_units is None else n_units)
+        encoder.check()
+        return encoder
+
+    def with_settings(self, settings: Mapping[str, object]) -> Self:
+        """Change parameters by name.
+
+        Parameters
+        ----------
+        settings
+            New values.
+
+        Returns
+        -------
+        Encoder
+            Copy with the new values.
+
+        Raises
+        ------
+        UnknownNameError, SpikebenchError
+            As for :meth:`from_preset`.
+        """
+        encoder = replace(self, params=changed(self.params, settings, self.name))
+        encoder.check()
+        return encoder
+
+    def check(self) -> None:
+        """Raise :class:`SpikebenchError` if the number of units does not suit the parameters."""
+        if self.n_units % self.polarities:
+            raise SpikebenchError(
+                f"encoder {self.name} has a rising and a falling unit per band: the number of units must be even, "
+                f"got {self.n_units}"
+            )
 
     @classmethod
     def software(cls) -> str:
@@ -184,6 +272,11 @@ class Encoder(ABC):
         return _software(cls.libraries)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Parameters that differ from the preset."""
+        return differences(self.params, self.presets[self.preset])
+
+    @property
     def input_rate(self) -> int | None:
         """Rate to which every recording is resampled first [Hz]; None keeps its own."""
         rate: int | None = getattr(self.params, "input_rate", None)
@@ -193,6 +286,14 @@ class Encoder(ABC):
     def keeps_offset(self) -> bool:
         """Whether a constant offset of a recording is always kept."""
         return False
+
+    @property
+    def look_ahead(self) -> float | None:
+        """How much sound after its time a spike may depend on [s]; None if it is not known.
+
+        It counts neither the level of the recording, to which all encoders scale it, nor the resampling.
+        """
+        return None
 
     @abstractmethod
     def encode(self, samples: NDArray[np.float64], sample_rate: int, seed: Sequence[int]) -> Spikes:
@@ -224,7 +325,57 @@ class Encoder(ABC):
         Returns
         -------
         ndarray of float64, shape (n_units,), or None
-            Frequencies [Hz], descending; None if units do not represent frequencies.
+            Frequencies [Hz], descending among the units of a polarity; None if units do not represent frequencies.
+        """
+        return None
+
+    def signal(self, samples: NDArray[np.float64], sample_rate: int) -> Any:  # noqa: ANN401
+        """Do the part of :meth:`encode` that depends neither on :attr:`control` nor on the seed.
+
+        Parameters
+        ----------
+        samples, sample_rate
+            As for :meth:`encode`.
+
+        Returns
+        -------
+        object
+            Input of :meth:`fire`.
+        """
+        return samples, sample_rate
+
+    def fire(self, signal: Any, seed: Sequence[int]) -> Spikes:  # noqa: ANN401
+        """Do the rest of :meth:`encode`.
+
+        Parameters
+        ----------
+        signal
+            From :meth:`signal`.
+        seed
+            As for :meth:`encode`.
+
+        Returns
+        -------
+        Spikes
+            As :meth:`encode` returns them.
+        """
+        samples, sample_rate = signal
+        return self.encode(samples, sample_rate, seed)
+
+    def decode(self, spikes: Spikes, duration: float) -> Levels | None:
+        """Get the levels of the bands back from the spikes, as far as the code keeps them.
+
+        Parameters
+        ----------
+        spikes
+            Spikes of a clip, sorted by time.
+        duration
+            Length of the clip [s].
+
+        Returns
+        -------
+        Levels or None
+            The levels; None if the spikes are no code of levels.
         """
         return None
 
@@ -249,7 +400,12 @@ class Encoder(ABC):
 
 
 def make_encoder(
-    name: str, preset: str | None = None, n_units: int = 700, *, native_rate: bool = False
+    name: str,
+    preset: str | None = None,
+    n_units: int | None = None,
+    *,
+    native_rate: bool = False,
+    settings: Mapping[str, object] | None = None,
 ) -> Encoder:
     """Create an encoder by its name.
 
@@ -257,7 +413,7 @@ def make_encoder(
     ----------
     name
         Key of :data:`spikebench.encoders.ENCODERS`.
-    preset, n_units, native_rate
+    preset, n_units, native_rate, settings
         As for :meth:`Encoder.from_preset`.
 
     Returns
@@ -268,13 +424,15 @@ def make_encoder(
     Raises
     ------
     UnknownNameError
-        If there is no such encoder or preset.
+        If there is no such encoder, preset or parameter.
+    SpikebenchError
+        If a parameter is out of bounds, or the number of units does not suit the encoder.
     """
     if name not in ENCODERS:
         raise UnknownNameError("encoder", name, ENCODERS)
     module, _, kind = ENCODERS[name].partition(":")
     found: type[Encoder] = getattr(import_module(module), kind)
-    return found.from_preset(preset, n_units, native_rate=native_rate)
+    return found.from_preset(preset, n_units, native_rate=native_rate, settings=settings)
 
 
 @cache

@@ -7,6 +7,7 @@ attribute              meaning
 ``encoder``            name of the encoder; absent for :data:`spikebench.encoders.DEFAULT_ENCODER`
 ``preset``             name of its parameters
 ``parameters``         the parameters, one by one
+``settings``           those that differ from the preset, and determine the encoder with it; absent if none do
 ``resampled_rate_hz``  rate to which the recordings were resampled; absent if they were not resampled
 ``device``             the device that made the spikes; absent if it was a CPU
 =====================  =============================================================================
@@ -20,8 +21,9 @@ from typing import Any
 
 from spikebench.encoders import DEFAULT_ENCODER
 from spikebench.encoders.encoder import Encoder, make_encoder
+from spikebench.errors import SpikebenchError
 
-__all__ = ["encoder_attributes", "encoder_name", "encoder_of", "rate_and_device"]
+__all__ = ["encoder_attributes", "encoder_name", "encoder_of", "rate_and_device", "settings_of"]
 
 
 def encoder_attributes(encoder: Encoder) -> dict[str, Any]:
@@ -35,14 +37,16 @@ def encoder_attributes(encoder: Encoder) -> dict[str, Any]:
     Returns
     -------
     dict
-        Attributes ``software``, ``encoder``, ``preset`` and ``parameters``.
+        Attributes ``software``, ``encoder``, ``preset``, ``parameters`` and ``settings``.
     """
     named = {} if encoder.name == DEFAULT_ENCODER else {"encoder": encoder.name}
+    set_here = {"settings": encoder.settings} if encoder.settings else {}
     return {
         "software": encoder.software(),
         **named,
         "preset": encoder.preset,
         "parameters": asdict(encoder.params),
+        **set_here,
     }
 
 
@@ -90,6 +94,32 @@ def encoder_name(attributes: Mapping[str, Any]) -> str:
     return str(attributes.get("encoder", DEFAULT_ENCODER))
 
 
+def settings_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the encoder of a spike file that differ from its preset.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of the file.
+
+    Returns
+    -------
+    dict
+        Names and values; empty if there are none.
+
+    Raises
+    ------
+    SpikebenchError
+        If the attribute is not a table of numbers and texts.
+    """
+    settings = attributes.get("settings", {})
+    if not isinstance(settings, dict) or not all(
+        value is None or isinstance(value, bool | int | float | str) for value in settings.values()
+    ):
+        raise SpikebenchError("attribute settings is not a table of numbers and texts")
+    return settings
+
+
 def encoder_of(attributes: Mapping[str, Any], n_units: int) -> Encoder:
     """Create the encoder that made a spike file, with its parameters in this version.
 
@@ -108,7 +138,9 @@ def encoder_of(attributes: Mapping[str, Any], n_units: int) -> Encoder:
     Raises
     ------
     UnknownNameError
-        If there is no such encoder or preset.
+        If there is no such encoder, preset or setting.
+    SpikebenchError
+        If the settings or the number of units are not those of such an encoder.
     """
     preset = attributes.get("preset")
     return make_encoder(
@@ -116,4 +148,5 @@ def encoder_of(attributes: Mapping[str, Any], n_units: int) -> Encoder:
         None if preset is None else str(preset),
         n_units,
         native_rate=preset is not None and "resampled_rate_hz" not in attributes,
+        settings=settings_of(attributes),
     )

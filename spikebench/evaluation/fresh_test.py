@@ -46,7 +46,9 @@ class InputFormat:
         """Name of the spike file."""
         encoding = self.encoding
         which = "" if encoding.encoder == DEFAULT_ENCODER else f"{encoding.encoder}-"
-        return f"fresh-{which}{encoding.preset}-{self.n_units}-{encoding.time_origin}.h5"
+        settings = json.dumps(encoding.settings, sort_keys=True)
+        other = f"-{hashlib.sha256(settings.encode()).hexdigest()[:8]}" if encoding.settings else ""
+        return f"fresh-{which}{encoding.preset}{other}-{self.n_units}-{encoding.time_origin}.h5"
 
 
 def input_format_of(
@@ -82,12 +84,15 @@ def input_format_of(
     if run.encoding is None:
         raise ResultError("its run.json does not record how its recordings became spikes")
     # Only registered names become part of a file name.
-    make_encoder(run.encoding.encoder[:40], run.encoding.preset[:40])
+    encoder = make_encoder(run.encoding.encoder[:40], run.encoding.preset[:40])
     if run.dataset.n_units > MOST_UNITS and not large:
         raise ResultError(
             f"has {run.dataset.n_units:,} input units; at most {MOST_UNITS:,} are converted without --large"
         )
     check_size(run, claimed, n_samples, large=large)
+    type(encoder).from_preset(
+        encoder.preset, run.dataset.n_units, settings=run.encoding.settings
+    )  # raises if they do not suit
     return InputFormat(run.dataset.n_units, run.encoding)
 
 
@@ -170,6 +175,7 @@ def convert_fresh(
     options = ConversionOptions(
         encoder=input_format.encoding.encoder,
         preset=input_format.encoding.preset,
+        settings=input_format.encoding.settings,
         n_channels=input_format.n_units,
         seed=seed,
         synthetic=synthetic,

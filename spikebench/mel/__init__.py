@@ -2,9 +2,8 @@
 
 ::
 
-    augmented    Shifts and masks of mel features for training, drawn by (seed, epoch, sample)
-    batches      Samples and batches whose cells hold levels of mel bands instead of spikes
-    cache        The mel features of the recordings behind samples: computed once, then
-                 memory-mapped
-    spectrogram  From the samples of a recording to the levels of its mel bands
+    augmented  Shifts and masks of mel features for training, drawn by (seed, epoch, sample)
+    batches    Samples and batches whose cells hold levels of mel bands instead of spikes
+    cache      The mel features of the recordings behind samples: computed once, then
+               memory-mapped
 """

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikebench.bands.mel import MelDesign
 from spikebench.events.batches import BinnedSamples, EventBatch
 from spikebench.events.dataset import SpikeDataset
 from spikebench.mel.cache import MelFrames
-from spikebench.mel.spectrogram import MelDesign
 
 __all__ = ["MelBatch", "MelSamples", "mel_batch", "padded_levels"]
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.bands.mel import MelDesign, log_mel
 from spikebench.errors import DataError, ResultError
-from spikebench.mel.spectrogram import MelDesign, log_mel
 from spikebench.recordings.named import NamedRecordings
 from spikebench.records.locks import file_lock
 from spikebench.records.text import os_error_text

@@ -4,7 +4,7 @@
 
     x[t, b] = (L[t, b] − mean[b]) / deviation[b]
 
-L are the levels of the mel bands [dB] (:mod:`spikebench.mel.spectrogram`); mean and standard deviation of each band are
+L are the levels of the mel bands [dB] (:mod:`spikebench.bands.mel`); mean and standard deviation of each band are
 those of the training samples, over the frames of their recordings. They are buffers, so they are part of the weights.
 """
 

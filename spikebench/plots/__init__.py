@@ -6,6 +6,7 @@
     confusion    Plot of a confusion matrix
     continual    Plot of learning task after task: accuracy on every task after every task
     costs        Plot of accuracy against costs, with the Pareto front: parameters, operations, spikes
+    encoders     The same recording as the spikes of several encoders
     fewshot      Plot of a study of few-shot learning: accuracy against inner steps
     fidelity     Plot of a comparison: one panel per measure, with its verdict as the title
     frequencies  Plots of the frequencies of an encoder: frequency map and tuning curves

@@ -21,7 +21,7 @@ from spikebench.recordings.decoding import Recording
 from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import write_bytes
 
-__all__ = ["Sample", "Stages", "draw_sample", "style", "write_figure"]
+__all__ = ["Sample", "Stages", "draw_sample", "figure_format", "style", "write_figure"]
 
 FORMATS = (".png", ".pdf", ".svg")
 _FREQUENCIES = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
@@ -126,12 +126,17 @@ def draw_raster(panel: Axes, sample: Sample, cf: NDArray[np.float64] | None = No
 
 
 def _frequency_axis(panel: Axes, cf: NDArray[np.float64]) -> None:
-    """Mark characteristic frequencies at their units; frequency decreases with the unit number."""
-    shown = [f for f in _FREQUENCIES if cf.min() <= f <= cf.max()]
-    at = np.interp(np.log(shown), np.log(cf[::-1]), np.arange(cf.size)[::-1])
+    """Mark characteristic frequencies at their units, which decrease within every part that is marked by itself."""
+    shown, at = [], []
+    # Units that fire when a level falls begin again at the highest frequency.
+    for units in np.split(np.arange(cf.size), np.flatnonzero(np.diff(cf) > 0) + 1):
+        part = cf[units]
+        inside = [f for f in _FREQUENCIES if part.min() <= f <= part.max()]
+        shown += inside
+        at += np.interp(np.log(inside), np.log(part[::-1]), units[::-1]).tolist()
     twin = panel.twinx()
     twin.set_ylim(panel.get_ylim())
-    twin.yaxis.set_major_locator(FixedLocator(at.tolist()))
+    twin.yaxis.set_major_locator(FixedLocator(at))
     twin.yaxis.set_minor_locator(NullLocator())
     twin.set_yticklabels([f"{f // 1000} k" if f >= 1000 else str(f) for f in shown])
     twin.set_ylabel("characteristic\nfrequency [Hz]")
@@ -257,6 +262,31 @@ def style(panel: Axes) -> None:
     panel.yaxis.label.set_color(INK)
 
 
+def figure_format(path: Path) -> str:
+    """Return the format of a figure by the suffix of its file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        ``png``, ``pdf`` or ``svg``.
+
+    Raises
+    ------
+    SpikebenchError
+        If the suffix is different.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise SpikebenchError(
+            f"{printable(str(path))}: the suffix of a figure must be one of {', '.join(FORMATS)}"
+        )
+    return path.suffix.lower()[1:]
+
+
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all.
 
@@ -273,10 +303,8 @@ def write_figure(figure: Figure, path: Path) -> None:
         If the suffix is different, or the file cannot be written.
     """
     name = printable(str(path))
-    if path.suffix.lower() not in FORMATS:
-        raise SpikebenchError(f"{name}: the suffix of a figure must be one of {', '.join(FORMATS)}")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=150)
+    figure.savefig(buffer, format=figure_format(path), dpi=150)
     try:
         write_bytes(path, buffer.getvalue())
     except OSError as error:

@@ -18,8 +18,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from spikebench.bands.mel import MelDesign
 from spikebench.errors import TrainingError, UnknownNameError
-from spikebench.mel.spectrogram import MelDesign
 from spikebench.models import check_model_name
 from spikebench.models.configs import config_class
 from spikebench.records.problems import gathered, is_open_list, problems
@@ -67,7 +67,7 @@ class InputSettings(_Settings):
 
 
 class MelSettings(_Settings):
-    """Log-mel features of recordings, the input of models on audio; see :mod:`spikebench.mel.spectrogram`.
+    """Log-mel features of recordings, the input of models on audio; see :mod:`spikebench.bands.mel`.
 
     There is one frame per time step of ``input.time_step_ms``, and one input per band.
     """

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.datasets import DATASETS, DatasetSpec, load_spec
-from spikebench.encoders.provenance import encoder_name
+from spikebench.encoders.provenance import encoder_name, settings_of
 from spikebench.errors import DataError, ProtocolError, SpikebenchError, SpikeFileError
 from spikebench.events.cache import open_events
 from spikebench.events.dataset import SpikeDataset, join
@@ -612,6 +612,7 @@ def _encoding(made: dict[str, Any]) -> Encoding:
     return Encoding(
         encoder=printable(encoder_name(made)),
         preset=printable(str(made["preset"])),
+        settings={printable(name): value for name, value in settings_of(made).items()},
         time_origin="first-spike" if first_spike else "clip-start",
     )
 

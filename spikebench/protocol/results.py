@@ -72,7 +72,14 @@ class Encoding(BaseModel):
     # Older files, written when there was only one encoding, do not name it.
     encoder: str = Field(default=DEFAULT_ENCODER, exclude_if=lambda name: name == DEFAULT_ENCODER)
     preset: str = "shd"
+    # Parameters of the encoder that differ from the preset.
+    settings: dict[str, bool | int | float | str | None] = Field(
+        default_factory=dict, exclude_if=lambda settings: not settings
+    )
     time_origin: Literal["clip-start", "first-spike"] = "first-spike"
+
+    def __hash__(self) -> int:  # a dict has none
+        return hash(self.model_dump_json())
 
 
 PUBLISHED_ENCODING = Encoding()

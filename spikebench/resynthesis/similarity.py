@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.mel.spectrogram import MelDesign, log_mel
+from spikebench.bands.mel import MelDesign, log_mel
 
 __all__ = ["spectrogram_correlation"]
 

@@ -38,7 +38,7 @@ from spikebench.errors import SpikebenchError
 from spikebench.records.text import os_error_text, printable
 from spikebench.records.whole_files import whole_file
 
-__all__ = ["SoundDesign", "sound_format", "spikes_to_sound", "write_sound"]
+__all__ = ["SoundDesign", "sound_format", "spikes_to_sound", "with_peak", "write_sound"]
 
 _FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 
@@ -118,6 +118,22 @@ def spikes_to_sound(
         if frequency <= 0.45 * design.sample_rate:
             own = times[order[bounds[channel] : bounds[channel + 1]]]
             sound += _tone(own, frequency, float(phases[channel]), sound.size, design)
+    return with_peak(sound)
+
+
+def with_peak(sound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale a sound to a largest amplitude of 0.5; silence stays silent.
+
+    Parameters
+    ----------
+    sound
+        Samples, float64, shape (samples,).
+
+    Returns
+    -------
+    ndarray of float64, shape (samples,)
+        The scaled sound.
+    """
     peak = np.abs(sound).max(initial=0.0)
     return sound * (_PEAK / peak) if peak > 0 else sound
 

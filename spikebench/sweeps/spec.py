@@ -47,7 +47,14 @@ from spikebench.models.base import model_class
 from spikebench.presets.preset import Preset, read_preset
 from spikebench.records.problems import invalid, record_of
 
-__all__ = ["MAX_RUNS", "Configuration", "SweepSpec", "list_configurations", "read_spec"]
+__all__ = [
+    "MAX_RUNS",
+    "Configuration",
+    "SweepSpec",
+    "list_configurations",
+    "make_spec",
+    "read_spec",
+]
 
 MAX_RUNS = 10_000
 MAX_SEEDS = 1000
@@ -230,6 +237,33 @@ def read_spec(path: Path) -> SweepSpec:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(f"{path}: not readable as TOML: {error}") from None
+    spec = make_spec(tables, str(path))
+    try:
+        return _located(spec, path.absolute().parent)
+    except SpikebenchError as error:
+        raise TrainingError(f"{path}: {error}") from None
+
+
+def make_spec(tables: dict[str, Any], source: str) -> SweepSpec:
+    """Make the specification of a sweep.
+
+    Parameters
+    ----------
+    tables
+        Contents of a file.
+    source
+        Where they are from, for messages.
+
+    Returns
+    -------
+    SweepSpec
+        Checked except for the ranges of settings.
+
+    Raises
+    ------
+    TrainingError
+        If a key is unknown or a value does not fit.
+    """
     try:
         for key in tables:
             if key not in SweepSpec.model_fields:
@@ -240,11 +274,11 @@ def read_spec(path: Path) -> SweepSpec:
             for key in (*spec.settings, *spec.grid):
                 if key not in known:
                     raise UnknownNameError(f"setting of {model}", key, known)
-        return _located(spec, path.absolute().parent)
+        return spec
     except ValidationError as error:
-        raise invalid(TrainingError, str(path), error, SweepSpec) from None
+        raise invalid(TrainingError, source, error, SweepSpec) from None
     except SpikebenchError as error:
-        raise TrainingError(f"{path}: {error}") from None
+        raise TrainingError(f"{source}: {error}") from None
 
 
 def _known_settings(model: str, learning: str | None) -> list[str]:

@@ -9,9 +9,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from spikebench.encoders.encoder import Spikes
 from spikebench.errors import SpikebenchError
 from spikebench.recordings.decoding import Recording
-from spikebench.resynthesis.sound import SoundDesign, spikes_to_sound
+from spikebench.resynthesis.decoded import Decode, sound_of_spikes
+from spikebench.resynthesis.sound import SoundDesign
 from spikebench.spike_files.reader import SpikeFile
 
 __all__ = ["LONGEST", "Sounds", "length_of"]
@@ -51,6 +53,8 @@ class Sounds:
         Characteristic frequency of each unit [Hz], float64, shape (units,); None if unknown.
     find
         Finds the recording of a sample; raises SpikebenchError with the reason if it is not there.
+    decode
+        Gets the levels of the bands back, if the spikes are a code of levels.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class Sounds:
         spikes: SpikeFile,
         frequencies: NDArray[np.float64] | None,
         find: Callable[[int], Recording],
+        decode: Decode = lambda spikes, duration: None,
     ) -> None:
         self._spikes, self._frequencies, self._find = spikes, frequencies, find
+        self._decode = decode
 
     def recording(self, index: int) -> bytes:
         """Return the recording of a sample.
@@ -110,7 +116,8 @@ class Sounds:
             raise SpikebenchError(reason)
         assert self._frequencies is not None
         design = SoundDesign()
-        sound = spikes_to_sound(times, units, self._frequencies, duration, design)
+        spikes = Spikes(times, units.astype(np.uint16))
+        sound = sound_of_spikes(spikes, self._frequencies, duration, self._decode, design)
         return _wav(sound, design.sample_rate)
 
     def without_sound(self, duration: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from spikebench.bands.mel import MelDesign
 from spikebench.events.augmented import Changes
 from spikebench.events.cache import FlatEvents
 from spikebench.events.dataset import SpikeDataset
@@ -16,7 +17,6 @@ from spikebench.events.moments import up_to
 from spikebench.mel.augmented import AugmentedMel, change_levels
 from spikebench.mel.batches import MelSamples
 from spikebench.mel.cache import MelFrames
-from spikebench.mel.spectrogram import MelDesign
 from spikebench.metrics.operations import Account
 
 DESIGN = MelDesign(

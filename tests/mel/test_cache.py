@@ -14,10 +14,10 @@ import soundfile
 from helpers.spoken_toy import write_spoken_toy
 from numpy.testing import assert_allclose
 
+from spikebench.bands.mel import MelDesign, log_mel
 from spikebench.errors import AudioError, DataError
 from spikebench.mel import cache
 from spikebench.mel.cache import mel_frames
-from spikebench.mel.spectrogram import MelDesign, log_mel
 from spikebench.protocol.opening import open_selection, open_test
 from spikebench.recordings.decoding import read_clip
 from spikebench.recordings.named import NamedRecordings, Piece

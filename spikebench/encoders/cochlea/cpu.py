@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 import cochlea
 from spikebench.encoders.cochlea.stored_design import stored_design
-from spikebench.encoders.encoder import Encoder, Spikes
+from spikebench.encoders.encoder import Encoder, SpikeControl, Spikes
+from spikebench.errors import SpikebenchError
 
 if TYPE_CHECKING:
     from spikebench.encoders.cochlea.device_cochlea import DeviceCochlea
@@ -24,8 +25,16 @@ class Cochlea(Encoder):
     name = "cochlea"
     presets: ClassVar[Mapping[str, cochlea.CochleaParams]] = cochlea.PRESETS
     libraries = ("numpy", "scipy", "numba", "soxr")
+    control = SpikeControl("level", 0.001, 100.0)
 
     params: cochlea.CochleaParams
+
+    def check(self) -> None:
+        """Raise :class:`SpikebenchError` if the level is not positive."""
+        if not 0 < self.params.level < float("inf"):
+            raise SpikebenchError(
+                f"encoder cochlea: level must be positive, got {self.params.level}"
+            )
 
     @property
     def keeps_offset(self) -> bool:

@@ -24,9 +24,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebench.bands.level import resampled, sine_scaled
 from spikebench.errors import TrainingError
 
-__all__ = ["MelDesign", "log_mel", "mel_filters"]
+__all__ = ["MelDesign", "log_mel", "mel_centres", "mel_filters"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def log_mel(
     import librosa  # loads numba
 
     filters = mel_filters(design)
-    scaled = _scaled(_resampled(samples, sample_rate, design.sample_rate))
+    scaled = sine_scaled(resampled(samples, sample_rate, design.sample_rate))
     n_frames = max(-(-scaled.size // design.hop), 1)
     n_fft = design.n_fft
     # librosa puts the window into the middle of the transform.
@@ -110,6 +111,25 @@ def log_mel(
         levels, np.float32(design.floor), out=levels
     )  # the logarithm of some processors rounds below it
     return np.ascontiguousarray(levels.T, dtype=np.float32)
+
+
+def mel_centres(design: MelDesign) -> NDArray[np.float64]:
+    """Compute the frequencies at which the triangles of the bands have their height.
+
+    Parameters
+    ----------
+    design
+        Parameters of the features.
+
+    Returns
+    -------
+    ndarray of float64, shape (band,)
+        Frequencies [Hz], ascending.
+    """
+    import librosa  # loads numba
+
+    corners = librosa.mel_frequencies(design.n_bands + 2, fmin=design.lowest, fmax=design.highest)
+    return np.asarray(corners[1:-1], np.float64)
 
 
 @lru_cache(maxsize=4)
@@ -151,21 +171,3 @@ def mel_filters(design: MelDesign) -> NDArray[np.float32]:
             f"{apart:g} Hz apart; use fewer mel.bands or a longer mel.window_ms"
         )
     return filters
-
-
-def _resampled(samples: NDArray[np.float64], rate: int, target: int) -> NDArray[np.float64]:
-    if rate == target:
-        return samples
-    import soxr
-
-    resampled: NDArray[np.float64] = soxr.resample(samples, rate, target, quality="VHQ")
-    return resampled
-
-
-def _scaled(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale to the root mean square of a sine of amplitude 1; silence stays silent."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    if peak == 0:
-        return samples
-    relative = samples / peak  # squares of the unscaled samples may overflow
-    return relative / float(np.sqrt(2 * np.mean(np.square(relative))))

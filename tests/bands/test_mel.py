@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from spikebench.bands.mel import MelDesign, log_mel, mel_filters
 from spikebench.errors import TrainingError
-from spikebench.mel.spectrogram import MelDesign, log_mel, mel_filters
 
 DESIGN = MelDesign(
     sample_rate=16_000, hop=160, window=400, n_bands=20, lowest=50, highest=8000, floor=-60.0
