@@ -138,6 +138,12 @@ class _Recorder:
         self.products.append(_Product("readout.bias", None, addend))
         return found + addend
 
+    def softmax_sum(
+        self, trace: torch.Tensor, bias: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        """Add up the probabilities at each step of a read-out."""
+        return reference.softmax_sum(trace, bias, inside)
+
 
 def check_tangents(name: str, model: Classifier, second_order: bool = True) -> None:
     """Refuse a model whose tangent kernel cannot be computed.

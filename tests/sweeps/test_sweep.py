@@ -136,7 +136,7 @@ def test_the_table_is_the_same_in_every_form(plan: Callable[..., Sweep], tmp_pat
     assert means == sorted(means, reverse=True)
     assert report.best == report.configurations[0].name
     left = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert left == sorted([".lock", *NAMES, "sweep.csv", "sweep.json"])
+    assert left == sorted([".lock", *NAMES, "study.json", "sweep.csv", "sweep.json"])
 
 
 def test_the_chosen_one_is_tested_once(
@@ -209,7 +209,7 @@ def test_another_setting_or_other_data_in_the_same_folder_are_refused(
     other = write_toy(tmp_path / "other.h5", takes=5)
     lines = ["data = 'other.h5'" if "data" in line else line for line in text.splitlines()]
     (tmp_path / "spec.toml").write_text("\n".join(lines))
-    with pytest.raises(TrainingError, match=r"out/lif/seed0: contains another run"):
+    with pytest.raises(TrainingError, match=r"out: contains a sweep on other data"):
         plan_sweep(read_spec(tmp_path / "spec.toml"), tmp_path / "out")
     assert other.exists()
 
