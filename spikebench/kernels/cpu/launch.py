@@ -22,6 +22,7 @@ from spikebench.kernels.cpu import events as event_loops
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.neurons import SUPPORTED as SUPPORTED
 from spikebench.kernels.cpu.simd import LANES
+from spikebench.kernels.cpu.spike_lists import spike_lists
 from spikebench.kernels.cpu.threads import PIECE, pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiles, untiled
 from spikebench.kernels.delays import split_delays
@@ -248,17 +249,13 @@ def _scan(
         )
         return units.copy(), slopes.copy()  # the memory of both lists is used again
 
-    lists_of_pieces = run_in_threads(run, pieces(batch))
-    units = np.concatenate([np.empty(0, np.int32), *(units for units, _ in lists_of_pieces)])
+    parts = pieces(batch)
+    lists_of_pieces = run_in_threads(run, parts)
+    fired = spike_lists([units for units, _ in lists_of_pieces], parts, counts)
     slopes = empty((sum(slopes.size for _, slopes in lists_of_pieces),), state)
     if lists_of_pieces:
         np.concatenate([slopes for _, slopes in lists_of_pieces], out=_array(slopes))
-    offsets = np.zeros(batch + 1, np.int64)
-    np.cumsum(counts.sum(1), out=offsets[1:])
-    steps = np.tile(np.arange(n_steps, dtype=np.int32), batch)
-    bins = np.repeat(steps, counts.ravel())
-    cells = (torch.from_numpy(array) for array in (offsets, bins, units))
-    return (*cells, *kept, end, near, slopes)
+    return (*fired, *kept, end, near, slopes)
 
 
 def scan_backward(
