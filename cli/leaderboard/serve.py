@@ -82,7 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "spikebench"
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the client may close the connection
+        # The client may close the connection, and so does the end of the server.
+        with contextlib.suppress(OSError):
             super().handle()
 
     def do_HEAD(self) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from spikebench.errors import SpikebenchError
 from spikebench.records.text import os_error_text
@@ -60,6 +62,11 @@ class PageServer(ThreadingHTTPServer):
         self.application: Application | None = None
         self.token = secrets.token_urlsafe(16)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a request that the end of the server cuts off before it is read."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
     @property
     def address(self) -> str:
         """The address of the page."""
@@ -101,7 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENCE
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the client may close the connection
+        # The client may close the connection, and so does the end of the server.
+        with contextlib.suppress(OSError):
             super().handle()
 
     def do_HEAD(self) -> None:

@@ -15,9 +15,11 @@ import pytest
 from helpers.commands import Started
 from helpers.leaderboard_results import make_result
 
+from cli.leaderboard.serve import _Server
 from cli.main import main
 from leaderboard.checks.recomputation import verify_result
 from leaderboard.claims.entry import make_entry, write_entry
+from spikebench.viewer.server import PageServer
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -155,6 +157,18 @@ def test_it_listens_to_this_machine_only(served: Served) -> None:
     # 127.0.0.2 is this machine too: a server on every address would answer there.
     with pytest.raises(ConnectionRefusedError), socket.socket() as other:
         other.connect(("127.0.0.2", served.port))
+
+
+@pytest.mark.parametrize("kind", ["leaderboard", "view"])
+def test_a_request_that_the_end_of_the_server_cuts_off_says_nothing(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = _Server(0) if kind == "leaderboard" else PageServer(0)
+    with server, socket.create_connection(("127.0.0.1", server.server_port)):
+        request, address = server.get_request()
+        request.close()
+        server.process_request_thread(request, address)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
