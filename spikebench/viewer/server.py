@@ -62,10 +62,10 @@ class PageServer(ThreadingHTTPServer):
         self.application: Application | None = None
         self.token = secrets.token_urlsafe(16)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, *given: Any) -> None:  # noqa: ANN401
         """Say nothing of a request that the end of the server cuts off before it is read."""
         if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+            super().handle_error(*given)
 
     @property
     def address(self) -> str:
