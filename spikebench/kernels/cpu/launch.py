@@ -576,7 +576,7 @@ def few_near(near: torch.Tensor | None, spikes: torch.Tensor) -> NDArray[np.uint
     """Return the bits of ``near`` if so few are set that products unit by unit are faster for these spikes."""
     if near is None:
         return None
-    bits: NDArray[np.uint32] = _array(near).view(np.uint32)
+    bits = _bits(near)
     few = int(np.bitwise_count(bits).sum()) < spike_gradients.SPARSE_STEPS * spikes.numel()
     return bits if few else None
 

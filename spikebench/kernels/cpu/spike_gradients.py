@@ -19,33 +19,14 @@ from spikebench.kernels.cpu.compiling import (
     compiled_in_any_order,
     inlined,
 )
-from spikebench.kernels.cpu.simd import at_least, bits, fill, load, lowest, magnitude, total
-from spikebench.kernels.cpu.tiles import WIDTH, load_units, tiles, units_of
+from spikebench.kernels.cpu.simd import load, lowest, total
+from spikebench.kernels.cpu.tiles import WIDTH
 
 # Shares of units near their threshold up to which products are computed unit by unit: of a step, and of all steps,
 # whose products are larger and faster.
 SPARSE, SPARSE_STEPS = 1 / 3, 1 / 4
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 Bits = NDArray[np.uint32]
-
-
-@compiled
-def list_near(
-    membranes: Floats, threshold: Number, slope: Number, near: Bits, first: int, last: int
-) -> None:
-    """Set a bit for every unit with slope·|U − threshold| ≤ 1; ``near`` is (sample, step, tile)."""
-    n_steps, n = membranes.shape[1], np.uint64(membranes.shape[2])
-    rows = membranes.ravel()
-    spare = np.empty(WIDTH, membranes.dtype)
-    theta, steep = fill(threshold, spare), fill(slope, spare)
-    one = fill(1, spare)
-    for k in range(first, last):
-        for t in range(n_steps):
-            begin = np.uint64(k * n_steps + t) * n
-            for tile in range(np.uint64(tiles(membranes.shape[2]))):
-                mem = load_units(rows, begin, n, tile, spare)
-                inside = at_least(one, steep * magnitude(mem - theta))
-                near[k, t, tile] = bits(inside) & units_of(tile, n)
 
 
 @compiled
