@@ -12,7 +12,7 @@ import torch
 
 from spikebench.kernels.neuron import COMPACT
 from spikebench.kernels.scan import REDUCTIONS
-from spikebench.kernels.spikes import near_shape
+from spikebench.kernels.spikes import BITS, near_shape
 
 Tensors3 = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Tensors4 = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -253,10 +253,10 @@ def _normalised_layer(
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
-    once: bool,
     weight: torch.Tensor,
     handle: torch.Tensor | None,
     near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
     affine: torch.Tensor,
@@ -274,6 +274,8 @@ def _normalised_layer(
 ) -> tuple[torch.Tensor, ...]:
     shape = state.shape[0], n_steps, state.shape[2]
     n_spikes = torch.library.get_ctx().new_dynamic_size()
+    n_near = torch.library.get_ctx().new_dynamic_size() if surrogate in COMPACT else 0
+    tiled = shape[0], near_shape(torch.Size(shape))[2], n_steps, BITS
     close = near_shape(torch.Size(shape)) if surrogate in COMPACT else (0, 0, 0)
     return (
         state.new_empty_strided(shape, (0, 0, 0)),
@@ -283,7 +285,8 @@ def _normalised_layer(
         state.new_empty(shape if keep_membranes else (0, 0, 0)),
         state.new_empty(close, dtype=torch.int32),
         state.new_empty(state.shape),
-        state.new_empty(shape),
+        state.new_empty_strided((n_near,), (0,)),
+        state.new_empty(tiled),
         affine.new_empty(4, affine.shape[1]),
         affine.new_empty(0 if len(averages) else 2, affine.shape[1], dtype=torch.float64),
     )
@@ -291,14 +294,17 @@ def _normalised_layer(
 
 def _normalised_layer_backward(
     grad_spikes: torch.Tensor,
+    grad_near: torch.Tensor,
     grad_membranes: torch.Tensor,
     current: torch.Tensor,
     norm: torch.Tensor,
+    near: torch.Tensor,
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
     weight: torch.Tensor,
-    near: torch.Tensor | None,
+    near_input: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
     state: torch.Tensor,
@@ -308,13 +314,14 @@ def _normalised_layer_backward(
     reset: int,
     reset_in_graph: bool,
     surrogate: int,
-    once: bool,
     of_batch: bool,
     to_weight: bool,
     to_spikes: bool,
     to_parameters: bool,
 ) -> Tensors4:
-    inputs = (current.shape[0], current.shape[1], weight.shape[0])
+    inputs: tuple[int, ...] = (current.shape[0], current.shape[2], weight.shape[0])
+    if near_handle is not None:
+        inputs = tuple(near_handle.shape)
     return (
         weight.new_empty(weight.shape if to_weight else (0, 0)),
         weight.new_empty(inputs if to_spikes else (0, 0, 0)),

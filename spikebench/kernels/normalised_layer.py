@@ -54,12 +54,10 @@ def normalised_layer(
     of_batch, n_steps = normalisation.of_batch, steps_of(events)
     spikes = events if isinstance(events, Spikes) else None
     averages = torch.stack([normalisation.running_mean, normalisation.running_var])
-    handle, offsets, bins, fired, membranes, near, end, _, _, moments = _layer(
+    handle, offsets, bins, fired, membranes, near, end, near_handle, _, _, moments = _layer(
         *cells,
-        spikes is not None,
         weight,
-        None if spikes is None else spikes.handle,
-        None if spikes is None else spikes.near,
+        *((None, None, None) if spikes is None else spikes.handles()),
         decay_syn,
         parameters,
         torch.stack([normalisation.weight, normalisation.bias]),
@@ -72,8 +70,10 @@ def normalised_layer(
     )
     if of_batch:
         normalisation.follow(moments, len(state) * n_steps)
-    close = near if near.numel() else None
-    fired_now = Spikes(offsets, bins, fired, handle, is_checked=True, near=close)
+    listed = (near, near_handle) if near.numel() else (None, None)
+    fired_now = Spikes(
+        offsets, bins, fired, handle, is_checked=True, near=listed[0], near_handle=listed[1]
+    )
     return Scan(fired_now, membranes if keep_membranes else None, end)
 
 
@@ -82,10 +82,10 @@ def _layer(
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
-    once: bool,
     weight: torch.Tensor,
     handle: torch.Tensor | None,
     near: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
     affine: torch.Tensor,
@@ -111,8 +111,12 @@ def _layer(
     torch.Tensor,
     torch.Tensor,
     torch.Tensor,
+    torch.Tensor,
 ]:
-    """Return the handle, offsets, bins and units of spikes, membranes, near, state, currents, ``norm`` and moments."""
+    """Return the handle, offsets, bins and units of spikes, membranes, near, state, near handle, currents and more.
+
+    These are tiled, (batch, tile, time, 32). The others are ``norm`` and the moments.
+    """
     current, moments = cpu.currents((offsets, bins, units), weight, n_steps, not len(averages))
     mean, variance = averages.double() if len(averages) else moments
     scale = torch.rsqrt(variance + epsilon)
@@ -120,21 +124,27 @@ def _layer(
     settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
     layer = Layer(decay_syn, parameters, norm)
     found = cpu.scan(current, layer, state, settings, keep_membranes)
-    spikes = torch.zeros(1, dtype=current.dtype).as_strided(current.shape, (0, 0, 0))
-    return spikes, *found, current, norm, moments  # type: ignore[return-value]
+    count = int(cpu.places(found[4])[-1])
+    shape = len(state), n_steps, state.shape[2]
+    spikes, near_spikes = (torch.zeros(1, dtype=current.dtype) for _ in range(2))
+    handles = spikes.as_strided(shape, (0, 0, 0)), near_spikes.as_strided((count,), (0,))
+    return handles[0], *found, handles[1], current, norm, moments  # type: ignore[return-value]
 
 
 @torch.library.custom_op("spikebench::normalised_layer_backward", mutates_args=())
 def _layer_backward(
     grad_spikes: torch.Tensor,
+    grad_near: torch.Tensor,
     grad_membranes: torch.Tensor,
     current: torch.Tensor,
     norm: torch.Tensor,
+    near: torch.Tensor,
     offsets: torch.Tensor,
     bins: torch.Tensor,
     units: torch.Tensor,
     weight: torch.Tensor,
-    near: torch.Tensor | None,
+    near_input: torch.Tensor | None,
+    near_handle: torch.Tensor | None,
     decay_syn: torch.Tensor,
     parameters: torch.Tensor,
     state: torch.Tensor,
@@ -144,19 +154,19 @@ def _layer_backward(
     reset: int,
     reset_in_graph: bool,
     surrogate: int,
-    once: bool,
     of_batch: bool,
     to_weight: bool,
     to_spikes: bool,
     to_parameters: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     return cpu.backward(
-        (grad_spikes, grad_membranes),
+        (grad_spikes, grad_near, grad_membranes),
         current=current,
-        events=(offsets, bins, units),
-        once=once,
-        weight=weight,
         near=near,
+        events=(offsets, bins, units),
+        weight=weight,
+        near_input=near_input,
+        is_listed=near_handle is not None,
         layer=Layer(decay_syn, parameters, norm),
         state=state,
         settings=Settings(equations, threshold, slope, reset, reset_in_graph, surrogate),
@@ -166,25 +176,34 @@ def _layer_backward(
 
 
 def _context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-    _, *spikes, _, near, end, current, norm, moments = output
+    _, *spikes, _, near, end, _, current, norm, moments = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*spikes, near, end, current, norm, moments)
-    *cells, once, weight, _, close, decay_syn, parameters, _, averages, state = inputs[:12]
-    ctx.save_for_backward(*(current, norm, *cells, weight, close, decay_syn, parameters, state))
-    ctx.settings = (*inputs[13:19], once, not len(averages))
+    *cells, weight, _, near_input, near_handle, decay_syn, parameters, _, averages, state = inputs[
+        :12
+    ]
+    ctx.save_for_backward(
+        *(current, norm, near, *cells, weight, near_input, near_handle),
+        *(decay_syn, parameters, state),
+    )
+    ctx.settings = (*inputs[13:19], not len(averages))
 
 
 def _gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:  # noqa: ANN401
     none = ctx.saved_tensors[0].new_empty(0, 0, 0)
-    asked = (none if g is None else g for g in (gradients[0], gradients[4]))
+    of_all, of_membranes, of_near = (gradients[k] for k in (0, 4, 7))
     needs = ctx.needs_input_grad
     weight, spikes, rows, norm = _layer_backward(
-        *(*asked, *ctx.saved_tensors, *ctx.settings),
-        *(needs[4], needs[5], needs[7] or needs[8]),
+        none if of_all is None else of_all,
+        none.flatten() if of_near is None else of_near,
+        none if of_membranes is None else of_membranes,
+        *(*ctx.saved_tensors, *ctx.settings),
+        *(needs[3], needs[4] or needs[6], needs[7] or needs[8]),
     )
     return (
-        *(None,) * 4,
-        *(weight if needs[4] else None, spikes if needs[5] else None, None),
+        *(None,) * 3,
+        *(weight if needs[3] else None, spikes if needs[4] else None, None),
+        spikes if needs[6] else None,
         *(rows[0] if needs[7] else None, rows[1:] if needs[8] else None),
         norm[:2] if needs[9] else None,
         *(None,) * 11,

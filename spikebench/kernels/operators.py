@@ -663,8 +663,11 @@ def _readout_gradients(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, 
     grad = gradients[1] if ctx.reduction == REDUCTIONS["trace"] else gradients[0]
     if grad is None:
         return (None,) * 13
+    *given, trace, peaks, near, near_handle = ctx.saved_tensors
+    if not ctx.needs_input_grad[7]:
+        trace = trace.new_empty(0, 0, 0)  # needed for the gradient of the decay only
     spikes, weights, decays = _readout_backward(
-        grad, *ctx.saved_tensors, ctx.reduction, ctx.n_steps
+        grad, *given, trace, peaks, near, near_handle, ctx.reduction, ctx.n_steps
     )
     handles = (spikes, None, None) if ctx.saved_tensors[-1] is None else (None, None, spikes)
     return None, None, None, *handles, weights, decays, *(None,) * 5

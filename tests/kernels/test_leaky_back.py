@@ -187,3 +187,46 @@ def test_bits_and_sums_of_vectors(dtype: type, rng: np.random.Generator) -> None
     np.testing.assert_array_equal(found, plain)
     assert np.flatnonzero(found[:-1]).tolist() == [0, 2, 8, 31]
     assert found[-1] == pytest.approx(row.astype(float).sum(), rel=1e-5)
+
+
+@compiled
+def _write_chosen(row: np.ndarray, values: np.ndarray, mask: np.uint64) -> np.uint64:
+    return simd.write_chosen(row, np.uint64(3), simd.load(values, np.uint64(0)), mask)
+
+
+@compiled
+def _read_chosen(row: np.ndarray, mask: np.uint64, out: np.ndarray) -> None:
+    simd.store(out, np.uint64(0), simd.read_chosen(row, np.uint64(3), mask))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_chosen_numbers_are_written_and_read(dtype: type, rng: np.random.Generator) -> None:
+    masks = [0, 1, 0x80000105, 0xFFFF, 0xFFFF0000, 2**32 - 1, *rng.integers(0, 2**32, 20).tolist()]
+    for mask in masks:
+        flags = np.array([bool(mask >> h & 1) for h in range(simd.LANES)])
+        values = rng.integers(1, 1000, simd.LANES).astype(dtype)
+        for write, read in (
+            (_write_chosen, _read_chosen),
+            (_write_chosen.py_func, _read_chosen.py_func),
+        ):
+            row, back = np.full(40, -1, dtype), np.zeros(simd.LANES, dtype)
+            count = int(write(row, values, np.uint64(mask)))
+            assert count == flags.sum()
+            expected = np.full(40, -1, dtype)
+            expected[3 : 3 + count] = values[flags]
+            np.testing.assert_array_equal(row, expected)
+            if dtype is not np.int32:
+                read(row, np.uint64(mask), back)
+                np.testing.assert_array_equal(back, np.where(flags, values, 0))
+
+
+@compiled
+def _append(mask: np.uint64, found: np.ndarray, n_found: int) -> int:
+    return spike_gradients.append_units(mask, np.uint64(2), found, n_found)
+
+
+def test_units_of_a_tile_are_appended() -> None:
+    for append in (_append, _append.py_func):
+        found = np.full(9, -1, np.int32)
+        assert append(np.uint64(0x80000105), found, 3) == 7
+        assert found.tolist() == [-1, -1, -1, 64, 66, 72, 95, -1, -1]

@@ -13,7 +13,17 @@ from helpers.kernel_cases import random_events
 
 from spikebench.events.batches import EventBatch
 from spikebench.kernels import operators, reference
-from spikebench.kernels.cpu import by_unit, events, feed_forward, neurons, spike_lists, tiles
+from spikebench.kernels.cpu import (
+    by_tile,
+    events,
+    feed_forward,
+    neurons,
+    readouts,
+    simd,
+    spike_gradients,
+    spike_lists,
+    tiles,
+)
 from spikebench.kernels.neuron import RESETS, Adaptation, Neuron, Parameters, Rotation
 from spikebench.kernels.normalisation import Normalisation
 from spikebench.kernels.scan import Scan
@@ -88,6 +98,7 @@ def outcome(*args: Any, **kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401
         shape = scan.membranes.shape
         one, other = (torch.from_numpy(factors.normal(size=shape)).to(loss) for _ in range(2))
         loss = loss + (one * scan.spikes.dense()).sum() + (other * scan.membranes).sum()
+        loss = loss + (one[:, 0] * scan.spikes.counts()).sum()  # a list of gradients as well
     grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     found = [tensor for scan in scans for tensor in (scan.spikes.units, scan.membranes, scan.state)]
     return [*found, *averages, *(grad for grad in grads if grad is not None)]
@@ -129,7 +140,16 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
     batch = random_events(rng, 3, 7, 4)
     leaves = leaves_of(rng, (4, 37, 5), dtype)
     compiled = outcome(operators, batch, leaves, SUBTRACT)
-    for module in (by_unit, events, feed_forward, neurons, spike_lists, tiles):
+    for module in (
+        by_tile,
+        events,
+        feed_forward,
+        neurons,
+        readouts,
+        spike_gradients,
+        spike_lists,
+        tiles,
+    ):
         for name, loop in list(vars(module).items()):
             if hasattr(loop, "py_func"):
                 monkeypatch.setattr(module, name, loop.py_func)
@@ -150,26 +170,80 @@ def test_neurons_without_terms_have_the_bits_of_those_with_them(
     assert all(torch.equal(a, b) for a, b in zip(short, whole, strict=True))
 
 
-@pytest.mark.parametrize("n", [5, 128, 300])
-def test_gradients_of_weights_by_unit_are_those_event_by_event(
-    n: int, rng: np.random.Generator
+def read(kernels: ModuleType, reduction: Any, *args: Any) -> list[torch.Tensor]:  # noqa: ANN401
+    """Return the scores of a network that is read out, and all gradients; no gradients of single spikes are asked."""
+    leaves: Leaves = args[1]
+    scans, _ = network(kernels, *args)
+    factors = np.random.default_rng(2)
+    n = leaves["gamma1"].numel()
+    weight, decay = (
+        torch.from_numpy(factors.uniform(0.1, 0.9, size)).to(leaves["gamma1"]).requires_grad_()
+        for size in ((n, 7), 7)
+    )
+    scores = kernels.leaky_readout(scans[-1].spikes, weight, decay, reduction)
+    loss = (torch.from_numpy(factors.normal(size=scores.shape)).to(scores) * scores).sum()
+    used = [leaf for name, leaf in leaves.items() if not name.startswith("decay")]
+    return [scores.detach(), *torch.autograd.grad(loss, [weight, decay, *used])]
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean", "trace"])
+@pytest.mark.parametrize("slope", [3.0, 0.4])  # few cells near the threshold, and most
+def test_lists_of_gradients_go_from_the_read_out_to_the_input(
+    reduction: str, slope: float, rng: np.random.Generator
 ) -> None:
-    batch = random_events(rng, 4, 150, 9)
-    lists = [tensor.contiguous().numpy() for tensor in (batch.offsets, batch.bins, batch.units)]
-    gradient = rng.normal(size=(4, 150, n)).astype(np.float32)
+    batch = random_events(rng, 5, N_STEPS, SIZES[0])
+    neuron = Neuron(reset="subtract", reset_in_graph=True, surrogate="boxcar", slope=slope)
+    leaves = leaves_of(rng, SIZES, torch.float64)
+    found = read(operators, reduction, batch, leaves, neuron)
+    expected = read(reference, reduction, batch, leaves, neuron)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+    scans, _ = network(operators, batch, leaves, neuron)
+    for scan in scans:
+        assert scan.spikes.near_handle is not None
+        share = scan.spikes.near_handle.numel() / scan.spikes.handle.numel()
+        assert 0.05 < share < 0.25 if slope > 1 else share > 0.3
+
+
+def in_tiles(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Arrange (row, …, unit) as (row, tile, …, 32), padded with zeros."""
+    n = -(-values.shape[-1] // simd.LANES) * simd.LANES
+    padded = np.zeros((*values.shape[:-1], n), values.dtype)
+    padded[..., : values.shape[-1]] = values
+    return np.ascontiguousarray(
+        np.moveaxis(padded.reshape(*values.shape[:-1], -1, simd.LANES), -2, -3)
+    )
+
+
+@pytest.mark.parametrize("n", [5, 128, 300])
+@pytest.mark.parametrize("mode", ["counts", "binary"])
+def test_sums_by_tile_are_those_event_by_event(n: int, mode: str, rng: np.random.Generator) -> None:
+    cells = operators._cells(random_events(rng, 4, 150, 9, mode))
+    lists = [tensor.contiguous().numpy() for tensor in cells]
+    weight = rng.integers(-8, 9, (1, 9, n)).astype(np.float32)  # their sums are exact in any order
+    expected = np.zeros((4, 150, n), np.float32)
+    events.add_currents(*lists, weight, expected, 0, 4)
+    table = in_tiles(weight[0])
+    found = np.full((4, len(table), 150, simd.LANES), np.nan, np.float32)
+    moments = np.zeros((2, len(table), simd.LANES))
+    by_tile.add_currents(*lists, table, found, moments, 0, 4)
+    np.testing.assert_array_equal(found, in_tiles(expected))
+    np.testing.assert_array_equal(moments[0], in_tiles(expected.sum((0, 1))[None])[:, 0])
+    np.testing.assert_array_equal(moments[1], in_tiles((expected**2).sum((0, 1))[None])[:, 0])
+
+    gradient = rng.integers(-8, 9, (4, 150, n)).astype(np.float32)
     expected = np.zeros((1, 9, n), np.float32)
     events.add_weight_gradients(*lists, gradient, 0, expected, 0, 4)
-    found = np.zeros((9, n), np.float32)
-    by_unit.add_weight_gradients(*lists, False, gradient, found, 0, 4)
-    np.testing.assert_allclose(found, expected[0], rtol=1e-4, atol=1e-4)
-    cells = operators._cells(random_events(rng, 4, 150, 9, "binary"))
-    lists = [tensor.contiguous().numpy() for tensor in cells]
-    for into in (expected, found):
-        into[...] = 0
-    events.add_weight_gradients(*lists, gradient, 0, expected, 0, 4)
-    by_unit.add_weight_gradients(*lists, True, gradient, found, 0, 4)
-    assert np.abs(found).max() > 5
-    np.testing.assert_array_equal(found, expected[0])
+    assert np.abs(expected).max() > 20
+    same = np.zeros((len(table), 5, simd.LANES), np.float32)
+    same[:, 2] = 1  # gradients that are not changed by the normalisation
+    sums, one = np.zeros_like(table), np.zeros((1, 150, simd.LANES), np.float32)
+    bits = np.empty((0, 0, 0), np.uint32)
+    few, many = np.empty((0, 0), np.float32), np.empty((0, 0, 0), np.float32)
+    inputs = by_tile.Inputs(few, bits, np.zeros(5, np.int64), many, few.ravel())
+    by_tile.propagate_back(
+        *(in_tiles(gradient), found, same, False, *lists, sums, one, inputs, 0, 4)
+    )
+    np.testing.assert_array_equal(sums, in_tiles(expected[0]))
 
 
 def test_spikes_are_weighted_by_a_scan_without_normalisation_too(rng: np.random.Generator) -> None:

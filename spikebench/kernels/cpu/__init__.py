@@ -2,7 +2,7 @@
 
 ::
 
-    by_unit    Gradients of weights and of input spikes, unit by unit over some steps of a sample
+    by_tile    Currents of events and their gradients on the way back, tile by tile
     compiling  Compiling the loops of this package: one stamp for numba's cache of all their files
     delayed    The loops of connections with delays: an event arrives at two steps, whatever the
                longest delay is

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, Index, Ints, compiled, inlined
+from spikebench.kernels.cpu.compiling import Floats, Index, Ints, Offsets, compiled, inlined
 from spikebench.kernels.cpu.neurons import (
     AD,
     BOXCAR,
@@ -52,19 +52,27 @@ from spikebench.kernels.cpu.neurons import (
 )
 from spikebench.kernels.cpu.scans import longer
 from spikebench.kernels.cpu.simd import Vector, bits, load, prefetch, store
-from spikebench.kernels.cpu.spike_gradients import append_units
+from spikebench.kernels.cpu.spike_gradients import (
+    Bits,
+    Listed,
+    append_units,
+    find_places,
+    load_listed,
+)
 from spikebench.kernels.cpu.tiles import (
     WIDTH,
-    load_units,
+    Rows,
+    load_row,
     read,
-    store_units,
+    rows_of,
+    store_row,
     tiles,
     units_of,
     write,
 )
 from spikebench.kernels.scan import STATE_ROWS
 
-_ONE = np.uint64(1)
+_NONE, _ONE = np.uint64(0), np.uint64(1)
 _AHEAD = np.uint64(32)
 _BLOCK = 32  # steps of a tile that are computed before those of the next tile
 
@@ -97,6 +105,7 @@ def add_moments(
 def run(
     neuron: Neuron,
     current: Floats,
+    is_tiled: bool,
     state: Floats,
     membranes: Floats,
     near: NDArray[np.uint32],
@@ -108,7 +117,8 @@ def run(
 ) -> Ints:
     """Run neurons; return the units that fired, step after step, with ``counts`` units in each.
 
-    They are a part of ``found`` if it has room for them.
+    They are a part of ``found`` if it has room for them. Currents are (sample, step, unit), or tiled: (sample, tile,
+    step, 32).
 
     Membranes (sample, step, unit) are stored unless their array is empty, and so are units near their threshold,
     ``near`` (sample, step, tile): a bit each.
@@ -124,9 +134,13 @@ def run(
         _begin(state[k], now)
         for start in range(0, n_steps, _BLOCK):
             n_block = min(_BLOCK, n_steps - start)
-            begin = np.uint64(k * n_steps + start) * n
             into = near[k, start:] if near.size > 0 else near[0:0, 0]
-            _run_block(neuron, given, begin, n_block, now, fired, into, out, spare)
+            for tile in range(n_tiles):
+                rows = rows_of(given, is_tiled, np.uint64(k), np.uint64(n_steps), n, tile)
+                kept = rows_of(out, False, np.uint64(k), np.uint64(n_steps), n, tile)
+                _run_block(
+                    neuron, tile, rows, np.uint64(start), n_block, now, fired, into, kept, spare
+                )
             found = longer(found, n_found, n_block * n)
             for t in range(n_block):
                 before = n_found
@@ -141,42 +155,46 @@ def run(
 @inlined
 def _run_block(
     neuron: Neuron,
-    current: Floats,
-    begin: Index,
+    tile: Index,
+    current: Rows,
+    start: Index,
     n_block: Index,
     now: Floats,
     fired: NDArray[np.uint64],
     near: NDArray[np.uint32],
-    membranes: Floats,
+    membranes: Rows,
     spare: Floats,
 ) -> None:
-    """Run some steps of a sample, tile by tile; their rows of currents and membranes are at ``begin``.
+    """Run some steps of a tile of a sample, from ``start`` on.
 
     ``fired`` and ``near`` (step, tile) get a bit for every unit.
     """
     rules, n = rules_of(neuron), np.uint64(neuron.n)
-    for tile in range(np.uint64(tiles(neuron.n))):
-        table, norm = terms_of(neuron, tile), normalisation_of(neuron.table, tile)
-        cell = load_cell(now, tile * CELLS)
-        for t in range(np.uint64(n_block)):
-            at = begin + t * n
-            prefetch(current, at + _AHEAD * n + tile * WIDTH)
-            x = _normalised(norm, load_units(current, at, n, tile, spare))
-            cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
-            fired[t, tile] = bits(cell.fired) & units_of(tile, n)
-            if near.size > 0:
-                near[t, tile] = bits(near_threshold(rules, cell.mem)) & units_of(tile, n)
-            if membranes.size > 0:
-                store_units(membranes, at, n, tile, cell.mem, spare)
-        store_cell(now, tile * CELLS, cell)
+    table, norm = terms_of(neuron, tile), normalisation_of(neuron.table, tile)
+    cell = load_cell(now, tile * CELLS)
+    for t in range(np.uint64(n_block)):
+        _prefetch(current, start + t + _AHEAD)
+        x = _normalised(norm, load_row(current, start + t, spare))
+        cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
+        fired[t, tile] = bits(cell.fired) & units_of(tile, n)
+        if near.size > 0:
+            near[t, tile] = bits(near_threshold(rules, cell.mem)) & units_of(tile, n)
+        if membranes.numbers.size > 0:
+            store_row(membranes, start + t, cell.mem, spare)
+    store_cell(now, tile * CELLS, cell)
 
 
 @compiled
 def run_back(
     neuron: Neuron,
     current: Floats,
+    is_tiled: bool,
     state: Floats,
+    n_steps: int,
     grad_spikes: Floats,
+    near: Bits,
+    places: Offsets,
+    grad_near: Floats,
     grad_membranes: Floats,
     cells: Floats,
     grad_current: Floats,
@@ -188,11 +206,14 @@ def run_back(
 ) -> None:
     """Propagate back: write the gradients by γ·x̂ + β, and add those by coefficients to ``sums``, tile after tile.
 
-    ``cells`` has room for the steps of a tile of a sample and for one before them. Gradients of the loss by spikes and
-    membranes are empty where there are none. Unless the layer ``learns``, only the gradients by γ and β are added.
+    Currents and their gradients may be tiled, see :func:`run`. ``cells`` has room for the steps of a tile of a sample
+    and for one before them. Gradients of the loss by spikes are those of all (sample, step, unit), or a list of those
+    near their threshold (:func:`spikebench.kernels.cpu.spike_gradients.gather_near`), or, as those by membranes, empty
+    where there are none. Unless the layer ``learns``, only the gradients by γ and β are added.
     """
-    n_steps, n = current.shape[1], np.uint64(neuron.n)
+    n, n_steps_ = np.uint64(neuron.n), np.uint64(n_steps)
     n_tiles, dtype = np.uint64(tiles(neuron.n)), current.dtype
+    is_listed = grad_near.size > 0
     room = Room(
         np.zeros(n_tiles * CELLS, dtype),
         np.zeros(GRADIENTS, dtype),
@@ -200,54 +221,59 @@ def run_back(
         np.zeros(_BLOCK * GRADIENTS, dtype),
         np.zeros(WIDTH, dtype),
     )
+    found = np.zeros(n_steps_ * n_tiles if is_listed else _NONE, np.uint64)
     given, out = current.ravel(), grad_current.ravel()
-    asked, asked_mem = grad_spikes.ravel(), grad_membranes.ravel()
+    asked, asked_mem, masks = grad_spikes.ravel(), grad_membranes.ravel(), near.ravel()
     for k in range(first, last):
         _begin(state[k], room.now)
-        whole = np.uint64(k * n_steps) * n
+        sample = np.uint64(k)
+        if is_listed:
+            find_places(near, k, places[k], found)
         for tile in range(n_tiles):
-            store_cell(cells, np.uint64(0), load_cell(room.now, tile * CELLS))
-            _keep(neuron, tile, given, asked, out, whole, n_steps, cells, room)
+            rows = rows_of(given, is_tiled, sample, n_steps_, n, tile)
+            into = rows_of(out, is_tiled, sample, n_steps_, n, tile)
+            by_spikes = rows_of(asked, False, sample, n_steps_, n, tile)
+            begin = sample * n_steps_ * n_tiles + tile
+            listed = Listed(grad_near, found, masks, begin, tile, n_tiles)
+            by_membranes = rows_of(asked_mem, False, sample, n_steps_, n, tile)
+            store_cell(cells, _NONE, load_cell(room.now, tile * CELLS))
+            _keep(neuron, tile, rows, by_spikes, into, n_steps_, cells, room)
             room.work[:] = 0
             room.after[:] = 0
             for later in range(0, n_steps, _BLOCK):
                 n_block = np.uint64(min(_BLOCK, n_steps - later))
-                start = np.uint64(n_steps - later) - n_block
-                at, begin = start * CELLS, whole + start * n
-                _back(neuron, tile, asked, asked_mem, begin, n_block, cells, at, out, room)
+                start = n_steps_ - np.uint64(later) - n_block
+                at = start * CELLS
+                _back(
+                    *(neuron, tile, by_spikes, listed, by_membranes),
+                    *(start, n_block, cells, at, into, room),
+                )
                 if learns:
                     add_sums(neuron, tile, cells, at, room.backs, n_block, sums)
                 if normalises:
-                    _add_normalisation(neuron, tile, given, begin, n_block, sums, room)
+                    _add_normalisation(neuron, tile, rows, start, n_block, sums, room)
 
 
 @inlined
 def _keep(
     neuron: Neuron,
     tile: Index,
-    current: Floats,
-    asked: Floats,
-    out: Floats,
-    begin: Index,
-    n_steps: int,
+    current: Rows,
+    asked: Rows,
+    out: Rows,
+    n_steps: Index,
     cells: Floats,
     room: Room,
 ) -> None:
     """Run a tile of a sample again from the first values in ``cells``, and keep those of all steps after them."""
-    rules, n, spare = rules_of(neuron), np.uint64(neuron.n), room.spare
+    rules, spare = rules_of(neuron), room.spare
     table, norm = terms_of(neuron, tile), normalisation_of(neuron.table, tile)
-    # The tile to be processed next: of this sample, or the first one of the next sample.
-    ahead = (tile + _ONE) * WIDTH
-    if ahead >= n:
-        ahead = np.uint64(n_steps) * n
-    cell = load_cell(cells, np.uint64(0))
-    for t in range(np.uint64(n_steps)):
-        at = begin + t * n
-        later = at + ahead
-        prefetch(current, later)
-        prefetch(asked, later)
-        prefetch(out, later)
-        x = _normalised(norm, load_units(current, at, n, tile, spare))
+    cell = load_cell(cells, _NONE)
+    for t in range(n_steps):
+        _prefetch_next(current, t, n_steps)
+        _prefetch_next(asked, t, n_steps)
+        _prefetch_next(out, t, n_steps)
+        x = _normalised(norm, load_row(current, t, spare))
         cell = advance(table, rules, cell, _filtered(table.alpha, cell.syn, norm, x))
         store_cell(cells, (t + _ONE) * CELLS, cell)
 
@@ -256,21 +282,22 @@ def _keep(
 def _back(
     neuron: Neuron,
     tile: Index,
-    asked: Floats,
-    asked_mem: Floats,
-    begin: Index,
+    asked: Rows,
+    listed: Listed,
+    asked_mem: Rows,
+    start: Index,
     n_block: Index,
     cells: Floats,
     before: Index,
-    grad_current: Floats,
+    grad_current: Rows,
     room: Room,
 ) -> None:
-    """Propagate back through some steps of a tile, whose rows of gradients are at ``begin``; keep their gradients.
+    """Propagate back through some steps of a tile, from ``start`` on; keep their gradients.
 
     The values of the tile are in ``cells``, those of the step before the first one at ``before``.
     ``room.work`` has the gradients of the step after the last one, ``room.after`` its I.
     """
-    rules, n, now = rules_of(neuron), np.uint64(neuron.n), before + CELLS
+    rules, now = rules_of(neuron), before + CELLS
     backs, spare = room.backs, room.spare
     is_compact = neuron.surrogate in (TRIANGLE, BOXCAR)
     if not is_compact:  # those with exponential functions are computed number by number
@@ -278,15 +305,16 @@ def _back(
             slope = surrogate(neuron, rules, load(cells, now + t * CELLS + MEM), spare)
             store(backs, t * GRADIENTS + SLOPE, slope)
     table = terms_of(neuron, tile)
-    back, after = load_back(room.work, np.uint64(0)), load(room.after, np.uint64(0))
+    back, after = load_back(room.work, _NONE), load(room.after, _NONE)
     for later in range(n_block):
         t = n_block - _ONE - later
-        at = begin + t * n
         by_spike = by_mem = rules.zero
-        if asked.size > 0:
-            by_spike = load_units(asked, at, n, tile, spare)
-        if asked_mem.size > 0:
-            by_mem = load_units(asked_mem, at, n, tile, spare)
+        if listed.places.size > 0:
+            by_spike = load_listed(listed, start + t)
+        elif asked.numbers.size > 0:
+            by_spike = load_row(asked, start + t, spare)
+        if asked_mem.numbers.size > 0:
+            by_mem = load_row(asked_mem, start + t, spare)
         fired, cell = load(cells, before + t * CELLS + FIRED), load_cell(cells, now + t * CELLS)
         if is_compact:
             slope = compact_surrogate(neuron.surrogate, rules, cell.mem)
@@ -294,31 +322,30 @@ def _back(
             slope = load(backs, t * GRADIENTS + SLOPE)
         back = retreat(table, rules, fired, cell, after, back, by_mem, by_spike, slope)
         after = cell.syn
-        store_units(grad_current, at, n, tile, back.by_syn, spare)
+        store_row(grad_current, start + t, back.by_syn, spare)
         keep_back(backs, t * GRADIENTS, back)
-    store(room.after, np.uint64(0), after)
-    store_back(room.work, np.uint64(0), back)
+    store(room.after, _NONE, after)
+    store_back(room.work, _NONE, back)
 
 
 @inlined
 def _add_normalisation(
     neuron: Neuron,
     tile: Index,
-    current: Floats,
-    begin: Index,
+    current: Rows,
+    start: Index,
     n_block: Index,
     sums: Floats,
     room: Room,
 ) -> None:
     """Add the gradients by γ and β of some steps of a tile."""
-    norm, n, into = normalisation_of(neuron.table, tile), np.uint64(neuron.n), tile * SUMS
+    norm, into = normalisation_of(neuron.table, tile), tile * SUMS
     backs, spare = room.backs, room.spare
     by_gamma, by_beta = load(sums, into + BY_GAMMA), load(sums, into + BY_BETA)
     for later in range(n_block):
         t = n_block - _ONE - later
         by_syn = load(backs, t * GRADIENTS + BY_SYN)
-        x = load_units(current, begin + t * n, n, tile, spare)
-        by_gamma = by_gamma + by_syn * _normalised(norm, x)
+        by_gamma = by_gamma + by_syn * _normalised(norm, load_row(current, start + t, spare))
         by_beta = by_beta + by_syn
     store(sums, into + BY_GAMMA, by_gamma)
     store(sums, into + BY_BETA, by_beta)
@@ -341,6 +368,20 @@ def normalise_back(
             else:
                 for h in range(n):
                     gradient[k, t, h] *= rows[2, h]
+
+
+@inlined
+def _prefetch(rows: Rows, t: Index) -> None:
+    prefetch(rows.numbers, rows.begin + t * rows.size + rows.column * WIDTH)
+
+
+@inlined
+def _prefetch_next(rows: Rows, t: Index, n_steps: Index) -> None:
+    """Prefetch the row of the tile to be processed next: of this sample, or the first one of the next sample."""
+    ahead = (rows.column + _ONE) * WIDTH
+    if ahead >= rows.size:  # the same if the array is tiled
+        ahead = n_steps * rows.size
+    prefetch(rows.numbers, rows.begin + t * rows.size + ahead)
 
 
 @compiled

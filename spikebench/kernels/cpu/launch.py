@@ -32,6 +32,7 @@ from spikebench.kernels.spikes import near_shape
 
 _PANEL = 8192  # numbers in a block of weights: small products need no copies and are faster
 _BLOCK_BYTES = 1 << 18  # of gradients that stay in the cache until they are added to the weights
+_READOUT_SAMPLES = 8  # of a piece
 _MOST_PARTIALS = 8  # gradients that are summed at the end
 _PARTIAL_NUMBERS = 1 << 24  # in all of them
 _PARAMETERS = 5  # counted among them, of α and the neuron: fixed, so that all neurons get the same groups of samples
@@ -297,7 +298,7 @@ def scan_backward_near(
     of_spikes, of_membranes, of_near = grads
     if kept[0].numel():
         if of_near.numel():
-            of_spikes = _everywhere(of_near, near[0], of_spikes, kept[0])
+            of_spikes = everywhere(of_near, near[0], of_spikes, tuple(kept[0].shape))
         asked = of_spikes, of_membranes
         return scan_backward(asked, kept, spikes, events, layer, state, settings, wanted)
     back = _from_near((of_near, of_spikes), near, (spikes, events), layer, state, n_steps, settings)
@@ -440,11 +441,11 @@ def _order(
     return order
 
 
-def _everywhere(
-    listed: torch.Tensor, near: torch.Tensor, others: torch.Tensor, like: torch.Tensor
+def everywhere(
+    listed: torch.Tensor, near: torch.Tensor, others: torch.Tensor, shape: tuple[int, ...]
 ) -> torch.Tensor:
-    """Add the gradients of near spikes to those of all spikes, if there are any."""
-    values = empty(tuple(like.shape), like)
+    """Add the gradients of near spikes to those of all spikes, if there are any: (batch, time, unit)."""
+    values = empty(shape, listed)
     if others.numel():
         values.copy_(others)
     else:
@@ -477,7 +478,7 @@ def readout(
     def run(first: int, last: int) -> None:
         readouts.readout_forward(*given, reduction, one, *outs, first, last)
 
-    run_in_threads(run, pieces(batch))
+    run_in_threads(run, pieces(batch, _READOUT_SAMPLES))
     return scores, trace, peaks
 
 
@@ -535,7 +536,7 @@ def readout_backward(
         return weights, decays
 
     weights, decays = np.zeros((n_units, n), out.dtype), np.zeros(n, out.dtype)
-    for one_weights, one_decays in run_in_threads(run, pieces(batch)):
+    for one_weights, one_decays in run_in_threads(run, pieces(batch, _READOUT_SAMPLES)):
         weights += one_weights
         decays += one_decays
     return grad_spikes, torch.from_numpy(weights), torch.from_numpy(decays)
@@ -551,7 +552,7 @@ def spikes_gradient(
     batch, n_steps, _ = grad.shape
     out = empty((batch, n_steps, weight.shape[1]), grad)
     taps = min(len(weight), n_steps)
-    bits = few_near(near, out)
+    bits = _few_near(near, out)
     if bits is not None:
         given = _arrays(grad, weight, out)
         run_in_threads(
@@ -572,7 +573,7 @@ def spikes_gradient(
     return out
 
 
-def few_near(near: torch.Tensor | None, spikes: torch.Tensor) -> NDArray[np.uint32] | None:
+def _few_near(near: torch.Tensor | None, spikes: torch.Tensor) -> NDArray[np.uint32] | None:
     """Return the bits of ``near`` if so few are set that products unit by unit are faster for these spikes."""
     if near is None:
         return None
@@ -624,10 +625,7 @@ def _bits(near: torch.Tensor) -> NDArray[np.uint32]:
 
 
 def _places(near: torch.Tensor) -> NDArray[np.int64]:
-    """Return where the units of every sample begin in a list of those near their threshold, and where it ends."""
-    places = np.zeros(len(near) + 1, np.int64)
-    np.cumsum(np.bitwise_count(_bits(near)).sum((1, 2)), out=places[1:])
-    return places
+    return spike_gradients.places_of(_bits(near))
 
 
 def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spikebench.kernels.cpu import feed_forward as loops
 from spikebench.kernels.cpu import neurons
 from spikebench.kernels.cpu.memory import aligned, empty
+from spikebench.kernels.cpu.spike_gradients import places_of
 from spikebench.kernels.cpu.spike_lists import spike_lists
 from spikebench.kernels.cpu.threads import pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiles, untiled
@@ -62,10 +63,12 @@ def scan(
 ) -> tuple[torch.Tensor, ...]:
     """Run neurons: offsets, bins, units, membranes (empty unless requested), units near their threshold, state.
 
-    The latter are bits, int32 (batch, time, tile), for surrogates that are 0 far from it; empty for others.
+    The latter are bits, int32 (batch, time, tile), for surrogates that are 0 far from it; empty for others. Currents
+    are (batch, time, unit), or tiled: (batch, tile, time, 32).
     """
-    batch, n_steps, _ = current.shape
-    membranes = empty(current.shape if keep_membranes else (0, 0, 0), state)
+    is_tiled = current.ndim > 3
+    (batch, _, n), n_steps = state.shape, current.shape[2 if is_tiled else 1]
+    membranes = empty((batch, n_steps, n) if keep_membranes else (0, 0, 0), state)
     end = empty(state.shape, state)
     counts = np.zeros((batch, n_steps), np.int32)
     given, state_, membranes_, end_ = map(_array, (current, state, membranes, end))
@@ -73,18 +76,19 @@ def scan(
     neuron = _neuron(layer, settings)
     n_tiles = tiles(neuron.n)
     is_compact = settings.surrogate in COMPACT
-    near = np.zeros((batch, n_steps, n_tiles) if is_compact else (0, 0, 0), np.uint32)
+    close = empty((batch, n_steps, n_tiles) if is_compact else (0, 0, 0), _UNITS)
+    near = _array(close).view(np.uint32)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
         room = empty(((last - first) * n_steps * neuron.n // 4 + 1024,), _UNITS)
         units: NDArray[np.int32] = loops.run(
-            neuron, given, state_, membranes_, near, end_, counts, room.numpy(), first, last
+            *(neuron, given.ravel(), is_tiled, state_, membranes_),
+            *(near, end_, counts, room.numpy(), first, last),
         )
         return units
 
     parts = pieces(batch, SAMPLES)
     spikes = spike_lists(run_in_threads(run, parts), parts, counts)
-    close = torch.from_numpy(near.view(np.int32))
     return *spikes, membranes, close, end
 
 
@@ -125,12 +129,22 @@ def neuron_gradients(
     state: torch.Tensor,
     settings: Settings,
     to_parameters: bool,
+    near: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Propagate back through neurons: gradients of normalised currents, of α and the parameters, and of ``norm``."""
-    batch, n_steps, n = current.shape
+    """Propagate back through neurons: gradients of normalised currents, of α and the parameters, and of ``norm``.
+
+    Currents and their gradients may be tiled, as in :func:`scan`. ``near``: units near their threshold, and the
+    gradients of their spikes in the place of those of all spikes, as a list.
+    """
+    is_tiled = current.ndim > 3
+    (batch, _, n), n_steps = state.shape, current.shape[2 if is_tiled else 1]
     normalises = len(layer.norm) > 0
-    gradient = empty(current.shape, current)
+    gradient = empty(tuple(current.shape), current)
     given, state_, out, by_spikes, by_membranes = map(_array, (current, state, gradient, *grads))
+    if near is None:
+        near = torch.empty((0, 0, 0), dtype=torch.int32), current.new_empty(0)
+    bits, listed = _array(near[0]).view(np.uint32), _array(near[1])
+    asked = by_spikes, bits, places_of(bits), listed, by_membranes
     neuron = _neuron(layer, settings)
     n_sums = tiles(n) * int(neurons.SUMS)
 
@@ -138,7 +152,7 @@ def neuron_gradients(
         cells = aligned(((n_steps + 1) * int(neurons.CELLS),), out.dtype)
         sums = np.zeros(n_sums, out.dtype)
         loops.run_back(
-            *(neuron, given, state_, by_spikes, by_membranes, cells, out, sums),
+            *(neuron, given.ravel(), is_tiled, state_, n_steps, *asked, cells, out.ravel(), sums),
             *(to_parameters, normalises, first, last),
         )
         return sums

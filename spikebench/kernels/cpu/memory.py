@@ -72,7 +72,9 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _on_edge(memory: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    begin = -memory.ctypes.data % _LINE
+    begin = (
+        -memory.__array_interface__["data"][0] % _LINE
+    )  # ``memory.ctypes.data`` takes ten times as long
     return memory[begin : begin + size]
 
 

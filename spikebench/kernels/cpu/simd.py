@@ -56,6 +56,11 @@ def fill(number: float | None, row: NDArray[Any]) -> Vector:
     return np.full(LANES, 0 if number is None else number, row.dtype)
 
 
+def lanes(row: NDArray[Any]) -> Vector:
+    """Return the numbers 0 … 31, in the type of a row."""
+    return np.arange(LANES, dtype=row.dtype)
+
+
 def where_given(number: float | None, values: Vector) -> Vector:
     """Return values, or 0 if a number is None."""
     return np.zeros_like(values) if number is None else values
@@ -95,6 +100,26 @@ def totals(
         half = numbers.shape[1] // 2
         numbers = numbers[:, :half] + numbers[:, half:]
     return numbers[0, 0], numbers[1, 0], numbers[2, 0], numbers[3, 0]
+
+
+def write_chosen(row: NDArray[Any], at: Index, values: Vector, mask: Index) -> Index:
+    """Write the numbers whose bits are set in an unsigned integer to row[at], row[at + 1], …; return how many."""
+    chosen = [values[h] for h in range(LANES) if int(mask) >> h & 1]
+    row[int(at) : int(at) + len(chosen)] = chosen
+    return np.uint64(len(chosen))
+
+
+def read_chosen(row: NDArray[Any], at: Index, mask: Index) -> Vector:
+    """Read what :func:`write_chosen` wrote: the numbers whose bits are set, in order, 0 for the others."""
+    values = np.zeros(LANES, row.dtype)
+    chosen = [h for h in range(LANES) if int(mask) >> h & 1]
+    values[chosen] = row[int(at) : int(at) + len(chosen)]
+    return values
+
+
+def n_set(mask: Index) -> Index:
+    """Count the bits that are set in an unsigned integer."""
+    return np.uint64(int(mask).bit_count())
 
 
 def spread(mask: Index, row: NDArray[Any]) -> Vector:
@@ -193,8 +218,20 @@ def _fill(typing: Any, number: Any, row: Any) -> Any:  # noqa: ANN401
 
 
 @intrinsic
+def _lanes(typing: Any, row: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        number = context.get_value_type(signature.args[0].dtype)
+        return ir.Constant(ir.VectorType(number, LANES), list(range(LANES)))
+
+    return VectorType(row.dtype)(row), generate
+
+
+@intrinsic
 def _add(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    return a(a, b), lambda _, builder, __, given: builder.fadd(*given)
+    is_float = a.number in types.real_domain
+    return a(a, b), lambda _, builder, __, given: (builder.fadd if is_float else builder.add)(
+        *given
+    )
 
 
 @intrinsic
@@ -297,6 +334,97 @@ def _spread(typing: Any, mask: Any, row: Any) -> Any:  # noqa: ANN401
     return VectorType(row.dtype)(types.uint64, row), generate
 
 
+def _groups(builder: Builder, mask: Builder, size: int) -> tuple[int, list[Builder]]:
+    """Split an integer into the flags of groups of numbers; a processor compresses one group at once."""
+    group = _LINE // size
+    parts = [builder.lshr(mask, ir.Constant(mask.type, first)) for first in range(0, LANES, group)]
+    return group, [builder.trunc(part, ir.IntType(group)) for part in parts]
+
+
+def _flags(builder: Builder, mask: Builder) -> Builder:
+    return builder.bitcast(mask, ir.VectorType(ir.IntType(1), mask.type.width))
+
+
+def _counted(builder: Builder, mask: Builder) -> Builder:
+    return builder.zext(builder.ctpop(mask), ir.IntType(64))
+
+
+@intrinsic
+def _write_chosen(typing: Any, row: Any, at: Any, values: Any, mask: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        place, size = _place(context, builder, signature.args, given)
+        number, none = given[2].type.element, ir.Constant(given[2].type, ir.Undefined)
+        group, parts = _groups(builder, given[3], size)
+        few, flag = ir.VectorType(number, group), ir.VectorType(ir.IntType(1), group)
+        is_float = signature.args[0].dtype in types.real_domain
+        suffix = f"v{group}{'f' if is_float else 'i'}{size * 8}"
+        compress = _declared(
+            builder, f"llvm.experimental.vector.compress.{suffix}", few, [few, flag, few]
+        )
+        kinds = [few, few.as_pointer(), _I32, flag]
+        write = _declared(builder, f"llvm.masked.store.{suffix}.p0", ir.VoidType(), kinds)
+        first, count = builder.bitcast(place, number.as_pointer()), ir.Constant(ir.IntType(64), 0)
+        for k, part in enumerate(parts):
+            lanes = list(range(k * group, (k + 1) * group))
+            chosen = builder.shuffle_vector(
+                given[2], none, ir.Constant(ir.VectorType(_I32, group), lanes)
+            )
+            undefined = ir.Constant(few, ir.Undefined)
+            packed = builder.call(compress, [chosen, _flags(builder, part), undefined])
+            n_chosen, one = _counted(builder, part), ir.Constant(ir.IntType(64), 1)
+            lowest = builder.sub(builder.shl(one, n_chosen), one)
+            inside = _flags(builder, builder.trunc(lowest, part.type))
+            into = builder.bitcast(builder.gep(first, [count]), few.as_pointer())
+            builder.call(write, [packed, into, ir.Constant(_I32, size), inside])
+            count = builder.add(count, n_chosen)
+        return count
+
+    return types.uint64(row, at, values, types.uint64), generate
+
+
+@intrinsic
+def _read_chosen(typing: Any, row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        place, size = _place(context, builder, signature.args, given)
+        number = context.get_value_type(signature.args[0].dtype)
+        group, masks = _groups(builder, given[2], size)
+        few, flag = ir.VectorType(number, group), ir.VectorType(ir.IntType(1), group)
+        name = f"llvm.masked.expandload.v{group}f{size * 8}"
+        read = _declared(builder, name, few, [number.as_pointer(), flag, few])
+        first, count = builder.bitcast(place, number.as_pointer()), ir.Constant(ir.IntType(64), 0)
+        parts = []
+        for mask_ in masks:
+            zeros = ir.Constant(few, None)
+            place_ = builder.gep(first, [count])
+            parts.append(builder.call(read, [place_, _flags(builder, mask_), zeros]))
+            count = builder.add(count, _counted(builder, mask_))
+        while len(parts) > 1:
+            parts = [_joined(builder, *pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return VectorType(row.dtype)(row, at, types.uint64), generate
+
+
+def _joined(builder: Builder, a: Builder, b: Builder) -> Builder:
+    n = 2 * a.type.count
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, n), list(range(n))))
+
+
+def _declared(builder: Builder, name: str, answer: Any, given: list[Any]) -> Builder:  # noqa: ANN401
+    """Declare a function of LLVM."""
+    kind = ir.FunctionType(answer, given)
+    found = builder.module.globals.get(name)
+    return found if found is not None else ir.Function(builder.module, kind, name)
+
+
+@intrinsic
+def _n_set(typing: Any, mask: Any) -> Any:  # noqa: ANN401
+    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
+        return builder.ctpop(given[0])
+
+    return types.uint64(types.uint64), generate
+
+
 @intrinsic
 def _total(typing: Any, a: Any) -> Any:  # noqa: ANN401
     def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
@@ -344,6 +472,14 @@ def _compiled_fill(number: Any, row: Any) -> Any:  # noqa: ANN401
         return _fill(number, row)  # type: ignore[call-arg]
 
     return _none_fill if _is_none(number) else fill_
+
+
+@overload(lanes, strict=False)
+def _compiled_lanes(row: Any) -> Any:  # noqa: ANN401
+    def lanes_(row: Any) -> Any:  # noqa: ANN401
+        return _lanes(row)  # type: ignore[call-arg]
+
+    return lanes_
 
 
 @overload(where_given, strict=False)
@@ -476,6 +612,30 @@ def _compiled_spread(mask: Any, row: Any) -> Any:  # noqa: ANN401
         return _spread(mask, row)  # type: ignore[call-arg]
 
     return spread_
+
+
+@overload(write_chosen, strict=False)
+def _compiled_write_chosen(row: Any, at: Any, values: Any, mask: Any) -> Any:  # noqa: ANN401
+    def write_chosen_(row: Any, at: Any, values: Any, mask: Any) -> Any:  # noqa: ANN401
+        return _write_chosen(row, at, values, mask)  # type: ignore[call-arg]
+
+    return write_chosen_
+
+
+@overload(read_chosen, strict=False)
+def _compiled_read_chosen(row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
+    def read_chosen_(row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
+        return _read_chosen(row, at, mask)  # type: ignore[call-arg]
+
+    return read_chosen_
+
+
+@overload(n_set, strict=False)
+def _compiled_n_set(mask: Any) -> Any:  # noqa: ANN401
+    def n_set_(mask: Any) -> Any:  # noqa: ANN401
+        return _n_set(mask)  # type: ignore[call-arg]
+
+    return n_set_
 
 
 @overload(total, strict=False)

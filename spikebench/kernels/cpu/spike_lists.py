@@ -59,5 +59,6 @@ def put_spikes(
     units[e:end] = found[: end - e]
     for k in range(first, last):
         for t in range(counts.shape[1]):
-            bins[e : e + counts[k, t]] = t
-            e += counts[k, t]
+            for _ in range(counts[k, t]):
+                bins[e] = t
+                e += 1

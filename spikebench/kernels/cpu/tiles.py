@@ -6,17 +6,17 @@ numba checks signed ones for negative values. The last tile is padded with zeros
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebench.kernels.cpu.compiling import Floats, Index, compiled, inlined
+from spikebench.kernels.cpu.compiling import Floats, Index, Ints, compiled, inlined
 from spikebench.kernels.cpu.memory import aligned
-from spikebench.kernels.cpu.simd import LANES, Vector, load, store
+from spikebench.kernels.cpu.simd import LANES, Vector, fill, load, store
 
 WIDTH = np.uint64(LANES)  # units of a tile
-_ONE = np.uint64(1)
+_ONE, _TWO, _THREE = (np.uint64(number) for number in (1, 2, 3))
 
 
 def row(number: int) -> np.uint64:
@@ -76,6 +76,60 @@ def store_units(
         store(spare, np.uint64(0), values)
         for h in range(n - at):
             rows[begin + at + h] = spare[h]
+
+
+class Rows(NamedTuple):
+    """Numbers of a tile of a sample, step after step: those of step t are at ``begin`` + t·``size``.
+
+    The arrays have one dimension. They are (sample, step, unit), and the tile begins at unit ``column``·32, or tiled:
+    (sample, tile, step, 32).
+    """
+
+    numbers: Floats
+    begin: Index
+    size: Index
+    column: Index
+
+
+@inlined
+def rows_of(
+    numbers: Floats, is_tiled: bool, sample: Index, n_steps: Index, n: Index, tile: Index
+) -> Rows:
+    """Find the rows of a tile of ``n`` units in an array."""
+    if is_tiled:
+        begin = (sample * ((n + WIDTH - _ONE) // WIDTH) + tile) * n_steps * WIDTH
+        return Rows(numbers, begin, WIDTH, tile - tile)
+    return Rows(numbers, sample * n_steps * n, n, tile)
+
+
+@inlined
+def load_row(rows: Rows, t: Index, spare: Floats) -> Vector:
+    """Read the numbers of a step."""
+    return load_units(rows.numbers, rows.begin + t * rows.size, rows.size, rows.column, spare)
+
+
+@inlined
+def store_row(rows: Rows, t: Index, values: Vector, spare: Floats) -> None:
+    """Write the numbers of a step."""
+    store_units(rows.numbers, rows.begin + t * rows.size, rows.size, rows.column, values, spare)
+
+
+@inlined
+def sum_rows(table: Floats, base: Index, which: Ints, begin: int, end: int) -> Vector:
+    """Σ of the rows which[begin:end] of 32 numbers, from ``base`` on, in four sums: an addition waits for the last."""
+    a = b = c = d = fill(0, table)
+    e, stop = np.uint64(begin), np.uint64(end)
+    many = e + ((stop - e) & ~_THREE)
+    while e < many:
+        a = a + load(table, base + np.uint64(which[e]) * WIDTH)
+        b = b + load(table, base + np.uint64(which[e + _ONE]) * WIDTH)
+        c = c + load(table, base + np.uint64(which[e + _TWO]) * WIDTH)
+        d = d + load(table, base + np.uint64(which[e + _THREE]) * WIDTH)
+        e += _THREE + _ONE
+    while e < stop:
+        a = a + load(table, base + np.uint64(which[e]) * WIDTH)
+        e += _ONE
+    return (a + b) + (c + d)
 
 
 @inlined
