@@ -124,7 +124,7 @@ def _layer(
     settings = Settings(equations, threshold, slope, reset, reset_in_graph, surrogate)
     layer = Layer(decay_syn, parameters, norm)
     found = cpu.scan(current, layer, state, settings, keep_membranes)
-    count = int(cpu.places(found[4])[-1])
+    count = int(cpu.places_of(found[4])[-1])
     shape = len(state), n_steps, state.shape[2]
     spikes, near_spikes = (torch.zeros(1, dtype=current.dtype) for _ in range(2))
     handles = spikes.as_strided(shape, (0, 0, 0)), near_spikes.as_strided((count,), (0,))

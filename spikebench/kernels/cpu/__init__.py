@@ -2,6 +2,7 @@
 
 ::
 
+    arrays     Tensors as the arrays of compiled loops
     by_tile    Currents of events and their gradients on the way back, tile by tile
     compiling  Compiling the loops of this package: one stamp for numba's cache of all their files
     delayed    The loops of connections with delays: an event arrives at two steps, whatever the
@@ -13,10 +14,15 @@
                no membrane is needed
     launch     The kernels on a CPU: compiled loops, shared among threads;
                :mod:`spikebench.kernels.operators` calls them
+    launch_events  Events on a CPU: checks, and products with weights;
+               :mod:`spikebench.kernels.operators` calls these functions
     launch_feed_forward  Feed-forward layers with given currents on a CPU;
                :mod:`spikebench.kernels.feed_forward` calls these functions
+    launch_near  Gradients of spikes near their threshold on a CPU;
+               :mod:`spikebench.kernels.operators` calls these functions
     launch_normalised  Feed-forward layers of events on a CPU;
                :mod:`spikebench.kernels.normalised_layer` calls these functions
+    launch_readout  The read-out on a CPU; :mod:`spikebench.kernels.operators` calls these functions
     memory     Array memory: aligned to cache lines, and reused for large arrays
     neurons    One step of a layer of neurons on a CPU, forward and backward, for recurrent and
                feed-forward layers

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spikebench.kernels.cpu import feed_forward as loops
 from spikebench.kernels.cpu import neurons
+from spikebench.kernels.cpu.arrays import array, bits_of
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.spike_gradients import places_of
 from spikebench.kernels.cpu.spike_lists import spike_lists
@@ -36,7 +37,7 @@ class Layer(NamedTuple):
 
 def moments(current: torch.Tensor) -> torch.Tensor:
     """Compute means and variances of currents (batch, time, unit) per unit: float64, shape (2, unit)."""
-    given = _array(current)
+    given = array(current)
     n = given.shape[2]
 
     def add(first: int, last: int) -> NDArray[np.float64]:
@@ -71,13 +72,13 @@ def scan(
     membranes = empty((batch, n_steps, n) if keep_membranes else (0, 0, 0), state)
     end = empty(state.shape, state)
     counts = np.zeros((batch, n_steps), np.int32)
-    given, state_, membranes_, end_ = map(_array, (current, state, membranes, end))
+    given, state_, membranes_, end_ = map(array, (current, state, membranes, end))
     end_[...] = state_
     neuron = _neuron(layer, settings)
     n_tiles = tiles(neuron.n)
     is_compact = settings.surrogate in COMPACT
     close = empty((batch, n_steps, n_tiles) if is_compact else (0, 0, 0), _UNITS)
-    near = _array(close).view(np.uint32)
+    near = bits_of(close)
 
     def run(first: int, last: int) -> NDArray[np.int32]:
         room = empty(((last - first) * n_steps * neuron.n // 4 + 1024,), _UNITS)
@@ -113,7 +114,7 @@ def scan_backward(
     if not to_current:
         return gradient.new_empty(0, 0, 0), by_parameters, by_norm
     if len(layer.norm):
-        given, out = _array(current), _array(gradient)
+        given, out = array(current), array(gradient)
         rows = by_current(layer, by_norm, given.shape[0] * given.shape[1])
         run_in_threads(
             lambda first, last: loops.normalise_back(out, given, rows, of_batch, first, last),
@@ -140,10 +141,10 @@ def neuron_gradients(
     (batch, _, n), n_steps = state.shape, current.shape[2 if is_tiled else 1]
     normalises = len(layer.norm) > 0
     gradient = empty(tuple(current.shape), current)
-    given, state_, out, by_spikes, by_membranes = map(_array, (current, state, gradient, *grads))
+    given, state_, out, by_spikes, by_membranes = map(array, (current, state, gradient, *grads))
     if near is None:
         near = torch.empty((0, 0, 0), dtype=torch.int32), current.new_empty(0)
-    bits, listed = _array(near[0]).view(np.uint32), _array(near[1])
+    bits, listed = bits_of(near[0]), array(near[1])
     asked = by_spikes, bits, places_of(bits), listed, by_membranes
     neuron = _neuron(layer, settings)
     n_sums = tiles(n) * int(neurons.SUMS)
@@ -163,29 +164,24 @@ def neuron_gradients(
     rows = untiled(total, n)
     by_norm = np.zeros(tuple(layer.norm.shape), out.dtype)
     by_norm[:2] = rows[len(neurons.NEURON) :][: len(by_norm)]
-    by_parameters = neurons.by_parameters(rows, _array(layer.parameters), settings)
+    by_parameters = neurons.by_parameters(rows, array(layer.parameters), settings)
     return gradient, torch.from_numpy(by_parameters), torch.from_numpy(by_norm)
 
 
 def by_current(layer: Layer, by_norm: torch.Tensor, n_values: int) -> Array:
     """Compute the rows with which gradients of normalised currents become those of currents: r, s, γ·r, two means."""
-    gamma, _, mean, scale = _array(layer.norm)
-    by_gamma, by_beta = _array(by_norm)[:2] / max(n_values, 1)
+    gamma, _, mean, scale = array(layer.norm)
+    by_gamma, by_beta = array(by_norm)[:2] / max(n_values, 1)
     rows = np.stack([scale, -mean * scale, gamma * scale, by_beta, by_gamma])
     return rows.astype(gamma.dtype)
 
 
 def _neuron(layer: Layer, settings: Settings) -> neurons.Neuron:
-    p = _array(layer.parameters)
+    p = array(layer.parameters)
     one, none = np.ones(p.shape[1], p.dtype), np.zeros(p.shape[1], p.dtype)
     normalisation = np.stack([one, none, one, none])  # r, s, γ, β
     if len(layer.norm):
-        gamma, beta, mean, scale = _array(layer.norm)
+        gamma, beta, mean, scale = array(layer.norm)
         normalisation = np.stack([scale, -mean * scale, gamma, beta])
-    made = neurons.layer(_array(layer.decay_syn), p, normalisation, settings)
+    made = neurons.layer(array(layer.decay_syn), p, normalisation, settings)
     return neurons.without_zeros(made)
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.detach().contiguous().numpy()
-    return array

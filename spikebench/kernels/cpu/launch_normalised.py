@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from spikebench.kernels.cpu import by_tile, spike_gradients
-from spikebench.kernels.cpu.launch import Cells, everywhere, zeros
+from spikebench.kernels.cpu.arrays import Cells, array, bits_of, zeros
 from spikebench.kernels.cpu.launch_feed_forward import (
     SAMPLES,
     Layer,
@@ -18,6 +18,8 @@ from spikebench.kernels.cpu.launch_feed_forward import (
     neuron_gradients,
 )
 from spikebench.kernels.cpu.launch_feed_forward import scan as scan
+from spikebench.kernels.cpu.launch_near import everywhere
+from spikebench.kernels.cpu.launch_near import places_of as places_of
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.simd import LANES
 from spikebench.kernels.cpu.threads import pieces, run_in_threads
@@ -32,11 +34,6 @@ _NO_BITS = torch.empty((0, 0, 0), dtype=torch.int32)
 Array = NDArray[Any]
 
 
-def places(near: torch.Tensor) -> NDArray[np.int64]:
-    """Return where the units of every sample near their threshold begin in a list, and where it ends."""
-    return spike_gradients.places_of(_array(near).view(np.uint32))
-
-
 def currents(
     events: Cells, weight: torch.Tensor, n_steps: int, with_moments: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,9 +42,9 @@ def currents(
     Without moments, they have no rows.
     """
     n = weight.shape[1]
-    table = _tiled(_array(weight))
+    table = _tiled(array(weight))
     current = empty((events[0].numel() - 1, len(table), n_steps, LANES), weight)
-    lists, out = [_array(cell) for cell in events], _array(current)
+    lists, out = [array(cell) for cell in events], array(current)
 
     def run(first: int, last: int) -> NDArray[np.float64]:
         sums = np.zeros((2 if with_moments else 0, len(table), LANES))
@@ -91,8 +88,8 @@ def backward(
         *((by_spikes, by_membranes), current, layer, state, settings, to_parameters),
         near=(near, by_near),
     )
-    given, out, weights = map(_array, (current, gradient, weight))
-    lists = [_array(cell) for cell in events]
+    given, out, weights = map(array, (current, gradient, weight))
+    lists = [array(cell) for cell in events]
     rows = _tiled(by_current(layer, by_norm, batch * n_steps))
     shape_ = (n_tiles, len(weight), LANES) if to_weight else (0, 0, 0)
     back = out, given, rows, of_batch, *lists
@@ -128,7 +125,7 @@ def _inputs(
     to_spikes: bool,
 ) -> tuple[torch.Tensor, by_tile.Inputs, bool]:
     """Make room for the gradients of the input spikes, and return whether only few of them are near their threshold."""
-    bits = _array(_NO_BITS if near is None else near).view(np.uint32)
+    bits = bits_of(_NO_BITS if near is None else near)
     found_at = spike_gradients.places_of(bits)
     n_cells = shape[0] * shape[1] * len(weights)
     is_sparse = near is not None and found_at[-1] < spike_gradients.SPARSE_STEPS * n_cells
@@ -140,7 +137,7 @@ def _inputs(
     spikes, listed = (empty(size, torch.from_numpy(weights)) for size in (all_, few))
     padded = zeros((len(weights), n_tiles * LANES), weights.dtype)
     padded[:, : weights.shape[1]] = weights
-    inputs = by_tile.Inputs(padded, bits, found_at, _array(spikes), _array(listed))
+    inputs = by_tile.Inputs(padded, bits, found_at, array(spikes), array(listed))
     return listed if is_listed else spikes, inputs, is_sparse
 
 
@@ -159,11 +156,6 @@ def _samples(batch: int, n_numbers: int) -> int:
     """Return the samples of a piece with ``n_numbers`` gradients of its own; it does not depend on the threads."""
     n_partials = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
     return max(-(-batch // n_partials), 1)
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.detach().contiguous().numpy()
-    return array
 
 
 def _tiled(rows: Array) -> Array:

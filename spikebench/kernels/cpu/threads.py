@@ -20,6 +20,8 @@ Answer = TypeVar("Answer")
 
 _here = threading.local()
 PIECE = 16  # samples; small matrix products are faster
+_MOST_PARTIALS = 8  # gradients that are summed at the end
+_PARTIAL_NUMBERS = 1 << 24  # in all of them
 
 
 def pieces(n_samples: int, size: int = PIECE) -> list[tuple[int, int]]:
@@ -38,6 +40,26 @@ def pieces(n_samples: int, size: int = PIECE) -> list[tuple[int, int]]:
         First sample of every piece, and the sample after its last.
     """
     return [(first, min(first + size, n_samples)) for first in range(0, n_samples, size)]
+
+
+def groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
+    """Split a batch into groups, each with gradients of its own; they do not depend on the threads.
+
+    Parameters
+    ----------
+    n_samples
+        Number of samples of the batch.
+    n_numbers
+        Number of gradients of a group.
+
+    Returns
+    -------
+    list of (int, int)
+        As from :func:`pieces`.
+    """
+    n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
+    size = -(-n_samples // n_groups)
+    return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
 
 
 def run_in_threads(
