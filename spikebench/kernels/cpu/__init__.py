@@ -34,6 +34,7 @@
                for any neuron
     simd       Thirty-two numbers as one value, which compiled loops keep in registers of the
                processor
+    simd_code  Instructions for the vectors of :mod:`spikebench.kernels.cpu.simd`: what LLVM compiles
     spike_gradients  Gradients of spikes for units near their threshold only: those of the others are
                multiplied by 0
     spike_lists  Lists of the spikes of a batch, from those that threads found

@@ -7,15 +7,13 @@
 
 Arithmetic is per number: ``+``, ``-``, ``*``, ``/``. A number may be None, which is 0: ``fill(None, row)`` and what is
 multiplied by it take no instruction, so that one set of equations serves neurons with and without some of their terms.
-Compiled, such a value is a vector of LLVM, which splits it to
-fit the processor; interpreted, it is a numpy array of 32 numbers. The bits are the same. Where a compiler vectorises a
-loop over arrays, it checks that they do not overlap, and keeps sums in memory.
+Compiled, such a value is a vector of LLVM, which splits it to fit the processor
+(:mod:`spikebench.kernels.cpu.simd_code`); interpreted, it is a numpy array of 32 numbers. The bits are the same. Where
+a compiler vectorises a loop over arrays, it checks that they do not overlap, and keeps sums in memory.
 
 A step of a neuron waits for the step before; the processor needs many units side by side, but has few registers.
 Forward pass of a feed-forward layer on one core of an AMD EPYC, ns per unit and step with 16, 32 and 64 numbers: 1.17,
 0.80 and 0.65 with AVX-512; 1.15, 0.88 and 1.09 with AVX2 only (numba 0.68, float32).
-
-Written for the releases of numba given in ``pyproject.toml``.
 """
 
 from __future__ import annotations
@@ -24,17 +22,16 @@ import operator
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
-from numba.extending import box, intrinsic, models, overload, register_model
+from numba.extending import overload
 from numpy.typing import NDArray
 
-LANES = 32  # numbers of a vector
+from spikebench.kernels.cpu import simd_code as code
+from spikebench.kernels.cpu.simd_code import LANES as LANES
+from spikebench.kernels.cpu.simd_code import VectorType
+
 Vector = Any  # thirty-two numbers
 Index = Any  # an unsigned integer
-Builder = Any  # numba passes untyped objects to code generators
-_I32 = ir.IntType(32)
-_LINE = 64  # bytes of a cache line
 
 
 def load(row: NDArray[Any], at: Index) -> Vector:
@@ -135,317 +132,11 @@ def total(values: Vector) -> Any:  # noqa: ANN401
     return values[0]
 
 
-class VectorType(types.Type):
-    """The type of a vector in compiled loops."""
-
-    def __init__(self, number: types.Float) -> None:
-        self.number = number
-        super().__init__(name=f"Vector({number})")
-
-
-@register_model(VectorType)
-class _Model(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: VectorType) -> None:  # noqa: ANN401
-        number = manager.lookup(kind.number).get_value_type()
-        super().__init__(  # type: ignore[no-untyped-call]
-            manager, kind, ir.VectorType(number, LANES)
-        )
-
-
-@box(VectorType)  # type: ignore[no-untyped-call, untyped-decorator]
-def _refuse(kind: VectorType, value: Any, context: Any) -> Any:  # noqa: ANN401
-    """Raise an error if the interpreter calls a compiled function that returns vectors."""
-    context.pyapi.err_set_string("PyExc_TypeError", "vectors exist in compiled loops only")
-    return context.pyapi.get_null_object()
-
-
-def _place(context: Builder, builder: Builder, kinds: Any, values: Any) -> Any:  # noqa: ANN401
-    """Return a pointer to the numbers of a row, and the size of one."""
-    data = context.make_array(kinds[0])(context, builder, values[0]).data
-    vector = ir.VectorType(data.type.pointee, LANES).as_pointer()
-    size = context.get_abi_sizeof(context.get_data_type(kinds[0].dtype))
-    return builder.bitcast(builder.gep(data, [values[1]]), vector), size
-
-
-@intrinsic
-def _load(typing: Any, row: Any, at: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        place, size = _place(context, builder, signature.args, given)
-        loaded = builder.load(place)
-        loaded.align = size
-        return loaded
-
-    return VectorType(row.dtype)(row, at), generate
-
-
-@intrinsic
-def _store(typing: Any, row: Any, at: Any, values: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        place, size = _place(context, builder, signature.args, given)
-        builder.store(given[2], place).align = size
-        return context.get_dummy_value()
-
-    return types.void(row, at, values), generate
-
-
-@intrinsic
-def _prefetch(typing: Any, row: Any, at: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        place, size = _place(context, builder, signature.args, given)
-        byte = ir.IntType(8).as_pointer()
-        begin = builder.bitcast(place, byte)
-        kind = ir.FunctionType(ir.VoidType(), [byte, *(_I32,) * 3])
-        call = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
-        for_reading, second_cache, of_data = (ir.Constant(_I32, number) for number in (0, 2, 1))
-        for line in range(0, LANES * size, _LINE):
-            address = builder.gep(begin, [ir.Constant(_I32, line)])
-            builder.call(call, [address, for_reading, second_cache, of_data])
-        return context.get_dummy_value()
-
-    return types.void(row, at), generate
-
-
-@intrinsic
-def _fill(typing: Any, number: Any, row: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        value = context.cast(builder, given[0], signature.args[0], row.dtype)
-        vector = ir.VectorType(value.type, LANES)
-        none = ir.Constant(vector, ir.Undefined)
-        first = builder.insert_element(none, value, ir.Constant(_I32, 0))
-        return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(_I32, LANES), None))
-
-    return VectorType(row.dtype)(number, row), generate
-
-
-@intrinsic
-def _lanes(typing: Any, row: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        number = context.get_value_type(signature.args[0].dtype)
-        return ir.Constant(ir.VectorType(number, LANES), list(range(LANES)))
-
-    return VectorType(row.dtype)(row), generate
-
-
-@intrinsic
-def _add(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    is_float = a.number in types.real_domain
-    return a(a, b), lambda _, builder, __, given: (builder.fadd if is_float else builder.add)(
-        *given
-    )
-
-
-@intrinsic
-def _subtract(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    return a(a, b), lambda _, builder, __, given: builder.fsub(*given)
-
-
-@intrinsic
-def _multiply(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    return a(a, b), lambda _, builder, __, given: builder.fmul(*given)
-
-
-@intrinsic
-def _divide(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    return a(a, b), lambda _, builder, __, given: builder.fdiv(*given)
-
-
-@intrinsic
-def _magnitude(typing: Any, a: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        opposite = builder.fsub(ir.Constant(given[0].type, None), given[0])
-        return builder.select(builder.fcmp_ordered(">", *given, opposite), *given, opposite)
-
-    return a(a), generate
-
-
-@intrinsic
-def _at_least(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        return builder.uitofp(builder.fcmp_ordered(">=", *given), given[0].type)
-
-    return a(a, b), generate
-
-
-@intrinsic
-def _larger(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        return builder.select(builder.fcmp_ordered(">", *given), *given)
-
-    return a(a, b), generate
-
-
-@intrinsic
-def _bits(typing: Any, a: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        above = builder.fcmp_ordered(">", given[0], ir.Constant(given[0].type, None))
-        return builder.zext(builder.bitcast(above, ir.IntType(LANES)), ir.IntType(64))
-
-    return types.uint64(a), generate
-
-
-@intrinsic
-def _lowest(typing: Any, mask: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        return builder.cttz(given[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), generate
-
-
-@intrinsic
-def _totals(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
-    answer = types.UniTuple(a.number, 4)  # type: ignore[no-untyped-call]
-
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        n_groups = 4
-        one, other = (_halves_added(builder, given[k], given[k + 1], 2) for k in (0, 2))
-        joined = _halves_added(builder, one, other, n_groups)
-        while joined.type.count > n_groups:
-            joined = _halves_added(builder, joined, None, n_groups)
-        numbers = [builder.extract_element(joined, ir.Constant(_I32, k)) for k in range(n_groups)]
-        return context.make_tuple(builder, answer, numbers)
-
-    return answer(a, b, c, d), generate
-
-
-def _halves_added(builder: Builder, one: Builder, other: Builder, n_groups: int) -> Builder:
-    """Add the second half of every group of numbers to the first; the groups are those of one or two vectors."""
-    size = one.type.count
-    number = (size if other is None else 2 * size) // n_groups
-    half = number // 2
-    firsts = [g * number + h for g in range(n_groups) for h in range(half)]
-    kind = ir.VectorType(_I32, len(firsts))
-    second = ir.Constant(one.type, ir.Undefined) if other is None else other
-
-    def chosen(places: list[int]) -> Builder:
-        return builder.shuffle_vector(one, second, ir.Constant(kind, places))
-
-    return builder.fadd(chosen(firsts), chosen([place + half for place in firsts]))
-
-
-@intrinsic
-def _spread(typing: Any, mask: Any, row: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        flags = builder.bitcast(
-            builder.trunc(given[0], ir.IntType(LANES)), ir.VectorType(ir.IntType(1), LANES)
-        )
-        number = context.get_value_type(row.dtype)
-        return builder.uitofp(flags, ir.VectorType(number, LANES))
-
-    return VectorType(row.dtype)(types.uint64, row), generate
-
-
-def _groups(builder: Builder, mask: Builder, size: int) -> tuple[int, list[Builder]]:
-    """Split an integer into the flags of groups of numbers; a processor compresses one group at once."""
-    group = _LINE // size
-    parts = [builder.lshr(mask, ir.Constant(mask.type, first)) for first in range(0, LANES, group)]
-    return group, [builder.trunc(part, ir.IntType(group)) for part in parts]
-
-
-def _flags(builder: Builder, mask: Builder) -> Builder:
-    return builder.bitcast(mask, ir.VectorType(ir.IntType(1), mask.type.width))
-
-
-def _counted(builder: Builder, mask: Builder) -> Builder:
-    return builder.zext(builder.ctpop(mask), ir.IntType(64))
-
-
-@intrinsic
-def _write_chosen(typing: Any, row: Any, at: Any, values: Any, mask: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        place, size = _place(context, builder, signature.args, given)
-        number, none = given[2].type.element, ir.Constant(given[2].type, ir.Undefined)
-        group, parts = _groups(builder, given[3], size)
-        few, flag = ir.VectorType(number, group), ir.VectorType(ir.IntType(1), group)
-        is_float = signature.args[0].dtype in types.real_domain
-        suffix = f"v{group}{'f' if is_float else 'i'}{size * 8}"
-        compress = _declared(
-            builder, f"llvm.experimental.vector.compress.{suffix}", few, [few, flag, few]
-        )
-        kinds = [few, few.as_pointer(), _I32, flag]
-        write = _declared(builder, f"llvm.masked.store.{suffix}.p0", ir.VoidType(), kinds)
-        first, count = builder.bitcast(place, number.as_pointer()), ir.Constant(ir.IntType(64), 0)
-        for k, part in enumerate(parts):
-            lanes = list(range(k * group, (k + 1) * group))
-            chosen = builder.shuffle_vector(
-                given[2], none, ir.Constant(ir.VectorType(_I32, group), lanes)
-            )
-            undefined = ir.Constant(few, ir.Undefined)
-            packed = builder.call(compress, [chosen, _flags(builder, part), undefined])
-            n_chosen, one = _counted(builder, part), ir.Constant(ir.IntType(64), 1)
-            lowest = builder.sub(builder.shl(one, n_chosen), one)
-            inside = _flags(builder, builder.trunc(lowest, part.type))
-            into = builder.bitcast(builder.gep(first, [count]), few.as_pointer())
-            builder.call(write, [packed, into, ir.Constant(_I32, size), inside])
-            count = builder.add(count, n_chosen)
-        return count
-
-    return types.uint64(row, at, values, types.uint64), generate
-
-
-@intrinsic
-def _read_chosen(typing: Any, row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        place, size = _place(context, builder, signature.args, given)
-        number = context.get_value_type(signature.args[0].dtype)
-        group, masks = _groups(builder, given[2], size)
-        few, flag = ir.VectorType(number, group), ir.VectorType(ir.IntType(1), group)
-        name = f"llvm.masked.expandload.v{group}f{size * 8}"
-        read = _declared(builder, name, few, [number.as_pointer(), flag, few])
-        first, count = builder.bitcast(place, number.as_pointer()), ir.Constant(ir.IntType(64), 0)
-        parts = []
-        for mask_ in masks:
-            zeros = ir.Constant(few, None)
-            place_ = builder.gep(first, [count])
-            parts.append(builder.call(read, [place_, _flags(builder, mask_), zeros]))
-            count = builder.add(count, _counted(builder, mask_))
-        while len(parts) > 1:
-            parts = [_joined(builder, *pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
-
-    return VectorType(row.dtype)(row, at, types.uint64), generate
-
-
-def _joined(builder: Builder, a: Builder, b: Builder) -> Builder:
-    n = 2 * a.type.count
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, n), list(range(n))))
-
-
-def _declared(builder: Builder, name: str, answer: Any, given: list[Any]) -> Builder:  # noqa: ANN401
-    """Declare a function of LLVM."""
-    kind = ir.FunctionType(answer, given)
-    found = builder.module.globals.get(name)
-    return found if found is not None else ir.Function(builder.module, kind, name)
-
-
-@intrinsic
-def _n_set(typing: Any, mask: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        return builder.ctpop(given[0])
-
-    return types.uint64(types.uint64), generate
-
-
-@intrinsic
-def _total(typing: Any, a: Any) -> Any:  # noqa: ANN401
-    def generate(context: Builder, builder: Builder, signature: Any, given: Any) -> Builder:  # noqa: ANN401
-        value, n = given[0], LANES
-        while n > 1:
-            n //= 2
-            none = ir.Constant(value.type, ir.Undefined)
-            half = ir.VectorType(_I32, n)
-            low = builder.shuffle_vector(value, none, ir.Constant(half, list(range(n))))
-            high = builder.shuffle_vector(value, none, ir.Constant(half, list(range(n, 2 * n))))
-            value = builder.fadd(low, high)
-        return builder.extract_element(value, ir.Constant(_I32, 0))
-
-    return a.number(a), generate
-
-
 # numba needs a qualified name for every compiled function, see :mod:`spikebench.kernels.cpu.vectors`.
 @overload(load, strict=False)
 def _compiled_load(row: Any, at: Any) -> Any:  # noqa: ANN401
     def load_(row: Any, at: Any) -> Any:  # noqa: ANN401
-        return _load(row, at)  # type: ignore[call-arg]  # counts the typing context
+        return code.load(row, at)  # type: ignore[call-arg]  # counts the typing context
 
     return load_
 
@@ -453,7 +144,7 @@ def _compiled_load(row: Any, at: Any) -> Any:  # noqa: ANN401
 @overload(store, strict=False)
 def _compiled_store(row: Any, at: Any, values: Any) -> Any:  # noqa: ANN401
     def store_(row: Any, at: Any, values: Any) -> Any:  # noqa: ANN401
-        _store(row, at, values)  # type: ignore[call-arg]
+        code.store(row, at, values)  # type: ignore[call-arg]
 
     return store_
 
@@ -461,7 +152,7 @@ def _compiled_store(row: Any, at: Any, values: Any) -> Any:  # noqa: ANN401
 @overload(prefetch, strict=False)
 def _compiled_prefetch(row: Any, at: Any) -> Any:  # noqa: ANN401
     def prefetch_(row: Any, at: Any) -> None:  # noqa: ANN401
-        _prefetch(row, at)  # type: ignore[call-arg]
+        code.prefetch(row, at)  # type: ignore[call-arg]
 
     return prefetch_
 
@@ -469,7 +160,7 @@ def _compiled_prefetch(row: Any, at: Any) -> Any:  # noqa: ANN401
 @overload(fill, strict=False)
 def _compiled_fill(number: Any, row: Any) -> Any:  # noqa: ANN401
     def fill_(number: Any, row: Any) -> Any:  # noqa: ANN401
-        return _fill(number, row)  # type: ignore[call-arg]
+        return code.fill(number, row)  # type: ignore[call-arg]
 
     return _none_fill if _is_none(number) else fill_
 
@@ -477,7 +168,7 @@ def _compiled_fill(number: Any, row: Any) -> Any:  # noqa: ANN401
 @overload(lanes, strict=False)
 def _compiled_lanes(row: Any) -> Any:  # noqa: ANN401
     def lanes_(row: Any) -> Any:  # noqa: ANN401
-        return _lanes(row)  # type: ignore[call-arg]
+        return code.lanes(row)  # type: ignore[call-arg]
 
     return lanes_
 
@@ -523,7 +214,7 @@ def _are_numbers(a: types.Type, b: types.Type) -> bool:
 @overload(totals, strict=False)
 def _compiled_totals(a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
     def totals_(a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
-        return _totals(a, b, c, d)  # type: ignore[call-arg]
+        return code.totals(a, b, c, d)  # type: ignore[call-arg]
 
     return totals_
 
@@ -531,7 +222,7 @@ def _compiled_totals(a: Any, b: Any, c: Any, d: Any) -> Any:  # noqa: ANN401
 @overload(operator.add)
 def _compiled_add(a: Any, b: Any) -> Any:  # noqa: ANN401
     def add_(a: Any, b: Any) -> Any:  # noqa: ANN401
-        return _add(a, b)  # type: ignore[call-arg]
+        return code.add(a, b)  # type: ignore[call-arg]
 
     if not _are_numbers(a, b):
         return None
@@ -541,7 +232,7 @@ def _compiled_add(a: Any, b: Any) -> Any:  # noqa: ANN401
 @overload(operator.sub)
 def _compiled_subtract(a: Any, b: Any) -> Any:  # noqa: ANN401
     def subtract_(a: Any, b: Any) -> Any:  # noqa: ANN401
-        return _subtract(a, b)  # type: ignore[call-arg]
+        return code.subtract(a, b)  # type: ignore[call-arg]
 
     if not _are_numbers(a, b) or (_is_none(a) and not _is_none(b)):
         return None
@@ -551,7 +242,7 @@ def _compiled_subtract(a: Any, b: Any) -> Any:  # noqa: ANN401
 @overload(operator.mul)
 def _compiled_multiply(a: Any, b: Any) -> Any:  # noqa: ANN401
     def multiply_(a: Any, b: Any) -> Any:  # noqa: ANN401
-        return _multiply(a, b)  # type: ignore[call-arg]
+        return code.multiply(a, b)  # type: ignore[call-arg]
 
     if not _are_numbers(a, b):
         return None
@@ -561,7 +252,7 @@ def _compiled_multiply(a: Any, b: Any) -> Any:  # noqa: ANN401
 @overload(operator.truediv)
 def _compiled_divide(a: Any, b: Any) -> Any:  # noqa: ANN401
     def divide_(a: Any, b: Any) -> Any:  # noqa: ANN401
-        return _divide(a, b)  # type: ignore[call-arg]
+        return code.divide(a, b)  # type: ignore[call-arg]
 
     return divide_ if isinstance(a, VectorType) else None
 
@@ -569,7 +260,7 @@ def _compiled_divide(a: Any, b: Any) -> Any:  # noqa: ANN401
 @overload(magnitude, strict=False)
 def _compiled_magnitude(values: Any) -> Any:  # noqa: ANN401
     def magnitude_(values: Any) -> Any:  # noqa: ANN401
-        return _magnitude(values)  # type: ignore[call-arg]
+        return code.magnitude(values)  # type: ignore[call-arg]
 
     return magnitude_
 
@@ -577,7 +268,7 @@ def _compiled_magnitude(values: Any) -> Any:  # noqa: ANN401
 @overload(at_least, strict=False)
 def _compiled_at_least(values: Any, limits: Any) -> Any:  # noqa: ANN401
     def at_least_(values: Any, limits: Any) -> Any:  # noqa: ANN401
-        return _at_least(values, limits)  # type: ignore[call-arg]
+        return code.at_least(values, limits)  # type: ignore[call-arg]
 
     return at_least_
 
@@ -585,7 +276,7 @@ def _compiled_at_least(values: Any, limits: Any) -> Any:  # noqa: ANN401
 @overload(larger, strict=False)
 def _compiled_larger(values: Any, others: Any) -> Any:  # noqa: ANN401
     def larger_(values: Any, others: Any) -> Any:  # noqa: ANN401
-        return _larger(values, others)  # type: ignore[call-arg]
+        return code.larger(values, others)  # type: ignore[call-arg]
 
     return larger_
 
@@ -593,7 +284,7 @@ def _compiled_larger(values: Any, others: Any) -> Any:  # noqa: ANN401
 @overload(bits, strict=False)
 def _compiled_bits(values: Any) -> Any:  # noqa: ANN401
     def bits_(values: Any) -> Any:  # noqa: ANN401
-        return _bits(values)  # type: ignore[call-arg]
+        return code.bits(values)  # type: ignore[call-arg]
 
     return bits_
 
@@ -601,7 +292,7 @@ def _compiled_bits(values: Any) -> Any:  # noqa: ANN401
 @overload(lowest, strict=False)
 def _compiled_lowest(mask: Any) -> Any:  # noqa: ANN401
     def lowest_(mask: Any) -> Any:  # noqa: ANN401
-        return _lowest(mask)  # type: ignore[call-arg]
+        return code.lowest(mask)  # type: ignore[call-arg]
 
     return lowest_
 
@@ -609,7 +300,7 @@ def _compiled_lowest(mask: Any) -> Any:  # noqa: ANN401
 @overload(spread, strict=False)
 def _compiled_spread(mask: Any, row: Any) -> Any:  # noqa: ANN401
     def spread_(mask: Any, row: Any) -> Any:  # noqa: ANN401
-        return _spread(mask, row)  # type: ignore[call-arg]
+        return code.spread(mask, row)  # type: ignore[call-arg]
 
     return spread_
 
@@ -617,7 +308,7 @@ def _compiled_spread(mask: Any, row: Any) -> Any:  # noqa: ANN401
 @overload(write_chosen, strict=False)
 def _compiled_write_chosen(row: Any, at: Any, values: Any, mask: Any) -> Any:  # noqa: ANN401
     def write_chosen_(row: Any, at: Any, values: Any, mask: Any) -> Any:  # noqa: ANN401
-        return _write_chosen(row, at, values, mask)  # type: ignore[call-arg]
+        return code.write_chosen(row, at, values, mask)  # type: ignore[call-arg]
 
     return write_chosen_
 
@@ -625,7 +316,7 @@ def _compiled_write_chosen(row: Any, at: Any, values: Any, mask: Any) -> Any:  #
 @overload(read_chosen, strict=False)
 def _compiled_read_chosen(row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
     def read_chosen_(row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
-        return _read_chosen(row, at, mask)  # type: ignore[call-arg]
+        return code.read_chosen(row, at, mask)  # type: ignore[call-arg]
 
     return read_chosen_
 
@@ -633,7 +324,7 @@ def _compiled_read_chosen(row: Any, at: Any, mask: Any) -> Any:  # noqa: ANN401
 @overload(n_set, strict=False)
 def _compiled_n_set(mask: Any) -> Any:  # noqa: ANN401
     def n_set_(mask: Any) -> Any:  # noqa: ANN401
-        return _n_set(mask)  # type: ignore[call-arg]
+        return code.n_set(mask)  # type: ignore[call-arg]
 
     return n_set_
 
@@ -641,6 +332,6 @@ def _compiled_n_set(mask: Any) -> Any:  # noqa: ANN401
 @overload(total, strict=False)
 def _compiled_total(values: Any) -> Any:  # noqa: ANN401
     def total_(values: Any) -> Any:  # noqa: ANN401
-        return _total(values)  # type: ignore[call-arg]
+        return code.total(values)  # type: ignore[call-arg]
 
     return total_
