@@ -12,6 +12,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from spikebench.doctor.finding import Finding
+from spikebench.doctor.gpu_status import GPU_STATUS
 from spikebench.encoders.cochlea.stored_design import VARIABLE as DESIGNS
 from spikebench.encoders.cochlea.stored_design import designs_folder
 from spikebench.kernels.cpu import launch
@@ -72,7 +73,7 @@ def _gpu() -> Finding:
         found = f"{device.name}, {device.total_memory / 2**30:.0f} GiB" + (
             f", and {more} more" if more else ""
         )
-        return Finding("GPU", "ok", found)
+        return Finding("GPU", "note", f"{found}. {GPU_STATUS}", "run benchmarks/gpu.sh first")
     if shutil.which("nvidia-smi"):
         return Finding(
             "GPU",
