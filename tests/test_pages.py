@@ -245,7 +245,8 @@ def test_every_command_that_is_not_run_has_options_that_exist(
 ) -> None:
     """Parsed as click does, with types and choices."""
     monkeypatch.chdir(tmp_path)
-    Path("FOLDER").mkdir()
+    for name in ("FOLDER", "recordings", "data/digits", "lif/seed0"):
+        Path(name).mkdir(parents=True)
     parsed = 0
     for page in PAGES:
         for block in blocks(page):
