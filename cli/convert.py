@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from cli.shared.conversion import device_option, print_reports, report_as_json, run_options, running
+from cli.shared.conversion import print_reports, report_as_json, run_options, running
+from cli.shared.device import conversion_device
 from cli.shared.encoder_settings import read_settings
 from spikebench.encoders import DEFAULT_ENCODER, ENCODERS
 from spikebench.naming.conventions import CONVENTIONS
@@ -93,7 +94,7 @@ _SOURCES = f"auto, none, folders, {', '.join(CONVENTIONS)}, a '{{pattern}}' or a
     metavar="SECONDS",
     help="Cut recordings into numbered pieces; a last piece shorter than half is left out.",
 )
-@device_option
+@conversion_device
 @run_options
 def convert(
     audio: Path,

@@ -49,9 +49,10 @@ def _examine(quiet: bool) -> list[Finding]:
     from spikebench.doctor.machine import check_machine
     from spikebench.doctor.self_test import run_self_test
 
+    trains = any((one.name, one.state) == ("torch", "ok") for one in findings)
     findings += check_machine()
     with announce_compilation(quiet):
-        return findings + run_self_test()
+        return findings + run_self_test(trains=trains)
 
 
 def _line(one: Finding, width: int) -> str:

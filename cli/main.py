@@ -11,7 +11,7 @@ import click
 
 from cli.shared.build_facts import show_version
 from cli.shared.lazy_group import LazyGroup
-from spikebench.errors import SpikebenchError
+from spikebench.errors import NEEDS_TORCH, SpikebenchError
 from spikebench.records.text import os_error_text
 
 _MOST_DETAILS = 50
@@ -134,6 +134,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("spikebench: interrupted", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        click.echo(f"spikebench: {NEEDS_TORCH}", err=True)
+        sys.exit(1)
     except BrokenExecutor:
         click.echo(
             "spikebench: a worker process was terminated, perhaps for lack of memory; "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from cli.shared.device import training_device
 
 if TYPE_CHECKING:
     from spikebench.deployment.prediction import Listener, TimedScores
@@ -54,12 +54,13 @@ _SHOWN = 20  # predictions printed in a terminal
     type=click.IntRange(0, 2**63 - 1),
     help="Seed of the conversion.",
 )
-@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
+@training_device
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write all predictions to this CSV file.",
+    help="Write all predictions to this CSV file. Text that a spreadsheet would take for a formula (=, +, -, @) gets "
+    "an apostrophe before it; --json changes nothing.",
 )
 @click.option(
     "--plot",
@@ -360,14 +361,11 @@ def _print_live(
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    from spikebench.records.csv_text import csv_text
     from spikebench.records.whole_files import write_text
 
-    text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([columns, *([row.get(one, "") for one in columns] for row in rows)]))
 
 
 def _draw(path: Path, listener: Listener, truth: list[int], answers: TimedScores) -> None:

@@ -145,11 +145,13 @@ def _print_outcome(
 
     reason = why_unranked(result, entry)
     tracks = tracks_of(entry.track, result.model.parameters, entry.declared)
+    contradiction = entry.hardware.contradiction if entry.hardware else ""
     if as_json:
         import json
 
         said: dict[str, object] = entry.model_dump() | {"entry": str(target)}
         said |= {"test_accuracy": result.summary.test_mean, "unranked_reason": reason}
+        said |= {"contradiction": contradiction or None}
         click.echo(json.dumps(said | {"tracks": tracks}, ensure_ascii=False))
         return
     count, size = len(result.seeds), f"{result.dataset.split.test_samples:,} predictions"
@@ -162,6 +164,10 @@ def _print_outcome(
     if result.is_refitted:
         click.echo("Refitted: trained again with the validation speakers included.")
     click.echo(f"Tracks: {', '.join(tracks)}. Tier: recomputed ({_raising(result)}).")
+    if contradiction:
+        click.echo(
+            f"Please check the form, units too: {contradiction}. The page shows this as an oddity."
+        )
     if reason:
         click.echo(f"Shown without a rank: {reason}.")
     if new_folder:

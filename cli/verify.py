@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.shared.device import training_device
+
 if TYPE_CHECKING:
     from leaderboard.claims.entry import StoredEntry
     from leaderboard.claims.tier import Verification
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Sign the verification with this SSH key (a public key's file if an agent holds the private one).",
 )
-@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
+@training_device
 @click.option("--large", is_flag=True, help="Accept models and inputs beyond the usual bounds.")
 @click.option("--quiet", is_flag=True, help="Print only errors and the outcome.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
@@ -327,6 +329,8 @@ def _print_state(stored: StoredEntry, as_json: bool) -> None:
     )
     if stored.result.is_refitted:
         click.echo("  refitted: trained again with the validation speakers included")
+    if stored.entry.hardware and stored.entry.hardware.contradiction:
+        click.echo(f"  measurement: {stored.entry.hardware.contradiction}")
     done = {one.kind: one for one in stored.verifications}
     for kind, reason in find_lacks(stored).items():
         if kind in done:
@@ -355,6 +359,9 @@ def _as_json(stored: StoredEntry, verifications: list[Verification], failed: str
         "entry": str(stored.folder),
         "tier": stored.tier,
         "failed": failed or None,
+        "contradiction": stored.entry.hardware.contradiction or None
+        if stored.entry.hardware
+        else None,
         "lacks": {kind: reason or None for kind, reason in find_lacks(stored).items()},
         "verifications": [one.model_dump(mode="json") for one in verifications],
         "trusted": dict(

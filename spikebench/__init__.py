@@ -90,7 +90,14 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in PUBLIC:
         raise AttributeError(f"module 'spikebench' has no attribute {name!r}")
     module, _, attribute = PUBLIC[name].partition(":")
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from spikebench.errors import NEEDS_TORCH
+
+        raise ModuleNotFoundError(f"spikebench.{name}: {NEEDS_TORCH}", name="torch") from None
     return getattr(found, attribute) if attribute else found
 
 

@@ -27,6 +27,7 @@ import sys
 from collections.abc import Iterable
 
 __all__ = [
+    "NEEDS_TORCH",
     "AudioError",
     "ConversionStateError",
     "DataError",
@@ -43,6 +44,8 @@ __all__ = [
     "UnknownNameError",
     "out_of_memory",
 ]
+
+NEEDS_TORCH = "models and the leaderboard need PyTorch, which is not installed: pip install 'spikebench[train]'"
 
 
 class SpikebenchError(Exception):

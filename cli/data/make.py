@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.shared.conversion import device_option, print_reports, report_as_json, run_options, running
+from cli.shared.conversion import print_reports, report_as_json, run_options, running
+from cli.shared.device import conversion_device
 
 
 @click.command()
@@ -55,7 +56,7 @@ from cli.shared.conversion import device_option, print_reports, report_as_json, 
     help="Do not resample to 48 kHz; at 16 kHz this doubles the spikes.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
-@device_option
+@conversion_device
 @run_options
 def make(
     name: str,

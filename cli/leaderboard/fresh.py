@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.shared.device import training_device
+
 if TYPE_CHECKING:
     from leaderboard.claims.entry import StoredEntry
     from spikebench.evaluation.fresh_comparison import Candidate, FreshOptions, Observer
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
     help="Seed of the conversion.",
 )
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Processes.  [default: one per core]")
-@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
+@training_device
 @click.option("--large", is_flag=True, help="Accept models and inputs beyond the usual bounds.")
 @click.option("--quiet", is_flag=True, help="Print only errors and the outcome.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

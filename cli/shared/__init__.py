@@ -5,6 +5,7 @@
     build_facts       The option --version: version, commit, Python, and the libraries
     conversion        Shared by the commands that convert (and sweep): options, executors,
                       progress, and clean interruption
+    device            The option ``--device``, and beside it what is known about GPUs
     encoder_settings  Parameters of an encoder as the option ``--set`` gives them
     ending            Ending a command that runs until the user stops it
     lazy_group        A group of commands that imports a command only when it runs

@@ -39,14 +39,6 @@ _OPTIONS = (
     click.option("--quiet", is_flag=True, help="Print only errors."),
 )
 
-device_option = click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    metavar="cpu|cuda|cuda:N",
-    help="A GPU gives different spikes of the same distribution (cochlea only).",
-)
-
 
 class Running(NamedTuple):
     """Callbacks of a conversion, and the executor that encodes (None: local processes)."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.shared.device import training_device
 from spikebench.learning import LEARNING_RULES
 from spikebench.models import MODELS
 
@@ -64,7 +65,7 @@ _OPTIONS = [
         help="Train again with the validation speakers included, for the number of epochs that they selected (or for "
         "training.refit_epochs).",
     ),
-    click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"])),
+    training_device,
     click.option(
         "--tensorboard",
         is_flag=True,

@@ -24,9 +24,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from leaderboard.claims.declaration import Line
 from spikebench.records.fields import Count
 
-__all__ = ["FIGURES", "HARDWARE", "Figure", "Hardware", "hardware_form"]
+__all__ = ["FIGURES", "HARDWARE", "POWER_FACTOR", "Figure", "Hardware", "hardware_form"]
 
 HARDWARE = "hardware"  # the track
+POWER_FACTOR = 2.0
 
 Basis = Literal["measured", "derived", "simulated"]
 DeviceKind = Literal[
@@ -141,6 +142,25 @@ class Hardware(_Part):
         _check_order(self, "dynamic_energy_per_sample_j", "energy_per_sample_j")
         self._check_derived()
         return self
+
+    @property
+    def contradiction(self) -> str:
+        """Why energy, power and throughput cannot all be right; empty if they agree or one of them is missing.
+
+        In continuous operation, energy per sample is active power divided by throughput. They may differ, because
+        power and energy can be measured in different phases, but not by more than a factor of :data:`POWER_FACTOR`.
+        """
+        energy, power, rate = (
+            self.energy_per_sample_j,
+            self.active_power_w,
+            self.throughput_per_s,
+        )
+        if energy is None or power is None or rate is None:
+            return ""
+        factor = energy.value * rate.value / power.value
+        if 1 / POWER_FACTOR <= factor <= POWER_FACTOR:
+            return ""
+        return f"the energy per sample is {factor:.2g} times active power divided by throughput"
 
     def _check_derived(self) -> None:
         energy, power, rate = (

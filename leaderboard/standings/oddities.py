@@ -24,7 +24,7 @@ validation
 single head
     Learning task after task, said to choose among all classes, never predicts a class of another task.
 hardware
-    Energy per sample and active power divided by throughput differ by more than a factor of :data:`POWER_FACTOR`.
+    Energy per sample contradicts active power divided by throughput (:attr:`.Hardware.contradiction`).
 
 The usual value is the median over all entries on the same data, if there are at least :data:`LEAST_PEERS`; else it is
 not known, and 0 takes its place: some test splits are easier than their validation speakers, and some languages than
@@ -53,7 +53,6 @@ SAME_MISTAKES, LEAST_MISTAKES = 0.9, 20
 LEAST_SAMPLES, P_VALUE, LEAST_SPREAD = 10, 1e-4, 0.05
 LANGUAGE_GAP, VALIDATION_GAP, LEAST_PEERS = 0.25, 0.1, 4
 WEAKNESS = 0.5
-POWER_FACTOR = 2.0
 
 
 def flag(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
@@ -153,19 +152,7 @@ def _seeds(stored: StoredEntry) -> list[str]:
 
 def _hardware(stored: StoredEntry) -> list[str]:
     measured = stored.entry.hardware
-    if measured is None:
-        return []
-    energy, power, rate = (
-        measured.energy_per_sample_j,
-        measured.active_power_w,
-        measured.throughput_per_s,
-    )
-    if energy is None or power is None or rate is None:
-        return []
-    factor = energy.value * rate.value / power.value
-    if 1 / POWER_FACTOR <= factor <= POWER_FACTOR:
-        return []
-    return [f"the energy per sample is {factor:.2g} times active power divided by throughput"]
+    return [measured.contradiction] if measured and measured.contradiction else []
 
 
 def _speakers(stored: StoredEntry) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,6 +13,7 @@ from leaderboard.standings.ranking import Board, RankedEntry
 from spikebench.metrics.record import Latency, Metrics, NotApplicable
 from spikebench.protocol.results import Result, SeedRecord
 from spikebench.protocol.studies import ContinualStudy, FewShotStudy
+from spikebench.records.csv_text import csv_text
 
 EXPORT_VERSION = 2
 
@@ -368,11 +367,8 @@ def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     str
         A header and one line per row.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([safe_cell(_flat(row[column])) for column in columns] for row in rows)
-    return text.getvalue()
+    lines = ([_flat(row[column]) for column in columns] for row in rows)
+    return csv_text([columns, *lines], line_end="\r\n")
 
 
 def _flat(value: object) -> object:
@@ -384,24 +380,3 @@ def _flat(value: object) -> object:
             " ".join(one.values()) if isinstance(one, dict) else str(one) for one in value
         )
     return value
-
-
-def safe_cell(value: object) -> object:
-    """Prevent a spreadsheet from interpreting text as a formula.
-
-    Parameters
-    ----------
-    value
-        A cell.
-
-    Returns
-    -------
-    object
-        Text that begins like a formula gets a leading apostrophe; booleans become yes and no;
-        None becomes empty; numbers are unchanged.
-    """
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return "" if value is None else value

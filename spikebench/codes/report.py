@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from spikebench.codes.measures import CodeMeasures
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text
 from spikebench.sweeps.report import SweepReport
@@ -128,10 +127,19 @@ def write_report(folder: Path, report: EncoderReport) -> None:
         The report.
     """
     write_text(folder / "encoders.json", report.model_dump_json(indent=2) + "\n")
-    text = io.StringIO(newline="")
     cells = table(report.rows)
-    csv.writer(text, lineterminator="\n").writerows(cells)
-    write_text(folder / "encoders.csv", text.getvalue())
+    write_text(folder / "encoders.csv", csv_text(map(_numbers, cells)))
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     lines.insert(1, "|" + "---|" * len(cells[0]))
     write_text(folder / "encoders.md", "\n".join(lines) + "\n")
+
+
+def _numbers(cells: list[str]) -> list[object]:
+    """Return numbers among the cells, so that a negative one is not taken for the beginning of a formula."""
+    found: list[object] = []
+    for cell in cells:
+        try:
+            found.append(int(cell) if cell.isdecimal() else float(cell))
+        except ValueError:
+            found.append(cell)
+    return found

@@ -6,8 +6,6 @@ accuracy from that of fine-tuning (``none``) with the same seeds, paired by seed
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +28,7 @@ from spikebench.metrics.forgetting import (
 )
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text
 
@@ -252,11 +251,9 @@ def write_report(folder: Path, report: ContinualReport) -> None:
     """
     name = folder / file_name(report.tested, "")
     write_text(name.with_suffix(".json"), report.model_dump_json(indent=2) + "\n")
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
     measures = [*_MEASURES, "change"]
     parts = ("value", "std", "low", "high")
-    table.writerow(
+    lines: list[Sequence[object]] = [
         ["tasks", "model", "method", "kind", "strength", "seeds", "failed"]
         + [
             f"{measure}{'' if part == 'value' else '_' + part}"
@@ -264,7 +261,7 @@ def write_report(folder: Path, report: ContinualReport) -> None:
             for part in parts
         ]
         + ["parameters", "kept_samples", "kept_spikes", "seconds"]
-    )
+    ]
     for row in report.rows:
         cells: list[object] = [row.tasks, row.model, row.method, row.kind, row.strength]
         cells += [len(row.done), len(row.seeds) - len(row.done)]
@@ -272,14 +269,14 @@ def write_report(folder: Path, report: ContinualReport) -> None:
             found = getattr(row, measure)
             cells += [getattr(found, part) if found else None for part in parts]
         cells += [row.parameters, row.kept_samples, row.kept_spikes, row.seconds]
-        table.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells])
-    write_text(name.with_suffix(".csv"), text.getvalue())
-    lines = []
+        lines.append(cells)
+    write_text(name.with_suffix(".csv"), csv_text(lines, floats=".6g"))
+    said = []
     for tasks in report.tasks:
         for model in report.models:
-            lines += [f"{tasks.name}, {model.model}", ""]
-            lines += [*table_lines(report.rows_of(tasks.name, model.model)), ""]
-    write_text(name.with_suffix(".md"), "\n".join(lines))
+            said += [f"{tasks.name}, {model.model}", ""]
+            said += [*table_lines(report.rows_of(tasks.name, model.model)), ""]
+    write_text(name.with_suffix(".md"), "\n".join(said))
 
 
 def table_lines(rows: Sequence[ContinualRow]) -> list[str]:

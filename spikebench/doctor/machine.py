@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from threadpoolctl import threadpool_info
 
 from spikebench.doctor.finding import Finding
+from spikebench.doctor.gpu_status import GPU_STATUS
 from spikebench.encoders.cochlea.stored_design import VARIABLE as DESIGNS
 from spikebench.encoders.cochlea.stored_design import designs_folder
-from spikebench.kernels.cpu import launch
+from spikebench.kernels import cpu
 from spikebench.kernels.cpu.threads import n_threads
 from spikebench.records.text import os_error_text
 from spikebench.store.folder import VARIABLE as DATA
@@ -66,13 +66,17 @@ def _blas() -> Finding:
 
 
 def _gpu() -> Finding:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return Finding("GPU", "ok", "not looked for, because PyTorch is not installed")
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
         more = torch.cuda.device_count() - 1
         found = f"{device.name}, {device.total_memory / 2**30:.0f} GiB" + (
             f", and {more} more" if more else ""
         )
-        return Finding("GPU", "ok", found)
+        return Finding("GPU", "note", f"{found}. {GPU_STATUS}", "run benchmarks/gpu.sh first")
     if shutil.which("nvidia-smi"):
         return Finding(
             "GPU",
@@ -86,7 +90,7 @@ def _gpu() -> Finding:
 def _numba_folder() -> Path:
     """Return the folder of numba's cache: that of the environment, else beside the loops."""
     named = os.environ.get(_NUMBA)
-    return Path(named) if named else Path(launch.__file__).parent / "__pycache__"
+    return Path(named) if named else Path(str(cpu.__file__)).parent / "__pycache__"
 
 
 def check_folder(name: str, path: Path, variable: str) -> Finding:

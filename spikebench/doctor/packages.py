@@ -16,7 +16,6 @@ NEEDED = {
     "numpy": "numpy",
     "scipy": "scipy",
     "numba": "numba",
-    "torch": "torch",
     "h5py": "h5py",
     "soundfile": "soundfile",
     "soxr": "soxr",
@@ -29,6 +28,7 @@ NEEDED = {
 }
 # Name of the package → name of the extra, and what it is for.
 EXTRA = {
+    "torch": ("train", "training, testing or the leaderboard"),
     "pyarrow": ("arrow", "data export"),
     "nir": ("export", "export --nir"),
     "onnx": ("export", "export --onnx"),
@@ -45,7 +45,12 @@ def check_packages() -> list[Finding]:
     list of Finding
         Python, spikebench, one for each package that is needed, and one for each extra.
     """
-    return [_python(), Finding("spikebench", "ok", __version__), *map(_needed, NEEDED), *_extras()]
+    return [
+        _python(),
+        Finding("spikebench", "ok", __version__),
+        *map(_needed, NEEDED),
+        *map(_optional, EXTRA),
+    ]
 
 
 def _python() -> Finding:
@@ -61,27 +66,25 @@ def _needed(name: str) -> Finding:
         importlib.import_module(NEEDED[name])
         return Finding(name, "ok", version(name))
     except Exception as error:  # a damaged package may raise anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding(
-            name,
-            "broken",
-            f"cannot be imported: {reason}",
-            f"pip install --force-reinstall {name}",
-        )
+        return _damaged(name, error)
 
 
-def _extras() -> list[Finding]:
-    findings = []
-    for name, (extra, use) in EXTRA.items():
-        try:
-            findings.append(Finding(name, "ok", version(name)))
-        except PackageNotFoundError:
-            findings.append(
-                Finding(
-                    name,
-                    "note",
-                    f"not installed; only {use} needs it",
-                    f"pip install 'spikebench[{extra}]'",
-                )
-            )
-    return findings
+def _damaged(name: str, error: Exception) -> Finding:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    remedy = f"pip install --force-reinstall {name}"
+    return Finding(name, "broken", f"cannot be imported: {reason}", remedy)
+
+
+def _optional(name: str) -> Finding:
+    """Look for an optional package; PyTorch, on which most depends, is imported."""
+    extra, use = EXTRA[name]
+    try:
+        found = version(name)
+        if name == "torch":
+            importlib.import_module(name)
+        return Finding(name, "ok", found)
+    except (PackageNotFoundError, ModuleNotFoundError):
+        remedy = f"pip install 'spikebench[{extra}]'"
+        return Finding(name, "note", f"not installed; only {use} needs it", remedy)
+    except Exception as error:
+        return _damaged(name, error)

@@ -172,6 +172,15 @@ class Benchmark:
         self.n_classes, self.n_steps = len(self.classes), self.preset.input.n_steps
         self._tested: dict[tuple[str, int], tuple[int, str]] = {}
 
+    def __repr__(self) -> str:
+        data, step = self.selection.dataset.name, self.preset.input.time_step_ms
+        raster = f"{self.n_steps} bins of {step:g} ms, {self.n_units} units"
+        return (
+            f"{type(self).__name__}({data}; {raster}, {self.preset.input.mode}; {self.n_classes} classes; "
+            f"{len(self.selection.train):,} training and {len(self.selection.validation):,} validation samples; "
+            "test: not handed out)"
+        )
+
     @cached_property
     def train(self) -> Batches:
         """Training samples, in a new order in every epoch."""

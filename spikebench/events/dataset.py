@@ -49,6 +49,11 @@ class Sample(NamedTuple):
     speaker: int
     duration: float
 
+    def __repr__(self) -> str:
+        known = {"label": self.label, "speaker": self.speaker, "duration": self.duration}
+        said = "".join(f", {name} {value:g}" for name, value in known.items() if value >= 0)
+        return f"Sample({len(self.times):,} spikes{said})"
+
 
 class SpikeDataset:
     """Samples of a spike file.

@@ -10,8 +10,6 @@ of any row of the same kind of task after any number of steps.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -26,6 +24,7 @@ from spikebench.learning.maml import Method
 from spikebench.metrics.classification import by_speaker, seed_interval, speaker_intervals
 from spikebench.protocol.few_shot import Kind
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text
 
@@ -228,9 +227,7 @@ def write_report(folder: Path, report: FewShotReport) -> None:
         The report to write.
     """
     write_text(folder / file_name(report.tested, ".json"), report.model_dump_json(indent=2) + "\n")
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    rows: list[Sequence[object]] = [_COLUMNS]
     for row in report.rows:
         failed = len(row.failed)
         extra = {
@@ -239,13 +236,5 @@ def write_report(folder: Path, report: FewShotReport) -> None:
             "before": row.curve[0] if row.curve else None,
             "one_step": row.curve[1] if row.curve else None,
         }
-        table.writerow(
-            [_cell(extra[name] if name in extra else getattr(row, name)) for name in _COLUMNS]
-        )
-    write_text(folder / file_name(report.tested, ".csv"), text.getvalue())
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+        rows.append([extra[name] if name in extra else getattr(row, name) for name in _COLUMNS])
+    write_text(folder / file_name(report.tested, ".csv"), csv_text(rows, floats=".6g"))

@@ -10,9 +10,7 @@ The folder of a run::
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import time
 from collections.abc import Callable
@@ -53,6 +51,7 @@ from spikebench.presets.preset import make_lists, read_preset
 from spikebench.protocol.few_shot import FIRST_EVALUATED, Kind, Purpose, usable_samples
 from spikebench.protocol.opening import SelectionData, open_test
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import read_record
@@ -592,8 +591,5 @@ def _save(folder: Path, model: Classifier, state: _State) -> None:
         "graph_bytes": state.graph_bytes,
     }
     save_tensors(folder / STATE, tensors, note)
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("iteration", "loss", "validation_accuracy"))
-    table.writerows(state.history)
-    write_text(folder / HISTORY, text.getvalue())
+    columns = ("iteration", "loss", "validation_accuracy")
+    write_text(folder / HISTORY, csv_text([columns, *state.history]))

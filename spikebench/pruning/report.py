@@ -9,8 +9,6 @@ over seeds, none for one seed or without spread (:func:`spikebench.metrics.forge
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +23,7 @@ from spikebench.pruning.methods import DENSE
 from spikebench.pruning.run import KeptWeights, PruningRun, Tested
 from spikebench.pruning.settings import PruningSettings
 from spikebench.pruning.speed import LayerTime
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text
 
@@ -263,9 +262,7 @@ def write_report(folder: Path, report: PruningReport) -> None:
     """
     name = folder / file_name(report.tested, "")
     write_text(name.with_suffix(".json"), report.model_dump_json(indent=2) + "\n")
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    rows: list[Sequence[object]] = [_COLUMNS]
     for row in report.rows:
         accuracy, gain = row.accuracy, row.gain
         cells: dict[str, object] = {
@@ -281,9 +278,8 @@ def write_report(folder: Path, report: PruningReport) -> None:
             "weights": sum(one.weights for one in row.kept),
             "kept": sum(one.kept for one in row.kept),
         }
-        values = [cells[one] if one in cells else getattr(row, one) for one in _COLUMNS]
-        table.writerow([f"{one:.6g}" if isinstance(one, float) else one for one in values])
-    write_text(name.with_suffix(".csv"), text.getvalue())
+        rows.append([cells[one] if one in cells else getattr(row, one) for one in _COLUMNS])
+    write_text(name.with_suffix(".csv"), csv_text(rows, floats=".6g"))
     lines: list[str] = []
     for model in report.models:
         lines += [model.model, "", *table_lines(report.rows_of(model.model)), ""]

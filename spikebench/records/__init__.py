@@ -2,6 +2,7 @@
 
 ::
 
+    csv_text     Tables as CSV that a spreadsheet opens without executing anything
     fields       Base class and field types of all records in files: frozen, without unknown keys,
                  with bounded numbers
     locks        Locks between processes, on POSIX systems and on Windows

@@ -7,8 +7,6 @@ Differences are paired by seed, with the same kind of interval.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +19,7 @@ from spikebench import __version__
 from spikebench.metrics.chance import chance_level
 from spikebench.metrics.classification import seed_interval, speaker_interval, summary_interval
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text
 from spikebench.substrate.answers import CONDITIONS, Answers, Condition, DeviceAnswers
@@ -293,19 +292,13 @@ def write_report(folder: Path, report: SubstrateReport) -> None:
     write_text(name[".md"], markdown(report))
     columns = ("condition", "activity", "accuracy", "low", "high", "recovered", "spikes")
     more = ("decision_ms", "seconds_per_batch", "recorded_bytes")
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([*columns, "loss", "loss_low", "loss_high", "change", *more, "seeds"])
+    rows: list[list[object]] = [
+        [*columns, "loss", "loss_low", "loss_high", "change", *more, "seeds"]
+    ]
     for row in report.rows:
         loss, change = row.loss or Difference(value=0.0), row.change
         values = [getattr(row, column) for column in columns]
         values += [loss.value, loss.low, loss.high, None if change is None else change.value]
         values += [*(getattr(row, column) for column in more), len(row.accuracies)]
-        table.writerow([_cell(value) for value in values])
-    write_text(name[".csv"], text.getvalue())
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+        rows.append(values)
+    write_text(name[".csv"], csv_text(rows, floats=".6g"))

@@ -6,8 +6,6 @@ on the same samples is too high. Only test samples that were not used for select
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import statistics
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative
 from spikebench.records.whole_files import write_text
 
@@ -162,22 +161,26 @@ def write_report(folder: Path, report: SweepReport) -> None:
     """
     write_text(folder / JSON_FILE, report.model_dump_json(indent=2) + "\n")
     keys = list(dict.fromkeys(key for one in report.configurations for key in one.values))
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["configuration", "model", *keys, *_MEASURED])
+    rows: list[list[object]] = [["configuration", "model", *keys, *_MEASURED]]
     for one in report.configurations:
         failed = sum(1 for run in one.runs if run.failed)
-        table.writerow(
+        rows.append(
             [
                 *(one.name, one.model),
-                *(json.dumps(one.values[key], ensure_ascii=False) for key in keys),
+                *(_setting(one.values[key]) for key in keys),
                 *(_number(one.validation_mean), _number(one.validation_std)),
                 *(len(one.runs) - failed, failed),
                 *(_number(one.epochs_mean), _number(one.train_seconds_mean), one.parameters),
             ]
         )
-    write_text(folder / CSV_FILE, text.getvalue())
+    write_text(folder / CSV_FILE, csv_text(rows))
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+def _setting(value: object) -> object:
+    """Return a number as it is, and all else as JSON."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else json.dumps(value, ensure_ascii=False)

@@ -6,8 +6,6 @@ over speakers and over seeds. The change is from the same model trained and test
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +18,7 @@ from spikebench.metrics.chance import chance_level
 from spikebench.metrics.significance import compare_predictions
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record
 from spikebench.records.whole_files import write_text
 from spikebench.timing.answers import Answers, Tested
@@ -227,22 +226,9 @@ def write_report(folder: Path, report: TimingReport) -> None:
         The report to write.
     """
     write_text(folder / file_name(report.tested, ".json"), report.model_dump_json(indent=2) + "\n")
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    rows: list[Sequence[object]] = [_COLUMNS]
     for one in report.rows:
         failed = len(one.failed)
         counted = {"seeds": len(one.seeds) - failed, "failed": failed}
-        table.writerow(
-            [
-                _cell(counted[column] if column in counted else getattr(one, column))
-                for column in _COLUMNS
-            ]
-        )
-    write_text(folder / file_name(report.tested, ".csv"), text.getvalue())
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+        rows.append([counted.get(column, getattr(one, column, None)) for column in _COLUMNS])
+    write_text(folder / file_name(report.tested, ".csv"), csv_text(rows, floats=".6g"))

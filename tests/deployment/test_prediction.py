@@ -249,6 +249,24 @@ def test_the_command_on_recordings(
     assert heard[-1]["confidence"] == said["answers"][1]["confidence"]
 
 
+def test_names_that_begin_like_formulas_stay_text_in_the_table(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = ["+1.wav", "-1.wav", "=1+1.wav", "@SUM(A1).wav", "good.wav"]
+    for name in names:
+        soundfile.write(name, 0.1 * rng.standard_normal(4800), 16000)
+    code, out, _ = call(capsys, run, ".", "-o", "a.csv", "--json")
+    rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert [row["clip"] for row in rows] == [*(f"'{name}" for name in names[:4]), "good.wav"]
+    assert all(float(row["confidence"]) > 0 for row in rows)
+    assert (code, [row["clip"] for row in json.loads(out)["answers"]]) == (0, names)
+
+
 @pytest.mark.parametrize("words", [["--json"], ["--live", 300]])
 def test_clips_longer_than_the_model_hears_are_told_once(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[object]

@@ -277,3 +277,17 @@ def test_a_full_disk_leaves_the_result_in_memory(benchmark: Benchmark, tmp_path:
         result.save(tmp_path / "file" / "result")
     saved = result.save(tmp_path / "result")
     assert json.loads((saved / "result.json").read_text())["command"] == ""
+
+
+def test_what_is_held_is_printed() -> None:
+    benchmark = Benchmark("digits", time_step=0.02)
+    assert repr(benchmark) == (
+        "Benchmark(digits; 50 bins of 20 ms, 70 units, counts; 20 classes; 552 training and 111 validation samples; "
+        "test: not handed out)"
+    )
+    first = benchmark.selection.train[0]
+    assert repr(first).startswith(
+        f"Sample({first.times.size:,} spikes, label {first.label}, speaker "
+    )
+    unknown = first._replace(label=-1, speaker=-1, duration=-1.0)
+    assert repr(unknown) == f"Sample({first.times.size:,} spikes)"

@@ -207,6 +207,25 @@ def test_power_that_contradicts_the_energy_is_an_oddity(tmp_path: Path) -> None:
     assert flags == ("the energy per sample is 0.083 times active power divided by throughput",)
 
 
+@pytest.mark.parametrize(("energy", "factor"), [(0.0001, "0.083"), (1.2, "1e+03"), (0.0012, "")])
+def test_submit_and_verify_tell_energy_that_contradicts_power(
+    energy: float, factor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions, form = fill_in_chip(tmp_path / "mine", energy=energy)
+    entries = ("--entries", tmp_path / "entries")
+    code, out, _ = run(capsys, "submit", predictions, "--form", form, *entries)
+    said = f"the energy per sample is {factor} times active power divided by throughput"
+    assert (code, said in out, "check the form" in out) == (0, bool(factor), bool(factor))
+    (entry,) = (tmp_path / "entries" / "digits").iterdir()
+    code, out, _ = run(capsys, "verify", entry)
+    assert (code, said in out, "measurement:" in out) == (0, bool(factor), bool(factor))
+    code, out, _ = run(capsys, "verify", entry, "--json")
+    assert json.loads(out)["contradiction"] == (said if factor else None)
+    again = ("--form", form, *entries, "--overwrite", "--json")
+    code, out, _ = run(capsys, "submit", predictions, *again)
+    assert json.loads(out)["contradiction"] == (said if factor else None)
+
+
 def test_the_page_has_a_table_of_chips_and_escapes_it(
     kit: tuple[Path, Path], tmp_path: Path
 ) -> None:
