@@ -118,6 +118,7 @@ def start_run(
     binned = bin_samples(
         changed(train_samples, train_samples, condition, seed, preset), preset, progress
     )
+    condition = condition or selection.condition
     if condition and not binned.n_events:
         raise TrainingError(f"no spike of the training samples remains under {condition}")
     cells = len(binned) * binned.n_steps * binned.n_units
@@ -314,11 +315,10 @@ def _refit(
 
 
 def _bin(samples: SpikeDataset, selection: SelectionData, record: RunRecord) -> BinnedSamples:
-    """Bin samples, under the condition of the run."""
+    """Bin samples, under the condition of the run, unless their recordings were changed already."""
     preset = record.preset
-    return bin_samples(
-        changed(samples, selection.train, record.condition, record.seed, preset), preset
-    )
+    condition = record.condition if record.condition != selection.condition else ""
+    return bin_samples(changed(samples, selection.train, condition, record.seed, preset), preset)
 
 
 def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:
