@@ -151,7 +151,9 @@ def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
 def encode_samples(
     samples: NDArray[np.float64], sample_rate: int, encoder: Encoder, seed: int
 ) -> tuple[Spikes, str]:
-    """Encode a sound that was changed after it was decoded; silence has no spikes.
+    """Encode a sound that was changed after it was decoded, as :func:`encode_clip` would encode a file of it.
+
+    Silence, and what is silent without its constant offset, has no spikes.
 
     Parameters
     ----------
@@ -176,9 +178,12 @@ def encode_samples(
     ValueError
         If the encoder cannot encode it.
     """
-    if not samples.any():
+    used = samples
+    if not encoder.keeps_offset:
+        used = Recording(samples, sample_rate, 1, "").without_offset().samples
+    if not used.any():
         return Spikes(np.zeros(0), np.zeros(0, np.uint16)), encoder.software()
-    spikes = encoder.encode(samples, sample_rate, clip_seed(seed, samples, sample_rate))
+    spikes = encoder.encode(used, sample_rate, clip_seed(seed, samples, sample_rate))
     return spikes, encoder.software()
 
 

@@ -130,7 +130,8 @@ def _compute(
     sizes = []
     with whole_file(_levels_file(stem)) as partial, partial.open("wb") as file:
         for done, recording in enumerate(recordings.read(), 1):
-            levels = log_mel(recording.samples, recording.sample_rate, design)
+            heard = recording.without_offset()  # degraded recordings may have one
+            levels = log_mel(heard.samples, heard.sample_rate, design)
             file.write(levels.astype("<f4", copy=False).tobytes())
             sizes.append(len(levels))
             progress(done, len(recordings))

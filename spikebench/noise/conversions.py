@@ -250,7 +250,7 @@ def _write(place: Path, samples: Sequence[Converted]) -> None:
 def _read(place: Path, n: int) -> list[Converted] | None:
     """Read a block of n samples; None if it does not exist or is damaged."""
     try:
-        with np.load(place, allow_pickle=False) as kept:
+        with place.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             sizes, times, units, durations = (
                 kept[name] for name in ("sizes", "times", "units", "durations")
             )
