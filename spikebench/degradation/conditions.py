@@ -30,6 +30,7 @@ from spikebench.errors import SpikebenchError, UnknownNameError
 
 __all__ = [
     "CLEAN",
+    "DEFAULT",
     "KINDS",
     "NOISES",
     "Condition",
@@ -60,20 +61,30 @@ class Kind(NamedTuple):
     usual: tuple[float, ...] = ()
 
 
-_RATIOS = Kind("dB", -40, math.inf, (-5, 5, 15, 30))
+_RATIOS = Kind("dB", -40, math.inf, (-5, 0, 5, 10, 15, 20, 30))
 KINDS = {
     "clean": Kind(),
     "white": _RATIOS,
     "pink": _RATIOS,
     "babble": _RATIOS,
     "recorded": _RATIOS,
-    "reverb": Kind("ms", 20, 10_000, (300, 1000)),
+    "reverb": Kind("ms", 20, 10_000, (200, 500, 1000)),
     "telephone": Kind(),
-    "clipping": Kind("dB", 0, 100, (20,)),
+    "clipping": Kind("dB", 0, 100, (10, 20, 30)),
     "level": Kind("dB", -100, 100, (-20, 20)),
-    "speed": Kind("", 0.5, 2, (0.8, 1.25)),
-    "loss": Kind("%", 0, 100, (10, 30)),
+    "speed": Kind("", 0.5, 2, (0.8, 0.9, 1.1, 1.25)),
+    "loss": Kind("%", 0, 100, (5, 10, 20, 40)),
 }
+# As many as can be converted for 480 words on 2 cores in 15 minutes.
+DEFAULT = (
+    *(
+        f"{kind}:{ratio}dB"
+        for kind in ("white", "pink", "babble", "recorded")
+        for ratio in (-5, 10, 30)
+    ),
+    *("reverb:500ms", "telephone", "clipping:20dB", "level:-20dB", "level:20dB"),
+    *("speed:0.8", "speed:1.25", "loss:20%"),
+)
 NOISES = tuple(name for name, kind in KINDS.items() if kind is _RATIOS)
 
 
@@ -139,7 +150,7 @@ def select_conditions(texts: Iterable[str] = (), *, has_recorded: bool = True) -
     ----------
     texts
         Names, also several with commas between them; the name of a kind alone selects its usual strengths. By default
-        all kinds.
+        :data:`DEFAULT`, every kind with few strengths.
     has_recorded
         Whether there are recordings of the user to mix with, which ``recorded`` needs.
 
@@ -155,7 +166,8 @@ def select_conditions(texts: Iterable[str] = (), *, has_recorded: bool = True) -
     """
     names = [name.strip() for text in texts for name in text.split(",")]
     chosen = {CLEAN}
-    for name in names or [kind for kind in KINDS if has_recorded or kind != "recorded"]:
+    few = [name for name in DEFAULT if has_recorded or not name.startswith("recorded")]
+    for name in names or few:
         if name in KINDS and KINDS[name].usual:
             chosen |= {Condition(name, strength) for strength in KINDS[name].usual}
         else:

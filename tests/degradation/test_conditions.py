@@ -8,6 +8,7 @@ import pytest
 
 from spikebench.degradation.conditions import (
     CLEAN,
+    DEFAULT,
     KINDS,
     NOISES,
     Condition,
@@ -65,11 +66,14 @@ def test_unknown_kinds_name_the_closest() -> None:
         parse_condition("bable:5dB")
 
 
-def test_by_default_every_kind_is_chosen_with_its_usual_strengths() -> None:
+def test_by_default_every_kind_is_chosen() -> None:
     chosen = select_conditions()
     assert chosen[0] == CLEAN
     assert {one.kind for one in chosen} == set(KINDS)
-    assert len(chosen) == sum(max(len(kind.usual), 1) for kind in KINDS.values())
+    assert set(map(str, chosen)) == {"clean", *DEFAULT}
+    every = select_conditions(KINDS)
+    assert len(every) == sum(max(len(kind.usual), 1) for kind in KINDS.values())
+    assert {*chosen} <= {*every}
     without = select_conditions(has_recorded=False)
     assert {one.kind for one in without} == set(KINDS) - {"recorded"}
     assert NOISES == ("white", "pink", "babble", "recorded")
@@ -79,7 +83,15 @@ def test_by_default_every_kind_is_chosen_with_its_usual_strengths() -> None:
 
 def test_conditions_are_sorted_and_listed_once() -> None:
     chosen = select_conditions(["loss, pink:20dB", "pink:-5dB,pink:20dB"])
-    assert list(map(str, chosen)) == ["clean", "pink:-5dB", "pink:20dB", "loss:10%", "loss:30%"]
+    assert list(map(str, chosen)) == [
+        "clean",
+        "pink:-5dB",
+        "pink:20dB",
+        "loss:5%",
+        "loss:10%",
+        "loss:20%",
+        "loss:40%",
+    ]
 
 
 def test_recorded_noise_needs_recordings() -> None:
