@@ -23,7 +23,16 @@ PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
 # Bottom up: each imports only those before it.
 LAYERS = {
     "spikebench": (
-        *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings", "degradation"),
+        *(
+            "errors",
+            "records",
+            "workers",
+            "cluster",
+            "compiled",
+            "time_left",
+            "recordings",
+            "degradation",
+        ),
         *(
             "naming",
             "spike_files",

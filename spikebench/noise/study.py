@@ -220,6 +220,7 @@ def plan_study(
     recordings = recordings_of(selection.train)
     ear = ear_of(recordings.spike_file) if on_spikes else None
     next(iter(recordings.of([0]).read()))  # a wrong folder is reported before anything is trained
+    _noise.cache_clear()  # the folder may have changed since an earlier study of this process
     sources = sources_of(selection, what.noise)
     kinds: dict[TrainedOn, str] = {"clean": ""}
     if noisy_training:

@@ -118,7 +118,6 @@ def start_run(
     binned = bin_samples(
         changed(train_samples, train_samples, condition, seed, preset), preset, progress
     )
-    condition = condition or selection.condition
     if condition and not binned.n_events:
         raise TrainingError(f"no spike of the training samples remains under {condition}")
     cells = len(binned) * binned.n_steps * binned.n_units
@@ -135,7 +134,7 @@ def start_run(
         encoding=None if preset.mel else selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
         refit=refit,
-        condition=condition,
+        condition=condition or selection.condition,
         code_sha256=code_sha256,
     )
     if not (folder / RUN_FILE).exists():

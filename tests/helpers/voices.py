@@ -25,7 +25,9 @@ def write_voices(folder: Path, takes: int = 2, speakers: int = 8) -> Path:
                 time = np.arange(round(RATE * rng.uniform(0.08, 0.14))) / RATE
                 tone = np.sin(2 * np.pi * pitch * rng.uniform(0.9, 1.1) * time)
                 sound = 0.3 * tone + 0.003 * rng.standard_normal(time.size)
-                soundfile.write(folder / f"s{speaker}_{label}_{take}.wav", sound, RATE, subtype="PCM_16")
+                soundfile.write(
+                    folder / f"s{speaker}_{label}_{take}.wav", sound, RATE, subtype="PCM_16"
+                )
     return folder
 
 
