@@ -160,6 +160,10 @@ def noise(
 
     select_conditions(conditions, has_recorded=noise is not None)  # before anything is converted
     folder = output or default_folder(data or encoder or "runs", "noise")
+    if encoder and dry_run and not (folder / f"{encoder}.h5").is_file():
+        raise click.UsageError(
+            f"--dry-run converts nothing, and {audio} is not converted by {encoder} yet"
+        )
     if encoder:
         data = str(_converted(encoder, audio, folder, workers, quiet))
     study = plan_study(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from helpers.voices import convert_voices, write_voices
 from spikebench.degradation.conditions import parse_condition
 from spikebench.degradation.degraded import DegradedRecordings, Sources
 from spikebench.errors import AudioError, DataError, ProtocolError, SpikebenchError, TrainingError
+from spikebench.events.dataset import SpikeDataset
 from spikebench.metrics.significance import compare_predictions
 from spikebench.noise import conversions
 from spikebench.noise.areas import area_weights
 from spikebench.noise.report import ALL, NoiseReport
 from spikebench.noise.runner import run_study
+from spikebench.noise.samples import with_spikes
 from spikebench.noise.study import Study, plan_study, sources_of
 from spikebench.noise.training import training_condition, training_recordings
 from spikebench.presets.preset import read_preset
@@ -131,14 +134,11 @@ def test_runs_are_tested_on_sound_and_on_spikes(
     assert str(tmp_path) not in (tmp_path / "out" / "noise.json").read_text()
 
 
-def singles(counts: np.ndarray, study: Study):  # type: ignore[no-untyped-def]
+def singles(counts: np.ndarray, study: Study) -> Iterator[SpikeDataset]:
     """A sample for each row of counts, with all its spikes at the beginning."""
-    from spikebench.noise.conversions import Converted
-    from spikebench.noise.samples import with_spikes
-
     for k, row in enumerate(counts.astype(int)):
         units = np.repeat(np.arange(row.size), row).astype(np.uint16)
-        one = Converted(np.zeros(units.size, np.float32), units, 0.2)
+        one = conversions.Converted(np.zeros(units.size, np.float32), units, 0.2)
         yield with_spikes(study.selection.validation.subset([k]), [one])
 
 
@@ -317,13 +317,11 @@ def test_training_with_noise(voices: Path, spikes: Path, tmp_path: Path) -> None
     weights = [(tmp_path / "out" / folder / WEIGHTS_FILE).read_bytes() for folder in folders]
     assert weights[0] != weights[1]
     # Nothing else than the command that began it trains or tests it.
+    begun, copy = noisy.model_copy(update={"status": "training"}), tmp_path / "copy"
+    shutil.copytree(tmp_path / "out" / folders[1], copy)
+    write_run(copy, begun)
     with pytest.raises(TrainingError, match="spikebench noise, continues it"):
-        run = tmp_path / "out" / "lif" / "noise" / "seed0"
-        begun = noisy.model_copy(update={"status": "training"})
-        copy = tmp_path / "copy"
-        shutil.copytree(run, copy)
-        write_run(copy, begun)
-        fit(copy, begun, open_selection(str(spikes)))
+        fit(copy, begun, study.selection)
     with pytest.raises(TrainingError, match="was trained on changed spikes or recordings"):
         plan(voices, tmp_path / "x", runs=[tmp_path / "out" / "lif" / "noise"])
     # Other training noise is another run, in another folder.
