@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,7 @@ def noise(
     from cli.shared.training_session import warn_of_copies
     from spikebench.degradation.conditions import select_conditions
     from spikebench.noise.study import plan_study
+    from spikebench.records.text import shareable
 
     select_conditions(conditions, has_recorded=noise is not None)  # before anything is converted
     folder = output or default_folder(data or encoder or "runs", "noise")
@@ -187,19 +189,30 @@ def noise(
         warn_of_copies(study.selection, quiet)
     if not quiet:
         click.echo(_opening(study), err=True)
-    words = ["spikebench", "noise", *map(str, runs), "--audio", str(audio)]
-    words += repeated({"--model": models, "--set": settings, "--conditions": conditions})
-    for name, value in (("--encoder", encoder), ("--data", None if encoder else data)):
-        words += [name, value] if value else []
-    for name, given in (("--seeds", seeds), ("--noise", noise), ("--workers", workers)):
-        words += [name, str(given)] if given else []
-    words += ["--noise-seed", str(noise_seed)] if noise_seed else []
-    words += ["--train-noise"] if noisy_training else []
-    words += ["--test"] if on_test else []
-    words += ["--scheduler", scheduler] if scheduler else []
-    _finish(
-        _run(study, [*words, "-o", str(folder)], workers, scheduler, quiet), study, folder, as_json
-    )
+    options = repeated({"--model": models, "--set": settings, "--conditions": conditions})
+    options += ["--encoder", encoder] if encoder else []
+    for name, given in (("--seeds", seeds), ("--noise-seed", noise_seed)):
+        options += [name, str(given)] if given else []
+    options += ["--train-noise"] if noisy_training else []
+    options += ["--test"] if on_test else []
+    paths: dict[str, object] = {
+        "--data": None if encoder else data,
+        "--audio": audio,
+        "--noise": noise,
+    }
+    here = {"--workers": workers, "--scheduler": scheduler, "-o": folder}
+    report = _run(study, _words(runs, paths | here, options), workers, scheduler, quiet)
+    shared = {name: shareable(str(path)) for name, path in paths.items() if path}
+    command = _words([shareable(str(run)) for run in runs], shared, options)
+    _finish(report, study, folder, shlex.join(command), as_json)
+
+
+def _words(
+    runs: Sequence[object], given: Mapping[str, object], options: Sequence[str]
+) -> list[str]:
+    """Put a command together; options without a value are left out."""
+    named = [str(word) for name, value in given.items() if value for word in (name, value)]
+    return ["spikebench", "noise", *map(str, runs), *named, *options]
 
 
 def _converted(encoder: str, audio: Path, folder: Path, workers: int | None, quiet: bool) -> Path:
@@ -243,20 +256,25 @@ def _run(
         )
 
 
-def _finish(report: NoiseReport, study: Study, folder: Path, as_json: bool) -> None:
+def _finish(report: NoiseReport, study: Study, folder: Path, command: str, as_json: bool) -> None:
+    from spikebench.noise.page import COMMAND_FILE
     from spikebench.noise.report import file_name
+    from spikebench.noise.results import write_results
     from spikebench.plots.noise import draw_study
     from spikebench.plots.sample import write_figure
+    from spikebench.records.whole_files import write_text
 
     picture = folder / file_name(report.tested, ".png")
     write_figure(draw_study(report), picture)
+    write_text(folder / COMMAND_FILE, command + "\n")
+    results = [] if report.failed else write_results(study, command)
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:
         from cli.text.noise import print_study
 
         print_study(report)
-        print_files(folder, report, file_name(report.tested, ".csv"), [picture])
+        print_files(folder, report, file_name(report.tested, ".csv"), [picture], results)
     refuse_failed(report, len(study.jobs))
 
 
@@ -296,16 +314,16 @@ def _write_page(page: Path, folders: tuple[Path, ...]) -> None:
     """Write the page of finished studies, with a picture of each beside it."""
     if not folders:
         raise click.UsageError("--page needs the folders of finished studies")
-    from spikebench.noise.page import page_text, picture_name, read_reports
+    from spikebench.noise.page import page_text, picture_name, read_commands, read_reports
     from spikebench.plots.noise import draw_study
     from spikebench.plots.sample import write_figure
     from spikebench.records.whole_files import write_text
 
-    reports = read_reports(folders)
+    reports, commands = read_reports(folders), read_commands(folders)
     for number, report in enumerate(reports, start=1):
         picture = page.parent / "images" / picture_name(page.stem, number)
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_figure(draw_study(report), picture)
         click.echo(f"picture: {picture}")
-    write_text(page, page_text(reports, page.stem))
+    write_text(page, page_text(reports, commands, page.stem))
     click.echo(f"page: {page}")

@@ -3,9 +3,10 @@
 ::
 
     after_conversion  The same damage done to spikes after the conversion
-    areas         The area under a curve of accuracies over the ratio of signal to noise
     conversions   Degraded recordings as spikes, converted in blocks that are kept
+    page          The page of finished studies, as Markdown
     report        The results of a study: rows, areas and their differences, as JSON and as CSV
+    results       The results of a study for the leaderboard: areas under curves
     runner        Training all runs of a study, converting the degraded recordings, and testing
     samples       Samples with other spikes, or with degraded recordings, than those of their file
     study         The plan of a study: models, conditions and runs, checked before anything starts

@@ -2,7 +2,7 @@
 
 Accuracies, areas, intervals and changes are those of :mod:`spikebench.metrics.significance`: means over seeds, with the
 spread over speakers and over seeds. The change is from the same runs on the recordings as they are. Areas are those of
-:mod:`spikebench.noise.areas`.
+:mod:`spikebench.metrics.areas`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from spikebench.degradation.conditions import CLEAN, Condition
+from spikebench.metrics.areas import area_scores, kinds_with_area
 from spikebench.metrics.significance import Estimate, compare_predictions, compare_scores
-from spikebench.noise.areas import area_scores, kinds_with_area
 from spikebench.noise.study import TrainedOn
 from spikebench.noise.worker import on_spikes
 from spikebench.presets.preset import Preset

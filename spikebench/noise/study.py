@@ -9,6 +9,7 @@ time with noise in the training recordings. The folder of a study::
     …/answers-validation.json      the predictions of each run under each condition; answers-test.json with --test
     conversions/                   the spikes of degraded recordings (:mod:`spikebench.noise.conversions`)
     noise.json, noise.csv          the report; noise-test.json, noise-test.csv
+    results/<model>-clean/         results for the leaderboard, with --test
 """
 
 from __future__ import annotations

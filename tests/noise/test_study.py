@@ -17,9 +17,9 @@ from spikebench.degradation.conditions import parse_condition
 from spikebench.degradation.degraded import DegradedRecordings, Sources
 from spikebench.errors import AudioError, DataError, ProtocolError, SpikebenchError, TrainingError
 from spikebench.events.dataset import SpikeDataset
+from spikebench.metrics.areas import area_weights
 from spikebench.metrics.significance import compare_predictions
 from spikebench.noise import conversions
-from spikebench.noise.areas import area_weights
 from spikebench.noise.report import ALL, NoiseReport
 from spikebench.noise.runner import run_study
 from spikebench.noise.samples import with_spikes

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from spikebench.degradation.conditions import Condition, select_conditions
+from spikebench.metrics.areas import area_scores, area_weights, kinds_with_area
 from spikebench.metrics.significance import compare_predictions, compare_scores
-from spikebench.noise.areas import area_scores, area_weights, kinds_with_area
 
 
 def test_weights_by_hand() -> None:
