@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -23,6 +24,7 @@ from spikebench.noise import conversions
 from spikebench.noise.conversions import Ear, blocks_of, convert_blocks, ear_of, read_converted
 from spikebench.noise.samples import heard_under
 from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.recordings.named import NamedRecordings, Piece
 from spikebench.spike_files.reader import SpikeFile
 from spikebench.workers import ExecutorLostError
 
@@ -97,6 +99,38 @@ def test_degraded_sounds_are_those_of_degraded_files(
         times, units = expected[piece.name]
         assert found.times.tolist() == times.astype(np.float32).tolist()
         assert found.units.tolist() == units.tolist()
+
+
+def test_stereo_other_rates_and_odd_names(
+    voices: Path, spikes: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    ear, folder, slow = ear_of(spikes), tmp_path / "odd", tmp_path / "slow"
+    folder.mkdir()
+    slow.mkdir()
+    pieces = []
+    for name, rate, channels in (
+        ('ä, "b".wav', 44_100, 2),
+        (" .wav", 8000, 1),
+        ("x\ny.flac", 22_050, 3),
+    ):
+        sound = 0.2 * rng.standard_normal((round(0.1 * rate), channels))
+        soundfile.write(folder / name, sound, rate, subtype="PCM_16")
+        pieces.append(Piece(name, hashlib.sha256((folder / name).read_bytes()).hexdigest()))
+    recordings = NamedRecordings(folder, spikes, tuple(pieces))
+    conditions = [parse_condition(name) for name in ("white:3dB", "reverb:50ms", "telephone")]
+    heard = DegradedRecordings.under(recordings, conditions, (0, 1, 2), 0, Sources())
+    convert_blocks([heard], ear, tmp_path, Here(), lambda: 1)
+    for number, recording in enumerate(heard.read()):
+        soundfile.write(
+            slow / f"{number}.wav", recording.samples, recording.sample_rate, subtype="DOUBLE"
+        )
+    options = ConversionOptions(encoder="mel_rate", n_channels=16, seed=7, labels="none")
+    convert(slow, tmp_path / "slow.h5", options, jobs=1)
+    with SpikeFile(tmp_path / "slow.h5") as file:
+        for number, found in enumerate(read_converted(heard, ear, tmp_path)):
+            times, units = file.events(number)
+            assert found.times.tolist() == times.astype(np.float32).tolist()
+            assert found.units.tolist() == units.tolist()
 
 
 def test_silence_has_no_spikes_and_stays_a_sample(
