@@ -140,7 +140,7 @@ def _answer(report: NoiseReport) -> list[str]:
         if area is not None and clean is not None:
             lines.append(
                 f"- `{model.name}`, trained without noise: {_percent(clean)} of the words as they were recorded, "
-                f"{_percent(area)} on average over {_range(report)} of noise. {_losses(report, model.name)}"
+                f"{_percent(area)} on average over noise at {_range(report)}."
             )
     spikes = [one for one in report.differences if one.what == "spikes - sound"]
     noisy = [one for one in report.differences if one.what != "spikes - sound"]
@@ -151,11 +151,11 @@ def _answer(report: NoiseReport) -> list[str]:
         )
     if noisy:
         lines.append("- Training with noise: " + _verdicts(noisy, "helps", "harms"))
-    return [*lines, ""]
+    return lines
 
 
 def _losses(report: NoiseReport, model: str) -> str:
-    """Say under which other conditions a loss is significant, and under which none is."""
+    """Say under which other conditions than noise a loss is significant, and under which none is."""
     rows = [
         row
         for row in report.rows
@@ -167,11 +167,11 @@ def _losses(report: NoiseReport, model: str) -> str:
     said = []
     if lost:
         names = ", ".join(f"`{row.condition}` ({_signed(row.change or 0)})" for row in lost)
-        said.append(f"Significant losses, in points: {names}.")
+        said.append(f"significant under {names}.")
     if same:
         names = ", ".join(f"`{row.condition}`" for row in same)
-        said.append(f"No loss that these samples could show: {names}.")
-    return " ".join(said)
+        said.append(f"None that these samples could show under {names}.")
+    return " ".join(said) or "not tested."
 
 
 def _verdicts(found: Sequence[AreaDifference], more: str, less: str) -> str:
@@ -234,13 +234,17 @@ def _study(report: NoiseReport, command: str, picture: str) -> list[str]:
         f"`{command}`",
         "",
         f"{report.software}; {_data(report)}, {split.train_samples:,} training and {report.samples:,} "
-        f"{report.tested} samples; {seeds} seed{'s' * (seeds > 1)}; the test split was opened {report.test_opened} "
-        f"times by {len(report.seeds)} runs. Epochs, where a model has any: {epochs}. Intervals: {report.interval}. "
-        "Accuracies in %.",
+        f"{report.tested} samples ({split.rule}); {seeds} seed{'s' * (seeds > 1)}; {len(report.seeds)} runs opened the "
+        f"test split {report.test_opened} times. Epochs, where a model has any: {epochs}. Intervals: "
+        f"{report.interval}. Accuracies in %.",
         "",
         f"![Accuracy of every model over the ratio of signal to noise, and under other conditions]({picture})",
         "",
         "*Bands and bars are 95 % intervals.*",
+        "",
+        "Losses under other conditions than noise, trained without noise, in points:",
+        "",
+        *(f"- `{model.name}`: {_losses(report, model.name)}" for model in report.models),
         "",
         "| area over | model | " + " | ".join(_WAYS[way] for way in ways) + " |",
         "|---|---|" + "---|" * len(ways),

@@ -77,8 +77,8 @@ def test_the_answer_is_no_stronger_than_its_interval(
     text = page_text([changed(report, low, high)], ["command"], "noise")
     answer = text[: text.index("```")]
     assert told in answer
-    assert ("Significant losses, in points: `speed:0.8`" in answer) == loss
-    assert ("No loss that these samples could show: `speed:0.8`" in answer) != loss
+    assert ("- `svm`: significant under `speed:0.8`" in text) == loss
+    assert ("- `svm`: None that these samples could show under `speed:0.8`" in text) != loss
 
 
 def test_unfinished_studies_have_no_page(study: Path, tmp_path: Path) -> None:
