@@ -40,8 +40,8 @@ def write_results(study: Study, command: str) -> list[Path]:
     Returns
     -------
     list of Path
-        Folders of the results; none without ``--test``, or if no kind of noise but that of the user was tested at two
-        ratios.
+        Folders of the results; none without ``--test``, for refitted runs, whose training a result of a study does
+        not describe, or if no kind of noise but that of the user was tested at two ratios.
     """
     usual = [one for one in study.settings.conditions if one.kind in TRAINING_KINDS]
     conditions = [str(one) for those in kinds_with_area(usual).values() for one in those]
@@ -51,7 +51,11 @@ def write_results(study: Study, command: str) -> list[Path]:
     groups: dict[tuple[str, TrainedOn], list[Job]] = {}
     for job in study.jobs:
         groups.setdefault((job.entry.name, job.trained_on), []).append(job)
-    return [_write(study, jobs, conditions, index, command) for jobs in groups.values()]
+    return [
+        _write(study, jobs, conditions, index, command)
+        for jobs in groups.values()
+        if not any(read_run(job.folder).refit for job in jobs)
+    ]
 
 
 def _write(
