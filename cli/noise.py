@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page in Markdown with pictures from finished studies, RUN being their folders; nothing else is done.",
+    help="Write a page in Markdown with pictures from finished studies, RUN being their folders; nothing else is done. note.md in a folder says what its data are.",
 )
 @study_options
 def noise(
@@ -314,7 +314,13 @@ def _write_page(page: Path, folders: tuple[Path, ...]) -> None:
     """Write the page of finished studies, with a picture of each beside it."""
     if not folders:
         raise click.UsageError("--page needs the folders of finished studies")
-    from spikebench.noise.page import page_text, picture_name, read_commands, read_reports
+    from spikebench.noise.page import (
+        page_text,
+        picture_name,
+        read_commands,
+        read_note,
+        read_reports,
+    )
     from spikebench.plots.noise import draw_study
     from spikebench.plots.sample import write_figure
     from spikebench.records.whole_files import write_text
@@ -325,5 +331,5 @@ def _write_page(page: Path, folders: tuple[Path, ...]) -> None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_figure(draw_study(report), picture)
         click.echo(f"picture: {picture}")
-    write_text(page, page_text(reports, commands, page.stem))
+    write_text(page, page_text(reports, commands, list(map(read_note, folders)), page.stem))
     click.echo(f"page: {page}")

@@ -16,9 +16,17 @@ from spikebench.records.fields import Name
 from spikebench.records.strict_json import read_record
 from spikebench.timing.answers import Tested
 
-__all__ = ["COMMAND_FILE", "page_text", "picture_name", "read_commands", "read_reports"]
+__all__ = [
+    "COMMAND_FILE",
+    "page_text",
+    "picture_name",
+    "read_commands",
+    "read_note",
+    "read_reports",
+]
 
 COMMAND_FILE = "command.txt"
+NOTE_FILE = "note.md"  # written by the user
 _ANSWER = "<!-- the short answer -->"
 _WAYS = {
     ("clean", "sound"): "sound",
@@ -85,6 +93,23 @@ def read_commands(folders: Sequence[Path]) -> list[str]:
     return [path.read_text(encoding="utf-8").strip() for path in paths]
 
 
+def read_note(folder: Path) -> str:
+    """Read what the user says of the data of a study, if anything.
+
+    Parameters
+    ----------
+    folder
+        Folder of the study.
+
+    Returns
+    -------
+    str
+        Contents of ``note.md`` in it; empty if there is none.
+    """
+    path = folder / NOTE_FILE
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
 def picture_name(stem: str, number: int) -> str:
     """Name the picture of a study.
 
@@ -103,15 +128,17 @@ def picture_name(stem: str, number: int) -> str:
     return f"{stem}-{number}.png"
 
 
-def page_text(reports: Sequence[NoiseReport], commands: Sequence[str], stem: str) -> str:
+def page_text(
+    reports: Sequence[NoiseReport], commands: Sequence[str], notes: Sequence[str], stem: str
+) -> str:
     """Write the page.
 
     Parameters
     ----------
     reports
         The studies.
-    commands
-        The command of each.
+    commands, notes
+        The command of each, and what is said of its data (:func:`read_note`).
     stem
         Name of the page; its pictures are in the folder ``images`` beside it.
 
@@ -123,8 +150,9 @@ def page_text(reports: Sequence[NoiseReport], commands: Sequence[str], stem: str
     source = resources.files("spikebench") / "noise" / "page.md"
     answers = [line for report in reports for line in _answer(report)]
     lines = [source.read_text(encoding="utf-8").rstrip().replace(_ANSWER, "\n".join(answers)), ""]
-    for number, (report, command) in enumerate(zip(reports, commands, strict=True), start=1):
-        lines += _study(report, command, f"images/{picture_name(stem, number)}")
+    studies = zip(reports, commands, notes, strict=True)
+    for number, (report, command, note) in enumerate(studies, start=1):
+        lines += _study(report, command, note, f"images/{picture_name(stem, number)}")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -223,7 +251,7 @@ def _row(report: NoiseReport, model: str, condition: str) -> NoiseRow | None:
     )
 
 
-def _study(report: NoiseReport, command: str, picture: str) -> list[str]:
+def _study(report: NoiseReport, command: str, note: str, picture: str) -> list[str]:
     data, split = report.dataset, report.dataset.split
     seeds = max(len(model.seeds) for model in report.models)
     epochs = ", ".join(f"`{model.name}` {model.preset.training.epochs}" for model in report.models)
@@ -233,6 +261,7 @@ def _study(report: NoiseReport, command: str, picture: str) -> list[str]:
         "",
         f"`{command}`",
         "",
+        *([note, ""] if note else []),
         f"{report.software}; {_data(report)}, {split.train_samples:,} training and {report.samples:,} "
         f"{report.tested} samples ({split.rule}); {seeds} seed{'s' * (seeds > 1)}; {len(report.seeds)} runs opened the "
         f"test split {report.test_opened} times. Epochs, where a model has any: {epochs}. Intervals: "

@@ -74,7 +74,8 @@ def test_the_answer_is_no_stronger_than_its_interval(
     study: Path, low: float | None, high: float | None, told: str, loss: bool
 ) -> None:
     (report,) = read_reports([study])
-    text = page_text([changed(report, low, high)], ["command"], "noise")
+    text = page_text([changed(report, low, high)], ["command"], ["a note"], "noise")
+    assert "\n`command`\n\na note\n" in text
     answer = text[: text.index("```")]
     assert told in answer
     assert ("- `svm`: significant under `speed:0.8`" in text) == loss
