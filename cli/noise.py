@@ -85,7 +85,8 @@ if TYPE_CHECKING:
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page in Markdown with pictures from finished studies, RUN being their folders; nothing else is done. note.md in a folder says what its data are.",
+    help="Write a page in Markdown with pictures from finished studies, RUN being their folders; nothing else is done. "
+    "A file note.md in a folder says what its data are.",
 )
 @study_options
 def noise(
