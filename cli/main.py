@@ -44,6 +44,10 @@ COMMANDS = {
         "cli.timing:timing",
         "Measure what a model uses: accuracy with changed times, counts and units.",
     ),
+    "noise": (
+        "cli.noise:noise",
+        "Degrade recordings before they are converted, and measure what models make of them.",
+    ),
     "patterns": (
         "cli.patterns:patterns",
         "Learn precise spike trains by SuperSpike, with several kinds of feedback.",

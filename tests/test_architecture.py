@@ -23,7 +23,16 @@ PACKAGES = ("cochlea", "spikebench", "leaderboard", "cli")
 # Bottom up: each imports only those before it.
 LAYERS = {
     "spikebench": (
-        *("errors", "records", "workers", "cluster", "compiled", "time_left", "recordings"),
+        *(
+            "errors",
+            "records",
+            "workers",
+            "cluster",
+            "compiled",
+            "time_left",
+            "recordings",
+            "degradation",
+        ),
         *(
             "naming",
             "spike_files",
@@ -52,6 +61,7 @@ LAYERS = {
             "sweeps",
             "codes",
             "timing",
+            "noise",
             "patterns",
             "substrate",
             "continual",

@@ -9,6 +9,8 @@
     download     Progress of downloads: a bar on a terminal, a line every ten seconds elsewhere
     leaderboard  Progress of reading and writing many entries: a bar on a terminal, nothing
                  elsewhere
+    noise        Progress of a study of noise: recordings that are converted, then runs that are
+                 trained or tested, in words
     runs         Progress of many runs: a bar on a terminal, a line every ten seconds elsewhere
     study        Progress of a study, in words
     sweep        Progress of sweeps, in words

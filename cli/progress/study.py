@@ -32,10 +32,22 @@ def study_progress(
     context manager
         Gives the callable to pass as ``progress``.
     """
-    return runs_progress(title, _words, quiet, check)
+    return runs_progress(title, study_words, quiet, check)
 
 
-def _words(state: StudyProgress) -> str:
+def study_words(state: StudyProgress) -> str:
+    """Put the progress of a study in words.
+
+    Parameters
+    ----------
+    state
+        The progress.
+
+    Returns
+    -------
+    str
+        Runs that are done and failed, their rate, and the time left.
+    """
     parts = [f"{state.done}/{state.total} runs"]
     if state.failed:
         parts.append(f"{state.failed} failed")

@@ -13,6 +13,8 @@
     fresh_comparison   Entries on fresh recordings in a terminal: recordings used and left out,
                        and the accuracy of each entry
     metrics            Cost metrics in a terminal: means over the seeds, counts per sample
+    noise              A study of noise in a terminal: areas, and the accuracy of every model
+                       under every condition
     parameters         Parameters of a conversion as lines of name, value and unit
     pruning            A study of pruning in a terminal: one table per model
     result_comparison  Compared results in a terminal: accuracies, costs, and which of them

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from leaderboard.checks.agreement import compare, compare_interval
 from leaderboard.checks.logs import check_log
 from leaderboard.checks.registered import check_registered
-from leaderboard.checks.studies import check_continual, check_few_shot, stages_size
+from leaderboard.checks.studies import check_continual, check_few_shot, check_noise, stages_size
 from spikebench.errors import ResultError
 from spikebench.protocol.results import (
     RESULT_FILE,
@@ -29,7 +29,7 @@ from spikebench.protocol.results import (
 )
 from spikebench.protocol.scoring import score_all, summarise
 from spikebench.protocol.splits import LEAVE_ONE_OUT, ORACLE
-from spikebench.protocol.studies import ContinualStudy, FewShotStudy
+from spikebench.protocol.studies import ContinualStudy, FewShotStudy, NoiseStudy
 from spikebench.records.strict_json import MAX_JSON_BYTES
 from spikebench.records.whole_files import check_sha256, file_sha256, plain_file
 from spikebench.training.run_record import read_run_log
@@ -89,7 +89,7 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     result : Result
         The checked result.
     predictions : list of Predictions
-        One per seed, sorted by index.
+        One per seed, sorted by index; of a study of noise, those under all conditions, one after the other.
     labels_compared : bool
         Whether labels and speakers were compared with those of the data set (:mod:`leaderboard.checks.registered`).
 
@@ -110,6 +110,10 @@ def check_result(folder: Path, weights: Weights) -> tuple[Result, list[Predictio
     _check_files(folder, result, weights)
     if isinstance(result.study, FewShotStudy):
         predictions, compared = check_few_shot(folder, result, result.study, where)
+        _check_summary(result, where)
+        return result, predictions, compared
+    if isinstance(result.study, NoiseStudy):
+        predictions, compared = check_noise(folder, result, result.study, where)
         _check_summary(result, where)
         return result, predictions, compared
     predictions = []

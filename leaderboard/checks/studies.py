@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from leaderboard.checks.agreement import compare, compare_interval
-from leaderboard.checks.registered import registered_test
+from leaderboard.checks.registered import check_registered, registered_test
 from spikebench.errors import ProtocolError, ResultError
-from spikebench.protocol.results import Predictions, Result, SeedRecord
+from spikebench.protocol.noise_answers import noise_scores, read_noise_answers
+from spikebench.protocol.results import Interval, Predictions, Result, SeedRecord
 from spikebench.protocol.stages import (
     Queries,
     continual_scores,
@@ -24,11 +25,11 @@ from spikebench.protocol.stages import (
     read_stages,
     task_of_samples,
 )
-from spikebench.protocol.studies import ContinualScores, ContinualStudy, FewShotStudy
+from spikebench.protocol.studies import ContinualScores, ContinualStudy, FewShotStudy, NoiseStudy
 from spikebench.protocol.task_groups import class_groups
 from spikebench.records.whole_files import plain_file
 
-__all__ = ["MAX_TESTED_TASKS", "check_continual", "check_few_shot", "stages_size"]
+__all__ = ["MAX_TESTED_TASKS", "check_continual", "check_few_shot", "check_noise", "stages_size"]
 
 MAX_TESTED_TASKS, MAX_QUERIES = 20_000, 1_000_000  # of all seeds: each task is drawn again
 
@@ -194,6 +195,61 @@ def check_few_shot(
             Predictions(index=index, label=label, predicted=predicted, speaker=unknown)
         )
     return predictions, test is not None
+
+
+def check_noise(
+    folder: Path, result: Result, study: NoiseStudy, where: str
+) -> tuple[list[Predictions], bool]:
+    """Recompute the areas under the curves of a network on degraded recordings.
+
+    Parameters
+    ----------
+    folder, result, study
+        The result folder, its result, and the study in it.
+    where
+        The result file, for messages.
+
+    Returns
+    -------
+    predictions : list of Predictions
+        One per seed: those under all conditions, one after the other; ``index`` counts them.
+    labels_compared : bool
+        Whether labels and speakers were compared with those of the data set.
+
+    Raises
+    ------
+    ResultError
+        If the samples are not those of the test split, or a number does not follow from the predictions.
+    """
+    n_classes, size = len(result.dataset.classes), result.dataset.split.test_samples
+    predictions: list[Predictions] = []
+    before: Predictions | None = None
+    compared = False
+    for record in result.seeds:
+        path = folder / record.predictions_file
+        answers = read_noise_answers(path, record.predictions_sha256, study)
+        if answers.label.size != size:
+            raise ResultError(f"{path}: {answers.label.size} samples for {size} test samples")
+        for column in (answers.label, answers.predicted):
+            if column.min() < 0 or column.max() >= n_classes:
+                raise ResultError(f"{path}: a class index is outside 0 … {n_classes - 1}")
+        first = answers.under(0)
+        if before is not None and not first.same_samples(before):
+            raise ResultError(f"{path}: is of other samples than the first seed")
+        before = first
+        compared = check_registered(result.dataset, first, where)
+        _check_area(record, *noise_scores(study, answers), f"{where}, seed {record.seed}")
+        predictions.append(answers.in_one_row())
+    return predictions, compared
+
+
+def _check_area(record: SeedRecord, area: float, interval: Interval, where: str) -> None:
+    compare(where, "test_accuracy", record.test_accuracy, area)
+    compare_interval(where, record.test_interval, interval)
+    if record.confusion or record.seen_accuracy is not None or record.unseen_accuracy is not None:
+        raise ResultError(
+            f"{where}: an area under a curve has no confusion matrix, and no accuracy of seen or unseen speakers"
+        )
 
 
 def _check_drawn(

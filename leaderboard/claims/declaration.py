@@ -35,7 +35,7 @@ TRACKS: dict[str, str] = {
     "few-shot": "few examples per class",
     "continual": "one task after another",
     "online": "online learning",
-    "robust": "with pruned weights, or on an imperfect chip",
+    "robust": "with pruned weights, on an imperfect chip, or in noise",
     "hardware": "measured on chips",
 }
 assert set(TRACKS) == set(get_args(Track))
@@ -43,7 +43,7 @@ assert set(TRACKS) == set(get_args(Track))
 STUDY_TRACKS = {
     "few-shot": "spikebench fewshot",
     "continual": "spikebench continual",
-    "robust": "spikebench prune, spikebench substrate",
+    "robust": "spikebench prune, spikebench substrate, spikebench noise",
 }
 
 CONSTRAINED_STEPS, CONSTRAINED_STEP_MS, CONSTRAINED_PARAMETERS = 100, 10.0, 100_000

@@ -56,7 +56,7 @@ from leaderboard.claims.tier import (
 )
 from spikebench.errors import OutputExistsError, ResultError
 from spikebench.protocol.results import RESULT_FILE, Predictions, Result, write_result
-from spikebench.protocol.studies import FewShotStudy
+from spikebench.protocol.studies import FewShotStudy, NoiseStudy
 from spikebench.records.fields import Sha256
 from spikebench.records.problems import first_problem
 from spikebench.records.strict_json import MAX_JSON_BYTES, read_bytes, read_record
@@ -475,8 +475,11 @@ def read_entry(folder: Path) -> StoredEntry:
 
 
 def _break_down(result: Result, predictions: list[Predictions]) -> Breakdown:
-    """Compute the accuracy of groups of samples; few-shot tasks of two seeds are of other samples, and have none."""
-    if isinstance(result.study, FewShotStudy):
+    """Compute the accuracy of groups of samples; few-shot tasks of two seeds are of other samples, and have none.
+
+    Neither has a study of noise, whose samples are tested several times.
+    """
+    if isinstance(result.study, FewShotStudy | NoiseStudy):
         return Breakdown(fingerprints=fingerprints(predictions))
     return break_down(predictions, result.dataset.classes)
 

@@ -24,7 +24,15 @@ from spikebench.records.text import printable
 from spikebench.spike_files.writer import SpikeWriter
 from spikebench.workers import CallLostError, ExecutorLostError
 
-__all__ = ["ConversionOptions", "Job", "encode_all", "require_unchanged", "stamp", "write_samples"]
+__all__ = [
+    "ConversionOptions",
+    "Job",
+    "encode_all",
+    "require_unchanged",
+    "stamp",
+    "workers_lost",
+    "write_samples",
+]
 
 
 @dataclass(frozen=True)
@@ -273,21 +281,21 @@ def _ask(window: Callable[[], int]) -> int:
     try:
         return window()
     except BrokenExecutor as error:
-        raise _lost(error) from None
+        raise workers_lost(error) from None
 
 
 def _submit(executor: Executor, data: bytes, settings: EncodingSettings) -> Future[EncodedClip]:
     try:
         return executor.submit(encode_clip, data, settings)
     except BrokenExecutor as error:
-        raise _lost(error) from None
+        raise workers_lost(error) from None
 
 
 def _result(future: Future[EncodedClip], software: str) -> EncodedClip:
     try:
         encoded = future.result()
     except BrokenExecutor as error:
-        raise _lost(error) from None
+        raise workers_lost(error) from None
     if encoded.software != software:
         raise SpikebenchError(
             f"a worker has other versions of the software, so its spikes may differ: {encoded.software} there, "
@@ -296,7 +304,19 @@ def _result(future: Future[EncodedClip], software: str) -> EncodedClip:
     return encoded
 
 
-def _lost(error: BrokenExecutor) -> ConversionStateError:
+def workers_lost(error: BrokenExecutor) -> ConversionStateError:
+    """Describe the loss of the workers of a conversion.
+
+    Parameters
+    ----------
+    error
+        What the executor raised.
+
+    Returns
+    -------
+    ConversionStateError
+        To raise.
+    """
     why = (
         str(error)
         if isinstance(error, ExecutorLostError)

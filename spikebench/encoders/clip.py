@@ -26,6 +26,7 @@ __all__ = [
     "clip_seed",
     "each_piece",
     "encode_clip",
+    "encode_samples",
 ]
 
 REST = "shorter than half a segment"
@@ -145,6 +146,45 @@ def encode_clip(data: bytes, settings: EncodingSettings) -> EncodedClip:
         return settings.encoder.encode(recording.samples, recording.sample_rate, seed)
 
     return each_piece(data, settings, encode)
+
+
+def encode_samples(
+    samples: NDArray[np.float64], sample_rate: int, encoder: Encoder, seed: int
+) -> tuple[Spikes, str]:
+    """Encode a sound that was changed after it was decoded, as :func:`encode_clip` would encode a file of it.
+
+    Silence, and what is silent without its constant offset, has no spikes.
+
+    Parameters
+    ----------
+    samples
+        Mono, float64, shape (n,), full scale 1, finite.
+    sample_rate
+        Their rate [Hz].
+    encoder
+        The encoder.
+    seed
+        Seed of the conversion, to which :func:`clip_seed` adds the samples.
+
+    Returns
+    -------
+    spikes : Spikes
+        Times [s] and units.
+    software : str
+        Versions of the software that encoded it.
+
+    Raises
+    ------
+    ValueError
+        If the encoder cannot encode it.
+    """
+    used = samples
+    if not encoder.keeps_offset:
+        used = Recording(samples, sample_rate, 1, "").without_offset().samples
+    if not used.any():
+        return Spikes(np.zeros(0), np.zeros(0, np.uint16)), encoder.software()
+    spikes = encoder.encode(used, sample_rate, clip_seed(seed, samples, sample_rate))
+    return spikes, encoder.software()
 
 
 def each_piece(

@@ -30,7 +30,7 @@ from spikebench.protocol.results import (
     read_predictions,
     read_result,
 )
-from spikebench.protocol.studies import FewShotStudy, other_task
+from spikebench.protocol.studies import FewShotStudy, NoiseStudy, other_task
 from spikebench.records.whole_files import check_sha256, plain_file
 from spikebench.training.result_logs import read_logs
 
@@ -150,6 +150,10 @@ def _read(folder: Path) -> tuple[Result, Predictions, NDArray[np.bool_]]:
     if isinstance(result.study, FewShotStudy):
         raise ResultError(
             f"{where}: is of few-shot tasks, which every seed draws anew; spikebench leaderboard show compares entries"
+        )
+    if isinstance(result.study, NoiseStudy):
+        raise ResultError(
+            f"{where}: is of recordings under several conditions; spikebench leaderboard show compares entries"
         )
     seeds = [record.seed for record in result.seeds]
     if len(set(seeds)) != len(seeds):

@@ -40,6 +40,7 @@ from spikebench.protocol.results import (
 from spikebench.protocol.scoring import score, summarise
 from spikebench.records.text import os_error_text
 from spikebench.records.whole_files import file_sha256, remove_partials
+from spikebench.training.changed import MIXED
 from spikebench.training.inference import (
     bin_samples,
     find_device,
@@ -108,8 +109,9 @@ def evaluate(
     if any(record.dataset.first_difference(selection.dataset) for record in records):
         raise ProtocolError(f"{selection.data}: not the data on which {runs[0]} was trained")
     if found := [record.condition for record in records if record.condition]:
+        study = "noise" if found[0].startswith(MIXED) else "timing"
         raise TrainingError(
-            f"{runs[0]}: was trained on changed spikes ({found[0]}); it is tested by: spikebench timing"
+            f"{runs[0]}: was trained on changed spikes ({found[0]}); it is tested by: spikebench {study}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     remove_partials(folder)

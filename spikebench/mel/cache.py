@@ -5,10 +5,10 @@
     mel/<key>-v1.f32     float32, frame after frame, sample after sample
     mel/<key>-v1.json    number of frames of each sample, the design, and the SHA-256 of the other file
 
-beside the data sets. The key is a hash of the design and of the SHA-256 of all recordings in their order, so other
-recordings or settings have other files; they are safe to delete. For model selection, only the recordings of its
-samples are read, none of the test split. The second file is written last and makes the first one valid. One process
-computes while others wait.
+beside the data sets. The key is a hash of the design, of the SHA-256 of all recordings in their order, and of what is
+done to them before (:attr:`NamedRecordings.treatment`), so other recordings or settings have other files; they are safe
+to delete. For model selection, only the recordings of its samples are read, none of the test split. The second file is
+written last and makes the first one valid. One process computes while others wait.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def mel_frames(
 
 def _key(recordings: NamedRecordings, design: MelDesign) -> str:
     pieces = [(piece.sha256, piece.start, piece.duration) for piece in recordings.pieces]
-    return hashlib.sha256(json.dumps([asdict(design), pieces]).encode()).hexdigest()
+    said = [asdict(design), pieces, *filter(None, [recordings.treatment])]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _compute(
@@ -129,7 +130,8 @@ def _compute(
     sizes = []
     with whole_file(_levels_file(stem)) as partial, partial.open("wb") as file:
         for done, recording in enumerate(recordings.read(), 1):
-            levels = log_mel(recording.samples, recording.sample_rate, design)
+            heard = recording.without_offset()  # degraded recordings may have one
+            levels = log_mel(heard.samples, heard.sample_rate, design)
             file.write(levels.astype("<f4", copy=False).tobytes())
             sizes.append(len(levels))
             progress(done, len(recordings))

@@ -2,6 +2,7 @@
 
 ::
 
+    areas           The area under a curve of accuracies over the ratio of signal to noise
     chance          Whether an accuracy can be distinguished from chance
     classification  Accuracy, its intervals, and the confusion matrix, from labels and
                     predictions

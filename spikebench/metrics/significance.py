@@ -38,6 +38,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ from scipy import stats
 
 _RESAMPLES = 10_000
 _BLOCK = 4_000_000  # numbers drawn at a time
+_ROUNDING = 1e-26  # variance of scores that differ in the last digits only; of predictions, below any other than 0
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,60 @@ def compare_predictions(
         If there is no model, seed or sample, or a model's number of samples differs from that of ``speaker``.
     """
     n = speaker.size
+    _check(right, n)
+    accuracies, differences, method = _estimates(right, speaker, np.int64)
+    pairs = combinations(range(len(right)), 2)
+    return Significance(
+        accuracies=accuracies,
+        differences=differences,
+        mcnemar=tuple(_mcnemar_over_seeds(right[a], right[b]) for a, b in pairs),
+        method=method,
+    )
+
+
+def compare_scores(
+    scores: Sequence[NDArray[np.float64]], speaker: NDArray[np.int64]
+) -> Significance:
+    """Compare models by the mean of a score of each sample, such as the area under a curve of accuracies.
+
+    Parameters
+    ----------
+    scores
+        One array per model: the score of every sample, float64, shape (seeds, samples), in 0 … 1.
+    speaker
+        Speaker of each sample, int64, shape (samples,); -1 is unknown.
+
+    Returns
+    -------
+    Significance
+        Means and differences as for accuracies, with the same intervals; without McNemar's test.
+
+    Raises
+    ------
+    ValueError
+        As :func:`compare_predictions`.
+    """
+    _check(scores, speaker.size)
+    means, differences, method = _estimates(scores, speaker, np.float64)
+    return Significance(accuracies=means, differences=differences, mcnemar=(), method=method)
+
+
+def _check(right: Sequence[NDArray[Any]], n: int) -> None:
     if not right or n == 0 or any(one.ndim != 2 or not one.size for one in right):
         raise ValueError("a comparison needs models with at least one seed and one sample")
     if any(one.shape[1] != n for one in right):
         raise ValueError("every model needs a prediction for every sample")
+
+
+def _estimates(
+    right: Sequence[NDArray[Any]], speaker: NDArray[np.int64], kind: type[np.int64 | np.float64]
+) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...], str]:
+    """Return the means of all models, the differences of all pairs, and the resampled units."""
+    n = speaker.size
     cluster, method = _clusters(speaker)
     size = np.bincount(cluster)
     counts = [
-        np.bincount(cluster, weights=one.sum(0), minlength=size.size).astype(np.int64)
-        for one in right
+        np.bincount(cluster, weights=one.sum(0), minlength=size.size).astype(kind) for one in right
     ]
     seeds = [one.shape[0] for one in right]
     pairs = list(combinations(range(len(right)), 2))
@@ -128,12 +175,7 @@ def compare_predictions(
             scores, scale, over_speakers, involved, strict=True
         )
     ]
-    return Significance(
-        accuracies=tuple(estimates[: len(right)]),
-        differences=tuple(estimates[len(right) :]),
-        mcnemar=tuple(_mcnemar_over_seeds(right[a], right[b]) for a, b in pairs),
-        method=method,
-    )
+    return tuple(estimates[: len(right)]), tuple(estimates[len(right) :]), method
 
 
 def _clusters(speaker: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
@@ -143,7 +185,7 @@ def _clusters(speaker: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
     return cluster.astype(np.int64), f"bootstrap over {len(speakers)} test speakers"
 
 
-def _speaker_variances(scores: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.float64]:
+def _speaker_variances(scores: NDArray[Any], size: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the variance over draws of sum of scores / sum of sizes, for each row of scores."""
     if size.size < 2:
         return np.zeros(len(scores))
@@ -166,7 +208,7 @@ def _draws(n_clusters: int) -> Iterator[NDArray[np.float64]]:
         yield times.reshape(n, n_clusters).astype(float)
 
 
-def _seed_variance(right: NDArray[np.bool_]) -> tuple[float, int]:
+def _seed_variance(right: NDArray[Any]) -> tuple[float, int]:
     """Return the variance of the mean over seeds, and its degrees of freedom."""
     seeds, n = right.shape
     if seeds < 2:
@@ -176,7 +218,7 @@ def _seed_variance(right: NDArray[np.bool_]) -> tuple[float, int]:
 
 def _estimate(value: float, spreads: list[tuple[float, int]], *, difference: bool) -> Estimate:
     variance = sum(one for one, _ in spreads)
-    if variance == 0:
+    if variance < _ROUNDING:
         return Estimate(value, None, None, 1.0 if difference and value == 0 else None)
     freedom = variance**2 / sum(one**2 / degrees for one, degrees in spreads if one > 0)
     error = math.sqrt(variance)

@@ -13,6 +13,8 @@
     latency      Plot of latency: accuracy over the time heard
     network      Plots of a trained network: learned values of its layers, and the spikes of a
                  hidden layer
+    noise        Plot of a study of noise: accuracy against the ratio of signal to noise, and under
+                 every other condition
     panels       Figures of one or several panels in the common style
     patterns     Plot of a study of spike patterns: learning curves, output spikes before and after
     predictions  Plot of predictions over time

@@ -5,6 +5,7 @@
     few_shot     Drawing few-shot tasks: support and query samples of a speaker, of words, or of
                  pairs of words
     labels       Mapping labels of other files to the class numbers of a model
+    noise_answers  Predictions under conditions of noise: their file, and the area that follows
     opening      Opening data: model selection has no access to the test split
     predictions  The text of a predictions file as columns of whole numbers: index, label,
                  predicted, speaker

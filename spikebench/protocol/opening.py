@@ -86,6 +86,8 @@ class SelectionData:
         any. In data sets with official splits, copies are found only by the SHA-256 of their recordings.
     audio : Path or None
         Folder of the recordings of the samples, for models on audio.
+    condition : str
+        What was done to the recordings of the training samples (:mod:`spikebench.noise.training`); empty for nothing.
     """
 
     train: SpikeDataset
@@ -96,6 +98,7 @@ class SelectionData:
     encoding: Encoding = PUBLISHED_ENCODING
     test_copies: int = 0
     audio: Path | None = None
+    condition: str = ""
 
     def __repr__(self) -> str:
         fold = "" if self.fold is None else f", fold of speaker {self.fold}"

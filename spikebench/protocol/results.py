@@ -153,7 +153,7 @@ class SeedRecord(Record):
     without a refit. ``validation_accuracy``, ``epochs`` and ``selected_epoch`` describe the training before the refit.
     After a refit, ``seen_accuracy`` includes the samples of validation speakers.
     ``stages`` are the predictions after every training, of learning task after task only. For few-shot tasks the
-    accuracy is the mean over tasks, and ``confusion`` is empty.
+    accuracy is the mean over tasks, of a study of noise the area under its curve; ``confusion`` is then empty.
     """
 
     seed: Count

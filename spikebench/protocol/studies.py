@@ -1,6 +1,7 @@
 """What a result of a study adds to a :class:`spikebench.protocol.results.Result`: the task, and how it was learned.
 
-A study of pruning or with a substrate in the loop is tested on the test split like any other result. Learning task
+A study of pruning or with a substrate in the loop is tested on the test split like any other result, one of noise on
+its recordings under several conditions. Learning task
 after task is tested on the test samples of its tasks, after every training; few-shot learning on queries that are drawn
 from the test split. Results are compared only if ``compared_as`` is equal.
 """
@@ -13,12 +14,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from spikebench.degradation.conditions import Condition, parse_condition
+from spikebench.errors import SpikebenchError
+from spikebench.metrics.areas import kinds_with_area
 from spikebench.records.fields import Count, FileName, Fraction, Record, Sha256
 
 __all__ = [
     "ContinualScores",
     "ContinualStudy",
     "FewShotStudy",
+    "NoiseStudy",
     "PruningStudy",
     "Stages",
     "Study",
@@ -28,6 +33,7 @@ __all__ = [
 
 Positive = Annotated[Count, Field(ge=1)]
 _Signed = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
+_Noise = Annotated[str, Field(pattern=r"^(white|pink|babble):-?[0-9.]{1,13}dB$")]
 _Key = Annotated[str, Field(pattern=r"^[a-z_]{1,50}$")]
 _KINDS = {"speaker": "new speaker", "words": "new words", "pairs": "new pairs of words"}
 
@@ -135,6 +141,59 @@ class FewShotStudy(Record):
         return f"{self.method}, {self.bits} bits" if self.bits else self.method
 
 
+class NoiseStudy(Record):
+    """A network on recordings that are degraded before the conversion.
+
+    ``conditions`` are those of the area under its curve, the figure of the result: kinds of noise, each at two or more
+    ratios of signal to noise (:mod:`spikebench.metrics.areas`). ``encoder`` is null for a model on audio, ``trained``
+    says whether there was noise in its training recordings.
+    """
+
+    kind: Literal["noise"] = "noise"
+    trained: Literal["clean", "noise"]
+    encoder: _Key | None
+    conditions: Annotated[list[_Noise], Field(min_length=2, max_length=100)]
+    noise_seed: Count
+
+    @model_validator(mode="after")
+    def _is_of_curves(self) -> Self:
+        found = [one for those in self.curves.values() for one in those]
+        if list(map(str, found)) != self.conditions or len({*found}) < len(found):
+            raise ValueError(
+                "conditions must be the curves of kinds of noise, each at two or more ratios, ascending"
+            )
+        return self
+
+    @property
+    def curves(self) -> dict[str, list[Condition]]:
+        """Kind of noise → its conditions."""
+        try:
+            return kinds_with_area([parse_condition(name) for name in self.conditions])
+        except SpikebenchError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def track(self) -> str:
+        """Its track on the leaderboard."""
+        return "robust"
+
+    @property
+    def compared_as(self) -> str:
+        """What results that are compared have in common, in words."""
+        said: dict[str, list[str]] = {}
+        for kind, those in self.curves.items():
+            ratios = ", ".join(f"{one.strength:g}" for one in those)
+            said.setdefault(ratios, []).append(kind)
+        curves = "; ".join(f"{', '.join(kinds)} at {ratios} dB" for ratios, kinds in said.items())
+        seed = f", noise of seed {self.noise_seed}" if self.noise_seed else ""
+        return f"area under the curve over noise in the recordings: {curves}{seed}"
+
+    @property
+    def name(self) -> str:
+        """How it was trained."""
+        return "trained with noise" if self.trained == "noise" else "trained without noise"
+
+
 class PruningStudy(Record):
     """A network pruned before training; ``weights`` connections, of which ``kept`` are not 0."""
 
@@ -193,7 +252,8 @@ class SubstrateStudy(Record):
 
 
 Study = Annotated[
-    ContinualStudy | FewShotStudy | PruningStudy | SubstrateStudy, Field(discriminator="kind")
+    ContinualStudy | FewShotStudy | NoiseStudy | PruningStudy | SubstrateStudy,
+    Field(discriminator="kind"),
 ]
 
 
@@ -210,4 +270,5 @@ def other_task(study: Study | None) -> str:
     str
         Empty for a classifier, also if it is pruned or on a chip.
     """
-    return study.compared_as if isinstance(study, ContinualStudy | FewShotStudy) else ""
+    others = ContinualStudy | FewShotStudy | NoiseStudy
+    return study.compared_as if isinstance(study, others) else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from spikebench.errors import AudioError, DataError
 from spikebench.recordings.decoding import Recording, decode_segments, read_bytes
@@ -48,14 +49,37 @@ class NamedRecordings:
         The file that names them.
     pieces : tuple of Piece
         One per sample.
+    keep_offset : bool
+        Whether a constant offset stays, as for encoders that keep it.
     """
 
     folder: Path
     spike_file: Path
     pieces: tuple[Piece, ...]
+    keep_offset: bool = False
 
     def __len__(self) -> int:
         return len(self.pieces)
+
+    @property
+    def treatment(self) -> str:
+        """What is done to the recordings after they are read; empty for nothing."""
+        return ""
+
+    def of(self, positions: Sequence[int]) -> Self:
+        """Choose some of the recordings.
+
+        Parameters
+        ----------
+        positions
+            Positions among them.
+
+        Returns
+        -------
+        NamedRecordings
+            These, in this order.
+        """
+        return replace(self, pieces=tuple(self.pieces[k] for k in positions))
 
     def read(self) -> Iterator[Recording]:
         """Read the recording of every sample.
@@ -63,7 +87,7 @@ class NamedRecordings:
         Yields
         ------
         Recording
-            Mono, without a constant offset, as the conversion to spikes uses it.
+            Mono, without a constant offset unless that is kept, as the conversion to spikes uses it.
 
         Raises
         ------
@@ -80,11 +104,11 @@ class NamedRecordings:
             try:
                 part.require_usable()
             except AudioError as error:
-                raise AudioError(f"{self._path(piece)}: {error}") from None
-            yield part.without_offset()
+                raise AudioError(f"{self.path_of(piece)}: {error}") from None
+            yield part if self.keep_offset else part.without_offset()
 
     def _decode(self, piece: Piece) -> Recording:
-        path = self._path(piece)
+        path = self.path_of(piece)
         shown = printable(str(path))
         try:
             data = read_bytes(path)
@@ -104,8 +128,24 @@ class NamedRecordings:
             raise AudioError(f"{shown}: {error}") from None
         return recording
 
-    def _path(self, piece: Piece) -> Path:
-        """Return the path of a recording, which must lie below the folder."""
+    def path_of(self, piece: Piece) -> Path:
+        """Return the path of a recording.
+
+        Parameters
+        ----------
+        piece
+            The recording.
+
+        Returns
+        -------
+        Path
+            Below the folder.
+
+        Raises
+        ------
+        DataError
+            If its name is not one below a folder.
+        """
         pure = PurePosixPath(piece.name)
         if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in piece.name:
             raise DataError(

@@ -31,7 +31,9 @@ __all__ = [
 
 STUDY_FILE = "study.json"
 
-StudyKind = Literal["pruning", "continual", "fewshot", "substrate", "timing", "patterns", "sweep"]
+StudyKind = Literal[
+    "pruning", "continual", "fewshot", "substrate", "timing", "noise", "patterns", "sweep"
+]
 # First part of the name of a report: what is in a folder that contains one.
 _REPORTS = {
     "pruning": "a study of pruning",
@@ -39,6 +41,7 @@ _REPORTS = {
     "fewshot": "a study of few-shot learning",
     "substrate": "a study with a substrate in the loop",
     "timing": "a study of timing",
+    "noise": "a study of noise",
     "patterns": "a study of spike patterns",
     "sweep": "a sweep",
     "run": "a run",

@@ -18,6 +18,7 @@ from spikebench.evaluation.final_test import describe_environment
 from spikebench.metrics.record import Metrics
 from spikebench.models.base import Classifier
 from spikebench.presets.preset import Preset
+from spikebench.protocol.noise_answers import NoiseAnswers, answers_text, noise_scores
 from spikebench.protocol.results import (
     DatasetRecord,
     ModelRecord,
@@ -36,7 +37,7 @@ from spikebench.protocol.stages import (
     few_shot_interval,
     stage_names,
 )
-from spikebench.protocol.studies import ContinualStudy, Stages, Study
+from spikebench.protocol.studies import ContinualStudy, NoiseStudy, Stages, Study
 from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.sweeps.test_answers import TestAnswers
 
@@ -50,7 +51,7 @@ class TestedSeed:
     """One tested run: its answers, and what a :class:`spikebench.protocol.results.SeedRecord` says of its training."""
 
     seed: int
-    answers: TestAnswers | Queries
+    answers: TestAnswers | NoiseAnswers | Queries
     validation_accuracy: float | None
     epochs: int
     selected_epoch: int
@@ -166,6 +167,12 @@ def _record(folder: Path, dataset: DatasetRecord, study: Study, one: TestedSeed)
         scores = vars(score(predictions, dataset))
         if isinstance(study, ContinualStudy):
             stages = _stages(folder / f"stages-seed{one.seed}.csv", study, one.answers)
+    elif isinstance(one.answers, NoiseAnswers):
+        assert isinstance(study, NoiseStudy)
+        write_text(path, answers_text(study, one.answers))
+        area, interval = noise_scores(study, one.answers)
+        scores = {"test_accuracy": area, "test_interval": interval, "confusion": []}
+        scores |= {"seen_accuracy": None, "unseen_accuracy": None}
     else:
         write_text(path, columns_text(QUERY_COLUMNS, list(one.answers)))
         accuracy, interval = few_shot_interval(one.answers)

@@ -87,7 +87,11 @@ def software() -> str:
     return f"spikebench {__version__} with torch {version('torch')}"
 
 
-def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
+def train_run(
+    task: Task,
+    look: Callable[[], None] | None = None,
+    change: Callable[[SelectionData], SelectionData] = lambda selection: selection,
+) -> Outcome:
     """Train one run to its end in a worker.
 
     Parameters
@@ -96,6 +100,8 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
         The run.
     look
         Called after every epoch.
+    change
+        Changes the data before the training; what it raises makes the run fail.
 
     Returns
     -------
@@ -129,7 +135,7 @@ def train_run(task: Task, look: Callable[[], None] | None = None) -> Outcome:
             raise SpikebenchError(f"{here} cannot open the data: {error}") from None
         if selection.dataset.first_difference(task.dataset):
             raise SpikebenchError(f"{here}: {task.data} has changed since the sweep began")
-        return _fit(task, selection, look)
+        return _fit(task, selection, look, change)
     finally:
         _at_work.release()
 
@@ -155,7 +161,12 @@ def open_once(data: str, sha256: str, audio: Path | None = None) -> SelectionDat
     return open_selection(data, audio=audio)
 
 
-def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) -> Outcome:
+def _fit(
+    task: Task,
+    opened: SelectionData,
+    look: Callable[[], None] | None,
+    change: Callable[[SelectionData], SelectionData],
+) -> Outcome:
     def report(epoch: Epoch, epochs: int) -> None:
         if look is not None:
             look()
@@ -163,6 +174,7 @@ def _fit(task: Task, selection: SelectionData, look: Callable[[], None] | None) 
             raise _StoppedError("stopped because its sweep has ended")
 
     try:
+        selection = change(opened)
         record = start_run(
             task.folder,
             model=task.model,

@@ -21,12 +21,20 @@ from spikebench.records.fields import Count, Fraction, NonNegative, Record, Sha2
 from spikebench.records.strict_json import read_record
 from spikebench.records.whole_files import write_text
 
-__all__ = ["Answers", "ConditionAnswers", "Tested", "origin_of", "read_answers", "write_answers"]
+__all__ = [
+    "MAX_ANSWERS_BYTES",
+    "Answers",
+    "ConditionAnswers",
+    "Tested",
+    "origin_of",
+    "read_answers",
+    "write_answers",
+]
 
 Tested = Literal["validation", "test"]
 CHANGES = 1  # version of the definitions in spikebench.events.changed
 _MAX_SAMPLES = 10_000_000
-_MAX_BYTES = 1024 * 1024 * 1024
+MAX_ANSWERS_BYTES = 1024 * 1024 * 1024
 
 
 class ConditionAnswers(Record):
@@ -105,7 +113,7 @@ def read_answers(path: Path, origin: str) -> Answers | None:
         None if there are none, they are of another origin, or the file is damaged.
     """
     try:
-        answers = read_record(path, Answers, _MAX_BYTES)
+        answers = read_record(path, Answers, MAX_ANSWERS_BYTES)
     except ResultError:
         return None
     return answers if answers.origin == origin and answers.is_whole else None

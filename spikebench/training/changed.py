@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from spikebench.errors import TrainingError
 from spikebench.events.changed import Bins, change
 from spikebench.events.conditions import parse_condition
 from spikebench.events.dataset import SpikeDataset
 from spikebench.presets.preset import Preset
 
-__all__ = ["bins_of", "changed"]
+__all__ = ["MIXED", "bins_of", "changed"]
+
+# Start of the condition of runs whose recordings were changed before the conversion (spikebench.noise.training).
+MIXED = "noise in training"
 
 
 def bins_of(preset: Preset) -> Bins:
@@ -52,8 +56,13 @@ def changed(
     Raises
     ------
     SpikebenchError
-        If there is no such condition.
+        If there is no such condition, or it is one of the recordings.
     """
     if not condition:
         return samples
+    if condition.startswith(MIXED):
+        raise TrainingError(
+            "noise was mixed into the training recordings of this run; the command that began it, spikebench noise, "
+            "continues it"
+        )
     return change(samples, train, parse_condition(condition), seed, bins_of(preset))

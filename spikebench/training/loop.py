@@ -134,7 +134,7 @@ def start_run(
         encoding=None if preset.mel else selection.encoding,
         selected_on="test" if selection.is_oracle else "validation",
         refit=refit,
-        condition=condition,
+        condition=condition or selection.condition,
         code_sha256=code_sha256,
     )
     if not (folder / RUN_FILE).exists():
@@ -314,11 +314,10 @@ def _refit(
 
 
 def _bin(samples: SpikeDataset, selection: SelectionData, record: RunRecord) -> BinnedSamples:
-    """Bin samples, under the condition of the run."""
+    """Bin samples, under the condition of the run, unless their recordings were changed already."""
     preset = record.preset
-    return bin_samples(
-        changed(samples, selection.train, record.condition, record.seed, preset), preset
-    )
+    condition = record.condition if record.condition != selection.condition else ""
+    return bin_samples(changed(samples, selection.train, condition, record.seed, preset), preset)
 
 
 def _check(model: Classifier, record: RunRecord, ranks: Ranks, device: torch.device | None) -> None:

@@ -129,7 +129,7 @@ def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str]) ->
     with study_progress(False, lambda: None, "timing") as show:
         show(StudyProgress(4, 1, 4, 4.0, 0.5, 0.0))
     assert capsys.readouterr().err == "timing: 4/4 runs, 1 failed\n"
-    from cli.progress.study import _words
+    from cli.progress.study import study_words as _words
 
     assert _words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0)) == "1/4 runs, 30 per minute, 0:00:05 left"
     assert "18 per hour" in _words(StudyProgress(1, 0, 4, 1.5, 0.005, 500.0))

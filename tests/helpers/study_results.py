@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from spikebench.protocol.noise_answers import NoiseAnswers
 from spikebench.protocol.opening import SplitLabels, read_split_labels
 from spikebench.protocol.results import ModelRecord
 from spikebench.protocol.stages import Queries, drawn_labels
 from spikebench.protocol.studies import (
     ContinualStudy,
     FewShotStudy,
+    NoiseStudy,
     PruningStudy,
     Study,
     SubstrateStudy,
@@ -43,6 +45,12 @@ def continual_study(sequence: str = "pairs", method: str = "si:1") -> ContinualS
     return ContinualStudy.model_validate(said)
 
 
+def noise_study(**changes: Any) -> NoiseStudy:  # noqa: ANN401
+    names = [f"{kind}:{ratio}dB" for kind in ("white", "babble") for ratio in (-5, 10, 30)]
+    said = {"trained": "clean", "encoder": "cochlea", "conditions": names, "noise_seed": 0}
+    return NoiseStudy.model_validate({**said, **changes})
+
+
 STUDIES: dict[str, Study] = {
     "pruning": PruningStudy(method="snip", weights=11_520, kept=346),
     "substrate": SubstrateStudy(
@@ -51,7 +59,7 @@ STUDIES: dict[str, Study] = {
 }
 
 
-def answers_of(study: Study, seed: int, skill: float) -> TestAnswers | Queries:
+def answers_of(study: Study, seed: int, skill: float) -> TestAnswers | NoiseAnswers | Queries:
     rng = np.random.default_rng(seed)
     data = digits()
     index, label, speaker = data.test.index, data.test.labels, data.test.speakers
@@ -61,6 +69,13 @@ def answers_of(study: Study, seed: int, skill: float) -> TestAnswers | Queries:
         asked = np.concatenate([np.array(one, np.int64) for one in drawn])
         wrong = rng.integers(0, study.ways, asked.size)
         return task, asked, np.where(rng.random(asked.size) < skill, asked, wrong)
+    if isinstance(study, NoiseStudy):
+        wrong = (label + 1) % 20
+        rows = [
+            np.where(rng.random(label.size) < skill * (k + 1) / len(study.conditions), label, wrong)
+            for k in range(len(study.conditions))
+        ]
+        return NoiseAnswers(index, label, speaker, np.stack(rows))
     n_stages, partner = 1, {c: (c + 1) % 20 for c in range(20)}
     if isinstance(study, ContinualStudy):
         n_stages = study.n_stages
