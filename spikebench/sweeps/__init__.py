@@ -12,5 +12,6 @@
     study_settings  Settings of a study that compares methods: TOML with strict keys
     study_watch   Watching the runs of a study: how many are done, how much of the work, the time left
     test_answers  What a run of a study keeps of its test: the predictions for every sample
+    test_openings  How often the test split was opened for a run of a study
     worker        The worker of a sweep: train one run and return its outcome
 """
