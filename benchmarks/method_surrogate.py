@@ -44,7 +44,7 @@ model = "{model}"
 seeds = {seeds}
 [settings]
 "training.epochs" = {epochs}
-"training.learning_rate" = 3e-3
+"training.learning_rate" = 1e-2
 "training.batch_size" = 32
 "model.readout" = "softmax"
 "model.init_fluctuation" = 0.15
