@@ -193,7 +193,7 @@ LISTED = (
     (
         "surrogate gradients, back-propagation through time",
         "`spikebench evaluate --model NAME`, the default rule of all networks",
-        "training.md",
+        "surrogate.md",
     ),
     (
         "real-time recurrent learning, e-prop, local losses",
@@ -221,9 +221,7 @@ LISTED = (
 )
 MISSING = """\
 - `shd-r`, with this network and budget: hours rather than minutes.
-- Crossed experiments (synaptic intelligence or MAML on a chip, e-prop on a pruned network, shapes of the surrogate in
-  the loop): no command combines them yet.
-- Surrogate shapes, slopes, resets: [`method_surrogate.py`](../../benchmarks/method_surrogate.py) has not been run."""
+- Meta-learning on a chip; other [crossed experiments](crossed.md) have a page."""
 
 
 def main() -> None:

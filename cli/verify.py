@@ -85,7 +85,8 @@ def verify(
 
     --inference runs its weights again on the test split: at least 99.9 % of the labels of every seed must be those
     of the entry, and its costs must be reproduced. --training trains every seed again and tests it
-    once: the mean must lie in the claimed interval.
+    once: the mean must lie in the claimed interval. Entries of `continual` and `prune` have no weights and can be
+    trained again; those of `fewshot` and `substrate` do not state their whole training and are refused.
 
     A passed verification is written to the entry: verifier, time, software and hardware. On other machines it raises
     the tier only if it is signed (--sign) by a key that the leaderboard there trusts.
@@ -98,6 +99,7 @@ def verify(
 
     Exit code 1: a check failed; a failed check is not written to the entry.
     """
+    from cli.shared.study_again import refuse_study, train_study
     from leaderboard.checks.logs import read_logs
     from leaderboard.checks.signing import sign
     from leaderboard.claims.entry import read_entry
@@ -127,15 +129,20 @@ def verify(
     find_device(device)
     if key is not None:
         sign(b"", key)  # a key that does not work is found before hours of training, not after
-    logs = read_logs(entry)
-    if not logs:
-        raise ResultError(f"{entry}: {NO_LOGS}")
     _load_own(stored, model)
-    claim = open_claim(stored.result, logs, data, audio)
+    claim = None
+    if stored.result.study is not None:
+        refuse_study(stored, kinds, audio, weights, device)
+    else:
+        logs = read_logs(entry)
+        if not logs:
+            raise ResultError(f"{entry}: {NO_LOGS}")
+        claim = open_claim(stored.result, logs, data, audio)
     place = weights or entry
     passed: list[Verification] = []
     for kind in kinds:
         if kind == "inference":
+            assert claim is not None  # a study has no weights
             test = open_test(claim.selection)
             answers = run_weights(claim, test, place, device, large=large)
         else:
@@ -143,7 +150,10 @@ def verify(
             if output:
                 go_on = _go_on(entry, data, audio, model, output, by, key, device, large)
             with _folder(output) as folder:
-                answers = _train(claim, stored, folder, device, large, quiet, go_on)
+                if claim is None:
+                    answers = train_study(stored, folder, data, go_on, large=large, quiet=quiet)
+                else:
+                    answers = _train(claim, stored, folder, device, large, quiet, go_on)
         verification = make_verification(
             stored,
             kind,
@@ -153,7 +163,7 @@ def verify(
             environment=describe_environment(device),
         )
         reason = why_failed(verification)
-        if kind == "inference" and not reason:
+        if kind == "inference" and claim is not None and not reason:
             reason = costs_differ(claim, test, place, answers, device, large=large)
         if reason:
             if as_json:

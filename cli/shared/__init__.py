@@ -16,6 +16,7 @@
     sample            The recording of a sample of a spike file, and the frequencies of its units
     settings          Settings of a training as the options give them: read, announced, printed
     study             What the commands of studies share: options, the list of runs, progress, the end
+    study_again       The part of ``verify`` for entries of studies
     training_options  Options that ``train`` and ``evaluate`` share
     training_session  Steps of ``train`` and ``evaluate`` around a fit: announce it, show progress,
                       print how to resume it

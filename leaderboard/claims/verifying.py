@@ -15,6 +15,7 @@ from spikebench.errors import ResultError
 from spikebench.metrics.classification import accuracy
 from spikebench.protocol.results import Predictions, read_predictions
 from spikebench.protocol.scoring import agreement
+from spikebench.protocol.studies import ContinualStudy, FewShotStudy, PruningStudy, Study
 from spikebench.records.problems import first_problem
 from spikebench.records.text import printable
 from spikebench.training.run_record import LOGS_FILE
@@ -39,6 +40,13 @@ def find_lacks(stored: StoredEntry) -> dict[Kind, str]:
     dict
         Kind → what is missing; empty where the verification is possible.
     """
+    if (study := stored.result.study) is not None:
+        lacks = study_lacks(study, stored.result.command)
+        return (
+            {"inference": "a study keeps no weights; --training repeats it", "training": ""}
+            if not lacks
+            else {"inference": lacks, "training": lacks}
+        )
     if not (stored.folder / LOGS_FILE).is_file():
         return {"inference": NO_LOGS, "training": NO_LOGS}
     model = stored.result.model
@@ -53,6 +61,30 @@ def find_lacks(stored: StoredEntry) -> dict[Kind, str]:
     else:
         lacks = "the entry does not contain its weights; give their folder with --weights FOLDER"
     return {"inference": lacks, "training": ""}
+
+
+def study_lacks(study: Study, command: str) -> str:
+    """Say why the result of a study cannot be trained again.
+
+    Parameters
+    ----------
+    study, command
+        The study, and the command that its result names.
+
+    Returns
+    -------
+    str
+        One line; empty for learning task after task, and for pruned networks.
+    """
+    if isinstance(study, ContinualStudy | PruningStudy):
+        return ""
+    what = (
+        "few-shot learning" if isinstance(study, FewShotStudy) else "training on an emulated chip"
+    )
+    return (
+        f"an entry of {what} keeps no weights and not all settings of its training, so it is not verified; repeat the "
+        f"study in a folder of your own and compare the results: {printable(command)[:400]}"
+    )
 
 
 def code_needed(name: str, sha256: str) -> str:

@@ -2,6 +2,7 @@
 
 ::
 
+    again     Training a result of such a study again
     costs     What a method adds to a step of training: processor time, operations, numbers that are kept
     methods   The compared methods and their strengths
     page      The page of finished studies, as Markdown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 
 from spikebench.continual.run import ContinualRun, Job, read_result
@@ -13,6 +12,7 @@ from spikebench.protocol.task_groups import class_groups
 from spikebench.sweeps.study_results import (
     TestedSeed,
     model_record,
+    tested_rows,
     training_record,
     write_study_result,
 )
@@ -38,17 +38,8 @@ def write_results(study: ContinualStudy, command: str) -> list[Path]:
     """
     if study.tested != "test":
         return []
-    folders = []
-    for sequence, model, method in product(study.sequences, study.models, study.methods):
-        jobs = [
-            job
-            for job in study.jobs
-            if (job.sequence, job.model, job.method) == (sequence, model, method)
-        ]
-        runs = [run for job in jobs if (run := read_result(job)) and run.answers]
-        if len(runs) == len(jobs):
-            folders.append(_write(study, jobs, runs, command))
-    return folders
+    rows = tested_rows(study.jobs, lambda job: (job.sequence, job.model, job.method), read_result)
+    return [_write(study, jobs, runs, command) for jobs, runs in rows]
 
 
 def _write(study: ContinualStudy, jobs: list[Job], runs: list[ContinualRun], command: str) -> Path:
@@ -79,15 +70,11 @@ def _write(study: ContinualStudy, jobs: list[Job], runs: list[ContinualRun], com
 
 
 def _seed(job: Job, run: ContinualRun) -> TestedSeed:
-    assert run.answers is not None
-    epochs = job.preset.training.epochs * len(run.accuracies)
-    return TestedSeed(
+    return TestedSeed.of_last_weights(
         seed=job.seed,
         answers=run.answers,
         validation_accuracy=run.validation_accuracy,
-        epochs=epochs,
-        selected_epoch=epochs,
-        selected_on="none",
+        epochs=job.preset.training.epochs * len(run.accuracies),
         test_opened=run.test_opened,
         train_seconds=run.seconds,
     )

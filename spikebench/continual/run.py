@@ -5,6 +5,7 @@ The folder of a run::
     result.json              the matrix of accuracies, when all tasks are learned
     checkpoint.safetensors   weights, optimiser and importances after the last complete task, until then
     history.csv              one line per epoch
+    opened.json              how often the test split was opened, with --test
 """
 
 from __future__ import annotations

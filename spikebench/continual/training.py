@@ -35,6 +35,7 @@ from spikebench.models.base import Classifier, Output, model_class
 from spikebench.records.whole_files import write_text
 from spikebench.sweeps.study_settings import refuse_unused
 from spikebench.sweeps.test_answers import TestAnswers
+from spikebench.sweeps.test_openings import count_opening
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.epochs import one_epoch
 from spikebench.training.inference import (
@@ -243,6 +244,7 @@ def _train(
                 if isinstance(rule, ConsolidatingRule):
                     rule.end_task(samples)
                 done.seconds += time.perf_counter() - began
+                _opened(job)
                 answers = [_predicted(model, test, job) for test in tests]
                 done.rows.append(
                     [
@@ -265,7 +267,7 @@ def _train(
         parameters=model.n_parameters(),
         kept_samples=sum(map(len, kept.samples)),
         kept_spikes=sum(int(some.spike_counts.sum()) for some in kept.samples),
-        test_opened=int(job.tested == "test"),
+        test_opened=_opened(job),
         seconds=done.seconds,
         validation_accuracy=float(sum(right) / sum(map(len, known))) if known else None,
         answers=_answers(sequence, done.predicted),
@@ -273,6 +275,11 @@ def _train(
     write_result(job, result)
     (job.folder / CHECKPOINT).unlink(missing_ok=True)
     return result
+
+
+def _opened(job: Job) -> int:
+    """Count the test of the run on the test split before its first predictions, which later tasks repeat."""
+    return count_opening(job.folder, job.identity) if job.tested == "test" else 0
 
 
 def _one_task(

@@ -18,7 +18,8 @@ from typing import get_args
 from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.fewshot.settings import FewShotSettings, read_settings
 from spikebench.fewshot.worker import RUN, FewShotJob, RunFile, Tested, build, open_tasks
-from spikebench.learning.maml import Method
+from spikebench.learning.maml import SECOND_ORDER, Method
+from spikebench.models import MODELS
 from spikebench.models.base import model_class
 from spikebench.protocol.few_shot import KINDS, Kind
 from spikebench.protocol.opening import SelectionData, open_selection
@@ -28,6 +29,8 @@ from spikebench.sweeps.study_folder import refuse_other_study
 __all__ = ["METHODS", "Study", "plan_study"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
+# Settings of the steps of meta-training, which the baseline does not take.
+_OF_META = {("meta", key) for key in ("iterations", "tasks", "learning_rate")}
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,8 @@ def plan_study(
     Raises
     ------
     SpikebenchError
-        If a name or the data do not exist, a model cannot be used, tasks cannot be drawn, or a folder contains another
-        run.
+        If a name or the data do not exist, a model cannot be used, tasks cannot be drawn, no run uses a setting, or a
+        folder contains another run.
     """
     settings = read_settings(data, overrides)
     for what, names, known in (("task", kinds, KINDS), ("method", methods, METHODS)):
@@ -107,6 +110,15 @@ def plan_study(
     networks = list(dict.fromkeys(models or ("lif", "gru")))
     for model in networks:
         model_class(model)
+    for override in overrides:
+        path = [part.strip() for part in override.partition("=")[0].split(".")]
+        if why := _ignored(path[0], path[1], settings, chosen, networks, used):
+            raise TrainingError(f"setting {override!r} would change nothing: {why}")
+    if bits and not ("maml" in used and any(model_class(name).spiking for name in networks)):
+        raise TrainingError(
+            "--bits is for the method maml of spiking networks, which this study does not have; "
+            "add --method maml and --model lif, or leave --bits out"
+        )
     selection = open_selection(data)
     refuse_other_study(output, "fewshot", selection.dataset)
     jobs: list[FewShotJob] = []
@@ -131,6 +143,36 @@ def plan_study(
                             build(run, data, tasks, tasks.n_outputs)
                         jobs.append(_job(run, data, output.absolute(), tested))
     return Study(selection, settings, output.absolute(), tested, jobs)
+
+
+def _ignored(
+    table: str,
+    key: str,
+    settings: FewShotSettings,
+    kinds: Sequence[Kind],
+    models: Sequence[str],
+    methods: Sequence[Method],
+) -> str:
+    """Say why no run of the study uses a setting, and what would; nothing if one does."""
+    meta = [method for method in methods if method != "finetune"]
+    own = [model for model in models if settings.network(model).step_size]
+    if table in KINDS and table not in kinds:
+        return f"the study has no tasks {table}; add --task {table}, or leave the setting out"
+    if table in KINDS and key == "words" and table != "pairs":
+        return "only pairs are made of a chosen number of words; set pairs.words, or words.ways"
+    if table in MODELS and table not in models:
+        return f"the study has no model {table}; add --model {table}, or leave the setting out"
+    if (table == "pretrain" or key == "finetune_step_sizes") and "finetune" not in methods:
+        return "it is for the method finetune; add --method finetune, or leave the setting out"
+    if (table == "inner" or (table, key) in _OF_META) and not meta:
+        return "it is for meta-learning; add --method maml, or leave the setting out"
+    if key in ("step_size", "step_factor") and not meta:
+        return "finetune selects its step size; set evaluation.finetune_step_sizes"
+    if (table, key) == ("meta", "kernels") and not set(methods) & set(SECOND_ORDER):
+        return "it is for second derivatives; add --method maml, or leave the setting out"
+    if (table, key) == ("inner", "step_size") and len(own) == len(models):
+        return f"the step size is that of the model; set {own[0]}.step_size"
+    return ""
 
 
 def _job(run: RunFile, data: str, output: Path, tested: Tested) -> FewShotJob:

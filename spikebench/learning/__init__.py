@@ -37,7 +37,7 @@ table ``[learning]`` of a preset, or ``--learning``, selects another one.
 
 from __future__ import annotations
 
-from spikebench.errors import UnknownNameError
+from spikebench.errors import TrainingError, UnknownNameError
 
 LEARNING_RULES = {
     "bptt": "spikebench.learning.bptt:BackPropagation",
@@ -46,6 +46,14 @@ LEARNING_RULES = {
     "eprop": "spikebench.learning.rtrl:EligibilityPropagation",
     "superspike": "spikebench.learning.superspike:SuperSpike",
     "local_losses": "spikebench.learning.rtrl:LocalLosses",
+}
+
+
+_OF_STUDIES = {
+    **dict.fromkeys(("maml", "fomaml", "anil"), "fewshot"),
+    **dict.fromkeys(("si", "synaptic_intelligence", "ewc", "replay"), "continual"),
+    **dict.fromkeys(("ntt", "tangent_transfer", "snip", "synflow"), "prune"),
+    **dict.fromkeys(("in_the_loop", "hardware", "substrate"), "substrate"),
 }
 
 
@@ -61,6 +69,12 @@ def check_rule_name(name: str) -> None:
     ------
     UnknownNameError
         With the known names.
+    TrainingError
+        If it is a method that trains on more than one task or data set, with the command that does so.
     """
+    if name in _OF_STUDIES:
+        raise TrainingError(
+            f"{name} is no rule of a single training; it has a command of its own: spikebench {_OF_STUDIES[name]} DATA"
+        )
     if name not in LEARNING_RULES:
         raise UnknownNameError("learning rule", name, LEARNING_RULES)

@@ -101,6 +101,13 @@ def rule_settings(preset: Preset) -> RuleConfig:
         from spikebench.learning.rule import rule_class
 
         config = rule_class(name).Config
+    for key in table.keys() - config.model_fields.keys():
+        others = [rule for rule, kind in CONFIGS.items() if key in kind.model_fields]
+        if others:
+            raise TrainingError(
+                f"[learning]: {key}: unknown key of {name or 'the rule of the model'}; it is a setting of "
+                f"{', '.join(others)}; add --learning {others[0]}, or leave the setting out"
+            )
     try:
         return config.model_validate(table)
     except ValidationError as error:

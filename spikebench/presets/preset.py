@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from math import isfinite
@@ -23,6 +23,7 @@ from spikebench.errors import TrainingError, UnknownNameError
 from spikebench.models import check_model_name
 from spikebench.models.configs import config_class
 from spikebench.records.problems import gathered, is_open_list, problems
+from spikebench.records.text import printable
 
 # Data sets with presets of their own, in the folder of this name; models without one use the common preset.
 OWN_PRESETS = {
@@ -313,6 +314,7 @@ def read_preset(
         _apply(tables, override)
     if _depth(tables) > _MAX_DEPTH:
         raise TrainingError(f"{name}: nested too deeply; a setting is a value or a list of values")
+    _refuse_two_rules(learning, tables)
     config = config_class(model)
     if isinstance(tables.get("model"), dict):
         make_lists(tables["model"], config)
@@ -329,6 +331,15 @@ def read_preset(
     if wrong:
         raise gathered(TrainingError, wrong)
     return preset
+
+
+def _refuse_two_rules(learning: str, tables: Mapping[str, Any]) -> None:
+    table = tables.get("learning")
+    rule = table.get("rule", learning) if isinstance(table, dict) else learning
+    if learning and rule != learning:
+        raise TrainingError(
+            f"--learning {learning} and learning.rule={printable(str(rule))[:40]} are two learning rules; leave one out"
+        )
 
 
 def read_own_settings(

@@ -2,6 +2,7 @@
 
 ::
 
+    again     Training a result of such a study again
     methods   The compared methods, and how many weights they keep where
     page      The page of finished studies, as Markdown
     report    The results of a study, as JSON, CSV and a table in Markdown

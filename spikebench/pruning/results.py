@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 from spikebench.protocol.studies import PruningStudy as StudyRecord
+from spikebench.pruning.methods import DENSE
 from spikebench.pruning.run import Job, PruningRun, read_result
 from spikebench.pruning.study import PruningStudy, samples_of
 from spikebench.pruning.training import make_model
 from spikebench.sweeps.study_results import (
     TestedSeed,
     model_record,
+    tested_rows,
     training_record,
     write_study_result,
 )
@@ -38,17 +39,9 @@ def write_results(study: PruningStudy, command: str) -> list[Path]:
     """
     if study.tested != "test":
         return []
-    folders = []
-    for model, density, method in product(study.models, study.densities, study.methods):
-        jobs = [
-            job
-            for job in study.jobs
-            if (job.model, job.method, job.density) == (model, method, density)
-        ]
-        runs = [run for job in jobs if (run := read_result(job)) and run.answers]
-        if len(runs) == len(jobs):
-            folders.append(_write(study, jobs, runs, command))
-    return folders
+    pruned = [job for job in study.jobs if job.method != DENSE]
+    rows = tested_rows(pruned, lambda job: (job.model, job.method, job.density), read_result)
+    return [_write(study, jobs, runs, command) for jobs, runs in rows]
 
 
 def _write(study: PruningStudy, jobs: list[Job], runs: list[PruningRun], command: str) -> Path:
@@ -74,14 +67,11 @@ def _write(study: PruningStudy, jobs: list[Job], runs: list[PruningRun], command
 
 
 def _seed(job: Job, run: PruningRun) -> TestedSeed:
-    assert run.answers is not None
-    return TestedSeed(
+    return TestedSeed.of_last_weights(
         seed=job.seed,
         answers=run.answers,
         validation_accuracy=run.accuracies[-1],
         epochs=job.preset.training.epochs,
-        selected_epoch=job.preset.training.epochs,
-        selected_on="none",
         test_opened=run.test_opened,
         train_seconds=run.seconds,
         spikes_per_sample=run.spikes if run.spikes else None,

@@ -7,6 +7,7 @@ The folder of a run::
     transfer.safetensors     state of neural tangent transfer, until then
     checkpoint.safetensors   weights and optimiser after the last complete epoch
     history.csv              one line per epoch
+    opened.json              how often the test split was opened, with --test
 """
 
 from __future__ import annotations

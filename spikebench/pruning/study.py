@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from spikebench.continual import permuted
@@ -84,9 +84,12 @@ def _made(data: str, tested: Tested) -> PruningData:
     _, selection = _opened(data)
     if selection is None:
         train, held_out = permuted.permuted_digits()[0]
-        return PruningData(train, held_out, held_out)
-    test = open_test(selection) if tested == "test" else selection.validation
-    return PruningData(selection.train, selection.validation, test)
+        return PruningData(train, held_out, lambda: held_out)
+    test = cache(partial(open_test, selection))
+    validation = selection.validation
+    return PruningData(
+        selection.train, validation, test if tested == "test" else lambda: validation
+    )
 
 
 def samples_of(job: Job) -> PruningData:

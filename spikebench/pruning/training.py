@@ -42,6 +42,7 @@ from spikebench.pruning.run import Job, KeptWeights, PruningRun, read_result, wr
 from spikebench.records.whole_files import write_text
 from spikebench.sweeps.study_settings import refuse_unused
 from spikebench.sweeps.test_answers import TestAnswers
+from spikebench.sweeps.test_openings import count_opening
 from spikebench.training.checkpoint import check_tensors
 from spikebench.training.epochs import one_epoch
 from spikebench.training.inference import (
@@ -72,11 +73,11 @@ START, _TRANSFER, _CHECKPOINT = CHECKPOINTS
 
 @dataclass(frozen=True)
 class PruningData:
-    """Samples of a run: for training, for the accuracy of every epoch, and those that are tested."""
+    """Samples of a run: for training, for the accuracy of every epoch, and a function that opens the tested ones."""
 
     train: SpikeDataset
     validation: SpikeDataset
-    tested: SpikeDataset
+    tested: Callable[[], SpikeDataset]
 
 
 def check_class(name: str) -> None:
@@ -243,14 +244,20 @@ def _train(job: Job, data: PruningData, look: Callable[[], None]) -> PruningRun:
         done.history.append(f"{epoch},{loss:.6g},{done.accuracies[-1]:.6g},{rate:.6g}")
         _save(job, model, rule, done)
         look()
-    result = _result(job, model, data.tested, start, done)
+    opened = count_opening(job.folder, job.identity) if job.tested == "test" else 0
+    result = _result(job, model, data.tested(), start, done, opened)
     write_result(job, result)
     (job.folder / _CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
 def _result(
-    job: Job, model: Classifier, samples: SpikeDataset, start: _Start, done: _Done
+    job: Job,
+    model: Classifier,
+    samples: SpikeDataset,
+    start: _Start,
+    done: _Done,
+    opened: int,
 ) -> PruningRun:
     tested, size = bin_samples(samples, job.preset), job.preset.training.batch_size
     account = _account(model, tested, size)
@@ -278,7 +285,7 @@ def _result(
         dense_operations=sum(one.dense for one in account.bundles) / account.samples,
         spikes=hidden / account.samples,
         distances=start.distances,
-        test_opened=int(is_test),
+        test_opened=opened,
         choice_seconds=start.seconds,
         seconds=done.seconds,
         answers=TestAnswers.of(samples, [predicted]) if is_test else None,

@@ -105,15 +105,13 @@ def _seed(study: Study, job: Job, condition: Condition) -> TestedSeed | None:
     right = np.array(on_validation.predicted) == np.array(validation.label)
     training = study.record(job).preset.training
     epochs, batches = training.epochs, -(-run.train_samples // training.batch_size)
-    return TestedSeed(
+    return TestedSeed.of_last_weights(
         seed=run.seed,
         answers=TestAnswers(
             index=test.index, label=test.label, speaker=test.speaker, predicted=[on_test.predicted]
         ),
         validation_accuracy=float(right.mean()),
         epochs=epochs,
-        selected_epoch=epochs,
-        selected_on="none",
         test_opened=run.test_opened,
         train_seconds=run.seconds_per_batch * epochs * batches,
         spikes_per_sample=on_test.spikes,

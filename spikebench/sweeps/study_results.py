@@ -6,11 +6,11 @@ One folder per compared row, below ``results`` in the folder of the study, with 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from spikebench import __version__
 from spikebench.errors import ResultError
@@ -41,9 +41,18 @@ from spikebench.protocol.studies import ContinualStudy, NoiseStudy, Stages, Stud
 from spikebench.records.whole_files import file_sha256, write_text
 from spikebench.sweeps.test_answers import TestAnswers
 
-__all__ = ["TestedSeed", "model_record", "training_record", "write_study_result"]
+__all__ = ["TestedSeed", "model_record", "tested_rows", "training_record", "write_study_result"]
 
 RESULTS = "results"
+
+
+class _Run(Protocol):
+    @property
+    def answers(self) -> TestAnswers | None: ...
+
+
+JobT = TypeVar("JobT")
+RunT = TypeVar("RunT", bound=_Run)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,39 @@ class TestedSeed:
     train_seconds: float
     spikes_per_sample: float | None = None
     metrics: Metrics | None = None
+
+    @classmethod
+    def of_last_weights(cls, *, epochs: int, **others: Any) -> Self:  # noqa: ANN401
+        """Make the record of a run that was tested after its last epoch, and selected nothing."""
+        return cls(epochs=epochs, selected_epoch=epochs, selected_on="none", **others)
+
+
+def tested_rows(
+    jobs: Iterable[JobT], row: Callable[[JobT], Hashable], read: Callable[[JobT], RunT | None]
+) -> Iterator[tuple[list[JobT], list[RunT]]]:
+    """Group the runs of a study by row, and leave out rows of which a run was not tested on the test split.
+
+    Parameters
+    ----------
+    jobs
+        The runs, seed by seed.
+    row
+        Returns what the seeds of a row have in common.
+    read
+        Reads the result of a run; None if there is none.
+
+    Yields
+    ------
+    jobs, results : list
+        Of all seeds of a row.
+    """
+    rows: dict[Hashable, list[JobT]] = {}
+    for job in jobs:
+        rows.setdefault(row(job), []).append(job)
+    for seeds in rows.values():
+        runs = [run for job in seeds if (run := read(job)) and run.answers]
+        if len(runs) == len(seeds):
+            yield seeds, runs
 
 
 def model_record(name: str, model: Classifier, preset: Preset) -> ModelRecord:

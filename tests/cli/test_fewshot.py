@@ -18,10 +18,11 @@ FAST += [
     word
     for setting in (
         *("input.duration_ms=260", "meta.iterations=2", "meta.validation_tasks=2", "meta.tasks=2"),
-        *("pretrain.iterations=2", "evaluation.tasks=3", "evaluation.steps=2"),
+        *("evaluation.tasks=3", "evaluation.steps=2"),
     )
     for word in ("--set", setting)
 ]
+BOTH = ["--method", "maml", "--method", "finetune", "--set", "pretrain.iterations=2", "-o", "out"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_table_a_picture_a_page_and_the_same_again(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [*FAST, "--seeds", "2", "--method", "maml", "--method", "finetune", "-o", "out"]
+    words = [*FAST, "--seeds", "2", *BOTH]
     code, out, err = run(capsys, *words, "--page", "docs/page.md")
     assert code == 0
     assert "few-shot learning on toy: 4 runs, tasks speaker" in err
@@ -58,7 +59,7 @@ def test_a_table_a_picture_a_page_and_the_same_again(
 def test_a_dry_run_lists_the_runs_and_writes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [*FAST, "--method", "maml", "--method", "finetune", "-o", "out", "--dry-run"]
+    words = [*FAST, *BOTH, "--dry-run"]
     code, out, err = run(capsys, *words)
     assert (code, err) == (0, "")
     assert out.splitlines() == [
@@ -99,6 +100,8 @@ def test_a_run_that_fails_is_told_at_the_end(
         (["toy.h5", "--task", "word"], 1, "unknown task 'word'"),
         (["toy.h5", "--task", "words"], 1, "set words.ways=2 or fewer shots"),
         (["toy.h5", "--set", "meta.tasks=none"], 1, "meta.tasks"),
+        (["toy.h5", "--model", "gru", "--set", "lif.tau_mem_ms=5"], 1, "add --model lif"),
+        (["toy.h5", "--model", "gru", "--bits", "8"], 1, "or leave --bits out"),
         (["toy.h5", "--bits", "1"], 2, "1 is not in the range"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ from spikebench.fewshot.page import write_page
 from spikebench.fewshot.report import FewShotReport, rows_of
 from spikebench.fewshot.runner import run_study
 from spikebench.fewshot.settings import read_settings
-from spikebench.fewshot.study import Study, plan_study
+from spikebench.fewshot.study import METHODS, Study, plan_study
 from spikebench.fewshot.tasks import TaskSource
 from spikebench.fewshot.worker import Curve, Outcome, open_tasks
-from spikebench.protocol.few_shot import Kind, Purpose, classes_of
+from spikebench.protocol.few_shot import KINDS, Kind, Purpose, classes_of
 from spikebench.protocol.opening import open_selection
 from spikebench.records.strict_json import read_record
 from spikebench.sweeps.study_watch import StudyProgress
@@ -50,7 +51,25 @@ def tasks(toy: Path, kind: Kind, purpose: Purpose, *more: str) -> TaskSource:
 
 def plan(toy: Path, output: Path, **options: object) -> Study:
     more = options.pop("overrides", ())
-    return plan_study(str(toy), output, overrides=[*SHORT, *more], **options)  # type: ignore[arg-type, misc]
+    short = [one for one in SHORT if is_used(one, **options)]
+    return plan_study(str(toy), output, overrides=[*short, *more], **options)  # type: ignore[arg-type, misc]
+
+
+def is_used(
+    setting: str,
+    kinds: Sequence[str] = KINDS,
+    models: Sequence[str] = ("lif", "gru"),
+    methods: Sequence[str] = METHODS,
+    **_: object,
+) -> bool:
+    table, key = setting.partition("=")[0].split(".")
+    if table in KINDS:
+        return table in kinds
+    if table == "pretrain":
+        return "finetune" in methods
+    if (table, key) in {("meta", "iterations"), ("meta", "tasks")}:
+        return list(methods) != ["finetune"]
+    return table in ("input", "meta", "evaluation", *models)
 
 
 def test_classes_of_new_words_and_pairs_are_in_one_group() -> None:
@@ -283,6 +302,41 @@ def test_a_run_that_fails_is_listed(
         ({"overrides": ["meta.iterations=0"]}, "meta.iterations"),
         ({"overrides": ["mtea.iterations=1"]}, "no table 'mtea'; available are input, speaker"),
         ({"overrides": ["iterations"]}, "must have the form table.key=value"),
+        (
+            {"overrides": ["rlif.hidden_units=[9]"]},
+            "'rlif.hidden_units=.*' would change nothing: the study has no model rlif; add --model rlif",
+        ),
+        (
+            {"kinds": ["speaker"], "overrides": ["pairs.ways=3"]},
+            "the study has no tasks pairs; add --task pairs",
+        ),
+        ({"overrides": ["speaker.words=4"]}, "set pairs.words, or words.ways"),
+        (
+            {"methods": ["maml"], "overrides": ["pretrain.batch_size=2"]},
+            "add --method finetune, or leave the setting out",
+        ),
+        (
+            {"methods": ["maml"], "overrides": ["evaluation.finetune_step_sizes=[1]"]},
+            "it is for the method finetune",
+        ),
+        *(
+            (
+                {"methods": ["finetune"], "overrides": [setting]},
+                "it is for meta-learning; add --method maml",
+            )
+            for setting in ("inner.steps=2", "meta.iterations=9", "meta.learning_rate=1")
+        ),
+        (
+            {"methods": ["finetune"], "overrides": ["lif.step_size=1"]},
+            "set evaluation.finetune_step_sizes",
+        ),
+        (
+            {"methods": ["fomaml"], "overrides": ["meta.kernels=events"]},
+            "it is for second derivatives; add --method maml",
+        ),
+        ({"overrides": ["inner.step_size=0.1"]}, "that of the model; set lif.step_size"),
+        ({"methods": ["anil"], "bits": [8]}, "--bits is for the method maml of spiking networks"),
+        ({"models": ["gru"], "bits": [8]}, "add --method maml and --model lif"),
     ],
 )
 def test_what_cannot_be_studied_is_refused(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spikebench.learning import LEARNING_RULES
+from spikebench.errors import TrainingError
+from spikebench.learning import LEARNING_RULES, check_rule_name
+from spikebench.learning.configs import rule_settings
 from spikebench.learning.ranks import Ranks
 from spikebench.learning.rule import rule_class, rule_name
 from spikebench.models.base import DataShape, model_class
@@ -35,3 +37,27 @@ def test_without_a_preset_of_its_own_a_rule_has_that_of_the_model() -> None:
     assert preset_name("lif", "shd-r") == "shd/lif"
     assert read_preset("adlif", None, (), "shd-r", "eprop").learning == {"rule": "eprop"}
     assert len(FOUND) >= 5
+
+
+def test_two_rules_at_once_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"rtrl and learning.rule=bptt are two learning rules"):
+        read_preset("lif", None, ["learning.rule=bptt"], "digits", "rtrl")
+    same = read_preset("lif", None, ["learning.rule=rtrl"], "digits", "rtrl")
+    assert same.learning["rule"] == "rtrl"
+
+
+@pytest.mark.parametrize(("rule", "said"), [("", "the rule of the model"), ("bptt", "bptt")])
+def test_a_setting_of_another_rule_names_that_rule(rule: str, said: str) -> None:
+    words = [f"learning.rule={rule}"] if rule else []
+    found = read_preset("lif", None, [*words, "learning.update_every_steps=5"])
+    message = f"unknown key of {said}; it is a setting of rtrl, .*; add --learning rtrl, or leave"
+    with pytest.raises(TrainingError, match=message):
+        rule_settings(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("maml", "fewshot"), ("si", "continual"), ("ntt", "prune")]
+)
+def test_methods_of_studies_name_their_command(name: str, command: str) -> None:
+    with pytest.raises(TrainingError, match=f"command of its own: spikebench {command} DATA"):
+        check_rule_name(name)
