@@ -64,6 +64,9 @@ NOT_RUN = {
         "needs a key; tests/leaderboard/test_verification.py makes one",
         "needs other recordings; tests/evaluation/test_fresh.py makes some",
     ],
+    "noise.md": [
+        "needs recordings, and converts for minutes; tests/cli/test_noise.py runs such commands"
+    ],
     "recordings.md": [
         "needs recordings named so; tests/naming/test_clip_names.py has other patterns",
         "needs these corpora; tests/naming has tables like theirs, tutorials/own_corpus.md runs one",

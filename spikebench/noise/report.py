@@ -7,8 +7,6 @@ spread over speakers and over seeds. The change is from the same runs on the rec
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +23,7 @@ from spikebench.noise.study import TrainedOn
 from spikebench.noise.worker import on_spikes
 from spikebench.presets.preset import Preset
 from spikebench.protocol.results import DatasetRecord
+from spikebench.records.csv_text import csv_text
 from spikebench.records.fields import Count, Fraction, Name, NonNegative, Record, Sha256
 from spikebench.records.whole_files import write_text
 from spikebench.timing.answers import Answers, Tested
@@ -366,15 +365,6 @@ def write_report(folder: Path, report: NoiseReport) -> None:
         The report to write.
     """
     write_text(folder / file_name(report.tested, ".json"), report.model_dump_json(indent=2) + "\n")
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
-    for one in report.rows:
-        table.writerow([_cell(getattr(one, column)) for column in _COLUMNS])
-    write_text(folder / file_name(report.tested, ".csv"), text.getvalue())
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+    rows = ([getattr(one, column) for column in _COLUMNS] for one in report.rows)
+    table = csv_text([_COLUMNS, *rows], floats=".6g")
+    write_text(folder / file_name(report.tested, ".csv"), table)

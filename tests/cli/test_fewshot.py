@@ -10,7 +10,7 @@ from helpers.commands import run
 from helpers.toy import write_toy
 
 from cli.main import main
-from cli.progress.study import _words
+from cli.progress.study import study_words
 from spikebench.sweeps.study_watch import StudyProgress
 
 FAST = ["fewshot", "toy.h5", "--task", "speaker", "--model", "mlp_counts", "--workers", "1"]
@@ -117,8 +117,11 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_progress_says_rate_and_time_left() -> None:
-    assert _words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0)) == "1/4 runs, 30 per minute, 0:00:05 left"
-    assert _words(StudyProgress(4, 1, 4, 4.0, 0.5, 0.0)) == "4/4 runs, 1 failed"
+    assert (
+        study_words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0))
+        == "1/4 runs, 30 per minute, 0:00:05 left"
+    )
+    assert study_words(StudyProgress(4, 1, 4, 4.0, 0.5, 0.0)) == "4/4 runs, 1 failed"
 
 
 def test_the_help_names_tasks_and_methods(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from helpers.commands import run
 from helpers.toy import write_toy
 
 from cli.main import main
-from cli.progress.study import _words, study_progress
+from cli.progress.study import study_progress, study_words
 from spikebench.sweeps.study_watch import StudyProgress
 
 QUICK = [
@@ -103,7 +103,10 @@ def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str]) ->
     with study_progress(False, lambda: None, "substrate") as show:
         show(StudyProgress(4, 0, 4, 4.0, 0.5, 0.0))
     assert capsys.readouterr().err == "substrate: 4/4 runs\n"
-    assert _words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0)) == "1/4 runs, 30 per minute, 0:00:05 left"
+    assert (
+        study_words(StudyProgress(1, 0, 4, 1.5, 0.5, 5.0))
+        == "1/4 runs, 30 per minute, 0:00:05 left"
+    )
 
 
 def test_the_help_names_every_condition(capsys: pytest.CaptureFixture[str]) -> None:
