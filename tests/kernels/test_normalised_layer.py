@@ -182,7 +182,9 @@ def read(kernels: ModuleType, reduction: Any, *args: Any) -> list[torch.Tensor]:
     )
     scores = kernels.leaky_readout(scans[-1].spikes, weight, decay, reduction)
     loss = (torch.from_numpy(factors.normal(size=scores.shape)).to(scores) * scores).sum()
-    used = [leaf for name, leaf in leaves.items() if not name.startswith("decay")]
+    used = [
+        leaf for name, leaf in leaves.items() if leaf.requires_grad and not name.startswith("decay")
+    ]
     return [scores.detach(), *torch.autograd.grad(loss, [weight, decay, *used])]
 
 
@@ -202,6 +204,20 @@ def test_lists_of_gradients_go_from_the_read_out_to_the_input(
         assert scan.spikes.near_handle is not None
         share = scan.spikes.near_handle.numel() / scan.spikes.handle.numel()
         assert 0.05 < share < 0.25 if slope > 1 else share > 0.3
+
+
+@pytest.mark.parametrize("learns", ["weight0", "weight1", "gamma0", "turn1", "beta1 gain0", ""])
+def test_gradients_are_right_where_only_some_tensors_learn(
+    learns: str, rng: np.random.Generator
+) -> None:
+    batch = random_events(rng, 5, N_STEPS, SIZES[0])
+    leaves = leaves_of(rng, SIZES, torch.float64)
+    for name, leaf in leaves.items():
+        leaf.requires_grad_(name in learns.split())
+    found = read(operators, "trace", batch, leaves, SUBTRACT)
+    expected = read(reference, "trace", batch, leaves, SUBTRACT)
+    assert len(found) == 3 + len(learns.split())
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
 
 def in_tiles(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -91,7 +91,7 @@ def backward(
     given, out, weights = map(array, (current, gradient, weight))
     lists = [array(cell) for cell in events]
     rows = _tiled(by_current(layer, by_norm, batch * n_steps))
-    shape_ = (n_tiles, len(weight), LANES) if to_weight else (0, 0, 0)
+    shape_ = (n_tiles, len(weight), LANES) if to_weight else (1, 0, 0)
     back = out, given, rows, of_batch, *lists
     spikes, inputs, is_sparse = _inputs(
         near_input, is_listed, weights, (batch, n_steps), n_tiles, to_spikes
@@ -112,8 +112,8 @@ def backward(
     total = np.zeros(shape_, out.dtype)
     for partial in run_in_threads(run, pieces(batch, _samples(batch, int(np.prod(shape_))))):
         total += partial
-    grad_weight = untiled(total.reshape(-1), weight.shape[1]) if to_weight else total[0:0, 0]
-    return torch.from_numpy(np.ascontiguousarray(grad_weight)), spikes, by_parameters, by_norm
+    by_weight = untiled(total.reshape(-1), weight.shape[1]) if to_weight else total[0]
+    return torch.from_numpy(np.ascontiguousarray(by_weight)), spikes, by_parameters, by_norm
 
 
 def _inputs(
