@@ -61,7 +61,8 @@ Methods combined with each other: `digits` (synthetic voices), {samples} validat
 seeds; accuracy [%] after the last of {epochs} epochs, means with 95 % intervals over the seeds (Student t). The test
 split was not opened. Network and settings are those of the [table of all methods](index.md): `lif` with 128 neurons,
 Adam at 0.01, nothing tuned for a combination. Differences are between the same seeds, in points; bold: the interval
-excludes 0. The others are not resolved by these seeds, whatever their mean.
+excludes 0, not corrected for the number of comparisons. The others are not resolved by these seeds,
+whatever their mean.
 
 ## Shapes of the surrogate, with a chip in the loop
 

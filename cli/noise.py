@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a page in Markdown with pictures from finished studies, RUN being their folders; nothing else is done. "
-    "A file note.md in a folder says what its data are.",
+    "A file note.md in a folder says what its data are, for the top of the page.",
 )
 @study_options
 def noise(

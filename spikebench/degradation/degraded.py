@@ -120,7 +120,10 @@ def degrade(
             return mix(samples, pink_noise(n, sample_rate, generator), sample_rate, strength)
         case "babble":
             if sources.babble is None:
-                raise DataError("condition babble: needs the recordings of the training split")
+                raise DataError(
+                    "condition babble: needs the recordings of the training split; choose other conditions with "
+                    "--conditions"
+                )
             noise = sources.babble.draw(n, sample_rate, speaker, generator)
             return mix(samples, noise, sample_rate, strength)
         case "recorded":

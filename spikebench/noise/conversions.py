@@ -221,7 +221,7 @@ def _collect(
         if software != ear.encoder.software():
             raise SpikebenchError(
                 f"a worker has other versions of the software, so its spikes may differ: {software} there, "
-                f"{ear.encoder.software()} here"
+                f"{ear.encoder.software()} here; install the same versions on both"
             )
         found[place][k] = _from_origin(spikes, duration, ear)
         if len(found[place]) == len(block):

@@ -1,7 +1,8 @@
 """The page of finished studies, as Markdown.
 
 The text is ``page.md`` in this folder; the short answer and everything after it come from the reports. The answer says
-that something differs only where the 95 % interval of the difference does not include 0.
+that something differs only where the 95 % interval of the difference does not include 0. What the data are is said
+in words at the top, by the note of the study (:func:`read_note`).
 """
 
 from __future__ import annotations
@@ -148,19 +149,24 @@ def page_text(
         Markdown.
     """
     source = resources.files("spikebench") / "noise" / "page.md"
-    answers = [line for report in reports for line in _answer(report)]
+    answers = [
+        line for report, note in zip(reports, notes, strict=True) for line in _answer(report, note)
+    ]
     lines = [source.read_text(encoding="utf-8").rstrip().replace(_ANSWER, "\n".join(answers)), ""]
-    studies = zip(reports, commands, notes, strict=True)
-    for number, (report, command, note) in enumerate(studies, start=1):
-        lines += _study(report, command, note, f"images/{picture_name(stem, number)}")
+    studies = zip(reports, commands, strict=True)
+    for number, (report, command) in enumerate(studies, start=1):
+        lines += _study(report, command, f"images/{picture_name(stem, number)}")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _answer(report: NoiseReport) -> list[str]:
-    """Say what a study found, no stronger than its intervals allow."""
+def _answer(report: NoiseReport, note: str) -> list[str]:
+    """Say what the data are and what a study found, no stronger than its intervals allow."""
+    data = _data(report, "the data described next" if note else f"`{report.dataset.name}`")
     lines = [
-        f"**The short answer**, from {report.samples:,} {report.tested} samples of {_data(report)}:",
+        f"**The short answer**, from {report.samples:,} {report.tested} samples of {data}. Intervals are "
+        "95 %, not adjusted for the number of comparisons.",
         "",
+        *([note, ""] if note else []),
     ]
     for model in report.models:
         area = _area(report, model.name, "clean", "sound")
@@ -174,7 +180,8 @@ def _answer(report: NoiseReport) -> list[str]:
     noisy = [one for one in report.differences if one.what != "spikes - sound"]
     if spikes:
         lines.append(
-            "- Damage done to spikes after the conversion, instead of to the sound: "
+            "- Damage done to spikes after the conversion, instead of to the sound, on average over the kinds "
+            "of noise, which can differ in sign (table below): "
             + _verdicts(spikes, "looks more harmless", "looks more harmful")
         )
     if noisy:
@@ -213,7 +220,7 @@ def _verdicts(found: Sequence[AreaDifference], more: str, less: str) -> str:
         low, high = one.low, one.high
         interval = "" if low is None or high is None else f", {_signed(low)} … {_signed(high)}"
         groups.setdefault(what, []).append(
-            f"`{one.model}` ({_signed(one.difference)} points of the area{interval})"
+            f"`{one.model}` ({_signed(one.difference)} points{interval})"
         )
     return "; ".join(f"{what} for {', '.join(names)}" for what, names in groups.items()) + "."
 
@@ -227,10 +234,10 @@ def _range(report: NoiseReport) -> str:
     return f"{min(known):g} … {max(known):g} dB ({', '.join(kinds)})".replace("-", "−")
 
 
-def _data(report: NoiseReport) -> str:
+def _data(report: NoiseReport, name: str) -> str:
     synthetic = " (synthetic voices)" if report.dataset.synthetic else ""
     encoder = f", encoder `{report.encoder}`" if report.encoder else ""
-    return f"`{report.dataset.name}`{synthetic}{encoder}"
+    return f"{name}{synthetic}{encoder}"
 
 
 def _area(report: NoiseReport, model: str, trained_on: str, place: str) -> Area | None:
@@ -251,7 +258,7 @@ def _row(report: NoiseReport, model: str, condition: str) -> NoiseRow | None:
     )
 
 
-def _study(report: NoiseReport, command: str, note: str, picture: str) -> list[str]:
+def _study(report: NoiseReport, command: str, picture: str) -> list[str]:
     data, split = report.dataset, report.dataset.split
     seeds = max(len(model.seeds) for model in report.models)
     epochs = ", ".join(f"`{model.name}` {model.preset.training.epochs}" for model in report.models)
@@ -261,17 +268,17 @@ def _study(report: NoiseReport, command: str, note: str, picture: str) -> list[s
         "",
         f"`{command}`",
         "",
-        *([note, ""] if note else []),
-        f"{report.software}; {_data(report)}, {split.train_samples:,} training and {report.samples:,} "
-        f"{report.tested} samples ({split.rule}); {seeds} seed{'s' * (seeds > 1)}; {len(report.seeds)} runs opened the "
-        f"test split {report.test_opened} times. Epochs, where a model has any: {epochs}. Intervals: "
+        f"{report.software}; {_data(report, f'`{data.name}`')}, {split.train_samples:,} training and "
+        f"{report.samples:,} {report.tested} samples ({split.rule}); {seeds} seed{'s' * (seeds > 1)}; "
+        f"{len(report.seeds)} runs opened the test split {report.test_opened} times. Epochs, where a model has any: {epochs}. Intervals: "
         f"{report.interval}. Accuracies in %.",
         "",
         f"![Accuracy of every model over the ratio of signal to noise, and under other conditions]({picture})",
         "",
         "*Bands and bars are 95 % intervals.*",
         "",
-        "Losses under other conditions than noise, trained without noise, in points:",
+        "Losses under other conditions than noise, trained without noise, in points. Significant: the 95 % interval of "
+        "the paired difference excludes 0, not adjusted for the number of conditions.",
         "",
         *(f"- `{model.name}`: {_losses(report, model.name)}" for model in report.models),
         "",

@@ -76,8 +76,10 @@ def test_the_answer_is_no_stronger_than_its_interval(
 ) -> None:
     (report,) = read_reports([study])
     text = page_text([changed(report, low, high)], ["command"], ["a note"], "noise")
-    assert "\n`command`\n\na note\n" in text
     answer = text[: text.index("```")]
+    assert "comparisons.\n\na note\n\n- `svm`" in answer
+    assert text.count("a note") == 1
+    assert "\n`command`\n\nspikebench " in text
     assert told in answer
     assert ("- `svm`: significant under `speed:0.8`" in text) == loss
     assert ("- `svm`: None that these samples could show under `speed:0.8`" in text) != loss
