@@ -270,8 +270,8 @@ def _study(report: NoiseReport, command: str, picture: str) -> list[str]:
         "",
         f"{report.software}; {_data(report, f'`{data.name}`')}, {split.train_samples:,} training and "
         f"{report.samples:,} {report.tested} samples ({split.rule}); {seeds} seed{'s' * (seeds > 1)}; "
-        f"{len(report.seeds)} runs opened the test split {report.test_opened} times. Epochs, where a model has any: {epochs}. Intervals: "
-        f"{report.interval}. Accuracies in %.",
+        f"{len(report.seeds)} runs opened the test split {report.test_opened} times. Epochs, where a model has any: "
+        f"{epochs}. Intervals: {report.interval}. Accuracies in %.",
         "",
         f"![Accuracy of every model over the ratio of signal to noise, and under other conditions]({picture})",
         "",
