@@ -134,12 +134,14 @@ def test_one_operator_does_what_two_do_in_turn(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("surrogate", ["boxcar", "arctan"])  # with bits of near units, and without
 def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
-    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    surrogate: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     batch = random_events(rng, 3, 7, 4)
     leaves = leaves_of(rng, (4, 37, 5), dtype)
-    compiled = outcome(operators, batch, leaves, SUBTRACT)
+    neuron = Neuron(reset="subtract", reset_in_graph=True, surrogate=surrogate, slope=3.0)
+    compiled = outcome(operators, batch, leaves, neuron)
     for module in (
         by_tile,
         events,
@@ -153,7 +155,7 @@ def test_compiled_loops_do_what_the_same_loops_do_uncompiled(
         for name, loop in list(vars(module).items()):
             if hasattr(loop, "py_func"):
                 monkeypatch.setattr(module, name, loop.py_func)
-    plain = outcome(operators, batch, leaves, SUBTRACT)
+    plain = outcome(operators, batch, leaves, neuron)
     assert len(compiled[0]) > 10
     for found, expected in zip(plain, compiled, strict=True):
         assert torch.equal(found, expected)

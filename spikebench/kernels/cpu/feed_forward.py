@@ -134,7 +134,7 @@ def run(
         _begin(state[k], now)
         for start in range(0, n_steps, _BLOCK):
             n_block = min(_BLOCK, n_steps - start)
-            into = near[k, start:] if near.size > 0 else near[0:0, 0]
+            into = near[k, start:] if near.size > 0 else near.reshape(0, 0)
             for tile in range(n_tiles):
                 rows = rows_of(given, is_tiled, np.uint64(k), np.uint64(n_steps), n, tile)
                 kept = rows_of(out, False, np.uint64(k), np.uint64(n_steps), n, tile)
