@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from spikebench.metrics.areas import kinds_with_area
-from spikebench.noise.study import Entry, Job, Study, TrainedOn
+from spikebench.noise.study import Job, Study, TrainedOn
 from spikebench.noise.training import RATIOS_DB, SHARE, TRAINING_KINDS
 from spikebench.protocol.noise_answers import NoiseAnswers
 from spikebench.protocol.opening import read_split_labels
 from spikebench.protocol.studies import NoiseStudy
 from spikebench.records.strict_json import read_record
+from spikebench.sweeps.study_entries import Entry
 from spikebench.sweeps.study_results import (
     TestedSeed,
     model_record,

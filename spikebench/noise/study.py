@@ -14,7 +14,6 @@ time with noise in the training recordings. The folder of a study::
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,19 +24,18 @@ from typing import Literal
 from spikebench.degradation.conditions import Condition, select_conditions
 from spikebench.degradation.degraded import Sources
 from spikebench.degradation.sources import gather_babble, read_noise
-from spikebench.errors import ProtocolError, TrainingError
+from spikebench.errors import TrainingError
 from spikebench.noise.conversions import Ear, ear_of
 from spikebench.noise.samples import recordings_of
 from spikebench.noise.training import TRAINING_KINDS, training_condition, training_recordings
-from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.sweeps.study_entries import Entry, entries_of
 from spikebench.sweeps.study_folder import refuse_other_study
 from spikebench.timing.answers import Tested
 from spikebench.training.loop import start_run
-from spikebench.training.run import RUN_FILE, WEIGHTS_FILE, data_path, find_runs, read_run
-from spikebench.training.run_record import RunRecord
+from spikebench.training.run import RUN_FILE, data_path, find_runs, read_run
 
-__all__ = ["Entry", "Job", "Settings", "Study", "TrainedOn", "plan_study", "sources_of"]
+__all__ = ["Job", "Settings", "Study", "TrainedOn", "plan_study", "sources_of"]
 
 TrainedOn = Literal["clean", "noise"]
 
@@ -65,31 +63,6 @@ class Settings:
         """Kinds of noise for training with noise."""
         chosen = {one.kind for one in self.conditions}
         return [kind for kind in TRAINING_KINDS if kind in chosen]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A model with its settings.
-
-    Attributes
-    ----------
-    name
-        Its name in the report: that of the model, with a hash of the settings if several have the same model.
-    model, preset
-        The model and its settings.
-    seeds
-        Seeds, ascending, each with the folder of its given run; None for a run to be trained.
-    """
-
-    name: str
-    model: str
-    preset: Preset
-    seeds: dict[int, Path | None]
-
-    @property
-    def on_audio(self) -> bool:
-        """Whether it works on the recordings, not on their spikes."""
-        return self.preset.mel is not None
 
 
 @dataclass(frozen=True)
@@ -215,7 +188,9 @@ def plan_study(
     selection = open_selection(_data_of(folders, data), audio=audio.absolute())
     output = output.absolute()
     refuse_other_study(output, "noise", selection.dataset)
-    entries = _entries(selection, folders, models, seeds, settings, tested)
+    entries = entries_of(
+        selection, folders, models, seeds, settings, tested, "spikes or recordings"
+    )
     _check_presets([entry for entry in entries if None in entry.seeds.values()], selection)
     on_spikes = any(not entry.on_audio for entry in entries)
     recordings = recordings_of(selection.train)
@@ -274,77 +249,6 @@ def _data_of(runs: Sequence[Path], data: str | None) -> str:
             "a model to be trained needs data: give --data, or --encoder to make them"
         )
     return data_path(runs[0], read_run(runs[0]))
-
-
-def _entries(
-    selection: SelectionData,
-    runs: Sequence[Path],
-    models: Sequence[str],
-    seeds: int,
-    settings: Sequence[str],
-    tested: Tested,
-) -> list[Entry]:
-    """Group given runs by model and settings, and add the models to train."""
-    found: dict[str, tuple[str, Preset, dict[int, Path | None]]] = {}
-    for folder in runs:
-        record = read_run(folder)
-        _check_run(folder, record, selection, tested)
-        key = _key(record.model, record.preset)
-        _, _, given = found.setdefault(key, (record.model, record.preset, {}))
-        if record.seed in given:
-            raise TrainingError(
-                f"{folder}: is a second run of {record.model} with seed {record.seed} and the same settings; "
-                "leave one out"
-            )
-        given[record.seed] = folder.absolute()
-    for model in models:
-        preset = read_preset(model, None, settings, selection.data)
-        _, _, given = found.setdefault(_key(model, preset), (model, preset, {}))
-        for seed in range(seeds):
-            given.setdefault(seed, None)
-    names = [model for model, _, _ in found.values()]
-    return [
-        Entry(
-            model if names.count(model) == 1 else f"{model}~{key[:8]}",
-            model,
-            preset,
-            dict(sorted(given.items())),
-        )
-        for key, (model, preset, given) in found.items()
-    ]
-
-
-def _key(model: str, preset: Preset) -> str:
-    return hashlib.sha256(f"{model} {preset.model_dump_json()}".encode()).hexdigest()
-
-
-def _check_run(folder: Path, record: RunRecord, selection: SelectionData, tested: Tested) -> None:
-    """Refuse a given run that is not a finished one on these data."""
-    if record.condition:
-        raise TrainingError(
-            f"{folder}: was trained on changed spikes or recordings ({record.condition}); give a run on unchanged ones"
-        )
-    if record.status != "trained":
-        raise TrainingError(
-            f"{folder}: training is not finished; first run: spikebench train --resume {folder}"
-        )
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise TrainingError(f"{folder}: contains no {WEIGHTS_FILE}; train it again")
-    if record.code_sha256 is not None:
-        raise TrainingError(
-            f"{folder}: is a network from a file of its own, which studies do not load; give a built-in model"
-        )
-    if record.selected_on == "test":
-        raise ProtocolError(f"{folder}: is an oracle, selected on the test split; train it again")
-    if different := record.dataset.first_difference(selection.dataset):
-        raise ProtocolError(
-            f"{folder}: was trained on {record.dataset.name}, not on the data or the split of "
-            f"{selection.dataset.name} ({different} differs); study it alone"
-        )
-    if record.refit and tested == "validation":
-        raise ProtocolError(
-            f"{folder}: is refitted, so it was trained on the validation samples; give a run without refit, or --test"
-        )
 
 
 def plain(selection: SelectionData, entry: Entry) -> SelectionData:

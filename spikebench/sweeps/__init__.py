@@ -7,6 +7,7 @@
     runner        Training many seeds and configurations: parallel runs on an Executor, and one table
     spec          The specification of a sweep: a TOML file of models, data, seeds, fixed settings and a grid
     study_again   Repeating the study of a result, with all its settings
+    study_entries  Models of a study that takes finished runs beside models to be trained
     study_folder  The folder of a study: its kind and its data, so that no other study is mixed into it
     study_results  Results of a study that was tested on the test split, as ``spikebench submit`` takes them
     study_runs    The runs of a study, several at a time, and the result that each keeps

@@ -14,6 +14,7 @@ from spikebench import __version__
 from spikebench.events.conditions import CLEAN, Condition
 from spikebench.records.text import shareable
 from spikebench.sweeps.jobs import active, run_jobs, trained_part
+from spikebench.sweeps.study_entries import Entry
 from spikebench.sweeps.study_folder import note_study
 from spikebench.sweeps.study_watch import StudyProgress, StudyWatch
 from spikebench.sweeps.worker import Task, software
@@ -27,7 +28,7 @@ from spikebench.timing.report import (
     row,
     write_report,
 )
-from spikebench.timing.study import Entry, Job, Study
+from spikebench.timing.study import Job, Study
 from spikebench.timing.worker import Measured, Measurement, measure
 from spikebench.training.run import locked
 from spikebench.workers import available_cores, worker_pool

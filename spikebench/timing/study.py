@@ -11,43 +11,21 @@ condition is trained, validated and tested under it. Runs that are trained alrea
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikebench.errors import ProtocolError, TrainingError
+from spikebench.errors import TrainingError
 from spikebench.events.conditions import CLEAN, Condition, select_conditions
-from spikebench.presets.preset import Preset, read_preset
 from spikebench.protocol.opening import SelectionData, open_selection
+from spikebench.sweeps.study_entries import Entry, entries_of
 from spikebench.sweeps.study_folder import refuse_other_study
 from spikebench.timing.answers import Tested
 from spikebench.training.loop import start_run
-from spikebench.training.run import RUN_FILE, WEIGHTS_FILE, find_runs, read_run
-from spikebench.training.run_record import RunRecord
+from spikebench.training.run import RUN_FILE, find_runs, read_run
 
-__all__ = ["Entry", "Job", "Study", "plan_study"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A model with its settings.
-
-    Attributes
-    ----------
-    name
-        Its name in the report: that of the model, with a hash of the settings if several have the same model.
-    model, preset
-        The model and its settings.
-    seeds
-        Seeds, ascending, each with the folder of its given run; None for a run to be trained.
-    """
-
-    name: str
-    model: str
-    preset: Preset
-    seeds: dict[int, Path | None]
+__all__ = ["Job", "Study", "plan_study"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +133,8 @@ def plan_study(
     selection = open_selection(data)
     refuse_other_study(output, "timing", selection.dataset)
     chosen = select_conditions(conditions, selection.dataset.n_units)
-    entries = _entries(selection, runs, models, seeds, settings, tested)
+    folders = [run for given in runs for run in find_runs(given)]
+    entries = entries_of(selection, folders, models, seeds, settings, tested, "spikes")
     _check_presets([entry for entry in entries if None in entry.seeds.values()], selection)
     jobs = [
         _job(entry, seed, CLEAN, tuple(chosen), output, selection, tested)
@@ -172,73 +151,6 @@ def plan_study(
         if seed in entry.seeds
     ]
     return Study(selection, output, entries, chosen, tested, jobs)
-
-
-def _entries(
-    selection: SelectionData,
-    runs: Sequence[Path],
-    models: Sequence[str],
-    seeds: int,
-    settings: Sequence[str],
-    tested: Tested,
-) -> list[Entry]:
-    """Group given runs by model and settings, and add the models to train."""
-    found: dict[str, tuple[str, Preset, dict[int, Path | None]]] = {}
-    for folder in [run for given in runs for run in find_runs(given)]:
-        record = read_run(folder)
-        _check_run(folder, record, selection, tested)
-        key = _key(record.model, record.preset)
-        _, _, given = found.setdefault(key, (record.model, record.preset, {}))
-        if record.seed in given:
-            raise TrainingError(
-                f"{folder}: is a second run of {record.model} with seed {record.seed} and the same settings; "
-                "leave one out"
-            )
-        given[record.seed] = folder.absolute()
-    for model in models:
-        preset = read_preset(model, None, settings, selection.data)
-        _, _, given = found.setdefault(_key(model, preset), (model, preset, {}))
-        for seed in range(seeds):
-            given.setdefault(seed, None)
-    names = [model for model, _, _ in found.values()]
-    return [
-        Entry(
-            model if names.count(model) == 1 else f"{model}~{key[:8]}",
-            model,
-            preset,
-            dict(sorted(given.items())),
-        )
-        for key, (model, preset, given) in found.items()
-    ]
-
-
-def _key(model: str, preset: Preset) -> str:
-    return hashlib.sha256(f"{model} {preset.model_dump_json()}".encode()).hexdigest()
-
-
-def _check_run(folder: Path, record: RunRecord, selection: SelectionData, tested: Tested) -> None:
-    """Refuse a given run that is not a finished one on the unchanged spikes of these data."""
-    if record.condition:
-        raise TrainingError(
-            f"{folder}: was trained on changed spikes ({record.condition}); give a run on unchanged ones"
-        )
-    if record.status != "trained":
-        raise TrainingError(
-            f"{folder}: training is not finished; first run: spikebench train --resume {folder}"
-        )
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise TrainingError(f"{folder}: contains no {WEIGHTS_FILE}; train it again")
-    if record.selected_on == "test":
-        raise ProtocolError(f"{folder}: is an oracle, selected on the test split; train it again")
-    if different := record.dataset.first_difference(selection.dataset):
-        raise ProtocolError(
-            f"{folder}: was trained on {record.dataset.name}, not on the data or the split of "
-            f"{selection.dataset.name} ({different} differs)"
-        )
-    if record.refit and tested == "validation":
-        raise ProtocolError(
-            f"{folder}: is refitted, so it was trained on the validation samples; give a run without refit, or --test"
-        )
 
 
 def _check_presets(entries: Sequence[Entry], selection: SelectionData) -> None:

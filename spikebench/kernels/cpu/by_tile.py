@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebench.kernels.cpu.compiling import Floats, Index, Ints, Offsets, compiled, inlined
+from spikebench.kernels.cpu.feed_forward import add_moments
 from spikebench.kernels.cpu.simd import fill, load, store, totals
 from spikebench.kernels.cpu.spike_gradients import Bits, append_units
 from spikebench.kernels.cpu.tiles import WIDTH, sum_rows
@@ -53,16 +54,7 @@ def add_currents(
                 found = sum_rows(table, base, units, starts[t], starts[t + 1])
                 store(sums, into + np.uint64(t) * WIDTH, found)
             if moments.size > 0:
-                _add_moments(current[k, tile], moments[0, tile], moments[1, tile])
-
-
-@compiled
-def _add_moments(current: Floats, total: Sums, squares: Sums) -> None:
-    for t in range(current.shape[0]):
-        for h in range(current.shape[1]):
-            x = np.float64(current[t, h])
-            total[h] += x
-            squares[h] += x * x
+                add_moments(current[k], moments[0, tile], moments[1, tile], tile, tile + _ONE)
 
 
 class Inputs(NamedTuple):

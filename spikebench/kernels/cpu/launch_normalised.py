@@ -22,12 +22,13 @@ from spikebench.kernels.cpu.launch_near import everywhere
 from spikebench.kernels.cpu.launch_near import places_of as places_of
 from spikebench.kernels.cpu.memory import aligned, empty
 from spikebench.kernels.cpu.simd import LANES
-from spikebench.kernels.cpu.threads import pieces, run_in_threads
+from spikebench.kernels.cpu.threads import groups, pieces, run_in_threads
 from spikebench.kernels.cpu.tiles import tiled, untiled
 from spikebench.kernels.neuron import Settings
 
-_MOST_PARTIALS = 16  # gradients that are summed at the end
-_PARTIAL_NUMBERS = 1 << 24  # in all of them
+_GROUPS = (
+    16  # of samples with gradients of their own: the more, the less a thread waits for the last one
+)
 
 _NO_BITS = torch.empty((0, 0, 0), dtype=torch.int32)
 
@@ -110,7 +111,7 @@ def backward(
         return into
 
     total = np.zeros(shape_, out.dtype)
-    for partial in run_in_threads(run, pieces(batch, _samples(batch, int(np.prod(shape_))))):
+    for partial in run_in_threads(run, groups(batch, int(np.prod(shape_)), _GROUPS, 1)):
         total += partial
     by_weight = untiled(total.reshape(-1), weight.shape[1]) if to_weight else total[0]
     return torch.from_numpy(np.ascontiguousarray(by_weight)), spikes, by_parameters, by_norm
@@ -150,12 +151,6 @@ def _multiply(gradient: Array, inputs: by_tile.Inputs, k: int) -> None:
         one = slice(k, k + 1)
         given = product[None], inputs.near[one], inputs.places[one], inputs.listed
         spike_gradients.gather_near(*given, 0, 1)
-
-
-def _samples(batch: int, n_numbers: int) -> int:
-    """Return the samples of a piece with ``n_numbers`` gradients of its own; it does not depend on the threads."""
-    n_partials = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
-    return max(-(-batch // n_partials), 1)
 
 
 def _tiled(rows: Array) -> Array:

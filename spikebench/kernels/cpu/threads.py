@@ -20,8 +20,7 @@ Answer = TypeVar("Answer")
 
 _here = threading.local()
 PIECE = 16  # samples; small matrix products are faster
-_MOST_PARTIALS = 8  # gradients that are summed at the end
-_PARTIAL_NUMBERS = 1 << 24  # in all of them
+_PARTIAL_NUMBERS = 1 << 24  # in the gradients of all groups
 
 
 def pieces(n_samples: int, size: int = PIECE) -> list[tuple[int, int]]:
@@ -42,7 +41,9 @@ def pieces(n_samples: int, size: int = PIECE) -> list[tuple[int, int]]:
     return [(first, min(first + size, n_samples)) for first in range(0, n_samples, size)]
 
 
-def groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
+def groups(
+    n_samples: int, n_numbers: int, most: int = 8, multiple: int = PIECE
+) -> list[tuple[int, int]]:
     """Split a batch into groups, each with gradients of its own; they do not depend on the threads.
 
     Parameters
@@ -51,15 +52,19 @@ def groups(n_samples: int, n_numbers: int) -> list[tuple[int, int]]:
         Number of samples of the batch.
     n_numbers
         Number of gradients of a group.
+    most
+        The most groups, whose gradients are added at the end.
+    multiple
+        Of which the number of samples of a group is a multiple.
 
     Returns
     -------
     list of (int, int)
         As from :func:`pieces`.
     """
-    n_groups = min(_MOST_PARTIALS, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
+    n_groups = min(most, max(_PARTIAL_NUMBERS // max(n_numbers, 1), 1))
     size = -(-n_samples // n_groups)
-    return pieces(n_samples, max(-(-size // PIECE) * PIECE, 1))
+    return pieces(n_samples, max(-(-size // multiple) * multiple, 1))
 
 
 def run_in_threads(
