@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -287,6 +288,10 @@ def test_what_cannot_be_studied_is_refused(toy: Path, trained: Path, tmp_path: P
     made["new"], made["light"] = tmp_path / "new", tmp_path / "light"
     start_run(made["new"], "svm", preset, selection, 0)
     write_run(made["light"], read_run(trained / "seed0"))
+    made["own"] = tmp_path / "own"
+    shutil.copytree(trained / "seed0", made["own"])
+    of_file = {"model": "net.py:Net", "code_sha256": "0" * 64}
+    write_run(made["own"], read_run(trained / "seed0").model_copy(update=of_file))
     for name, message in {
         "other": r"other: was trained on other, not on the data or the split of toy \(",
         "fold": r"fold: was trained on toy, not on the data or the split of toy \(split differs\)",
@@ -294,6 +299,7 @@ def test_what_cannot_be_studied_is_refused(toy: Path, trained: Path, tmp_path: P
         "refit": "refit: is refitted, so it was trained on the validation samples; .* or --test",
         "changed": r"changed: was trained on changed spikes \(reverse\)",
         "new": "new: training is not finished; first run: spikebench train --resume",
+        "own": "own: is a network from a file of its own, which studies do not load",
         "light": "light: contains no weights.safetensors; train it again",
     }.items():
         with pytest.raises(SpikebenchError, match=message):
